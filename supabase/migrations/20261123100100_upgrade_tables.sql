@@ -1,0 +1,340 @@
+-- What: brings the August 2025 tables to their present form, keeping every row.
+-- Why: tasks need an owner, a place to run, leases and times; tokens must not lie in clear.
+-- Back out: restore from backup; columns are only added, but plain tokens are replaced by their hashes.
+
+set lock_timeout = '5s';
+
+-- Databases of that time differ in small ways (a type for the status, foreign keys and checks that refuse what the
+-- fleet sends). What is in the way goes; what is missing is added.
+alter table public.tasks drop constraint if exists tasks_worker_id_fkey;
+alter table public.workers drop constraint if exists workers_status_check;
+
+alter table public.tasks
+  add column if not exists error_details text,
+  add column if not exists result_data jsonb,
+  add column if not exists generation_created boolean not null default false,
+  add column if not exists updated_at timestamptz,
+  add column if not exists thumbnail_url text,
+  add column if not exists user_id uuid,
+  add column if not exists run_type text,
+  add column if not exists priority integer not null default 0,
+  add column if not exists available_at timestamptz,
+  add column if not exists idempotency_key text,
+  add column if not exists lease_token uuid,
+  add column if not exists claim_id text,
+  add column if not exists claimed_at timestamptz,
+  add column if not exists delivered_at timestamptz,
+  add column if not exists token_id uuid,
+  add column if not exists requeue_count integer not null default 0,
+  add column if not exists pool text,
+  add column if not exists takes_slot boolean,
+  add column if not exists standing text;
+
+-- Only new rows get a run type: an old row's is not known, so such rows wait (no_run_type) until an operator decides.
+alter table public.tasks alter column run_type set default 'cloud';
+
+do $$
+begin
+  -- As text with a check, a new status is a new line in a migration and not a type that locks the table.
+  if (
+    select a.atttypid <> 'text'::regtype
+    from pg_attribute as a
+    where a.attrelid = 'public.tasks'::regclass
+      and a.attname = 'status'
+  ) then
+    alter table public.tasks alter column status drop default;
+    alter table public.tasks alter column status type text using status::text;
+    alter table public.tasks alter column status set default 'Queued';
+  end if;
+end;
+$$;
+
+drop type if exists public.task_status;
+
+-- The contract's types: these columns are never null.
+update public.tasks as t set attempts = 0 where t.attempts is null;
+update public.tasks as t set params = '{}' where t.params is null;
+update public.workers as w set metadata = '{}' where w.metadata is null or jsonb_typeof(w.metadata) <> 'object';
+alter table public.tasks
+  alter column attempts set default 0,
+  alter column attempts set not null,
+  alter column params set default '{}',
+  alter column params set not null;
+alter table public.workers
+  alter column metadata set default '{}',
+  alter column metadata set not null;
+
+-- What can be known about old rows: their owner.
+update public.tasks as t
+set user_id = p.user_id
+from public.projects as p
+where p.id = t.project_id
+  and t.user_id is null;
+
+alter table public.users add column if not exists max_in_progress integer;
+alter table public.users add constraint users_max_in_progress_is_not_negative check (max_in_progress >= 0);
+
+alter table public.generations
+  add column if not exists task_id uuid,
+  add column if not exists user_id uuid,
+  add column if not exists thumbnail_url text,
+  add column if not exists parent_generation_id uuid,
+  add column if not exists child_order integer,
+  add column if not exists is_child boolean not null default false,
+  add column if not exists based_on uuid;
+
+alter table public.user_api_tokens
+  add column if not exists token_hash text,
+  add column if not exists token_prefix text not null default '',
+  add column if not exists expires_at timestamptz,
+  add column if not exists revoked_at timestamptz;
+
+-- Tokens keep working, and their plain text is gone.
+update public.user_api_tokens as k
+set token_hash = encode(sha256(convert_to(k.token, 'UTF8')), 'hex'), token_prefix = left(k.token, 4)
+where k.token_hash is null;
+
+alter table public.user_api_tokens
+  drop column token,
+  alter column token_hash set not null,
+  add constraint user_api_tokens_hash_is_unique unique (token_hash),
+  add constraint user_api_tokens_hash_is_sha256_hex check (token_hash ~ '^[0-9a-f]{64}$');
+
+-- Constraints say their rule. Old rows are not asked again where they might not keep it (not valid).
+alter table public.tasks
+  add constraint tasks_status_is_known check (status in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled')),
+  add constraint tasks_run_type_is_known check (run_type in ('cloud', 'local')),
+  add constraint tasks_attempts_is_not_negative check (attempts >= 0),
+  add constraint tasks_requeue_count_is_not_negative check (requeue_count >= 0),
+  add constraint tasks_failure_has_a_reason check (status <> 'Failed' or error_message is not null) not valid,
+  add constraint tasks_times_are_finite check (
+    isfinite(created_at) and isfinite(updated_at) and isfinite(available_at)
+    and isfinite(generation_started_at) and isfinite(generation_processed_at)
+  ) not valid,
+  add constraint tasks_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade;
+
+alter table public.workers
+  add constraint workers_metadata_is_an_object check (jsonb_typeof(metadata) = 'object'),
+  add constraint workers_times_are_finite check (isfinite(last_heartbeat) and isfinite(created_at)) not valid;
+
+alter table public.generations
+  add constraint generations_are_one_per_task unique (task_id),
+  add constraint generations_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade,
+  add constraint generations_come_from_a_task foreign key (task_id) references public.tasks (id) on delete set null;
+
+do $$
+declare
+  v_renamed record;
+begin
+  for v_renamed in
+    select *
+    from (values
+      ('public.projects', 'projects_user_id_fkey', 'projects_belong_to_a_user'),
+      ('public.tasks', 'tasks_project_id_fkey', 'tasks_belong_to_a_project'),
+      ('public.generations', 'generations_project_id_fkey', 'generations_belong_to_a_project'),
+      ('public.user_api_tokens', 'user_api_tokens_user_id_fkey', 'user_api_tokens_belong_to_a_user')
+    ) as r (table_name, old_name, new_name)
+    where exists (
+      select from pg_constraint as c where c.conrelid = r.table_name::regclass and c.conname = r.old_name
+    )
+  loop
+    execute format(
+      'alter table %s rename constraint %I to %I',
+      v_renamed.table_name, v_renamed.old_name, v_renamed.new_name
+    );
+  end loop;
+end;
+$$;
+
+-- public.users: indexes, comments, row level security, grants
+comment on table public.users is 'Owners of work; id is the user''s id in auth.users.';
+comment on column public.users.credits is 'Cloud work runs only while this is above 0.';
+comment on column public.users.settings is
+  'settings.ui.generationMethods.inCloud and .onComputer switch cloud and local work; missing or malformed = on.';
+comment on column public.users.max_in_progress is
+  'How many tasks may be In Progress at once; null = queue.settings.default_task_limit.';
+
+alter table public.users enable row level security;
+
+revoke all on table public.users from public, anon, authenticated, service_role;
+grant select on table public.users to authenticated;
+grant select, insert, update, delete on table public.users to service_role;
+
+create policy users_read_themselves on public.users
+  for select to authenticated
+  using (id = (select auth.uid()));
+
+-- public.projects: indexes, comments, row level security, grants
+create index projects_by_user on public.projects (user_id);
+
+comment on table public.projects is 'Groups tasks; a task''s owner is its project''s owner.';
+
+alter table public.projects enable row level security;
+
+revoke all on table public.projects from public, anon, authenticated, service_role;
+grant select, insert, update, delete on table public.projects to authenticated, service_role;
+
+create policy owners_read_projects on public.projects
+  for select to authenticated
+  using (user_id = (select auth.uid()));
+
+create policy owners_create_projects on public.projects
+  for insert to authenticated
+  with check (user_id = (select auth.uid()));
+
+create policy owners_update_projects on public.projects
+  for update to authenticated
+  using (user_id = (select auth.uid()))
+  with check (user_id = (select auth.uid()));
+
+create policy owners_delete_projects on public.projects
+  for delete to authenticated
+  using (user_id = (select auth.uid()));
+
+-- public.tasks: indexes, comments, row level security, grants
+-- The line a claim takes from: one user's ready tasks of one pool, in claim order.
+create index tasks_line on public.tasks (user_id, pool, run_type, priority desc, created_at, id)
+  where standing = 'ready';
+-- Tasks that wait for a time, to be released when it has come.
+create index tasks_not_yet on public.tasks (available_at) where standing = 'not_yet';
+-- Ready tasks that were never started, to find those that have grown stale.
+create index tasks_never_started on public.tasks (created_at) where standing = 'ready' and attempts = 0;
+-- What a worker holds; what runs.
+create index tasks_running_by_worker on public.tasks (worker_id) where status = 'In Progress';
+create index tasks_by_project on public.tasks (project_id);
+create index tasks_by_user on public.tasks (user_id, created_at);
+create unique index tasks_idempotency_key_is_unique_per_user on public.tasks (user_id, idempotency_key)
+  where idempotency_key is not null;
+create unique index tasks_claim_id_is_used_once on public.tasks (worker_id, claim_id) where claim_id is not null;
+
+comment on table public.tasks is 'One row per task. State changes only along docs/architecture.md; an illegal direct change leaves its row as it is.';
+comment on column public.tasks.task_type is 'Any text; task_types says what the queue knows of it.';
+comment on column public.tasks.params is 'What the worker needs; handed out exactly as it came in.';
+comment on column public.tasks.status is 'Queued, In Progress, Complete, Failed or Cancelled.';
+comment on column public.tasks.dependant_on is 'The first dependency; all of them are in queue.task_dependencies.';
+comment on column public.tasks.worker_id is 'Who holds the task or held it last, as the worker named itself; kept after completion.';
+comment on column public.tasks.output_location is 'The result''s URL; while running a progress text; after a failure the reason, where deployed clients look.';
+comment on column public.tasks.attempts is 'How often the task was started. Only a claim raises it.';
+comment on column public.tasks.error_message is 'Why the task failed or was put back; never null on a Failed task.';
+comment on column public.tasks.error_details is 'Further text of a fatal error, as deployed workers write it.';
+comment on column public.tasks.updated_at is 'Moves with every change and with every beat of the worker that runs the task.';
+comment on column public.tasks.generation_started_at is 'Start of the billed part of the current attempt.';
+comment on column public.tasks.generation_processed_at is 'When the task was completed.';
+comment on column public.tasks.result_data is 'What the worker reported beside the output.';
+comment on column public.tasks.generation_created is 'True once the task''s result record exists in generations.';
+comment on column public.tasks.user_id is 'The owner: always the project''s owner. Null only on rows from before the column existed.';
+comment on column public.tasks.run_type is 'cloud: workers with the service key or the owner''s own. local: only the owner''s own. Null only on rows from before the column existed; such rows wait until an operator decides.';
+comment on column public.tasks.priority is 'Higher first, within the owner''s line.';
+comment on column public.tasks.available_at is 'Not handed out before this time; null = at once.';
+comment on column public.tasks.idempotency_key is 'Chosen by whoever enqueues; unique per owner.';
+comment on column public.tasks.lease_token is 'The proof of the current start, new at each one. Null while Queued.';
+comment on column public.tasks.claim_id is 'The claim request that took the task, so that its repetition gets the same answer.';
+comment on column public.tasks.claimed_at is 'When the task was last handed out.';
+comment on column public.tasks.delivered_at is 'When a call or a log first named the task since it was handed out: proof that the worker has it.';
+comment on column public.tasks.token_id is 'The personal access token that holds the task; null for the service key.';
+comment on column public.tasks.requeue_count is 'How often an operator put the finished task back. Only queue functions write it.';
+comment on column public.tasks.pool is 'Derived from task_types.run_type: which workers run it. Unknown type = gpu.';
+comment on column public.tasks.takes_slot is 'Derived from task_types.category: false for orchestration.';
+comment on column public.tasks.standing is 'Derived: active (In Progress), ready, or the one reason of its own why a queued task waits; null once finished. Reasons of its owner are not in here, see queue.user_reason.';
+
+alter table public.tasks set (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+alter table public.tasks enable row level security;
+
+revoke all on table public.tasks from public, anon, authenticated, service_role;
+grant select on table public.tasks to authenticated;
+grant insert (id, task_type, params, project_id, dependant_on, run_type, priority, available_at, idempotency_key)
+  on table public.tasks to authenticated;
+grant select, delete on table public.tasks to service_role;
+-- The columns that prove a claim or a requeue (lease_token, requeue_count, ...) are not among these:
+-- only the queue's own functions can write them, and the state machine asks for that proof.
+grant insert (
+  id, task_type, params, status, project_id, dependant_on, output_location, attempts, error_message, created_at,
+  updated_at, result_data, error_details, run_type, priority, available_at, idempotency_key
+) on table public.tasks to service_role;
+grant update (
+  task_type, params, status, project_id, worker_id, output_location, attempts, error_message, updated_at,
+  generation_started_at, generation_processed_at, result_data, error_details, thumbnail_url, run_type, priority,
+  available_at
+) on table public.tasks to service_role;
+
+create policy owners_read_tasks on public.tasks
+  for select to authenticated
+  using (user_id = (select auth.uid()));
+
+create policy owners_enqueue_tasks on public.tasks
+  for insert to authenticated
+  with check (user_id = (select auth.uid()));
+
+-- public.workers: indexes, comments, row level security, grants
+comment on table public.workers is 'Machines that announced themselves, by the id they send with every call.';
+comment on column public.workers.status is
+  'inactive, spawning, active, terminating, terminated, error or crashed; other values are stored as they come. terminating, terminated and error get no work.';
+comment on column public.workers.last_heartbeat is 'Server time of the last beat. In no index: it changes every 20 seconds.';
+comment on column public.workers.current_model is 'The model the worker has loaded.';
+comment on column public.workers.metadata is 'What the orchestrator and the beats know of the machine; always an object.';
+
+alter table public.workers set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+
+alter table public.workers enable row level security;
+
+revoke all on table public.workers from public, anon, authenticated, service_role;
+grant select, insert, update, delete on table public.workers to service_role;
+
+-- public.generations: indexes, comments, row level security, grants
+create index generations_by_project on public.generations (project_id);
+create index generations_by_user on public.generations (user_id);
+
+comment on table public.generations is 'Result records; exactly one per completed task of a type that creates them.';
+comment on column public.generations.type is 'image or video, from the task''s type.';
+comment on column public.generations.location is 'Where the result is; null when the worker reported none. Always the task''s output_location.';
+comment on column public.generations.params is 'The task''s params at completion.';
+comment on column public.generations.task_id is 'The task it came from; null when that task was deleted, or on rows from before the column existed.';
+comment on column public.generations.parent_generation_id is 'The generation this one is a part of.';
+comment on column public.generations.child_order is 'Its place among the parent''s parts.';
+comment on column public.generations.is_child is 'True for a part of another generation.';
+comment on column public.generations.based_on is 'The generation this one was made from.';
+
+alter table public.generations enable row level security;
+
+revoke all on table public.generations from public, anon, authenticated, service_role;
+grant select on table public.generations to authenticated;
+grant select, insert, update, delete on table public.generations to service_role;
+
+create policy owners_read_generations on public.generations
+  for select to authenticated
+  using (user_id = (select auth.uid()));
+
+-- public.system_logs: indexes, comments, row level security, grants
+create index system_logs_by_time on public.system_logs ("timestamp");
+create index system_logs_by_worker on public.system_logs (worker_id, "timestamp");
+create index system_logs_by_task on public.system_logs (task_id, "timestamp");
+
+comment on table public.system_logs is 'Log lines of workers and orchestrators.';
+comment on column public.system_logs.source_type is 'orchestrator_gpu, orchestrator_api, worker, edge_function, ...';
+comment on column public.system_logs.task_id is 'Text, because clients also log about ids that are not UUIDs.';
+
+alter table public.system_logs enable row level security;
+
+revoke all on table public.system_logs from public, anon, authenticated, service_role;
+grant select, insert, delete on table public.system_logs to service_role;
+
+-- public.user_api_tokens: indexes, comments, row level security, grants
+create index user_api_tokens_by_user on public.user_api_tokens (user_id);
+
+comment on table public.user_api_tokens is 'Personal access tokens, as SHA-256 hashes: 160 random bits need no slow hash.';
+comment on column public.user_api_tokens.token_hash is 'SHA-256 of the token, hex.';
+comment on column public.user_api_tokens.token_prefix is 'The first characters, so that the owner recognises it.';
+comment on column public.user_api_tokens.expires_at is 'Not accepted from this time on; null = no end.';
+comment on column public.user_api_tokens.revoked_at is 'Set when the owner takes it back; effective at the next call.';
+
+alter table public.user_api_tokens enable row level security;
+
+revoke all on table public.user_api_tokens from public, anon, authenticated, service_role;
+grant select (id, user_id, label, created_at, token_prefix, expires_at, revoked_at)
+  on table public.user_api_tokens to authenticated;
+grant select, insert, update, delete on table public.user_api_tokens to service_role;
+
+create policy owners_read_tokens on public.user_api_tokens
+  for select to authenticated
+  using (user_id = (select auth.uid()));

@@ -1,0 +1,1222 @@
+-- What: claim, complete, fail, report and count.
+-- Why: each is one function in one transaction.
+-- Back out: drop these functions; no data depends on them.
+
+set lock_timeout = '5s';
+
+-- Who is calling. The functions check service keys and JWTs; a personal token is looked up here, in the same
+-- transaction as the work, so that revoking one is effective at the next call.
+create function queue.resolve_caller(p_caller jsonb, p_allowed text[])
+returns queue.caller
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller;
+begin
+  v_caller.kind := p_caller ->> 'kind';
+
+  if v_caller.kind = 'token' then
+    select k.user_id, k.id
+    into v_caller.user_id, v_caller.token_id
+    from public.user_api_tokens as k
+    where k.token_hash = p_caller ->> 'hash'
+      and k.revoked_at is null
+      and (k.expires_at is null or k.expires_at > queue.now());
+    if v_caller.token_id is null then
+      perform queue.refuse(403, 'UNKNOWN_TOKEN', 'This token is unknown, expired or revoked', 'Create a new token');
+    end if;
+  elsif v_caller.kind = 'user' then
+    v_caller.user_id := (p_caller ->> 'user_id')::uuid;
+  end if;
+
+  if v_caller.kind is null or not v_caller.kind = any (p_allowed)
+    or (v_caller.kind <> 'service' and v_caller.user_id is null) then
+    perform queue.refuse(
+      403, 'FORBIDDEN',
+      pg_catalog.format('A caller of kind %s may not do this', coalesce(v_caller.kind, 'unknown')),
+      pg_catalog.format('Call with: %s', array_to_string(p_allowed, ', '))
+    );
+  end if;
+
+  return v_caller;
+end;
+$$;
+
+comment on function queue.resolve_caller(jsonb, text[]) is
+  'The caller that {"kind":"service"}, {"kind":"token","hash":…} or {"kind":"user","user_id":…} names; refuses unknown tokens (403 UNKNOWN_TOKEN) and kinds that are not allowed (403 FORBIDDEN).';
+
+revoke all on function queue.resolve_caller(jsonb, text[]) from public, anon, authenticated, service_role;
+
+-- How the history names a caller.
+create function queue.caller_name(p_caller queue.caller)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case p_caller.kind
+    when 'token' then 'token:' || p_caller.token_id
+    when 'user' then 'user:' || p_caller.user_id
+    else p_caller.kind
+  end;
+end;
+$$;
+
+comment on function queue.caller_name(queue.caller) is 'service, token:<token id> or user:<user id>, as task_events.actor names it.';
+
+revoke all on function queue.caller_name(queue.caller) from public, anon, authenticated, service_role;
+
+-- A worker that is on its way out gets no work. A worker that the table does not know may claim: API workers and
+-- users' own machines never register.
+create function queue.refuse_unfit_worker(p_worker_id text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_status text;
+  v_reason text;
+begin
+  select w.status, w.metadata ->> 'error_reason'
+  into v_status, v_reason
+  from public.workers as w
+  where w.id = p_worker_id
+    and w.status in ('terminating', 'terminated', 'error');
+
+  if v_status is not null then
+    perform queue.refuse(
+      409, 'WORKER_NOT_ELIGIBLE',
+      pg_catalog.format('Worker %s gets no tasks: its status is %s%s', p_worker_id, v_status, coalesce(' (' || v_reason || ')', '')),
+      'Stop claiming; a replacement claims under an id of its own'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_unfit_worker(text) is
+  'Raises 409 WORKER_NOT_ELIGIBLE when the worker is terminating, terminated or in error.';
+
+revoke all on function queue.refuse_unfit_worker(text) from public, anon, authenticated, service_role;
+
+-- Hands a task out: a new lease, one more attempt. The row is locked by the caller.
+create function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text)
+returns public.tasks
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  update public.tasks as t
+  set status = 'In Progress',
+    worker_id = p_worker_id,
+    token_id = p_token_id,
+    claim_id = p_claim_id,
+    lease_token = gen_random_uuid(),
+    attempts = t.attempts + 1,
+    claimed_at = queue.now(),
+    generation_started_at = queue.now(),
+    delivered_at = null
+  where t.id = p_task_id
+  returning t.*
+$$;
+
+comment on function queue.start_task(uuid, text, uuid, text) is
+  'Makes this worker (and token, and claim request) the holder of the task under a new lease and counts the start.';
+
+revoke all on function queue.start_task(uuid, text, uuid, text) from public, anon, authenticated, service_role;
+
+-- What a claim answers. params leave as jsonb text: a 64-bit seed stays what it was.
+create function queue.claim_reply(p_task public.tasks)
+returns json
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return json_build_object(
+    'task_id', p_task.id,
+    'task_type', p_task.task_type,
+    'params', p_task.params,
+    'project_id', p_task.project_id,
+    'lease_token', p_task.lease_token,
+    'attempt', p_task.attempts
+  );
+end;
+$$;
+
+comment on function queue.claim_reply(public.tasks) is
+  'The reply of a claim: task_id, task_type, params, project_id, lease_token, attempt.';
+
+revoke all on function queue.claim_reply(public.tasks) from public, anon, authenticated, service_role;
+
+-- Whose turn it is in a pool: of the open users the one with the fewest running tasks, then the one who waited
+-- longest. Users whom somebody else is just serving are passed over; only a second look waits for one.
+create function queue.lock_open_user(p_pool text, p_passed_over uuid[], p_wait boolean)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_user_id uuid;
+begin
+  if p_wait then
+    select s.user_id
+    into v_user_id
+    from queue.user_lines as l
+      join queue.user_slots as s on s.user_id = l.user_id
+    where l.pool = p_pool
+      and l.is_open
+      and l.user_id <> all (p_passed_over)
+    order by l.running, l.turn_at
+    limit 1
+    for no key update of s;
+  else
+    select s.user_id
+    into v_user_id
+    from queue.user_lines as l
+      join queue.user_slots as s on s.user_id = l.user_id
+    where l.pool = p_pool
+      and l.is_open
+      and l.user_id <> all (p_passed_over)
+    order by l.running, l.turn_at
+    limit 1
+    for no key update of s skip locked;
+  end if;
+  return v_user_id;
+end;
+$$;
+
+comment on function queue.lock_open_user(text, uuid[], boolean) is
+  'Locks the user whose turn it is in the pool and returns the id; null when there is none (or, without waiting, none that is free).';
+
+revoke all on function queue.lock_open_user(text, uuid[], boolean) from public, anon, authenticated, service_role;
+
+-- The first task of a user's line that nobody else holds. Call it under the user's lock: what is ready and whether
+-- the user has a free slot cannot change then, and is looked at again here.
+create function queue.lock_head_of_line(p_user_id uuid, p_pool text, p_with_token boolean)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_slots queue.user_slots;
+  v_head record;
+begin
+  select s.* into v_slots from queue.user_slots as s where s.user_id = p_user_id;
+
+  if p_with_token then
+    if not v_slots.local_on or v_slots.running >= v_slots.task_limit then
+      return null;
+    end if;
+  elsif queue.user_reason(v_slots) is not null then
+    return null;
+  end if;
+
+  loop
+    select t.id, t.created_at, t.attempts, t.params
+    into v_head
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.standing = 'ready'
+      and (t.run_type = 'cloud' or p_with_token)
+    order by t.priority desc, t.created_at, t.id
+    limit 1
+    for no key update skip locked;
+
+    if v_head.id is null or not queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
+      return v_head.id;
+    end if;
+
+    -- It has grown stale while it waited: set it aside and look at the next one.
+    perform queue.ask_standing_again(array[v_head.id]);
+  end loop;
+end;
+$$;
+
+comment on function queue.lock_head_of_line(uuid, text, boolean) is
+  'Locks the next task of this user''s line in the pool and returns its id; null when the user may run none now. With a token, local tasks count too and the user''s onComputer switch decides.';
+
+revoke all on function queue.lock_head_of_line(uuid, text, boolean) from public, anon, authenticated, service_role;
+
+-- Tasks whose available_at has come, of users who could run one now: nothing tells the queue that time has passed, so
+-- a claim that finds nothing else looks for them.
+create function queue.release_due_tasks(p_pool text, p_user_id uuid)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_due uuid[];
+begin
+  select array_agg(d.id)
+  into v_due
+  from (
+    select t.id
+    from public.tasks as t
+      join queue.user_slots as s on s.user_id = t.user_id
+    where t.standing = 'not_yet'
+      and t.available_at <= queue.now()
+      and t.pool = p_pool
+      and case
+        when p_user_id is null then t.run_type = 'cloud' and queue.user_reason(s) is null
+        else t.user_id = p_user_id and s.local_on and s.running < s.task_limit
+      end
+    order by t.available_at
+    limit 100
+    for no key update of t skip locked
+  ) as d;
+
+  if v_due is not null then
+    perform queue.ask_standing_again(v_due);
+  end if;
+  return coalesce(cardinality(v_due), 0);
+end;
+$$;
+
+comment on function queue.release_due_tasks(text, uuid) is
+  'Makes up to 100 tasks ready whose available_at has come and whose owner could run one now (for a token: the owner''s own); returns how many.';
+
+revoke all on function queue.release_due_tasks(text, uuid) from public, anon, authenticated, service_role;
+
+-- A worker that claims although it holds all it may. Either it never heard of the task (the reply was lost: the same
+-- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
+-- was its last).
+create function queue.give_back_held_task(p_worker_id text, p_token_id uuid, p_pool text, p_claim_id text)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_limit integer;
+  v_held public.tasks;
+  v_held_count integer;
+begin
+  select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
+  into v_limit
+  from queue.settings as s
+  where p_worker_id <> all (s.shared_worker_ids);
+
+  if v_limit is null then
+    return null;
+  end if;
+
+  -- Two claims at once under one name: the second waits and then sees what the first got.
+  perform pg_advisory_xact_lock(hashtextextended('queue.holder:' || coalesce(p_token_id::text, '') || ':' || p_worker_id, 0));
+
+  select count(*)
+  into v_held_count
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.status = 'In Progress'
+    and t.token_id is not distinct from p_token_id
+    and t.pool = p_pool
+    and t.takes_slot;
+
+  if v_held_count < v_limit then
+    return null;
+  end if;
+
+  select t.*
+  into v_held
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.status = 'In Progress'
+    and t.token_id is not distinct from p_token_id
+    and t.pool = p_pool
+    and t.takes_slot
+  order by t.claimed_at
+  limit 1
+  for no key update;
+
+  if v_held.id is null then
+    return null;
+  elsif v_held.delivered_at is null then
+    update public.tasks as t
+    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = queue.now()
+    where t.id = v_held.id
+    returning t.* into v_held;
+    return v_held;
+  elsif v_held.attempts < queue.max_attempts(v_held.task_type) then
+    return queue.start_task(v_held.id, p_worker_id, p_token_id, p_claim_id);
+  end if;
+
+  update public.tasks as t
+  set status = 'Failed',
+    error_message = pg_catalog.format(
+      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, p_worker_id
+    )
+  where t.id = v_held.id;
+  return null;
+end;
+$$;
+
+comment on function queue.give_back_held_task(text, uuid, text, text) is
+  'The task that a worker at its own limit already holds, handed out again; null when it may take another one.';
+
+revoke all on function queue.give_back_held_task(text, uuid, text, text) from public, anon, authenticated, service_role;
+
+-- A claim request that was already answered gets the same answer: the reply was lost on the way.
+create function queue.repeat_claim(p_caller queue.caller, p_worker_id text, p_claim_id text)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  -- The same request twice at once: the second waits for the first.
+  perform pg_advisory_xact_lock(hashtextextended('queue.claim:' || p_worker_id || ':' || p_claim_id, 0));
+
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.claim_id = p_claim_id;
+
+  if v_task.status <> 'In Progress' or v_task.token_id is distinct from p_caller.token_id then
+    perform queue.refuse(
+      409, 'CLAIM_ID_USED',
+      pg_catalog.format('claim_id %s was already answered, with a task that has ended since', p_claim_id),
+      'Use a new claim_id for a new claim'
+    );
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.repeat_claim(queue.caller, text, text) is
+  'The running task that this claim request was answered with, or null when it is new; 409 CLAIM_ID_USED when that task has ended.';
+
+revoke all on function queue.repeat_claim(queue.caller, text, text) from public, anon, authenticated, service_role;
+
+-- Looks for work until it has a task or knows that there is none. Each look is a subtransaction: one that does not
+-- end in a claim gives its locks back, so that nobody ever waits while holding a lock on somebody's slots.
+create function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_passed_over uuid[] := '{}';
+  v_user_id uuid;
+  v_task_id uuid;
+  v_wait boolean := p_caller.user_id is not null;
+  v_released boolean := false;
+begin
+  loop
+    begin
+      v_task_id := null;
+      if p_caller.user_id is null then
+        v_user_id := queue.lock_open_user(p_pool, v_passed_over, v_wait);
+      else
+        select s.user_id into v_user_id
+        from queue.user_slots as s
+        where s.user_id = p_caller.user_id
+          and s.user_id <> all (v_passed_over)
+        for no key update;
+      end if;
+
+      if v_user_id is not null then
+        v_task_id := queue.lock_head_of_line(v_user_id, p_pool, p_caller.user_id is not null);
+        if v_task_id is not null then
+          return queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id);
+        end if;
+        raise sqlstate 'QU001' using message = 'this user has nothing for the caller now';
+      end if;
+    exception when sqlstate 'QU001' then
+      v_passed_over := v_passed_over || v_user_id;
+    end;
+
+    if v_user_id is null then
+      if not v_released and queue.release_due_tasks(p_pool, p_caller.user_id) > 0 then
+        -- Their owners' locks are held now: look once more, but wait for nobody.
+        v_released := true;
+        v_wait := false;
+        v_passed_over := '{}';
+      elsif v_wait or v_released then
+        return null;
+      else
+        v_wait := true;
+      end if;
+    end if;
+  end loop;
+end;
+$$;
+
+comment on function queue.take_next_task(queue.caller, text, text, text) is
+  'Claims the next task for this caller and returns it; null when there is none.';
+
+revoke all on function queue.take_next_task(queue.caller, text, text, text) from public, anon, authenticated, service_role;
+
+-- What a claim would find, without taking it or locking anything.
+create function queue.preview_claim(p_caller queue.caller, p_pool text)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := p_caller.user_id;
+  v_task public.tasks;
+begin
+  if v_user_id is null then
+    select l.user_id
+    into v_user_id
+    from queue.user_lines as l
+    where l.pool = p_pool
+      and l.is_open
+    order by l.running, l.turn_at
+    limit 1;
+  end if;
+
+  select t.*
+  into v_task
+  from public.tasks as t
+    join queue.user_slots as s on s.user_id = t.user_id
+  where t.user_id = v_user_id
+    and t.pool = p_pool
+    and t.standing = 'ready'
+    and (t.run_type = 'cloud' or p_caller.user_id is not null)
+    and (p_caller.user_id is null or (s.local_on and s.running < s.task_limit))
+    and not queue.is_stale(t.created_at, t.attempts, t.params)
+  order by t.priority desc, t.created_at, t.id
+  limit 1;
+
+  return json_build_object(
+    'dry_run', true,
+    'available_tasks', queue.claimable_count(p_caller, p_pool),
+    'task', case when v_task.id is not null then queue.claim_reply(v_task) end
+  );
+end;
+$$;
+
+comment on function queue.preview_claim(queue.caller, text) is
+  'What a claim by this caller in this pool would find: {"dry_run":true,"available_tasks":n,"task":{…}|null}. Changes nothing.';
+
+revoke all on function queue.preview_claim(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
+create function queue.claim_next_task(
+  p_caller jsonb,
+  p_worker_id text,
+  p_run_type text,
+  p_claim_id text,
+  p_same_model_only boolean,
+  p_max_task_wait_minutes numeric,
+  p_dry_run boolean
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes lease columns, which no API role may
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_task public.tasks;
+begin
+  if coalesce(p_worker_id, '') = '' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
+  elsif v_pool not in ('gpu', 'api') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', v_pool));
+  end if;
+
+  perform queue.refuse_unfit_worker(p_worker_id);
+
+  if p_dry_run then
+    return queue.preview_claim(v_caller, v_pool);
+  end if;
+
+  if p_claim_id is not null then
+    v_task := queue.repeat_claim(v_caller, p_worker_id, p_claim_id);
+    if v_task.id is not null then
+      return queue.claim_reply(v_task);
+    end if;
+  end if;
+
+  perform queue.say(queue.caller_name(v_caller));
+  v_task := queue.give_back_held_task(p_worker_id, v_caller.token_id, v_pool, p_claim_id);
+  if v_task.id is null then
+    v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id);
+  end if;
+  perform queue.say(null);
+
+  return case when v_task.id is not null then queue.claim_reply(v_task) end;
+end;
+$$;
+
+comment on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
+  'See public.claim_next_task.';
+
+revoke all on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
+
+-- The task that a report is about, locked. Somebody else's task answers exactly like one that does not exist.
+create function queue.lock_task_for(p_caller queue.caller, p_task_id uuid)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = p_task_id
+    and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
+  for no key update;
+
+  if v_task.id is null then
+    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.lock_task_for(queue.caller, uuid) is
+  'Locks and returns the task; 404 TASK_NOT_FOUND when it does not exist or is not the caller''s.';
+
+revoke all on function queue.lock_task_for(queue.caller, uuid) from public, anon, authenticated, service_role;
+
+-- A worker that names its lease is told when the task is no longer its own.
+create function queue.refuse_stale_lease(p_task public.tasks, p_lease_token uuid)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_lease_token is distinct from p_task.lease_token then
+    perform queue.refuse(
+      409, 'LEASE_LOST',
+      pg_catalog.format('Stop: task %s is no longer yours, it was given to another worker or taken back', p_task.id),
+      'Drop this task and claim the next one; nothing was changed'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_stale_lease(public.tasks, uuid) is
+  'Raises 409 LEASE_LOST when the token is not the one of the task''s last lease.';
+
+revoke all on function queue.refuse_stale_lease(public.tasks, uuid) from public, anon, authenticated, service_role;
+
+-- A report that changed nothing still leaves a trace.
+create function queue.record_report(p_task public.tasks, p_caller queue.caller, p_reason text, p_details jsonb default null)
+returns void
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+  values (
+    p_task.id, p_task.user_id, queue.now(), p_task.status, p_task.status, p_task.worker_id, p_task.attempts,
+    queue.caller_name(p_caller), p_reason, p_details
+  );
+$$;
+
+comment on function queue.record_report(public.tasks, queue.caller, text, jsonb) is
+  'Adds an event to the task''s history without changing the task.';
+
+revoke all on function queue.record_report(public.tasks, queue.caller, text, jsonb) from public, anon, authenticated, service_role;
+
+-- What complete and update answer. Keys without a value are left out: a client that finds public_url uses it.
+create function queue.task_reply(p_task public.tasks, p_changed boolean)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return json_strip_nulls(json_build_object(
+    'task_id', p_task.id,
+    'status', p_task.status,
+    'changed', p_changed,
+    'output_location', p_task.output_location,
+    'public_url', case when p_task.status = 'Complete' then p_task.output_location end,
+    'thumbnail_url', p_task.thumbnail_url,
+    'error_message', case when p_task.status in ('Failed', 'Cancelled') then p_task.error_message end,
+    'attempt', p_task.attempts,
+    'generation_created', p_task.generation_created,
+    'generation_id', (select g.id from public.generations as g where g.task_id = p_task.id)
+  ));
+end;
+$$;
+
+comment on function queue.task_reply(public.tasks, boolean) is
+  'The reply about a task: task_id, status, changed (whether this call changed it), output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id.';
+
+revoke all on function queue.task_reply(public.tasks, boolean) from public, anon, authenticated, service_role;
+
+-- Completes a task exactly once (docs/architecture.md, "Endings"). Result, record, history, counters and dependants
+-- are one transaction; a repeat changes nothing and answers what is stored.
+create function queue.complete_task(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_output_location text,
+  p_thumbnail_url text,
+  p_result_data jsonb,
+  p_lease_token uuid
+)
+returns json
+language plpgsql
+volatile
+security definer -- the queue's own path to Complete
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id);
+begin
+  if p_lease_token is not null then
+    perform queue.refuse_stale_lease(v_task, p_lease_token);
+  end if;
+
+  if v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null) then
+    perform queue.say(
+      queue.caller_name(v_caller),
+      case
+        when v_task.status = 'Queued' then 'completed late, after the task was taken back'
+        when p_output_location is null then 'completed without an output'
+      end
+    );
+    update public.tasks as t
+    set status = 'Complete',
+      output_location = p_output_location,
+      thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
+      result_data = coalesce(p_result_data, t.result_data),
+      error_message = null
+    where t.id = v_task.id
+    returning t.* into v_task;
+    perform queue.say(null);
+    return queue.task_reply(v_task, true);
+  end if;
+
+  if v_task.status = 'Queued' or (p_lease_token is not null and v_task.status <> 'Complete') then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become Complete', v_task.id, v_task.status),
+      case when v_task.status = 'Queued' then 'Claim it first' else 'Drop this task; its end is final' end
+    );
+  end if;
+
+  -- Deployed workers cannot be told apart and repeat themselves by design: they get their 200, the history knows.
+  perform queue.record_report(
+    v_task, v_caller,
+    case v_task.status when 'Complete' then 'completed again, the first result stays' else 'completed after its end, not resurrected' end,
+    json_strip_nulls(json_build_object('output_location', p_output_location))::jsonb
+  );
+  return queue.task_reply(v_task, false);
+end;
+$$;
+
+comment on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) is 'See public.complete_task.';
+
+revoke all on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) to service_role;
+
+-- A failure that names no lease could come from whoever held the task before. While such a worker still beats, the
+-- present holder gets the benefit of the doubt.
+create function queue.has_live_former_holder(p_task public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select
+    from public.task_events as e
+      join public.workers as w on w.id = e.worker_id
+    where e.task_id = p_task.id
+      and e.to_status = 'In Progress'
+      and e.from_status is distinct from 'In Progress'
+      and e.worker_id is distinct from p_task.worker_id
+      and w.last_heartbeat > queue.now() - (select s.gpu_silence_limit from queue.settings as s)
+  );
+end;
+$$;
+
+comment on function queue.has_live_former_holder(public.tasks) is
+  'Whether another worker that was handed this task before still sends beats.';
+
+revoke all on function queue.has_live_former_holder(public.tasks) from public, anon, authenticated, service_role;
+
+-- Ends a task as Failed. The reason is kept whichever field it came in; the whole text is in the history.
+create function queue.fail_task(p_caller queue.caller, p_task public.tasks, p_reason text, p_details text, p_has_lease boolean)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
+  v_full jsonb := case when v_reason <> queue.cut_text(v_reason) then jsonb_build_object('error_message', v_reason) end;
+  v_task public.tasks;
+begin
+  if p_task.status in ('Queued', 'In Progress')
+    and (p_has_lease or not queue.has_live_former_holder(p_task)) then
+    perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
+    update public.tasks as t
+    set status = 'Failed',
+      error_message = v_reason,
+      error_details = coalesce(queue.cut_text(p_details), t.error_details),
+      output_location = queue.cut_text(v_reason)
+    where t.id = p_task.id
+    returning t.* into v_task;
+    perform queue.say(null);
+    return queue.task_reply(v_task, true);
+  end if;
+
+  if p_has_lease and p_task.status not in ('Complete', 'Failed') then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become Failed', p_task.id, p_task.status),
+      'Drop this task; its end is final'
+    );
+  end if;
+
+  perform queue.record_report(
+    p_task, p_caller,
+    'failure reported, not applied: ' || queue.cut_text(v_reason), v_full
+  );
+  return queue.task_reply(p_task, false);
+end;
+$$;
+
+comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean) is
+  'Ends a locked task as Failed with this reason, or only records the report when the task has ended or a former holder may be speaking.';
+
+revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean) from public, anon, authenticated, service_role;
+
+-- What a worker reports other than a result (docs/architecture.md, "Endings").
+create function queue.update_task_status(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_status text,
+  p_output_location text,
+  p_error_message text,
+  p_error_details text,
+  p_thumbnail_url text,
+  p_result_data jsonb,
+  p_reset_generation_started_at boolean,
+  p_lease_token uuid
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes delivered_at, which no API role may
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks;
+begin
+  if p_status = 'Complete' then
+    return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
+  end if;
+
+  v_task := queue.lock_task_for(v_caller, p_task_id);
+  if p_lease_token is not null then
+    perform queue.refuse_stale_lease(v_task, p_lease_token);
+  end if;
+
+  if p_status = 'Failed' then
+    return queue.fail_task(v_caller, v_task, coalesce(nullif(p_error_message, ''), p_output_location), p_error_details, p_lease_token is not null);
+  end if;
+
+  if not coalesce(
+    (v_task.status, p_status) in (
+      ('In Progress', 'In Progress'), ('In Progress', 'Queued'), ('In Progress', 'Cancelled'), ('Queued', 'Cancelled')
+    ) or (v_task.status = p_status and p_status = 'Cancelled'),
+    false
+  ) then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become %s', v_task.id, v_task.status, coalesce(p_status, 'null')),
+      case when v_task.status = 'Queued' then 'Claim it first' else 'Nothing was changed' end
+    );
+  elsif v_task.status = p_status and p_status = 'Cancelled' then
+    return queue.task_reply(v_task, false);
+  end if;
+
+  perform queue.say(
+    queue.caller_name(v_caller),
+    case p_status
+      when 'Queued' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'handed back')
+      when 'Cancelled' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'cancelled')
+    end
+  );
+  update public.tasks as t
+  set status = p_status,
+    output_location = coalesce(queue.cut_text(nullif(p_output_location, '')), t.output_location),
+    thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
+    result_data = coalesce(p_result_data, t.result_data),
+    error_message = case when p_status = 'In Progress' then t.error_message else coalesce(queue.cut_text(nullif(p_error_message, '')), t.error_message) end,
+    generation_started_at = case when p_reset_generation_started_at then queue.now() else t.generation_started_at end,
+    delivered_at = coalesce(t.delivered_at, queue.now())
+  where t.id = v_task.id
+  returning t.* into v_task;
+  perform queue.say(null);
+
+  return queue.task_reply(v_task, true);
+end;
+$$;
+
+comment on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) is
+  'See public.update_task_status.';
+
+revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
+
+-- What each user has in the queue now, as a claim would see it: the derived counters, put right for what only time has
+-- changed since (tasks that became due, tasks that grew stale).
+create function queue.user_load(p_caller queue.caller, p_pool text)
+returns table (
+  user_id uuid,
+  reason text,
+  ready integer,
+  claimable integer,
+  active integer,
+  active_orchestration integer,
+  active_elsewhere integer,
+  running integer,
+  task_limit integer,
+  turn_at timestamptz
+)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_now timestamptz := queue.now();
+  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_own boolean := p_caller.user_id is not null;
+  v_with_token boolean := p_caller.kind = 'token';
+begin
+  return query
+  with overtaken_by_time as (
+    select t.user_id, t.pool, t.run_type = 'cloud' as is_cloud, t.takes_slot, 1 as delta
+    from public.tasks as t
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+      and queue.task_standing(t) = 'ready'
+    union all
+    select t.user_id, t.pool, t.run_type = 'cloud', t.takes_slot, -1
+    from public.tasks as t
+    where t.standing = 'ready'
+      and t.attempts = 0
+      and t.created_at < v_stale_before
+      and queue.is_stale(t.created_at, t.attempts, t.params)
+  ),
+  load as (
+    select
+      l.user_id,
+      sum(l.ready_cloud + case when v_with_token then l.ready_local else 0 end) as ready_slots,
+      sum(l.ready_cloud_orchestration + case when v_with_token then l.ready_local_orchestration else 0 end) as ready_orchestration,
+      sum(l.active_cloud + case when v_own then l.active_local else 0 end) as active,
+      sum(l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end) as active_orchestration,
+      sum(case when v_own then 0 else l.active_local + l.active_local_orchestration end) as active_elsewhere,
+      min(l.turn_at) as turn_at
+    from (
+      select
+        c.user_id, c.pool, c.ready_cloud, c.ready_local, c.ready_cloud_orchestration, c.ready_local_orchestration,
+        c.active_cloud, c.active_local, c.active_cloud_orchestration, c.active_local_orchestration, c.turn_at
+      from queue.user_lines as c
+      union all
+      select
+        o.user_id, o.pool,
+        case when o.is_cloud and o.takes_slot then o.delta else 0 end,
+        case when not o.is_cloud and o.takes_slot then o.delta else 0 end,
+        case when o.is_cloud and not o.takes_slot then o.delta else 0 end,
+        case when not o.is_cloud and not o.takes_slot then o.delta else 0 end,
+        0, 0, 0, 0, v_now
+      from overtaken_by_time as o
+    ) as l
+    where (p_pool is null or l.pool = p_pool)
+      and (not v_own or l.user_id = p_caller.user_id)
+    group by l.user_id
+  ),
+  judged as (
+    select
+      l.user_id, l.ready_slots, l.ready_orchestration, l.active, l.active_orchestration, l.active_elsewhere, l.turn_at,
+      s.running, s.task_limit,
+      case
+        when not v_with_token then queue.user_reason(s)
+        when not s.local_on then 'local_disabled'
+        when s.running >= s.task_limit then 'user_at_limit'
+      end as reason
+    from load as l
+      join queue.user_slots as s on s.user_id = l.user_id
+  )
+  select
+    j.user_id,
+    j.reason,
+    (j.ready_slots + j.ready_orchestration)::integer,
+    case
+      when j.reason is null then (j.ready_orchestration + least(j.ready_slots, j.task_limit - j.running))::integer
+      else 0
+    end,
+    j.active::integer,
+    j.active_orchestration::integer,
+    j.active_elsewhere::integer,
+    j.running,
+    j.task_limit,
+    j.turn_at
+  from judged as j;
+end;
+$$;
+
+comment on function queue.user_load(queue.caller, text) is
+  'Per user with live work, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. A caller with a user sees that user alone; a token counts local tasks too.';
+
+revoke all on function queue.user_load(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- How many tasks this caller could claim one after another now.
+create function queue.claimable_count(p_caller queue.caller, p_pool text)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (select coalesce(sum(u.claimable), 0)::integer from queue.user_load(p_caller, p_pool) as u);
+end;
+$$;
+
+comment on function queue.claimable_count(queue.caller, text) is
+  'How many tasks this caller could claim one after another now, in one pool or both (null).';
+
+revoke all on function queue.claimable_count(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale.
+create function queue.blocked_by_reason(p_caller queue.caller, p_pool text)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(json_object_agg(r.reason, r.task_count order by r.reason), '{}')
+    from (
+      select b.reason, sum(b.task_count) as task_count
+      from (
+        select
+          case when c.reason = 'stale' then coalesce(queue.user_reason(s), 'stale') else c.reason end as reason,
+          c.task_count
+        from queue.blocked_tasks as c
+          left join queue.user_slots as s on s.user_id = c.user_id
+        where (p_pool is null or c.pool = p_pool)
+          and c.task_count > 0
+          and case when p_caller.user_id is null then c.is_cloud else c.user_id = p_caller.user_id end
+        union all
+        -- Ready tasks of a user who may run some, but not all of them at once, wait for a slot.
+        select coalesce(u.reason, 'user_at_limit'), u.ready - u.claimable
+        from queue.user_load(p_caller, p_pool) as u
+        where u.ready > u.claimable
+      ) as b
+      group by b.reason
+    ) as r
+  );
+end;
+$$;
+
+comment on function queue.blocked_by_reason(queue.caller, text) is
+  'Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one reason.';
+
+revoke all on function queue.blocked_by_reason(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut.
+create function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select t.*
+  from (
+    select u.user_id, u.claimable, u.running, u.turn_at
+    from queue.user_load(p_caller, p_pool) as u
+    where u.claimable > 0
+    order by u.running, u.turn_at
+    limit p_limit
+  ) as u
+    cross join lateral (
+      select q.*
+      from public.tasks as q
+      where q.user_id = u.user_id
+        and q.standing = 'ready'
+        and (p_pool is null or q.pool = p_pool)
+        and (q.run_type = 'cloud' or p_caller.kind = 'token')
+      order by q.priority desc, q.created_at, q.id
+      limit least(u.claimable, p_limit)
+    ) as t
+  where not queue.is_stale(t.created_at, t.attempts, t.params)
+  order by u.running, u.turn_at, t.priority desc, t.created_at
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.next_tasks(queue.caller, text, integer) is
+  'Up to p_limit tasks that this caller''s claims would hand out next.';
+
+revoke all on function queue.next_tasks(queue.caller, text, integer) from public, anon, authenticated, service_role;
+
+-- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
+create function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+as $$
+declare
+  v_list_limit constant integer := 100;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_now timestamptz := queue.now();
+  v_queued integer;
+  v_active integer;
+  v_orchestrating integer;
+  v_elsewhere integer;
+  v_users json;
+  v_next json;
+  v_running json;
+  v_recent json;
+  v_oldest timestamptz;
+  v_per_worker integer;
+  v_total integer;
+begin
+  if p_run_type not in ('gpu', 'api') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', p_run_type));
+  end if;
+
+  select
+    coalesce(sum(u.claimable), 0), coalesce(sum(u.active), 0), coalesce(sum(u.active_orchestration), 0),
+    coalesce(sum(u.active_elsewhere), 0)
+  into v_queued, v_active, v_orchestrating, v_elsewhere
+  from queue.user_load(v_caller, p_run_type) as u;
+
+  select coalesce(json_agg(json_build_object(
+    'user_id', u.user_id,
+    'queued_tasks', u.claimable,
+    'ready_tasks', u.ready,
+    'in_progress_tasks', u.running,
+    'task_limit', u.task_limit,
+    'at_limit', u.running >= u.task_limit,
+    'blocked_by', u.reason
+  )), '[]')
+  into v_users
+  from (
+    select l.*
+    from queue.user_load(v_caller, p_run_type) as l
+    where l.ready > 0 or l.active > 0
+    order by l.claimable desc, l.ready desc, l.user_id
+    limit v_list_limit
+  ) as u;
+
+  select
+    coalesce(json_agg(json_build_object(
+      'task_id', t.id, 'task_type', t.task_type, 'user_id', t.user_id, 'created_at', t.created_at
+    )), '[]'),
+    min(t.created_at)
+  into v_next, v_oldest
+  from queue.next_tasks(v_caller, p_run_type, v_list_limit) as t;
+
+  select
+    coalesce(json_agg(json_strip_nulls(json_build_object(
+      'task_id', t.id, 'task_type', t.task_type, 'worker_id', t.worker_id,
+      'started_at', coalesce(t.generation_started_at, t.claimed_at, t.updated_at, t.created_at)
+    ))), '[]'),
+    coalesce(json_agg(json_build_object(
+      'task_id', t.id, 'status', t.status, 'is_cloud', t.token_id is null
+    )), '[]')
+  into v_running, v_recent
+  from (
+    select r.*
+    from public.tasks as r
+    where r.status = 'In Progress'
+      and (p_run_type is null or r.pool = p_run_type)
+      and (v_caller.user_id is null or r.user_id = v_caller.user_id)
+    order by r.worker_id
+    limit v_list_limit
+  ) as t;
+
+  select case p_run_type when 'gpu' then s.gpu_tasks_per_worker when 'api' then s.api_tasks_per_worker end
+  into v_per_worker
+  from queue.settings as s;
+
+  v_total := v_queued + case when coalesce(p_include_active, true) then v_active else 0 end;
+
+  return json_build_object(
+    'run_type', p_run_type,
+    'totals', json_build_object(
+      'queued_only', v_queued,
+      'eligible_queued', v_queued,
+      'active_only', v_active,
+      'queued_plus_active', v_total
+    ),
+    'count', v_total,
+    'available_tasks', v_total,
+    'queued_plus_active', v_total,
+    'global_task_breakdown', json_build_object(
+      'in_progress_total', v_active + v_orchestrating + v_elsewhere,
+      'in_progress_cloud', v_active + v_orchestrating,
+      'in_progress_local', v_elsewhere,
+      'orchestrator_tasks', v_orchestrating
+    ),
+    'blocked', queue.blocked_by_reason(v_caller, p_run_type),
+    'oldest_claimable_age_seconds', extract(epoch from v_now - v_oldest),
+    'users', v_users,
+    'recent_tasks', v_recent,
+    'queued_tasks', v_next,
+    'active_tasks', v_running,
+    'warnings', json_build_array(),
+    'suggested_workers', ceil((v_queued + v_active)::numeric / v_per_worker),
+    'snapshot_at', v_now
+  );
+end;
+$$;
+
+comment on function queue.task_counts(jsonb, text, boolean) is 'See public.task_counts.';
+
+revoke all on function queue.task_counts(jsonb, text, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.task_counts(jsonb, text, boolean) to service_role;

@@ -1,0 +1,49 @@
+-- Every number the queue depends on, in one typed row. Operators change it with plain SQL:
+--   update queue.settings set default_task_limit = 8;
+create table queue.settings (
+  is_only_row boolean not null default true,
+  default_task_limit integer not null default 5,
+  gpu_tasks_per_worker integer default 1,
+  api_tasks_per_worker integer,
+  max_attempts integer not null default 3,
+  stale_after interval not null default interval '7 days',
+  gpu_silence_limit interval not null default interval '100 seconds',
+  shared_worker_ids text[] not null default array['gpu-20250723_221138-afa8403b'],
+  max_text_length integer not null default 16384,
+  clock_offset interval not null default interval '0',
+  constraint settings_pkey primary key (is_only_row),
+  constraint settings_has_one_row check (is_only_row),
+  constraint settings_default_task_limit_is_not_negative check (default_task_limit >= 0),
+  constraint settings_gpu_tasks_per_worker_is_positive check (gpu_tasks_per_worker > 0),
+  constraint settings_api_tasks_per_worker_is_positive check (api_tasks_per_worker > 0),
+  constraint settings_max_attempts_is_positive check (max_attempts > 0),
+  constraint settings_stale_after_is_positive check (stale_after > interval '0'),
+  constraint settings_gpu_silence_limit_is_positive check (gpu_silence_limit > interval '0'),
+  constraint settings_max_text_length_is_sane check (max_text_length between 500 and 1048576)
+);
+
+comment on table queue.settings is 'Every number the queue depends on; exactly one row.';
+comment on column queue.settings.is_only_row is 'Always true: the key that keeps this table at one row.';
+comment on column queue.settings.default_task_limit is
+  'How many tasks a user may have In Progress at once when users.max_in_progress is null. Default 5.';
+comment on column queue.settings.gpu_tasks_per_worker is
+  'How many gpu tasks one worker holds at once; a claim beyond it gives back what it holds. Null = no limit. Default 1.';
+comment on column queue.settings.api_tasks_per_worker is
+  'The same for api tasks. Default null: one api worker runs as many as it asks for.';
+comment on column queue.settings.max_attempts is
+  'How often a task may be started before it ends Failed, when its type does not say. Default 3.';
+comment on column queue.settings.stale_after is
+  'A task that was never started and has no live parent is no longer handed out once it is this old. Default 7 days.';
+comment on column queue.settings.gpu_silence_limit is
+  'A gpu worker without a heartbeat for this long counts as gone. Default 100 seconds (five missed beats).';
+comment on column queue.settings.shared_worker_ids is
+  'Worker ids that several processes send (a worker started without a name): no per-worker limit, nothing is shared between them.';
+comment on column queue.settings.max_text_length is
+  'Error and progress texts longer than this many characters are cut on the task, with a mark; the event keeps the whole text. Default 16384.';
+comment on column queue.settings.clock_offset is
+  'Added to the clock by queue.now(). For tests only: it moves every deadline at once. Default 0.';
+
+alter table queue.settings enable row level security;
+
+revoke all on table queue.settings from public, anon, authenticated, service_role;
+grant select on table queue.settings to service_role;

@@ -1,0 +1,35 @@
+-- A project groups tasks and says whose they are.
+create table public.projects (
+  id uuid not null default gen_random_uuid(),
+  user_id uuid not null,
+  name text not null default '',
+  created_at timestamptz not null default now(),
+  constraint projects_pkey primary key (id),
+  constraint projects_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
+);
+
+create index projects_by_user on public.projects (user_id);
+
+comment on table public.projects is 'Groups tasks; a task''s owner is its project''s owner.';
+
+alter table public.projects enable row level security;
+
+revoke all on table public.projects from public, anon, authenticated, service_role;
+grant select, insert, update, delete on table public.projects to authenticated, service_role;
+
+create policy owners_read_projects on public.projects
+  for select to authenticated
+  using (user_id = (select auth.uid()));
+
+create policy owners_create_projects on public.projects
+  for insert to authenticated
+  with check (user_id = (select auth.uid()));
+
+create policy owners_update_projects on public.projects
+  for update to authenticated
+  using (user_id = (select auth.uid()))
+  with check (user_id = (select auth.uid()));
+
+create policy owners_delete_projects on public.projects
+  for delete to authenticated
+  using (user_id = (select auth.uid()));

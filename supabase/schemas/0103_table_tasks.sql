@@ -1,0 +1,122 @@
+-- One row per task, from Queued to its end. Deployed clients read and PATCH this table directly, so
+-- the table itself keeps the rules: checks for what a row may be, triggers for how it may change.
+create table public.tasks (
+  id uuid not null default gen_random_uuid(),
+  task_type text not null,
+  params jsonb not null default '{}',
+  status text not null default 'Queued',
+  project_id uuid,
+  dependant_on uuid,
+  worker_id text,
+  output_location text,
+  attempts integer not null default 0,
+  error_message text,
+  error_details text,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz,
+  generation_started_at timestamptz,
+  generation_processed_at timestamptz,
+  result_data jsonb,
+  generation_created boolean not null default false,
+  thumbnail_url text,
+  user_id uuid,
+  run_type text default 'cloud',
+  priority integer not null default 0,
+  available_at timestamptz,
+  idempotency_key text,
+  lease_token uuid,
+  claim_id text,
+  claimed_at timestamptz,
+  delivered_at timestamptz,
+  token_id uuid,
+  requeue_count integer not null default 0,
+  pool text,
+  takes_slot boolean,
+  standing text,
+  constraint tasks_pkey primary key (id),
+  constraint tasks_status_is_known check (status in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled')),
+  constraint tasks_run_type_is_known check (run_type in ('cloud', 'local')),
+  constraint tasks_attempts_is_not_negative check (attempts >= 0),
+  constraint tasks_requeue_count_is_not_negative check (requeue_count >= 0),
+  constraint tasks_failure_has_a_reason check (status <> 'Failed' or error_message is not null) not valid,
+  constraint tasks_times_are_finite check (
+    isfinite(created_at) and isfinite(updated_at) and isfinite(available_at)
+    and isfinite(generation_started_at) and isfinite(generation_processed_at)
+  ) not valid,
+  constraint tasks_belong_to_a_project foreign key (project_id) references public.projects (id) on delete cascade,
+  constraint tasks_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
+);
+
+-- The line a claim takes from: one user's ready tasks of one pool, in claim order.
+create index tasks_line on public.tasks (user_id, pool, run_type, priority desc, created_at, id)
+  where standing = 'ready';
+-- Tasks that wait for a time, to be released when it has come.
+create index tasks_not_yet on public.tasks (available_at) where standing = 'not_yet';
+-- Ready tasks that were never started, to find those that have grown stale.
+create index tasks_never_started on public.tasks (created_at) where standing = 'ready' and attempts = 0;
+-- What a worker holds; what runs.
+create index tasks_running_by_worker on public.tasks (worker_id) where status = 'In Progress';
+create index tasks_by_project on public.tasks (project_id);
+create index tasks_by_user on public.tasks (user_id, created_at);
+create unique index tasks_idempotency_key_is_unique_per_user on public.tasks (user_id, idempotency_key)
+  where idempotency_key is not null;
+create unique index tasks_claim_id_is_used_once on public.tasks (worker_id, claim_id) where claim_id is not null;
+
+comment on table public.tasks is 'One row per task. State changes only along docs/architecture.md; an illegal direct change leaves its row as it is.';
+comment on column public.tasks.task_type is 'Any text; task_types says what the queue knows of it.';
+comment on column public.tasks.params is 'What the worker needs; handed out exactly as it came in.';
+comment on column public.tasks.status is 'Queued, In Progress, Complete, Failed or Cancelled.';
+comment on column public.tasks.dependant_on is 'The first dependency; all of them are in queue.task_dependencies.';
+comment on column public.tasks.worker_id is 'Who holds the task or held it last, as the worker named itself; kept after completion.';
+comment on column public.tasks.output_location is 'The result''s URL; while running a progress text; after a failure the reason, where deployed clients look.';
+comment on column public.tasks.attempts is 'How often the task was started. Only a claim raises it.';
+comment on column public.tasks.error_message is 'Why the task failed or was put back; never null on a Failed task.';
+comment on column public.tasks.error_details is 'Further text of a fatal error, as deployed workers write it.';
+comment on column public.tasks.updated_at is 'Moves with every change and with every beat of the worker that runs the task.';
+comment on column public.tasks.generation_started_at is 'Start of the billed part of the current attempt.';
+comment on column public.tasks.generation_processed_at is 'When the task was completed.';
+comment on column public.tasks.result_data is 'What the worker reported beside the output.';
+comment on column public.tasks.generation_created is 'True once the task''s result record exists in generations.';
+comment on column public.tasks.user_id is 'The owner: always the project''s owner. Null only on rows from before the column existed.';
+comment on column public.tasks.run_type is 'cloud: workers with the service key or the owner''s own. local: only the owner''s own. Null only on rows from before the column existed; such rows wait until an operator decides.';
+comment on column public.tasks.priority is 'Higher first, within the owner''s line.';
+comment on column public.tasks.available_at is 'Not handed out before this time; null = at once.';
+comment on column public.tasks.idempotency_key is 'Chosen by whoever enqueues; unique per owner.';
+comment on column public.tasks.lease_token is 'The proof of the current start, new at each one. Null while Queued.';
+comment on column public.tasks.claim_id is 'The claim request that took the task, so that its repetition gets the same answer.';
+comment on column public.tasks.claimed_at is 'When the task was last handed out.';
+comment on column public.tasks.delivered_at is 'When a call or a log first named the task since it was handed out: proof that the worker has it.';
+comment on column public.tasks.token_id is 'The personal access token that holds the task; null for the service key.';
+comment on column public.tasks.requeue_count is 'How often an operator put the finished task back. Only queue functions write it.';
+comment on column public.tasks.pool is 'Derived from task_types.run_type: which workers run it. Unknown type = gpu.';
+comment on column public.tasks.takes_slot is 'Derived from task_types.category: false for orchestration.';
+comment on column public.tasks.standing is 'Derived: active (In Progress), ready, or the one reason of its own why a queued task waits; null once finished. Reasons of its owner are not in here, see queue.user_reason.';
+
+alter table public.tasks set (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+alter table public.tasks enable row level security;
+
+revoke all on table public.tasks from public, anon, authenticated, service_role;
+grant select on table public.tasks to authenticated;
+grant insert (id, task_type, params, project_id, dependant_on, run_type, priority, available_at, idempotency_key)
+  on table public.tasks to authenticated;
+grant select, delete on table public.tasks to service_role;
+-- The columns that prove a claim or a requeue (lease_token, requeue_count, ...) are not among these:
+-- only the queue's own functions can write them, and the state machine asks for that proof.
+grant insert (
+  id, task_type, params, status, project_id, dependant_on, output_location, attempts, error_message, created_at,
+  updated_at, result_data, error_details, run_type, priority, available_at, idempotency_key
+) on table public.tasks to service_role;
+grant update (
+  task_type, params, status, project_id, worker_id, output_location, attempts, error_message, updated_at,
+  generation_started_at, generation_processed_at, result_data, error_details, thumbnail_url, run_type, priority,
+  available_at
+) on table public.tasks to service_role;
+
+create policy owners_read_tasks on public.tasks
+  for select to authenticated
+  using (user_id = (select auth.uid()));
+
+create policy owners_enqueue_tasks on public.tasks
+  for insert to authenticated
+  with check (user_id = (select auth.uid()));

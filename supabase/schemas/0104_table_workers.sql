@@ -1,0 +1,27 @@
+-- Machines that announced themselves. API workers and users' own machines may never appear here.
+create table public.workers (
+  id text not null,
+  instance_type text not null default 'external',
+  status text not null default 'inactive',
+  last_heartbeat timestamptz,
+  created_at timestamptz not null default now(),
+  metadata jsonb not null default '{}',
+  current_model text,
+  constraint workers_pkey primary key (id),
+  constraint workers_metadata_is_an_object check (jsonb_typeof(metadata) = 'object'),
+  constraint workers_times_are_finite check (isfinite(last_heartbeat) and isfinite(created_at)) not valid
+);
+
+comment on table public.workers is 'Machines that announced themselves, by the id they send with every call.';
+comment on column public.workers.status is
+  'inactive, spawning, active, terminating, terminated, error or crashed; other values are stored as they come. terminating, terminated and error get no work.';
+comment on column public.workers.last_heartbeat is 'Server time of the last beat. In no index: it changes every 20 seconds.';
+comment on column public.workers.current_model is 'The model the worker has loaded.';
+comment on column public.workers.metadata is 'What the orchestrator and the beats know of the machine; always an object.';
+
+alter table public.workers set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+
+alter table public.workers enable row level security;
+
+revoke all on table public.workers from public, anon, authenticated, service_role;
+grant select, insert, update, delete on table public.workers to service_role;

@@ -1,0 +1,25 @@
+-- One small row per user: what runs and what may. Locking this row is what makes a user's limit exact:
+-- every claim for the user, in any pool and by any kind of caller, takes it first.
+create table queue.user_slots (
+  user_id uuid not null,
+  running integer not null default 0,
+  task_limit integer not null,
+  has_credits boolean not null,
+  cloud_on boolean not null,
+  local_on boolean not null,
+  settings_malformed boolean not null default false,
+  constraint user_slots_pkey primary key (user_id),
+  constraint user_slots_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade,
+  constraint user_slots_running_is_not_negative check (running >= 0)
+);
+
+comment on table queue.user_slots is
+  'Per user: tasks In Progress that take a slot, and a copy of what the user row allows. Kept in the transaction of each change; derived, so queue.reconcile can rebuild it.';
+comment on column queue.user_slots.running is 'Tasks In Progress that take a slot (orchestration takes none).';
+comment on column queue.user_slots.settings_malformed is 'A switch in users.settings is not a boolean and is read as on.';
+
+alter table queue.user_slots set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table queue.user_slots enable row level security;
+
+revoke all on table queue.user_slots from public, anon, authenticated, service_role;
+grant select on table queue.user_slots to service_role;

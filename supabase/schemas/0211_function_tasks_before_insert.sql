@@ -1,0 +1,51 @@
+-- What every new row gets, whoever inserts it: its owner, its pool and where it stands.
+create function queue.tasks_before_insert()
+returns trigger
+language plpgsql
+security definer -- reads owner, type and dependencies on behalf of any caller who may insert
+set search_path = ''
+as $$
+declare
+  v_owner uuid;
+begin
+  if new.status <> 'Queued' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('A task begins Queued, this one was to begin %s', new.status),
+      'Insert it Queued; claim, complete or fail it through the functions'
+    );
+  end if;
+
+  if new.project_id is not null then
+    select p.user_id into v_owner from public.projects as p where p.id = new.project_id;
+    -- An unknown project is left to the foreign key.
+    new.user_id := coalesce(v_owner, new.user_id);
+  end if;
+
+  new.run_type := coalesce(new.run_type, 'cloud');
+  new.params := coalesce(new.params, '{}');
+  -- A default timestamp becomes the queue's own time; one that was given stays.
+  if new.created_at = pg_catalog.now() then
+    new.created_at := queue.now();
+  end if;
+  new.updated_at := coalesce(new.updated_at, new.created_at);
+
+  select y.run_type, y.category <> 'orchestration'
+  into new.pool, new.takes_slot
+  from public.task_types as y
+  where y.name = new.task_type;
+  new.pool := coalesce(new.pool, 'gpu');
+  new.takes_slot := coalesce(new.takes_slot, true);
+
+  new.standing := queue.task_standing(new);
+  return new;
+end;
+$$;
+
+comment on function queue.tasks_before_insert() is 'Trigger: gives a new task its owner, pool and standing.';
+
+revoke all on function queue.tasks_before_insert() from public, anon, authenticated, service_role;
+
+create trigger tasks_before_insert
+  before insert on public.tasks
+  for each row execute function queue.tasks_before_insert();

@@ -1,0 +1,87 @@
+-- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
+-- between, so an illegal row is left as it is (and not returned) and the rest of the statement goes through.
+create function queue.tasks_before_update()
+returns trigger
+language plpgsql
+security definer -- reads type, settings and dependencies on behalf of any caller who may update
+set search_path = ''
+as $$
+declare
+  v_is_new_start boolean := new.lease_token is distinct from old.lease_token and new.lease_token is not null;
+  -- No API role can write these two columns: the queue itself asks for them to be derived again.
+  v_is_derived_again boolean := new.pool is null or (new.standing is null and old.standing is not null);
+begin
+  if not queue.is_legal_transition(old, new) then
+    return null;
+  end if;
+
+  -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not.
+  if not v_is_new_start and new.requeue_count = old.requeue_count then
+    new.attempts := old.attempts;
+  end if;
+
+  if old.status = 'In Progress' and new.status = 'Queued'
+    and new.attempts >= queue.max_attempts(new.task_type) then
+    new.status := 'Failed';
+    new.error_message := pg_catalog.format(
+      'Given up after %s starts; the last one ended with: %s',
+      new.attempts,
+      coalesce(nullif(new.error_message, ''), nullif(new.error_details, ''), 'no reason given')
+    );
+    new.worker_id := old.worker_id;
+  end if;
+
+  if new.status in ('Complete', 'Failed', 'Cancelled') and old.status = new.status then
+    -- A finished task keeps its result and its story.
+    new.output_location := coalesce(old.output_location, new.output_location);
+    new.error_message := coalesce(old.error_message, new.error_message);
+    new.generation_processed_at := old.generation_processed_at;
+    new.worker_id := old.worker_id;
+  elsif new.status = 'Failed' then
+    new.error_message := queue.cut_text(coalesce(
+      nullif(new.error_message, ''), nullif(new.output_location, ''), nullif(new.error_details, ''),
+      'Failed without a reason'
+    ));
+    new.output_location := coalesce(nullif(new.output_location, ''), new.error_message);
+  elsif new.status = 'Complete' then
+    new.generation_processed_at := queue.now();
+    new.generation_created := queue.creates_generation(new.task_type, new.params);
+  elsif new.status = 'Queued' then
+    new.lease_token := null;
+    new.claim_id := null;
+    new.token_id := null;
+    new.worker_id := null;
+    new.delivered_at := null;
+    new.generation_started_at := null;
+  end if;
+
+  if new.task_type is distinct from old.task_type or new.pool is null then
+    select y.run_type, y.category <> 'orchestration'
+    into new.pool, new.takes_slot
+    from public.task_types as y
+    where y.name = new.task_type;
+    new.pool := coalesce(new.pool, 'gpu');
+    new.takes_slot := coalesce(new.takes_slot, true);
+  end if;
+
+  if new.status = 'In Progress' then
+    new.standing := 'active';
+  else
+    new.standing := queue.task_standing(new);
+  end if;
+
+  if not v_is_derived_again then
+    new.updated_at := queue.now();
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.tasks_before_update() is
+  'Trigger: refuses illegal changes row by row, and keeps the columns that follow from the state.';
+
+revoke all on function queue.tasks_before_update() from public, anon, authenticated, service_role;
+
+create trigger tasks_before_update
+  before update on public.tasks
+  for each row execute function queue.tasks_before_update();

@@ -1,0 +1,72 @@
+-- After an insert statement: dependencies recorded, counters moved, history begun. Per statement, so that a bulk
+-- insert moves each counter once.
+create function queue.tasks_after_insert()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may insert
+set search_path = ''
+as $$
+declare
+  v_changes queue.load_change[];
+  v_now timestamptz := queue.now();
+  v_actor text := queue.actor();
+  v_unsettled uuid[];
+begin
+  insert into queue.task_dependencies (task_id, depends_on)
+  select n.id, n.dependant_on
+  from new_rows as n
+  where n.dependant_on is not null
+  on conflict do nothing;
+
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  into v_changes
+  from (
+    select n.user_id, n.pool, n.run_type is distinct from 'local' as is_cloud, n.takes_slot, n.standing, count(*)::integer as delta
+    from new_rows as n
+    where n.standing is not null
+    group by 1, 2, 3, 4, 5
+  ) as g;
+
+  if v_changes is not null then
+    perform queue.shift_load(v_changes);
+  end if;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select n.id, n.user_id, v_now, null, n.status, n.worker_id, n.attempts, v_actor, 'created'
+  from new_rows as n;
+
+  -- A dependency may have ended between the look at it and the owner's lock, which is held from here on; and a task
+  -- that others already wait for may only now have come.
+  select array_agg(u.id)
+  into v_unsettled
+  from (
+    select n.id
+    from new_rows as n
+      join queue.task_dependencies as d on d.task_id = n.id
+      join public.tasks as t on t.id = d.depends_on
+    where n.standing = 'dependency_pending'
+      and t.status in ('Complete', 'Failed', 'Cancelled')
+    union
+    select d.task_id
+    from new_rows as n
+      join queue.task_dependencies as d on d.depends_on = n.id
+      join public.tasks as t on t.id = d.task_id
+    where t.standing = 'dependency_lost'
+  ) as u;
+
+  if v_unsettled is not null then
+    perform queue.ask_standing_again(v_unsettled);
+  end if;
+
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_insert() is 'Trigger: dependencies, counters and history of newly inserted tasks.';
+
+revoke all on function queue.tasks_after_insert() from public, anon, authenticated, service_role;
+
+create trigger tasks_after_insert
+  after insert on public.tasks
+  referencing new table as new_rows
+  for each statement execute function queue.tasks_after_insert();

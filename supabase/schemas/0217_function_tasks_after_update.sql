@@ -1,0 +1,83 @@
+-- After an update statement: counters, history, result records and dependants follow, in the same transaction and
+-- whatever the way in.
+create function queue.tasks_after_update()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may update
+set search_path = ''
+as $$
+declare
+  v_changes queue.load_change[];
+  v_ended uuid[];
+begin
+  select array_agg(n.id order by n.id)
+  into v_ended
+  from new_rows as n
+    join old_rows as o on o.id = n.id
+  where n.status in ('Complete', 'Failed', 'Cancelled')
+    and o.status <> n.status;
+
+  -- Waiting tasks are locked before their owner, like everywhere.
+  if v_ended is not null then
+    perform queue.lock_dependants(v_ended);
+  end if;
+
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  into v_changes
+  from (
+    select m.user_id, m.pool, m.is_cloud, m.takes_slot, m.standing, sum(m.delta)::integer as delta
+    from (
+      select
+        o.user_id, o.pool,
+        case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
+        o.takes_slot, o.standing, -1 as delta
+      from old_rows as o
+      where o.standing is not null
+      union all
+      select
+        n.user_id, n.pool,
+        case when n.status = 'In Progress' then n.token_id is null else n.run_type is distinct from 'local' end,
+        n.takes_slot, n.standing, 1
+      from new_rows as n
+      where n.standing is not null
+    ) as m
+    group by 1, 2, 3, 4, 5
+    having sum(m.delta) <> 0
+  ) as g;
+
+  if v_changes is not null then
+    perform queue.shift_load(v_changes);
+  end if;
+
+  -- The state, or the start (a second start by the same worker changes only the lease).
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+  select
+    n.id, n.user_id, n.updated_at, o.status, n.status, coalesce(n.worker_id, o.worker_id), n.attempts, queue.actor(),
+    coalesce(
+      nullif(current_setting('queue.reason', true), ''),
+      case when n.status in ('Failed', 'Queued', 'Cancelled') then n.error_message end
+    ),
+    nullif(current_setting('queue.details', true), '')::jsonb
+  from new_rows as n
+    join old_rows as o on o.id = n.id
+  where n.status <> o.status
+    or n.attempts <> o.attempts;
+
+  if v_ended is not null then
+    perform queue.record_generations(v_ended);
+    perform queue.settle_dependants(v_ended);
+  end if;
+
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_update() is
+  'Trigger: counters, history, result records and dependants of changed tasks.';
+
+revoke all on function queue.tasks_after_update() from public, anon, authenticated, service_role;
+
+create trigger tasks_after_update
+  after update on public.tasks
+  referencing old table as old_rows new table as new_rows
+  for each statement execute function queue.tasks_after_update();

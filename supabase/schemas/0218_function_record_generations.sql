@@ -1,0 +1,31 @@
+-- The result records of tasks that were just completed. Called wherever a task becomes Complete, so there is no way
+-- to complete a task of a type that creates generations without one. A task that was put back and completed again
+-- replaces its record: task and record never name different results.
+create function queue.record_generations(p_task_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into public.generations (task_id, project_id, user_id, type, location, thumbnail_url, params, created_at)
+  select
+    t.id, t.project_id, t.user_id, y.content_type, t.output_location, t.thumbnail_url, t.params,
+    t.generation_processed_at
+  from public.tasks as t
+    left join public.task_types as y on y.name = t.task_type
+  where t.id = any (p_task_ids)
+    and t.status = 'Complete'
+    and t.generation_created
+  on conflict (task_id) do update
+    set location = excluded.location,
+      thumbnail_url = excluded.thumbnail_url,
+      params = excluded.params;
+end;
+$$;
+
+comment on function queue.record_generations(uuid[]) is
+  'Records one generation for each of these tasks that is Complete and of a type that creates them.';
+
+revoke all on function queue.record_generations(uuid[]) from public, anon, authenticated, service_role;

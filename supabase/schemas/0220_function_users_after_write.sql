@@ -1,0 +1,45 @@
+-- What a user may is copied into the user's slots row, so that a claim reads one row and one malformed setting
+-- concerns one user. Closing or opening the user's lines happens here too.
+create function queue.users_after_write()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may write users
+set search_path = ''
+as $$
+declare
+  v_methods jsonb := new.settings #> '{ui,generationMethods}';
+begin
+  insert into queue.user_slots as s (user_id, task_limit, has_credits, cloud_on, local_on, settings_malformed)
+  values (
+    new.id,
+    coalesce(new.max_in_progress, (select d.default_task_limit from queue.settings as d)),
+    coalesce(new.credits, 0) > 0,
+    v_methods -> 'inCloud' is distinct from 'false',
+    v_methods -> 'onComputer' is distinct from 'false',
+    coalesce(jsonb_typeof(v_methods -> 'inCloud') <> 'boolean', false)
+      or coalesce(jsonb_typeof(v_methods -> 'onComputer') <> 'boolean', false)
+  )
+  on conflict (user_id) do update
+    set task_limit = excluded.task_limit,
+      has_credits = excluded.has_credits,
+      cloud_on = excluded.cloud_on,
+      local_on = excluded.local_on,
+      settings_malformed = excluded.settings_malformed
+    where (s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed)
+      is distinct from
+      (excluded.task_limit, excluded.has_credits, excluded.cloud_on, excluded.local_on, excluded.settings_malformed);
+
+  if found then
+    perform queue.refresh_lines(array[new.id]);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.users_after_write() is 'Trigger: keeps queue.user_slots and the user''s lines in step with the user row.';
+
+revoke all on function queue.users_after_write() from public, anon, authenticated, service_role;
+
+create trigger users_after_write
+  after insert or update on public.users
+  for each row execute function queue.users_after_write();

@@ -1,0 +1,49 @@
+-- A deleted task leaves the counters; what depended on it can never run.
+create function queue.tasks_after_delete()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may delete
+set search_path = ''
+as $$
+declare
+  v_changes queue.load_change[];
+  v_actor text := queue.actor();
+  v_now timestamptz := queue.now();
+  v_ids uuid[];
+begin
+  select array_agg(o.id) into v_ids from old_rows as o;
+  perform queue.lock_dependants(v_ids);
+
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  into v_changes
+  from (
+    select
+      o.user_id, o.pool,
+      case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
+      o.takes_slot, o.standing, -count(*)::integer as delta
+    from old_rows as o
+    where o.standing is not null
+    group by 1, 2, 3, 4, 5
+  ) as g;
+
+  if v_changes is not null then
+    perform queue.shift_load(v_changes);
+  end if;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select o.id, o.user_id, v_now, o.status, o.status, o.worker_id, o.attempts, v_actor, 'deleted'
+  from old_rows as o;
+
+  perform queue.settle_dependants(v_ids);
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_delete() is 'Trigger: counters, history and dependants of deleted tasks.';
+
+revoke all on function queue.tasks_after_delete() from public, anon, authenticated, service_role;
+
+create trigger tasks_after_delete
+  after delete on public.tasks
+  referencing old table as old_rows
+  for each statement execute function queue.tasks_after_delete();

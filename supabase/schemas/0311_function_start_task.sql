@@ -1,0 +1,26 @@
+-- Hands a task out: a new lease, one more attempt. The row is locked by the caller.
+create function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text)
+returns public.tasks
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  update public.tasks as t
+  set status = 'In Progress',
+    worker_id = p_worker_id,
+    token_id = p_token_id,
+    claim_id = p_claim_id,
+    lease_token = gen_random_uuid(),
+    attempts = t.attempts + 1,
+    claimed_at = queue.now(),
+    generation_started_at = queue.now(),
+    delivered_at = null
+  where t.id = p_task_id
+  returning t.*
+$$;
+
+comment on function queue.start_task(uuid, text, uuid, text) is
+  'Makes this worker (and token, and claim request) the holder of the task under a new lease and counts the start.';
+
+revoke all on function queue.start_task(uuid, text, uuid, text) from public, anon, authenticated, service_role;

@@ -1,0 +1,24 @@
+-- What a claim answers. params leave as jsonb text: a 64-bit seed stays what it was.
+create function queue.claim_reply(p_task public.tasks)
+returns json
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return json_build_object(
+    'task_id', p_task.id,
+    'task_type', p_task.task_type,
+    'params', p_task.params,
+    'project_id', p_task.project_id,
+    'lease_token', p_task.lease_token,
+    'attempt', p_task.attempts
+  );
+end;
+$$;
+
+comment on function queue.claim_reply(public.tasks) is
+  'The reply of a claim: task_id, task_type, params, project_id, lease_token, attempt.';
+
+revoke all on function queue.claim_reply(public.tasks) from public, anon, authenticated, service_role;

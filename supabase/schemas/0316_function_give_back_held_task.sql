@@ -1,0 +1,78 @@
+-- A worker that claims although it holds all it may. Either it never heard of the task (the reply was lost: the same
+-- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
+-- was its last).
+create function queue.give_back_held_task(p_worker_id text, p_token_id uuid, p_pool text, p_claim_id text)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_limit integer;
+  v_held public.tasks;
+  v_held_count integer;
+begin
+  select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
+  into v_limit
+  from queue.settings as s
+  where p_worker_id <> all (s.shared_worker_ids);
+
+  if v_limit is null then
+    return null;
+  end if;
+
+  -- Two claims at once under one name: the second waits and then sees what the first got.
+  perform pg_advisory_xact_lock(hashtextextended('queue.holder:' || coalesce(p_token_id::text, '') || ':' || p_worker_id, 0));
+
+  select count(*)
+  into v_held_count
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.status = 'In Progress'
+    and t.token_id is not distinct from p_token_id
+    and t.pool = p_pool
+    and t.takes_slot;
+
+  if v_held_count < v_limit then
+    return null;
+  end if;
+
+  select t.*
+  into v_held
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.status = 'In Progress'
+    and t.token_id is not distinct from p_token_id
+    and t.pool = p_pool
+    and t.takes_slot
+  order by t.claimed_at
+  limit 1
+  for no key update;
+
+  if v_held.id is null then
+    return null;
+  elsif v_held.delivered_at is null then
+    update public.tasks as t
+    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = queue.now()
+    where t.id = v_held.id
+    returning t.* into v_held;
+    return v_held;
+  elsif v_held.attempts < queue.max_attempts(v_held.task_type) then
+    return queue.start_task(v_held.id, p_worker_id, p_token_id, p_claim_id);
+  end if;
+
+  update public.tasks as t
+  set status = 'Failed',
+    error_message = pg_catalog.format(
+      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, p_worker_id
+    )
+  where t.id = v_held.id;
+  return null;
+end;
+$$;
+
+comment on function queue.give_back_held_task(text, uuid, text, text) is
+  'The task that a worker at its own limit already holds, handed out again; null when it may take another one.';
+
+revoke all on function queue.give_back_held_task(text, uuid, text, text) from public, anon, authenticated, service_role;

@@ -1,0 +1,56 @@
+-- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
+create function queue.claim_next_task(
+  p_caller jsonb,
+  p_worker_id text,
+  p_run_type text,
+  p_claim_id text,
+  p_same_model_only boolean,
+  p_max_task_wait_minutes numeric,
+  p_dry_run boolean
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes lease columns, which no API role may
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_task public.tasks;
+begin
+  if coalesce(p_worker_id, '') = '' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
+  elsif v_pool not in ('gpu', 'api') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', v_pool));
+  end if;
+
+  perform queue.refuse_unfit_worker(p_worker_id);
+
+  if p_dry_run then
+    return queue.preview_claim(v_caller, v_pool);
+  end if;
+
+  if p_claim_id is not null then
+    v_task := queue.repeat_claim(v_caller, p_worker_id, p_claim_id);
+    if v_task.id is not null then
+      return queue.claim_reply(v_task);
+    end if;
+  end if;
+
+  perform queue.say(queue.caller_name(v_caller));
+  v_task := queue.give_back_held_task(p_worker_id, v_caller.token_id, v_pool, p_claim_id);
+  if v_task.id is null then
+    v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id);
+  end if;
+  perform queue.say(null);
+
+  return case when v_task.id is not null then queue.claim_reply(v_task) end;
+end;
+$$;
+
+comment on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
+  'See public.claim_next_task.';
+
+revoke all on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;

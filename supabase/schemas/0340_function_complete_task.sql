@@ -1,0 +1,66 @@
+-- Completes a task exactly once (docs/architecture.md, "Endings"). Result, record, history, counters and dependants
+-- are one transaction; a repeat changes nothing and answers what is stored.
+create function queue.complete_task(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_output_location text,
+  p_thumbnail_url text,
+  p_result_data jsonb,
+  p_lease_token uuid
+)
+returns json
+language plpgsql
+volatile
+security definer -- the queue's own path to Complete
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id);
+begin
+  if p_lease_token is not null then
+    perform queue.refuse_stale_lease(v_task, p_lease_token);
+  end if;
+
+  if v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null) then
+    perform queue.say(
+      queue.caller_name(v_caller),
+      case
+        when v_task.status = 'Queued' then 'completed late, after the task was taken back'
+        when p_output_location is null then 'completed without an output'
+      end
+    );
+    update public.tasks as t
+    set status = 'Complete',
+      output_location = p_output_location,
+      thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
+      result_data = coalesce(p_result_data, t.result_data),
+      error_message = null
+    where t.id = v_task.id
+    returning t.* into v_task;
+    perform queue.say(null);
+    return queue.task_reply(v_task, true);
+  end if;
+
+  if v_task.status = 'Queued' or (p_lease_token is not null and v_task.status <> 'Complete') then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become Complete', v_task.id, v_task.status),
+      case when v_task.status = 'Queued' then 'Claim it first' else 'Drop this task; its end is final' end
+    );
+  end if;
+
+  -- Deployed workers cannot be told apart and repeat themselves by design: they get their 200, the history knows.
+  perform queue.record_report(
+    v_task, v_caller,
+    case v_task.status when 'Complete' then 'completed again, the first result stays' else 'completed after its end, not resurrected' end,
+    json_strip_nulls(json_build_object('output_location', p_output_location))::jsonb
+  );
+  return queue.task_reply(v_task, false);
+end;
+$$;
+
+comment on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) is 'See public.complete_task.';
+
+revoke all on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) to service_role;

@@ -1,0 +1,47 @@
+-- Ends a task as Failed. The reason is kept whichever field it came in; the whole text is in the history.
+create function queue.fail_task(p_caller queue.caller, p_task public.tasks, p_reason text, p_details text, p_has_lease boolean)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
+  v_full jsonb := case when v_reason <> queue.cut_text(v_reason) then jsonb_build_object('error_message', v_reason) end;
+  v_task public.tasks;
+begin
+  if p_task.status in ('Queued', 'In Progress')
+    and (p_has_lease or not queue.has_live_former_holder(p_task)) then
+    perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
+    update public.tasks as t
+    set status = 'Failed',
+      error_message = v_reason,
+      error_details = coalesce(queue.cut_text(p_details), t.error_details),
+      output_location = queue.cut_text(v_reason)
+    where t.id = p_task.id
+    returning t.* into v_task;
+    perform queue.say(null);
+    return queue.task_reply(v_task, true);
+  end if;
+
+  if p_has_lease and p_task.status not in ('Complete', 'Failed') then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become Failed', p_task.id, p_task.status),
+      'Drop this task; its end is final'
+    );
+  end if;
+
+  perform queue.record_report(
+    p_task, p_caller,
+    'failure reported, not applied: ' || queue.cut_text(v_reason), v_full
+  );
+  return queue.task_reply(p_task, false);
+end;
+$$;
+
+comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean) is
+  'Ends a locked task as Failed with this reason, or only records the report when the task has ended or a former holder may be speaking.';
+
+revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean) from public, anon, authenticated, service_role;

@@ -1,0 +1,79 @@
+-- What a worker reports other than a result (docs/architecture.md, "Endings").
+create function queue.update_task_status(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_status text,
+  p_output_location text,
+  p_error_message text,
+  p_error_details text,
+  p_thumbnail_url text,
+  p_result_data jsonb,
+  p_reset_generation_started_at boolean,
+  p_lease_token uuid
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes delivered_at, which no API role may
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks;
+begin
+  if p_status = 'Complete' then
+    return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
+  end if;
+
+  v_task := queue.lock_task_for(v_caller, p_task_id);
+  if p_lease_token is not null then
+    perform queue.refuse_stale_lease(v_task, p_lease_token);
+  end if;
+
+  if p_status = 'Failed' then
+    return queue.fail_task(v_caller, v_task, coalesce(nullif(p_error_message, ''), p_output_location), p_error_details, p_lease_token is not null);
+  end if;
+
+  if not coalesce(
+    (v_task.status, p_status) in (
+      ('In Progress', 'In Progress'), ('In Progress', 'Queued'), ('In Progress', 'Cancelled'), ('Queued', 'Cancelled')
+    ) or (v_task.status = p_status and p_status = 'Cancelled'),
+    false
+  ) then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become %s', v_task.id, v_task.status, coalesce(p_status, 'null')),
+      case when v_task.status = 'Queued' then 'Claim it first' else 'Nothing was changed' end
+    );
+  elsif v_task.status = p_status and p_status = 'Cancelled' then
+    return queue.task_reply(v_task, false);
+  end if;
+
+  perform queue.say(
+    queue.caller_name(v_caller),
+    case p_status
+      when 'Queued' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'handed back')
+      when 'Cancelled' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'cancelled')
+    end
+  );
+  update public.tasks as t
+  set status = p_status,
+    output_location = coalesce(queue.cut_text(nullif(p_output_location, '')), t.output_location),
+    thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
+    result_data = coalesce(p_result_data, t.result_data),
+    error_message = case when p_status = 'In Progress' then t.error_message else coalesce(queue.cut_text(nullif(p_error_message, '')), t.error_message) end,
+    generation_started_at = case when p_reset_generation_started_at then queue.now() else t.generation_started_at end,
+    delivered_at = coalesce(t.delivered_at, queue.now())
+  where t.id = v_task.id
+  returning t.* into v_task;
+  perform queue.say(null);
+
+  return queue.task_reply(v_task, true);
+end;
+$$;
+
+comment on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) is
+  'See public.update_task_status.';
+
+revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;

@@ -1,0 +1,104 @@
+-- What each user has in the queue now, as a claim would see it: the derived counters, put right for what only time has
+-- changed since (tasks that became due, tasks that grew stale).
+create function queue.user_load(p_caller queue.caller, p_pool text)
+returns table (
+  user_id uuid,
+  reason text,
+  ready integer,
+  claimable integer,
+  active integer,
+  active_orchestration integer,
+  active_elsewhere integer,
+  running integer,
+  task_limit integer,
+  turn_at timestamptz
+)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_now timestamptz := queue.now();
+  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_own boolean := p_caller.user_id is not null;
+  v_with_token boolean := p_caller.kind = 'token';
+begin
+  return query
+  with overtaken_by_time as (
+    select t.user_id, t.pool, t.run_type = 'cloud' as is_cloud, t.takes_slot, 1 as delta
+    from public.tasks as t
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+      and queue.task_standing(t) = 'ready'
+    union all
+    select t.user_id, t.pool, t.run_type = 'cloud', t.takes_slot, -1
+    from public.tasks as t
+    where t.standing = 'ready'
+      and t.attempts = 0
+      and t.created_at < v_stale_before
+      and queue.is_stale(t.created_at, t.attempts, t.params)
+  ),
+  load as (
+    select
+      l.user_id,
+      sum(l.ready_cloud + case when v_with_token then l.ready_local else 0 end) as ready_slots,
+      sum(l.ready_cloud_orchestration + case when v_with_token then l.ready_local_orchestration else 0 end) as ready_orchestration,
+      sum(l.active_cloud + case when v_own then l.active_local else 0 end) as active,
+      sum(l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end) as active_orchestration,
+      sum(case when v_own then 0 else l.active_local + l.active_local_orchestration end) as active_elsewhere,
+      min(l.turn_at) as turn_at
+    from (
+      select
+        c.user_id, c.pool, c.ready_cloud, c.ready_local, c.ready_cloud_orchestration, c.ready_local_orchestration,
+        c.active_cloud, c.active_local, c.active_cloud_orchestration, c.active_local_orchestration, c.turn_at
+      from queue.user_lines as c
+      union all
+      select
+        o.user_id, o.pool,
+        case when o.is_cloud and o.takes_slot then o.delta else 0 end,
+        case when not o.is_cloud and o.takes_slot then o.delta else 0 end,
+        case when o.is_cloud and not o.takes_slot then o.delta else 0 end,
+        case when not o.is_cloud and not o.takes_slot then o.delta else 0 end,
+        0, 0, 0, 0, v_now
+      from overtaken_by_time as o
+    ) as l
+    where (p_pool is null or l.pool = p_pool)
+      and (not v_own or l.user_id = p_caller.user_id)
+    group by l.user_id
+  ),
+  judged as (
+    select
+      l.user_id, l.ready_slots, l.ready_orchestration, l.active, l.active_orchestration, l.active_elsewhere, l.turn_at,
+      s.running, s.task_limit,
+      case
+        when not v_with_token then queue.user_reason(s)
+        when not s.local_on then 'local_disabled'
+        when s.running >= s.task_limit then 'user_at_limit'
+      end as reason
+    from load as l
+      join queue.user_slots as s on s.user_id = l.user_id
+  )
+  select
+    j.user_id,
+    j.reason,
+    (j.ready_slots + j.ready_orchestration)::integer,
+    case
+      when j.reason is null then (j.ready_orchestration + least(j.ready_slots, j.task_limit - j.running))::integer
+      else 0
+    end,
+    j.active::integer,
+    j.active_orchestration::integer,
+    j.active_elsewhere::integer,
+    j.running,
+    j.task_limit,
+    j.turn_at
+  from judged as j;
+end;
+$$;
+
+comment on function queue.user_load(queue.caller, text) is
+  'Per user with live work, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. A caller with a user sees that user alone; a token counts local tasks too.';
+
+revoke all on function queue.user_load(queue.caller, text) from public, anon, authenticated, service_role;

@@ -1,0 +1,17 @@
+-- How many tasks this caller could claim one after another now.
+create function queue.claimable_count(p_caller queue.caller, p_pool text)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (select coalesce(sum(u.claimable), 0)::integer from queue.user_load(p_caller, p_pool) as u);
+end;
+$$;
+
+comment on function queue.claimable_count(queue.caller, text) is
+  'How many tasks this caller could claim one after another now, in one pool or both (null).';
+
+revoke all on function queue.claimable_count(queue.caller, text) from public, anon, authenticated, service_role;

@@ -1,0 +1,38 @@
+-- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale.
+create function queue.blocked_by_reason(p_caller queue.caller, p_pool text)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(json_object_agg(r.reason, r.task_count order by r.reason), '{}')
+    from (
+      select b.reason, sum(b.task_count) as task_count
+      from (
+        select
+          case when c.reason = 'stale' then coalesce(queue.user_reason(s), 'stale') else c.reason end as reason,
+          c.task_count
+        from queue.blocked_tasks as c
+          left join queue.user_slots as s on s.user_id = c.user_id
+        where (p_pool is null or c.pool = p_pool)
+          and c.task_count > 0
+          and case when p_caller.user_id is null then c.is_cloud else c.user_id = p_caller.user_id end
+        union all
+        -- Ready tasks of a user who may run some, but not all of them at once, wait for a slot.
+        select coalesce(u.reason, 'user_at_limit'), u.ready - u.claimable
+        from queue.user_load(p_caller, p_pool) as u
+        where u.ready > u.claimable
+      ) as b
+      group by b.reason
+    ) as r
+  );
+end;
+$$;
+
+comment on function queue.blocked_by_reason(queue.caller, text) is
+  'Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one reason.';
+
+revoke all on function queue.blocked_by_reason(queue.caller, text) from public, anon, authenticated, service_role;

@@ -1,0 +1,20 @@
+-- The counts, as functions call them.
+create function public.task_counts(
+  p_caller jsonb,
+  p_run_type text default null,
+  p_include_active boolean default true
+)
+returns json
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select queue.task_counts(p_caller, p_run_type, p_include_active)
+$$;
+
+comment on function public.task_counts(jsonb, text, boolean) is
+  'What is claimable now, what is active and what is blocked why, in one pool (gpu, api) or both (null). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+
+revoke all on function public.task_counts(jsonb, text, boolean) from public, anon, authenticated, service_role;
+grant execute on function public.task_counts(jsonb, text, boolean) to service_role;

@@ -1,0 +1,58 @@
+-- A new personal access token. The only moment at which the token itself exists: it is answered and forgotten.
+create function queue.create_api_token(p_label text, p_expires_at timestamptz)
+returns text
+language plpgsql
+volatile
+security definer -- signed-in users may not write the table
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := (select auth.uid());
+  v_token text;
+begin
+  if v_user_id is null then
+    perform queue.refuse(403, 'FORBIDDEN', 'Only a signed-in user can create a token', 'Sign in');
+  elsif p_expires_at <= queue.now() then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'expires_at is in the past');
+  elsif (
+    select count(*)
+    from public.user_api_tokens as k
+    where k.user_id = v_user_id
+      and k.revoked_at is null
+      and (k.expires_at is null or k.expires_at > queue.now())
+  ) >= 20 then
+    perform queue.refuse(409, 'TOO_MANY_TOKENS', 'A user has at most 20 tokens, all of yours are in use', 'Revoke one first');
+  end if;
+
+  -- Two version 4 UUIDs hold 244 random bits.
+  v_token := 'tq_' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
+
+  insert into public.user_api_tokens (user_id, label, token_hash, token_prefix, expires_at, created_at)
+  values (
+    v_user_id, coalesce(p_label, ''), encode(sha256(convert_to(v_token, 'UTF8')), 'hex'), left(v_token, 8),
+    p_expires_at, queue.now()
+  );
+  return v_token;
+end;
+$$;
+
+comment on function queue.create_api_token(text, timestamptz) is 'See public.create_api_token.';
+
+revoke all on function queue.create_api_token(text, timestamptz) from public, anon, authenticated, service_role;
+grant execute on function queue.create_api_token(text, timestamptz) to authenticated;
+
+create function public.create_api_token(p_label text default '', p_expires_at timestamptz default null)
+returns text
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  select queue.create_api_token(p_label, p_expires_at)
+$$;
+
+comment on function public.create_api_token(text, timestamptz) is
+  'Creates a personal access token for the signed-in user and returns it, this once. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN, 409 TOO_MANY_TOKENS.';
+
+revoke all on function public.create_api_token(text, timestamptz) from public, anon, authenticated, service_role;
+grant execute on function public.create_api_token(text, timestamptz) to authenticated;

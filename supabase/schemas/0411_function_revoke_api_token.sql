@@ -1,0 +1,38 @@
+-- Takes a personal access token back, effective at its next use.
+create function queue.revoke_api_token(p_token_id uuid)
+returns boolean
+language plpgsql
+volatile
+security definer -- signed-in users may not write the table
+set search_path = ''
+as $$
+begin
+  update public.user_api_tokens as k
+  set revoked_at = queue.now()
+  where k.id = p_token_id
+    and k.user_id = (select auth.uid())
+    and k.revoked_at is null;
+  return found;
+end;
+$$;
+
+comment on function queue.revoke_api_token(uuid) is 'See public.revoke_api_token.';
+
+revoke all on function queue.revoke_api_token(uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.revoke_api_token(uuid) to authenticated;
+
+create function public.revoke_api_token(p_token_id uuid)
+returns boolean
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  select queue.revoke_api_token(p_token_id)
+$$;
+
+comment on function public.revoke_api_token(uuid) is
+  'Revokes one of the signed-in user''s tokens; false when there is no such token in use.';
+
+revoke all on function public.revoke_api_token(uuid) from public, anon, authenticated, service_role;
+grant execute on function public.revoke_api_token(uuid) to authenticated;
