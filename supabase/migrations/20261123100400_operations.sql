@@ -71,6 +71,49 @@ comment on function queue.caller_name(queue.caller) is 'service, token:<token id
 
 revoke all on function queue.caller_name(queue.caller) from public, anon, authenticated, service_role;
 
+-- The heads of a user's cloud and local lines, locked, the first to run first: what the user's own machine may take.
+create function queue.heads_of_line(p_user_id uuid, p_pool text)
+returns setof public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  with cloud as materialized (
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = 'cloud'
+      and t.standing = 'ready'
+    order by t.priority desc, t.created_at, t.id
+    limit 1
+    for no key update skip locked
+  ),
+  local as materialized (
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = 'local'
+      and t.standing = 'ready'
+    order by t.priority desc, t.created_at, t.id
+    limit 1
+    for no key update skip locked
+  )
+  select h.*
+  from (select c.* from cloud as c union all select l.* from local as l) as h
+  order by h.priority desc, h.created_at, h.id;
+end;
+$$;
+
+comment on function queue.heads_of_line(uuid, text) is
+  'Locks and returns the heads of a user''s cloud and local lines in the pool, the first to run first.';
+
+revoke all on function queue.heads_of_line(uuid, text) from public, anon, authenticated, service_role;
+
 -- A worker that is on its way out gets no work. A worker that the table does not know may claim: API workers and
 -- users' own machines never register.
 create function queue.refuse_unfit_worker(p_worker_id text)
@@ -108,11 +151,14 @@ revoke all on function queue.refuse_unfit_worker(text) from public, anon, authen
 -- Hands a task out: a new lease, one more attempt. The row is locked by the caller.
 create function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text)
 returns public.tasks
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
+declare
+  v_task public.tasks;
+begin
   update public.tasks as t
   set status = 'In Progress',
     worker_id = p_worker_id,
@@ -124,7 +170,9 @@ as $$
     generation_started_at = queue.now(),
     delivered_at = null
   where t.id = p_task_id
-  returning t.*
+  returning t.* into v_task;
+  return v_task;
+end;
 $$;
 
 comment on function queue.start_task(uuid, text, uuid, text) is
@@ -225,16 +273,24 @@ begin
   end if;
 
   loop
-    select t.id, t.created_at, t.attempts, t.params
-    into v_head
-    from public.tasks as t
-    where t.user_id = p_user_id
-      and t.pool = p_pool
-      and t.standing = 'ready'
-      and (t.run_type = 'cloud' or p_with_token)
-    order by t.priority desc, t.created_at, t.id
-    limit 1
-    for no key update skip locked;
+    -- One run type at a time, so that the index hands out the head without sorting the line.
+    if p_with_token then
+      select h.id, h.created_at, h.attempts, h.params
+      into v_head
+      from queue.heads_of_line(p_user_id, p_pool) as h
+      limit 1;
+    else
+      select t.id, t.created_at, t.attempts, t.params
+      into v_head
+      from public.tasks as t
+      where t.user_id = p_user_id
+        and t.pool = p_pool
+        and t.run_type = 'cloud'
+        and t.standing = 'ready'
+      order by t.priority desc, t.created_at, t.id
+      limit 1
+      for no key update skip locked;
+    end if;
 
     if v_head.id is null or not queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
       return v_head.id;
@@ -532,6 +588,7 @@ language plpgsql
 volatile
 security definer -- writes lease columns, which no API role may
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
@@ -631,16 +688,18 @@ revoke all on function queue.refuse_stale_lease(public.tasks, uuid) from public,
 -- A report that changed nothing still leaves a trace.
 create function queue.record_report(p_task public.tasks, p_caller queue.caller, p_reason text, p_details jsonb default null)
 returns void
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
+begin
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
   values (
     p_task.id, p_task.user_id, queue.now(), p_task.status, p_task.status, p_task.worker_id, p_task.attempts,
     queue.caller_name(p_caller), p_reason, p_details
   );
+end;
 $$;
 
 comment on function queue.record_report(public.tasks, queue.caller, text, jsonb) is
@@ -692,6 +751,7 @@ language plpgsql
 volatile
 security definer -- the queue's own path to Complete
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
@@ -838,6 +898,7 @@ language plpgsql
 volatile
 security definer -- writes delivered_at, which no API role may
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
@@ -1108,6 +1169,7 @@ language plpgsql
 stable
 security definer -- reads the derived state
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
   v_list_limit constant integer := 100;

@@ -15,14 +15,16 @@ create function public.claim_next_task(
   p_dry_run boolean default false
 )
 returns json
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-  select queue.claim_next_task(
+begin
+  return queue.claim_next_task(
     p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
-  )
+  );
+end;
 $$;
 
 comment on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
@@ -38,12 +40,14 @@ create function public.task_counts(
   p_include_active boolean default true
 )
 returns json
-language sql
+language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
-  select queue.task_counts(p_caller, p_run_type, p_include_active)
+begin
+  return queue.task_counts(p_caller, p_run_type, p_include_active);
+end;
 $$;
 
 comment on function public.task_counts(jsonb, text, boolean) is
@@ -62,12 +66,14 @@ create function public.complete_task(
   p_lease_token uuid default null
 )
 returns json
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-  select queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token)
+begin
+  return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
+end;
 $$;
 
 comment on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid) is
@@ -90,15 +96,17 @@ create function public.update_task_status(
   p_lease_token uuid default null
 )
 returns json
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-  select queue.update_task_status(
+begin
+  return queue.update_task_status(
     p_caller, p_task_id, p_status, p_output_location, p_error_message, p_error_details, p_thumbnail_url,
     p_result_data, p_reset_generation_started_at, p_lease_token
-  )
+  );
+end;
 $$;
 
 comment on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) is

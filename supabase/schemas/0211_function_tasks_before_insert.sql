@@ -4,6 +4,7 @@ returns trigger
 language plpgsql
 security definer -- reads owner, type and dependencies on behalf of any caller who may insert
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
   v_owner uuid;

@@ -1,6 +1,6 @@
--- Moves the derived counters by what one statement changed. Everything about an owner is done under the lock on
--- the owner's slots; several owners are locked in the order of their ids, so that no two statements can wait for
--- each other in a circle.
+-- Moves the derived counters by what one statement changed, owner by owner in the order of their ids. Everything
+-- about an owner is done under the lock on the owner's slots, and the order keeps two statements that touch several
+-- owners from waiting for each other in a circle.
 create function queue.shift_load(p_changes queue.load_change[])
 returns void
 language plpgsql
@@ -10,29 +10,11 @@ set search_path = ''
 as $$
 declare
   v_now timestamptz := queue.now();
-  v_missing integer;
+  v_change record;
+  v_slots queue.user_slots;
+  v_has_blocked boolean;
 begin
-  -- 1. Lock, then count what runs.
-  perform
-  from queue.user_slots as s
-  where s.user_id in (select c.user_id from unnest(p_changes) as c)
-  order by s.user_id
-  for no key update;
-
-  update queue.user_slots as s
-  set running = s.running + m.delta
-  from (
-    select c.user_id, sum(c.delta) as delta
-    from unnest(p_changes) as c
-    where c.standing = 'active'
-      and c.takes_slot
-    group by c.user_id
-    having sum(c.delta) <> 0
-  ) as m
-  where s.user_id = m.user_id;
-
-  -- 2. The lines that gained or lost tasks. Being served, or beginning to wait, starts a new wait for a turn.
-  with change as (
+  for v_change in
     select
       c.user_id,
       c.pool,
@@ -45,64 +27,72 @@ begin
       coalesce(sum(c.delta) filter (where c.standing = 'active' and not c.is_cloud and c.takes_slot), 0) as active_local,
       coalesce(sum(c.delta) filter (where c.standing = 'active' and not c.is_cloud and not c.takes_slot), 0) as active_local_orchestration
     from unnest(p_changes) as c
-    where c.standing in ('ready', 'active')
-      and c.user_id is not null
+    where c.user_id is not null
     group by c.user_id, c.pool
-  ),
-  known as (
+    order by c.user_id, c.pool
+  loop
+    -- The lock, and what runs.
+    update queue.user_slots as s
+    set running = s.running + v_change.active_cloud + v_change.active_local
+    where s.user_id = v_change.user_id
+    returning s.* into v_slots;
+
+    -- The line that gained or lost tasks. Being served, or beginning to wait, starts a new wait for a turn.
     update queue.user_lines as l
-    set
-      ready_cloud = l.ready_cloud + c.ready_cloud,
-      ready_cloud_orchestration = l.ready_cloud_orchestration + c.ready_cloud_orchestration,
-      ready_local = l.ready_local + c.ready_local,
-      ready_local_orchestration = l.ready_local_orchestration + c.ready_local_orchestration,
-      active_cloud = l.active_cloud + c.active_cloud,
-      active_cloud_orchestration = l.active_cloud_orchestration + c.active_cloud_orchestration,
-      active_local = l.active_local + c.active_local,
-      active_local_orchestration = l.active_local_orchestration + c.active_local_orchestration,
-      running = s.running,
-      is_open = queue.user_reason(s) is null
-        and l.ready_cloud + c.ready_cloud + l.ready_cloud_orchestration + c.ready_cloud_orchestration > 0,
+    set ready_cloud = l.ready_cloud + v_change.ready_cloud,
+      ready_cloud_orchestration = l.ready_cloud_orchestration + v_change.ready_cloud_orchestration,
+      ready_local = l.ready_local + v_change.ready_local,
+      ready_local_orchestration = l.ready_local_orchestration + v_change.ready_local_orchestration,
+      active_cloud = l.active_cloud + v_change.active_cloud,
+      active_cloud_orchestration = l.active_cloud_orchestration + v_change.active_cloud_orchestration,
+      active_local = l.active_local + v_change.active_local,
+      active_local_orchestration = l.active_local_orchestration + v_change.active_local_orchestration,
+      running = v_slots.running,
+      is_open = queue.user_reason(v_slots) is null
+        and l.ready_cloud + v_change.ready_cloud
+          + l.ready_cloud_orchestration + v_change.ready_cloud_orchestration > 0,
       turn_at = case
-        when c.active_cloud > 0 or c.active_cloud_orchestration > 0
+        when v_change.active_cloud > 0 or v_change.active_cloud_orchestration > 0
           or l.ready_cloud + l.ready_cloud_orchestration = 0 then v_now
         else l.turn_at
       end
-    from change as c
-      join queue.user_slots as s on s.user_id = c.user_id
-    where l.user_id = c.user_id
-      and l.pool = c.pool
-    returning l.user_id, l.pool
-  ),
-  added as (
-    insert into queue.user_lines (
-      user_id, pool,
-      ready_cloud, ready_cloud_orchestration, ready_local, ready_local_orchestration,
-      active_cloud, active_cloud_orchestration, active_local, active_local_orchestration,
-      running, is_open, turn_at
-    )
-    select
-      c.user_id, c.pool,
-      c.ready_cloud, c.ready_cloud_orchestration, c.ready_local, c.ready_local_orchestration,
-      c.active_cloud, c.active_cloud_orchestration, c.active_local, c.active_local_orchestration,
-      s.running, queue.user_reason(s) is null and c.ready_cloud + c.ready_cloud_orchestration > 0, v_now
-    from change as c
-      join queue.user_slots as s on s.user_id = c.user_id
-    where not exists (
-      select from known as k where k.user_id = c.user_id and k.pool = c.pool
-    )
-    returning 1
-  )
-  select count(*) into v_missing from added;
+    where l.user_id = v_change.user_id
+      and l.pool = v_change.pool;
 
-  -- 3. The owners' other lines, where what runs has changed under them.
-  perform queue.refresh_lines(array_agg(distinct c.user_id))
-  from unnest(p_changes) as c
-  where c.standing = 'active'
-    and c.takes_slot;
+    if not found and v_slots.user_id is not null then
+      insert into queue.user_lines (
+        user_id, pool, ready_cloud, ready_cloud_orchestration, ready_local, ready_local_orchestration,
+        active_cloud, active_cloud_orchestration, active_local, active_local_orchestration, running, is_open, turn_at
+      )
+      values (
+        v_change.user_id, v_change.pool,
+        v_change.ready_cloud, v_change.ready_cloud_orchestration,
+        v_change.ready_local, v_change.ready_local_orchestration,
+        v_change.active_cloud, v_change.active_cloud_orchestration,
+        v_change.active_local, v_change.active_local_orchestration,
+        v_slots.running,
+        queue.user_reason(v_slots) is null and v_change.ready_cloud + v_change.ready_cloud_orchestration > 0,
+        v_now
+      );
+    end if;
 
-  perform queue.shift_blocked(p_changes)
-  where exists (select from unnest(p_changes) as c where c.standing not in ('ready', 'active'));
+    -- The owner's line in the other pool, where what runs has changed under it.
+    if v_change.active_cloud + v_change.active_local <> 0 then
+      update queue.user_lines as l
+      set running = v_slots.running, is_open = queue.user_reason(v_slots) is null
+      where l.user_id = v_change.user_id
+        and l.pool <> v_change.pool
+        and l.ready_cloud + l.ready_cloud_orchestration > 0;
+    end if;
+  end loop;
+
+  select bool_or(c.standing not in ('ready', 'active'))
+  into v_has_blocked
+  from unnest(p_changes) as c;
+
+  if v_has_blocked then
+    perform queue.shift_blocked(p_changes);
+  end if;
 end;
 $$;
 

@@ -5,6 +5,7 @@ returns trigger
 language plpgsql
 security definer -- writes derived state on behalf of any caller who may insert
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
   v_changes queue.load_change[];

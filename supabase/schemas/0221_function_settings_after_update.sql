@@ -4,6 +4,7 @@ returns trigger
 language plpgsql
 security definer -- writes derived state on behalf of the operator
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
   v_changed uuid[];

@@ -4,6 +4,7 @@ returns trigger
 language plpgsql
 security definer -- updates tasks on behalf of any caller who may write types
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
   v_name text := case when tg_op = 'DELETE' then old.name else new.name end;

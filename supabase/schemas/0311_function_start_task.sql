@@ -1,11 +1,14 @@
 -- Hands a task out: a new lease, one more attempt. The row is locked by the caller.
 create function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text)
 returns public.tasks
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
+declare
+  v_task public.tasks;
+begin
   update public.tasks as t
   set status = 'In Progress',
     worker_id = p_worker_id,
@@ -17,7 +20,9 @@ as $$
     generation_started_at = queue.now(),
     delivered_at = null
   where t.id = p_task_id
-  returning t.*
+  returning t.* into v_task;
+  return v_task;
+end;
 $$;
 
 comment on function queue.start_task(uuid, text, uuid, text) is

@@ -22,16 +22,24 @@ begin
   end if;
 
   loop
-    select t.id, t.created_at, t.attempts, t.params
-    into v_head
-    from public.tasks as t
-    where t.user_id = p_user_id
-      and t.pool = p_pool
-      and t.standing = 'ready'
-      and (t.run_type = 'cloud' or p_with_token)
-    order by t.priority desc, t.created_at, t.id
-    limit 1
-    for no key update skip locked;
+    -- One run type at a time, so that the index hands out the head without sorting the line.
+    if p_with_token then
+      select h.id, h.created_at, h.attempts, h.params
+      into v_head
+      from queue.heads_of_line(p_user_id, p_pool) as h
+      limit 1;
+    else
+      select t.id, t.created_at, t.attempts, t.params
+      into v_head
+      from public.tasks as t
+      where t.user_id = p_user_id
+        and t.pool = p_pool
+        and t.run_type = 'cloud'
+        and t.standing = 'ready'
+      order by t.priority desc, t.created_at, t.id
+      limit 1
+      for no key update skip locked;
+    end if;
 
     if v_head.id is null or not queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
       return v_head.id;

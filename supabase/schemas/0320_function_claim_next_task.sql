@@ -13,6 +13,7 @@ language plpgsql
 volatile
 security definer -- writes lease columns, which no API role may
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);

@@ -5,6 +5,7 @@ language plpgsql
 stable
 security definer -- reads the derived state
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
   v_list_limit constant integer := 100;

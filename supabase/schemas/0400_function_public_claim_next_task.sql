@@ -9,14 +9,16 @@ create function public.claim_next_task(
   p_dry_run boolean default false
 )
 returns json
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-  select queue.claim_next_task(
+begin
+  return queue.claim_next_task(
     p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
-  )
+  );
+end;
 $$;
 
 comment on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is

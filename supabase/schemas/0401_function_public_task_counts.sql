@@ -5,12 +5,14 @@ create function public.task_counts(
   p_include_active boolean default true
 )
 returns json
-language sql
+language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
-  select queue.task_counts(p_caller, p_run_type, p_include_active)
+begin
+  return queue.task_counts(p_caller, p_run_type, p_include_active);
+end;
 $$;
 
 comment on function public.task_counts(jsonb, text, boolean) is

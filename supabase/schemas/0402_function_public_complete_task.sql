@@ -8,12 +8,14 @@ create function public.complete_task(
   p_lease_token uuid default null
 )
 returns json
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-  select queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token)
+begin
+  return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
+end;
 $$;
 
 comment on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid) is

@@ -12,15 +12,17 @@ create function public.update_task_status(
   p_lease_token uuid default null
 )
 returns json
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-  select queue.update_task_status(
+begin
+  return queue.update_task_status(
     p_caller, p_task_id, p_status, p_output_location, p_error_message, p_error_details, p_thumbnail_url,
     p_result_data, p_reset_generation_started_at, p_lease_token
-  )
+  );
+end;
 $$;
 
 comment on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) is

@@ -1,0 +1,31 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { CheckoutContext } from "../step.ts";
+
+/** Brings an empty database up the way production goes. */
+export async function applyMigrations(
+  { run }: CheckoutContext,
+  url: string,
+): Promise<void> {
+  const up = await run("supabase", [
+    ...["migration", "up", "--yes", "--include-all"],
+    `--remote=${url}?sslmode=disable`,
+  ]);
+  if (!up.ok) throw new Error(`supabase migration up failed:\n${up.output}`);
+}
+
+/** Brings an empty database up from the schema files, in name order. */
+export async function applySchemas(
+  { root, run }: CheckoutContext,
+  url: string,
+): Promise<void> {
+  const dir = join(root, "supabase", "schemas");
+  const files = readdirSync(dir).filter((name) => name.endsWith(".sql")).sort();
+  const psql = await run("psql", [
+    ...["--no-psqlrc", "--quiet", "--single-transaction"],
+    "--set=ON_ERROR_STOP=1",
+    `--dbname=${url}`,
+    ...files.map((name) => `--file=${join(dir, name)}`),
+  ]);
+  if (!psql.ok) throw new Error(`Schema files failed:\n${psql.output}`);
+}

@@ -1,0 +1,45 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { bootstrap } from "../../stack/bootstrap.ts";
+import { pickFreePort } from "../../stack/ports.ts";
+import { removeDatabase, startPostgres } from "../../stack/postgres.ts";
+import { prepareStateDirs } from "../../stack/state-dir.ts";
+
+/** A Postgres of its own that looks like a new Supabase project. */
+export interface ThrowAwayDatabase {
+  readonly url: string;
+  /** Stops it and deletes what it kept. */
+  discard(): Promise<void>;
+}
+
+/**
+ * Makes an empty database. A cluster of its own and not a second database of
+ * the stack's: pg_cron can be in one database of a cluster only.
+ */
+export async function makeThrowAwayDatabase(
+  workDir: string,
+  name: string,
+  exposeNewTables: boolean,
+): Promise<ThrowAwayDatabase> {
+  const dirs = prepareStateDirs(join(workDir, name));
+  await removeDatabase(dirs);
+  const port = await pickFreePort();
+  const log = () => {};
+  const server = await startPostgres({ dirs, port, durable: false, log });
+  const discard = async () => {
+    await server.stop();
+    for (const dir of [dirs.postgres, dirs.sockets, dirs.state]) {
+      rmSync(dir, { recursive: true, force: true });
+    }
+  };
+  try {
+    await bootstrap(server, dirs, exposeNewTables);
+  } catch (error) {
+    await discard();
+    throw error;
+  }
+  return {
+    url: `postgresql://postgres:postgres@127.0.0.1:${port}/postgres`,
+    discard,
+  };
+}

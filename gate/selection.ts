@@ -1,0 +1,36 @@
+/** The names after `--only`, or undefined when everything is to run. */
+export function parseOnly(
+  args: readonly string[],
+  known: readonly string[],
+): ReadonlySet<string> | undefined {
+  if (args.length === 0) return undefined;
+  const [flag = "", value] = args;
+  const [name, inline] = flag.split("=", 2);
+  const list = inline ?? value;
+  const expected = inline === undefined ? 2 : 1;
+  if (name !== "--only" || !list || args.length !== expected) {
+    throw new UsageError(usage(known));
+  }
+  const chosen = list.split(",").map((word) => resolve(word.trim(), known));
+  return new Set(chosen);
+}
+
+/** The command line asks for something that does not exist. */
+export class UsageError extends Error {}
+
+/** Short names that fingers know. */
+const ALIASES: Readonly<Record<string, string>> = {
+  db: "database",
+  types: "generated-types",
+  diff: "migrations-equal-schemas",
+};
+
+function resolve(word: string, known: readonly string[]): string {
+  const name = ALIASES[word] ?? word;
+  if (known.includes(name)) return name;
+  throw new UsageError(`Unknown step "${word}". ${usage(known)}`);
+}
+
+function usage(known: readonly string[]): string {
+  return `Use: npm run ok -- --only step,step\nSteps: ${known.join(", ")}`;
+}

@@ -1,0 +1,30 @@
+import type { CallCount } from "../function-calls.ts";
+import { fails, passesWithout, total } from "../outcome.ts";
+import type { StackStep } from "../step.ts";
+
+/**
+ * Every function was executed by some test, and those of the API as the roles
+ * that call them: Postgres looks into a function's body only when it runs.
+ *
+ * SQL functions that the planner inlines would not be counted. There is none:
+ * a pinned search_path, which each function must have, prevents it.
+ */
+export const functionsExecuted: StackStep = {
+  name: "functions-executed",
+  async run({ functionCalls }) {
+    const counts = await functionCalls.read();
+    if (counts.length === 0) return fails("The database has no function");
+    return total(counts.map((count) => passesWithout(complaintsAbout(count))));
+  },
+};
+
+/** What is wrong with how often a function was executed. */
+export function complaintsAbout(
+  { name, isApi, calls, callsOverHttp }: CallCount,
+): string[] {
+  if (calls === 0) return [`No test executes ${name}`];
+  if (isApi && callsOverHttp === 0) {
+    return [`No request to the API executes ${name}; only SQL does`];
+  }
+  return [];
+}

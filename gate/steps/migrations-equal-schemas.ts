@@ -1,0 +1,91 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { differences } from "../equality/differences.ts";
+import { describeDatabase } from "../equality/dump.ts";
+import { PLANTED } from "../equality/planted.ts";
+import { applyMigrations, applySchemas } from "../equality/apply.ts";
+import { makeThrowAwayDatabase } from "../equality/throw-away-database.ts";
+import { type Outcome, passesWithout, total } from "../outcome.ts";
+import { query } from "../query.ts";
+import type { CheckoutContext, CheckoutStep } from "../step.ts";
+
+const SIDES = { left: "migrations", right: "schemas" };
+
+/** What ships (supabase/migrations) is what one reads (supabase/schemas). */
+export const migrationsEqualSchemas: CheckoutStep = {
+  name: "migrations-equal-schemas",
+  async run(context) {
+    const { workDir } = context;
+    const [migrated, declared] = await Promise.all([
+      makeThrowAwayDatabase(workDir, "migrated", true),
+      makeThrowAwayDatabase(workDir, "declared", true),
+    ]);
+    try {
+      await Promise.all([
+        applyMigrations(context, migrated.url),
+        applySchemas(context, declared.url),
+      ]);
+      return total([
+        await compareWithTheOfficialTool(context, migrated.url, declared.url),
+        await compareDumps(context, migrated.url, declared.url),
+        await findPlanted(context, migrated.url, declared.url),
+      ]);
+    } finally {
+      await Promise.all([migrated.discard(), declared.discard()]);
+    }
+  },
+};
+
+async function compareWithTheOfficialTool(
+  { run, workDir }: CheckoutContext,
+  migrated: string,
+  declared: string,
+): Promise<Outcome> {
+  const file = join(workDir, "difference.sql");
+  const diff = await run("supabase", [
+    ...["db", "diff", "--from", migrated, "--to", declared],
+    ...["--schema", "public,queue", "--output", file],
+  ]);
+  if (!diff.ok) throw new Error(`supabase db diff failed:\n${diff.output}`);
+  // It exits with 0 either way: what it wrote is the answer.
+  const sql = existsSync(file) ? readFileSync(file, "utf8").trim() : "";
+  return passesWithout(
+    sql ? [`supabase db diff, from migrations to schemas:\n${sql}`] : [],
+  );
+}
+
+async function compareDumps(
+  { run }: CheckoutContext,
+  migrated: string,
+  declared: string,
+): Promise<Outcome> {
+  return passesWithout(differences(
+    await describeDatabase(run, migrated),
+    await describeDatabase(run, declared),
+    SIDES,
+  ));
+}
+
+/** Proves that the comparison above would have seen a difference. */
+async function findPlanted(
+  { run }: CheckoutContext,
+  migrated: string,
+  declared: string,
+): Promise<Outcome> {
+  for (const { common, change } of PLANTED) {
+    await query(migrated, common);
+    await query(declared, `${common};\n${change}`);
+  }
+  const found = differences(
+    await describeDatabase(run, migrated),
+    await describeDatabase(run, declared),
+    SIDES,
+  );
+  return total(PLANTED.map(({ what, object }) =>
+    passesWithout(
+      found.some((finding) => finding.includes(object))
+        ? []
+        : [`The comparison is blind to ${what}`],
+    )
+  ));
+}

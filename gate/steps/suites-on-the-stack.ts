@@ -1,0 +1,33 @@
+import { stackEnvironment } from "../../tests/support/stack.ts";
+import type { Outcome } from "../outcome.ts";
+import type { StackContext, StackStep } from "../step.ts";
+import { vitest } from "../vitest.ts";
+
+/** What one transaction cannot show: two sessions at once. */
+export const integration: StackStep = {
+  name: "integration",
+  run: (context) => suite(context, "integration"),
+};
+
+/** Requests as clients send them. */
+export const e2e: StackStep = {
+  name: "e2e",
+  async run(context) {
+    await context.functionCalls.beginHttp();
+    return await suite(context, "e2e");
+  },
+};
+
+/** What has once gone wrong, replayed. */
+export const incidents: StackStep = {
+  name: "incidents",
+  run: (context) => suite(context, "incidents"),
+};
+
+async function suite(context: StackContext, name: string): Promise<Outcome> {
+  const env = stackEnvironment(context.stack);
+  const outcome = await vitest(context, name, env);
+  if (outcome.failed === 0) return outcome;
+  const log = `What the stack did is in ${context.stackLog}`;
+  return { ...outcome, report: `${outcome.report}\n${log}` };
+}

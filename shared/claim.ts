@@ -1,0 +1,46 @@
+import { z } from "zod";
+import { Flag, name, optional } from "./fields.ts";
+
+/** Pools of work: `gpu` also holds every task whose type is unknown. */
+export const Pool = z.enum(["gpu", "api"], { error: "must be gpu or api" });
+export type Pool = z.infer<typeof Pool>;
+
+/** Longest wait that is worth naming: a year. Longer ones mean the same. */
+const MAX_WAIT_MINUTES = 525_600;
+const WAIT_RULE = "must be a finite number of at least 0";
+
+/** Body of `POST /claim-next-task`. */
+export const ClaimRequest = z.object({
+  worker_id: optional(name(200)),
+  run_type: optional(Pool),
+  claim_id: optional(name(128)),
+  same_model_only: optional(Flag),
+  max_task_wait_minutes: optional(
+    z.number({ error: WAIT_RULE }).min(0, { error: WAIT_RULE })
+      .transform((minutes) => Math.min(minutes, MAX_WAIT_MINUTES)),
+  ),
+  dry_run: optional(Flag),
+});
+export type ClaimRequest = z.infer<typeof ClaimRequest>;
+
+/**
+ * The task a claim hands out. Deployed workers read the first four fields
+ * outside any try block, so a reply that lacks one ends the worker.
+ */
+export const ClaimedTask = z.looseObject({
+  task_id: z.guid(),
+  task_type: z.string(),
+  params: z.looseObject({}),
+  project_id: z.guid().nullable(),
+  lease_token: z.guid().optional(),
+  attempt: z.int().optional(),
+});
+export type ClaimedTask = z.infer<typeof ClaimedTask>;
+
+/** Reply of a claim with `dry_run`: what a claim would have found. */
+export const ClaimPreview = z.looseObject({
+  dry_run: z.literal(true),
+  available_tasks: z.int().min(0),
+  task: ClaimedTask.nullable(),
+});
+export type ClaimPreview = z.infer<typeof ClaimPreview>;

@@ -1,0 +1,34 @@
+import { z } from "zod";
+import { FreeText, JsonObject, optional, Uuid } from "./fields.ts";
+
+const PathText = z.string({ error: "must be a string" });
+
+/**
+ * Body of `POST /complete-task`. Deployed clients send one of: an output as
+ * text, nothing but the id, a path in the bucket, or the file in base64.
+ */
+export const CompleteRequest = z.object({
+  task_id: Uuid,
+  output_location: FreeText,
+  thumbnail_url: FreeText,
+  storage_path: optional(PathText),
+  thumbnail_storage_path: optional(PathText),
+  /** Only its presence is looked at: files in the body are not served yet. */
+  file_data: z.unknown().optional(),
+  result_data: optional(JsonObject),
+  lease_token: optional(Uuid),
+});
+export type CompleteRequest = z.infer<typeof CompleteRequest>;
+
+/** Reply of `POST /complete-task`; a repeat gets the stored result again. */
+export const CompleteReply = z.looseObject({
+  task_id: z.guid(),
+  status: z.string(),
+  output_location: z.string().nullable(),
+  public_url: z.string().nullable(),
+  thumbnail_url: z.string().nullable(),
+  generation_id: z.guid().nullable(),
+  generation_created: z.boolean(),
+  already_complete: z.boolean(),
+});
+export type CompleteReply = z.infer<typeof CompleteReply>;

@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { Pool } from "./claim.ts";
+import { Flag, optional } from "./fields.ts";
+import { TaskStatus } from "./task-status.ts";
+
+/** Body of `POST /task-counts`; no `run_type` counts both pools. */
+export const CountsRequest = z.object({
+  run_type: optional(Pool),
+  include_active: optional(Flag),
+});
+export type CountsRequest = z.infer<typeof CountsRequest>;
+
+const Count = z.int().min(0);
+/** Deployed orchestrators slice these as strings: null ends their cycle. */
+const Text = z.string();
+
+/** Work as an autoscaler adds it up. */
+export const CountTotals = z.looseObject({
+  queued_only: Count,
+  eligible_queued: Count,
+  active_only: Count,
+  queued_plus_active: Count,
+});
+
+/** Reply of `POST /task-counts`, one snapshot. */
+export const CountsReply = z.looseObject({
+  run_type: Pool.nullable(),
+  totals: CountTotals,
+  count: Count,
+  available_tasks: Count,
+  queued_plus_active: Count,
+  global_task_breakdown: z.looseObject({
+    in_progress_total: Count,
+    in_progress_cloud: Count,
+    in_progress_local: Count,
+    orchestrator_tasks: Count,
+  }),
+  /** Tasks that wait, by the one reason each of them has. */
+  blocked: z.record(z.string(), Count),
+  oldest_claimable_age_seconds: z.number().min(0).nullable(),
+  users: z.array(z.looseObject({
+    user_id: Text,
+    queued_tasks: Count,
+    in_progress_tasks: Count,
+    at_limit: z.boolean(),
+  })),
+  recent_tasks: z.array(z.looseObject({
+    task_id: Text,
+    status: TaskStatus,
+    is_cloud: z.boolean(),
+  })),
+  queued_tasks: z.array(z.looseObject({
+    task_id: Text,
+    task_type: Text,
+    user_id: Text,
+    created_at: Text,
+  })),
+  active_tasks: z.array(z.looseObject({
+    task_id: Text,
+    task_type: Text,
+    worker_id: Text.optional(),
+    started_at: Text,
+  })),
+  warnings: z.array(z.looseObject({ code: Text, message: Text })),
+  suggested_workers: Count.nullable(),
+  snapshot_at: Text,
+});
+export type CountsReply = z.infer<typeof CountsReply>;

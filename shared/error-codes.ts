@@ -1,0 +1,109 @@
+import { z } from "zod";
+
+/** What a code says about a failed request, and what its receiver can do. */
+export interface ErrorCodeEntry {
+  readonly status: number;
+  readonly meaning: string;
+  readonly action: string;
+}
+
+/** Every `code` an error body can carry. Codes are never renamed or reused. */
+export const ERROR_CODES = {
+  MISSING_CREDENTIALS: {
+    status: 401,
+    meaning: "The request carries no key or token",
+    action: "Send `Authorization: Bearer <key or token>` or `apikey: <key>`",
+  },
+  INVALID_CREDENTIALS: {
+    status: 401,
+    meaning: "The Authorization header or the user JWT cannot be accepted",
+    action: "Sign in again, or send the header as `Bearer <token>`",
+  },
+  UNKNOWN_TOKEN: {
+    status: 403,
+    meaning: "The access token is unknown, revoked or expired",
+    action: "Create a new access token",
+  },
+  FORBIDDEN: {
+    status: 403,
+    meaning: "This kind of caller may not do this",
+    action: "Use a service key, or a token of the kind the endpoint names",
+  },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    meaning: "The endpoint answers POST only",
+    action: "Send a POST with a JSON body",
+  },
+  INVALID_BODY: {
+    status: 400,
+    meaning: "The body is not the JSON object this endpoint expects",
+    action: "Correct the field that the message names",
+  },
+  INVALID_ARGUMENT: {
+    status: 400,
+    meaning: "The database refused a value of the request",
+    action: "Correct the value that the message names",
+  },
+  BODY_TOO_LARGE: {
+    status: 413,
+    meaning: "The body is larger than the endpoint accepts",
+    action: "Upload the file first and send its path, or shorten the text",
+  },
+  TASK_NOT_FOUND: {
+    status: 404,
+    meaning: "There is no such task, or it belongs to someone else",
+    action: "Check the id and whose token is used",
+  },
+  ILLEGAL_TRANSITION: {
+    status: 409,
+    meaning: "The task cannot go from its status to the one asked for",
+    action: "Read the task again; both statuses are in the message",
+  },
+  LEASE_LOST: {
+    status: 409,
+    meaning: "The lease token is not that of the task's last start",
+    action: "Drop the work: someone else has the task now",
+  },
+  WORKER_NOT_ELIGIBLE: {
+    status: 409,
+    meaning: "The worker is terminating, terminated or in error",
+    action: "Start a new worker under a new id",
+  },
+  CLAIM_ID_USED: {
+    status: 409,
+    meaning: "The claim_id was used before for something else",
+    action: "Claim with a new claim_id",
+  },
+  NOT_SUPPORTED: {
+    status: 501,
+    meaning: "This form of the request is not served yet",
+    action: "Use the form that the message names",
+  },
+  UNAVAILABLE: {
+    status: 503,
+    meaning: "The database cannot answer now; the outcome is unknown",
+    action: "Repeat the same request after the seconds in Retry-After",
+  },
+  INTERNAL: {
+    status: 500,
+    meaning: "The request failed for a reason that is not the caller's",
+    action: "Report the request id; the cause is in the function's log",
+  },
+} as const satisfies Record<string, ErrorCodeEntry>;
+
+/** A stable error code. */
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** True when `value` is one of the codes of the table. */
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === "string" && Object.hasOwn(ERROR_CODES, value);
+}
+
+/** The body of every reply with a status of 400 or more. */
+export const ErrorBody = z.strictObject({
+  code: z.custom<ErrorCode>(isErrorCode),
+  message: z.string().min(1),
+  hint: z.string().optional(),
+  details: z.unknown().optional(),
+});
+export type ErrorBody = z.infer<typeof ErrorBody>;

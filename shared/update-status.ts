@@ -1,0 +1,29 @@
+import { z } from "zod";
+import { Flag, FreeText, JsonObject, optional, Uuid } from "./fields.ts";
+import { TaskStatus } from "./task-status.ts";
+
+/**
+ * Body of `POST /update-task-status`. Deployed workers put the text of a
+ * failure in `output_location`; newer ones use the error fields.
+ */
+export const UpdateStatusRequest = z.object({
+  task_id: Uuid,
+  status: TaskStatus,
+  output_location: FreeText,
+  error_message: FreeText,
+  error_details: FreeText,
+  thumbnail_url: FreeText,
+  result_data: optional(JsonObject),
+  reset_generation_started_at: optional(Flag),
+  lease_token: optional(Uuid),
+});
+export type UpdateStatusRequest = z.infer<typeof UpdateStatusRequest>;
+
+/** Reply of `POST /update-task-status`. */
+export const UpdateStatusReply = z.looseObject({
+  task_id: z.guid(),
+  status: TaskStatus,
+  changed: z.boolean(),
+  output_location: z.string().nullable(),
+});
+export type UpdateStatusReply = z.infer<typeof UpdateStatusReply>;

@@ -1,0 +1,71 @@
+import { bootstrap } from "./bootstrap.ts";
+import { type LogLine, prefixed } from "./log.ts";
+import { migrate } from "./migrate.ts";
+import { pickFreePort } from "./ports.ts";
+import { PortTaken, type Postgres, startPostgres } from "./postgres.ts";
+import { type Postgrest, startPostgrest } from "./postgrest.ts";
+import { seed } from "./seed.ts";
+import { databaseUrl } from "./stack-addresses.ts";
+import type { StateDirs } from "./state-dir.ts";
+import type { ApiConfig } from "./supabase-config.ts";
+
+/** The database with everything in it, and its HTTP face. */
+export interface Backend {
+  postgres: Postgres;
+  postgrest: Postgrest;
+  stop(): Promise<void>;
+}
+
+/** How the database is made. */
+export interface BackendOptions {
+  dirs: StateDirs;
+  /** Undefined = any free port. */
+  dbPort: number | undefined;
+  durable: boolean;
+  seed: boolean;
+  api: ApiConfig;
+  log: LogLine;
+}
+
+/** Starts Postgres, brings the database up to date, starts PostgREST. */
+export async function startBackend(options: BackendOptions): Promise<Backend> {
+  const { dirs, api, log } = options;
+  const postgres = await startOnSomePort(options);
+  try {
+    await bootstrap(postgres, dirs, api.exposeNewTables);
+    await migrate(postgres, databaseUrl("postgres", postgres.port));
+    if (options.seed) await seed(postgres, dirs);
+    const postgrest = await startPostgrest(
+      postgres,
+      api,
+      prefixed("postgrest", log),
+    );
+    return {
+      postgres,
+      postgrest,
+      async stop() {
+        await postgrest.stop();
+        await postgres.stop();
+      },
+    };
+  } catch (error) {
+    await postgres.stop();
+    throw error;
+  }
+}
+
+async function startOnSomePort(options: BackendOptions): Promise<Postgres> {
+  const log = prefixed("postgres", options.log);
+  const { dirs, durable, dbPort } = options;
+  // Postgres cannot pick a port itself, and a free one may be gone by the time
+  // it binds.
+  for (let attempts = 5;; attempts--) {
+    const port = dbPort ?? await pickFreePort();
+    try {
+      return await startPostgres({ dirs, durable, port, log });
+    } catch (error) {
+      const canRetry = error instanceof PortTaken && dbPort === undefined;
+      if (!canRetry || attempts === 0) throw error;
+    }
+  }
+}

@@ -1,0 +1,30 @@
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Postgres } from "./postgres.ts";
+import { psql } from "./psql.ts";
+import type { StateDirs } from "./state-dir.ts";
+
+const sqlDir = fileURLToPath(new URL("./bootstrap", import.meta.url));
+
+/**
+ * Makes a plain Postgres look like a Supabase database, once per database.
+ *
+ * Returns true when it had to, that is, when the database is new.
+ */
+export async function bootstrap(
+  postgres: Postgres,
+  dirs: StateDirs,
+  exposeNewTables: boolean,
+): Promise<boolean> {
+  const stamp = join(dirs.postgres, "data", "stack-bootstrapped");
+  if (existsSync(stamp)) return false;
+  const files = readdirSync(sqlDir).filter((name) => name.endsWith(".sql"));
+  await psql(postgres, {
+    role: "supabase_admin",
+    files: files.sort().map((name) => join(sqlDir, name)),
+    variables: { expose: exposeNewTables ? "on" : "off" },
+  });
+  writeFileSync(stamp, "");
+  return true;
+}

@@ -1,0 +1,66 @@
+import {
+  type ChildProcess,
+  spawn,
+  type StdioOptions,
+} from "node:child_process";
+
+/** How a part of the stack is started. */
+export interface ChildOptions {
+  cwd?: string;
+  env: Record<string, string>;
+  stdio: StdioOptions;
+  /** Account to run as; only root can choose one. */
+  user?: string | undefined;
+  /** Signal that the child gets when we die, however we die. */
+  deathSignal: "TERM" | "INT";
+}
+
+/**
+ * Starts a program that cannot outlive this process, even after SIGKILL.
+ *
+ * `setpriv` asks the kernel to signal the child when its parent is gone. Each
+ * child has its own process group, so that Ctrl-C in a terminal reaches only
+ * us and the parts are stopped in order.
+ */
+export function startChild(
+  program: string,
+  args: string[],
+  options: ChildOptions,
+): ChildProcess {
+  const setpriv = ["--pdeathsig", options.deathSignal];
+  if (options.user) {
+    setpriv.push(`--reuid=${options.user}`, `--regid=${options.user}`);
+    setpriv.push("--clear-groups");
+  }
+  return spawn("setpriv", [...setpriv, "--", program, ...args], {
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    env: options.env,
+    stdio: options.stdio,
+    detached: true,
+  });
+}
+
+/** Resolves when the child has ended. */
+export function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) {
+    return Promise.resolve();
+  }
+  return new Promise((resolve) => {
+    child.once("exit", () => resolve());
+    // A program that could not be started at all never emits "exit".
+    child.once("error", () => resolve());
+  });
+}
+
+/** Asks a child to end, then forces it. */
+export async function stopChild(
+  child: ChildProcess,
+  polite: NodeJS.Signals,
+  forced: NodeJS.Signals,
+  patienceMs: number,
+): Promise<void> {
+  child.kill(polite);
+  const timer = setTimeout(() => child.kill(forced), patienceMs);
+  await ended(child);
+  clearTimeout(timer);
+}

@@ -1,0 +1,42 @@
+/** What differs between one local Postgres and another. */
+export interface PostgresSettings {
+  port: number;
+  socketDir: string;
+  /** True = every commit reaches the disk, as in production. */
+  durable: boolean;
+}
+
+/** Text of the configuration file that the stack adds to initdb's. */
+export function postgresSettings(settings: PostgresSettings): string {
+  const sync = settings.durable ? "on" : "off";
+  const values: Record<string, string | number> = {
+    listen_addresses: "127.0.0.1",
+    port: settings.port,
+    unix_socket_directories: settings.socketDir,
+    // Only a superuser could load these later; the hosted service does it too.
+    shared_preload_libraries: "pg_cron,pg_stat_statements,plpgsql_check",
+    "cron.database_name": "postgres",
+    // pg_cron logs in as the job's owner; over the socket it needs no password.
+    "cron.host": settings.socketDir,
+    password_encryption: "scram-sha-256",
+    wal_level: "logical",
+    max_connections: 100,
+    max_worker_processes: 16,
+    shared_buffers: "128MB",
+    fsync: sync,
+    synchronous_commit: sync,
+    full_page_writes: sync,
+    // As on the hosted service, where short queries are the rule.
+    jit: "off",
+    timezone: "UTC",
+    log_timezone: "UTC",
+    log_min_messages: "warning",
+  };
+  return Object.entries(values)
+    .map(([name, value]) => `${name} = ${quote(value)}\n`)
+    .join("");
+}
+
+function quote(value: string | number): string {
+  return `'${String(value).replaceAll("'", "''")}'`;
+}

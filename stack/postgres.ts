@@ -1,0 +1,195 @@
+import type { ChildProcess } from "node:child_process";
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from "node:fs";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { ended, startChild, stopChild } from "./child.ts";
+import type { LogLine } from "./log.ts";
+import { postgresProgram } from "./paths.ts";
+import { postgresSettings } from "./postgres-settings.ts";
+import { commandLine } from "./process-info.ts";
+import { runOrThrow } from "./run.ts";
+import type { StateDirs } from "./state-dir.ts";
+
+/** Somebody else got the port first. */
+export class PortTaken extends Error {
+  constructor(port: number) {
+    super(`Port ${port} was taken while Postgres started`);
+  }
+}
+
+/** A running Postgres. */
+export interface Postgres {
+  port: number;
+  socketDir: string;
+  stop(): Promise<void>;
+}
+
+/** What the caller decides about the server. */
+export interface PostgresOptions {
+  dirs: StateDirs;
+  port: number;
+  durable: boolean;
+  log: LogLine;
+}
+
+const environment = { PATH: "/usr/bin:/bin", LC_ALL: "C.UTF-8", HOME: "/tmp" };
+
+/** A crashed predecessor's memory or socket can be in the way this long. */
+const startPatienceMs = 20_000;
+
+/** Makes the data directory if there is none, then starts the server. */
+export async function startPostgres(
+  options: PostgresOptions,
+): Promise<Postgres> {
+  const { dirs, port } = options;
+  const dataDir = join(dirs.postgres, "data");
+  if (!existsSync(join(dataDir, "PG_VERSION"))) await initialise(dirs, dataDir);
+  const settings = postgresSettings({ ...options, socketDir: dirs.sockets });
+  writeFileSync(join(dataDir, "stack.conf"), settings, { mode: 0o644 });
+
+  let server = await startPatiently(options, dataDir);
+  let isStopping = false;
+  const restartWhenLost = () => {
+    server.once("exit", async (code, signal) => {
+      if (isStopping) return;
+      options.log(`ended unexpectedly (${signal ?? code}), starting it again`);
+      try {
+        server = await startPatiently(options, dataDir);
+        if (isStopping) await stopServer(server);
+        else restartWhenLost();
+      } catch (error) {
+        options.log(String(error));
+      }
+    });
+  };
+  restartWhenLost();
+  return {
+    port,
+    socketDir: dirs.sockets,
+    stop() {
+      isStopping = true;
+      return stopServer(server);
+    },
+  };
+}
+
+/** SIGINT means "fast": it ends sessions and writes a checkpoint. */
+function stopServer(server: ChildProcess): Promise<void> {
+  return stopChild(server, "SIGINT", "SIGQUIT", 10_000);
+}
+
+/** Removes the database of a stack that is not running. */
+export async function removeDatabase(dirs: StateDirs): Promise<void> {
+  await stopLeftover(dirs);
+  rmSync(join(dirs.postgres, "data"), { recursive: true, force: true });
+}
+
+async function initialise(dirs: StateDirs, dataDir: string): Promise<void> {
+  // An interrupted initdb leaves a directory that the next one refuses.
+  rmSync(dataDir, { recursive: true, force: true });
+  const initdb = [
+    postgresProgram("initdb"),
+    `--pgdata=${dataDir}`,
+    "--username=supabase_admin",
+    "--encoding=UTF8",
+    "--locale=C.UTF-8",
+    "--auth-local=trust",
+    "--auth-host=scram-sha-256",
+    "--no-sync",
+  ];
+  const user = dirs.postgresUser;
+  const setpriv = user
+    ? [`--reuid=${user}`, `--regid=${user}`, "--clear-groups"]
+    : [];
+  await runOrThrow("initdb", "setpriv", [...setpriv, "--", ...initdb], {
+    cwd: "/",
+    env: environment,
+  });
+  writeFileSync(
+    join(dataDir, "postgresql.conf"),
+    "include 'stack.conf'\n",
+    { flag: "a" },
+  );
+}
+
+async function startPatiently(
+  options: PostgresOptions,
+  dataDir: string,
+): Promise<ChildProcess> {
+  const deadline = Date.now() + startPatienceMs;
+  for (;;) {
+    const { child, ready, log } = await tryStart(options, dataDir);
+    if (ready) return child;
+    if (/could not bind/i.test(log)) throw new PortTaken(options.port);
+    if (!canPass(log) || Date.now() > deadline) {
+      throw new Error(`Postgres did not start:\n${log.trim()}`);
+    }
+    await delay(250);
+  }
+}
+
+interface Attempt {
+  child: ChildProcess;
+  ready: boolean;
+  log: string;
+}
+
+async function tryStart(
+  { dirs }: PostgresOptions,
+  dataDir: string,
+): Promise<Attempt> {
+  const logFile = join(dirs.state, "postgres.log");
+  const log = openSync(logFile, "w");
+  const child = startChild(postgresProgram("postgres"), ["-D", dataDir], {
+    cwd: "/",
+    env: environment,
+    // A file and not a pipe: the server must not die of writing to nobody.
+    stdio: ["ignore", log, log],
+    user: dirs.postgresUser,
+    deathSignal: "INT",
+  });
+  closeSync(log);
+  let over = false;
+  void ended(child).then(() => over = true);
+  const deadline = Date.now() + startPatienceMs;
+  while (!over && Date.now() < deadline) {
+    if (isReady(dataDir, child.pid)) return { child, ready: true, log: "" };
+    await delay(20);
+  }
+  if (!over) await stopChild(child, "SIGINT", "SIGKILL", 5_000);
+  return { child, ready: false, log: readFileSync(logFile, "utf8") };
+}
+
+/** Postgres writes its own state into line 8 of its pid file, as for pg_ctl. */
+function isReady(dataDir: string, pid: number | undefined): boolean {
+  const lines = pidFile(dataDir);
+  return lines[0] === String(pid) && lines[7]?.trim() === "ready";
+}
+
+function pidFile(dataDir: string): string[] {
+  try {
+    return readFileSync(join(dataDir, "postmaster.pid"), "utf8").split("\n");
+  } catch {
+    return [];
+  }
+}
+
+/** Whether waiting can cure what the server complained about. */
+function canPass(log: string): boolean {
+  return /shared memory block|is another postmaster|lock file/i.test(log);
+}
+
+/** Ends a server of this stack whose supervisor is gone. */
+export async function stopLeftover(dirs: StateDirs): Promise<void> {
+  const dataDir = join(dirs.postgres, "data");
+  const pid = Number(pidFile(dataDir)[0]);
+  const isOurs = () => commandLine(pid).includes(dataDir);
+  if (!pid || !isOurs()) return;
+  const deadline = Date.now() + startPatienceMs;
+  process.kill(pid, "SIGINT");
+  while (isOurs()) {
+    if (Date.now() > deadline) process.kill(pid, "SIGQUIT");
+    await delay(50);
+  }
+}

@@ -1,0 +1,56 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { ExplainedError } from "./explained-error.mjs";
+import { checkoutDir, prepare } from "./prepare.mjs";
+
+const usage = `Usage:
+  node stack/setup.mjs
+  node stack/setup.mjs start
+  node stack/setup.mjs stack start|stop|status|reset|logs
+  node stack/setup.mjs run <file> [arguments]`;
+
+/** Runs one command line; see setup.mjs. */
+export async function runCommand([command, ...rest]) {
+  switch (command) {
+    case undefined:
+      return prepare();
+    case "start":
+      await prepare();
+      return runStackCommand(["start", "--foreground", ...rest]);
+    case "stack":
+      if (["start", "reset"].includes(rest[0])) await prepare();
+      return runStackCommand(rest);
+    case "run":
+      if (!rest[0]) throw new ExplainedError(usage);
+      await prepare();
+      return runFile(rest[0], rest.slice(1));
+    default:
+      throw new ExplainedError(usage);
+  }
+}
+
+async function runStackCommand(args) {
+  await enableTypeScript();
+  const { main } = await import("../cli.ts");
+  process.exitCode = await main(args);
+}
+
+async function runFile(file, args) {
+  await enableTypeScript();
+  const path = resolve(file);
+  process.argv = [process.argv[0], path, ...args];
+  await import(pathToFileURL(path).href);
+}
+
+// In this process, not in a child: Ctrl-C and SIGTERM then reach the one that has
+// to act on them.
+async function enableTypeScript() {
+  if (!existsSync(resolve(checkoutDir, "node_modules/tsx"))) {
+    throw new ExplainedError(
+      'Node packages are missing: run "npm start" or "node stack/setup.mjs"',
+    );
+  }
+  const { register } = await import("tsx/esm/api");
+  register();
+}

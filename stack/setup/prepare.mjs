@@ -1,0 +1,46 @@
+import { accessSync, constants, existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { planDenoModules } from "./deno-modules.mjs";
+import { ExplainedError } from "./explained-error.mjs";
+import { planNodePackages } from "./node-packages.mjs";
+import { planSystemPackages } from "./system-packages.mjs";
+
+/** The checkout that this file belongs to. */
+export const checkoutDir = dirname(
+  dirname(dirname(fileURLToPath(import.meta.url))),
+);
+
+/**
+ * Installs what is missing, after saying what that is.
+ *
+ * Each plan is undefined when there is nothing to do, else what it will install
+ * and how. A plan that cannot be carried out throws before anything is installed.
+ */
+export async function prepare() {
+  const plans = [
+    planSystemPackages(),
+    planNodePackages(checkoutDir),
+    planDenoModules(checkoutDir),
+  ].filter((plan) => plan !== undefined);
+  if (plans.length === 0) return;
+
+  requireWritable();
+  console.log("This will be installed:");
+  for (const plan of plans) console.log(`  - ${plan.what}`);
+  for (const plan of plans) await plan.install();
+}
+
+function requireWritable() {
+  const dirs = [checkoutDir, join(checkoutDir, ".stack")];
+  for (const dir of dirs.filter((dir) => existsSync(dir))) {
+    try {
+      accessSync(dir, constants.W_OK);
+    } catch {
+      throw new ExplainedError(
+        `This user may not write to ${dir}. Was it made by root? ` +
+          "Give it to this user, or remove it if it is .stack",
+      );
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import { createWriteStream, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { startStack } from "./stack.ts";
+import { statusText, tryItText } from "./status-text.ts";
+
+/** What the dev stack is started with. */
+export interface DevStackOptions {
+  stateDir: string;
+  apiPort: number;
+  dbPort: number;
+}
+
+/** Where the supervisor's words go besides the log file. */
+export type Audience = "terminal" | "nobody";
+
+/** File that `npm run stack -- logs` shows. */
+export function logFile(stateDir: string): string {
+  return join(stateDir, "stack.log");
+}
+
+/**
+ * Runs the dev stack until it is told to stop.
+ *
+ * SIGINT, SIGTERM and SIGHUP stop it; SIGUSR2 resets its database.
+ */
+export async function superviseStack(
+  options: DevStackOptions,
+  audience: Audience,
+): Promise<void> {
+  mkdirSync(options.stateDir, { recursive: true });
+  const file = createWriteStream(logFile(options.stateDir));
+  const say = (text: string) => {
+    if (audience === "terminal") console.log(text);
+  };
+  const log = (line: string) => {
+    file.write(`${new Date().toISOString()} ${line}\n`);
+    say(line);
+  };
+
+  const toldToStop = new Promise<void>((resolve) => {
+    let told = false;
+    const stop = () => {
+      // Told twice: leave at once, the kernel ends the parts.
+      if (told) process.exit(1);
+      told = true;
+      log("Stopping ...");
+      resolve();
+    };
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+      process.on(signal, stop);
+    }
+    // The reader of our output is gone, as in `npm start | head`.
+    process.stdout.on("error", () => told || stop());
+  });
+
+  log("Starting the stack ...");
+  const started = Date.now();
+  const stack = await startStack({
+    ...options,
+    watch: true,
+    seed: true,
+    onLog: log,
+  });
+  process.on("SIGUSR2", () => {
+    log("Resetting the database ...");
+    stack.reset().then(
+      () => log("The database is new"),
+      (error) => log(`Reset failed: ${error.message}`),
+    );
+  });
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  log(`Ready after ${seconds} s`);
+  say(`\n${statusText(stack)}\n${tryItText(stack)}`);
+  say("Ctrl-C stops everything. Requests:\n");
+
+  await toldToStop;
+  await stack.stop();
+  log("Stopped");
+}

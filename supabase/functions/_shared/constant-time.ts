@@ -1,0 +1,28 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+
+/** SHA-256 of a text. */
+export function sha256(text: string): Uint8Array {
+  return createHash("sha256").update(text).digest();
+}
+
+/** A digest as lower-case hex. */
+export function hex(digest: Uint8Array): string {
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
+}
+
+/** Tells whether a digest is that of one of the keys it was made for. */
+export type KeyMatcher = (digest: Uint8Array) => boolean;
+
+/**
+ * A matcher for `keys`, whose digests are computed once. Every key is compared,
+ * also after a match, so that time tells neither the key nor its place.
+ */
+export function createKeyMatcher(keys: readonly string[]): KeyMatcher {
+  const digests = keys.filter((key) => key.trim() !== "").map(sha256);
+  return (digest) => {
+    let matches = 0;
+    for (const key of digests) matches += Number(timingSafeEqual(key, digest));
+    return matches > 0;
+  };
+}

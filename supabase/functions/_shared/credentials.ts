@@ -1,0 +1,31 @@
+/** What a request says about who sends it, before any of it is believed. */
+export interface Credentials {
+  readonly bearer: string | null;
+  readonly apikey: string | null;
+  /** True when a header is there that cannot be read as a credential. */
+  readonly isMalformed: boolean;
+}
+
+/** Longer credentials are none: the longest are JWTs of a few kilobytes. */
+const MAX_LENGTH = 8192;
+const VISIBLE_ASCII = /^[!-~]+$/;
+
+/** Reads `Authorization: Bearer x` and `apikey: x`; empty counts as absent. */
+export function readCredentials(headers: Headers): Credentials {
+  const authorization = (headers.get("authorization") ?? "").trim();
+  const apikey = (headers.get("apikey") ?? "").trim();
+  const bearer = /^bearer$/i.test(authorization)
+    ? ""
+    : /^bearer +(.+)$/i.exec(authorization)?.[1] ?? authorization;
+  const isBearer = bearer !== authorization || bearer === "";
+  return {
+    bearer: isBearer && isUsable(bearer) ? bearer : null,
+    apikey: isUsable(apikey) ? apikey : null,
+    isMalformed: !isBearer ||
+      [bearer, apikey].some((value) => value !== "" && !isUsable(value)),
+  };
+}
+
+function isUsable(value: string): boolean {
+  return value.length <= MAX_LENGTH && VISIBLE_ASCII.test(value);
+}

@@ -1,0 +1,26 @@
+import { createIdentify } from "./caller.ts";
+import type { EndpointDeps } from "./endpoint.ts";
+import { type ReadEnv, readEnv } from "./env.ts";
+import { createRpc } from "./rpc.ts";
+import { createVerifyUserToken } from "./user-token.ts";
+
+/** Clients give up on task-counts after 10 s; they should hear from us first. */
+const RPC_TIMEOUT_MS = 9_000;
+
+/** The real outside world, built once per process. */
+export function createDeps(read: ReadEnv): EndpointDeps {
+  const env = readEnv(read);
+  const verifyUserToken = createVerifyUserToken({
+    jwks: env.jwks,
+    jwtSecret: env.jwtSecret,
+    now: () => new Date(),
+  });
+  return {
+    supabaseUrl: env.supabaseUrl,
+    identify: createIdentify({ ...env, verifyUserToken }),
+    rpc: createRpc({ ...env, fetch, timeoutMs: RPC_TIMEOUT_MS }),
+    log: (level, line) => console[level](line),
+    now: () => performance.now(),
+    createRequestId: () => crypto.randomUUID(),
+  };
+}

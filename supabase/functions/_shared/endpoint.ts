@@ -1,0 +1,123 @@
+import type { z } from "zod";
+import { ApiError, asApiError, toResponse } from "./api-error.ts";
+import type { Caller, Identify } from "./caller.ts";
+import { CORS_HEADERS, preflightResponse } from "./cors.ts";
+import { readCredentials } from "./credentials.ts";
+import { levelOf, type LogFields, type LogSink, writeLog } from "./log.ts";
+import { parseBody } from "./parse-body.ts";
+import { readBody } from "./read-body.ts";
+import { requestIdOf } from "./request-id.ts";
+import type { Rpc, RpcArguments } from "./rpc.ts";
+
+/** What an endpoint needs from the outside; tests pass fakes. */
+export interface EndpointDeps {
+  readonly supabaseUrl: string;
+  readonly identify: Identify;
+  readonly rpc: Rpc;
+  readonly log: LogSink;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  readonly createRequestId: () => string;
+}
+
+/** One authenticated and parsed request. */
+export interface Call<Body> {
+  readonly caller: Caller;
+  readonly body: Body;
+  /** The body as it came, for members that must keep their spelling. */
+  readonly bodyText: string;
+  /** Calls the database in the caller's name. */
+  readonly rpc: (name: string, args: RpcArguments) => Promise<string>;
+  /** Adds fields to the request's log line. */
+  readonly note: (fields: LogFields) => void;
+}
+
+/** What makes one endpoint different from the others. */
+export interface Endpoint<Body> {
+  readonly name: string;
+  readonly callers: readonly Caller["kind"][];
+  readonly schema: z.ZodType<Body>;
+  readonly maxBytes: number;
+  readonly acceptsAnyBytes?: boolean;
+  readonly answer: (call: Call<Body>) => Promise<Response>;
+}
+
+/** A request handler, as `Deno.serve` takes it. */
+export type Handler = (request: Request) => Promise<Response>;
+
+/** A body that takes longer than this is not coming. */
+const BODY_TIMEOUT_MS = 30_000;
+
+/**
+ * The frame of every endpoint: method, caller, body, one rpc, reply, log line.
+ * In this order, so that strangers cost nothing but a hash.
+ */
+export function createEndpoint<Body>(
+  deps: EndpointDeps,
+  endpoint: Endpoint<Body>,
+): Handler {
+  return async (request) => {
+    const startedAt = deps.now();
+    const requestId = requestIdOf(request.headers, deps.createRequestId);
+    let noted: LogFields = {};
+    const note = (fields: LogFields) => {
+      noted = { ...noted, ...fields };
+    };
+
+    let response: Response;
+    try {
+      response = await answer(deps, endpoint, request, requestId, note);
+    } catch (thrown) {
+      const error = asApiError(thrown);
+      note({ code: error.code, ...error.parts.logged });
+      response = toResponse(error);
+    }
+    response.headers.set("x-request-id", requestId);
+    for (const [name, value] of Object.entries(CORS_HEADERS)) {
+      response.headers.set(name, value);
+    }
+
+    const { status } = response;
+    const { bearer, apikey } = readCredentials(request.headers);
+    writeLog(deps.log, levelOf(status), "request", {
+      request_id: requestId,
+      function: endpoint.name,
+      status,
+      ...noted,
+      ms: Math.round(deps.now() - startedAt),
+    }, [bearer, apikey].filter((secret) => secret !== null));
+    return response;
+  };
+}
+
+async function answer<Body>(
+  deps: EndpointDeps,
+  endpoint: Endpoint<Body>,
+  request: Request,
+  requestId: string,
+  note: (fields: LogFields) => void,
+): Promise<Response> {
+  if (request.method === "OPTIONS") return preflightResponse();
+  if (request.method !== "POST") {
+    throw new ApiError("METHOD_NOT_ALLOWED", "The method must be POST");
+  }
+
+  const caller = await deps.identify(readCredentials(request.headers));
+  note({ caller: caller.kind });
+  if (!endpoint.callers.includes(caller.kind)) {
+    throw new ApiError(
+      "FORBIDDEN",
+      `The caller must be one of: ${endpoint.callers.join(", ")}`,
+    );
+  }
+
+  const bodyText = await readBody(request, {
+    maxBytes: endpoint.maxBytes,
+    timeoutMs: BODY_TIMEOUT_MS,
+    isLenient: endpoint.acceptsAnyBytes ?? false,
+  });
+  const body = parseBody(bodyText, endpoint.schema);
+  const rpc = (name: string, args: RpcArguments) =>
+    deps.rpc(name, { p_caller: caller, ...args }, requestId);
+  return await endpoint.answer({ caller, body, bodyText, rpc, note });
+}

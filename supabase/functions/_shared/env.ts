@@ -1,0 +1,98 @@
+import { z } from "zod";
+
+/** Reads one variable; the entry files pass the runtime's own reader. */
+export type ReadEnv = (name: string) => string | undefined;
+
+const NAMES = [
+  "SUPABASE_URL",
+  "SUPABASE_ANON_KEY",
+  "SUPABASE_SERVICE_ROLE_KEY",
+  "SUPABASE_PUBLISHABLE_KEYS",
+  "SUPABASE_SECRET_KEYS",
+  "SUPABASE_JWKS",
+  "JWT_SECRET",
+] as const;
+
+function json<T extends z.ZodType>(schema: T) {
+  return z.string().transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue({ code: "custom", message: "must be JSON" });
+      return z.NEVER;
+    }
+  }).pipe(schema);
+}
+
+/** Name of a key -> its value; a blank value is no key. */
+const Keys = z.record(z.string(), z.string()).transform((keys) =>
+  Object.fromEntries(Object.entries(keys).filter(([, key]) => key.trim()))
+);
+const Jwk = z.looseObject({ kty: z.string() });
+const Jwks = z.union([
+  z.looseObject({ keys: z.array(Jwk) }),
+  z.array(Jwk).transform((keys) => ({ keys })),
+]);
+
+const Variables = z.object({
+  SUPABASE_URL: z.url({ protocol: /^https?$/ })
+    .transform((url) => url.replace(/\/+$/, "")),
+  SUPABASE_ANON_KEY: z.string().optional(),
+  SUPABASE_SERVICE_ROLE_KEY: z.string().optional(),
+  SUPABASE_PUBLISHABLE_KEYS: json(Keys).default({}),
+  SUPABASE_SECRET_KEYS: json(Keys).default({}),
+  // Only users' JWTs need it: unreadable, it must not stop the workers.
+  SUPABASE_JWKS: json(Jwks).catch({ keys: [] }),
+  JWT_SECRET: z.string().optional(),
+});
+
+/** What the functions take from their environment. */
+export interface Env {
+  readonly supabaseUrl: string;
+  /** The key our own calls to the database carry. */
+  readonly databaseKey: string;
+  readonly serviceKeys: readonly string[];
+  readonly publicKeys: readonly string[];
+  readonly jwks: z.infer<typeof Jwks>;
+  readonly jwtSecret: string | undefined;
+}
+
+/**
+ * The environment, checked once at the start. A function that could not work
+ * must not come up at all; values are never part of the message.
+ */
+export function readEnv(read: ReadEnv): Env {
+  const given = NAMES.map((name) => [name, read(name)?.trim() || undefined]);
+  const parsed = Variables.safeParse(Object.fromEntries(given));
+  if (!parsed.success) {
+    const names = parsed.error.issues.map((issue) => issue.path[0]);
+    throw new Error(`Set these variables correctly: ${names.join(", ")}`);
+  }
+  const env = parsed.data;
+  const serviceKeys = present([
+    env.SUPABASE_SECRET_KEYS["default"],
+    ...Object.values(env.SUPABASE_SECRET_KEYS),
+    env.SUPABASE_SERVICE_ROLE_KEY,
+  ]);
+  const [databaseKey] = serviceKeys;
+  if (databaseKey === undefined) {
+    throw new Error(
+      "Set SUPABASE_SECRET_KEYS or SUPABASE_SERVICE_ROLE_KEY: both are empty",
+    );
+  }
+  return {
+    supabaseUrl: env.SUPABASE_URL,
+    databaseKey,
+    serviceKeys,
+    publicKeys: present([
+      ...Object.values(env.SUPABASE_PUBLISHABLE_KEYS),
+      env.SUPABASE_ANON_KEY,
+    ]),
+    jwks: env.SUPABASE_JWKS,
+    jwtSecret: env.JWT_SECRET,
+  };
+}
+
+function present(keys: readonly (string | undefined)[]): string[] {
+  return [...new Set(keys.filter((key) => key !== undefined))];
+}

@@ -1,0 +1,37 @@
+import type { z } from "zod";
+import { isJsonObject } from "../../../shared/fields.ts";
+import { ApiError } from "./api-error.ts";
+import { assertModest } from "./json-scan.ts";
+
+/** No more than this many fields are named in one refusal. */
+const MAX_ISSUES = 10;
+
+/** The body as `schema` reads it, or 400 INVALID_BODY that names the field. */
+export function parseBody<T>(text: string, schema: z.ZodType<T>): T {
+  assertModest(text);
+  const value = parseJson(text);
+  if (!isJsonObject(value)) {
+    throw new ApiError("INVALID_BODY", "The body must be a JSON object");
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+
+  const details = parsed.error.issues.slice(0, MAX_ISSUES).map((issue) => ({
+    field: issue.path.join("."),
+    message: issue.message,
+  }));
+  const [first] = details;
+  throw new ApiError(
+    "INVALID_BODY",
+    `Body field "${first?.field}" ${first?.message}`,
+    { details },
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiError("INVALID_BODY", "The body must be valid JSON");
+  }
+}

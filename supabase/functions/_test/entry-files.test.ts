@@ -1,0 +1,62 @@
+import { readdirSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { Handler } from "../_shared/endpoint.ts";
+import { KEYS, post, SUPABASE_URL, TASK_ID } from "./fakes.ts";
+
+const FOLDERS = readdirSync(new URL("..", import.meta.url), {
+  withFileTypes: true,
+}).filter((entry) => entry.isDirectory() && !entry.name.startsWith("_"))
+  .map((entry) => entry.name);
+
+const BODY = { task_id: TASK_ID, status: "Failed", worker_id: "w" };
+const REPLY =
+  `{"task_id":"${TASK_ID}","task_type":"t","params":{},"project_id":null}`;
+
+const served: Handler[] = [];
+
+beforeEach(() => {
+  served.length = 0;
+  const variables: Record<string, string> = {
+    SUPABASE_URL: `${SUPABASE_URL}/`,
+    SUPABASE_SECRET_KEYS: JSON.stringify({ default: KEYS.secret }),
+    SUPABASE_SERVICE_ROLE_KEY: KEYS.legacyService,
+  };
+  vi.stubGlobal("Deno", {
+    env: { get: (name: string) => variables[name] },
+    serve: (handler: Handler) => served.push(handler),
+  });
+  vi.spyOn(console, "info").mockImplementation(() => {});
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
+
+describe("entry files", () => {
+  test("are those of issue and contract", () => {
+    expect(FOLDERS).toEqual(expect.arrayContaining([
+      "claim-next-task",
+      "complete-task",
+      "complete_task",
+      "task-counts",
+      "update-task-status",
+    ]));
+  });
+
+  test.each(FOLDERS)("%s serves its handler", async (folder) => {
+    const urls: string[] = [];
+    vi.stubGlobal("fetch", (url: string) => {
+      urls.push(url);
+      return Promise.resolve(new Response(REPLY));
+    });
+    vi.resetModules();
+    await import(`../${folder}/index.ts`);
+    expect(served).toHaveLength(1);
+    const response = await served[0]?.(post(BODY));
+    expect(await response?.text()).toBe(REPLY);
+    expect(urls).toEqual([
+      expect.stringMatching(/^http:\/\/api\.test\/rest\/v1\/rpc\/[a-z_]+$/),
+    ]);
+  });
+});

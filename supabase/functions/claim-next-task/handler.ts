@@ -1,0 +1,54 @@
+import { ClaimedTask, ClaimRequest } from "../../../shared/claim.ts";
+import { ApiError } from "../_shared/api-error.ts";
+import { SMALL_BODY } from "../_shared/body-limits.ts";
+import type { Caller } from "../_shared/caller.ts";
+import {
+  createEndpoint,
+  type EndpointDeps,
+  type Handler,
+} from "../_shared/endpoint.ts";
+import { jsonReply, objectReply } from "../_shared/json-reply.ts";
+
+/** `POST /claim-next-task`: 200 with a task, or 204 when there is none. */
+export function createHandler(deps: EndpointDeps): Handler {
+  return createEndpoint(deps, {
+    name: "claim-next-task",
+    callers: ["service", "token"],
+    schema: ClaimRequest,
+    maxBytes: SMALL_BODY,
+    answer: async ({ caller, body, rpc, note }) => {
+      const workerId = body.worker_id ?? defaultWorkerId(caller);
+      note({ worker_id: workerId });
+      const text = await rpc("claim_next_task", {
+        p_worker_id: workerId,
+        p_run_type: body.run_type,
+        p_claim_id: body.claim_id,
+        p_same_model_only: body.same_model_only,
+        p_max_task_wait_minutes: body.max_task_wait_minutes,
+        p_dry_run: body.dry_run,
+      });
+      if (body.dry_run) return objectReply(text);
+      if (text.trim() === "null") return new Response(null, { status: 204 });
+      note({ task_id: readTask(text).task_id });
+      return jsonReply(text);
+    },
+  });
+}
+
+/**
+ * The machine of a user may be the only one, and then needs no name. Workers
+ * with a service key must name themselves: they would take over each other's
+ * tasks if they all went by one name.
+ */
+function defaultWorkerId(caller: Caller): string {
+  if (caller.kind === "token") return "token-worker";
+  throw new ApiError("INVALID_BODY", 'Body field "worker_id" must be given');
+}
+
+/** Deployed workers die of a 200 without a whole task, so look before sending. */
+function readTask(text: string): ClaimedTask {
+  const task = ClaimedTask.safeParse(JSON.parse(text));
+  if (task.success) return task.data;
+  const fields = task.error.issues.map((issue) => issue.path.join("."));
+  throw new Error(`The claimed task is malformed in ${fields.join(", ")}`);
+}

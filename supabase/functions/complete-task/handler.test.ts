@@ -1,0 +1,146 @@
+import { describe, expect, test } from "vitest";
+import { RawJson } from "../_shared/raw-json.ts";
+import {
+  createWorld,
+  KEYS,
+  outcome,
+  post,
+  signUserToken,
+  SUPABASE_URL,
+  TASK_ID,
+} from "../_test/fakes.ts";
+import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
+import { createHandler } from "./handler.ts";
+
+const REPLY = `{"task_id":"${TASK_ID}","status":"Complete","public_url":null}`;
+const LEASE = "00000000-0000-0000-0000-0000000000b1";
+const PUBLIC = `${SUPABASE_URL}/storage/v1/object/public/image_uploads`;
+
+async function argsOf(body: unknown) {
+  const { deps, rpcCalls } = createWorld(REPLY);
+  expect(await outcome(createHandler(deps), post(body))).toBe("200");
+  return rpcCalls[0]?.args ?? {};
+}
+
+describe("createHandler()", () => {
+  test("passes the stored result on as it is, with exactly 200", async () => {
+    const { deps } = createWorld(REPLY);
+    const response = await createHandler(deps)(post({ task_id: TASK_ID }));
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe(REPLY);
+  });
+
+  test("completes with nothing but the id", async () => {
+    expect(await argsOf({ task_id: TASK_ID })).toEqual({
+      p_caller: { kind: "service" },
+      p_task_id: TASK_ID,
+    });
+  });
+
+  test.each([
+    ["https://cdn.example/a.mp4", "https://cdn.example/a.mp4"],
+    ["/tmp/gone.mp4", "/tmp/gone.mp4"],
+    ["Completed via idempotency", "Completed via idempotency"],
+    ["a\0b", "a\uFFFDb"],
+    ["", undefined],
+    [null, undefined],
+    [7, "7"],
+    [{ url: "x" }, '{"url":"x"}'],
+  ])("takes the output %j", async (output_location, stored) => {
+    expect(await argsOf({ task_id: TASK_ID, output_location }))
+      .toMatchObject({ p_output_location: stored });
+  });
+
+  test("hands the lease and the thumbnail on, and nothing else", async () => {
+    const args = await argsOf({
+      task_id: `{${TASK_ID.toUpperCase()}}`,
+      lease_token: LEASE.toUpperCase(),
+      thumbnail_url: "https://cdn.example/t.jpg",
+      status: "Failed",
+      user_id: "x",
+      attempts: 0,
+    });
+    expect(args).toEqual({
+      p_caller: { kind: "service" },
+      p_task_id: TASK_ID,
+      p_lease_token: LEASE,
+      p_thumbnail_url: "https://cdn.example/t.jpg",
+    });
+  });
+
+  test("keeps the client's own spelling of result_data", async () => {
+    const json = '{"seed": 9007199254740993, "a": 1.0, "__proto__": {"b": 1}}';
+    const args = await argsOf(`{"task_id":"${TASK_ID}","result_data":${json}}`);
+    expect(args["p_result_data"]).toEqual(new RawJson(json));
+  });
+
+  test("turns storage paths into public URLs", async () => {
+    const args = await argsOf({
+      task_id: TASK_ID,
+      storage_path: "user/tasks/a/out put.mp4",
+      thumbnail_storage_path: "user/thumbnails/t.jpg",
+    });
+    expect(args).toMatchObject({
+      p_output_location: `${PUBLIC}/user/tasks/a/out put.mp4`,
+      p_thumbnail_url: `${PUBLIC}/user/thumbnails/t.jpg`,
+    });
+  });
+
+  test.each([KEYS.token, "user"])(
+    "answers 501 to a storage path of %s",
+    async (credential) => {
+      const token = credential === "user" ? await signUserToken() : credential;
+      const { deps, rpcCalls } = createWorld(REPLY);
+      const request = post({ task_id: TASK_ID, storage_path: "a/b" }, {
+        authorization: `Bearer ${token}`,
+      });
+      expect(await outcome(createHandler(deps), request))
+        .toBe("501 NOT_SUPPORTED");
+      expect(rpcCalls).toEqual([]);
+    },
+  );
+
+  test("answers 501 to a file in the body, without completing", async () => {
+    const { deps, rpcCalls } = createWorld(REPLY);
+    const body = { task_id: TASK_ID, file_data: "aGk=", filename: "a.mp4" };
+    expect(await outcome(createHandler(deps), post(body)))
+      .toBe("501 NOT_SUPPORTED");
+    expect(rpcCalls).toEqual([]);
+  });
+
+  test.each([
+    {},
+    { task_id: null },
+    { task_id: "unknown_task_1767225600" },
+    { task_id: TASK_ID, lease_token: "7" },
+    { task_id: TASK_ID, result_data: [] },
+    { task_id: TASK_ID, storage_path: "../secret" },
+    { task_id: TASK_ID, storage_path: 7 },
+  ])("answers 400 to %j", async (body) => {
+    const { deps, rpcCalls } = createWorld(REPLY);
+    expect(await outcome(createHandler(deps), post(body)))
+      .toBe("400 INVALID_BODY");
+    expect(rpcCalls).toEqual([]);
+  });
+
+  test("answers 413 above 8 MiB", async () => {
+    const { deps } = createWorld(REPLY);
+    const body = { task_id: TASK_ID, output_location: "x".repeat(8 << 20) };
+    expect(await outcome(createHandler(deps), post(body)))
+      .toBe("413 BODY_TOO_LARGE");
+  });
+
+  test("survives hostile bodies", async () => {
+    const valid = {
+      task_id: TASK_ID,
+      output_location: "x",
+      thumbnail_url: "x",
+      storage_path: "a/b",
+      thumbnail_storage_path: "a/t",
+      file_data: null,
+      result_data: {},
+      lease_token: null,
+    };
+    await assertSurvivesHostileBodies(createHandler, valid, REPLY, [501]);
+  });
+});

@@ -1,0 +1,25 @@
+import { CountsRequest } from "../../../shared/counts.ts";
+import { SMALL_BODY } from "../_shared/body-limits.ts";
+import {
+  createEndpoint,
+  type EndpointDeps,
+  type Handler,
+} from "../_shared/endpoint.ts";
+import { objectReply } from "../_shared/json-reply.ts";
+
+/** `POST /task-counts`: what is claimable, active and blocked, one snapshot. */
+export function createHandler(deps: EndpointDeps): Handler {
+  return createEndpoint(deps, {
+    name: "task-counts",
+    callers: ["service", "token", "user"],
+    schema: CountsRequest,
+    maxBytes: SMALL_BODY,
+    answer: async ({ body, rpc }) =>
+      objectReply(
+        await rpc("task_counts", {
+          p_run_type: body.run_type,
+          p_include_active: body.include_active,
+        }),
+      ),
+  });
+}

@@ -1,0 +1,37 @@
+import { UpdateStatusRequest } from "../../../shared/update-status.ts";
+import { FAILURE_BODY } from "../_shared/body-limits.ts";
+import {
+  createEndpoint,
+  type EndpointDeps,
+  type Handler,
+} from "../_shared/endpoint.ts";
+import { objectReply } from "../_shared/json-reply.ts";
+import { rawMember } from "../_shared/raw-json.ts";
+
+/** `POST /update-task-status`: progress, failure or completion of a task. */
+export function createHandler(deps: EndpointDeps): Handler {
+  return createEndpoint(deps, {
+    name: "update-task-status",
+    callers: ["service", "token", "user"],
+    schema: UpdateStatusRequest,
+    maxBytes: FAILURE_BODY,
+    // The text of a failure is what a crashed process printed, in any encoding.
+    acceptsAnyBytes: true,
+    answer: async ({ body, bodyText, rpc, note }) => {
+      note({ task_id: body.task_id });
+      return objectReply(
+        await rpc("update_task_status", {
+          p_task_id: body.task_id,
+          p_status: body.status,
+          p_output_location: body.output_location,
+          p_error_message: body.error_message,
+          p_error_details: body.error_details,
+          p_thumbnail_url: body.thumbnail_url,
+          p_result_data: rawMember(bodyText, "result_data"),
+          p_reset_generation_started_at: body.reset_generation_started_at,
+          p_lease_token: body.lease_token,
+        }),
+      );
+    },
+  });
+}

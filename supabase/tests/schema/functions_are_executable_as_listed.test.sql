@@ -1,0 +1,57 @@
+begin;
+select plan(4);
+
+-- SETUP: everything that API roles may execute. A function of queue is here when a thin function of public calls it
+-- with its caller's rights.
+create temporary table listed_function (role_name name, function_name text);
+insert into listed_function values
+  ('authenticated', 'create_api_token'),
+  ('authenticated', 'queue.create_api_token'),
+  ('authenticated', 'revoke_api_token'),
+  ('authenticated', 'queue.revoke_api_token'),
+  ('service_role', 'claim_next_task'),
+  ('service_role', 'queue.claim_next_task'),
+  ('service_role', 'complete_task'),
+  ('service_role', 'queue.complete_task'),
+  ('service_role', 'task_counts'),
+  ('service_role', 'queue.task_counts'),
+  ('service_role', 'update_task_status'),
+  ('service_role', 'queue.update_task_status');
+
+create temporary view executable_function as
+select r.role_name, p.oid::regproc::text as function_name
+from pg_catalog.pg_proc as p
+  cross join unnest('{anon,authenticated,service_role}'::name[]) as r (role_name)
+where p.pronamespace in ('public'::regnamespace, 'queue'::regnamespace)
+  and has_function_privilege(r.role_name, p.oid, 'execute');
+
+-- TEST: each role executes what is listed for it, no more and no less
+select is_empty(
+  $$ select function_name from executable_function where role_name = 'anon' $$,
+  'anon executes nothing'
+);
+select set_eq(
+  $$ select function_name from executable_function where role_name = 'authenticated' $$,
+  $$ select function_name from listed_function where role_name = 'authenticated' $$,
+  'authenticated executes what is listed'
+);
+select set_eq(
+  $$ select function_name from executable_function where role_name = 'service_role' $$,
+  $$ select function_name from listed_function where role_name = 'service_role' $$,
+  'service_role executes what is listed'
+);
+
+-- TEST: Postgres lets everybody execute a new function unless that is taken back
+select is_empty(
+  $$
+    select p.oid::regprocedure
+    from pg_catalog.pg_proc as p
+      cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
+    where p.pronamespace in ('public'::regnamespace, 'queue'::regnamespace)
+      and a.grantee = 0
+  $$,
+  'No function is executable by public'
+);
+
+select * from finish();
+rollback;

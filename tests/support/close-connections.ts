@@ -1,0 +1,4 @@
+import { afterAll } from "vitest";
+import { closeConnections } from "./db.ts";
+
+afterAll(closeConnections);

@@ -1,0 +1,57 @@
+import { defineConfig } from "vitest/config";
+
+/** Suites that talk to a running stack; they share it, so one file at a time. */
+function onTheStack(name: string, order: number) {
+  return {
+    extends: true as const,
+    test: {
+      name,
+      include: [`tests/${name}/**/*.test.ts`],
+      globalSetup: ["tests/support/global-setup.ts"],
+      setupFiles: ["tests/support/close-connections.ts"],
+      fileParallelism: false,
+      testTimeout: 30_000,
+      hookTimeout: 60_000,
+      sequence: { groupOrder: order },
+    },
+  };
+}
+
+export default defineConfig({
+  test: {
+    // A suite that vanished is a failure, and so is a forgotten `.only`.
+    passWithNoTests: false,
+    allowOnly: false,
+    restoreMocks: true,
+    unstubEnvs: true,
+    unstubGlobals: true,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: [
+            "gate/**/*.test.ts",
+            "shared/**/*.test.ts",
+            "stack/**/*.test.ts",
+            "supabase/functions/**/*.test.ts",
+            "tests/support/**/*.test.ts",
+          ],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      onTheStack("integration", 1),
+      onTheStack("e2e", 2),
+      onTheStack("incidents", 3),
+      {
+        extends: true,
+        test: {
+          name: "deploy",
+          include: ["tests/deploy/**/*.test.ts"],
+          testTimeout: 60_000,
+          sequence: { groupOrder: 4 },
+        },
+      },
+    ],
+  },
+});
