@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { differences } from "../equality/differences.ts";
 import { describeDatabase } from "../equality/dump.ts";
@@ -42,6 +42,7 @@ async function compareWithTheOfficialTool(
   declared: string,
 ): Promise<Outcome> {
   const file = join(workDir, "difference.sql");
+  rmSync(file, { force: true });
   const diff = await run("supabase", [
     ...["db", "diff", "--from", migrated, "--to", declared],
     ...["--schema", "public,queue", "--output", file],

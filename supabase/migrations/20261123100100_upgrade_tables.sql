@@ -106,16 +106,10 @@ alter table public.tasks
   add constraint tasks_run_type_is_known check (run_type in ('cloud', 'local')),
   add constraint tasks_attempts_is_not_negative check (attempts >= 0),
   add constraint tasks_requeue_count_is_not_negative check (requeue_count >= 0),
-  add constraint tasks_failure_has_a_reason check (status <> 'Failed' or error_message is not null) not valid,
-  add constraint tasks_times_are_finite check (
-    isfinite(created_at) and isfinite(updated_at) and isfinite(available_at)
-    and isfinite(generation_started_at) and isfinite(generation_processed_at)
-  ) not valid,
   add constraint tasks_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade;
 
 alter table public.workers
-  add constraint workers_metadata_is_an_object check (jsonb_typeof(metadata) = 'object'),
-  add constraint workers_times_are_finite check (isfinite(last_heartbeat) and isfinite(created_at)) not valid;
+  add constraint workers_metadata_is_an_object check (jsonb_typeof(metadata) = 'object');
 
 alter table public.generations
   add constraint generations_are_one_per_task unique (task_id),
@@ -192,6 +186,14 @@ create policy owners_delete_projects on public.projects
   using (user_id = (select auth.uid()));
 
 -- public.tasks: indexes, comments, row level security, grants
+-- Rows from before these rules are not asked again.
+alter table public.tasks
+  add constraint tasks_failure_has_a_reason check (status <> 'Failed' or error_message is not null) not valid,
+  add constraint tasks_times_are_finite check (
+    isfinite(created_at) and isfinite(updated_at) and isfinite(available_at)
+    and isfinite(generation_started_at) and isfinite(generation_processed_at)
+  ) not valid;
+
 -- The line a claim takes from: one user's ready tasks of one pool, in claim order.
 create index tasks_line on public.tasks (user_id, pool, run_type, priority desc, created_at, id)
   where standing = 'ready';
@@ -267,6 +269,10 @@ create policy owners_enqueue_tasks on public.tasks
   with check (user_id = (select auth.uid()));
 
 -- public.workers: indexes, comments, row level security, grants
+-- Rows from before this rule are not asked again.
+alter table public.workers
+  add constraint workers_times_are_finite check (isfinite(last_heartbeat) and isfinite(created_at)) not valid;
+
 comment on table public.workers is 'Machines that announced themselves, by the id they send with every call.';
 comment on column public.workers.status is
   'inactive, spawning, active, terminating, terminated, error or crashed; other values are stored as they come. terminating, terminated and error get no work.';
@@ -316,6 +322,8 @@ comment on column public.system_logs.task_id is 'Text, because clients also log 
 
 alter table public.system_logs enable row level security;
 
+revoke all on sequence public.system_logs_id_seq from public, anon, authenticated, service_role;
+grant usage on sequence public.system_logs_id_seq to service_role;
 revoke all on table public.system_logs from public, anon, authenticated, service_role;
 grant select, insert, delete on table public.system_logs to service_role;
 

@@ -75,6 +75,7 @@ comment on column public.task_events.details is 'What else was reported, for exa
 
 alter table public.task_events enable row level security;
 
+revoke all on sequence public.task_events_id_seq from public, anon, authenticated, service_role;
 revoke all on table public.task_events from public, anon, authenticated, service_role;
 grant select on table public.task_events to authenticated, service_role;
 

@@ -508,7 +508,7 @@ create trigger tasks_before_update
 -- Moves the derived counters by what one statement changed, owner by owner in the order of their ids. Everything
 -- about an owner is done under the lock on the owner's slots, and the order keeps two statements that touch several
 -- owners from waiting for each other in a circle.
-create function queue.shift_load(p_changes queue.load_change[])
+create function queue.shift_load(p_changes queue.load_change[], p_now timestamptz)
 returns void
 language plpgsql
 volatile
@@ -516,10 +516,9 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_now timestamptz := queue.now();
   v_change record;
   v_slots queue.user_slots;
-  v_has_blocked boolean;
+  v_has_blocked boolean := false;
 begin
   for v_change in
     select
@@ -532,12 +531,15 @@ begin
       coalesce(sum(c.delta) filter (where c.standing = 'active' and c.is_cloud and c.takes_slot), 0) as active_cloud,
       coalesce(sum(c.delta) filter (where c.standing = 'active' and c.is_cloud and not c.takes_slot), 0) as active_cloud_orchestration,
       coalesce(sum(c.delta) filter (where c.standing = 'active' and not c.is_cloud and c.takes_slot), 0) as active_local,
-      coalesce(sum(c.delta) filter (where c.standing = 'active' and not c.is_cloud and not c.takes_slot), 0) as active_local_orchestration
+      coalesce(sum(c.delta) filter (where c.standing = 'active' and not c.is_cloud and not c.takes_slot), 0) as active_local_orchestration,
+      bool_or(c.standing not in ('ready', 'active')) as has_blocked
     from unnest(p_changes) as c
-    where c.user_id is not null
     group by c.user_id, c.pool
     order by c.user_id, c.pool
   loop
+    v_has_blocked := v_has_blocked or v_change.has_blocked;
+    continue when v_change.user_id is null;
+
     -- The lock, and what runs.
     update queue.user_slots as s
     set running = s.running + v_change.active_cloud + v_change.active_local
@@ -560,7 +562,7 @@ begin
           + l.ready_cloud_orchestration + v_change.ready_cloud_orchestration > 0,
       turn_at = case
         when v_change.active_cloud > 0 or v_change.active_cloud_orchestration > 0
-          or l.ready_cloud + l.ready_cloud_orchestration = 0 then v_now
+          or l.ready_cloud + l.ready_cloud_orchestration = 0 then p_now
         else l.turn_at
       end
     where l.user_id = v_change.user_id
@@ -579,7 +581,7 @@ begin
         v_change.active_local, v_change.active_local_orchestration,
         v_slots.running,
         queue.user_reason(v_slots) is null and v_change.ready_cloud + v_change.ready_cloud_orchestration > 0,
-        v_now
+        p_now
       );
     end if;
 
@@ -593,20 +595,16 @@ begin
     end if;
   end loop;
 
-  select bool_or(c.standing not in ('ready', 'active'))
-  into v_has_blocked
-  from unnest(p_changes) as c;
-
   if v_has_blocked then
     perform queue.shift_blocked(p_changes);
   end if;
 end;
 $$;
 
-comment on function queue.shift_load(queue.load_change[]) is
+comment on function queue.shift_load(queue.load_change[], timestamptz) is
   'Moves user_slots, user_lines and blocked_tasks by what one statement changed; takes the owners'' locks first, in the order of their ids.';
 
-revoke all on function queue.shift_load(queue.load_change[]) from public, anon, authenticated, service_role;
+revoke all on function queue.shift_load(queue.load_change[], timestamptz) from public, anon, authenticated, service_role;
 
 -- The counters of tasks that wait for a reason of their own. Runs under the owners' locks (queue.shift_load).
 create function queue.shift_blocked(p_changes queue.load_change[])
@@ -692,7 +690,7 @@ begin
   ) as g;
 
   if v_changes is not null then
-    perform queue.shift_load(v_changes);
+    perform queue.shift_load(v_changes, v_now);
   end if;
 
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
@@ -747,6 +745,7 @@ as $$
 declare
   v_changes queue.load_change[];
   v_ended uuid[];
+  v_now timestamptz := queue.now();
 begin
   select array_agg(n.id order by n.id)
   into v_ended
@@ -784,13 +783,17 @@ begin
   ) as g;
 
   if v_changes is not null then
-    perform queue.shift_load(v_changes);
+    perform queue.shift_load(v_changes, v_now);
   end if;
 
   -- The state, or the start (a second start by the same worker changes only the lease).
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
   select
-    n.id, n.user_id, n.updated_at, o.status, n.status, coalesce(n.worker_id, o.worker_id), n.attempts, queue.actor(),
+    n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id), n.attempts,
+    case when n.lease_token is distinct from o.lease_token and n.lease_token is not null
+      then coalesce('token:' || n.token_id, 'service')
+      else queue.actor()
+    end,
     coalesce(
       nullif(current_setting('queue.reason', true), ''),
       case when n.status in ('Failed', 'Queued', 'Cancelled') then n.error_message end
@@ -1021,7 +1024,7 @@ begin
   ) as g;
 
   if v_changes is not null then
-    perform queue.shift_load(v_changes);
+    perform queue.shift_load(v_changes, v_now);
   end if;
 
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)

@@ -157,6 +157,7 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_now timestamptz := queue.now();
   v_task public.tasks;
 begin
   update public.tasks as t
@@ -166,8 +167,8 @@ begin
     claim_id = p_claim_id,
     lease_token = gen_random_uuid(),
     attempts = t.attempts + 1,
-    claimed_at = queue.now(),
-    generation_started_at = queue.now(),
+    claimed_at = v_now,
+    generation_started_at = v_now,
     delivered_at = null
   where t.id = p_task_id
   returning t.* into v_task;
@@ -205,21 +206,18 @@ comment on function queue.claim_reply(public.tasks) is
 
 revoke all on function queue.claim_reply(public.tasks) from public, anon, authenticated, service_role;
 
--- Whose turn it is in a pool: of the open users the one with the fewest running tasks, then the one who waited
--- longest. Users whom somebody else is just serving are passed over; only a second look waits for one.
-create function queue.lock_open_user(p_pool text, p_passed_over uuid[], p_wait boolean)
+-- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
+-- turn it is.
+create function queue.wait_for_open_user(p_pool text, p_passed_over uuid[])
 returns uuid
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-declare
-  v_user_id uuid;
 begin
-  if p_wait then
+  return (
     select s.user_id
-    into v_user_id
     from queue.user_lines as l
       join queue.user_slots as s on s.user_id = l.user_id
     where l.pool = p_pool
@@ -227,27 +225,15 @@ begin
       and l.user_id <> all (p_passed_over)
     order by l.running, l.turn_at
     limit 1
-    for no key update of s;
-  else
-    select s.user_id
-    into v_user_id
-    from queue.user_lines as l
-      join queue.user_slots as s on s.user_id = l.user_id
-    where l.pool = p_pool
-      and l.is_open
-      and l.user_id <> all (p_passed_over)
-    order by l.running, l.turn_at
-    limit 1
-    for no key update of s skip locked;
-  end if;
-  return v_user_id;
+    for no key update of s
+  );
 end;
 $$;
 
-comment on function queue.lock_open_user(text, uuid[], boolean) is
-  'Locks the user whose turn it is in the pool and returns the id; null when there is none (or, without waiting, none that is free).';
+comment on function queue.wait_for_open_user(text, uuid[]) is
+  'Waits for the lock on the user whose turn it is in the pool and returns the id; null when there is none.';
 
-revoke all on function queue.lock_open_user(text, uuid[], boolean) from public, anon, authenticated, service_role;
+revoke all on function queue.wait_for_open_user(text, uuid[]) from public, anon, authenticated, service_role;
 
 -- The first task of a user's line that nobody else holds. Call it under the user's lock: what is ready and whether
 -- the user has a free slot cannot change then, and is looked at again here.
@@ -299,6 +285,8 @@ begin
     -- It has grown stale while it waited: set it aside and look at the next one.
     perform queue.ask_standing_again(array[v_head.id]);
   end loop;
+
+  return null;
 end;
 $$;
 
@@ -362,6 +350,7 @@ as $$
 declare
   v_limit integer;
   v_held public.tasks;
+  v_held_id uuid;
   v_held_count integer;
 begin
   select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
@@ -376,8 +365,8 @@ begin
   -- Two claims at once under one name: the second waits and then sees what the first got.
   perform pg_advisory_xact_lock(hashtextextended('queue.holder:' || coalesce(p_token_id::text, '') || ':' || p_worker_id, 0));
 
-  select count(*)
-  into v_held_count
+  select count(*), (array_agg(t.id order by t.claimed_at))[1]
+  into v_held_count, v_held_id
   from public.tasks as t
   where t.worker_id = p_worker_id
     and t.status = 'In Progress'
@@ -389,16 +378,13 @@ begin
     return null;
   end if;
 
+  -- It may be ending just now; then the worker holds it no more.
   select t.*
   into v_held
   from public.tasks as t
-  where t.worker_id = p_worker_id
+  where t.id = v_held_id
     and t.status = 'In Progress'
-    and t.token_id is not distinct from p_token_id
-    and t.pool = p_pool
-    and t.takes_slot
-  order by t.claimed_at
-  limit 1
+    and t.worker_id = p_worker_id
   for no key update;
 
   if v_held.id is null then
@@ -464,9 +450,10 @@ comment on function queue.repeat_claim(queue.caller, text, text) is
 
 revoke all on function queue.repeat_claim(queue.caller, text, text) from public, anon, authenticated, service_role;
 
--- Looks for work until it has a task or knows that there is none. Each look is a subtransaction: one that does not
--- end in a claim gives its locks back, so that nobody ever waits while holding a lock on somebody's slots.
-create function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text)
+-- Looks for work until it has a task or knows that there is none. The first look passes over users whom somebody else
+-- is just serving, the second waits for one. Each look is a subtransaction: one that does not end in a claim gives its
+-- locks back, so that nobody ever waits while holding somebody's slots.
+create function queue.take_next_task(p_worker_id text, p_pool text, p_claim_id text)
 returns public.tasks
 language plpgsql
 volatile
@@ -474,56 +461,83 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_passed_over uuid[] := '{}';
+  v_old_before timestamptz := queue.now() - (select s.stale_after from queue.settings as s);
+  v_passed_over uuid[] := array[]::uuid[];
   v_user_id uuid;
   v_task_id uuid;
-  v_wait boolean := p_caller.user_id is not null;
+  v_wait boolean := false;
   v_released boolean := false;
+  v_task public.tasks;
 begin
   loop
     begin
       v_task_id := null;
-      if p_caller.user_id is null then
-        v_user_id := queue.lock_open_user(p_pool, v_passed_over, v_wait);
+      if v_wait then
+        v_user_id := queue.wait_for_open_user(p_pool, v_passed_over);
       else
-        select s.user_id into v_user_id
-        from queue.user_slots as s
-        where s.user_id = p_caller.user_id
-          and s.user_id <> all (v_passed_over)
-        for no key update;
+        with turn as materialized (
+          -- Fewest running first, then who has waited longest for a turn.
+          select s.user_id, s.running, s.task_limit
+          from queue.user_lines as l
+            join queue.user_slots as s on s.user_id = l.user_id
+          where l.pool = p_pool
+            and l.is_open
+            and l.user_id <> all (v_passed_over)
+          order by l.running, l.turn_at
+          limit 1
+          for no key update of s skip locked
+        )
+        select u.user_id, h.id
+        into v_user_id, v_task_id
+        from turn as u
+          left join lateral (
+            select t.id, t.attempts, t.created_at
+            from public.tasks as t
+            where t.user_id = u.user_id
+              and t.pool = p_pool
+              and t.run_type = 'cloud'
+              and t.standing = 'ready'
+            order by t.priority desc, t.created_at, t.id
+            limit 1
+            for no key update skip locked
+          ) as h on u.running < u.task_limit and (h.attempts > 0 or h.created_at >= v_old_before);
       end if;
 
-      if v_user_id is not null then
-        v_task_id := queue.lock_head_of_line(v_user_id, p_pool, p_caller.user_id is not null);
-        if v_task_id is not null then
-          return queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id);
-        end if;
-        raise sqlstate 'QU001' using message = 'this user has nothing for the caller now';
+      -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
+      if v_user_id is not null and v_task_id is null then
+        v_task_id := queue.lock_head_of_line(v_user_id, p_pool, false);
+      end if;
+
+      if v_task_id is not null then
+        return queue.start_task(v_task_id, p_worker_id, null, p_claim_id);
+      elsif v_user_id is not null then
+        raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
       end if;
     exception when sqlstate 'QU001' then
       v_passed_over := v_passed_over || v_user_id;
     end;
 
     if v_user_id is null then
-      if not v_released and queue.release_due_tasks(p_pool, p_caller.user_id) > 0 then
+      if v_released or v_wait then
+        return v_task;
+      elsif queue.release_due_tasks(p_pool, null) > 0 then
         -- Their owners' locks are held now: look once more, but wait for nobody.
         v_released := true;
-        v_wait := false;
-        v_passed_over := '{}';
-      elsif v_wait or v_released then
-        return null;
+        v_passed_over := array[]::uuid[];
       else
         v_wait := true;
       end if;
     end if;
   end loop;
+
+  return v_task;
 end;
 $$;
 
-comment on function queue.take_next_task(queue.caller, text, text, text) is
-  'Claims the next task for this caller and returns it; null when there is none.';
+comment on function queue.take_next_task(text, text, text) is
+  'Claims the next cloud task of the pool for this worker and returns it; null when there is none.';
 
-revoke all on function queue.take_next_task(queue.caller, text, text, text) from public, anon, authenticated, service_role;
+revoke all on function queue.take_next_task(text, text, text) from public, anon, authenticated, service_role;
 
 -- What a claim would find, without taking it or locking anything.
 create function queue.preview_claim(p_caller queue.caller, p_pool text)
@@ -573,6 +587,38 @@ comment on function queue.preview_claim(queue.caller, text) is
 
 revoke all on function queue.preview_claim(queue.caller, text) from public, anon, authenticated, service_role;
 
+-- The same for a user's own machine: one user, so no turns.
+create function queue.take_own_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task_id uuid;
+  v_task public.tasks;
+begin
+  perform queue.release_due_tasks(p_pool, p_caller.user_id);
+
+  perform
+  from queue.user_slots as s
+  where s.user_id = p_caller.user_id
+  for no key update;
+
+  v_task_id := queue.lock_head_of_line(p_caller.user_id, p_pool, true);
+  if v_task_id is not null then
+    v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id);
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.take_own_task(queue.caller, text, text, text) is
+  'Claims the next task, cloud or local, of the token''s owner and returns it; null when there is none.';
+
+revoke all on function queue.take_own_task(queue.caller, text, text, text) from public, anon, authenticated, service_role;
+
 -- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
 create function queue.claim_next_task(
   p_caller jsonb,
@@ -614,12 +660,12 @@ begin
     end if;
   end if;
 
-  perform queue.say(queue.caller_name(v_caller));
   v_task := queue.give_back_held_task(p_worker_id, v_caller.token_id, v_pool, p_claim_id);
-  if v_task.id is null then
-    v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id);
+  if v_task.id is null and v_caller.kind = 'token' then
+    v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id);
+  elsif v_task.id is null then
+    v_task := queue.take_next_task(p_worker_id, v_pool, p_claim_id);
   end if;
-  perform queue.say(null);
 
   return case when v_task.id is not null then queue.claim_reply(v_task) end;
 end;

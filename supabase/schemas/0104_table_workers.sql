@@ -8,9 +8,12 @@ create table public.workers (
   metadata jsonb not null default '{}',
   current_model text,
   constraint workers_pkey primary key (id),
-  constraint workers_metadata_is_an_object check (jsonb_typeof(metadata) = 'object'),
-  constraint workers_times_are_finite check (isfinite(last_heartbeat) and isfinite(created_at)) not valid
+  constraint workers_metadata_is_an_object check (jsonb_typeof(metadata) = 'object')
 );
+
+-- Rows from before this rule are not asked again.
+alter table public.workers
+  add constraint workers_times_are_finite check (isfinite(last_heartbeat) and isfinite(created_at)) not valid;
 
 comment on table public.workers is 'Machines that announced themselves, by the id they send with every call.';
 comment on column public.workers.status is

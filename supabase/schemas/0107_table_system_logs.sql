@@ -23,5 +23,7 @@ comment on column public.system_logs.task_id is 'Text, because clients also log 
 
 alter table public.system_logs enable row level security;
 
+revoke all on sequence public.system_logs_id_seq from public, anon, authenticated, service_role;
+grant usage on sequence public.system_logs_id_seq to service_role;
 revoke all on table public.system_logs from public, anon, authenticated, service_role;
 grant select, insert, delete on table public.system_logs to service_role;

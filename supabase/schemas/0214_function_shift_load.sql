@@ -1,7 +1,7 @@
 -- Moves the derived counters by what one statement changed, owner by owner in the order of their ids. Everything
 -- about an owner is done under the lock on the owner's slots, and the order keeps two statements that touch several
 -- owners from waiting for each other in a circle.
-create function queue.shift_load(p_changes queue.load_change[])
+create function queue.shift_load(p_changes queue.load_change[], p_now timestamptz)
 returns void
 language plpgsql
 volatile
@@ -9,10 +9,9 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_now timestamptz := queue.now();
   v_change record;
   v_slots queue.user_slots;
-  v_has_blocked boolean;
+  v_has_blocked boolean := false;
 begin
   for v_change in
     select
@@ -25,12 +24,15 @@ begin
       coalesce(sum(c.delta) filter (where c.standing = 'active' and c.is_cloud and c.takes_slot), 0) as active_cloud,
       coalesce(sum(c.delta) filter (where c.standing = 'active' and c.is_cloud and not c.takes_slot), 0) as active_cloud_orchestration,
       coalesce(sum(c.delta) filter (where c.standing = 'active' and not c.is_cloud and c.takes_slot), 0) as active_local,
-      coalesce(sum(c.delta) filter (where c.standing = 'active' and not c.is_cloud and not c.takes_slot), 0) as active_local_orchestration
+      coalesce(sum(c.delta) filter (where c.standing = 'active' and not c.is_cloud and not c.takes_slot), 0) as active_local_orchestration,
+      bool_or(c.standing not in ('ready', 'active')) as has_blocked
     from unnest(p_changes) as c
-    where c.user_id is not null
     group by c.user_id, c.pool
     order by c.user_id, c.pool
   loop
+    v_has_blocked := v_has_blocked or v_change.has_blocked;
+    continue when v_change.user_id is null;
+
     -- The lock, and what runs.
     update queue.user_slots as s
     set running = s.running + v_change.active_cloud + v_change.active_local
@@ -53,7 +55,7 @@ begin
           + l.ready_cloud_orchestration + v_change.ready_cloud_orchestration > 0,
       turn_at = case
         when v_change.active_cloud > 0 or v_change.active_cloud_orchestration > 0
-          or l.ready_cloud + l.ready_cloud_orchestration = 0 then v_now
+          or l.ready_cloud + l.ready_cloud_orchestration = 0 then p_now
         else l.turn_at
       end
     where l.user_id = v_change.user_id
@@ -72,7 +74,7 @@ begin
         v_change.active_local, v_change.active_local_orchestration,
         v_slots.running,
         queue.user_reason(v_slots) is null and v_change.ready_cloud + v_change.ready_cloud_orchestration > 0,
-        v_now
+        p_now
       );
     end if;
 
@@ -86,17 +88,13 @@ begin
     end if;
   end loop;
 
-  select bool_or(c.standing not in ('ready', 'active'))
-  into v_has_blocked
-  from unnest(p_changes) as c;
-
   if v_has_blocked then
     perform queue.shift_blocked(p_changes);
   end if;
 end;
 $$;
 
-comment on function queue.shift_load(queue.load_change[]) is
+comment on function queue.shift_load(queue.load_change[], timestamptz) is
   'Moves user_slots, user_lines and blocked_tasks by what one statement changed; takes the owners'' locks first, in the order of their ids.';
 
-revoke all on function queue.shift_load(queue.load_change[]) from public, anon, authenticated, service_role;
+revoke all on function queue.shift_load(queue.load_change[], timestamptz) from public, anon, authenticated, service_role;

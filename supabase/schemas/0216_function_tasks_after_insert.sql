@@ -29,7 +29,7 @@ begin
   ) as g;
 
   if v_changes is not null then
-    perform queue.shift_load(v_changes);
+    perform queue.shift_load(v_changes, v_now);
   end if;
 
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)

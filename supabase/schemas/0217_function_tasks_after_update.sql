@@ -10,6 +10,7 @@ as $$
 declare
   v_changes queue.load_change[];
   v_ended uuid[];
+  v_now timestamptz := queue.now();
 begin
   select array_agg(n.id order by n.id)
   into v_ended
@@ -47,13 +48,17 @@ begin
   ) as g;
 
   if v_changes is not null then
-    perform queue.shift_load(v_changes);
+    perform queue.shift_load(v_changes, v_now);
   end if;
 
   -- The state, or the start (a second start by the same worker changes only the lease).
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
   select
-    n.id, n.user_id, n.updated_at, o.status, n.status, coalesce(n.worker_id, o.worker_id), n.attempts, queue.actor(),
+    n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id), n.attempts,
+    case when n.lease_token is distinct from o.lease_token and n.lease_token is not null
+      then coalesce('token:' || n.token_id, 'service')
+      else queue.actor()
+    end,
     coalesce(
       nullif(current_setting('queue.reason', true), ''),
       case when n.status in ('Failed', 'Queued', 'Cancelled') then n.error_message end

@@ -7,6 +7,7 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_now timestamptz := queue.now();
   v_task public.tasks;
 begin
   update public.tasks as t
@@ -16,8 +17,8 @@ begin
     claim_id = p_claim_id,
     lease_token = gen_random_uuid(),
     attempts = t.attempts + 1,
-    claimed_at = queue.now(),
-    generation_started_at = queue.now(),
+    claimed_at = v_now,
+    generation_started_at = v_now,
     delivered_at = null
   where t.id = p_task_id
   returning t.* into v_task;

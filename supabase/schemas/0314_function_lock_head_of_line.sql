@@ -48,6 +48,8 @@ begin
     -- It has grown stale while it waited: set it aside and look at the next one.
     perform queue.ask_standing_again(array[v_head.id]);
   end loop;
+
+  return null;
 end;
 $$;
 

@@ -11,6 +11,7 @@ as $$
 declare
   v_limit integer;
   v_held public.tasks;
+  v_held_id uuid;
   v_held_count integer;
 begin
   select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
@@ -25,8 +26,8 @@ begin
   -- Two claims at once under one name: the second waits and then sees what the first got.
   perform pg_advisory_xact_lock(hashtextextended('queue.holder:' || coalesce(p_token_id::text, '') || ':' || p_worker_id, 0));
 
-  select count(*)
-  into v_held_count
+  select count(*), (array_agg(t.id order by t.claimed_at))[1]
+  into v_held_count, v_held_id
   from public.tasks as t
   where t.worker_id = p_worker_id
     and t.status = 'In Progress'
@@ -38,16 +39,13 @@ begin
     return null;
   end if;
 
+  -- It may be ending just now; then the worker holds it no more.
   select t.*
   into v_held
   from public.tasks as t
-  where t.worker_id = p_worker_id
+  where t.id = v_held_id
     and t.status = 'In Progress'
-    and t.token_id is not distinct from p_token_id
-    and t.pool = p_pool
-    and t.takes_slot
-  order by t.claimed_at
-  limit 1
+    and t.worker_id = p_worker_id
   for no key update;
 
   if v_held.id is null then

@@ -1,6 +1,7 @@
--- Looks for work until it has a task or knows that there is none. Each look is a subtransaction: one that does not
--- end in a claim gives its locks back, so that nobody ever waits while holding a lock on somebody's slots.
-create function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text)
+-- Looks for work until it has a task or knows that there is none. The first look passes over users whom somebody else
+-- is just serving, the second waits for one. Each look is a subtransaction: one that does not end in a claim gives its
+-- locks back, so that nobody ever waits while holding somebody's slots.
+create function queue.take_next_task(p_worker_id text, p_pool text, p_claim_id text)
 returns public.tasks
 language plpgsql
 volatile
@@ -8,53 +9,80 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_passed_over uuid[] := '{}';
+  v_old_before timestamptz := queue.now() - (select s.stale_after from queue.settings as s);
+  v_passed_over uuid[] := array[]::uuid[];
   v_user_id uuid;
   v_task_id uuid;
-  v_wait boolean := p_caller.user_id is not null;
+  v_wait boolean := false;
   v_released boolean := false;
+  v_task public.tasks;
 begin
   loop
     begin
       v_task_id := null;
-      if p_caller.user_id is null then
-        v_user_id := queue.lock_open_user(p_pool, v_passed_over, v_wait);
+      if v_wait then
+        v_user_id := queue.wait_for_open_user(p_pool, v_passed_over);
       else
-        select s.user_id into v_user_id
-        from queue.user_slots as s
-        where s.user_id = p_caller.user_id
-          and s.user_id <> all (v_passed_over)
-        for no key update;
+        with turn as materialized (
+          -- Fewest running first, then who has waited longest for a turn.
+          select s.user_id, s.running, s.task_limit
+          from queue.user_lines as l
+            join queue.user_slots as s on s.user_id = l.user_id
+          where l.pool = p_pool
+            and l.is_open
+            and l.user_id <> all (v_passed_over)
+          order by l.running, l.turn_at
+          limit 1
+          for no key update of s skip locked
+        )
+        select u.user_id, h.id
+        into v_user_id, v_task_id
+        from turn as u
+          left join lateral (
+            select t.id, t.attempts, t.created_at
+            from public.tasks as t
+            where t.user_id = u.user_id
+              and t.pool = p_pool
+              and t.run_type = 'cloud'
+              and t.standing = 'ready'
+            order by t.priority desc, t.created_at, t.id
+            limit 1
+            for no key update skip locked
+          ) as h on u.running < u.task_limit and (h.attempts > 0 or h.created_at >= v_old_before);
       end if;
 
-      if v_user_id is not null then
-        v_task_id := queue.lock_head_of_line(v_user_id, p_pool, p_caller.user_id is not null);
-        if v_task_id is not null then
-          return queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id);
-        end if;
-        raise sqlstate 'QU001' using message = 'this user has nothing for the caller now';
+      -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
+      if v_user_id is not null and v_task_id is null then
+        v_task_id := queue.lock_head_of_line(v_user_id, p_pool, false);
+      end if;
+
+      if v_task_id is not null then
+        return queue.start_task(v_task_id, p_worker_id, null, p_claim_id);
+      elsif v_user_id is not null then
+        raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
       end if;
     exception when sqlstate 'QU001' then
       v_passed_over := v_passed_over || v_user_id;
     end;
 
     if v_user_id is null then
-      if not v_released and queue.release_due_tasks(p_pool, p_caller.user_id) > 0 then
+      if v_released or v_wait then
+        return v_task;
+      elsif queue.release_due_tasks(p_pool, null) > 0 then
         -- Their owners' locks are held now: look once more, but wait for nobody.
         v_released := true;
-        v_wait := false;
-        v_passed_over := '{}';
-      elsif v_wait or v_released then
-        return null;
+        v_passed_over := array[]::uuid[];
       else
         v_wait := true;
       end if;
     end if;
   end loop;
+
+  return v_task;
 end;
 $$;
 
-comment on function queue.take_next_task(queue.caller, text, text, text) is
-  'Claims the next task for this caller and returns it; null when there is none.';
+comment on function queue.take_next_task(text, text, text) is
+  'Claims the next cloud task of the pool for this worker and returns it; null when there is none.';
 
-revoke all on function queue.take_next_task(queue.caller, text, text, text) from public, anon, authenticated, service_role;
+revoke all on function queue.take_next_task(text, text, text) from public, anon, authenticated, service_role;

@@ -39,12 +39,12 @@ begin
     end if;
   end if;
 
-  perform queue.say(queue.caller_name(v_caller));
   v_task := queue.give_back_held_task(p_worker_id, v_caller.token_id, v_pool, p_claim_id);
-  if v_task.id is null then
-    v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id);
+  if v_task.id is null and v_caller.kind = 'token' then
+    v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id);
+  elsif v_task.id is null then
+    v_task := queue.take_next_task(p_worker_id, v_pool, p_claim_id);
   end if;
-  perform queue.say(null);
 
   return case when v_task.id is not null then queue.claim_reply(v_task) end;
 end;

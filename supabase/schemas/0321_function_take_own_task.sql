@@ -1,0 +1,31 @@
+-- The same for a user's own machine: one user, so no turns.
+create function queue.take_own_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task_id uuid;
+  v_task public.tasks;
+begin
+  perform queue.release_due_tasks(p_pool, p_caller.user_id);
+
+  perform
+  from queue.user_slots as s
+  where s.user_id = p_caller.user_id
+  for no key update;
+
+  v_task_id := queue.lock_head_of_line(p_caller.user_id, p_pool, true);
+  if v_task_id is not null then
+    v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id);
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.take_own_task(queue.caller, text, text, text) is
+  'Claims the next task, cloud or local, of the token''s owner and returns it; null when there is none.';
+
+revoke all on function queue.take_own_task(queue.caller, text, text, text) from public, anon, authenticated, service_role;
