@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ERROR_CODES, ErrorBody, isErrorCode } from "./error-codes.ts";
 
@@ -8,6 +9,14 @@ test("ERROR_CODES says what each code means and what to do", () => {
     expect(entry.meaning).toMatch(/^[A-Z].*[^.]$/);
     expect(entry.action).toMatch(/^[A-Z].*[^.]$/);
   }
+});
+
+test("ERROR_CODES is what docs/errors.md says, code by code", () => {
+  const entries = Object.entries(ERROR_CODES).map(([code, entry]) => ({
+    code,
+    ...entry,
+  }));
+  expect(documentedCodes()).toEqual(entries);
 });
 
 test("isErrorCode() knows the table's codes and no inherited names", () => {
@@ -22,3 +31,17 @@ test("ErrorBody refuses unknown codes and extra fields", () => {
   expect(ErrorBody.safeParse({ ...body, code: "42703" }).success).toBe(false);
   expect(ErrorBody.safeParse({ ...body, stack: "x" }).success).toBe(false);
 });
+
+/** The rows of the table in docs/errors.md, in their order. */
+function documentedCodes() {
+  const page = new URL("../docs/errors.md", import.meta.url);
+  const row = /^\| `(\w+)` *\| (\d+) *\| (.+?) *\| (.+?) *\|$/gm;
+  return [...readFileSync(page, "utf8").matchAll(row)].map(
+    ([, code, status, meaning, action]) => ({
+      code,
+      status: Number(status),
+      meaning,
+      action,
+    }),
+  );
+}

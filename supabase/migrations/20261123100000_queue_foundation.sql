@@ -30,6 +30,7 @@ create table queue.settings (
   api_tasks_per_worker integer,
   max_attempts integer not null default 3,
   stale_after interval not null default interval '7 days',
+  max_affinity_wait interval not null default interval '5 minutes',
   gpu_silence_limit interval not null default interval '100 seconds',
   shared_worker_ids text[] not null default array['gpu-20250723_221138-afa8403b'],
   max_text_length integer not null default 16384,
@@ -41,6 +42,7 @@ create table queue.settings (
   constraint settings_api_tasks_per_worker_is_positive check (api_tasks_per_worker > 0),
   constraint settings_max_attempts_is_positive check (max_attempts > 0),
   constraint settings_stale_after_is_positive check (stale_after > interval '0'),
+  constraint settings_max_affinity_wait_is_not_negative check (max_affinity_wait >= interval '0'),
   constraint settings_gpu_silence_limit_is_positive check (gpu_silence_limit > interval '0'),
   constraint settings_max_text_length_is_sane check (max_text_length between 500 and 1048576)
 );
@@ -57,6 +59,8 @@ comment on column queue.settings.max_attempts is
   'How often a task may be started before it ends Failed, when its type does not say. Default 3.';
 comment on column queue.settings.stale_after is
   'A task that was never started and has no live parent is no longer handed out once it is this old. Default 7 days.';
+comment on column queue.settings.max_affinity_wait is
+  'A task that has waited this long goes to the next worker whatever model that has loaded, when the claim does not say how long. Default 5 minutes.';
 comment on column queue.settings.gpu_silence_limit is
   'A gpu worker without a heartbeat for this long counts as gone. Default 100 seconds (five missed beats).';
 comment on column queue.settings.shared_worker_ids is

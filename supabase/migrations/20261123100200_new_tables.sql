@@ -215,6 +215,16 @@ create type queue.caller as (
 comment on type queue.caller is
   'Who is calling: kind service (user_id null), token or user (user_id set).';
 
+-- What a caller would rather run.
+create type queue.affinity as (
+  model text,
+  is_required boolean,
+  waited_since timestamptz
+);
+
+comment on type queue.affinity is
+  'What a caller would rather run: tasks of the model it has loaded (null = no preference), only those if is_required, except tasks that were enqueued before waited_since.';
+
 insert into public.task_types (name, run_type, category, content_type, creates_generation) values
   ('travel_orchestrator', 'gpu', 'orchestration', null, false),
   ('join_clips_orchestrator', 'gpu', 'orchestration', null, false),

@@ -4,6 +4,28 @@
 
 set lock_timeout = '5s';
 
+-- Which model a task wants, wherever its sender put it.
+create function queue.task_model(p_params jsonb)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    p_params ->> 'model',
+    p_params ->> 'model_name',
+    p_params #>> '{orchestrator_details,model_name}'
+  );
+end;
+$$;
+
+comment on function queue.task_model(jsonb) is
+  'The model that params.model, params.model_name or params.orchestrator_details.model_name asks for; null = any.';
+
+revoke all on function queue.task_model(jsonb) from public, anon, authenticated, service_role;
+
 -- Clients name a task's orchestrator inside params. Anything that is not a UUID names none.
 create function queue.parent_task_id(p_params jsonb)
 returns uuid
@@ -160,7 +182,9 @@ begin
   end if;
 
   return coalesce(
-    queue.dependency_state(p_task.id, p_task.dependant_on, p_task.user_id),
+    case when p_task.dependant_on is not null
+      then queue.dependency_state(p_task.id, p_task.dependant_on, p_task.user_id)
+    end,
     case when queue.is_stale(p_task.created_at, p_task.attempts, p_task.params) then 'stale' end,
     'ready'
   );
@@ -373,6 +397,7 @@ begin
   new.pool := coalesce(new.pool, 'gpu');
   new.takes_slot := coalesce(new.takes_slot, true);
 
+  new.model := queue.task_model(new.params);
   new.standing := queue.task_standing(new);
   return new;
 end;
@@ -482,6 +507,9 @@ begin
     new.pool := coalesce(new.pool, 'gpu');
     new.takes_slot := coalesce(new.takes_slot, true);
   end if;
+  if v_is_derived_again or new.params is distinct from old.params then
+    new.model := queue.task_model(new.params);
+  end if;
 
   if new.status = 'In Progress' then
     new.standing := 'active';
@@ -501,9 +529,18 @@ comment on function queue.tasks_before_update() is
 
 revoke all on function queue.tasks_before_update() from public, anon, authenticated, service_role;
 
+-- A claim proves itself (see queue.is_legal_transition) and sets what follows from it (queue.start_task).
 create trigger tasks_before_update
   before update on public.tasks
-  for each row execute function queue.tasks_before_update();
+  for each row
+  when (
+    not (
+      old.standing = 'ready' and new.standing = 'active'
+      and new.lease_token is distinct from old.lease_token and new.lease_token is not null
+    )
+    or new.lease_token is null
+  )
+  execute function queue.tasks_before_update();
 
 -- Moves the derived counters by what one statement changed, owner by owner in the order of their ids. Everything
 -- about an owner is done under the lock on the owner's slots, and the order keeps two statements that touch several
@@ -745,8 +782,13 @@ as $$
 declare
   v_changes queue.load_change[];
   v_ended uuid[];
-  v_now timestamptz := queue.now();
+  v_now timestamptz;
 begin
+  if current_setting('queue.counts_itself', true) = 'on' then
+    return null;
+  end if;
+  v_now := queue.now();
+
   select array_agg(n.id order by n.id)
   into v_ended
   from new_rows as n
@@ -790,10 +832,7 @@ begin
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
   select
     n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id), n.attempts,
-    case when n.lease_token is distinct from o.lease_token and n.lease_token is not null
-      then coalesce('token:' || n.token_id, 'service')
-      else queue.actor()
-    end,
+    queue.actor(),
     coalesce(
       nullif(current_setting('queue.reason', true), ''),
       case when n.status in ('Failed', 'Queued', 'Cancelled') then n.error_message end

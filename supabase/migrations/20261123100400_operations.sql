@@ -71,116 +71,6 @@ comment on function queue.caller_name(queue.caller) is 'service, token:<token id
 
 revoke all on function queue.caller_name(queue.caller) from public, anon, authenticated, service_role;
 
--- The heads of a user's cloud and local lines, locked, the first to run first: what the user's own machine may take.
-create function queue.heads_of_line(p_user_id uuid, p_pool text)
-returns setof public.tasks
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  return query
-  with cloud as materialized (
-    select t.*
-    from public.tasks as t
-    where t.user_id = p_user_id
-      and t.pool = p_pool
-      and t.run_type = 'cloud'
-      and t.standing = 'ready'
-    order by t.priority desc, t.created_at, t.id
-    limit 1
-    for no key update skip locked
-  ),
-  local as materialized (
-    select t.*
-    from public.tasks as t
-    where t.user_id = p_user_id
-      and t.pool = p_pool
-      and t.run_type = 'local'
-      and t.standing = 'ready'
-    order by t.priority desc, t.created_at, t.id
-    limit 1
-    for no key update skip locked
-  )
-  select h.*
-  from (select c.* from cloud as c union all select l.* from local as l) as h
-  order by h.priority desc, h.created_at, h.id;
-end;
-$$;
-
-comment on function queue.heads_of_line(uuid, text) is
-  'Locks and returns the heads of a user''s cloud and local lines in the pool, the first to run first.';
-
-revoke all on function queue.heads_of_line(uuid, text) from public, anon, authenticated, service_role;
-
--- A worker that is on its way out gets no work. A worker that the table does not know may claim: API workers and
--- users' own machines never register.
-create function queue.refuse_unfit_worker(p_worker_id text)
-returns void
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_status text;
-  v_reason text;
-begin
-  select w.status, w.metadata ->> 'error_reason'
-  into v_status, v_reason
-  from public.workers as w
-  where w.id = p_worker_id
-    and w.status in ('terminating', 'terminated', 'error');
-
-  if v_status is not null then
-    perform queue.refuse(
-      409, 'WORKER_NOT_ELIGIBLE',
-      pg_catalog.format('Worker %s gets no tasks: its status is %s%s', p_worker_id, v_status, coalesce(' (' || v_reason || ')', '')),
-      'Stop claiming; a replacement claims under an id of its own'
-    );
-  end if;
-end;
-$$;
-
-comment on function queue.refuse_unfit_worker(text) is
-  'Raises 409 WORKER_NOT_ELIGIBLE when the worker is terminating, terminated or in error.';
-
-revoke all on function queue.refuse_unfit_worker(text) from public, anon, authenticated, service_role;
-
--- Hands a task out: a new lease, one more attempt. The row is locked by the caller.
-create function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text)
-returns public.tasks
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_now timestamptz := queue.now();
-  v_task public.tasks;
-begin
-  update public.tasks as t
-  set status = 'In Progress',
-    worker_id = p_worker_id,
-    token_id = p_token_id,
-    claim_id = p_claim_id,
-    lease_token = gen_random_uuid(),
-    attempts = t.attempts + 1,
-    claimed_at = v_now,
-    generation_started_at = v_now,
-    delivered_at = null
-  where t.id = p_task_id
-  returning t.* into v_task;
-  return v_task;
-end;
-$$;
-
-comment on function queue.start_task(uuid, text, uuid, text) is
-  'Makes this worker (and token, and claim request) the holder of the task under a new lease and counts the start.';
-
-revoke all on function queue.start_task(uuid, text, uuid, text) from public, anon, authenticated, service_role;
-
 -- What a claim answers. params leave as jsonb text: a 64-bit seed stays what it was.
 create function queue.claim_reply(p_task public.tasks)
 returns json
@@ -206,9 +96,236 @@ comment on function queue.claim_reply(public.tasks) is
 
 revoke all on function queue.claim_reply(public.tasks) from public, anon, authenticated, service_role;
 
--- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
--- turn it is.
-create function queue.wait_for_open_user(p_pool text, p_passed_over uuid[])
+-- A second start of a task that its holder already has: a new lease, one more attempt.
+create function queue.restart_task(p_task_id uuid, p_claim_id text, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  update public.tasks as t
+  set claim_id = p_claim_id,
+    lease_token = gen_random_uuid(),
+    attempts = t.attempts + 1,
+    claimed_at = p_now,
+    generation_started_at = p_now,
+    delivered_at = null
+  where t.id = p_task_id
+  returning t.* into v_task;
+  return v_task;
+end;
+$$;
+
+comment on function queue.restart_task(uuid, text, timestamptz) is
+  'Gives a running task to the same holder anew: another lease, one more attempt.';
+
+revoke all on function queue.restart_task(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
+-- The tasks among which the next one of a user is chosen, the first to run first: the head of the line, and with an
+-- affinity also the first task of that model and the first that runs on any.
+create function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Each look is one step into an index that is already in claim order.
+  return query
+  select t.*
+  from public.tasks as t
+  where t.user_id = p_user_id
+    and t.pool = p_pool
+    and t.run_type = p_run_type
+    and t.standing = 'ready'
+  order by t.priority desc, t.created_at, t.id
+  limit 1;
+
+  if p_affinity.model is not null then
+    return query
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = p_run_type
+      and t.standing = 'ready'
+      and t.model = p_affinity.model
+    order by t.priority desc, t.created_at, t.id
+    limit 1;
+
+    return query
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = p_run_type
+      and t.standing = 'ready'
+      and t.model is null
+    order by t.priority desc, t.created_at, t.id
+    limit 1;
+  end if;
+end;
+$$;
+
+comment on function queue.heads_of_line(uuid, text, text, queue.affinity) is
+  'The head of a user''s line of this pool and run type, and with an affinity the first task of that model and the first of no model.';
+
+revoke all on function queue.heads_of_line(uuid, text, text, queue.affinity) from public, anon, authenticated, service_role;
+
+-- Whether a user has something for a worker that runs one model only.
+create function queue.suits(p_user_id uuid, p_pool text, p_affinity queue.affinity)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select
+    from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as h
+    where h.model is null
+      or h.model = p_affinity.model
+      or h.created_at < p_affinity.waited_since
+  );
+end;
+$$;
+
+comment on function queue.suits(uuid, text, queue.affinity) is
+  'Whether a user''s cloud line holds a task of the affinity''s model, of no model, or at its head one that has waited too long.';
+
+revoke all on function queue.suits(uuid, text, queue.affinity) from public, anon, authenticated, service_role;
+
+-- What a worker would rather run: the model it has loaded. The guard holds for every caller that has a model, so that
+-- no task waits for ever because other tasks suit the workers better.
+create function queue.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
+returns queue.affinity
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_worker public.workers;
+  v_affinity queue.affinity;
+begin
+  select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+
+  if v_worker.status in ('terminating', 'terminated', 'error') then
+    perform queue.refuse(
+      409, 'WORKER_NOT_ELIGIBLE',
+      pg_catalog.format(
+        'Worker %s gets no tasks: its status is %s%s',
+        p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
+      ),
+      'Stop claiming; a replacement claims under an id of its own'
+    );
+  end if;
+
+  if v_worker.current_model is not null then
+    v_affinity.model := v_worker.current_model;
+    v_affinity.is_required := coalesce(p_same_model_only, false);
+    v_affinity.waited_since := queue.now() - coalesce(
+      make_interval(secs => (p_max_task_wait_minutes * 60)::double precision),
+      (select s.max_affinity_wait from queue.settings as s)
+    );
+  end if;
+  return v_affinity;
+end;
+$$;
+
+comment on function queue.affinity_of(text, boolean, numeric) is
+  'The affinity of a worker that claims: its current model, null when none is known; a wait in minutes, queue.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when the worker is terminating, terminated or in error.';
+
+revoke all on function queue.affinity_of(text, boolean, numeric) from public, anon, authenticated, service_role;
+
+-- Hands a queued task out: a new lease, one more attempt. The task and its owner's slots are locked by the caller.
+-- This is the hot path, so it keeps the counters itself instead of leaving them to tasks_after_update (which does
+-- nothing while queue.counts_itself is on); what it must come to is the same, and queue.drift says whether it did.
+create function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+  v_slots queue.user_slots;
+  v_switch text;
+begin
+  v_switch := set_config('queue.counts_itself', 'on', true);
+  update public.tasks as t
+  set status = 'In Progress',
+    standing = 'active',
+    worker_id = p_worker_id,
+    token_id = p_token_id,
+    claim_id = p_claim_id,
+    lease_token = gen_random_uuid(),
+    attempts = t.attempts + 1,
+    claimed_at = p_now,
+    generation_started_at = p_now,
+    delivered_at = null,
+    updated_at = p_now
+  where t.id = p_task_id
+  returning t.* into v_task;
+  v_switch := set_config('queue.counts_itself', 'off', true);
+
+  update queue.user_slots as s
+  set running = s.running + v_task.takes_slot::integer
+  where s.user_id = v_task.user_id
+  returning s.* into v_slots;
+
+  -- Both of the owner's lines: the task leaves one, what runs has changed for either.
+  update queue.user_lines as l
+  set ready_cloud = l.ready_cloud - m.cloud * m.slot,
+    ready_cloud_orchestration = l.ready_cloud_orchestration - m.cloud * (1 - m.slot),
+    ready_local = l.ready_local - m.local * m.slot,
+    ready_local_orchestration = l.ready_local_orchestration - m.local * (1 - m.slot),
+    active_cloud = l.active_cloud + m.by_key * m.slot,
+    active_cloud_orchestration = l.active_cloud_orchestration + m.by_key * (1 - m.slot),
+    active_local = l.active_local + m.by_token * m.slot,
+    active_local_orchestration = l.active_local_orchestration + m.by_token * (1 - m.slot),
+    running = v_slots.running,
+    is_open = m.may_run and l.ready_cloud + l.ready_cloud_orchestration - m.cloud > 0,
+    turn_at = case when m.by_key = 1 then p_now else l.turn_at end
+  from (
+    select
+      p.pool,
+      (p.pool = v_task.pool and v_task.run_type = 'cloud')::integer as cloud,
+      (p.pool = v_task.pool and v_task.run_type = 'local')::integer as local,
+      (p.pool = v_task.pool and p_token_id is null)::integer as by_key,
+      (p.pool = v_task.pool and p_token_id is not null)::integer as by_token,
+      v_task.takes_slot::integer as slot,
+      queue.user_reason(v_slots) is null as may_run
+    from (values ('gpu'), ('api')) as p (pool)
+  ) as m
+  where l.user_id = v_task.user_id
+    and l.pool = m.pool;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
+  values (
+    v_task.id, v_task.user_id, p_now, 'Queued', 'In Progress', p_worker_id, v_task.attempts,
+    coalesce('token:' || p_token_id, 'service')
+  );
+
+  return v_task;
+end;
+$$;
+
+comment on function queue.start_task(uuid, text, uuid, text, timestamptz) is
+  'Makes this worker (and token, and claim request) the holder of a queued task under a new lease, counts the start and the slot.';
+
+revoke all on function queue.start_task(uuid, text, uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
+-- Whose turn it is among the users who have something for a worker with a model: anything, or when the model is
+-- required, a task of that model, of none, or one that has waited too long.
+create function queue.lock_user_with_affinity(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
 returns uuid
 language plpgsql
 volatile
@@ -223,6 +340,37 @@ begin
     where l.pool = p_pool
       and l.is_open
       and l.user_id <> all (p_passed_over)
+      and (not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
+    order by l.running, l.turn_at
+    limit 1
+    for no key update of s skip locked
+  );
+end;
+$$;
+
+comment on function queue.lock_user_with_affinity(text, uuid[], queue.affinity) is
+  'Locks the user whose turn it is among those with something for this affinity and returns the id; null when there is none that is free.';
+
+revoke all on function queue.lock_user_with_affinity(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
+
+-- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
+-- turn it is.
+create function queue.wait_for_open_user(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select s.user_id
+    from queue.user_lines as l
+      join queue.user_slots as s on s.user_id = l.user_id
+    where l.pool = p_pool
+      and l.is_open
+      and l.user_id <> all (p_passed_over)
+      and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
     order by l.running, l.turn_at
     limit 1
     for no key update of s
@@ -230,14 +378,14 @@ begin
 end;
 $$;
 
-comment on function queue.wait_for_open_user(text, uuid[]) is
+comment on function queue.wait_for_open_user(text, uuid[], queue.affinity) is
   'Waits for the lock on the user whose turn it is in the pool and returns the id; null when there is none.';
 
-revoke all on function queue.wait_for_open_user(text, uuid[]) from public, anon, authenticated, service_role;
+revoke all on function queue.wait_for_open_user(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
 
--- The first task of a user's line that nobody else holds. Call it under the user's lock: what is ready and whether
--- the user has a free slot cannot change then, and is looked at again here.
-create function queue.lock_head_of_line(p_user_id uuid, p_pool text, p_with_token boolean)
+-- The task of a user that should run next, locked. Call it under the user's lock: what is ready and whether the user has
+-- a free slot cannot change then, and is looked at again here.
+create function queue.lock_head_of_line(p_user_id uuid, p_pool text, p_with_token boolean, p_affinity queue.affinity)
 returns uuid
 language plpgsql
 volatile
@@ -247,6 +395,7 @@ as $$
 declare
   v_slots queue.user_slots;
   v_head record;
+  v_locked_id uuid;
 begin
   select s.* into v_slots from queue.user_slots as s where s.user_id = p_user_id;
 
@@ -259,41 +408,66 @@ begin
   end if;
 
   loop
-    -- One run type at a time, so that the index hands out the head without sorting the line.
-    if p_with_token then
-      select h.id, h.created_at, h.attempts, h.params
-      into v_head
-      from queue.heads_of_line(p_user_id, p_pool) as h
-      limit 1;
-    else
-      select t.id, t.created_at, t.attempts, t.params
-      into v_head
+    select h.id, h.created_at, h.attempts, h.params
+    into v_head
+    from (
+      select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
+      union all
+      select l.* from queue.heads_of_line(p_user_id, p_pool, 'local', p_affinity) as l where p_with_token
+    ) as h
+    where p_affinity.model is null
+      or not p_affinity.is_required
+      or h.model = p_affinity.model
+      or h.model is null
+      or h.created_at < p_affinity.waited_since
+    order by
+      -- Who has waited too long goes first, then what suits the caller, then the order of the line.
+      h.created_at < p_affinity.waited_since desc nulls last,
+      h.model <> p_affinity.model nulls first,
+      h.priority desc, h.created_at, h.id
+    limit 1;
+
+    if v_head.id is null then
+      return null;
+    elsif queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
+      -- It has grown stale while it waited: set it aside and look at the next one.
+      perform queue.ask_standing_again(array[v_head.id]);
+      continue;
+    end if;
+
+    select t.id
+    into v_locked_id
+    from public.tasks as t
+    where t.id = v_head.id
+      and t.standing = 'ready'
+    for no key update skip locked;
+
+    -- Somebody is just changing that very task: take the first one that is free.
+    if v_locked_id is null then
+      select t.id
+      into v_locked_id
       from public.tasks as t
       where t.user_id = p_user_id
         and t.pool = p_pool
         and t.run_type = 'cloud'
         and t.standing = 'ready'
+        and (p_affinity.model is null or not p_affinity.is_required or t.model is null or t.model = p_affinity.model)
+        and not queue.is_stale(t.created_at, t.attempts, t.params)
       order by t.priority desc, t.created_at, t.id
       limit 1
       for no key update skip locked;
     end if;
-
-    if v_head.id is null or not queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
-      return v_head.id;
-    end if;
-
-    -- It has grown stale while it waited: set it aside and look at the next one.
-    perform queue.ask_standing_again(array[v_head.id]);
+    return v_locked_id;
   end loop;
 
   return null;
 end;
 $$;
 
-comment on function queue.lock_head_of_line(uuid, text, boolean) is
+comment on function queue.lock_head_of_line(uuid, text, boolean, queue.affinity) is
   'Locks the next task of this user''s line in the pool and returns its id; null when the user may run none now. With a token, local tasks count too and the user''s onComputer switch decides.';
 
-revoke all on function queue.lock_head_of_line(uuid, text, boolean) from public, anon, authenticated, service_role;
+revoke all on function queue.lock_head_of_line(uuid, text, boolean, queue.affinity) from public, anon, authenticated, service_role;
 
 -- Tasks whose available_at has come, of users who could run one now: nothing tells the queue that time has passed, so
 -- a claim that finds nothing else looks for them.
@@ -340,7 +514,9 @@ revoke all on function queue.release_due_tasks(text, uuid) from public, anon, au
 -- A worker that claims although it holds all it may. Either it never heard of the task (the reply was lost: the same
 -- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
 -- was its last).
-create function queue.give_back_held_task(p_worker_id text, p_token_id uuid, p_pool text, p_claim_id text)
+create function queue.give_back_held_task(
+  p_worker_id text, p_token_id uuid, p_pool text, p_claim_id text, p_now timestamptz
+)
 returns public.tasks
 language plpgsql
 volatile
@@ -349,9 +525,10 @@ set search_path = ''
 as $$
 declare
   v_limit integer;
-  v_held public.tasks;
-  v_held_id uuid;
+  v_is_locked boolean;
   v_held_count integer;
+  v_held_id uuid;
+  v_held public.tasks;
 begin
   select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
   into v_limit
@@ -362,8 +539,10 @@ begin
     return null;
   end if;
 
-  -- Two claims at once under one name: the second waits and then sees what the first got.
-  perform pg_advisory_xact_lock(hashtextextended('queue.holder:' || coalesce(p_token_id::text, '') || ':' || p_worker_id, 0));
+  -- Two claims at once under one name: the second waits here and then sees what the first got.
+  v_is_locked := pg_advisory_xact_lock(
+    hashtextextended('queue.holder:' || coalesce(p_token_id::text, '') || ':' || p_worker_id, 0)
+  ) is not null;
 
   select count(*), (array_agg(t.id order by t.claimed_at))[1]
   into v_held_count, v_held_id
@@ -391,12 +570,12 @@ begin
     return null;
   elsif v_held.delivered_at is null then
     update public.tasks as t
-    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = queue.now()
+    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now
     where t.id = v_held.id
     returning t.* into v_held;
     return v_held;
   elsif v_held.attempts < queue.max_attempts(v_held.task_type) then
-    return queue.start_task(v_held.id, p_worker_id, p_token_id, p_claim_id);
+    return queue.restart_task(v_held.id, p_claim_id, p_now);
   end if;
 
   update public.tasks as t
@@ -409,10 +588,10 @@ begin
 end;
 $$;
 
-comment on function queue.give_back_held_task(text, uuid, text, text) is
+comment on function queue.give_back_held_task(text, uuid, text, text, timestamptz) is
   'The task that a worker at its own limit already holds, handed out again; null when it may take another one.';
 
-revoke all on function queue.give_back_held_task(text, uuid, text, text) from public, anon, authenticated, service_role;
+revoke all on function queue.give_back_held_task(text, uuid, text, text, timestamptz) from public, anon, authenticated, service_role;
 
 -- A claim request that was already answered gets the same answer: the reply was lost on the way.
 create function queue.repeat_claim(p_caller queue.caller, p_worker_id text, p_claim_id text)
@@ -453,7 +632,7 @@ revoke all on function queue.repeat_claim(queue.caller, text, text) from public,
 -- Looks for work until it has a task or knows that there is none. The first look passes over users whom somebody else
 -- is just serving, the second waits for one. Each look is a subtransaction: one that does not end in a claim gives its
 -- locks back, so that nobody ever waits while holding somebody's slots.
-create function queue.take_next_task(p_worker_id text, p_pool text, p_claim_id text)
+create function queue.take_next_task(p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
 returns public.tasks
 language plpgsql
 volatile
@@ -461,7 +640,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_old_before timestamptz := queue.now() - (select s.stale_after from queue.settings as s);
+  v_old_before timestamptz := p_now - (select s.stale_after from queue.settings as s);
   v_passed_over uuid[] := array[]::uuid[];
   v_user_id uuid;
   v_task_id uuid;
@@ -473,7 +652,9 @@ begin
     begin
       v_task_id := null;
       if v_wait then
-        v_user_id := queue.wait_for_open_user(p_pool, v_passed_over);
+        v_user_id := queue.wait_for_open_user(p_pool, v_passed_over, p_affinity);
+      elsif p_affinity.model is not null then
+        v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
         with turn as materialized (
           -- Fewest running first, then who has waited longest for a turn.
@@ -505,11 +686,11 @@ begin
 
       -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
       if v_user_id is not null and v_task_id is null then
-        v_task_id := queue.lock_head_of_line(v_user_id, p_pool, false);
+        v_task_id := queue.lock_head_of_line(v_user_id, p_pool, false, p_affinity);
       end if;
 
       if v_task_id is not null then
-        return queue.start_task(v_task_id, p_worker_id, null, p_claim_id);
+        return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
       elsif v_user_id is not null then
         raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
       end if;
@@ -534,10 +715,10 @@ begin
 end;
 $$;
 
-comment on function queue.take_next_task(text, text, text) is
+comment on function queue.take_next_task(text, text, text, queue.affinity, timestamptz) is
   'Claims the next cloud task of the pool for this worker and returns it; null when there is none.';
 
-revoke all on function queue.take_next_task(text, text, text) from public, anon, authenticated, service_role;
+revoke all on function queue.take_next_task(text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;
 
 -- What a claim would find, without taking it or locking anything.
 create function queue.preview_claim(p_caller queue.caller, p_pool text)
@@ -588,7 +769,7 @@ comment on function queue.preview_claim(queue.caller, text) is
 revoke all on function queue.preview_claim(queue.caller, text) from public, anon, authenticated, service_role;
 
 -- The same for a user's own machine: one user, so no turns.
-create function queue.take_own_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text)
+create function queue.take_own_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
 returns public.tasks
 language plpgsql
 volatile
@@ -606,18 +787,18 @@ begin
   where s.user_id = p_caller.user_id
   for no key update;
 
-  v_task_id := queue.lock_head_of_line(p_caller.user_id, p_pool, true);
+  v_task_id := queue.lock_head_of_line(p_caller.user_id, p_pool, true, p_affinity);
   if v_task_id is not null then
-    v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id);
+    v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
   end if;
   return v_task;
 end;
 $$;
 
-comment on function queue.take_own_task(queue.caller, text, text, text) is
+comment on function queue.take_own_task(queue.caller, text, text, text, queue.affinity, timestamptz) is
   'Claims the next task, cloud or local, of the token''s owner and returns it; null when there is none.';
 
-revoke all on function queue.take_own_task(queue.caller, text, text, text) from public, anon, authenticated, service_role;
+revoke all on function queue.take_own_task(queue.caller, text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;
 
 -- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
 create function queue.claim_next_task(
@@ -639,6 +820,8 @@ as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
   v_pool text := coalesce(p_run_type, 'gpu');
+  v_now timestamptz := queue.now();
+  v_affinity queue.affinity;
   v_task public.tasks;
 begin
   if coalesce(p_worker_id, '') = '' then
@@ -647,7 +830,7 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', v_pool));
   end if;
 
-  perform queue.refuse_unfit_worker(p_worker_id);
+  v_affinity := queue.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
 
   if p_dry_run then
     return queue.preview_claim(v_caller, v_pool);
@@ -660,11 +843,11 @@ begin
     end if;
   end if;
 
-  v_task := queue.give_back_held_task(p_worker_id, v_caller.token_id, v_pool, p_claim_id);
+  v_task := queue.give_back_held_task(p_worker_id, v_caller.token_id, v_pool, p_claim_id, v_now);
   if v_task.id is null and v_caller.kind = 'token' then
-    v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id);
+    v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
   elsif v_task.id is null then
-    v_task := queue.take_next_task(p_worker_id, v_pool, p_claim_id);
+    v_task := queue.take_next_task(p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
   end if;
 
   return case when v_task.id is not null then queue.claim_reply(v_task) end;

@@ -33,6 +33,7 @@ create table public.tasks (
   pool text,
   takes_slot boolean,
   standing text,
+  model text,
   constraint tasks_pkey primary key (id),
   constraint tasks_status_is_known check (status in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled')),
   constraint tasks_run_type_is_known check (run_type in ('cloud', 'local')),
@@ -52,6 +53,9 @@ alter table public.tasks
 
 -- The line a claim takes from: one user's ready tasks of one pool, in claim order.
 create index tasks_line on public.tasks (user_id, pool, run_type, priority desc, created_at, id)
+  where standing = 'ready';
+-- The same by model, for workers that have one loaded.
+create index tasks_line_by_model on public.tasks (user_id, pool, run_type, model, priority desc, created_at, id)
   where standing = 'ready';
 -- Tasks that wait for a time, to be released when it has come.
 create index tasks_not_yet on public.tasks (available_at) where standing = 'not_yet';
@@ -93,6 +97,7 @@ comment on column public.tasks.token_id is 'The personal access token that holds
 comment on column public.tasks.requeue_count is 'How often an operator put the finished task back. Only queue functions write it.';
 comment on column public.tasks.pool is 'Derived from task_types.run_type: which workers run it. Unknown type = gpu.';
 comment on column public.tasks.takes_slot is 'Derived from task_types.category: false for orchestration.';
+comment on column public.tasks.model is 'Derived from params: the model the task wants; null = any.';
 comment on column public.tasks.standing is 'Derived: active (In Progress), ready, or the one reason of its own why a queued task waits; null once finished. Reasons of its owner are not in here, see queue.user_reason.';
 
 alter table public.tasks set (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);

@@ -31,7 +31,9 @@ begin
   end if;
 
   return coalesce(
-    queue.dependency_state(p_task.id, p_task.dependant_on, p_task.user_id),
+    case when p_task.dependant_on is not null
+      then queue.dependency_state(p_task.id, p_task.dependant_on, p_task.user_id)
+    end,
     case when queue.is_stale(p_task.created_at, p_task.attempts, p_task.params) then 'stale' end,
     'ready'
   );

@@ -38,6 +38,7 @@ begin
   new.pool := coalesce(new.pool, 'gpu');
   new.takes_slot := coalesce(new.takes_slot, true);
 
+  new.model := queue.task_model(new.params);
   new.standing := queue.task_standing(new);
   return new;
 end;

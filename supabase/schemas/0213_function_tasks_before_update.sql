@@ -64,6 +64,9 @@ begin
     new.pool := coalesce(new.pool, 'gpu');
     new.takes_slot := coalesce(new.takes_slot, true);
   end if;
+  if v_is_derived_again or new.params is distinct from old.params then
+    new.model := queue.task_model(new.params);
+  end if;
 
   if new.status = 'In Progress' then
     new.standing := 'active';
@@ -83,6 +86,15 @@ comment on function queue.tasks_before_update() is
 
 revoke all on function queue.tasks_before_update() from public, anon, authenticated, service_role;
 
+-- A claim proves itself (see queue.is_legal_transition) and sets what follows from it (queue.start_task).
 create trigger tasks_before_update
   before update on public.tasks
-  for each row execute function queue.tasks_before_update();
+  for each row
+  when (
+    not (
+      old.standing = 'ready' and new.standing = 'active'
+      and new.lease_token is distinct from old.lease_token and new.lease_token is not null
+    )
+    or new.lease_token is null
+  )
+  execute function queue.tasks_before_update();

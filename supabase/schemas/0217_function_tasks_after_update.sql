@@ -10,8 +10,13 @@ as $$
 declare
   v_changes queue.load_change[];
   v_ended uuid[];
-  v_now timestamptz := queue.now();
+  v_now timestamptz;
 begin
+  if current_setting('queue.counts_itself', true) = 'on' then
+    return null;
+  end if;
+  v_now := queue.now();
+
   select array_agg(n.id order by n.id)
   into v_ended
   from new_rows as n
@@ -55,10 +60,7 @@ begin
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
   select
     n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id), n.attempts,
-    case when n.lease_token is distinct from o.lease_token and n.lease_token is not null
-      then coalesce('token:' || n.token_id, 'service')
-      else queue.actor()
-    end,
+    queue.actor(),
     coalesce(
       nullif(current_setting('queue.reason', true), ''),
       case when n.status in ('Failed', 'Queued', 'Cancelled') then n.error_message end

@@ -1,6 +1,6 @@
 -- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
 -- turn it is.
-create function queue.wait_for_open_user(p_pool text, p_passed_over uuid[])
+create function queue.wait_for_open_user(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
 returns uuid
 language plpgsql
 volatile
@@ -15,6 +15,7 @@ begin
     where l.pool = p_pool
       and l.is_open
       and l.user_id <> all (p_passed_over)
+      and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
     order by l.running, l.turn_at
     limit 1
     for no key update of s
@@ -22,7 +23,7 @@ begin
 end;
 $$;
 
-comment on function queue.wait_for_open_user(text, uuid[]) is
+comment on function queue.wait_for_open_user(text, uuid[], queue.affinity) is
   'Waits for the lock on the user whose turn it is in the pool and returns the id; null when there is none.';
 
-revoke all on function queue.wait_for_open_user(text, uuid[]) from public, anon, authenticated, service_role;
+revoke all on function queue.wait_for_open_user(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;

@@ -1,7 +1,9 @@
 -- A worker that claims although it holds all it may. Either it never heard of the task (the reply was lost: the same
 -- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
 -- was its last).
-create function queue.give_back_held_task(p_worker_id text, p_token_id uuid, p_pool text, p_claim_id text)
+create function queue.give_back_held_task(
+  p_worker_id text, p_token_id uuid, p_pool text, p_claim_id text, p_now timestamptz
+)
 returns public.tasks
 language plpgsql
 volatile
@@ -10,9 +12,10 @@ set search_path = ''
 as $$
 declare
   v_limit integer;
-  v_held public.tasks;
-  v_held_id uuid;
+  v_is_locked boolean;
   v_held_count integer;
+  v_held_id uuid;
+  v_held public.tasks;
 begin
   select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
   into v_limit
@@ -23,8 +26,10 @@ begin
     return null;
   end if;
 
-  -- Two claims at once under one name: the second waits and then sees what the first got.
-  perform pg_advisory_xact_lock(hashtextextended('queue.holder:' || coalesce(p_token_id::text, '') || ':' || p_worker_id, 0));
+  -- Two claims at once under one name: the second waits here and then sees what the first got.
+  v_is_locked := pg_advisory_xact_lock(
+    hashtextextended('queue.holder:' || coalesce(p_token_id::text, '') || ':' || p_worker_id, 0)
+  ) is not null;
 
   select count(*), (array_agg(t.id order by t.claimed_at))[1]
   into v_held_count, v_held_id
@@ -52,12 +57,12 @@ begin
     return null;
   elsif v_held.delivered_at is null then
     update public.tasks as t
-    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = queue.now()
+    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now
     where t.id = v_held.id
     returning t.* into v_held;
     return v_held;
   elsif v_held.attempts < queue.max_attempts(v_held.task_type) then
-    return queue.start_task(v_held.id, p_worker_id, p_token_id, p_claim_id);
+    return queue.restart_task(v_held.id, p_claim_id, p_now);
   end if;
 
   update public.tasks as t
@@ -70,7 +75,7 @@ begin
 end;
 $$;
 
-comment on function queue.give_back_held_task(text, uuid, text, text) is
+comment on function queue.give_back_held_task(text, uuid, text, text, timestamptz) is
   'The task that a worker at its own limit already holds, handed out again; null when it may take another one.';
 
-revoke all on function queue.give_back_held_task(text, uuid, text, text) from public, anon, authenticated, service_role;
+revoke all on function queue.give_back_held_task(text, uuid, text, text, timestamptz) from public, anon, authenticated, service_role;

@@ -1,7 +1,7 @@
 -- Looks for work until it has a task or knows that there is none. The first look passes over users whom somebody else
 -- is just serving, the second waits for one. Each look is a subtransaction: one that does not end in a claim gives its
 -- locks back, so that nobody ever waits while holding somebody's slots.
-create function queue.take_next_task(p_worker_id text, p_pool text, p_claim_id text)
+create function queue.take_next_task(p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
 returns public.tasks
 language plpgsql
 volatile
@@ -9,7 +9,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_old_before timestamptz := queue.now() - (select s.stale_after from queue.settings as s);
+  v_old_before timestamptz := p_now - (select s.stale_after from queue.settings as s);
   v_passed_over uuid[] := array[]::uuid[];
   v_user_id uuid;
   v_task_id uuid;
@@ -21,7 +21,9 @@ begin
     begin
       v_task_id := null;
       if v_wait then
-        v_user_id := queue.wait_for_open_user(p_pool, v_passed_over);
+        v_user_id := queue.wait_for_open_user(p_pool, v_passed_over, p_affinity);
+      elsif p_affinity.model is not null then
+        v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
         with turn as materialized (
           -- Fewest running first, then who has waited longest for a turn.
@@ -53,11 +55,11 @@ begin
 
       -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
       if v_user_id is not null and v_task_id is null then
-        v_task_id := queue.lock_head_of_line(v_user_id, p_pool, false);
+        v_task_id := queue.lock_head_of_line(v_user_id, p_pool, false, p_affinity);
       end if;
 
       if v_task_id is not null then
-        return queue.start_task(v_task_id, p_worker_id, null, p_claim_id);
+        return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
       elsif v_user_id is not null then
         raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
       end if;
@@ -82,7 +84,7 @@ begin
 end;
 $$;
 
-comment on function queue.take_next_task(text, text, text) is
+comment on function queue.take_next_task(text, text, text, queue.affinity, timestamptz) is
   'Claims the next cloud task of the pool for this worker and returns it; null when there is none.';
 
-revoke all on function queue.take_next_task(text, text, text) from public, anon, authenticated, service_role;
+revoke all on function queue.take_next_task(text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;

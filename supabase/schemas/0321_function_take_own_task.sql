@@ -1,5 +1,5 @@
 -- The same for a user's own machine: one user, so no turns.
-create function queue.take_own_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text)
+create function queue.take_own_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
 returns public.tasks
 language plpgsql
 volatile
@@ -17,15 +17,15 @@ begin
   where s.user_id = p_caller.user_id
   for no key update;
 
-  v_task_id := queue.lock_head_of_line(p_caller.user_id, p_pool, true);
+  v_task_id := queue.lock_head_of_line(p_caller.user_id, p_pool, true, p_affinity);
   if v_task_id is not null then
-    v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id);
+    v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
   end if;
   return v_task;
 end;
 $$;
 
-comment on function queue.take_own_task(queue.caller, text, text, text) is
+comment on function queue.take_own_task(queue.caller, text, text, text, queue.affinity, timestamptz) is
   'Claims the next task, cloud or local, of the token''s owner and returns it; null when there is none.';
 
-revoke all on function queue.take_own_task(queue.caller, text, text, text) from public, anon, authenticated, service_role;
+revoke all on function queue.take_own_task(queue.caller, text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;

@@ -18,6 +18,8 @@ as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
   v_pool text := coalesce(p_run_type, 'gpu');
+  v_now timestamptz := queue.now();
+  v_affinity queue.affinity;
   v_task public.tasks;
 begin
   if coalesce(p_worker_id, '') = '' then
@@ -26,7 +28,7 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', v_pool));
   end if;
 
-  perform queue.refuse_unfit_worker(p_worker_id);
+  v_affinity := queue.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
 
   if p_dry_run then
     return queue.preview_claim(v_caller, v_pool);
@@ -39,11 +41,11 @@ begin
     end if;
   end if;
 
-  v_task := queue.give_back_held_task(p_worker_id, v_caller.token_id, v_pool, p_claim_id);
+  v_task := queue.give_back_held_task(p_worker_id, v_caller.token_id, v_pool, p_claim_id, v_now);
   if v_task.id is null and v_caller.kind = 'token' then
-    v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id);
+    v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
   elsif v_task.id is null then
-    v_task := queue.take_next_task(p_worker_id, v_pool, p_claim_id);
+    v_task := queue.take_next_task(p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
   end if;
 
   return case when v_task.id is not null then queue.claim_reply(v_task) end;

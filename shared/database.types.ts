@@ -1,0 +1,653 @@
+export type Json = string | number | boolean | null | {
+  [key: string]: Json | undefined;
+} | Json[];
+
+export type Database = {
+  "public": {
+    Tables: {
+      "generations": {
+        Row: {
+          "based_on": string | null;
+          "child_order": number | null;
+          "created_at": string;
+          "id": string;
+          "is_child": boolean;
+          "location": string | null;
+          "params": Json | null;
+          "parent_generation_id": string | null;
+          "project_id": string | null;
+          "task_id": string | null;
+          "thumbnail_url": string | null;
+          "type": string | null;
+          "user_id": string | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          "based_on"?: string | null;
+          "child_order"?: number | null;
+          "created_at"?: string;
+          "id"?: string;
+          "is_child"?: boolean;
+          "location"?: string | null;
+          "params"?: Json | null;
+          "parent_generation_id"?: string | null;
+          "project_id"?: string | null;
+          "task_id"?: string | null;
+          "thumbnail_url"?: string | null;
+          "type"?: string | null;
+          "user_id"?: string | null;
+        };
+        Update: {
+          "based_on"?: string | null;
+          "child_order"?: number | null;
+          "created_at"?: string;
+          "id"?: string;
+          "is_child"?: boolean;
+          "location"?: string | null;
+          "params"?: Json | null;
+          "parent_generation_id"?: string | null;
+          "project_id"?: string | null;
+          "task_id"?: string | null;
+          "thumbnail_url"?: string | null;
+          "type"?: string | null;
+          "user_id"?: string | null;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "generations_belong_to_a_project";
+            columns: ["project_id"];
+            isOneToOne: false;
+            referencedRelation: "projects";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "generations_belong_to_a_user";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "generations_come_from_a_task";
+            columns: ["task_id"];
+            isOneToOne: true;
+            referencedRelation: "tasks";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      "projects": {
+        Row: {
+          "created_at": string;
+          "id": string;
+          "name": string;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "created_at"?: string;
+          "id"?: string;
+          "name"?: string;
+          "user_id": string;
+        };
+        Update: {
+          "created_at"?: string;
+          "id"?: string;
+          "name"?: string;
+          "user_id"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "projects_belong_to_a_user";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      "system_logs": {
+        Row: {
+          "cycle_number": number | null;
+          "id": number;
+          "log_level": string;
+          "message": string;
+          "metadata": NonNullable<Json>;
+          "source_id": string | null;
+          "source_type": string;
+          "task_id": string | null;
+          "timestamp": string;
+          "worker_id": string | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          "cycle_number"?: number | null;
+          "id"?: number;
+          "log_level": string;
+          "message": string;
+          "metadata"?: NonNullable<Json>;
+          "source_id"?: string | null;
+          "source_type": string;
+          "task_id"?: string | null;
+          "timestamp"?: string;
+          "worker_id"?: string | null;
+        };
+        Update: {
+          "cycle_number"?: number | null;
+          "id"?: number;
+          "log_level"?: string;
+          "message"?: string;
+          "metadata"?: NonNullable<Json>;
+          "source_id"?: string | null;
+          "source_type"?: string;
+          "task_id"?: string | null;
+          "timestamp"?: string;
+          "worker_id"?: string | null;
+        };
+        Relationships: [];
+      };
+      "task_events": {
+        Row: {
+          "actor": string;
+          "at": string;
+          "attempt": number;
+          "details": Json | null;
+          "from_status": string | null;
+          "id": number;
+          "reason": string | null;
+          "task_id": string;
+          "to_status": string;
+          "user_id": string | null;
+          "worker_id": string | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          "actor": string;
+          "at": string;
+          "attempt": number;
+          "details"?: Json | null;
+          "from_status"?: string | null;
+          "id"?: never;
+          "reason"?: string | null;
+          "task_id": string;
+          "to_status": string;
+          "user_id"?: string | null;
+          "worker_id"?: string | null;
+        };
+        Update: {
+          "actor"?: string;
+          "at"?: string;
+          "attempt"?: number;
+          "details"?: Json | null;
+          "from_status"?: string | null;
+          "id"?: never;
+          "reason"?: string | null;
+          "task_id"?: string;
+          "to_status"?: string;
+          "user_id"?: string | null;
+          "worker_id"?: string | null;
+        };
+        Relationships: [];
+      };
+      "task_types": {
+        Row: {
+          "category": string;
+          "content_type": string | null;
+          "creates_generation": boolean;
+          "is_active": boolean;
+          "max_attempts": number | null;
+          "name": string;
+          "run_type": string;
+          "timeout": string | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          "category"?: string;
+          "content_type"?: string | null;
+          "creates_generation"?: boolean;
+          "is_active"?: boolean;
+          "max_attempts"?: number | null;
+          "name": string;
+          "run_type"?: string;
+          "timeout"?: string | null;
+        };
+        Update: {
+          "category"?: string;
+          "content_type"?: string | null;
+          "creates_generation"?: boolean;
+          "is_active"?: boolean;
+          "max_attempts"?: number | null;
+          "name"?: string;
+          "run_type"?: string;
+          "timeout"?: string | null;
+        };
+        Relationships: [];
+      };
+      "tasks": {
+        Row: {
+          "attempts": number;
+          "available_at": string | null;
+          "claim_id": string | null;
+          "claimed_at": string | null;
+          "created_at": string;
+          "delivered_at": string | null;
+          "dependant_on": string | null;
+          "error_details": string | null;
+          "error_message": string | null;
+          "generation_created": boolean;
+          "generation_processed_at": string | null;
+          "generation_started_at": string | null;
+          "id": string;
+          "idempotency_key": string | null;
+          "lease_token": string | null;
+          "model": string | null;
+          "output_location": string | null;
+          "params": NonNullable<Json>;
+          "pool": string | null;
+          "priority": number;
+          "project_id": string | null;
+          "requeue_count": number;
+          "result_data": Json | null;
+          "run_type": string | null;
+          "standing": string | null;
+          "status": string;
+          "takes_slot": boolean | null;
+          "task_type": string;
+          "thumbnail_url": string | null;
+          "token_id": string | null;
+          "updated_at": string | null;
+          "user_id": string | null;
+          "worker_id": string | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          "attempts"?: number;
+          "available_at"?: string | null;
+          "claim_id"?: string | null;
+          "claimed_at"?: string | null;
+          "created_at"?: string;
+          "delivered_at"?: string | null;
+          "dependant_on"?: string | null;
+          "error_details"?: string | null;
+          "error_message"?: string | null;
+          "generation_created"?: boolean;
+          "generation_processed_at"?: string | null;
+          "generation_started_at"?: string | null;
+          "id"?: string;
+          "idempotency_key"?: string | null;
+          "lease_token"?: string | null;
+          "model"?: string | null;
+          "output_location"?: string | null;
+          "params"?: NonNullable<Json>;
+          "pool"?: string | null;
+          "priority"?: number;
+          "project_id"?: string | null;
+          "requeue_count"?: number;
+          "result_data"?: Json | null;
+          "run_type"?: string | null;
+          "standing"?: string | null;
+          "status"?: string;
+          "takes_slot"?: boolean | null;
+          "task_type": string;
+          "thumbnail_url"?: string | null;
+          "token_id"?: string | null;
+          "updated_at"?: string | null;
+          "user_id"?: string | null;
+          "worker_id"?: string | null;
+        };
+        Update: {
+          "attempts"?: number;
+          "available_at"?: string | null;
+          "claim_id"?: string | null;
+          "claimed_at"?: string | null;
+          "created_at"?: string;
+          "delivered_at"?: string | null;
+          "dependant_on"?: string | null;
+          "error_details"?: string | null;
+          "error_message"?: string | null;
+          "generation_created"?: boolean;
+          "generation_processed_at"?: string | null;
+          "generation_started_at"?: string | null;
+          "id"?: string;
+          "idempotency_key"?: string | null;
+          "lease_token"?: string | null;
+          "model"?: string | null;
+          "output_location"?: string | null;
+          "params"?: NonNullable<Json>;
+          "pool"?: string | null;
+          "priority"?: number;
+          "project_id"?: string | null;
+          "requeue_count"?: number;
+          "result_data"?: Json | null;
+          "run_type"?: string | null;
+          "standing"?: string | null;
+          "status"?: string;
+          "takes_slot"?: boolean | null;
+          "task_type"?: string;
+          "thumbnail_url"?: string | null;
+          "token_id"?: string | null;
+          "updated_at"?: string | null;
+          "user_id"?: string | null;
+          "worker_id"?: string | null;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "tasks_belong_to_a_project";
+            columns: ["project_id"];
+            isOneToOne: false;
+            referencedRelation: "projects";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "tasks_belong_to_a_user";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      "user_api_tokens": {
+        Row: {
+          "created_at": string;
+          "expires_at": string | null;
+          "id": string;
+          "label": string;
+          "revoked_at": string | null;
+          "token_hash": string;
+          "token_prefix": string;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "created_at"?: string;
+          "expires_at"?: string | null;
+          "id"?: string;
+          "label"?: string;
+          "revoked_at"?: string | null;
+          "token_hash": string;
+          "token_prefix"?: string;
+          "user_id": string;
+        };
+        Update: {
+          "created_at"?: string;
+          "expires_at"?: string | null;
+          "id"?: string;
+          "label"?: string;
+          "revoked_at"?: string | null;
+          "token_hash"?: string;
+          "token_prefix"?: string;
+          "user_id"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "user_api_tokens_belong_to_a_user";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      "users": {
+        Row: {
+          "created_at": string;
+          "credits": number;
+          "id": string;
+          "max_in_progress": number | null;
+          "settings": Json | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          "created_at"?: string;
+          "credits"?: number;
+          "id": string;
+          "max_in_progress"?: number | null;
+          "settings"?: Json | null;
+        };
+        Update: {
+          "created_at"?: string;
+          "credits"?: number;
+          "id"?: string;
+          "max_in_progress"?: number | null;
+          "settings"?: Json | null;
+        };
+        Relationships: [];
+      };
+      "workers": {
+        Row: {
+          "created_at": string;
+          "current_model": string | null;
+          "id": string;
+          "instance_type": string;
+          "last_heartbeat": string | null;
+          "metadata": NonNullable<Json>;
+          "status": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "created_at"?: string;
+          "current_model"?: string | null;
+          "id": string;
+          "instance_type"?: string;
+          "last_heartbeat"?: string | null;
+          "metadata"?: NonNullable<Json>;
+          "status"?: string;
+        };
+        Update: {
+          "created_at"?: string;
+          "current_model"?: string | null;
+          "id"?: string;
+          "instance_type"?: string;
+          "last_heartbeat"?: string | null;
+          "metadata"?: NonNullable<Json>;
+          "status"?: string;
+        };
+        Relationships: [];
+      };
+    };
+    Views: {
+      [_ in never]: never;
+    };
+    Functions: {
+      "claim_next_task": {
+        Args: {
+          "p_caller": Json;
+          "p_claim_id"?: string;
+          "p_dry_run"?: boolean;
+          "p_max_task_wait_minutes"?: number;
+          "p_run_type"?: string;
+          "p_same_model_only"?: boolean;
+          "p_worker_id": string;
+        };
+        Returns: Json;
+      };
+      "complete_task": {
+        Args: {
+          "p_caller": Json;
+          "p_lease_token"?: string;
+          "p_output_location"?: string;
+          "p_result_data"?: Json;
+          "p_task_id": string;
+          "p_thumbnail_url"?: string;
+        };
+        Returns: Json;
+      };
+      "create_api_token": {
+        Args: { "p_expires_at"?: string; "p_label"?: string };
+        Returns: string;
+      };
+      "revoke_api_token": { Args: { "p_token_id": string }; Returns: boolean };
+      "task_counts": {
+        Args: {
+          "p_caller": Json;
+          "p_include_active"?: boolean;
+          "p_run_type"?: string;
+        };
+        Returns: Json;
+      };
+      "update_task_status": {
+        Args: {
+          "p_caller": Json;
+          "p_error_details"?: string;
+          "p_error_message"?: string;
+          "p_lease_token"?: string;
+          "p_output_location"?: string;
+          "p_reset_generation_started_at"?: boolean;
+          "p_result_data"?: Json;
+          "p_status": string;
+          "p_task_id": string;
+          "p_thumbnail_url"?: string;
+        };
+        Returns: Json;
+      };
+    };
+    Enums: {
+      [_ in never]: never;
+    };
+    CompositeTypes: {
+      [_ in never]: never;
+    };
+  };
+};
+
+type DatabaseWithoutInternals = Omit<Database, "__InternalSupabase">;
+
+type DefaultSchema =
+  DatabaseWithoutInternals[Extract<keyof Database, "public">];
+
+export type Tables<
+  DefaultSchemaTableNameOrOptions extends
+    | keyof (DefaultSchema["Tables"] & DefaultSchema["Views"])
+    | { schema: keyof DatabaseWithoutInternals },
+  TableName extends DefaultSchemaTableNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals;
+  } ? keyof (
+      & DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]][
+        "Tables"
+      ]
+      & DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]][
+        "Views"
+      ]
+    )
+    : never = never,
+> = DefaultSchemaTableNameOrOptions extends
+  { schema: keyof DatabaseWithoutInternals } ? (
+    & DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]][
+      "Tables"
+    ]
+    & DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]][
+      "Views"
+    ]
+  )[TableName] extends {
+    Row: infer R;
+  } ? R
+  : never
+  : DefaultSchemaTableNameOrOptions extends
+    keyof (DefaultSchema["Tables"] & DefaultSchema["Views"])
+    ? (DefaultSchema["Tables"] & DefaultSchema["Views"])[
+      DefaultSchemaTableNameOrOptions
+    ] extends {
+      Row: infer R;
+    } ? R
+    : never
+  : never;
+
+export type TablesInsert<
+  DefaultSchemaTableNameOrOptions extends
+    | keyof DefaultSchema["Tables"]
+    | { schema: keyof DatabaseWithoutInternals },
+  TableName extends DefaultSchemaTableNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals;
+  }
+    ? keyof DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]][
+      "Tables"
+    ]
+    : never = never,
+> = DefaultSchemaTableNameOrOptions extends
+  { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]][
+    "Tables"
+  ][TableName] extends {
+    Insert: infer I;
+  } ? I
+  : never
+  : DefaultSchemaTableNameOrOptions extends keyof DefaultSchema["Tables"]
+    ? DefaultSchema["Tables"][DefaultSchemaTableNameOrOptions] extends {
+      Insert: infer I;
+    } ? I
+    : never
+  : never;
+
+export type TablesUpdate<
+  DefaultSchemaTableNameOrOptions extends
+    | keyof DefaultSchema["Tables"]
+    | { schema: keyof DatabaseWithoutInternals },
+  TableName extends DefaultSchemaTableNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals;
+  }
+    ? keyof DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]][
+      "Tables"
+    ]
+    : never = never,
+> = DefaultSchemaTableNameOrOptions extends
+  { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions["schema"]][
+    "Tables"
+  ][TableName] extends {
+    Update: infer U;
+  } ? U
+  : never
+  : DefaultSchemaTableNameOrOptions extends keyof DefaultSchema["Tables"]
+    ? DefaultSchema["Tables"][DefaultSchemaTableNameOrOptions] extends {
+      Update: infer U;
+    } ? U
+    : never
+  : never;
+
+export type Enums<
+  DefaultSchemaEnumNameOrOptions extends
+    | keyof DefaultSchema["Enums"]
+    | { schema: keyof DatabaseWithoutInternals },
+  EnumName extends DefaultSchemaEnumNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals;
+  }
+    ? keyof DatabaseWithoutInternals[DefaultSchemaEnumNameOrOptions["schema"]][
+      "Enums"
+    ]
+    : never = never,
+> = DefaultSchemaEnumNameOrOptions extends
+  { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[DefaultSchemaEnumNameOrOptions["schema"]]["Enums"][
+    EnumName
+  ]
+  : DefaultSchemaEnumNameOrOptions extends keyof DefaultSchema["Enums"]
+    ? DefaultSchema["Enums"][DefaultSchemaEnumNameOrOptions]
+  : never;
+
+export type CompositeTypes<
+  PublicCompositeTypeNameOrOptions extends
+    | keyof DefaultSchema["CompositeTypes"]
+    | { schema: keyof DatabaseWithoutInternals },
+  CompositeTypeName extends PublicCompositeTypeNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals;
+  }
+    ? keyof DatabaseWithoutInternals[
+      PublicCompositeTypeNameOrOptions["schema"]
+    ]["CompositeTypes"]
+    : never = never,
+> = PublicCompositeTypeNameOrOptions extends
+  { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[PublicCompositeTypeNameOrOptions["schema"]][
+    "CompositeTypes"
+  ][CompositeTypeName]
+  : PublicCompositeTypeNameOrOptions extends
+    keyof DefaultSchema["CompositeTypes"]
+    ? DefaultSchema["CompositeTypes"][PublicCompositeTypeNameOrOptions]
+  : never;
+
+export const Constants = {
+  "public": {
+    Enums: {},
+  },
+} as const;

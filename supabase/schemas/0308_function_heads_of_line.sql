@@ -1,0 +1,51 @@
+-- The tasks among which the next one of a user is chosen, the first to run first: the head of the line, and with an
+-- affinity also the first task of that model and the first that runs on any.
+create function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Each look is one step into an index that is already in claim order.
+  return query
+  select t.*
+  from public.tasks as t
+  where t.user_id = p_user_id
+    and t.pool = p_pool
+    and t.run_type = p_run_type
+    and t.standing = 'ready'
+  order by t.priority desc, t.created_at, t.id
+  limit 1;
+
+  if p_affinity.model is not null then
+    return query
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = p_run_type
+      and t.standing = 'ready'
+      and t.model = p_affinity.model
+    order by t.priority desc, t.created_at, t.id
+    limit 1;
+
+    return query
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = p_run_type
+      and t.standing = 'ready'
+      and t.model is null
+    order by t.priority desc, t.created_at, t.id
+    limit 1;
+  end if;
+end;
+$$;
+
+comment on function queue.heads_of_line(uuid, text, text, queue.affinity) is
+  'The head of a user''s line of this pool and run type, and with an affinity the first task of that model and the first of no model.';
+
+revoke all on function queue.heads_of_line(uuid, text, text, queue.affinity) from public, anon, authenticated, service_role;
