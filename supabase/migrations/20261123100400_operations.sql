@@ -257,9 +257,8 @@ as $$
 declare
   v_task public.tasks;
   v_slots queue.user_slots;
-  v_switch text;
 begin
-  v_switch := set_config('queue.counts_itself', 'on', true);
+  perform set_config('queue.counts_itself', 'on', true);
   update public.tasks as t
   set status = 'In Progress',
     standing = 'active',
@@ -274,7 +273,7 @@ begin
     updated_at = p_now
   where t.id = p_task_id
   returning t.* into v_task;
-  v_switch := set_config('queue.counts_itself', 'off', true);
+  perform set_config('queue.counts_itself', 'off', true);
 
   update queue.user_slots as s
   set running = s.running + v_task.takes_slot::integer
@@ -459,8 +458,6 @@ begin
     end if;
     return v_locked_id;
   end loop;
-
-  return null;
 end;
 $$;
 
@@ -525,7 +522,6 @@ set search_path = ''
 as $$
 declare
   v_limit integer;
-  v_is_locked boolean;
   v_held_count integer;
   v_held_id uuid;
   v_held public.tasks;
@@ -540,9 +536,9 @@ begin
   end if;
 
   -- Two claims at once under one name: the second waits here and then sees what the first got.
-  v_is_locked := pg_advisory_xact_lock(
+  perform pg_advisory_xact_lock(
     hashtextextended('queue.holder:' || coalesce(p_token_id::text, '') || ':' || p_worker_id, 0)
-  ) is not null;
+  );
 
   select count(*), (array_agg(t.id order by t.claimed_at))[1]
   into v_held_count, v_held_id

@@ -11,9 +11,8 @@ as $$
 declare
   v_task public.tasks;
   v_slots queue.user_slots;
-  v_switch text;
 begin
-  v_switch := set_config('queue.counts_itself', 'on', true);
+  perform set_config('queue.counts_itself', 'on', true);
   update public.tasks as t
   set status = 'In Progress',
     standing = 'active',
@@ -28,7 +27,7 @@ begin
     updated_at = p_now
   where t.id = p_task_id
   returning t.* into v_task;
-  v_switch := set_config('queue.counts_itself', 'off', true);
+  perform set_config('queue.counts_itself', 'off', true);
 
   update queue.user_slots as s
   set running = s.running + v_task.takes_slot::integer

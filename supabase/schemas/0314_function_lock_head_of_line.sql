@@ -74,8 +74,6 @@ begin
     end if;
     return v_locked_id;
   end loop;
-
-  return null;
 end;
 $$;
 

@@ -12,7 +12,6 @@ set search_path = ''
 as $$
 declare
   v_limit integer;
-  v_is_locked boolean;
   v_held_count integer;
   v_held_id uuid;
   v_held public.tasks;
@@ -27,9 +26,9 @@ begin
   end if;
 
   -- Two claims at once under one name: the second waits here and then sees what the first got.
-  v_is_locked := pg_advisory_xact_lock(
+  perform pg_advisory_xact_lock(
     hashtextextended('queue.holder:' || coalesce(p_token_id::text, '') || ':' || p_worker_id, 0)
-  ) is not null;
+  );
 
   select count(*), (array_agg(t.id order by t.claimed_at))[1]
   into v_held_count, v_held_id
