@@ -4,6 +4,29 @@
 
 set lock_timeout = '5s';
 
+-- One infinite timestamp would make every subtraction from it fail, for everybody.
+create function queue.refuse_endless_times(p_task public.tasks)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if not (
+    isfinite(p_task.created_at) and isfinite(p_task.updated_at) and isfinite(p_task.available_at)
+    and isfinite(p_task.generation_started_at) and isfinite(p_task.generation_processed_at)
+  ) then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must be finite', 'Send a date, not infinity');
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_endless_times(public.tasks) is
+  'Raises 400 INVALID_ARGUMENT when one of the task''s times is infinite.';
+
+revoke all on function queue.refuse_endless_times(public.tasks) from public, anon, authenticated, service_role;
+
 -- Which model a task wants, wherever its sender put it.
 create function queue.task_model(p_params jsonb)
 returns text
@@ -376,6 +399,8 @@ begin
     );
   end if;
 
+  perform queue.refuse_endless_times(new);
+
   if new.project_id is not null then
     select p.user_id into v_owner from public.projects as p where p.id = new.project_id;
     -- An unknown project is left to the foreign key.
@@ -458,6 +483,8 @@ begin
   if not queue.is_legal_transition(old, new) then
     return null;
   end if;
+
+  perform queue.refuse_endless_times(new);
 
   -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not.
   if not v_is_new_start and new.requeue_count = old.requeue_count then

@@ -257,6 +257,7 @@ as $$
 declare
   v_task public.tasks;
   v_slots queue.user_slots;
+  v_may_run boolean;
 begin
   perform set_config('queue.counts_itself', 'on', true);
   update public.tasks as t
@@ -280,6 +281,8 @@ begin
   where s.user_id = v_task.user_id
   returning s.* into v_slots;
 
+  v_may_run := queue.user_reason(v_slots) is null;
+
   -- Both of the owner's lines: the task leaves one, what runs has changed for either.
   update queue.user_lines as l
   set ready_cloud = l.ready_cloud - m.cloud * m.slot,
@@ -291,7 +294,7 @@ begin
     active_local = l.active_local + m.by_token * m.slot,
     active_local_orchestration = l.active_local_orchestration + m.by_token * (1 - m.slot),
     running = v_slots.running,
-    is_open = m.may_run and l.ready_cloud + l.ready_cloud_orchestration - m.cloud > 0,
+    is_open = v_may_run and l.ready_cloud + l.ready_cloud_orchestration - m.cloud > 0,
     turn_at = case when m.by_key = 1 then p_now else l.turn_at end
   from (
     select
@@ -300,8 +303,7 @@ begin
       (p.pool = v_task.pool and v_task.run_type = 'local')::integer as local,
       (p.pool = v_task.pool and p_token_id is null)::integer as by_key,
       (p.pool = v_task.pool and p_token_id is not null)::integer as by_token,
-      v_task.takes_slot::integer as slot,
-      queue.user_reason(v_slots) is null as may_run
+      v_task.takes_slot::integer as slot
     from (values ('gpu'), ('api')) as p (pool)
   ) as m
   where l.user_id = v_task.user_id
@@ -826,7 +828,10 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', v_pool));
   end if;
 
-  v_affinity := queue.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
+  -- API workers and users' own machines are not in the table.
+  if exists (select from public.workers as w where w.id = p_worker_id) then
+    v_affinity := queue.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
+  end if;
 
   if p_dry_run then
     return queue.preview_claim(v_caller, v_pool);

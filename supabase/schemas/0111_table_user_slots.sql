@@ -1,5 +1,7 @@
 -- One small row per user: what runs and what may. Locking this row is what makes a user's limit exact:
--- every claim for the user, in any pool and by any kind of caller, takes it first.
+-- every claim for the user, in any pool and by any kind of caller, takes it first. No checks here and on the other
+-- derived tables: a counter that has drifted must be seen and mended (queue.drift), not stop work; and a check is parsed
+-- anew by every statement, which is felt on the hottest rows there are.
 create table queue.user_slots (
   user_id uuid not null,
   running integer not null default 0,
@@ -9,8 +11,7 @@ create table queue.user_slots (
   local_on boolean not null,
   settings_malformed boolean not null default false,
   constraint user_slots_pkey primary key (user_id),
-  constraint user_slots_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade,
-  constraint user_slots_running_is_not_negative check (running >= 0)
+  constraint user_slots_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
 );
 
 comment on table queue.user_slots is

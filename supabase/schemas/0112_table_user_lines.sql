@@ -15,11 +15,7 @@ create table queue.user_lines (
   is_open boolean not null default false,
   turn_at timestamptz not null,
   constraint user_lines_pkey primary key (user_id, pool),
-  constraint user_lines_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade,
-  constraint user_lines_counts_are_not_negative check (
-    ready_cloud >= 0 and ready_cloud_orchestration >= 0 and ready_local >= 0 and ready_local_orchestration >= 0
-    and active_cloud >= 0 and active_cloud_orchestration >= 0 and active_local >= 0 and active_local_orchestration >= 0
-  )
+  constraint user_lines_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
 );
 
 -- Whose turn it is: fewest running first, then who has waited longest since the last turn.

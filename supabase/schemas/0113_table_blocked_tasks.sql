@@ -6,8 +6,7 @@ create table queue.blocked_tasks (
   reason text not null,
   is_cloud boolean not null,
   task_count integer not null,
-  constraint blocked_tasks_pkey primary key (user_id, pool, reason, is_cloud),
-  constraint blocked_tasks_count_is_not_negative check (task_count >= 0)
+  constraint blocked_tasks_pkey primary key (user_id, pool, reason, is_cloud)
 );
 
 comment on table queue.blocked_tasks is

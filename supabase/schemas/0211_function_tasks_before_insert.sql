@@ -17,6 +17,8 @@ begin
     );
   end if;
 
+  perform queue.refuse_endless_times(new);
+
   if new.project_id is not null then
     select p.user_id into v_owner from public.projects as p where p.id = new.project_id;
     -- An unknown project is left to the foreign key.

@@ -16,6 +16,8 @@ begin
     return null;
   end if;
 
+  perform queue.refuse_endless_times(new);
+
   -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not.
   if not v_is_new_start and new.requeue_count = old.requeue_count then
     new.attempts := old.attempts;

@@ -11,6 +11,7 @@ as $$
 declare
   v_task public.tasks;
   v_slots queue.user_slots;
+  v_may_run boolean;
 begin
   perform set_config('queue.counts_itself', 'on', true);
   update public.tasks as t
@@ -34,6 +35,8 @@ begin
   where s.user_id = v_task.user_id
   returning s.* into v_slots;
 
+  v_may_run := queue.user_reason(v_slots) is null;
+
   -- Both of the owner's lines: the task leaves one, what runs has changed for either.
   update queue.user_lines as l
   set ready_cloud = l.ready_cloud - m.cloud * m.slot,
@@ -45,7 +48,7 @@ begin
     active_local = l.active_local + m.by_token * m.slot,
     active_local_orchestration = l.active_local_orchestration + m.by_token * (1 - m.slot),
     running = v_slots.running,
-    is_open = m.may_run and l.ready_cloud + l.ready_cloud_orchestration - m.cloud > 0,
+    is_open = v_may_run and l.ready_cloud + l.ready_cloud_orchestration - m.cloud > 0,
     turn_at = case when m.by_key = 1 then p_now else l.turn_at end
   from (
     select
@@ -54,8 +57,7 @@ begin
       (p.pool = v_task.pool and v_task.run_type = 'local')::integer as local,
       (p.pool = v_task.pool and p_token_id is null)::integer as by_key,
       (p.pool = v_task.pool and p_token_id is not null)::integer as by_token,
-      v_task.takes_slot::integer as slot,
-      queue.user_reason(v_slots) is null as may_run
+      v_task.takes_slot::integer as slot
     from (values ('gpu'), ('api')) as p (pool)
   ) as m
   where l.user_id = v_task.user_id

@@ -28,7 +28,10 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', v_pool));
   end if;
 
-  v_affinity := queue.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
+  -- API workers and users' own machines are not in the table.
+  if exists (select from public.workers as w where w.id = p_worker_id) then
+    v_affinity := queue.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
+  end if;
 
   if p_dry_run then
     return queue.preview_claim(v_caller, v_pool);

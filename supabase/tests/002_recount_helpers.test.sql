@@ -1,0 +1,195 @@
+-- The derived state, counted anew from the tasks and users alone and by other means than the code under test. Commits,
+-- like the helpers before it.
+set client_min_messages = warning;
+
+-- Where a task stands by the rules as they are written down (docs/architecture.md).
+create or replace function tests.expected_standing(p_task public.tasks)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+  with dependency as (
+    select d.depends_on as id from queue.task_dependencies as d where d.task_id = p_task.id
+    union
+    select p_task.dependant_on where p_task.dependant_on is not null
+  ),
+  outcome as (
+    select coalesce(t.status, 'missing') as status
+    from dependency as d
+      left join public.tasks as t on t.id = d.id and t.user_id is not distinct from p_task.user_id
+  )
+  select case
+    when p_task.status = 'In Progress' then 'active'
+    when p_task.status <> 'Queued' then null
+    when p_task.user_id is null then 'no_owner'
+    when p_task.run_type is null then 'no_run_type'
+    when exists (select from public.task_types as y where y.name = p_task.task_type and not y.is_active)
+      then 'type_inactive'
+    when p_task.available_at > queue.now() then 'not_yet'
+    when exists (select from outcome as o where o.status in ('Queued', 'In Progress')) then 'dependency_pending'
+    when exists (select from outcome as o where o.status <> 'Complete') then 'dependency_lost'
+    when p_task.attempts = 0
+      and queue.now() - p_task.created_at > interval '7 days'
+      and not exists (
+        select
+        from public.tasks as parent
+        where parent.id::text = lower(p_task.params ->> 'orchestrator_task_id_ref')
+          and parent.status in ('Queued', 'In Progress')
+      )
+      then 'stale'
+    else 'ready'
+  end;
+$$;
+
+-- Every task as the counters should see it. That a time has come is not written until a claim needs it, so a task that
+-- has only become due, or only grown stale, may still stand where it stood.
+create or replace function tests.recounted_tasks()
+returns table (
+  id uuid, user_id uuid, pool text, takes_slot boolean, is_cloud boolean, stored_standing text, standing text
+)
+language sql
+stable
+set search_path = ''
+as $$
+  select
+    t.id, t.user_id, coalesce(y.run_type, 'gpu'), coalesce(y.category, '') <> 'orchestration',
+    case when t.status = 'In Progress' then t.token_id is null else t.run_type is distinct from 'local' end,
+    t.standing,
+    case
+      when t.standing = 'not_yet' and t.available_at <= queue.now() then 'not_yet'
+      when t.standing = 'ready' and e.standing = 'stale' then 'ready'
+      else e.standing
+    end
+  from public.tasks as t
+    left join public.task_types as y on y.name = t.task_type
+    cross join lateral tests.expected_standing(t) as e (standing);
+$$;
+
+-- What each user may, and how much of it is taken.
+create or replace function tests.recounted_slots()
+returns table (
+  user_id uuid, running bigint, task_limit integer, has_credits boolean, cloud_on boolean, local_on boolean
+)
+language sql
+stable
+set search_path = ''
+as $$
+  select
+    u.id,
+    (
+      select count(*)
+      from tests.recounted_tasks() as t
+      where t.user_id = u.id and t.standing = 'active' and t.takes_slot
+    ),
+    coalesce(u.max_in_progress, (select s.default_task_limit from queue.settings as s)),
+    u.credits > 0,
+    u.settings #>> '{ui,generationMethods,inCloud}' is distinct from 'false'
+      or jsonb_typeof(u.settings #> '{ui,generationMethods,inCloud}') <> 'boolean',
+    u.settings #>> '{ui,generationMethods,onComputer}' is distinct from 'false'
+      or jsonb_typeof(u.settings #> '{ui,generationMethods,onComputer}') <> 'boolean'
+  from public.users as u;
+$$;
+
+-- The lines with live work in them.
+create or replace function tests.recounted_lines()
+returns table (
+  user_id uuid, pool text, ready_cloud bigint, ready_cloud_orchestration bigint, ready_local bigint,
+  ready_local_orchestration bigint, active_cloud bigint, active_cloud_orchestration bigint, active_local bigint,
+  active_local_orchestration bigint, is_open boolean
+)
+language sql
+stable
+set search_path = ''
+as $$
+  select
+    t.user_id, t.pool,
+    count(*) filter (where t.standing = 'ready' and t.is_cloud and t.takes_slot),
+    count(*) filter (where t.standing = 'ready' and t.is_cloud and not t.takes_slot),
+    count(*) filter (where t.standing = 'ready' and not t.is_cloud and t.takes_slot),
+    count(*) filter (where t.standing = 'ready' and not t.is_cloud and not t.takes_slot),
+    count(*) filter (where t.standing = 'active' and t.is_cloud and t.takes_slot),
+    count(*) filter (where t.standing = 'active' and t.is_cloud and not t.takes_slot),
+    count(*) filter (where t.standing = 'active' and not t.is_cloud and t.takes_slot),
+    count(*) filter (where t.standing = 'active' and not t.is_cloud and not t.takes_slot),
+    bool_or(t.standing = 'ready' and t.is_cloud)
+      and bool_and(s.has_credits and s.cloud_on and s.running < s.task_limit)
+  from tests.recounted_tasks() as t
+    join tests.recounted_slots() as s on s.user_id = t.user_id
+  where t.standing in ('ready', 'active')
+  group by t.user_id, t.pool;
+$$;
+
+-- Every counter that is not what the recount says; empty when all is well.
+create or replace function tests.drift()
+returns table (counter text, stored text, recounted text)
+language sql
+stable
+set search_path = ''
+as $$
+  select 'standing of task ' || t.id, t.stored_standing, t.standing
+  from tests.recounted_tasks() as t
+  where t.stored_standing is distinct from t.standing
+
+  union all
+  select 'pool of task ' || t.id, row(t.pool, t.takes_slot)::text, row(r.pool, r.takes_slot)::text
+  from public.tasks as t
+    join tests.recounted_tasks() as r on r.id = t.id
+  where r.standing is not null
+    and (t.pool, t.takes_slot) is distinct from (r.pool, r.takes_slot)
+
+  union all
+  select 'slots of user ' || coalesce(s.user_id, r.user_id), s::text, r::text
+  from tests.recounted_slots() as r
+    full join (
+      select u.user_id, u.running::bigint, u.task_limit, u.has_credits, u.cloud_on, u.local_on
+      from queue.user_slots as u
+    ) as s on s.user_id = r.user_id
+  where s is distinct from r
+
+  union all
+  select 'line ' || coalesce(l.pool, r.pool) || ' of user ' || coalesce(l.user_id, r.user_id), l::text, r::text
+  from tests.recounted_lines() as r
+    full join (
+      select
+        u.user_id, u.pool, u.ready_cloud::bigint, u.ready_cloud_orchestration::bigint, u.ready_local::bigint,
+        u.ready_local_orchestration::bigint, u.active_cloud::bigint, u.active_cloud_orchestration::bigint,
+        u.active_local::bigint, u.active_local_orchestration::bigint, u.is_open
+      from queue.user_lines as u
+      -- A line that ran empty stays as it is.
+      where u.is_open
+        or u.ready_cloud + u.ready_cloud_orchestration + u.ready_local + u.ready_local_orchestration
+          + u.active_cloud + u.active_cloud_orchestration + u.active_local + u.active_local_orchestration > 0
+    ) as l on l.user_id = r.user_id and l.pool = r.pool
+  where l is distinct from r
+
+  union all
+  select 'turn of user ' || l.user_id || ' in ' || l.pool, l.running::text, r.running::text
+  from queue.user_lines as l
+    join tests.recounted_slots() as r on r.user_id = l.user_id
+  where l.is_open
+    and l.running <> r.running
+
+  union all
+  select 'blocked ' || coalesce(b.key, r.key), b.task_count::text, r.task_count::text
+  from (
+    select
+      concat_ws(
+        ' ', coalesce(t.user_id, '00000000-0000-0000-0000-000000000000'), t.pool, t.standing, t.is_cloud
+      ) as key,
+      count(*) as task_count
+    from tests.recounted_tasks() as t
+    where t.standing not in ('active', 'ready')
+    group by 1
+  ) as r
+    full join (
+      select concat_ws(' ', c.user_id, c.pool, c.reason, c.is_cloud) as key, c.task_count
+      from queue.blocked_tasks as c
+      where c.task_count <> 0
+    ) as b on b.key = r.key
+  where b.task_count is distinct from r.task_count;
+$$;
+
+select plan(1);
+select is_empty('select * from tests.drift()', 'The derived state is what a recount says');
+select * from finish();
