@@ -29,6 +29,7 @@ export const CompleteReply = z.looseObject({
   thumbnail_url: z.string().nullable(),
   generation_id: z.guid().nullable(),
   generation_created: z.boolean(),
-  already_complete: z.boolean(),
+  error_message: z.string().nullable(),
+  attempt: z.int(),
 });
 export type CompleteReply = z.infer<typeof CompleteReply>;

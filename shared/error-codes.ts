@@ -74,6 +74,11 @@ export const ERROR_CODES = {
     meaning: "The claim_id was used before for something else",
     action: "Claim with a new claim_id",
   },
+  TOO_MANY_TOKENS: {
+    status: 409,
+    meaning: "The user has 20 personal access tokens in use",
+    action: "Revoke one, then create the next",
+  },
   NOT_SUPPORTED: {
     status: 501,
     meaning: "This form of the request is not served yet",

@@ -23,7 +23,6 @@ export type UpdateStatusRequest = z.infer<typeof UpdateStatusRequest>;
 export const UpdateStatusReply = z.looseObject({
   task_id: z.guid(),
   status: TaskStatus,
-  changed: z.boolean(),
   output_location: z.string().nullable(),
 });
 export type UpdateStatusReply = z.infer<typeof UpdateStatusReply>;

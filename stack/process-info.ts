@@ -6,14 +6,25 @@ import { readFileSync } from "node:fs";
  * Pid and beginning together name a process for good: a pid alone is reused.
  */
 export function processStart(pid: number): string | undefined {
+  const fields = statFields(pid);
+  const isZombie = fields[0] === "Z";
+  return isZombie ? undefined : fields[19];
+}
+
+/** Pid of the parent of a process; undefined when the process is gone. */
+export function parentOf(pid: number): number | undefined {
+  const parent = statFields(pid)[1];
+  return parent === undefined ? undefined : Number(parent);
+}
+
+/** Fields of /proc/<pid>/stat from the third, the state, onwards. */
+function statFields(pid: number): string[] {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The command in field 2 may hold spaces and brackets, so count from its end.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const isZombie = fields[0] === "Z";
-    return isZombie ? undefined : fields[19];
+    // The command, field 2, may hold spaces and brackets: count from its end.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
-    return undefined;
+    return [];
   }
 }
 

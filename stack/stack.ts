@@ -76,6 +76,10 @@ async function startParts(
   claim: Claim,
 ): Promise<Stack> {
   const log: LogLine = (line) => options.onLog?.(line);
+  if (!dirs.postgres.startsWith(dirs.state)) {
+    log(`The database is in ${dirs.postgres}: Postgres, which may not run as`);
+    log(`root, cannot enter ${dirs.state}`);
+  }
   if (options.apiPort) await requireFreePort(options.apiPort, "API_PORT");
   if (options.dbPort) await requireFreePort(options.dbPort, "DB_PORT");
 
@@ -85,7 +89,11 @@ async function startParts(
   let functions: Functions | undefined;
   let gateway: Gateway | undefined;
 
+  // Resets follow one another, and a stop follows them all: a database that is
+  // half made when the rest has gone would be nobody's to end.
+  let lastReset: Promise<void> = Promise.resolve();
   const stop = async () => {
+    await lastReset.catch(() => {});
     await gateway?.stop();
     await functions?.stop();
     await backend?.stop();
@@ -93,12 +101,13 @@ async function startParts(
     removeSocketDir(dirs);
     claim.release();
   };
-  const reset = async () => {
+  const makeAnew = announced(async () => {
     await backend?.stop();
     backend = undefined;
     await removeDatabase(dirs);
     backend = await startBackend({ ...backendOptions, dbPort });
-  };
+  }, claim);
+  const reset = () => lastReset = lastReset.catch(() => {}).then(makeAnew);
 
   try {
     gateway = await startGateway({
@@ -115,7 +124,7 @@ async function startParts(
       log,
     });
     claim.update({ phase: "ready", apiPort: gateway.port, dbPort });
-    return { ...addresses, reset: announced(reset, claim), stop };
+    return { ...addresses, reset, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -1,5 +1,6 @@
 import { createWriteStream, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { onLauncherGone } from "./launcher-watch.ts";
 import { startStack } from "./stack.ts";
 import { statusText, tryItText } from "./status-text.ts";
 
@@ -49,6 +50,7 @@ export async function superviseStack(
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
       process.on(signal, stop);
     }
+    if (audience === "terminal") onLauncherGone(stop);
     // The reader of our output is gone, as in `npm start | head`.
     process.stdout.on("error", () => told || stop());
   });

@@ -20,9 +20,10 @@ insert into public.user_api_tokens (user_id, label, token_hash, token_prefix) va
 on conflict do nothing;
 
 -- The join that failed without a word (docs/incidents.md, 3).
-insert into public.tasks (id, task_type, project_id, params) values (
+insert into public.tasks (id, task_type, priority, project_id, params) values (
   '4ef4789d-04c7-47f2-a2d2-751402f64657',
   'join_clips',
+  1, -- the first that a gpu worker gets: it leaves a generation to look at
   'f3c36ed6-eeb4-4259-8f67-b8260efd1c0e',
   '{
   "seed": -1,

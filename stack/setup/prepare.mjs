@@ -14,21 +14,30 @@ export const checkoutDir = dirname(
 /**
  * Installs what is missing, after saying what that is.
  *
- * Each plan is undefined when there is nothing to do, else what it will install
+ * A plan is undefined when there is nothing to do, else what it will install
  * and how. A plan that cannot be carried out throws before anything is installed.
  */
 export async function prepare() {
-  const plans = [
-    planSystemPackages(),
-    planNodePackages(checkoutDir),
-    planDenoModules(checkoutDir),
-  ].filter((plan) => plan !== undefined);
+  const downloads = [planSystemPackages(), planNodePackages(checkoutDir)];
+  // Deno itself is among the node packages.
+  const modules = planDenoModules(checkoutDir);
+  const plans = [...downloads, modules].filter((plan) => plan !== undefined);
   if (plans.length === 0) return;
 
   requireWritable();
   console.log("This will be installed:");
   for (const plan of plans) console.log(`  - ${plan.what}`);
-  for (const plan of plans) await plan.install();
+  await together(downloads);
+  await modules?.install();
+}
+
+/** Both mostly wait for the network, so they need not wait for each other. */
+async function together(plans) {
+  const results = await Promise.allSettled(
+    plans.map((plan) => plan?.install()),
+  );
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed) throw failed.reason;
 }
 
 function requireWritable() {

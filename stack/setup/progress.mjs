@@ -1,24 +1,41 @@
 import { spawn } from "node:child_process";
 import { ExplainedError } from "./explained-error.mjs";
 
+/** Steps that run now, each with its title and when it began. */
+const running = new Map();
+const isTerminal = process.stdout.isTTY === true && !process.env.CI;
+let ticker;
+
 /**
  * Runs a program to its end and shows how long it takes.
  *
  * Its output appears only when it fails. In a terminal one line counts the
- * seconds; elsewhere a line is printed now and then.
+ * seconds of all that runs; elsewhere a line is printed now and then.
  */
-export function runWithProgress(title, program, args, options = {}) {
+export async function runWithProgress(title, program, args, options = {}) {
   const started = Date.now();
-  const seconds = () => Math.round((Date.now() - started) / 1000);
-  const isTerminal = process.stdout.isTTY === true && !process.env.CI;
-  const show = () => {
-    if (isTerminal) process.stdout.write(`\r${title} ... ${seconds()} s`);
-    else console.log(`${title} ... ${seconds()} s`);
-  };
-  show();
-  const timer = setInterval(show, isTerminal ? 1000 : 10_000);
+  running.set(title, started);
+  if (!isTerminal) console.log(`${title} ...`);
+  ticker ??= setInterval(showRunning, isTerminal ? 500 : 10_000);
+  showInTerminal();
+  const failure = await failureOf(program, args, options);
+  running.delete(title);
+  if (running.size === 0) {
+    clearInterval(ticker);
+    ticker = undefined;
+  }
+  const result = failure === undefined ? "done" : "failed";
+  const clear = isTerminal ? "\r\x1b[K" : "";
+  console.log(`${clear}${title}: ${result} in ${secondsSince(started)} s`);
+  showInTerminal();
+  if (failure !== undefined) {
+    throw new ExplainedError(`${title} failed: ${failure}`);
+  }
+}
 
-  return new Promise((resolve, reject) => {
+/** Undefined when the program succeeds, else what it said. */
+function failureOf(program, args, options) {
+  return new Promise((resolve) => {
     const child = spawn(program, args, {
       ...options,
       stdio: ["ignore", "pipe", "pipe"],
@@ -26,22 +43,38 @@ export function runWithProgress(title, program, args, options = {}) {
     let output = "";
     child.stdout.on("data", (chunk) => output += chunk);
     child.stderr.on("data", (chunk) => output += chunk);
-    child.once("error", (error) => finish(error.message));
-    child.once("close", (code) => {
-      if (code === 0) finish();
-      else finish(`exit code ${code}\n${lastLines(output, 30)}`);
-    });
-    const finish = (failure) => {
-      clearInterval(timer);
-      const result = failure === undefined ? "done" : "failed";
-      const line = `${title} ... ${result} in ${seconds()} s`;
-      console.log(isTerminal ? `\r${line}` : line);
-      if (failure === undefined) resolve();
-      else reject(new ExplainedError(`${title} failed: ${failure}`));
-    };
+    child.once("error", (error) => resolve(error.message));
+    child.once("close", (code) =>
+      resolve(
+        code === 0 ? undefined : `exit code ${code}\n${shortened(output)}`,
+      ));
   });
 }
 
-function lastLines(text, count) {
-  return text.trimEnd().split("\n").slice(-count).join("\n");
+function showRunning() {
+  if (isTerminal) return showInTerminal();
+  for (const line of runningLines()) console.log(`${line} ...`);
+}
+
+function showInTerminal() {
+  if (!isTerminal || running.size === 0) return;
+  process.stdout.write(`\r\x1b[K${runningLines().join(", ")} ...`);
+}
+
+function runningLines() {
+  return [...running].map(([title, started]) =>
+    `${title} (${secondsSince(started)} s)`
+  );
+}
+
+function secondsSince(time) {
+  return Math.round((Date.now() - time) / 1000);
+}
+
+/** Some programs name the cause first, some last. */
+function shortened(text) {
+  const lines = text.trimEnd().split("\n");
+  return lines.length <= 50
+    ? lines.join("\n")
+    : [...lines.slice(0, 20), "[...]", ...lines.slice(-30)].join("\n");
 }

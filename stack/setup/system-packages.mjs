@@ -99,7 +99,7 @@ function rootCommand(missing) {
     );
   }
   return (title, words) => {
-    // Asks for the password, in the open, before the counted line begins.
+    // Asks for the password, where it is needed, before the progress begins.
     if (hasSudo.status !== 0) spawnSync("sudo", ["-v"], { stdio: "inherit" });
     return runWithProgress(title, "sudo", ["-n", ...environment, ...words]);
   };

@@ -106,11 +106,10 @@ security invoker
 set search_path = ''
 as $$
 begin
-  raise exception using
-    errcode = 'PT' || p_http_status,
-    message = p_message,
-    detail = p_code,
-    hint = coalesce(p_hint, '');
+  if p_hint is null then
+    raise exception using errcode = 'PT' || p_http_status, message = p_message, detail = p_code;
+  end if;
+  raise exception using errcode = 'PT' || p_http_status, message = p_message, detail = p_code, hint = p_hint;
 end;
 $$;
 

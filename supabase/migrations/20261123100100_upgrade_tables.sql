@@ -207,7 +207,9 @@ create index tasks_by_project on public.tasks (project_id);
 create index tasks_by_user on public.tasks (user_id, created_at);
 create unique index tasks_idempotency_key_is_unique_per_user on public.tasks (user_id, idempotency_key)
   where idempotency_key is not null;
-create unique index tasks_claim_id_is_used_once on public.tasks (worker_id, claim_id) where claim_id is not null;
+create unique index tasks_claim_id_is_used_once
+  on public.tasks (worker_id, claim_id, coalesce(token_id, '00000000-0000-0000-0000-000000000000'))
+  where claim_id is not null;
 
 comment on table public.tasks is 'One row per task. State changes only along docs/architecture.md; an illegal direct change leaves its row as it is.';
 comment on column public.tasks.task_type is 'Any text; task_types says what the queue knows of it.';
@@ -256,7 +258,7 @@ grant insert (
   updated_at, result_data, error_details, run_type, priority, available_at, idempotency_key
 ) on table public.tasks to service_role;
 grant update (
-  task_type, params, status, project_id, worker_id, output_location, attempts, error_message, updated_at,
+  task_type, params, status, worker_id, output_location, attempts, error_message, updated_at,
   generation_started_at, generation_processed_at, result_data, error_details, thumbnail_url, run_type, priority,
   available_at
 ) on table public.tasks to service_role;
@@ -331,7 +333,7 @@ grant select, insert, delete on table public.system_logs to service_role;
 -- public.user_api_tokens: indexes, comments, row level security, grants
 create index user_api_tokens_by_user on public.user_api_tokens (user_id);
 
-comment on table public.user_api_tokens is 'Personal access tokens, as SHA-256 hashes: 160 random bits need no slow hash.';
+comment on table public.user_api_tokens is 'Personal access tokens, as SHA-256 hashes: 244 random bits need no slow hash.';
 comment on column public.user_api_tokens.token_hash is 'SHA-256 of the token, hex.';
 comment on column public.user_api_tokens.token_prefix is 'The first characters, so that the owner recognises it.';
 comment on column public.user_api_tokens.expires_at is 'Not accepted from this time on; null = no end.';

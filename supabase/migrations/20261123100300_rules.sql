@@ -4,6 +4,40 @@
 
 set lock_timeout = '5s';
 
+-- Workers index into params: anything but an object kills them. A JSON text of an object is read as the object.
+create function queue.params_object(p_params jsonb)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_params jsonb := coalesce(p_params, '{}');
+begin
+  if jsonb_typeof(v_params) = 'string' then
+    begin
+      v_params := (v_params #>> '{}')::jsonb;
+    exception when invalid_text_representation then
+      null; -- refused below, like every other value that is no object
+    end;
+  end if;
+
+  if jsonb_typeof(v_params) <> 'object' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('params is a JSON object, not %s', jsonb_typeof(v_params))
+    );
+  end if;
+  return v_params;
+end;
+$$;
+
+comment on function queue.params_object(jsonb) is
+  'The params as a JSON object: null = {}, a JSON text is parsed; raises 400 INVALID_ARGUMENT for anything else.';
+
+revoke all on function queue.params_object(jsonb) from public, anon, authenticated, service_role;
+
 -- One infinite timestamp would make every subtraction from it fail, for everybody.
 create function queue.refuse_endless_times(p_task public.tasks)
 returns void
@@ -408,7 +442,7 @@ begin
   end if;
 
   new.run_type := coalesce(new.run_type, 'cloud');
-  new.params := coalesce(new.params, '{}');
+  new.params := queue.params_object(new.params);
   -- A default timestamp becomes the queue's own time; one that was given stays.
   if new.created_at = pg_catalog.now() then
     new.created_at := queue.now();
@@ -422,6 +456,9 @@ begin
   new.pool := coalesce(new.pool, 'gpu');
   new.takes_slot := coalesce(new.takes_slot, true);
 
+  if new.dependant_on = new.id then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A task cannot depend on itself');
+  end if;
   new.model := queue.task_model(new.params);
   new.standing := queue.task_standing(new);
   return new;
@@ -504,8 +541,10 @@ begin
 
   if new.status in ('Complete', 'Failed', 'Cancelled') and old.status = new.status then
     -- A finished task keeps its result and its story.
-    new.output_location := coalesce(old.output_location, new.output_location);
+    new.output_location := old.output_location;
+    new.thumbnail_url := old.thumbnail_url;
     new.error_message := coalesce(old.error_message, new.error_message);
+    new.generation_started_at := old.generation_started_at;
     new.generation_processed_at := old.generation_processed_at;
     new.worker_id := old.worker_id;
   elsif new.status = 'Failed' then
@@ -523,7 +562,12 @@ begin
     new.token_id := null;
     new.worker_id := null;
     new.delivered_at := null;
+    -- Proof of a start, also on rows that were started before the column existed.
+    if old.status = 'In Progress' then
+      new.claimed_at := coalesce(old.claimed_at, old.generation_started_at, old.updated_at, old.created_at);
+    end if;
     new.generation_started_at := null;
+    new.generation_processed_at := null;
   end if;
 
   if new.task_type is distinct from old.task_type or new.pool is null then
@@ -533,6 +577,9 @@ begin
     where y.name = new.task_type;
     new.pool := coalesce(new.pool, 'gpu');
     new.takes_slot := coalesce(new.takes_slot, true);
+  end if;
+  if new.params is distinct from old.params then
+    new.params := queue.params_object(new.params);
   end if;
   if v_is_derived_again or new.params is distinct from old.params then
     new.model := queue.task_model(new.params);
@@ -862,13 +909,17 @@ begin
     queue.actor(),
     coalesce(
       nullif(current_setting('queue.reason', true), ''),
+      case
+        when n.status = 'In Progress' and n.attempts = o.attempts then 'handed out again, the reply was lost'
+        when n.status = 'In Progress' then 'started again by its holder'
+      end,
       case when n.status in ('Failed', 'Queued', 'Cancelled') then n.error_message end
     ),
     nullif(current_setting('queue.details', true), '')::jsonb
   from new_rows as n
     join old_rows as o on o.id = n.id
   where n.status <> o.status
-    or n.attempts <> o.attempts;
+    or n.lease_token <> o.lease_token;
 
   if v_ended is not null then
     perform queue.record_generations(v_ended);
@@ -1113,6 +1164,12 @@ create trigger tasks_after_delete
 
 -- Rows from before: the triggers above derive what they would have derived.
 update public.users as u set max_in_progress = u.max_in_progress;
+
+insert into queue.task_dependencies (task_id, depends_on)
+select t.id, t.dependant_on
+from public.tasks as t
+where t.status = 'Queued'
+  and t.dependant_on <> t.id;
 
 update public.tasks as t
 set pool = null

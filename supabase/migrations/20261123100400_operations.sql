@@ -71,7 +71,43 @@ comment on function queue.caller_name(queue.caller) is 'service, token:<token id
 
 revoke all on function queue.caller_name(queue.caller) from public, anon, authenticated, service_role;
 
--- What a claim answers. params leave as jsonb text: a 64-bit seed stays what it was.
+-- Ready tasks of one user that have grown stale, a batch at a time. Call it under the user's lock.
+create function queue.set_stale_tasks_aside(p_user_id uuid, p_pool text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_stale uuid[];
+begin
+  select array_agg(s.id)
+  into v_stale
+  from (
+    select t.id
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.standing = 'ready'
+      and queue.is_stale(t.created_at, t.attempts, t.params)
+    limit 500
+    for no key update skip locked
+  ) as s;
+
+  if v_stale is not null then
+    perform queue.ask_standing_again(v_stale);
+  end if;
+end;
+$$;
+
+comment on function queue.set_stale_tasks_aside(uuid, text) is
+  'Up to 500 of the user''s ready tasks in the pool that have grown stale no longer stand ready.';
+
+revoke all on function queue.set_stale_tasks_aside(uuid, text) from public, anon, authenticated, service_role;
+
+-- What a claim answers. params leave as jsonb text: a 64-bit seed stays what it was. Workers die on params that are no
+-- object; a row from before that was asked for is wrapped in one.
 create function queue.claim_reply(p_task public.tasks)
 returns json
 language plpgsql
@@ -83,7 +119,7 @@ begin
   return json_build_object(
     'task_id', p_task.id,
     'task_type', p_task.task_type,
-    'params', p_task.params,
+    'params', case when jsonb_typeof(p_task.params) = 'object' then p_task.params else jsonb_build_object('params', p_task.params) end,
     'project_id', p_task.project_id,
     'lease_token', p_task.lease_token,
     'attempt', p_task.attempts
@@ -386,8 +422,14 @@ revoke all on function queue.wait_for_open_user(text, uuid[], queue.affinity) fr
 
 -- The task of a user that should run next, locked. Call it under the user's lock: what is ready and whether the user has
 -- a free slot cannot change then, and is looked at again here.
-create function queue.lock_head_of_line(p_user_id uuid, p_pool text, p_with_token boolean, p_affinity queue.affinity)
-returns uuid
+create function queue.lock_head_of_line(
+  p_user_id uuid,
+  p_pool text,
+  p_caller queue.caller,
+  p_affinity queue.affinity,
+  out task_id uuid,
+  out has_written boolean
+)
 language plpgsql
 volatile
 security invoker
@@ -396,16 +438,12 @@ as $$
 declare
   v_slots queue.user_slots;
   v_head record;
-  v_locked_id uuid;
 begin
+  has_written := false;
   select s.* into v_slots from queue.user_slots as s where s.user_id = p_user_id;
 
-  if p_with_token then
-    if not v_slots.local_on or v_slots.running >= v_slots.task_limit then
-      return null;
-    end if;
-  elsif queue.user_reason(v_slots) is not null then
-    return null;
+  if queue.caller_reason(p_caller, v_slots) is not null then
+    return;
   end if;
 
   loop
@@ -414,7 +452,7 @@ begin
     from (
       select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
       union all
-      select l.* from queue.heads_of_line(p_user_id, p_pool, 'local', p_affinity) as l where p_with_token
+      select l.* from queue.heads_of_line(p_user_id, p_pool, 'local', p_affinity) as l where p_caller.user_id is not null
     ) as h
     where p_affinity.model is null
       or not p_affinity.is_required
@@ -424,33 +462,36 @@ begin
     order by
       -- Who has waited too long goes first, then what suits the caller, then the order of the line.
       h.created_at < p_affinity.waited_since desc nulls last,
-      h.model <> p_affinity.model nulls first,
+      (h.model <> p_affinity.model) is true,
       h.priority desc, h.created_at, h.id
     limit 1;
 
     if v_head.id is null then
-      return null;
+      return;
     elsif queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
-      -- It has grown stale while it waited: set it aside and look at the next one.
-      perform queue.ask_standing_again(array[v_head.id]);
+      -- The line has grown stale while it waited: set a batch of it aside and look once more. If that was not all,
+      -- the next claim goes on.
+      exit when has_written;
+      perform queue.set_stale_tasks_aside(p_user_id, p_pool);
+      has_written := true;
       continue;
     end if;
 
     select t.id
-    into v_locked_id
+    into task_id
     from public.tasks as t
     where t.id = v_head.id
       and t.standing = 'ready'
     for no key update skip locked;
 
     -- Somebody is just changing that very task: take the first one that is free.
-    if v_locked_id is null then
+    if task_id is null then
       select t.id
-      into v_locked_id
+      into task_id
       from public.tasks as t
       where t.user_id = p_user_id
         and t.pool = p_pool
-        and t.run_type = 'cloud'
+        and (t.run_type = 'cloud' or p_caller.user_id is not null)
         and t.standing = 'ready'
         and (p_affinity.model is null or not p_affinity.is_required or t.model is null or t.model = p_affinity.model)
         and not queue.is_stale(t.created_at, t.attempts, t.params)
@@ -458,19 +499,18 @@ begin
       limit 1
       for no key update skip locked;
     end if;
-    return v_locked_id;
+    return;
   end loop;
 end;
 $$;
 
-comment on function queue.lock_head_of_line(uuid, text, boolean, queue.affinity) is
-  'Locks the next task of this user''s line in the pool and returns its id; null when the user may run none now. With a token, local tasks count too and the user''s onComputer switch decides.';
+comment on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) is
+  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), and whether stale tasks were set aside on the way. With a token, local tasks count too and the user''s onComputer switch decides.';
 
-revoke all on function queue.lock_head_of_line(uuid, text, boolean, queue.affinity) from public, anon, authenticated, service_role;
+revoke all on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) from public, anon, authenticated, service_role;
 
--- Tasks whose available_at has come, of users who could run one now: nothing tells the queue that time has passed, so
--- a claim that finds nothing else looks for them.
-create function queue.release_due_tasks(p_pool text, p_user_id uuid)
+-- Tasks whose available_at has come, of users who could run one now.
+create function queue.release_due_tasks(p_pool text, p_caller queue.caller)
 returns integer
 language plpgsql
 volatile
@@ -489,10 +529,9 @@ begin
     where t.standing = 'not_yet'
       and t.available_at <= queue.now()
       and t.pool = p_pool
-      and case
-        when p_user_id is null then t.run_type = 'cloud' and queue.user_reason(s) is null
-        else t.user_id = p_user_id and s.local_on and s.running < s.task_limit
-      end
+      and (p_caller.user_id is not null or t.run_type = 'cloud')
+      and (p_caller.user_id is null or t.user_id = p_caller.user_id)
+      and queue.caller_reason(p_caller, s) is null
     order by t.available_at
     limit 100
     for no key update of t skip locked
@@ -505,10 +544,10 @@ begin
 end;
 $$;
 
-comment on function queue.release_due_tasks(text, uuid) is
+comment on function queue.release_due_tasks(text, queue.caller) is
   'Makes up to 100 tasks ready whose available_at has come and whose owner could run one now (for a token: the owner''s own); returns how many.';
 
-revoke all on function queue.release_due_tasks(text, uuid) from public, anon, authenticated, service_role;
+revoke all on function queue.release_due_tasks(text, queue.caller) from public, anon, authenticated, service_role;
 
 -- A worker that claims although it holds all it may. Either it never heard of the task (the reply was lost: the same
 -- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
@@ -527,6 +566,7 @@ declare
   v_held_count integer;
   v_held_id uuid;
   v_held public.tasks;
+  v_reason text;
 begin
   select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
   into v_limit
@@ -576,11 +616,11 @@ begin
     return queue.restart_task(v_held.id, p_claim_id, p_now);
   end if;
 
+  v_reason := pg_catalog.format(
+    'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, p_worker_id
+  );
   update public.tasks as t
-  set status = 'Failed',
-    error_message = pg_catalog.format(
-      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, p_worker_id
-    )
+  set status = 'Failed', error_message = v_reason, output_location = v_reason
   where t.id = v_held.id;
   return null;
 end;
@@ -603,15 +643,16 @@ declare
   v_task public.tasks;
 begin
   -- The same request twice at once: the second waits for the first.
-  perform pg_advisory_xact_lock(hashtextextended('queue.claim:' || p_worker_id || ':' || p_claim_id, 0));
+  perform pg_advisory_xact_lock(hashtextextended('queue.claim:' || coalesce(p_caller.token_id::text, '') || ':' || p_worker_id || ':' || p_claim_id, 0));
 
   select t.*
   into v_task
   from public.tasks as t
   where t.worker_id = p_worker_id
-    and t.claim_id = p_claim_id;
+    and t.claim_id = p_claim_id
+    and t.token_id is not distinct from p_caller.token_id;
 
-  if v_task.status <> 'In Progress' or v_task.token_id is distinct from p_caller.token_id then
+  if v_task.status <> 'In Progress' then
     perform queue.refuse(
       409, 'CLAIM_ID_USED',
       pg_catalog.format('claim_id %s was already answered, with a task that has ended since', p_claim_id),
@@ -630,7 +671,7 @@ revoke all on function queue.repeat_claim(queue.caller, text, text) from public,
 -- Looks for work until it has a task or knows that there is none. The first look passes over users whom somebody else
 -- is just serving, the second waits for one. Each look is a subtransaction: one that does not end in a claim gives its
 -- locks back, so that nobody ever waits while holding somebody's slots.
-create function queue.take_next_task(p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
+create function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
 returns public.tasks
 language plpgsql
 volatile
@@ -643,12 +684,21 @@ declare
   v_user_id uuid;
   v_task_id uuid;
   v_wait boolean := false;
-  v_released boolean := false;
+  v_has_written boolean;
+  -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
+  v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
   v_task public.tasks;
 begin
+  -- Nothing tells the queue that a task's time has come, so every claim asks; their owners' locks are held from here on.
+  if exists (select from public.tasks as t where t.standing = 'not_yet' and t.available_at <= p_now)
+    and queue.release_due_tasks(p_pool, p_caller) > 0 then
+    v_may_wait := false;
+  end if;
+
   loop
     begin
       v_task_id := null;
+      v_has_written := false;
       if v_wait then
         v_user_id := queue.wait_for_open_user(p_pool, v_passed_over, p_affinity);
       elsif p_affinity.model is not null then
@@ -684,11 +734,16 @@ begin
 
       -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
       if v_user_id is not null and v_task_id is null then
-        v_task_id := queue.lock_head_of_line(v_user_id, p_pool, false, p_affinity);
+        select h.task_id, h.has_written
+        into v_task_id, v_has_written
+        from queue.lock_head_of_line(v_user_id, p_pool, p_caller, p_affinity) as h;
       end if;
 
       if v_task_id is not null then
         return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
+      elsif v_user_id is not null and v_has_written then
+        v_passed_over := v_passed_over || v_user_id;
+        v_may_wait := false;
       elsif v_user_id is not null then
         raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
       end if;
@@ -697,15 +752,10 @@ begin
     end;
 
     if v_user_id is null then
-      if v_released or v_wait then
+      if v_wait or not v_may_wait then
         return v_task;
-      elsif queue.release_due_tasks(p_pool, null) > 0 then
-        -- Their owners' locks are held now: look once more, but wait for nobody.
-        v_released := true;
-        v_passed_over := array[]::uuid[];
-      else
-        v_wait := true;
       end if;
+      v_wait := true;
     end if;
   end loop;
 
@@ -713,10 +763,10 @@ begin
 end;
 $$;
 
-comment on function queue.take_next_task(text, text, text, queue.affinity, timestamptz) is
+comment on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) is
   'Claims the next cloud task of the pool for this worker and returns it; null when there is none.';
 
-revoke all on function queue.take_next_task(text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;
 
 -- What a claim would find, without taking it or locking anything.
 create function queue.preview_claim(p_caller queue.caller, p_pool text)
@@ -727,36 +777,14 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_user_id uuid := p_caller.user_id;
   v_task public.tasks;
 begin
-  if v_user_id is null then
-    select l.user_id
-    into v_user_id
-    from queue.user_lines as l
-    where l.pool = p_pool
-      and l.is_open
-    order by l.running, l.turn_at
-    limit 1;
-  end if;
-
-  select t.*
-  into v_task
-  from public.tasks as t
-    join queue.user_slots as s on s.user_id = t.user_id
-  where t.user_id = v_user_id
-    and t.pool = p_pool
-    and t.standing = 'ready'
-    and (t.run_type = 'cloud' or p_caller.user_id is not null)
-    and (p_caller.user_id is null or (s.local_on and s.running < s.task_limit))
-    and not queue.is_stale(t.created_at, t.attempts, t.params)
-  order by t.priority desc, t.created_at, t.id
-  limit 1;
+  select t.* into v_task from queue.next_tasks(p_caller, p_pool, 1) as t;
 
   return json_build_object(
     'dry_run', true,
     'available_tasks', queue.claimable_count(p_caller, p_pool),
-    'task', case when v_task.id is not null then queue.claim_reply(v_task) end
+    'task', case when v_task.id is not null then queue.claim_reply(v_task)::jsonb - 'lease_token' end
   );
 end;
 $$;
@@ -778,14 +806,17 @@ declare
   v_task_id uuid;
   v_task public.tasks;
 begin
-  perform queue.release_due_tasks(p_pool, p_caller.user_id);
+  perform queue.release_due_tasks(p_pool, p_caller);
 
   perform
   from queue.user_slots as s
   where s.user_id = p_caller.user_id
   for no key update;
 
-  v_task_id := queue.lock_head_of_line(p_caller.user_id, p_pool, true, p_affinity);
+  select h.task_id
+  into v_task_id
+  from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
+
   if v_task_id is not null then
     v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
   end if;
@@ -828,8 +859,8 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', v_pool));
   end if;
 
-  -- API workers and users' own machines are not in the table.
-  if exists (select from public.workers as w where w.id = p_worker_id) then
+  -- The workers table is the fleet's: API workers are not in it, and a user's machine may choose any id.
+  if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id) then
     v_affinity := queue.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
   end if;
 
@@ -844,13 +875,15 @@ begin
     end if;
   end if;
 
+  perform queue.say(queue.caller_name(v_caller));
   v_task := queue.give_back_held_task(p_worker_id, v_caller.token_id, v_pool, p_claim_id, v_now);
   if v_task.id is null and v_caller.kind = 'token' then
     v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
   elsif v_task.id is null then
-    v_task := queue.take_next_task(p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
+    v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
   end if;
 
+  perform queue.say(null);
   return case when v_task.id is not null then queue.claim_reply(v_task) end;
 end;
 $$;
@@ -937,8 +970,8 @@ comment on function queue.record_report(public.tasks, queue.caller, text, jsonb)
 
 revoke all on function queue.record_report(public.tasks, queue.caller, text, jsonb) from public, anon, authenticated, service_role;
 
--- What complete and update answer. Keys without a value are left out: a client that finds public_url uses it.
-create function queue.task_reply(p_task public.tasks, p_changed boolean)
+-- What complete and update answer. A repeat gets the same words: whether it was the first is in the history.
+create function queue.task_reply(p_task public.tasks)
 returns json
 language plpgsql
 stable
@@ -946,25 +979,24 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return json_strip_nulls(json_build_object(
+  return json_build_object(
     'task_id', p_task.id,
     'status', p_task.status,
-    'changed', p_changed,
     'output_location', p_task.output_location,
     'public_url', case when p_task.status = 'Complete' then p_task.output_location end,
     'thumbnail_url', p_task.thumbnail_url,
-    'error_message', case when p_task.status in ('Failed', 'Cancelled') then p_task.error_message end,
+    'error_message', p_task.error_message,
     'attempt', p_task.attempts,
     'generation_created', p_task.generation_created,
     'generation_id', (select g.id from public.generations as g where g.task_id = p_task.id)
-  ));
+  );
 end;
 $$;
 
-comment on function queue.task_reply(public.tasks, boolean) is
-  'The reply about a task: task_id, status, changed (whether this call changed it), output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id.';
+comment on function queue.task_reply(public.tasks) is
+  'The reply about a task: task_id, status, output_location, public_url (once Complete), thumbnail_url, error_message, attempt, generation_created, generation_id.';
 
-revoke all on function queue.task_reply(public.tasks, boolean) from public, anon, authenticated, service_role;
+revoke all on function queue.task_reply(public.tasks) from public, anon, authenticated, service_role;
 
 -- Completes a task exactly once (docs/architecture.md, "Endings"). Result, record, history, counters and dependants
 -- are one transaction; a repeat changes nothing and answers what is stored.
@@ -1008,7 +1040,7 @@ begin
     where t.id = v_task.id
     returning t.* into v_task;
     perform queue.say(null);
-    return queue.task_reply(v_task, true);
+    return queue.task_reply(v_task);
   end if;
 
   if v_task.status = 'Queued' or (p_lease_token is not null and v_task.status <> 'Complete') then
@@ -1025,7 +1057,7 @@ begin
     case v_task.status when 'Complete' then 'completed again, the first result stays' else 'completed after its end, not resurrected' end,
     json_strip_nulls(json_build_object('output_location', p_output_location))::jsonb
   );
-  return queue.task_reply(v_task, false);
+  return queue.task_reply(v_task);
 end;
 $$;
 
@@ -1086,7 +1118,7 @@ begin
     where t.id = p_task.id
     returning t.* into v_task;
     perform queue.say(null);
-    return queue.task_reply(v_task, true);
+    return queue.task_reply(v_task);
   end if;
 
   if p_has_lease and p_task.status not in ('Complete', 'Failed') then
@@ -1101,7 +1133,7 @@ begin
     p_task, p_caller,
     'failure reported, not applied: ' || queue.cut_text(v_reason), v_full
   );
-  return queue.task_reply(p_task, false);
+  return queue.task_reply(p_task);
 end;
 $$;
 
@@ -1150,7 +1182,7 @@ begin
   if not coalesce(
     (v_task.status, p_status) in (
       ('In Progress', 'In Progress'), ('In Progress', 'Queued'), ('In Progress', 'Cancelled'), ('Queued', 'Cancelled')
-    ) or (v_task.status = p_status and p_status = 'Cancelled'),
+    ) or (v_task.status = p_status and p_status in ('Cancelled', 'Queued')),
     false
   ) then
     perform queue.refuse(
@@ -1158,8 +1190,8 @@ begin
       pg_catalog.format('Task %s is %s and cannot become %s', v_task.id, v_task.status, coalesce(p_status, 'null')),
       case when v_task.status = 'Queued' then 'Claim it first' else 'Nothing was changed' end
     );
-  elsif v_task.status = p_status and p_status = 'Cancelled' then
-    return queue.task_reply(v_task, false);
+  elsif v_task.status = p_status and p_status in ('Cancelled', 'Queued') then
+    return queue.task_reply(v_task);
   end if;
 
   perform queue.say(
@@ -1181,7 +1213,7 @@ begin
   returning t.* into v_task;
   perform queue.say(null);
 
-  return queue.task_reply(v_task, true);
+  return queue.task_reply(v_task);
 end;
 $$;
 
@@ -1190,6 +1222,64 @@ comment on function queue.update_task_status(jsonb, uuid, text, text, text, text
 
 revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) from public, anon, authenticated, service_role;
 grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
+
+-- Why none of a user's tasks may run now, as this caller would find it: the fleet asks for credits and the cloud switch,
+-- the user's own machine for the switch onComputer.
+create function queue.caller_reason(p_caller queue.caller, p_slots queue.user_slots)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when p_caller.user_id is null then queue.user_reason(p_slots)
+    when not p_slots.local_on then 'local_disabled'
+    when p_slots.running >= p_slots.task_limit then 'user_at_limit'
+  end;
+end;
+$$;
+
+comment on function queue.caller_reason(queue.caller, queue.user_slots) is
+  'Why none of a user''s tasks may run now for this caller: queue.user_reason for the fleet; local_disabled or user_at_limit for the user''s own machine; null when they may.';
+
+revoke all on function queue.caller_reason(queue.caller, queue.user_slots) from public, anon, authenticated, service_role;
+
+-- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
+-- Claims and the sweep put them right; who only reads takes them into account with this.
+create function queue.overtaken_by_time()
+returns table (user_id uuid, pool text, is_cloud boolean, takes_slot boolean, stood text, stands text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_now timestamptz := queue.now();
+  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+begin
+  return query
+  select t.user_id, t.pool, t.run_type = 'cloud', t.takes_slot, t.standing, queue.task_standing(t)
+  from public.tasks as t
+  where t.standing = 'not_yet'
+    and t.available_at <= v_now;
+
+  return query
+  select t.user_id, t.pool, t.run_type = 'cloud', t.takes_slot, t.standing, 'stale'
+  from public.tasks as t
+  where t.standing = 'ready'
+    and t.attempts = 0
+    and t.created_at < v_stale_before
+    and queue.is_stale(t.created_at, t.attempts, t.params);
+end;
+$$;
+
+comment on function queue.overtaken_by_time() is
+  'Queued tasks whose standing only time has changed: where they stood when last written, where they stand now.';
+
+revoke all on function queue.overtaken_by_time() from public, anon, authenticated, service_role;
 
 -- What each user has in the queue now, as a claim would see it: the derived counters, put right for what only time has
 -- changed since (tasks that became due, tasks that grew stale).
@@ -1214,30 +1304,18 @@ as $$
 #variable_conflict use_column
 declare
   v_now timestamptz := queue.now();
-  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
   v_own boolean := p_caller.user_id is not null;
-  v_with_token boolean := p_caller.kind = 'token';
 begin
   return query
-  with overtaken_by_time as (
-    select t.user_id, t.pool, t.run_type = 'cloud' as is_cloud, t.takes_slot, 1 as delta
-    from public.tasks as t
-    where t.standing = 'not_yet'
-      and t.available_at <= v_now
-      and queue.task_standing(t) = 'ready'
-    union all
-    select t.user_id, t.pool, t.run_type = 'cloud', t.takes_slot, -1
-    from public.tasks as t
-    where t.standing = 'ready'
-      and t.attempts = 0
-      and t.created_at < v_stale_before
-      and queue.is_stale(t.created_at, t.attempts, t.params)
+  with overtaken as (
+    select o.user_id, o.pool, o.is_cloud, o.takes_slot, (o.stands = 'ready')::integer - (o.stood = 'ready')::integer as delta
+    from queue.overtaken_by_time() as o
   ),
   load as (
     select
       l.user_id,
-      sum(l.ready_cloud + case when v_with_token then l.ready_local else 0 end) as ready_slots,
-      sum(l.ready_cloud_orchestration + case when v_with_token then l.ready_local_orchestration else 0 end) as ready_orchestration,
+      sum(l.ready_cloud + case when v_own then l.ready_local else 0 end) as ready_slots,
+      sum(l.ready_cloud_orchestration + case when v_own then l.ready_local_orchestration else 0 end) as ready_orchestration,
       sum(l.active_cloud + case when v_own then l.active_local else 0 end) as active,
       sum(l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end) as active_orchestration,
       sum(case when v_own then 0 else l.active_local + l.active_local_orchestration end) as active_elsewhere,
@@ -1255,7 +1333,7 @@ begin
         case when o.is_cloud and not o.takes_slot then o.delta else 0 end,
         case when not o.is_cloud and not o.takes_slot then o.delta else 0 end,
         0, 0, 0, 0, v_now
-      from overtaken_by_time as o
+      from overtaken as o
     ) as l
     where (p_pool is null or l.pool = p_pool)
       and (not v_own or l.user_id = p_caller.user_id)
@@ -1265,11 +1343,7 @@ begin
     select
       l.user_id, l.ready_slots, l.ready_orchestration, l.active, l.active_orchestration, l.active_elsewhere, l.turn_at,
       s.running, s.task_limit,
-      case
-        when not v_with_token then queue.user_reason(s)
-        when not s.local_on then 'local_disabled'
-        when s.running >= s.task_limit then 'user_at_limit'
-      end as reason
+      queue.caller_reason(p_caller, s) as reason
     from load as l
       join queue.user_slots as s on s.user_id = l.user_id
   )
@@ -1292,7 +1366,7 @@ end;
 $$;
 
 comment on function queue.user_load(queue.caller, text) is
-  'Per user with live work, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. A caller with a user sees that user alone; a token counts local tasks too.';
+  'Per user with live work, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. A token or user sees that user alone, as the user''s own machine would: local tasks too, the onComputer switch instead of credits and inCloud.';
 
 revoke all on function queue.user_load(queue.caller, text) from public, anon, authenticated, service_role;
 
@@ -1329,12 +1403,19 @@ begin
       select b.reason, sum(b.task_count) as task_count
       from (
         select
-          case when c.reason = 'stale' then coalesce(queue.user_reason(s), 'stale') else c.reason end as reason,
+          case when c.reason = 'stale' then coalesce(u.reason, 'stale') else c.reason end as reason,
           c.task_count
-        from queue.blocked_tasks as c
+        from (
+          select k.user_id, k.pool, k.is_cloud, k.reason, k.task_count
+          from queue.blocked_tasks as k
+          union all
+          select o.user_id, o.pool, o.is_cloud, o.stands, 1 from queue.overtaken_by_time() as o where o.stands <> 'ready'
+          union all
+          select o.user_id, o.pool, o.is_cloud, o.stood, -1 from queue.overtaken_by_time() as o where o.stood <> 'ready'
+        ) as c
           left join queue.user_slots as s on s.user_id = c.user_id
+          cross join lateral (select queue.caller_reason(p_caller, s) as reason) as u
         where (p_pool is null or c.pool = p_pool)
-          and c.task_count > 0
           and case when p_caller.user_id is null then c.is_cloud else c.user_id = p_caller.user_id end
         union all
         -- Ready tasks of a user who may run some, but not all of them at once, wait for a slot.
@@ -1343,6 +1424,7 @@ begin
         where u.ready > u.claimable
       ) as b
       group by b.reason
+      having sum(b.task_count) > 0
     ) as r
   );
 end;
@@ -1372,16 +1454,39 @@ begin
     limit p_limit
   ) as u
     cross join lateral (
-      select q.*
-      from public.tasks as q
-      where q.user_id = u.user_id
-        and q.standing = 'ready'
-        and (p_pool is null or q.pool = p_pool)
-        and (q.run_type = 'cloud' or p_caller.kind = 'token')
-      order by q.priority desc, q.created_at, q.id
+      select c.*
+      from (
+        -- One pool and run type at a time: each comes from the index in the order of the line.
+        select r.*
+        from unnest(array['gpu', 'api']) as l (pool)
+          cross join unnest(array['cloud', 'local']) as k (run_type)
+          cross join lateral (
+            select q.*
+            from public.tasks as q
+            where q.user_id = u.user_id
+              and q.pool = l.pool
+              and q.run_type = k.run_type
+              and q.standing = 'ready'
+              and not queue.is_stale(q.created_at, q.attempts, q.params)
+            order by q.priority desc, q.created_at, q.id
+            limit least(u.claimable, p_limit)
+          ) as r
+        where (p_pool is null or l.pool = p_pool)
+          and (k.run_type = 'cloud' or p_caller.user_id is not null)
+        union all
+        -- Due, but not yet released by a claim.
+        select d.*
+        from public.tasks as d
+        where d.standing = 'not_yet'
+          and d.available_at <= queue.now()
+          and d.user_id = u.user_id
+          and (p_pool is null or d.pool = p_pool)
+          and (d.run_type = 'cloud' or p_caller.user_id is not null)
+          and queue.task_standing(d) = 'ready'
+      ) as c
+      order by c.priority desc, c.created_at, c.id
       limit least(u.claimable, p_limit)
     ) as t
-  where not queue.is_stale(t.created_at, t.attempts, t.params)
   order by u.running, u.turn_at, t.priority desc, t.created_at
   limit p_limit;
 end;

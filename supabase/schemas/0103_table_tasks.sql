@@ -63,7 +63,9 @@ create index tasks_by_project on public.tasks (project_id);
 create index tasks_by_user on public.tasks (user_id, created_at);
 create unique index tasks_idempotency_key_is_unique_per_user on public.tasks (user_id, idempotency_key)
   where idempotency_key is not null;
-create unique index tasks_claim_id_is_used_once on public.tasks (worker_id, claim_id) where claim_id is not null;
+create unique index tasks_claim_id_is_used_once
+  on public.tasks (worker_id, claim_id, coalesce(token_id, '00000000-0000-0000-0000-000000000000'))
+  where claim_id is not null;
 
 comment on table public.tasks is 'One row per task. State changes only along docs/architecture.md; an illegal direct change leaves its row as it is.';
 comment on column public.tasks.task_type is 'Any text; task_types says what the queue knows of it.';
@@ -112,7 +114,7 @@ grant insert (
   updated_at, result_data, error_details, run_type, priority, available_at, idempotency_key
 ) on table public.tasks to service_role;
 grant update (
-  task_type, params, status, project_id, worker_id, output_location, attempts, error_message, updated_at,
+  task_type, params, status, worker_id, output_location, attempts, error_message, updated_at,
   generation_started_at, generation_processed_at, result_data, error_details, thumbnail_url, run_type, priority,
   available_at
 ) on table public.tasks to service_role;

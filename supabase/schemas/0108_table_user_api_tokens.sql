@@ -17,7 +17,7 @@ create table public.user_api_tokens (
 
 create index user_api_tokens_by_user on public.user_api_tokens (user_id);
 
-comment on table public.user_api_tokens is 'Personal access tokens, as SHA-256 hashes: 160 random bits need no slow hash.';
+comment on table public.user_api_tokens is 'Personal access tokens, as SHA-256 hashes: 244 random bits need no slow hash.';
 comment on column public.user_api_tokens.token_hash is 'SHA-256 of the token, hex.';
 comment on column public.user_api_tokens.token_prefix is 'The first characters, so that the owner recognises it.';
 comment on column public.user_api_tokens.expires_at is 'Not accepted from this time on; null = no end.';

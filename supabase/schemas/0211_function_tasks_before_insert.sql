@@ -26,7 +26,7 @@ begin
   end if;
 
   new.run_type := coalesce(new.run_type, 'cloud');
-  new.params := coalesce(new.params, '{}');
+  new.params := queue.params_object(new.params);
   -- A default timestamp becomes the queue's own time; one that was given stays.
   if new.created_at = pg_catalog.now() then
     new.created_at := queue.now();
@@ -40,6 +40,9 @@ begin
   new.pool := coalesce(new.pool, 'gpu');
   new.takes_slot := coalesce(new.takes_slot, true);
 
+  if new.dependant_on = new.id then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A task cannot depend on itself');
+  end if;
   new.model := queue.task_model(new.params);
   new.standing := queue.task_standing(new);
   return new;

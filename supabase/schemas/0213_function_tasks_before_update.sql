@@ -36,8 +36,10 @@ begin
 
   if new.status in ('Complete', 'Failed', 'Cancelled') and old.status = new.status then
     -- A finished task keeps its result and its story.
-    new.output_location := coalesce(old.output_location, new.output_location);
+    new.output_location := old.output_location;
+    new.thumbnail_url := old.thumbnail_url;
     new.error_message := coalesce(old.error_message, new.error_message);
+    new.generation_started_at := old.generation_started_at;
     new.generation_processed_at := old.generation_processed_at;
     new.worker_id := old.worker_id;
   elsif new.status = 'Failed' then
@@ -55,7 +57,12 @@ begin
     new.token_id := null;
     new.worker_id := null;
     new.delivered_at := null;
+    -- Proof of a start, also on rows that were started before the column existed.
+    if old.status = 'In Progress' then
+      new.claimed_at := coalesce(old.claimed_at, old.generation_started_at, old.updated_at, old.created_at);
+    end if;
     new.generation_started_at := null;
+    new.generation_processed_at := null;
   end if;
 
   if new.task_type is distinct from old.task_type or new.pool is null then
@@ -65,6 +72,9 @@ begin
     where y.name = new.task_type;
     new.pool := coalesce(new.pool, 'gpu');
     new.takes_slot := coalesce(new.takes_slot, true);
+  end if;
+  if new.params is distinct from old.params then
+    new.params := queue.params_object(new.params);
   end if;
   if v_is_derived_again or new.params is distinct from old.params then
     new.model := queue.task_model(new.params);

@@ -63,13 +63,17 @@ begin
     queue.actor(),
     coalesce(
       nullif(current_setting('queue.reason', true), ''),
+      case
+        when n.status = 'In Progress' and n.attempts = o.attempts then 'handed out again, the reply was lost'
+        when n.status = 'In Progress' then 'started again by its holder'
+      end,
       case when n.status in ('Failed', 'Queued', 'Cancelled') then n.error_message end
     ),
     nullif(current_setting('queue.details', true), '')::jsonb
   from new_rows as n
     join old_rows as o on o.id = n.id
   where n.status <> o.status
-    or n.attempts <> o.attempts;
+    or n.lease_token <> o.lease_token;
 
   if v_ended is not null then
     perform queue.record_generations(v_ended);

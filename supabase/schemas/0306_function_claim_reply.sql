@@ -1,4 +1,5 @@
--- What a claim answers. params leave as jsonb text: a 64-bit seed stays what it was.
+-- What a claim answers. params leave as jsonb text: a 64-bit seed stays what it was. Workers die on params that are no
+-- object; a row from before that was asked for is wrapped in one.
 create function queue.claim_reply(p_task public.tasks)
 returns json
 language plpgsql
@@ -10,7 +11,7 @@ begin
   return json_build_object(
     'task_id', p_task.id,
     'task_type', p_task.task_type,
-    'params', p_task.params,
+    'params', case when jsonb_typeof(p_task.params) = 'object' then p_task.params else jsonb_build_object('params', p_task.params) end,
     'project_id', p_task.project_id,
     'lease_token', p_task.lease_token,
     'attempt', p_task.attempts

@@ -1,6 +1,5 @@
--- Tasks whose available_at has come, of users who could run one now: nothing tells the queue that time has passed, so
--- a claim that finds nothing else looks for them.
-create function queue.release_due_tasks(p_pool text, p_user_id uuid)
+-- Tasks whose available_at has come, of users who could run one now.
+create function queue.release_due_tasks(p_pool text, p_caller queue.caller)
 returns integer
 language plpgsql
 volatile
@@ -19,10 +18,9 @@ begin
     where t.standing = 'not_yet'
       and t.available_at <= queue.now()
       and t.pool = p_pool
-      and case
-        when p_user_id is null then t.run_type = 'cloud' and queue.user_reason(s) is null
-        else t.user_id = p_user_id and s.local_on and s.running < s.task_limit
-      end
+      and (p_caller.user_id is not null or t.run_type = 'cloud')
+      and (p_caller.user_id is null or t.user_id = p_caller.user_id)
+      and queue.caller_reason(p_caller, s) is null
     order by t.available_at
     limit 100
     for no key update of t skip locked
@@ -35,7 +33,7 @@ begin
 end;
 $$;
 
-comment on function queue.release_due_tasks(text, uuid) is
+comment on function queue.release_due_tasks(text, queue.caller) is
   'Makes up to 100 tasks ready whose available_at has come and whose owner could run one now (for a token: the owner''s own); returns how many.';
 
-revoke all on function queue.release_due_tasks(text, uuid) from public, anon, authenticated, service_role;
+revoke all on function queue.release_due_tasks(text, queue.caller) from public, anon, authenticated, service_role;

@@ -15,6 +15,7 @@ declare
   v_held_count integer;
   v_held_id uuid;
   v_held public.tasks;
+  v_reason text;
 begin
   select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
   into v_limit
@@ -64,11 +65,11 @@ begin
     return queue.restart_task(v_held.id, p_claim_id, p_now);
   end if;
 
+  v_reason := pg_catalog.format(
+    'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, p_worker_id
+  );
   update public.tasks as t
-  set status = 'Failed',
-    error_message = pg_catalog.format(
-      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, p_worker_id
-    )
+  set status = 'Failed', error_message = v_reason, output_location = v_reason
   where t.id = v_held.id;
   return null;
 end;

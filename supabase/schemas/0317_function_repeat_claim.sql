@@ -10,15 +10,16 @@ declare
   v_task public.tasks;
 begin
   -- The same request twice at once: the second waits for the first.
-  perform pg_advisory_xact_lock(hashtextextended('queue.claim:' || p_worker_id || ':' || p_claim_id, 0));
+  perform pg_advisory_xact_lock(hashtextextended('queue.claim:' || coalesce(p_caller.token_id::text, '') || ':' || p_worker_id || ':' || p_claim_id, 0));
 
   select t.*
   into v_task
   from public.tasks as t
   where t.worker_id = p_worker_id
-    and t.claim_id = p_claim_id;
+    and t.claim_id = p_claim_id
+    and t.token_id is not distinct from p_caller.token_id;
 
-  if v_task.status <> 'In Progress' or v_task.token_id is distinct from p_caller.token_id then
+  if v_task.status <> 'In Progress' then
     perform queue.refuse(
       409, 'CLAIM_ID_USED',
       pg_catalog.format('claim_id %s was already answered, with a task that has ended since', p_claim_id),

@@ -1,7 +1,7 @@
 -- Looks for work until it has a task or knows that there is none. The first look passes over users whom somebody else
 -- is just serving, the second waits for one. Each look is a subtransaction: one that does not end in a claim gives its
 -- locks back, so that nobody ever waits while holding somebody's slots.
-create function queue.take_next_task(p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
+create function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
 returns public.tasks
 language plpgsql
 volatile
@@ -14,12 +14,21 @@ declare
   v_user_id uuid;
   v_task_id uuid;
   v_wait boolean := false;
-  v_released boolean := false;
+  v_has_written boolean;
+  -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
+  v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
   v_task public.tasks;
 begin
+  -- Nothing tells the queue that a task's time has come, so every claim asks; their owners' locks are held from here on.
+  if exists (select from public.tasks as t where t.standing = 'not_yet' and t.available_at <= p_now)
+    and queue.release_due_tasks(p_pool, p_caller) > 0 then
+    v_may_wait := false;
+  end if;
+
   loop
     begin
       v_task_id := null;
+      v_has_written := false;
       if v_wait then
         v_user_id := queue.wait_for_open_user(p_pool, v_passed_over, p_affinity);
       elsif p_affinity.model is not null then
@@ -55,11 +64,16 @@ begin
 
       -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
       if v_user_id is not null and v_task_id is null then
-        v_task_id := queue.lock_head_of_line(v_user_id, p_pool, false, p_affinity);
+        select h.task_id, h.has_written
+        into v_task_id, v_has_written
+        from queue.lock_head_of_line(v_user_id, p_pool, p_caller, p_affinity) as h;
       end if;
 
       if v_task_id is not null then
         return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
+      elsif v_user_id is not null and v_has_written then
+        v_passed_over := v_passed_over || v_user_id;
+        v_may_wait := false;
       elsif v_user_id is not null then
         raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
       end if;
@@ -68,15 +82,10 @@ begin
     end;
 
     if v_user_id is null then
-      if v_released or v_wait then
+      if v_wait or not v_may_wait then
         return v_task;
-      elsif queue.release_due_tasks(p_pool, null) > 0 then
-        -- Their owners' locks are held now: look once more, but wait for nobody.
-        v_released := true;
-        v_passed_over := array[]::uuid[];
-      else
-        v_wait := true;
       end if;
+      v_wait := true;
     end if;
   end loop;
 
@@ -84,7 +93,7 @@ begin
 end;
 $$;
 
-comment on function queue.take_next_task(text, text, text, queue.affinity, timestamptz) is
+comment on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) is
   'Claims the next cloud task of the pool for this worker and returns it; null when there is none.';
 
-revoke all on function queue.take_next_task(text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;

@@ -10,14 +10,17 @@ declare
   v_task_id uuid;
   v_task public.tasks;
 begin
-  perform queue.release_due_tasks(p_pool, p_caller.user_id);
+  perform queue.release_due_tasks(p_pool, p_caller);
 
   perform
   from queue.user_slots as s
   where s.user_id = p_caller.user_id
   for no key update;
 
-  v_task_id := queue.lock_head_of_line(p_caller.user_id, p_pool, true, p_affinity);
+  select h.task_id
+  into v_task_id
+  from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
+
   if v_task_id is not null then
     v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
   end if;

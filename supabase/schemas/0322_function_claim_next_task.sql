@@ -28,8 +28,8 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', v_pool));
   end if;
 
-  -- API workers and users' own machines are not in the table.
-  if exists (select from public.workers as w where w.id = p_worker_id) then
+  -- The workers table is the fleet's: API workers are not in it, and a user's machine may choose any id.
+  if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id) then
     v_affinity := queue.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
   end if;
 
@@ -44,13 +44,15 @@ begin
     end if;
   end if;
 
+  perform queue.say(queue.caller_name(v_caller));
   v_task := queue.give_back_held_task(p_worker_id, v_caller.token_id, v_pool, p_claim_id, v_now);
   if v_task.id is null and v_caller.kind = 'token' then
     v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
   elsif v_task.id is null then
-    v_task := queue.take_next_task(p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
+    v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
   end if;
 
+  perform queue.say(null);
   return case when v_task.id is not null then queue.claim_reply(v_task) end;
 end;
 $$;

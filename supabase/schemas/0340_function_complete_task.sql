@@ -40,7 +40,7 @@ begin
     where t.id = v_task.id
     returning t.* into v_task;
     perform queue.say(null);
-    return queue.task_reply(v_task, true);
+    return queue.task_reply(v_task);
   end if;
 
   if v_task.status = 'Queued' or (p_lease_token is not null and v_task.status <> 'Complete') then
@@ -57,7 +57,7 @@ begin
     case v_task.status when 'Complete' then 'completed again, the first result stays' else 'completed after its end, not resurrected' end,
     json_strip_nulls(json_build_object('output_location', p_output_location))::jsonb
   );
-  return queue.task_reply(v_task, false);
+  return queue.task_reply(v_task);
 end;
 $$;
 

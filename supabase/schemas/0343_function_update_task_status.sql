@@ -38,7 +38,7 @@ begin
   if not coalesce(
     (v_task.status, p_status) in (
       ('In Progress', 'In Progress'), ('In Progress', 'Queued'), ('In Progress', 'Cancelled'), ('Queued', 'Cancelled')
-    ) or (v_task.status = p_status and p_status = 'Cancelled'),
+    ) or (v_task.status = p_status and p_status in ('Cancelled', 'Queued')),
     false
   ) then
     perform queue.refuse(
@@ -46,8 +46,8 @@ begin
       pg_catalog.format('Task %s is %s and cannot become %s', v_task.id, v_task.status, coalesce(p_status, 'null')),
       case when v_task.status = 'Queued' then 'Claim it first' else 'Nothing was changed' end
     );
-  elsif v_task.status = p_status and p_status = 'Cancelled' then
-    return queue.task_reply(v_task, false);
+  elsif v_task.status = p_status and p_status in ('Cancelled', 'Queued') then
+    return queue.task_reply(v_task);
   end if;
 
   perform queue.say(
@@ -69,7 +69,7 @@ begin
   returning t.* into v_task;
   perform queue.say(null);
 
-  return queue.task_reply(v_task, true);
+  return queue.task_reply(v_task);
 end;
 $$;
 

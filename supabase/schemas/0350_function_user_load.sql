@@ -21,30 +21,18 @@ as $$
 #variable_conflict use_column
 declare
   v_now timestamptz := queue.now();
-  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
   v_own boolean := p_caller.user_id is not null;
-  v_with_token boolean := p_caller.kind = 'token';
 begin
   return query
-  with overtaken_by_time as (
-    select t.user_id, t.pool, t.run_type = 'cloud' as is_cloud, t.takes_slot, 1 as delta
-    from public.tasks as t
-    where t.standing = 'not_yet'
-      and t.available_at <= v_now
-      and queue.task_standing(t) = 'ready'
-    union all
-    select t.user_id, t.pool, t.run_type = 'cloud', t.takes_slot, -1
-    from public.tasks as t
-    where t.standing = 'ready'
-      and t.attempts = 0
-      and t.created_at < v_stale_before
-      and queue.is_stale(t.created_at, t.attempts, t.params)
+  with overtaken as (
+    select o.user_id, o.pool, o.is_cloud, o.takes_slot, (o.stands = 'ready')::integer - (o.stood = 'ready')::integer as delta
+    from queue.overtaken_by_time() as o
   ),
   load as (
     select
       l.user_id,
-      sum(l.ready_cloud + case when v_with_token then l.ready_local else 0 end) as ready_slots,
-      sum(l.ready_cloud_orchestration + case when v_with_token then l.ready_local_orchestration else 0 end) as ready_orchestration,
+      sum(l.ready_cloud + case when v_own then l.ready_local else 0 end) as ready_slots,
+      sum(l.ready_cloud_orchestration + case when v_own then l.ready_local_orchestration else 0 end) as ready_orchestration,
       sum(l.active_cloud + case when v_own then l.active_local else 0 end) as active,
       sum(l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end) as active_orchestration,
       sum(case when v_own then 0 else l.active_local + l.active_local_orchestration end) as active_elsewhere,
@@ -62,7 +50,7 @@ begin
         case when o.is_cloud and not o.takes_slot then o.delta else 0 end,
         case when not o.is_cloud and not o.takes_slot then o.delta else 0 end,
         0, 0, 0, 0, v_now
-      from overtaken_by_time as o
+      from overtaken as o
     ) as l
     where (p_pool is null or l.pool = p_pool)
       and (not v_own or l.user_id = p_caller.user_id)
@@ -72,11 +60,7 @@ begin
     select
       l.user_id, l.ready_slots, l.ready_orchestration, l.active, l.active_orchestration, l.active_elsewhere, l.turn_at,
       s.running, s.task_limit,
-      case
-        when not v_with_token then queue.user_reason(s)
-        when not s.local_on then 'local_disabled'
-        when s.running >= s.task_limit then 'user_at_limit'
-      end as reason
+      queue.caller_reason(p_caller, s) as reason
     from load as l
       join queue.user_slots as s on s.user_id = l.user_id
   )
@@ -99,6 +83,6 @@ end;
 $$;
 
 comment on function queue.user_load(queue.caller, text) is
-  'Per user with live work, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. A caller with a user sees that user alone; a token counts local tasks too.';
+  'Per user with live work, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. A token or user sees that user alone, as the user''s own machine would: local tasks too, the onComputer switch instead of credits and inCloud.';
 
 revoke all on function queue.user_load(queue.caller, text) from public, anon, authenticated, service_role;

@@ -13,12 +13,19 @@ begin
       select b.reason, sum(b.task_count) as task_count
       from (
         select
-          case when c.reason = 'stale' then coalesce(queue.user_reason(s), 'stale') else c.reason end as reason,
+          case when c.reason = 'stale' then coalesce(u.reason, 'stale') else c.reason end as reason,
           c.task_count
-        from queue.blocked_tasks as c
+        from (
+          select k.user_id, k.pool, k.is_cloud, k.reason, k.task_count
+          from queue.blocked_tasks as k
+          union all
+          select o.user_id, o.pool, o.is_cloud, o.stands, 1 from queue.overtaken_by_time() as o where o.stands <> 'ready'
+          union all
+          select o.user_id, o.pool, o.is_cloud, o.stood, -1 from queue.overtaken_by_time() as o where o.stood <> 'ready'
+        ) as c
           left join queue.user_slots as s on s.user_id = c.user_id
+          cross join lateral (select queue.caller_reason(p_caller, s) as reason) as u
         where (p_pool is null or c.pool = p_pool)
-          and c.task_count > 0
           and case when p_caller.user_id is null then c.is_cloud else c.user_id = p_caller.user_id end
         union all
         -- Ready tasks of a user who may run some, but not all of them at once, wait for a slot.
@@ -27,6 +34,7 @@ begin
         where u.ready > u.claimable
       ) as b
       group by b.reason
+      having sum(b.task_count) > 0
     ) as r
   );
 end;

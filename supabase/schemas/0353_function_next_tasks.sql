@@ -17,16 +17,39 @@ begin
     limit p_limit
   ) as u
     cross join lateral (
-      select q.*
-      from public.tasks as q
-      where q.user_id = u.user_id
-        and q.standing = 'ready'
-        and (p_pool is null or q.pool = p_pool)
-        and (q.run_type = 'cloud' or p_caller.kind = 'token')
-      order by q.priority desc, q.created_at, q.id
+      select c.*
+      from (
+        -- One pool and run type at a time: each comes from the index in the order of the line.
+        select r.*
+        from unnest(array['gpu', 'api']) as l (pool)
+          cross join unnest(array['cloud', 'local']) as k (run_type)
+          cross join lateral (
+            select q.*
+            from public.tasks as q
+            where q.user_id = u.user_id
+              and q.pool = l.pool
+              and q.run_type = k.run_type
+              and q.standing = 'ready'
+              and not queue.is_stale(q.created_at, q.attempts, q.params)
+            order by q.priority desc, q.created_at, q.id
+            limit least(u.claimable, p_limit)
+          ) as r
+        where (p_pool is null or l.pool = p_pool)
+          and (k.run_type = 'cloud' or p_caller.user_id is not null)
+        union all
+        -- Due, but not yet released by a claim.
+        select d.*
+        from public.tasks as d
+        where d.standing = 'not_yet'
+          and d.available_at <= queue.now()
+          and d.user_id = u.user_id
+          and (p_pool is null or d.pool = p_pool)
+          and (d.run_type = 'cloud' or p_caller.user_id is not null)
+          and queue.task_standing(d) = 'ready'
+      ) as c
+      order by c.priority desc, c.created_at, c.id
       limit least(u.claimable, p_limit)
     ) as t
-  where not queue.is_stale(t.created_at, t.attempts, t.params)
   order by u.running, u.turn_at, t.priority desc, t.created_at
   limit p_limit;
 end;

@@ -19,7 +19,7 @@ end;
 $$;
 
 comment on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid) is
-  'Completes a task: status, output, result record, history and dependants in one transaction, once. A repeat changes nothing and answers what is stored. Out: {task_id, status, changed, output_location, public_url, thumbnail_url, generation_id, …}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
+  'Completes a task: status, output, result record, history and dependants in one transaction, once. A repeat changes nothing and answers what is stored. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
 
 revoke all on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid) to service_role;

@@ -5,7 +5,7 @@ import { createWorld, KEYS, outcome, post, TASK_ID } from "../_test/fakes.ts";
 import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
 import { createHandler } from "./handler.ts";
 
-const REPLY = `{"task_id":"${TASK_ID}","status":"Failed","changed":true}`;
+const REPLY = `{"task_id":"${TASK_ID}","status":"Failed"}`;
 
 async function argsOf(body: unknown) {
   const { deps, rpcCalls } = createWorld(REPLY);

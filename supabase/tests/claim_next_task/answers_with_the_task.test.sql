@@ -26,8 +26,8 @@ select is(
   (:'reply'::json ->> 'lease_token')::uuid, (tests.task(:'task')).lease_token, 'lease_token is the lease of this start'
 );
 select is((:'reply'::json ->> 'params')::jsonb, (tests.task(:'task')).params, 'params are the task''s params');
-select matches(:'reply', '"seed": 9223372036854775807\M', 'A 64-bit seed keeps every digit in the reply''s text');
-select matches(:'reply', '2\.50\M', 'A decimal keeps its digits');
+select matches(:'reply'::text, '"seed": 9223372036854775807\M', 'A 64-bit seed keeps every digit in the reply''s text');
+select matches(:'reply'::text, '2\.50\M', 'A decimal keeps its digits');
 
 -- TEST: the row says who runs it, since when and for the how manieth time
 select is((tests.task(:'task')).status, 'In Progress', 'The task is In Progress');

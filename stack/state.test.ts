@@ -1,0 +1,83 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { postgresSettings } from "./postgres-settings.ts";
+import { processStart } from "./process-info.ts";
+import { socketDir } from "./state-dir.ts";
+import { AlreadyRunning, claimStateDir, readState } from "./state-file.ts";
+
+let dir: string;
+beforeEach(() => dir = mkdtempSync(join(tmpdir(), "state-")));
+afterEach(() => rmSync(dir, { recursive: true }));
+
+describe("claimStateDir()", () => {
+  it("lets one live stack have a directory", () => {
+    const claim = claimStateDir(dir);
+    expect(() => claimStateDir(dir)).toThrow(AlreadyRunning);
+    claim.release();
+    claimStateDir(dir).release();
+  });
+
+  it("tells others how far the stack is", () => {
+    const claim = claimStateDir(dir);
+    expect(readState(dir)).toMatchObject({ phase: "starting", resets: 0 });
+    claim.update({ phase: "broken", error: "no space" });
+    expect(readState(dir)).toMatchObject({ error: "no space" });
+    claim.update({ phase: "ready", apiPort: 1, dbPort: 2 });
+    expect(readState(dir)).toEqual({
+      pid: process.pid,
+      processStart: processStart(process.pid),
+      phase: "ready",
+      apiPort: 1,
+      dbPort: 2,
+      resets: 0,
+    });
+    claim.release();
+    expect(readState(dir)).toBeUndefined();
+  });
+
+  it("takes over from a dead process, even if its pid lives again", () => {
+    const state = {
+      pid: process.pid,
+      processStart: "1",
+      phase: "ready",
+      resets: 0,
+    };
+    writeFileSync(join(dir, "stack.json"), JSON.stringify(state));
+    expect(readState(dir)).toBeUndefined();
+    claimStateDir(dir).release();
+  });
+});
+
+describe("socketDir()", () => {
+  it("is beside the data when its path is short and plain", () => {
+    expect(socketDir("/srv/queue/.stack/dev"))
+      .toBe("/srv/queue/.stack/dev/sockets");
+  });
+
+  it.each([
+    ["long", `/srv/${"deep/".repeat(20)}queue`],
+    ["with a space", "/srv/my queue"],
+    ["with a comma", "/srv/a,b"],
+  ])("is under /tmp when the path is %s", (_what, base) => {
+    expect(socketDir(base)).toMatch(/^\/tmp\/task-queue-[0-9a-f]{12}$/);
+  });
+});
+
+describe("postgresSettings()", () => {
+  it("quotes values, so that a path cannot end the setting", () => {
+    const settings = { port: 5, socketDir: "/tmp/o'brien", durable: false };
+    expect(postgresSettings(settings)).toContain(
+      "unix_socket_directories = '/tmp/o''brien'\n",
+    );
+  });
+
+  it("waits for the disk only when durable", () => {
+    const settings = { port: 5, socketDir: "/tmp/x" };
+    expect(postgresSettings({ ...settings, durable: true }))
+      .toContain("fsync = 'on'");
+    expect(postgresSettings({ ...settings, durable: false }))
+      .toContain("fsync = 'off'");
+  });
+});

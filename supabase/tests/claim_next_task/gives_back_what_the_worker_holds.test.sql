@@ -1,0 +1,83 @@
+begin;
+select plan(22);
+
+-- SETUP: one gpu worker, two tasks
+select tests.empty_queue();
+select tests.create_user() as owner \gset
+select tests.create_task(:'owner', p_age => '2 hours') as held \gset
+select tests.create_task(:'owner', p_age => '1 hour') as next \gset
+select tests.claim('gpu-1');
+select lease_token as first_lease from public.tasks where id = :'held' \gset
+
+-- TEST: never delivered: the same attempt, with a new token
+select is(tests.claim('gpu-1'), :'held', 'claim_next_task() gives a gpu worker back what it holds');
+select is((tests.task(:'held')).attempts, 1, 'Undelivered, it keeps its attempt number');
+select isnt((tests.task(:'held')).lease_token, :'first_lease', 'Under a new lease');
+select is(
+  tests.answer(format('public.complete_task(%L, %L, ''x'', p_lease_token => %L)', tests.service(), :'held', :'first_lease')),
+  '409 LEASE_LOST', 'The lease of the lost reply is void'
+);
+select is(
+  (select count(*)::integer from public.task_events where task_id = :'held' and to_status = 'In Progress'), 1,
+  'The story has one start'
+);
+
+-- TEST: delivered: the worker died and came back, which is a new start
+select public.update_task_status(tests.service(), :'held', 'In Progress', p_reset_generation_started_at => true);
+select is(tests.claim('gpu-1'), :'held', 'claim_next_task() gives it back after it was delivered, too');
+select is((tests.task(:'held')).attempts, 2, 'As a new start');
+select is((tests.task(:'held')).delivered_at, null, 'Not yet delivered');
+select is((tests.task(:'held')).generation_started_at, queue.now(), 'Whose billed part begins again');
+select is(
+  (select count(*)::integer from public.task_events where task_id = :'held' and to_status = 'In Progress'), 2,
+  'The story has two starts'
+);
+
+-- TEST: at the last attempt it ends, and the claim looks on
+select public.update_task_status(tests.service(), :'held', 'In Progress');
+select tests.claim('gpu-1');
+select public.update_task_status(tests.service(), :'held', 'In Progress', 'Loading the model');
+select is(tests.claim('gpu-1'), :'next', 'claim_next_task() ends it at its last attempt and hands out the next task');
+select is((tests.task(:'held')).status, 'Failed', 'The task that was started three times is Failed');
+select matches((tests.task(:'held')).error_message, '3.*gpu-1', 'The reason says how often and by whom');
+select is(
+  (tests.task(:'held')).output_location, (tests.task(:'held')).error_message,
+  'The reason stands where deployed clients look, instead of the last progress text'
+);
+select is((tests.task(:'next')).attempts, 1, 'The next task is at its first start');
+select is(
+  (select e.actor from public.task_events as e where e.task_id = :'held' order by e.id desc limit 1), 'service',
+  'The story says that the service ended it'
+);
+
+-- TEST: what belongs to nobody, to another holder or to another pool is not given back
+select tests.empty_queue();
+select tests.create_user(p_max_in_progress => 20) as owner \gset
+select tests.create_task(:'owner', 'travel_orchestrator', p_priority => 9) as orchestrator \gset
+select tests.create_task(:'owner', p_priority => 8) as first \gset
+select tests.create_task(:'owner', p_priority => 7) as second \gset
+select tests.create_task(:'owner', 'qwen_image_edit') as api_task \gset
+select is(
+  array[tests.claim('gpu-1'), tests.claim('gpu-1')], array[:'orchestrator', :'first']::uuid[],
+  'An orchestrator does not count against the worker'
+);
+select is(
+  tests.claim('gpu-1', 'gpu', null, tests.with_token(:'owner')), :'second',
+  'The same worker id with a token is another holder'
+);
+select is(tests.claim('gpu-1', 'api'), :'api_task', 'A task of the other pool may be held beside it');
+
+-- TEST: how many a worker may hold is a setting per pool
+update queue.settings set gpu_tasks_per_worker = 2;
+select tests.create_task(:'owner', p_priority => 6) as third \gset
+select tests.create_task(:'owner', p_priority => 5) as fourth \gset
+select is(
+  array[tests.claim('gpu-1'), tests.claim('gpu-1')], array[:'third', :'first']::uuid[],
+  'With two per worker the third claim gives back the one held longest'
+);
+update queue.settings set gpu_tasks_per_worker = null;
+select is(tests.claim('gpu-1'), :'fourth', 'Without a limit every claim hands out another task');
+select is_empty('select * from tests.drift()', 'The counters are what a recount says');
+
+select * from finish();
+rollback;

@@ -1,0 +1,64 @@
+begin;
+select plan(12);
+
+-- SETUP: never started, and exactly seven days old at the next claim, or a microsecond older
+select tests.empty_queue();
+select tests.create_user() as owner \gset
+select tests.create_task(:'owner', p_age => '6 days 23:59:59') as seven_days \gset
+select tests.create_task(:'owner', p_age => '6 days 23:59:59.000001') as older \gset
+
+-- TEST: older than seven days, to the microsecond
+select is(tests.claim('gpu-1'), :'seven_days', 'claim_next_task() hands out a task of exactly seven days');
+select is(tests.claim('gpu-2'), null, 'claim_next_task() leaves one that is a microsecond older');
+
+-- TEST: also with the user's own machine
+select is(
+  tests.claim('mac', 'gpu', null, tests.with_token(:'owner')), null, 'A token does not get stale tasks either'
+);
+
+-- TEST: a task that was started once is never stale
+select tests.create_task_in('Rescued', :'owner') as tried \gset
+update public.tasks set created_at = queue.now() - interval '30 days' where id = :'tried';
+select is(tests.claim('gpu-2'), :'tried', 'claim_next_task() hands out an old task that was started before');
+
+-- TEST: a live parent keeps its children fresh, whatever the case of its id
+select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as parent \gset
+select tests.create_task(
+  :'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', upper(:'parent')), p_age => '8 days'
+) as child \gset
+select is(tests.claim('gpu-3'), :'child', 'claim_next_task() hands out an old child of a running orchestrator');
+select tests.create_task(
+  :'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'parent'::text), p_age => '8 days'
+) as orphan \gset
+select public.complete_task(tests.service(), :'parent');
+select is(tests.claim('gpu-4'), null, 'claim_next_task() leaves it once the orchestrator has ended');
+
+-- TEST: a parent that is no id or does not exist keeps nothing fresh
+select tests.create_task(:'owner', p_age => '8 days', p_params => '{"orchestrator_task_id_ref": "run_20251010"}');
+select tests.create_task(
+  :'owner', p_age => '8 days', p_params => jsonb_build_object('orchestrator_task_id_ref', gen_random_uuid())
+);
+select is(tests.claim('gpu-4'), null, 'claim_next_task() leaves tasks whose parent is not there');
+
+-- TEST: a stale task in front hides no fresh one behind it
+select tests.create_task(:'owner', p_priority => 9) from generate_series(1, 3);
+select tests.create_task(:'owner', p_age => '1 hour') as fresh \gset
+select tests.step_clock('7 days');
+update public.tasks set created_at = queue.now() where id = :'fresh';
+select is(tests.claim('gpu-5'), :'fresh', 'claim_next_task() passes over tasks that grew stale while they waited');
+
+-- TEST: nor does an owner with nothing else hide other owners
+select tests.create_user() as other \gset
+select tests.create_task(:'other') as other_task \gset
+select is(tests.claim('gpu-6'), :'other_task', 'claim_next_task() goes on to the next owner');
+
+-- TEST: the cut-off is a setting
+select tests.create_task(:'other', p_age => '2 days') as two_days \gset
+update queue.settings set stale_after = '1 day';
+select is(tests.claim('gpu-7'), null, 'claim_next_task() follows a shorter cut-off');
+update queue.settings set stale_after = '7 days';
+select is(tests.claim('gpu-7'), :'two_days', 'claim_next_task() follows a longer cut-off');
+select is_empty('select * from tests.drift()', 'The counters are what a recount says');
+
+select * from finish();
+rollback;

@@ -1,0 +1,58 @@
+begin;
+select plan(12);
+
+-- SETUP: a worker with a model, tasks of that model, of another and of none
+select tests.empty_queue();
+select tests.create_user(p_max_in_progress => 50) as owner \gset
+insert into public.workers (id, status, current_model) values ('gpu-wan', 'active', 'wan');
+select tests.create_task(:'owner', p_params => '{"model": "qwen"}', p_age => '4 minutes') as other_model \gset
+select tests.create_task(:'owner', p_params => '{"model_name": "wan"}', p_age => '3 minutes') as same_model \gset
+select tests.create_task(
+  :'owner', p_params => '{"orchestrator_details": {"model_name": "wan"}}', p_age => '2 minutes'
+) as nested_model \gset
+select tests.create_task(:'owner', p_age => '1 minute', p_priority => -1) as any_model \gset
+create function pg_temp.claim_only(p_worker_id text, p_minutes numeric default null) returns uuid language sql as $$
+  select (public.claim_next_task(
+    tests.service(), p_worker_id, p_same_model_only => true, p_max_task_wait_minutes => p_minutes
+  ) ->> 'task_id')::uuid;
+$$;
+-- The worker runs as many as it likes, so that each claim shows a preference.
+update queue.settings set gpu_tasks_per_worker = null;
+
+-- TEST: a preference, wherever the task names its model
+select is((tests.task(:'nested_model')).model, 'wan', 'The model may stand in orchestrator_details');
+select is(tests.claim('gpu-wan'), :'same_model', 'claim_next_task() prefers a task of the loaded model to an older one');
+select is(tests.claim('gpu-wan'), :'nested_model', 'And again');
+select is(tests.claim('gpu-wan'), :'any_model', 'Then one that runs on any model');
+select is(tests.claim('gpu-wan'), :'other_model', 'And another model rather than nothing');
+
+-- TEST: a worker that insists
+select tests.create_task(:'owner', p_params => '{"model": "qwen"}', p_age => '1 minute') as qwen \gset
+select is(pg_temp.claim_only('gpu-wan'), null, 'A worker that insists gets no other model');
+select is(pg_temp.claim_only('gpu-wan', 0.5), :'qwen', 'Unless the task has waited as long as the claim says');
+
+-- TEST: the guard holds for every caller with a model
+select tests.create_task(:'owner', p_params => '{"model": "qwen"}', p_age => '6 minutes') as starved \gset
+select tests.create_task(:'owner', p_params => '{"model": "wan"}', p_priority => 0) from generate_series(1, 3);
+select is(tests.claim('gpu-wan'), :'starved', 'A task that has waited five minutes goes to the next worker, preferred or not');
+
+-- TEST: a worker without a model, or that nobody knows, just takes the line
+select tests.create_task(:'owner', p_params => '{"model": "qwen"}', p_priority => 9) as urgent \gset
+select is(pg_temp.claim_only('gpu-unknown'), :'urgent', 'A worker without a model has no preference');
+
+-- TEST: a preference does not pass over another user's turn
+select tests.create_user() as ben \gset
+select tests.create_task(:'ben', p_params => '{"model": "qwen"}') as bens_task \gset
+select is(tests.claim('gpu-wan'), :'bens_task', 'A user with nothing running comes before the model');
+
+-- TEST: with a token too
+update public.tasks set status = 'Cancelled' where status = 'Queued';
+select tests.create_task(:'owner', p_params => '{"model": "qwen"}', p_age => '1 minute');
+select tests.create_task(:'owner', p_params => '{"model": "wan"}') as own_wan \gset
+select is(
+  tests.claim('gpu-wan', 'gpu', null, tests.with_token(:'owner')), :'own_wan', 'A user''s own machine prefers its model too'
+);
+select is_empty('select * from tests.drift()', 'The counters are what a recount says');
+
+select * from finish();
+rollback;

@@ -1,0 +1,76 @@
+begin;
+select plan(17);
+
+-- SETUP: a chain of two
+select tests.empty_queue();
+select tests.create_user(p_max_in_progress => 50) as owner \gset
+select tests.create_task(:'owner') as first \gset
+select tests.create_task(:'owner', p_dependant_on => :'first', p_priority => 9) as second \gset
+
+-- TEST: pending until the dependency is complete
+select is((tests.task(:'second')).standing, 'dependency_pending', 'A task waits for its dependency');
+select is(tests.claim_many(9), array[:'first'::uuid], 'claim_next_task() hands out the dependency only');
+select is(tests.claim('gpu-1'), null, 'claim_next_task() does not hand out its dependant while it runs');
+select public.complete_task(tests.service(), :'first', 'https://files/a.mp4');
+select is(tests.claim('gpu-1'), :'second', 'claim_next_task() hands out the dependant when it is complete');
+
+-- TEST: a dependency that ends otherwise never lets its dependant run
+create function pg_temp.standing_after(p_owner uuid, p_end text) returns text language plpgsql as $$
+declare
+  v_dependency uuid := tests.create_task_in('In Progress', p_owner);
+  v_dependant uuid := tests.create_task(p_owner, p_dependant_on => v_dependency);
+begin
+  if p_end = 'deleted' then
+    delete from public.tasks where id = v_dependency;
+  else
+    update public.tasks set status = p_end where id = v_dependency;
+  end if;
+  return (tests.task(v_dependant)).standing;
+end;
+$$;
+select is(pg_temp.standing_after(:'owner', 'Failed'), 'dependency_lost', 'A failed dependency is lost');
+select is(pg_temp.standing_after(:'owner', 'Cancelled'), 'dependency_lost', 'A cancelled dependency is lost');
+select is(pg_temp.standing_after(:'owner', 'deleted'), 'dependency_lost', 'A deleted dependency is lost');
+select is(pg_temp.standing_after(:'owner', 'Queued'), 'dependency_pending', 'A dependency that was put back is not');
+select is(
+  cardinality(tests.claim_many(9)), 1, 'claim_next_task() hands out none of these but the one that was put back'
+);
+
+-- TEST: a dependency that is not there is lost until it comes; it may come later
+select gen_random_uuid() as announced \gset
+select tests.create_task(:'owner', p_dependant_on => :'announced') as early \gset
+select is((tests.task(:'early')).standing, 'dependency_lost', 'A dependency that does not exist is lost');
+insert into public.tasks (id, task_type, project_id)
+select :'announced', 'travel_segment', t.project_id from public.tasks as t where t.id = :'early';
+select is((tests.task(:'early')).standing, 'dependency_pending', 'A dependency that comes later is waited for');
+update public.tasks set status = 'Cancelled' where id = :'early';
+
+-- TEST: a dependency that was complete before its dependant came
+select tests.create_task(:'owner', p_dependant_on => :'first') as late \gset
+select is((tests.task(:'late')).standing, 'ready', 'A task whose dependency is complete is ready at once');
+
+-- TEST: somebody else's task is no dependency
+select tests.create_user() as stranger \gset
+select tests.create_task_in('Complete', :'stranger') as foreign_task \gset
+select tests.create_task(:'owner', p_dependant_on => :'foreign_task') as hopeful \gset
+select is((tests.task(:'hopeful')).standing, 'dependency_lost', 'Somebody else''s task counts as missing');
+
+-- TEST: several dependencies: all must be complete, and one that is lost is said once none is pending
+select tests.create_task(:'owner') as left_one \gset
+select tests.create_task(:'owner') as right_one \gset
+select tests.create_task(:'owner', p_dependant_on => :'left_one') as both \gset
+insert into queue.task_dependencies (task_id, depends_on) values (:'both', :'right_one');
+update public.tasks set status = 'Cancelled' where id = :'left_one';
+select is((tests.task(:'both')).standing, 'dependency_pending', 'One that is lost and one that is pending: pending');
+update public.tasks set status = 'Cancelled' where id = :'right_one';
+select is((tests.task(:'both')).standing, 'dependency_lost', 'All lost: lost');
+
+-- TEST: a task is not its own dependency
+select throws_ok(
+  format('insert into public.tasks (id, task_type, user_id, dependant_on) values (%1$L, ''test'', %2$L, %1$L)', gen_random_uuid(), :'owner'),
+  '23514', null, 'A task that depends on itself is refused'
+);
+select is_empty('select * from tests.drift()', 'The counters are what a recount says');
+
+select * from finish();
+rollback;

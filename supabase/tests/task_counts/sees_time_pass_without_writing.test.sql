@@ -1,0 +1,65 @@
+begin;
+select plan(16);
+
+-- SETUP: tasks that only time will change
+select tests.empty_queue();
+select tests.create_user(p_max_in_progress => 100) as owner \gset
+select tests.create_task(:'owner', p_age => '6 days') as ages \gset
+select tests.create_task(:'owner', p_priority => 1) as due \gset
+update public.tasks set available_at = queue.now() + interval '1 hour' where id = :'due';
+select tests.create_task(:'owner') as parent_task \gset
+select tests.create_task(:'owner', p_dependant_on => :'parent_task') as due_but_waiting \gset
+update public.tasks set available_at = queue.now() + interval '1 hour' where id = :'due_but_waiting';
+create function pg_temp.explained() returns integer language sql as $$
+  select tests.claimable() + coalesce(sum(b.value::integer), 0)::integer from jsonb_each_text(tests.counts() -> 'blocked') as b;
+$$;
+
+-- TEST: before
+select is(tests.claimable(), 2, 'What waits for a time is not counted');
+select is(tests.counts() -> 'blocked', '{"not_yet": 2}', 'But explained');
+
+-- TEST: to the microsecond
+select tests.step_clock('59 minutes 59.999999 seconds');
+select is(tests.claimable(), 2, 'A microsecond early it is not counted');
+select tests.step_clock('1 microsecond');
+select is(tests.claimable(), 3, 'The moment it is due it is');
+select is(
+  tests.counts() -> 'blocked', '{"dependency_pending": 1}', 'What is due is not explained as not_yet any more; another reason may remain'
+);
+select is(pg_temp.explained(), 4, 'Every queued task is claimable or under one reason');
+select ok(
+  tests.counts() -> 'queued_tasks' @> jsonb_build_array(jsonb_build_object('task_id', :'due'::uuid)),
+  'The task that is due is listed'
+);
+
+-- TEST: growing stale, to the microsecond
+select tests.step_clock('23:00:00');
+select is(tests.claimable(), 3, 'A task of exactly seven days is counted');
+select tests.step_clock('1 microsecond');
+select is(tests.claimable(), 2, 'A microsecond later it is not');
+select is(tests.counts() -> 'blocked', '{"dependency_pending": 1, "stale": 1}', 'But explained as stale');
+select is(pg_temp.explained(), 4, 'Every queued task is claimable or under one reason');
+select ok(
+  not tests.counts() -> 'queued_tasks' @> jsonb_build_array(jsonb_build_object('task_id', :'ages'::uuid)),
+  'The stale task is not listed'
+);
+
+-- TEST: stale tasks in front do not hide what could be claimed next
+select tests.empty_queue();
+select tests.create_user(p_max_in_progress => 2) as owner \gset
+select tests.create_task(:'owner', p_priority => 5) from generate_series(1, 3);
+select tests.step_clock('7 days 1 second');
+select tests.create_task(:'owner') from generate_series(1, 2);
+select is(tests.claimable(), 2, 'Two fresh tasks are counted behind three that grew stale');
+select is(jsonb_array_length(tests.counts() -> 'queued_tasks'), 2, 'And both are listed');
+select isnt(tests.counts() -> 'oldest_claimable_age_seconds', 'null', 'And have an age');
+
+-- TEST: counting writes nothing
+create temporary table before as select t.xmin::text as version, t.* from public.tasks as t;
+select tests.counts(), tests.counts(null), tests.counts('api', false);
+select set_eq(
+  'select t.xmin::text, t.* from public.tasks as t', 'select * from before', 'task_counts() writes to no task'
+);
+
+select * from finish();
+rollback;

@@ -1,0 +1,152 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+  admin,
+  adminConnection,
+  as,
+  closeConnections,
+  type Connection,
+} from "../support/db.ts";
+import { counterDrift } from "../support/drift.ts";
+import { claim, complete, report } from "../support/operations.ts";
+import { deadlocks, pidOf, untilBlocked } from "../support/sessions.ts";
+import {
+  createOwner,
+  createTask,
+  type Owner,
+  readTask,
+  reset,
+  startTask,
+} from "../support/world.ts";
+
+beforeEach(reset);
+// A transaction that a failed test left open would block the next reset.
+afterEach(closeConnections);
+
+describe("a dependant", () => {
+  it("is ready once when its two parents finish together", async () => {
+    const owner = await createOwner();
+    const [left, right] = [await started(owner), await started(owner)];
+    const child = await createTask(owner, { dependant_on: left });
+    await admin()`
+      insert into queue.task_dependencies values (${child}, ${right})
+    `;
+
+    await interleave(
+      (sql) => complete(sql, left),
+      (sql) => complete(sql, right),
+    );
+
+    expect((await readTask(child))["standing"]).toBe("ready");
+    expect(await claimAll()).toEqual([child]);
+  });
+
+  it("is ready when it was inserted while its parent finished", async () => {
+    const owner = await createOwner();
+    const parent = await started(owner);
+    await interleave(
+      (sql) => insertDependant(sql, owner, parent),
+      (sql) => complete(sql, parent),
+    );
+    expect(await claimAll()).toHaveLength(1);
+  });
+
+  it("is ready when its parent finished while it was inserted", async () => {
+    const owner = await createOwner();
+    const parent = await started(owner);
+    await interleave(
+      (sql) => complete(sql, parent),
+      (sql) => insertDependant(sql, owner, parent),
+    );
+    expect(await claimAll()).toHaveLength(1);
+  });
+
+  it.each(["before", "after"])(
+    "is lost when it was inserted just %s its parent failed",
+    async (order) => {
+      const owner = await createOwner();
+      const parent = await started(owner);
+      const insert = (sql: Connection) => insertDependant(sql, owner, parent);
+      const fail = (sql: Connection) => report(sql, parent, "Failed");
+      if (order === "before") await interleave(insert, fail);
+      else await interleave(fail, insert);
+
+      const standings = await admin()<{ standing: string }[]>`
+        select standing from public.tasks where dependant_on = ${parent}
+      `;
+      expect(standings.map((row) => row.standing)).toEqual(["dependency_lost"]);
+    },
+  );
+
+  it.each(["before", "after"])(
+    "is not lost when it was inserted just %s its parent appeared",
+    async (order) => {
+      const owner = await createOwner();
+      const parent = crypto.randomUUID();
+      const child = (sql: Connection) => insertDependant(sql, owner, parent);
+      const appear = async (sql: Connection) => {
+        await sql`
+          insert into public.tasks (id, task_type, project_id)
+          values (${parent}, 'travel_segment', ${owner.projectId})
+        `;
+      };
+      if (order === "before") await interleave(child, appear);
+      else await interleave(appear, child);
+
+      const [claimed] = await claimAll();
+      expect(claimed).toBe(parent);
+      await complete(as("service_role"), parent);
+      expect(await claimAll()).toHaveLength(1);
+    },
+  );
+});
+
+/** A task that a worker runs. */
+async function started(owner: Owner): Promise<string> {
+  const id = await createTask(owner);
+  await startTask(id, `worker-of-${id}`);
+  return id;
+}
+
+async function insertDependant(
+  sql: Connection,
+  owner: Owner,
+  parent: string,
+): Promise<void> {
+  await sql`
+    insert into public.tasks (task_type, project_id, dependant_on)
+    values ('travel_stitch', ${owner.projectId}, ${parent})
+  `;
+}
+
+/**
+ * The first step is taken and not committed, the second begun until it waits;
+ * then the first commits. Afterwards every counter is right and nobody died.
+ */
+async function interleave(
+  first: (sql: Connection) => Promise<unknown>,
+  second: (sql: Connection) => Promise<unknown>,
+): Promise<void> {
+  const deadlocksBefore = await deadlocks();
+  const [one, two] = [adminConnection(), adminConnection()];
+  const pid = await pidOf(two);
+  await one`begin`;
+  await first(one);
+  const pending = second(two);
+  await untilBlocked(pid);
+  await one`commit`;
+  await pending;
+  expect(await counterDrift()).toEqual([]);
+  expect(await deadlocks([one, two])).toBe(deadlocksBefore);
+}
+
+/** Claims until there is nothing; the tasks in their order. */
+async function claimAll(): Promise<string[]> {
+  const sql = as("service_role");
+  const ids: string[] = [];
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const task = await claim(sql, `worker-${attempt}`);
+    if (task === null) return ids;
+    ids.push(task.task_id);
+  }
+  return ids;
+}

@@ -1,0 +1,127 @@
+import { admin } from "./db.ts";
+
+/** A derived number that is not what the tasks say. */
+export interface Drift {
+  readonly counter: string;
+  readonly kept: unknown;
+  readonly counted: unknown;
+}
+
+/**
+ * Counts all tasks anew and compares with what the triggers have kept. Written
+ * from the comments of the tables, not from the code that keeps them.
+ */
+export async function counterDrift(): Promise<Drift[]> {
+  return [...await admin()<Drift[]>`
+    with
+    task as (
+      select
+        t.user_id, t.pool, t.standing, t.takes_slot,
+        case
+          when t.status = 'In Progress' then t.token_id is null
+          else t.run_type is distinct from 'local'
+        end as is_cloud
+      from public.tasks as t
+    ),
+    slot as (
+      select
+        s.user_id,
+        s.running as kept,
+        (
+          select count(*)
+          from task as t
+          where t.user_id = s.user_id and t.standing = 'active' and t.takes_slot
+        ) as counted
+      from queue.user_slots as s
+    ),
+    line as (
+      select
+        coalesce(l.user_id, t.user_id) as user_id,
+        coalesce(l.pool, t.pool) as pool,
+        coalesce(array[
+          l.ready_cloud, l.ready_cloud_orchestration,
+          l.ready_local, l.ready_local_orchestration,
+          l.active_cloud, l.active_cloud_orchestration,
+          l.active_local, l.active_local_orchestration
+        ], array_fill(0, array[8])) as kept,
+        coalesce(t.counted, array_fill(0, array[8])) as counted
+      from queue.user_lines as l
+        full join (
+          select
+            t.user_id,
+            t.pool,
+            array[
+              count(*) filter (where t.standing = 'ready' and t.is_cloud and t.takes_slot),
+              count(*) filter (where t.standing = 'ready' and t.is_cloud and not t.takes_slot),
+              count(*) filter (where t.standing = 'ready' and not t.is_cloud and t.takes_slot),
+              count(*) filter (where t.standing = 'ready' and not t.is_cloud and not t.takes_slot),
+              count(*) filter (where t.standing = 'active' and t.is_cloud and t.takes_slot),
+              count(*) filter (where t.standing = 'active' and t.is_cloud and not t.takes_slot),
+              count(*) filter (where t.standing = 'active' and not t.is_cloud and t.takes_slot),
+              count(*) filter (where t.standing = 'active' and not t.is_cloud and not t.takes_slot)
+            ]::integer[] as counted
+          from task as t
+          where t.user_id is not null
+            and t.standing in ('ready', 'active')
+          group by 1, 2
+        ) as t on t.user_id = l.user_id and t.pool = l.pool
+    ),
+    blocked as (
+      select
+        coalesce(b.user_id, t.user_id) as user_id,
+        concat_ws(
+          ' ', coalesce(b.pool, t.pool), coalesce(b.reason, t.standing),
+          case when coalesce(b.is_cloud, t.is_cloud) then 'cloud' else 'local' end
+        ) as line,
+        coalesce(b.task_count, 0) as kept,
+        coalesce(t.counted, 0) as counted
+      from queue.blocked_tasks as b
+        full join (
+          select
+            coalesce(t.user_id, '00000000-0000-0000-0000-000000000000') as user_id,
+            t.pool, t.standing, t.is_cloud, count(*) as counted
+          from task as t
+          where t.standing not in ('ready', 'active')
+          group by 1, 2, 3, 4
+        ) as t on t.user_id = b.user_id
+          and t.pool = b.pool
+          and t.standing = b.reason
+          and t.is_cloud = b.is_cloud
+    ),
+    -- What a claim goes by: a line that holds something it could take.
+    opened as (
+      select
+        l.user_id,
+        l.pool,
+        concat_ws(' ', l.is_open, l.running) as kept,
+        concat_ws(' ', queue.user_reason(s) is null, s.running) as counted
+      from queue.user_lines as l
+        join queue.user_slots as s on s.user_id = l.user_id
+      where l.ready_cloud + l.ready_cloud_orchestration > 0
+      union all
+      select l.user_id, l.pool, 'true', 'false'
+      from queue.user_lines as l
+      where l.ready_cloud + l.ready_cloud_orchestration = 0
+        and l.is_open
+    )
+    select 'running of ' || user_id as counter, kept::text, counted::text
+    from slot
+    where kept <> counted
+    union all
+    select concat_ws(' ', 'line of', user_id, pool), kept::text, counted::text
+    from line
+    where kept <> counted
+    union all
+    select concat_ws(' ', 'blocked of', user_id, line), kept::text, counted::text
+    from blocked
+    where kept <> counted
+    union all
+    select concat_ws(' ', 'open of', user_id, pool), kept, counted
+    from opened
+    where kept <> counted
+    union all
+    select 'standing of ' || t.id, t.standing, queue.task_standing(t)
+    from public.tasks as t
+    where t.standing is distinct from queue.task_standing(t)
+  `];
+}

@@ -1,0 +1,50 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { admin, type Connection } from "./db.ts";
+
+const ATTEMPTS = 500;
+const PAUSE_MS = 10;
+
+/** Asks again until the answer is yes; a bounded number of times. */
+export async function until(
+  what: string,
+  ask: () => Promise<boolean>,
+): Promise<void> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    if (await ask()) return;
+    await delay(PAUSE_MS);
+  }
+  throw new Error(`It did not come to pass: ${what}`);
+}
+
+/** The server process behind a connection. */
+export async function pidOf(sql: Connection): Promise<number> {
+  const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+  if (row === undefined) throw new Error("The session has no process");
+  return row.pid;
+}
+
+/** Waits until a session waits for a lock that another one holds. */
+export async function untilBlocked(pid: number): Promise<void> {
+  await until(`session ${pid} waits for a lock`, async () => {
+    const [row] = await admin()<{ blocked: boolean }[]>`
+      select cardinality(pg_blocking_pids(${pid})) > 0 as blocked
+    `;
+    return row?.blocked ?? false;
+  });
+}
+
+/** Deadlocks in this database so far, those of open sessions included. */
+export async function deadlocks(
+  sessions: readonly Connection[] = [],
+): Promise<number> {
+  for (const sql of [...sessions, admin()]) {
+    await sql`select pg_stat_force_next_flush()`;
+  }
+  const [row] = await admin()<{ deadlocks: number }[]>`
+    select deadlocks::integer as deadlocks
+    from pg_catalog.pg_stat_database
+    where datname = current_database()
+  `;
+  if (row === undefined) throw new Error("The database has no statistics");
+  return row.deadlocks;
+}
