@@ -23,6 +23,8 @@ export type UpdateStatusRequest = z.infer<typeof UpdateStatusRequest>;
 export const UpdateStatusReply = z.looseObject({
   task_id: z.guid(),
   status: TaskStatus,
+  /** False: the report was only recorded. Not in the reply to Complete. */
+  changed: z.boolean().optional(),
   output_location: z.string().nullable(),
 });
 export type UpdateStatusReply = z.infer<typeof UpdateStatusReply>;

@@ -998,6 +998,24 @@ comment on function queue.task_reply(public.tasks) is
 
 revoke all on function queue.task_reply(public.tasks) from public, anon, authenticated, service_role;
 
+-- A report other than a result also hears whether it changed anything: a failure may only be recorded.
+create function queue.report_reply(p_task public.tasks, p_changed boolean)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.task_reply(p_task)::jsonb || jsonb_build_object('changed', p_changed);
+end;
+$$;
+
+comment on function queue.report_reply(public.tasks, boolean) is
+  'queue.task_reply and changed: whether this report changed the task or was only recorded.';
+
+revoke all on function queue.report_reply(public.tasks, boolean) from public, anon, authenticated, service_role;
+
 -- Completes a task exactly once (docs/architecture.md, "Endings"). Result, record, history, counters and dependants
 -- are one transaction; a repeat changes nothing and answers what is stored.
 create function queue.complete_task(
@@ -1118,7 +1136,7 @@ begin
     where t.id = p_task.id
     returning t.* into v_task;
     perform queue.say(null);
-    return queue.task_reply(v_task);
+    return queue.report_reply(v_task, true);
   end if;
 
   if p_has_lease and p_task.status not in ('Complete', 'Failed') then
@@ -1133,7 +1151,7 @@ begin
     p_task, p_caller,
     'failure reported, not applied: ' || queue.cut_text(v_reason), v_full
   );
-  return queue.task_reply(p_task);
+  return queue.report_reply(p_task, false);
 end;
 $$;
 
@@ -1191,7 +1209,7 @@ begin
       case when v_task.status = 'Queued' then 'Claim it first' else 'Nothing was changed' end
     );
   elsif v_task.status = p_status and p_status in ('Cancelled', 'Queued') then
-    return queue.task_reply(v_task);
+    return queue.report_reply(v_task, false);
   end if;
 
   perform queue.say(
@@ -1213,7 +1231,7 @@ begin
   returning t.* into v_task;
   perform queue.say(null);
 
-  return queue.task_reply(v_task);
+  return queue.report_reply(v_task, true);
 end;
 $$;
 

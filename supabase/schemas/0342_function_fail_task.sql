@@ -22,7 +22,7 @@ begin
     where t.id = p_task.id
     returning t.* into v_task;
     perform queue.say(null);
-    return queue.task_reply(v_task);
+    return queue.report_reply(v_task, true);
   end if;
 
   if p_has_lease and p_task.status not in ('Complete', 'Failed') then
@@ -37,7 +37,7 @@ begin
     p_task, p_caller,
     'failure reported, not applied: ' || queue.cut_text(v_reason), v_full
   );
-  return queue.task_reply(p_task);
+  return queue.report_reply(p_task, false);
 end;
 $$;
 

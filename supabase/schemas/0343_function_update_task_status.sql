@@ -47,7 +47,7 @@ begin
       case when v_task.status = 'Queued' then 'Claim it first' else 'Nothing was changed' end
     );
   elsif v_task.status = p_status and p_status in ('Cancelled', 'Queued') then
-    return queue.task_reply(v_task);
+    return queue.report_reply(v_task, false);
   end if;
 
   perform queue.say(
@@ -69,7 +69,7 @@ begin
   returning t.* into v_task;
   perform queue.say(null);
 
-  return queue.task_reply(v_task);
+  return queue.report_reply(v_task, true);
 end;
 $$;
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { admin, as } from "../support/db.ts";
-import { claim } from "../support/operations.ts";
+import { type Arguments, rpc } from "../support/operations.ts";
 import {
   createOwner,
   createTask,
@@ -14,7 +14,9 @@ import { tokenCaller } from "./token-caller.ts";
 beforeEach(reset);
 
 describe("claim_next_task() that finds nothing", () => {
-  it("writes nothing when the queue is empty", expectNothingWritten);
+  it("writes nothing when the queue is empty", async () => {
+    await expectNothingWritten();
+  });
 
   it("writes nothing when everything waits for a reason", async () => {
     const poor = await createOwner({ credits: 0 });
@@ -34,12 +36,15 @@ describe("claim_next_task() that finds nothing", () => {
     await expectNothingWritten();
   });
 
-  it("writes nothing for a token either", async () => {
-    const owner = await createOwner({ maxInProgress: 0 });
-    await createTasks(owner, 3);
-    const p_caller = tokenCaller(await createToken(owner));
-    await expectNothingWritten({ p_caller });
-  });
+  it.each([[0, 3], [5, 0]])(
+    "writes nothing for a token with limit %i and %i tasks",
+    async (maxInProgress, tasks) => {
+      const owner = await createOwner({ maxInProgress });
+      await createTasks(owner, tasks);
+      const p_caller = tokenCaller(await createToken(owner));
+      await expectNothingWritten({ p_caller });
+    },
+  );
 
   it("writes nothing when it names itself or its model", async () => {
     await admin()`
@@ -61,23 +66,21 @@ describe("claim_next_task() that finds nothing", () => {
 });
 
 /** What a poll may not do: take a transaction id, or change a row anywhere. */
-async function expectNothingWritten(args: Record<string, unknown> = {}) {
+async function expectNothingWritten(args: Arguments = {}): Promise<void> {
   const sql = as("service_role");
   await sql`select 1`;
   const before = await changedRows();
   await sql`begin`;
-  if (args["p_dry_run"]) {
-    const [row] = await sql`
-      select public.claim_next_task('{"kind": "service"}', 'worker-idle', p_dry_run => true) as reply
-    `;
-    expect(row?.["reply"]).toMatchObject({ available_tasks: 1 });
-  } else expect(await claim(sql, "worker-idle", args)).toBeNull();
+  const reply = JSON.parse(
+    await rpc(sql, "claim_next_task", { p_worker_id: "worker-idle", ...args }),
+  );
   const [row] = await sql<{ xid: string | null }[]>`
     select pg_current_xact_id_if_assigned()::text as xid
   `;
   await sql`commit`;
   await sql`select pg_stat_force_next_flush()`;
-  expect(row?.xid).toBeNull();
+  expect(reply?.task_id, "the task of an idle poll").toBeUndefined();
+  expect(row?.xid, "the transaction id of an idle poll").toBeNull();
   expect(await changedRows()).toEqual(before);
 }
 

@@ -1,5 +1,5 @@
 begin;
-select plan(65);
+select plan(66);
 
 -- SETUP: the whole table: the task's state, the status that is reported, and what comes of it with no lease, with the task's
 -- last lease and with another one
@@ -11,6 +11,8 @@ insert into cell values
   ('Queued', 'Complete', '409 ILLEGAL_TRANSITION', null),
   ('Queued', 'Failed', 'Failed true', null),
   ('Queued', 'Cancelled', 'Cancelled true', null),
+  ('Queued', 'Queued', '409 ILLEGAL_TRANSITION', null),
+  ('Rescued', 'Queued', '409 ILLEGAL_TRANSITION', '409 LEASE_LOST'),
   ('Rescued', 'In Progress', '409 ILLEGAL_TRANSITION', '409 LEASE_LOST'),
   ('Rescued', 'Complete', 'Complete true', '409 LEASE_LOST'),
   ('Rescued', 'Failed', 'Failed true', '409 LEASE_LOST'),

@@ -18,7 +18,7 @@ select is((pg_temp.last_event(:'short')).details, null, 'Nothing more is to be s
 
 select tests.create_task_in('In Progress', :'owner') as long \gset
 select public.update_task_status(tests.service(), :'long', 'Failed', :'too_long');
-select matches((tests.task(:'long')).error_message, '^é{999}a[^b]*1001', 'A longer text is cut, with a mark that says how long it was');
+select alike((tests.task(:'long')).error_message, repeat('é', 999) || 'a %1001%', 'A longer text is cut, with a mark that says how long it was');
 select is(
   (tests.task(:'long')).output_location, (tests.task(:'long')).error_message, 'The same where deployed clients look'
 );
