@@ -61,6 +61,10 @@ export const CountsReply = z.looseObject({
     worker_id: Text.optional(),
     started_at: Text,
   })),
+  /** Averages of the last samples; null for one user's view and before the first. */
+  arrivals_per_minute: z.number().min(0).nullable(),
+  completions_per_minute: z.number().min(0).nullable(),
+  /** Why the numbers should not be acted on unseen; codes in docs/errors.md. */
   warnings: z.array(z.looseObject({ code: Text, message: Text })),
   suggested_workers: Count.nullable(),
   snapshot_at: Text,

@@ -477,6 +477,18 @@ export type Database = {
         Args: { "p_expires_at"?: string; "p_label"?: string };
         Returns: string;
       };
+      "explain_task": {
+        Args: { "p_caller": Json; "p_task_id": string };
+        Returns: Json;
+      };
+      "explain_worker": {
+        Args: {
+          "p_caller": Json;
+          "p_run_type"?: string;
+          "p_worker_id": string;
+        };
+        Returns: Json;
+      };
       "revoke_api_token": { Args: { "p_token_id": string }; Returns: boolean };
       "task_counts": {
         Args: {

@@ -221,6 +221,45 @@ create type queue.affinity as (
 comment on type queue.affinity is
   'What a caller would rather run: tasks of the model it has loaded (null = no preference), only those if is_required, except tasks that were enqueued before waited_since.';
 
+-- What the sweep saw each minute, per pool: with it a count can tell a jump from growth.
+create table queue.minute_samples (
+  sampled_at timestamptz not null,
+  pool text not null,
+  claimable integer not null,
+  arrivals integer not null,
+  completions integer not null,
+  last_event_id bigint not null,
+  constraint minute_samples_pkey primary key (sampled_at, pool)
+);
+
+comment on table queue.minute_samples is 'One row per minute and pool, kept for a day.';
+comment on column queue.minute_samples.claimable is 'Tasks that workers with the service key could claim.';
+comment on column queue.minute_samples.arrivals is 'Tasks enqueued since the sample before.';
+comment on column queue.minute_samples.completions is 'Tasks completed since the sample before.';
+comment on column queue.minute_samples.last_event_id is 'The last event that was counted.';
+
+alter table queue.minute_samples enable row level security;
+
+revoke all on table queue.minute_samples from public, anon, authenticated, service_role;
+grant select on table queue.minute_samples to service_role;
+
+-- What one user has in the queue, as a caller would find it.
+create type queue.user_load_row as (
+  user_id uuid,
+  reason text,
+  ready integer,
+  claimable integer,
+  active integer,
+  active_orchestration integer,
+  active_elsewhere integer,
+  running integer,
+  task_limit integer,
+  turn_at timestamptz
+);
+
+comment on type queue.user_load_row is
+  'What one user has in the queue: why none of it may run now (null = may), ready tasks, tasks claimable one after another, active ones (elsewhere: on the user''s own machines), slots in use, the limit, since when the turn is awaited.';
+
 insert into public.task_types (name, run_type, category, content_type, creates_generation) values
   ('travel_orchestrator', 'gpu', 'orchestration', null, false),
   ('join_clips_orchestrator', 'gpu', 'orchestration', null, false),

@@ -808,8 +808,8 @@ begin
   select n.id, n.user_id, v_now, null, n.status, n.worker_id, n.attempts, v_actor, 'created'
   from new_rows as n;
 
-  -- A dependency may have ended between the look at it and the owner's lock, which is held from here on; and a task
-  -- that others already wait for may only now have come.
+  -- A dependency may have come or ended between the look at it and the owner's lock, which is held from here on; and a
+  -- task that others already wait for may only now have come.
   select array_agg(u.id)
   into v_unsettled
   from (
@@ -817,8 +817,8 @@ begin
     from new_rows as n
       join queue.task_dependencies as d on d.task_id = n.id
       join public.tasks as t on t.id = d.depends_on
-    where n.standing = 'dependency_pending'
-      and t.status in ('Complete', 'Failed', 'Cancelled')
+    where n.standing = 'dependency_lost'
+      or (n.standing = 'dependency_pending' and t.status in ('Complete', 'Failed', 'Cancelled'))
     union
     select d.task_id
     from new_rows as n
@@ -1053,6 +1053,10 @@ as $$
 declare
   v_changed uuid[];
 begin
+  if new.stale_after <> old.stale_after then
+    update public.tasks as t set standing = null where t.standing = 'stale';
+  end if;
+
   if new.default_task_limit = old.default_task_limit then
     return null;
   end if;

@@ -469,12 +469,13 @@ begin
     if v_head.id is null then
       return;
     elsif queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
-      -- The line has grown stale while it waited: set a batch of it aside and look once more. If that was not all,
-      -- the next claim goes on.
-      exit when has_written;
-      perform queue.set_stale_tasks_aside(p_user_id, p_pool);
-      has_written := true;
-      continue;
+      -- The line has grown stale while it waited: set a batch of it aside and look once more.
+      if not has_written then
+        perform queue.set_stale_tasks_aside(p_user_id, p_pool);
+        has_written := true;
+        continue;
+      end if;
+      v_head.id := null;
     end if;
 
     select t.id
@@ -484,7 +485,7 @@ begin
       and t.standing = 'ready'
     for no key update skip locked;
 
-    -- Somebody is just changing that very task: take the first one that is free.
+    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither.
     if task_id is null then
       select t.id
       into task_id
@@ -493,7 +494,10 @@ begin
         and t.pool = p_pool
         and (t.run_type = 'cloud' or p_caller.user_id is not null)
         and t.standing = 'ready'
-        and (p_affinity.model is null or not p_affinity.is_required or t.model is null or t.model = p_affinity.model)
+        and (
+          p_affinity.model is null or not p_affinity.is_required or t.model is null
+          or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
+        )
         and not queue.is_stale(t.created_at, t.attempts, t.params)
       order by t.priority desc, t.created_at, t.id
       limit 1
@@ -777,13 +781,14 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_load queue.user_load_row[] := array(select l from queue.user_load(p_caller, p_pool) as l);
   v_task public.tasks;
 begin
-  select t.* into v_task from queue.next_tasks(p_caller, p_pool, 1) as t;
+  select t.* into v_task from queue.next_tasks(p_caller, p_pool, 1, v_load) as t;
 
   return json_build_object(
     'dry_run', true,
-    'available_tasks', queue.claimable_count(p_caller, p_pool),
+    'available_tasks', (select coalesce(sum(l.claimable), 0) from unnest(v_load) as l),
     'task', case when v_task.id is not null then queue.claim_reply(v_task)::jsonb - 'lease_token' end
   );
 end;
@@ -806,6 +811,11 @@ declare
   v_task_id uuid;
   v_task public.tasks;
 begin
+  -- Looked at without a lock first: an idle poll writes nothing, not even a lock.
+  if queue.claimable_count(p_caller, p_pool) = 0 then
+    return v_task;
+  end if;
+
   perform queue.release_due_tasks(p_pool, p_caller);
 
   perform
@@ -1122,7 +1132,11 @@ set search_path = ''
 as $$
 declare
   v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
-  v_full jsonb := case when v_reason <> queue.cut_text(v_reason) then jsonb_build_object('error_message', v_reason) end;
+  -- What is cut on the task is whole in the history.
+  v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
+    'error_message', case when v_reason <> queue.cut_text(v_reason) then v_reason end,
+    'error_details', case when p_details <> queue.cut_text(p_details) then p_details end
+  )), '{}');
   v_task public.tasks;
 begin
   if p_task.status in ('Queued', 'In Progress')
@@ -1241,6 +1255,104 @@ comment on function queue.update_task_status(jsonb, uuid, text, text, text, text
 revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) from public, anon, authenticated, service_role;
 grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
 
+-- What would have to change for a task to run, in words.
+create function queue.remedy(p_reason text)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case p_reason
+    when 'ready' then 'Nothing: it runs when its owner''s turn comes and a worker claims'
+    when 'no_owner' then 'Give it a project: it has no owner'
+    when 'no_run_type' then 'An operator sets run_type to cloud or local, or cancels it: it is from before that column existed'
+    when 'type_inactive' then 'Switch its type on in task_types'
+    when 'not_yet' then 'Wait until available_at'
+    when 'dependency_pending' then 'The tasks it waits for have to complete'
+    when 'dependency_lost' then 'It can never run: a task it waits for failed, was cancelled or is missing'
+    when 'no_credits' then 'Its owner needs credits'
+    when 'cloud_disabled' then 'Its owner switches settings.ui.generationMethods.inCloud on'
+    when 'local_disabled' then 'Its owner switches settings.ui.generationMethods.onComputer on'
+    when 'user_at_limit' then 'One of its owner''s running tasks has to end, or the limit be raised'
+    when 'stale' then 'Enqueue it again: it was never started and is older than queue.settings.stale_after'
+    when 'In Progress' then 'Nothing: it is running'
+    else 'Nothing: it has ended'
+  end;
+end;
+$$;
+
+comment on function queue.remedy(text) is
+  'What would have to change for a task with this reason (or ready, or this status) to run.';
+
+revoke all on function queue.remedy(text) from public, anon, authenticated, service_role;
+
+-- When a number should not be acted on without a second look. Codes are stable (docs/errors.md).
+create function queue.count_warnings(p_pool text, p_claimable integer, p_oldest timestamptz)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_sample record;
+  v_owners integer;
+begin
+  select m.sampled_at, sum(m.claimable) as claimable, sum(m.arrivals) as arrivals
+  into v_sample
+  from queue.minute_samples as m
+  where m.sampled_at = (select max(x.sampled_at) from queue.minute_samples as x where x.sampled_at < v_now)
+    and (p_pool is null or m.pool = p_pool)
+  group by m.sampled_at;
+
+  select count(distinct l.user_id)
+  into v_owners
+  from queue.user_lines as l
+  where l.is_open
+    and (p_pool is null or l.pool = p_pool);
+
+  return (
+    select coalesce(json_agg(json_build_object('code', w.code, 'message', w.message)), '[]')
+    from (
+      select 'JUMP_FROM_ZERO' as code, pg_catalog.format(
+        '%s tasks are claimable, a minute ago there were none: check what they are before renting for all of them', p_claimable
+      ) as message
+      where p_claimable >= 10
+        and v_sample.claimable = 0
+        and v_sample.arrivals < p_claimable
+      union all
+      select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task was enqueued at %s', p_oldest)
+      where p_oldest < v_now - interval '1 day'
+      union all
+      select 'ONE_OWNER', pg_catalog.format('All %s claimable tasks belong to one user', p_claimable)
+      where p_claimable >= 10
+        and v_owners = 1
+      union all
+      select 'NO_WORKER_BEATING', 'There is gpu work and no worker has sent a heartbeat within the silence limit'
+      where p_claimable > 0
+        and p_pool is distinct from 'api'
+        and not exists (
+          select
+          from public.workers as k
+          where k.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
+        )
+      union all
+      select 'SWEEP_LATE', pg_catalog.format('The sweep last ran at %s: is pg_cron running?', coalesce(v_sample.sampled_at::text, '(never)'))
+      where v_sample.sampled_at < v_now - interval '3 minutes'
+        or (v_sample.sampled_at is null and p_oldest < v_now - interval '3 minutes')
+    ) as w
+  );
+end;
+$$;
+
+comment on function queue.count_warnings(text, integer, timestamptz) is
+  'Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING, SWEEP_LATE.';
+
+revoke all on function queue.count_warnings(text, integer, timestamptz) from public, anon, authenticated, service_role;
+
 -- Why none of a user's tasks may run now, as this caller would find it: the fleet asks for credits and the cloud switch,
 -- the user's own machine for the switch onComputer.
 create function queue.caller_reason(p_caller queue.caller, p_slots queue.user_slots)
@@ -1302,24 +1414,12 @@ revoke all on function queue.overtaken_by_time() from public, anon, authenticate
 -- What each user has in the queue now, as a claim would see it: the derived counters, put right for what only time has
 -- changed since (tasks that became due, tasks that grew stale).
 create function queue.user_load(p_caller queue.caller, p_pool text)
-returns table (
-  user_id uuid,
-  reason text,
-  ready integer,
-  claimable integer,
-  active integer,
-  active_orchestration integer,
-  active_elsewhere integer,
-  running integer,
-  task_limit integer,
-  turn_at timestamptz
-)
+returns setof queue.user_load_row
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
-#variable_conflict use_column
 declare
   v_now timestamptz := queue.now();
   v_own boolean := p_caller.user_id is not null;
@@ -1407,7 +1507,7 @@ comment on function queue.claimable_count(queue.caller, text) is
 revoke all on function queue.claimable_count(queue.caller, text) from public, anon, authenticated, service_role;
 
 -- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale.
-create function queue.blocked_by_reason(p_caller queue.caller, p_pool text)
+create function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.user_load_row[])
 returns json
 language plpgsql
 stable
@@ -1438,7 +1538,7 @@ begin
         union all
         -- Ready tasks of a user who may run some, but not all of them at once, wait for a slot.
         select coalesce(u.reason, 'user_at_limit'), u.ready - u.claimable
-        from queue.user_load(p_caller, p_pool) as u
+        from unnest(p_load) as u
         where u.ready > u.claimable
       ) as b
       group by b.reason
@@ -1448,13 +1548,13 @@ begin
 end;
 $$;
 
-comment on function queue.blocked_by_reason(queue.caller, text) is
+comment on function queue.blocked_by_reason(queue.caller, text, queue.user_load_row[]) is
   'Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one reason.';
 
-revoke all on function queue.blocked_by_reason(queue.caller, text) from public, anon, authenticated, service_role;
+revoke all on function queue.blocked_by_reason(queue.caller, text, queue.user_load_row[]) from public, anon, authenticated, service_role;
 
 -- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut.
-create function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer)
+create function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_load queue.user_load_row[])
 returns setof public.tasks
 language plpgsql
 stable
@@ -1466,7 +1566,7 @@ begin
   select t.*
   from (
     select u.user_id, u.claimable, u.running, u.turn_at
-    from queue.user_load(p_caller, p_pool) as u
+    from unnest(p_load) as u
     where u.claimable > 0
     order by u.running, u.turn_at
     limit p_limit
@@ -1510,10 +1610,10 @@ begin
 end;
 $$;
 
-comment on function queue.next_tasks(queue.caller, text, integer) is
+comment on function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]) is
   'Up to p_limit tasks that this caller''s claims would hand out next.';
 
-revoke all on function queue.next_tasks(queue.caller, text, integer) from public, anon, authenticated, service_role;
+revoke all on function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]) from public, anon, authenticated, service_role;
 
 -- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
 create function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean)
@@ -1528,6 +1628,7 @@ declare
   v_list_limit constant integer := 100;
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_now timestamptz := queue.now();
+  v_load queue.user_load_row[];
   v_queued integer;
   v_active integer;
   v_orchestrating integer;
@@ -1539,16 +1640,20 @@ declare
   v_oldest timestamptz;
   v_per_worker integer;
   v_total integer;
+  v_arrivals numeric;
+  v_completions numeric;
 begin
   if p_run_type not in ('gpu', 'api') then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', p_run_type));
   end if;
 
+  v_load := array(select l from queue.user_load(v_caller, p_run_type) as l);
+
   select
     coalesce(sum(u.claimable), 0), coalesce(sum(u.active), 0), coalesce(sum(u.active_orchestration), 0),
     coalesce(sum(u.active_elsewhere), 0)
   into v_queued, v_active, v_orchestrating, v_elsewhere
-  from queue.user_load(v_caller, p_run_type) as u;
+  from unnest(v_load) as u;
 
   select coalesce(json_agg(json_build_object(
     'user_id', u.user_id,
@@ -1562,7 +1667,7 @@ begin
   into v_users
   from (
     select l.*
-    from queue.user_load(v_caller, p_run_type) as l
+    from unnest(v_load) as l
     where l.ready > 0 or l.active > 0
     order by l.claimable desc, l.ready desc, l.user_id
     limit v_list_limit
@@ -1574,7 +1679,7 @@ begin
     )), '[]'),
     min(t.created_at)
   into v_next, v_oldest
-  from queue.next_tasks(v_caller, p_run_type, v_list_limit) as t;
+  from queue.next_tasks(v_caller, p_run_type, v_list_limit, v_load) as t;
 
   select
     coalesce(json_agg(json_strip_nulls(json_build_object(
@@ -1599,6 +1704,20 @@ begin
   into v_per_worker
   from queue.settings as s;
 
+  -- The fleet's rates over the last five samples; one user's are not kept.
+  select round(avg(m.arrivals), 1), round(avg(m.completions), 1)
+  into v_arrivals, v_completions
+  from (
+    select sum(s.arrivals) as arrivals, sum(s.completions) as completions
+    from queue.minute_samples as s
+    where v_caller.user_id is null
+      and s.sampled_at > v_now - interval '10 minutes'
+      and (p_run_type is null or s.pool = p_run_type)
+    group by s.sampled_at
+    order by s.sampled_at desc
+    limit 5
+  ) as m;
+
   v_total := v_queued + case when coalesce(p_include_active, true) then v_active else 0 end;
 
   return json_build_object(
@@ -1618,13 +1737,15 @@ begin
       'in_progress_local', v_elsewhere,
       'orchestrator_tasks', v_orchestrating
     ),
-    'blocked', queue.blocked_by_reason(v_caller, p_run_type),
+    'blocked', queue.blocked_by_reason(v_caller, p_run_type, v_load),
     'oldest_claimable_age_seconds', extract(epoch from v_now - v_oldest),
     'users', v_users,
     'recent_tasks', v_recent,
     'queued_tasks', v_next,
     'active_tasks', v_running,
-    'warnings', json_build_array(),
+    'arrivals_per_minute', v_arrivals,
+    'completions_per_minute', v_completions,
+    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_queued, v_oldest) else '[]' end,
     'suggested_workers', ceil((v_queued + v_active)::numeric / v_per_worker),
     'snapshot_at', v_now
   );
@@ -1635,3 +1756,416 @@ comment on function queue.task_counts(jsonb, text, boolean) is 'See public.task_
 
 revoke all on function queue.task_counts(jsonb, text, boolean) from public, anon, authenticated, service_role;
 grant execute on function queue.task_counts(jsonb, text, boolean) to service_role;
+
+-- What the derived counters should be, counted from the tasks. The one query that drift and reconcile share.
+create function queue.recount(p_user_id uuid)
+returns setof queue.user_lines
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select
+    c.user_id, c.pool,
+    c.ready_cloud, c.ready_cloud_orchestration, c.ready_local, c.ready_local_orchestration,
+    c.active_cloud, c.active_cloud_orchestration, c.active_local, c.active_local_orchestration,
+    c.running,
+    c.ready_cloud + c.ready_cloud_orchestration > 0
+      and queue.user_reason((s.user_id, c.running, s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed)::queue.user_slots) is null,
+    null::timestamptz
+  from (
+    select
+      t.user_id,
+      t.pool,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'cloud' and t.takes_slot))::integer as ready_cloud,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'cloud' and not t.takes_slot))::integer as ready_cloud_orchestration,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'local' and t.takes_slot))::integer as ready_local,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'local' and not t.takes_slot))::integer as ready_local_orchestration,
+      (count(*) filter (where t.standing = 'active' and t.token_id is null and t.takes_slot))::integer as active_cloud,
+      (count(*) filter (where t.standing = 'active' and t.token_id is null and not t.takes_slot))::integer as active_cloud_orchestration,
+      (count(*) filter (where t.standing = 'active' and t.token_id is not null and t.takes_slot))::integer as active_local,
+      (count(*) filter (where t.standing = 'active' and t.token_id is not null and not t.takes_slot))::integer as active_local_orchestration,
+      (sum(count(*) filter (where t.standing = 'active' and t.takes_slot)) over (partition by t.user_id))::integer as running
+    from public.tasks as t
+    where t.standing is not null
+      and t.user_id is not null
+      and (p_user_id is null or t.user_id = p_user_id)
+    group by t.user_id, t.pool
+  ) as c
+    join queue.user_slots as s on s.user_id = c.user_id;
+end;
+$$;
+
+comment on function queue.recount(uuid) is
+  'The user_lines that the tasks themselves add up to, for one user or for all (null); turn_at is null.';
+
+revoke all on function queue.recount(uuid) from public, anon, authenticated, service_role;
+
+-- Users whose derived counters are not what their tasks add up to. One statement, so one snapshot: work that is going on
+-- is never mistaken for drift.
+create function queue.drift()
+returns table (user_id uuid, pool text, stored jsonb, counted jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  with counted as (
+    select c.user_id, c.pool, to_jsonb(c) - 'turn_at' - 'user_id' - 'pool' as row_counts
+    from queue.recount(null) as c
+    where c.ready_cloud + c.ready_cloud_orchestration + c.ready_local + c.ready_local_orchestration
+      + c.active_cloud + c.active_cloud_orchestration + c.active_local + c.active_local_orchestration > 0
+  ),
+  stored as (
+    select
+      l.user_id, l.pool,
+      -- The copy of running is kept up where it orders the line.
+      to_jsonb(l) - 'turn_at' - 'user_id' - 'pool' || jsonb_build_object('running', s.running) as row_counts
+    from queue.user_lines as l
+      join queue.user_slots as s on s.user_id = l.user_id
+    where l.ready_cloud <> 0 or l.ready_cloud_orchestration <> 0 or l.ready_local <> 0
+      or l.ready_local_orchestration <> 0 or l.active_cloud <> 0 or l.active_cloud_orchestration <> 0
+      or l.active_local <> 0 or l.active_local_orchestration <> 0
+  )
+  select coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool), s.row_counts, c.row_counts
+  from counted as c
+    full join stored as s on s.user_id = c.user_id and s.pool = c.pool
+  where c.row_counts is distinct from s.row_counts
+  union all
+  select
+    coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool),
+    jsonb_build_object(coalesce(c.reason, s.reason), coalesce(s.task_count, 0)),
+    jsonb_build_object(coalesce(c.reason, s.reason), coalesce(c.task_count, 0))
+  from (
+    select
+      coalesce(t.user_id, '00000000-0000-0000-0000-000000000000') as user_id, t.pool, t.standing as reason,
+      t.run_type is distinct from 'local' as is_cloud, count(*)::integer as task_count
+    from public.tasks as t
+    where t.standing not in ('ready', 'active')
+    group by 1, 2, 3, 4
+  ) as c
+    full join queue.blocked_tasks as s
+      on s.user_id = c.user_id and s.pool = c.pool and s.reason = c.reason and s.is_cloud = c.is_cloud
+  where coalesce(c.task_count, 0) <> coalesce(s.task_count, 0);
+end;
+$$;
+
+comment on function queue.drift() is
+  'Counters that are not what the tasks add up to: owner, pool, what is stored, what was counted. No rows = no drift.';
+
+revoke all on function queue.drift() from public, anon, authenticated, service_role;
+grant execute on function queue.drift() to service_role;
+
+-- Mends drift, owner by owner under the owner's lock: under it the tasks can be counted without anything moving.
+create function queue.reconcile()
+returns integer
+language plpgsql
+volatile
+security definer -- writes derived state for the operator
+set search_path = ''
+as $$
+declare
+  v_user_id uuid;
+  v_mended integer := 0;
+begin
+  for v_user_id in
+    select distinct d.user_id from queue.drift() as d order by d.user_id
+  loop
+    perform from queue.user_slots as s where s.user_id = v_user_id for no key update;
+
+    update queue.user_slots as s
+    set running = (
+      select count(*) from public.tasks as t where t.user_id = v_user_id and t.standing = 'active' and t.takes_slot
+    )
+    where s.user_id = v_user_id;
+
+    delete from queue.user_lines as l where l.user_id = v_user_id;
+    insert into queue.user_lines
+    select (r.c).*
+    from (select jsonb_populate_record(c, jsonb_build_object('turn_at', queue.now())) as c from queue.recount(v_user_id) as c) as r;
+
+    delete from queue.blocked_tasks as b where b.user_id = v_user_id;
+    insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
+    select v_user_id, t.pool, t.standing, t.run_type is distinct from 'local', count(*)
+    from public.tasks as t
+    where t.user_id is not distinct from nullif(v_user_id, '00000000-0000-0000-0000-000000000000')
+      and t.standing not in ('ready', 'active')
+    group by t.pool, t.standing, t.run_type is distinct from 'local';
+
+    v_mended := v_mended + 1;
+  end loop;
+  return v_mended;
+end;
+$$;
+
+comment on function queue.reconcile() is
+  'Counts again for every owner whose counters have drifted and returns how many there were; 0 is what should come out.';
+
+revoke all on function queue.reconcile() from public, anon, authenticated, service_role;
+grant execute on function queue.reconcile() to service_role;
+
+-- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
+-- counts. Bounded and safe to run twice or in parallel: rows that somebody holds are left for the next time.
+create function queue.sweep(p_limit integer default 1000)
+returns json
+language plpgsql
+volatile
+security definer -- writes derived state for pg_cron and the operator
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_due uuid[];
+  v_stale uuid[];
+  v_last_event_id bigint;
+begin
+  select array_agg(d.id)
+  into v_due
+  from (
+    select t.id
+    from public.tasks as t
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+    order by t.available_at
+    limit p_limit
+    for no key update skip locked
+  ) as d;
+  perform queue.ask_standing_again(coalesce(v_due, array[]::uuid[]));
+
+  select array_agg(o.id)
+  into v_stale
+  from (
+    select t.id
+    from public.tasks as t
+    where t.standing = 'ready'
+      and t.attempts = 0
+      and t.created_at < v_stale_before
+      and queue.is_stale(t.created_at, t.attempts, t.params)
+    limit p_limit
+    for no key update skip locked
+  ) as o;
+  perform queue.ask_standing_again(coalesce(v_stale, array[]::uuid[]));
+
+  -- A second sweep in the same minute has nothing to add to the sample.
+  if not exists (select from queue.minute_samples as m where m.sampled_at > v_now - interval '30 seconds') then
+    select coalesce(max(m.last_event_id), 0) into v_last_event_id from queue.minute_samples as m;
+
+    insert into queue.minute_samples (sampled_at, pool, claimable, arrivals, completions, last_event_id)
+    select
+      v_now, p.pool, queue.claimable_count(('service', null, null)::queue.caller, p.pool),
+      coalesce(e.arrivals, 0), coalesce(e.completions, 0), coalesce(n.id, v_last_event_id)
+    from unnest(array['gpu', 'api']) as p (pool)
+      cross join (select max(x.id) as id from public.task_events as x) as n
+      left join (
+        select
+          t.pool,
+          count(*) filter (where x.from_status is null) as arrivals,
+          count(*) filter (where x.to_status = 'Complete' and x.from_status <> 'Complete') as completions
+        from public.task_events as x
+          join public.tasks as t on t.id = x.task_id
+        where x.id > v_last_event_id
+          and x.at > v_now - interval '5 minutes'
+        group by t.pool
+      ) as e on e.pool = p.pool
+    on conflict do nothing;
+
+    delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
+  end if;
+
+  return json_build_object(
+    'released', coalesce(cardinality(v_due), 0),
+    'grown_stale', coalesce(cardinality(v_stale), 0)
+  );
+end;
+$$;
+
+comment on function queue.sweep(integer) is
+  'Releases due tasks, sets stale ones aside (at most p_limit each) and samples the counts; returns {released, grown_stale}.';
+
+revoke all on function queue.sweep(integer) from public, anon, authenticated, service_role;
+grant execute on function queue.sweep(integer) to service_role;
+
+-- Why a task is not running, what would have to change, and where in line it is.
+create function queue.explain_task(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+as $$
+declare
+  v_limit constant integer := 10000;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks;
+  v_standing text;
+  v_slots queue.user_slots;
+  v_line queue.user_lines;
+  v_reason text;
+  v_ahead integer;
+  v_users_ahead integer;
+begin
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = p_task_id
+    and (v_caller.kind = 'service' or t.user_id = v_caller.user_id);
+  if v_task.id is null then
+    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+  end if;
+
+  -- Asked anew: what is stored may have been overtaken by time.
+  v_standing := queue.task_standing(v_task);
+  select s.* into v_slots from queue.user_slots as s where s.user_id = v_task.user_id;
+  select l.* into v_line from queue.user_lines as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
+
+  v_reason := case
+    when v_task.status <> 'Queued' then null
+    when v_standing in ('ready', 'stale') then coalesce(
+      case when v_task.run_type = 'local' then queue.caller_reason(('user', v_task.user_id, null)::queue.caller, v_slots)
+        else queue.user_reason(v_slots)
+      end,
+      nullif(v_standing, 'ready')
+    )
+    else v_standing
+  end;
+
+  if v_standing = 'ready' then
+    select count(*)
+    into v_ahead
+    from (
+      select
+      from public.tasks as t
+      where t.user_id = v_task.user_id
+        and t.pool = v_task.pool
+        and t.run_type = v_task.run_type
+        and t.standing = 'ready'
+        and (-t.priority, t.created_at, t.id) < (-v_task.priority, v_task.created_at, v_task.id)
+      limit v_limit
+    ) as a;
+
+    select count(*)
+    into v_users_ahead
+    from (
+      select
+      from queue.user_lines as l
+      where l.pool = v_task.pool
+        and l.is_open
+        and (l.running, l.turn_at) < (v_line.running, v_line.turn_at)
+      limit v_limit
+    ) as u;
+  end if;
+
+  return json_build_object(
+    'task_id', v_task.id,
+    'status', v_task.status,
+    'claimable', v_task.status = 'Queued' and v_reason is null,
+    'reason', v_reason,
+    'remedy', queue.remedy(coalesce(v_reason, case v_task.status when 'Queued' then 'ready' else v_task.status end)),
+    'pool', v_task.pool,
+    'attempts', v_task.attempts,
+    'max_attempts', queue.max_attempts(v_task.task_type),
+    'available_at', v_task.available_at,
+    'worker_id', v_task.worker_id,
+    'tasks_ahead', v_ahead,
+    'users_ahead', v_users_ahead,
+    'running', v_slots.running,
+    'task_limit', v_slots.task_limit,
+    'waits_for', (
+      select json_agg(json_build_object('task_id', d.depends_on, 'status', t.status))
+      from queue.task_dependencies as d
+        left join public.tasks as t on t.id = d.depends_on
+      where d.task_id = v_task.id
+        and t.status is distinct from 'Complete'
+    )
+  );
+end;
+$$;
+
+comment on function queue.explain_task(jsonb, uuid) is 'See public.explain_task.';
+
+revoke all on function queue.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.explain_task(jsonb, uuid) to service_role;
+
+-- Why a worker gets nothing.
+create function queue.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_worker public.workers;
+  v_limit integer;
+  v_held json;
+  v_held_count integer;
+  v_load queue.user_load_row[];
+  v_claimable integer;
+  v_reason text;
+begin
+  if v_pool not in ('gpu', 'api') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', v_pool));
+  end if;
+
+  if v_caller.kind = 'service' then
+    select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+  end if;
+
+  select case v_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
+  into v_limit
+  from queue.settings as s
+  where p_worker_id <> all (s.shared_worker_ids);
+
+  select
+    count(*),
+    coalesce(json_agg(json_build_object('task_id', t.id, 'task_type', t.task_type, 'claimed_at', t.claimed_at)), '[]')
+  into v_held_count, v_held
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.status = 'In Progress'
+    and t.token_id is not distinct from v_caller.token_id
+    and t.pool = v_pool
+    and t.takes_slot;
+
+  v_load := array(select l from queue.user_load(v_caller, v_pool) as l);
+  select coalesce(sum(l.claimable), 0) into v_claimable from unnest(v_load) as l;
+
+  v_reason := case
+    when v_worker.status in ('terminating', 'terminated', 'error') then 'worker_' || v_worker.status
+    when v_held_count >= v_limit then 'holds_all_it_may'
+    when v_claimable = 0 then 'nothing_claimable'
+  end;
+
+  return json_build_object(
+    'worker_id', p_worker_id,
+    'known', v_worker.id is not null,
+    'status', v_worker.status,
+    'last_heartbeat', v_worker.last_heartbeat,
+    'current_model', v_worker.current_model,
+    'pool', v_pool,
+    'gets_work', v_reason is null,
+    'reason', v_reason,
+    'remedy', case v_reason
+      when 'holds_all_it_may' then 'It gets back what it holds until it completes or fails it'
+      when 'nothing_claimable' then 'Nothing waits that this worker may run; blocked says what waits for what'
+      else case when v_reason is null then 'Nothing: its next claim gets a task' else 'Claim under a new worker id' end
+    end,
+    'claimable', v_claimable,
+    'holds', v_held,
+    'blocked', queue.blocked_by_reason(v_caller, v_pool, v_load)
+  );
+end;
+$$;
+
+comment on function queue.explain_worker(jsonb, text, text) is 'See public.explain_worker.';
+
+revoke all on function queue.explain_worker(jsonb, text, text) from public, anon, authenticated, service_role;
+grant execute on function queue.explain_worker(jsonb, text, text) to service_role;

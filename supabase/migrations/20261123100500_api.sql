@@ -115,6 +115,44 @@ comment on function public.update_task_status(jsonb, uuid, text, text, text, tex
 revoke all on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
 
+-- Why a task is not running, as functions ask it.
+create function public.explain_task(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.explain_task(p_caller, p_task_id);
+end;
+$$;
+
+comment on function public.explain_task(jsonb, uuid) is
+  'Why a task is not running: {task_id, status, claimable, reason, remedy, pool, attempts, max_attempts, available_at, worker_id, tasks_ahead (in its owner''s line, up to 10000), users_ahead, running, task_limit, waits_for}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.explain_task(jsonb, uuid) to service_role;
+
+-- Why a worker gets nothing, as functions ask it.
+create function public.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text default null)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.explain_worker(p_caller, p_worker_id, p_run_type);
+end;
+$$;
+
+comment on function public.explain_worker(jsonb, text, text) is
+  'Why a worker gets nothing from a pool (gpu when null): {worker_id, known, status, last_heartbeat, current_model, pool, gets_work, reason, remedy, claimable, holds, blocked}. Reasons: worker_terminating, worker_terminated, worker_error, holds_all_it_may, nothing_claimable. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+
+revoke all on function public.explain_worker(jsonb, text, text) from public, anon, authenticated, service_role;
+grant execute on function public.explain_worker(jsonb, text, text) to service_role;
+
 -- A new personal access token. The only moment at which the token itself exists: it is answered and forgotten.
 create function queue.create_api_token(p_label text, p_expires_at timestamptz)
 returns text

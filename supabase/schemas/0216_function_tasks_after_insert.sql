@@ -36,8 +36,8 @@ begin
   select n.id, n.user_id, v_now, null, n.status, n.worker_id, n.attempts, v_actor, 'created'
   from new_rows as n;
 
-  -- A dependency may have ended between the look at it and the owner's lock, which is held from here on; and a task
-  -- that others already wait for may only now have come.
+  -- A dependency may have come or ended between the look at it and the owner's lock, which is held from here on; and a
+  -- task that others already wait for may only now have come.
   select array_agg(u.id)
   into v_unsettled
   from (
@@ -45,8 +45,8 @@ begin
     from new_rows as n
       join queue.task_dependencies as d on d.task_id = n.id
       join public.tasks as t on t.id = d.depends_on
-    where n.standing = 'dependency_pending'
-      and t.status in ('Complete', 'Failed', 'Cancelled')
+    where n.standing = 'dependency_lost'
+      or (n.standing = 'dependency_pending' and t.status in ('Complete', 'Failed', 'Cancelled'))
     union
     select d.task_id
     from new_rows as n

@@ -9,6 +9,10 @@ as $$
 declare
   v_changed uuid[];
 begin
+  if new.stale_after <> old.stale_after then
+    update public.tasks as t set standing = null where t.standing = 'stale';
+  end if;
+
   if new.default_task_limit = old.default_task_limit then
     return null;
   end if;

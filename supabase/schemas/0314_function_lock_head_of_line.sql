@@ -47,12 +47,13 @@ begin
     if v_head.id is null then
       return;
     elsif queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
-      -- The line has grown stale while it waited: set a batch of it aside and look once more. If that was not all,
-      -- the next claim goes on.
-      exit when has_written;
-      perform queue.set_stale_tasks_aside(p_user_id, p_pool);
-      has_written := true;
-      continue;
+      -- The line has grown stale while it waited: set a batch of it aside and look once more.
+      if not has_written then
+        perform queue.set_stale_tasks_aside(p_user_id, p_pool);
+        has_written := true;
+        continue;
+      end if;
+      v_head.id := null;
     end if;
 
     select t.id
@@ -62,7 +63,7 @@ begin
       and t.standing = 'ready'
     for no key update skip locked;
 
-    -- Somebody is just changing that very task: take the first one that is free.
+    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither.
     if task_id is null then
       select t.id
       into task_id
@@ -71,7 +72,10 @@ begin
         and t.pool = p_pool
         and (t.run_type = 'cloud' or p_caller.user_id is not null)
         and t.standing = 'ready'
-        and (p_affinity.model is null or not p_affinity.is_required or t.model is null or t.model = p_affinity.model)
+        and (
+          p_affinity.model is null or not p_affinity.is_required or t.model is null
+          or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
+        )
         and not queue.is_stale(t.created_at, t.attempts, t.params)
       order by t.priority desc, t.created_at, t.id
       limit 1

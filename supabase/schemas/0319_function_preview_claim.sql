@@ -7,13 +7,14 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_load queue.user_load_row[] := array(select l from queue.user_load(p_caller, p_pool) as l);
   v_task public.tasks;
 begin
-  select t.* into v_task from queue.next_tasks(p_caller, p_pool, 1) as t;
+  select t.* into v_task from queue.next_tasks(p_caller, p_pool, 1, v_load) as t;
 
   return json_build_object(
     'dry_run', true,
-    'available_tasks', queue.claimable_count(p_caller, p_pool),
+    'available_tasks', (select coalesce(sum(l.claimable), 0) from unnest(v_load) as l),
     'task', case when v_task.id is not null then queue.claim_reply(v_task)::jsonb - 'lease_token' end
   );
 end;

@@ -10,6 +10,11 @@ declare
   v_task_id uuid;
   v_task public.tasks;
 begin
+  -- Looked at without a lock first: an idle poll writes nothing, not even a lock.
+  if queue.claimable_count(p_caller, p_pool) = 0 then
+    return v_task;
+  end if;
+
   perform queue.release_due_tasks(p_pool, p_caller);
 
   perform

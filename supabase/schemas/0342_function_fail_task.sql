@@ -8,7 +8,11 @@ set search_path = ''
 as $$
 declare
   v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
-  v_full jsonb := case when v_reason <> queue.cut_text(v_reason) then jsonb_build_object('error_message', v_reason) end;
+  -- What is cut on the task is whole in the history.
+  v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
+    'error_message', case when v_reason <> queue.cut_text(v_reason) then v_reason end,
+    'error_details', case when p_details <> queue.cut_text(p_details) then p_details end
+  )), '{}');
   v_task public.tasks;
 begin
   if p_task.status in ('Queued', 'In Progress')

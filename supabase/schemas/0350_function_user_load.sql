@@ -1,24 +1,12 @@
 -- What each user has in the queue now, as a claim would see it: the derived counters, put right for what only time has
 -- changed since (tasks that became due, tasks that grew stale).
 create function queue.user_load(p_caller queue.caller, p_pool text)
-returns table (
-  user_id uuid,
-  reason text,
-  ready integer,
-  claimable integer,
-  active integer,
-  active_orchestration integer,
-  active_elsewhere integer,
-  running integer,
-  task_limit integer,
-  turn_at timestamptz
-)
+returns setof queue.user_load_row
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
-#variable_conflict use_column
 declare
   v_now timestamptz := queue.now();
   v_own boolean := p_caller.user_id is not null;

@@ -1,5 +1,5 @@
 -- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale.
-create function queue.blocked_by_reason(p_caller queue.caller, p_pool text)
+create function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.user_load_row[])
 returns json
 language plpgsql
 stable
@@ -30,7 +30,7 @@ begin
         union all
         -- Ready tasks of a user who may run some, but not all of them at once, wait for a slot.
         select coalesce(u.reason, 'user_at_limit'), u.ready - u.claimable
-        from queue.user_load(p_caller, p_pool) as u
+        from unnest(p_load) as u
         where u.ready > u.claimable
       ) as b
       group by b.reason
@@ -40,7 +40,7 @@ begin
 end;
 $$;
 
-comment on function queue.blocked_by_reason(queue.caller, text) is
+comment on function queue.blocked_by_reason(queue.caller, text, queue.user_load_row[]) is
   'Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one reason.';
 
-revoke all on function queue.blocked_by_reason(queue.caller, text) from public, anon, authenticated, service_role;
+revoke all on function queue.blocked_by_reason(queue.caller, text, queue.user_load_row[]) from public, anon, authenticated, service_role;

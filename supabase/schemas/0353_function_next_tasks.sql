@@ -1,5 +1,5 @@
 -- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut.
-create function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer)
+create function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_load queue.user_load_row[])
 returns setof public.tasks
 language plpgsql
 stable
@@ -11,7 +11,7 @@ begin
   select t.*
   from (
     select u.user_id, u.claimable, u.running, u.turn_at
-    from queue.user_load(p_caller, p_pool) as u
+    from unnest(p_load) as u
     where u.claimable > 0
     order by u.running, u.turn_at
     limit p_limit
@@ -55,7 +55,7 @@ begin
 end;
 $$;
 
-comment on function queue.next_tasks(queue.caller, text, integer) is
+comment on function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]) is
   'Up to p_limit tasks that this caller''s claims would hand out next.';
 
-revoke all on function queue.next_tasks(queue.caller, text, integer) from public, anon, authenticated, service_role;
+revoke all on function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]) from public, anon, authenticated, service_role;

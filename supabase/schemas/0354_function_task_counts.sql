@@ -11,6 +11,7 @@ declare
   v_list_limit constant integer := 100;
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_now timestamptz := queue.now();
+  v_load queue.user_load_row[];
   v_queued integer;
   v_active integer;
   v_orchestrating integer;
@@ -22,16 +23,20 @@ declare
   v_oldest timestamptz;
   v_per_worker integer;
   v_total integer;
+  v_arrivals numeric;
+  v_completions numeric;
 begin
   if p_run_type not in ('gpu', 'api') then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', p_run_type));
   end if;
 
+  v_load := array(select l from queue.user_load(v_caller, p_run_type) as l);
+
   select
     coalesce(sum(u.claimable), 0), coalesce(sum(u.active), 0), coalesce(sum(u.active_orchestration), 0),
     coalesce(sum(u.active_elsewhere), 0)
   into v_queued, v_active, v_orchestrating, v_elsewhere
-  from queue.user_load(v_caller, p_run_type) as u;
+  from unnest(v_load) as u;
 
   select coalesce(json_agg(json_build_object(
     'user_id', u.user_id,
@@ -45,7 +50,7 @@ begin
   into v_users
   from (
     select l.*
-    from queue.user_load(v_caller, p_run_type) as l
+    from unnest(v_load) as l
     where l.ready > 0 or l.active > 0
     order by l.claimable desc, l.ready desc, l.user_id
     limit v_list_limit
@@ -57,7 +62,7 @@ begin
     )), '[]'),
     min(t.created_at)
   into v_next, v_oldest
-  from queue.next_tasks(v_caller, p_run_type, v_list_limit) as t;
+  from queue.next_tasks(v_caller, p_run_type, v_list_limit, v_load) as t;
 
   select
     coalesce(json_agg(json_strip_nulls(json_build_object(
@@ -82,6 +87,20 @@ begin
   into v_per_worker
   from queue.settings as s;
 
+  -- The fleet's rates over the last five samples; one user's are not kept.
+  select round(avg(m.arrivals), 1), round(avg(m.completions), 1)
+  into v_arrivals, v_completions
+  from (
+    select sum(s.arrivals) as arrivals, sum(s.completions) as completions
+    from queue.minute_samples as s
+    where v_caller.user_id is null
+      and s.sampled_at > v_now - interval '10 minutes'
+      and (p_run_type is null or s.pool = p_run_type)
+    group by s.sampled_at
+    order by s.sampled_at desc
+    limit 5
+  ) as m;
+
   v_total := v_queued + case when coalesce(p_include_active, true) then v_active else 0 end;
 
   return json_build_object(
@@ -101,13 +120,15 @@ begin
       'in_progress_local', v_elsewhere,
       'orchestrator_tasks', v_orchestrating
     ),
-    'blocked', queue.blocked_by_reason(v_caller, p_run_type),
+    'blocked', queue.blocked_by_reason(v_caller, p_run_type, v_load),
     'oldest_claimable_age_seconds', extract(epoch from v_now - v_oldest),
     'users', v_users,
     'recent_tasks', v_recent,
     'queued_tasks', v_next,
     'active_tasks', v_running,
-    'warnings', json_build_array(),
+    'arrivals_per_minute', v_arrivals,
+    'completions_per_minute', v_completions,
+    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_queued, v_oldest) else '[]' end,
     'suggested_workers', ceil((v_queued + v_active)::numeric / v_per_worker),
     'snapshot_at', v_now
   );

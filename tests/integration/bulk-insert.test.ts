@@ -2,7 +2,12 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { admin, as } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { claim, rpc } from "../support/operations.ts";
-import { createOwner, createTask, createTasks, reset } from "../support/world.ts";
+import {
+  createOwner,
+  createTask,
+  createTasks,
+  reset,
+} from "../support/world.ts";
 
 const MANY = 5_000;
 
@@ -31,7 +36,9 @@ describe("a bulk insert", () => {
         (task_type, project_id, dependant_on, run_type, available_at, created_at)
       select
         (array['travel_segment', 'travel_orchestrator', 'qwen_image_edit', 'unheard_of'])[1 + i % 4],
-        case when i % 11 > 0 then (${owners.map((o) => o.projectId)}::uuid[])[1 + i % 10] end,
+        case when i % 11 > 0 then (${
+      owners.map((o) => o.projectId)
+    }::uuid[])[1 + i % 10] end,
         case when i % 7 = 0 then ${parent}::uuid end,
         case when i % 5 = 0 then 'local' else 'cloud' end,
         case when i % 13 = 0 then now() + interval '1 hour' end,

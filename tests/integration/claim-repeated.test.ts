@@ -2,7 +2,12 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { admin, as } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { claim } from "../support/operations.ts";
-import { createOwner, createTasks, createToken, reset } from "../support/world.ts";
+import {
+  createOwner,
+  createTasks,
+  createToken,
+  reset,
+} from "../support/world.ts";
 import { tokenCaller } from "./token-caller.ts";
 
 const ROUNDS = 10;

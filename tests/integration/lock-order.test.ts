@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { resetClock, stepClock } from "../support/clock.ts";
 import {
   admin,
   adminConnection,
@@ -23,49 +24,61 @@ const ROUNDS = 15;
 beforeEach(reset);
 // A transaction that a failed test left open would block the next reset.
 afterEach(closeConnections);
+afterEach(resetClock);
 
 describe("locks are taken in one order, so that", () => {
-  it("a claim that sets a stale task aside does not wait for who changes it", async () => {
-    const owner = await createOwner();
-    const stale = await createTask(owner);
-    // It has grown old since it was found ready.
-    await admin()`
-      update public.tasks set created_at = now() - interval '8 days'
-      where id = ${stale}
+  it.each([null, "some-model"])(
+    "a claim that sets a stale task aside waits for nobody (model: %s)",
+    async (model) => {
+      await admin()`
+      insert into public.workers (id, status, current_model)
+      values ('worker-stale', 'active', ${model})
     `;
-    await forceReady(stale);
-    const fresh = await createTask(owner);
-    const [changer, claimer] = [adminConnection(), as("service_role")];
-    const deadlocksBefore = await deadlocks();
-    await changer`begin`;
-    await changer`select from public.tasks where id = ${stale} for update`;
+      const owner = await createOwner();
+      const stale = await createTask(owner);
+      await stepClock("8 days");
+      const fresh = await createTask(owner);
+      const [changer, claimer] = [adminConnection(), as("service_role")];
+      await changer`begin`;
+      await changer`select from public.tasks where id = ${stale} for update`;
 
-    const pending = claim(claimer, "worker-stale");
-    const settled = pending.then(() => true, () => true);
-    await Promise.race([settled, untilBlocked(await pidOfBusy(claimer))]);
-    await changer`update public.tasks set priority = 1 where id = ${stale}`;
-    await changer`commit`;
+      // Whoever changes the task will ask for its user's lock, which a claim has.
+      await claimer`set lock_timeout = '1s'`;
+      const task = await claim(claimer, "worker-stale");
+      await changer`update public.tasks set priority = 1 where id = ${stale}`;
+      await changer`commit`;
 
-    expect((await pending)?.task_id).toBe(fresh);
-    expect(await deadlocks([changer, claimer])).toBe(deadlocksBefore);
-  });
+      expect(task?.task_id).toBe(fresh);
+      expect(await counterDrift()).toEqual([]);
+    },
+  );
 
   it("claims that end a worn out task and look on do not meet head on", async () => {
-    const workers = Array.from({ length: 8 }, () => as("service_role"));
     const deadlocksBefore = await deadlocks();
-    for (let round = 0; round < ROUNDS; round++) {
-      await reset();
-      const owners = await createOwners(2, 4);
-      const wornOut = await Promise.all(
-        workers.map((_, index) => wornOutTask(owners, index, round)),
-      );
-      expect(wornOut).toHaveLength(workers.length);
-      await Promise.all(
-        workers.map((sql, index) => claim(sql, `w-${round}-${index}`)),
-      );
-      expect(await counterDrift()).toEqual([]);
-    }
-    expect(await deadlocks(workers)).toBe(deadlocksBefore);
+    const [left, right] = [await createOwner(), await createOwner()];
+    // Each worker ends a task of one user and can only run the other's work.
+    await wornOutWorker(left, "one", "model-one");
+    await wornOutWorker(right, "two", "model-two");
+    const ofTwo = await createTask(left, { params: { model: "model-two" } });
+    const ofOne = await createTask(right, { params: { model: "model-one" } });
+    const holders = [await holdUser(left), await holdUser(right)];
+
+    const [one, two] = [as("service_role"), as("service_role")];
+    const pids = [await pidOf(one), await pidOf(two)];
+    const args = { p_same_model_only: true };
+    const pending = [claim(one, "one", args), claim(two, "two", args)];
+    await Promise.all(pids.map(untilBlocked));
+    await Promise.all(holders.map((holder) => holder`rollback`));
+
+    // One that holds a user's lock waits for nobody, so it may need two polls.
+    const polls = await Promise.all(pending);
+    const held = [
+      polls[0] ?? await claim(one, "one", args),
+      polls[1] ?? await claim(two, "two", args),
+    ];
+    expect(held.map((task) => task?.task_id)).toEqual([ofOne, ofTwo]);
+    expect(await counterDrift()).toEqual([]);
+    expect(await deadlocks([one, two])).toBe(deadlocksBefore);
   });
 
   it("statements over many users' tasks do not either", async () => {
@@ -98,20 +111,33 @@ async function act(sql: Connection, index: number, ids: readonly string[]) {
   }
 }
 
-/** A task in its last start, delivered, whose worker will claim again. */
-async function wornOutTask(
-  owners: readonly Owner[],
-  index: number,
-  round: number,
+/** A worker that died under its name in the last start of its task. */
+async function wornOutWorker(
+  owner: Owner,
+  name: string,
+  model: string,
 ): Promise<void> {
-  const owner = owners[index % owners.length] ?? await createOwner();
   const id = await createTask(owner);
-  await startTask(id, `w-${round}-${index}`);
+  await startTask(id, name);
   await admin()`
-    update public.tasks set attempts = 3, requeue_count = requeue_count + 1,
-      delivered_at = now()
+    update public.tasks
+    set attempts = 3, requeue_count = requeue_count + 1, delivered_at = now()
     where id = ${id}
   `;
+  await admin()`
+    insert into public.workers (id, status, current_model)
+    values (${name}, 'active', ${model})
+  `;
+}
+
+/** A transaction that serves this user and has not ended. */
+async function holdUser(owner: Owner): Promise<Connection> {
+  const sql = adminConnection();
+  await sql`begin`;
+  await sql`
+    select from queue.user_slots where user_id = ${owner.id} for no key update
+  `;
+  return sql;
 }
 
 async function createOwners(count: number, tasks: number): Promise<Owner[]> {

@@ -113,13 +113,15 @@ async function enqueue(
 
 /** Complete tasks whose result record is missing or says something else. */
 async function tornResults(): Promise<unknown[]> {
-  return [...await admin()`
+  return [
+    ...await admin()`
     select t.id, t.output_location, g.location
     from public.tasks as t
       full join public.generations as g on g.task_id = t.id
     where (t.status = 'Complete' and t.generation_created) <> (g.id is not null)
       or t.output_location is distinct from g.location and g.id is not null
-  `];
+  `,
+  ];
 }
 
 /**

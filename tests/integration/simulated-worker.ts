@@ -3,7 +3,6 @@ import type { Chance } from "../support/chance.ts";
 import type { Connection } from "../support/db.ts";
 import { claim, complete, report } from "../support/operations.ts";
 
-
 /** What a worker does next with the task it holds. */
 type Deed = "complete" | "fail" | "hand back" | "report" | "crash" | "forget";
 

@@ -12,7 +12,8 @@ export interface Drift {
  * from the comments of the tables, not from the code that keeps them.
  */
 export async function counterDrift(): Promise<Drift[]> {
-  return [...await admin()<Drift[]>`
+  return [
+    ...await admin()<Drift[]>`
     with
     task as (
       select
@@ -123,5 +124,6 @@ export async function counterDrift(): Promise<Drift[]> {
     select 'standing of ' || t.id, t.standing, queue.task_standing(t)
     from public.tasks as t
     where t.standing is distinct from queue.task_standing(t)
-  `];
+  `,
+  ];
 }

@@ -60,7 +60,8 @@ export async function illegalStarts(
 }
 
 async function readEvents(): Promise<Event[]> {
-  return [...await admin()<Event[]>`
+  return [
+    ...await admin()<Event[]>`
     select
       e.id::integer,
       e.task_id as "taskId",
@@ -72,7 +73,8 @@ async function readEvents(): Promise<Event[]> {
       left join public.tasks as t on t.id = e.task_id
       left join public.task_types as y on y.name = t.task_type
     order by e.id
-  `];
+  `,
+  ];
 }
 
 /**

@@ -18,8 +18,8 @@ select is(
   '409 LEASE_LOST', 'The lease of the lost reply is void'
 );
 select is(
-  (select count(*)::integer from public.task_events where task_id = :'held' and to_status = 'In Progress'), 1,
-  'The story has one start'
+  (select array_agg(e.reason order by e.id) from public.task_events as e where e.task_id = :'held' and e.attempt = 1),
+  array[null, 'handed out again, the reply was lost'], 'The story has one start, and says that its reply was lost'
 );
 
 -- TEST: delivered: the worker died and came back, which is a new start
@@ -29,8 +29,8 @@ select is((tests.task(:'held')).attempts, 2, 'As a new start');
 select is((tests.task(:'held')).delivered_at, null, 'Not yet delivered');
 select is((tests.task(:'held')).generation_started_at, queue.now(), 'Whose billed part begins again');
 select is(
-  (select count(*)::integer from public.task_events where task_id = :'held' and to_status = 'In Progress'), 2,
-  'The story has two starts'
+  (select array_agg(e.reason order by e.id) from public.task_events as e where e.task_id = :'held' and e.attempt = 2),
+  array['started again by its holder'], 'The story has a second start'
 );
 
 -- TEST: at the last attempt it ends, and the claim looks on

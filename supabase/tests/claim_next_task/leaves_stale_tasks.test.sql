@@ -1,5 +1,5 @@
 begin;
-select plan(12);
+select plan(13);
 
 -- SETUP: never started, and exactly seven days old at the next claim, or a microsecond older
 select tests.empty_queue();
@@ -58,6 +58,15 @@ update queue.settings set stale_after = '1 day';
 select is(tests.claim('gpu-7'), null, 'claim_next_task() follows a shorter cut-off');
 update queue.settings set stale_after = '7 days';
 select is(tests.claim('gpu-7'), :'two_days', 'claim_next_task() follows a longer cut-off');
+
+-- TEST: however many have grown stale in front of it, one call finds a fresh task
+select tests.empty_queue();
+select tests.create_user() as owner \gset
+insert into public.tasks (task_type, project_id, priority)
+select 'travel_segment', tests.create_project(:'owner'), 1 from generate_series(1, 600);
+select tests.step_clock('8 days');
+select tests.create_task(:'owner') as fresh \gset
+select is(tests.claim('gpu-8'), :'fresh', 'claim_next_task() finds a fresh task behind hundreds that grew stale');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 
 select * from finish();

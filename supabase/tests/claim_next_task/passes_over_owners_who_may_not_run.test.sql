@@ -58,10 +58,13 @@ select lives_ok(
 
 -- TEST: params that are no object are the task's own affair
 update public.users set credits = 1 where id = :'ana';
-insert into public.tasks (task_type, project_id, params, priority)
-select 'travel_segment', p.id, o.params, 1
-from (values ('[]'::jsonb), ('"text"'), ('7'), ('null'), ('{"orchestrator_task_id_ref": {"id": 1}}'), ('{"orchestrator_task_id_ref": "run_7"}')) as o (params)
-  cross join (select id from public.projects where user_id = :'ana' limit 1) as p;
+create temporary table odd_task as
+select tests.create_task(:'ana', p_priority => 1) as id, o.params
+from (values ('[]'::jsonb), ('"text"'), ('7'), ('null'), ('{"orchestrator_task_id_ref": {"id": 1}}')) as o (params);
+-- As rows from before the rule may be.
+alter table public.tasks disable trigger tasks_before_update;
+update public.tasks as t set params = o.params from odd_task as o where o.id = t.id;
+alter table public.tasks enable trigger tasks_before_update;
 select tests.create_task(tests.create_user()) as sound \gset
 select lives_ok($$ select tests.claim_many(3) $$, 'claim_next_task() goes on beside tasks whose params make no sense');
 select is((tests.task(:'sound')).status, 'In Progress', 'A sound task of another user is handed out beside them');

@@ -1,5 +1,5 @@
 begin;
-select plan(14);
+select plan(15);
 
 -- SETUP
 select tests.empty_queue();
@@ -39,6 +39,11 @@ select is(pg_temp.claim_as('gpu-nobody-knows'), '1', 'A worker that never announ
 -- TEST: a status that changes counts at the next claim
 update public.workers set status = 'error' where id = 'gpu-active';
 select is(pg_temp.claim_as('gpu-active'), '409 WORKER_NOT_ELIGIBLE', 'A worker that went into error gets no more');
+
+-- TEST: the fleet's names are not binding for users' own machines
+select isnt(
+  tests.claim('gpu-terminated', 'gpu', null, tests.with_token(:'owner')), null, 'A user''s own machine may share a name with a dead worker'
+);
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 
 select * from finish();

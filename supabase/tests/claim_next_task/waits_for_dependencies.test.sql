@@ -68,7 +68,7 @@ select is((tests.task(:'both')).standing, 'dependency_lost', 'All lost: lost');
 -- TEST: a task is not its own dependency
 select throws_ok(
   format('insert into public.tasks (id, task_type, user_id, dependant_on) values (%1$L, ''test'', %2$L, %1$L)', gen_random_uuid(), :'owner'),
-  '23514', null, 'A task that depends on itself is refused'
+  'PT400', null, 'A task that depends on itself is refused'
 );
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 

@@ -58,7 +58,7 @@ select isnt(tests.counts() -> 'oldest_claimable_age_seconds', 'null', 'And have 
 create temporary table before as select t.xmin::text as version, t.* from public.tasks as t;
 select tests.counts(), tests.counts(null), tests.counts('api', false);
 select set_eq(
-  'select t.xmin::text, t.* from public.tasks as t', 'select * from before', 'task_counts() writes to no task'
+  'select t.xmin::text as version, t.* from public.tasks as t', 'select * from before', 'task_counts() writes to no task'
 );
 
 select * from finish();

@@ -31,20 +31,18 @@ select is(
   1, 'And nobody else''s tasks'
 );
 
--- TEST: a signed-in user sees their own cloud work
-select is(tests.claimable('gpu', :'signed_in'), 2, 'A signed-in user counts their own cloud tasks');
+-- TEST: a signed-in user sees what their own machine would
+select is(tests.claimable('gpu', :'signed_in'), 3, 'A signed-in user counts their own cloud and local tasks');
 select is(
   (select array_agg(u ->> 'user_id') from jsonb_array_elements(tests.counts('gpu', true, :'signed_in') -> 'users') as u),
   array[:'ana'], 'And is listed alone'
 );
 
--- TEST: what a token's owner is held back by is not what holds back the cloud
+-- TEST: what holds back the cloud does not hold back the user's own machine
 update public.users set credits = 0 where id = :'ana';
 select is(tests.claimable('gpu', :'token'), 3, 'Without credits a token still counts its tasks');
-select is(tests.claimable('gpu', :'signed_in'), 0, 'In the cloud there is nothing to run without credits');
-select is(
-  tests.counts('gpu', true, :'signed_in') -> 'blocked' -> 'no_credits', '2', 'And the user is told why'
-);
+select is(tests.claimable('gpu', :'signed_in'), 3, 'And so does its owner');
+select is(tests.claimable(), 1, 'The service counts only the other user''s');
 update public.tasks set created_at = queue.now() - interval '8 days' where id = :'ana_local';
 select is(
   tests.counts('gpu', true, :'token') -> 'blocked', '{"dependency_pending": 1, "stale": 1}',

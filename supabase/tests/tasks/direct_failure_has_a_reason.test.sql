@@ -42,9 +42,9 @@ update queue.settings set max_text_length = 1000;
 select repeat('x', 999) || 'yz' as long \gset
 select t.id as task from pg_temp.fail(:'owner', format('error_message = %L', :'long')) as t \gset
 select cmp_ok(length((tests.task(:'task')).error_message), '<', 1100, 'A long reason is cut');
-select matches(
-  (select row(e.reason, e.details)::text from public.task_events as e where e.task_id = :'task' order by e.id desc limit 1),
-  'xyz', 'The event keeps the whole text'
+select ok(
+  (select row(e.reason, e.details)::text like '%xyz%' from public.task_events as e where e.task_id = :'task' order by e.id desc limit 1),
+  'The event keeps the whole text'
 );
 
 select * from finish();

@@ -1,0 +1,64 @@
+-- When a number should not be acted on without a second look. Codes are stable (docs/errors.md).
+create function queue.count_warnings(p_pool text, p_claimable integer, p_oldest timestamptz)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_sample record;
+  v_owners integer;
+begin
+  select m.sampled_at, sum(m.claimable) as claimable, sum(m.arrivals) as arrivals
+  into v_sample
+  from queue.minute_samples as m
+  where m.sampled_at = (select max(x.sampled_at) from queue.minute_samples as x where x.sampled_at < v_now)
+    and (p_pool is null or m.pool = p_pool)
+  group by m.sampled_at;
+
+  select count(distinct l.user_id)
+  into v_owners
+  from queue.user_lines as l
+  where l.is_open
+    and (p_pool is null or l.pool = p_pool);
+
+  return (
+    select coalesce(json_agg(json_build_object('code', w.code, 'message', w.message)), '[]')
+    from (
+      select 'JUMP_FROM_ZERO' as code, pg_catalog.format(
+        '%s tasks are claimable, a minute ago there were none: check what they are before renting for all of them', p_claimable
+      ) as message
+      where p_claimable >= 10
+        and v_sample.claimable = 0
+        and v_sample.arrivals < p_claimable
+      union all
+      select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task was enqueued at %s', p_oldest)
+      where p_oldest < v_now - interval '1 day'
+      union all
+      select 'ONE_OWNER', pg_catalog.format('All %s claimable tasks belong to one user', p_claimable)
+      where p_claimable >= 10
+        and v_owners = 1
+      union all
+      select 'NO_WORKER_BEATING', 'There is gpu work and no worker has sent a heartbeat within the silence limit'
+      where p_claimable > 0
+        and p_pool is distinct from 'api'
+        and not exists (
+          select
+          from public.workers as k
+          where k.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
+        )
+      union all
+      select 'SWEEP_LATE', pg_catalog.format('The sweep last ran at %s: is pg_cron running?', coalesce(v_sample.sampled_at::text, '(never)'))
+      where v_sample.sampled_at < v_now - interval '3 minutes'
+        or (v_sample.sampled_at is null and p_oldest < v_now - interval '3 minutes')
+    ) as w
+  );
+end;
+$$;
+
+comment on function queue.count_warnings(text, integer, timestamptz) is
+  'Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING, SWEEP_LATE.';
+
+revoke all on function queue.count_warnings(text, integer, timestamptz) from public, anon, authenticated, service_role;

@@ -1,0 +1,45 @@
+-- What the derived counters should be, counted from the tasks. The one query that drift and reconcile share.
+create function queue.recount(p_user_id uuid)
+returns setof queue.user_lines
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select
+    c.user_id, c.pool,
+    c.ready_cloud, c.ready_cloud_orchestration, c.ready_local, c.ready_local_orchestration,
+    c.active_cloud, c.active_cloud_orchestration, c.active_local, c.active_local_orchestration,
+    c.running,
+    c.ready_cloud + c.ready_cloud_orchestration > 0
+      and queue.user_reason((s.user_id, c.running, s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed)::queue.user_slots) is null,
+    null::timestamptz
+  from (
+    select
+      t.user_id,
+      t.pool,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'cloud' and t.takes_slot))::integer as ready_cloud,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'cloud' and not t.takes_slot))::integer as ready_cloud_orchestration,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'local' and t.takes_slot))::integer as ready_local,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'local' and not t.takes_slot))::integer as ready_local_orchestration,
+      (count(*) filter (where t.standing = 'active' and t.token_id is null and t.takes_slot))::integer as active_cloud,
+      (count(*) filter (where t.standing = 'active' and t.token_id is null and not t.takes_slot))::integer as active_cloud_orchestration,
+      (count(*) filter (where t.standing = 'active' and t.token_id is not null and t.takes_slot))::integer as active_local,
+      (count(*) filter (where t.standing = 'active' and t.token_id is not null and not t.takes_slot))::integer as active_local_orchestration,
+      (sum(count(*) filter (where t.standing = 'active' and t.takes_slot)) over (partition by t.user_id))::integer as running
+    from public.tasks as t
+    where t.standing is not null
+      and t.user_id is not null
+      and (p_user_id is null or t.user_id = p_user_id)
+    group by t.user_id, t.pool
+  ) as c
+    join queue.user_slots as s on s.user_id = c.user_id;
+end;
+$$;
+
+comment on function queue.recount(uuid) is
+  'The user_lines that the tasks themselves add up to, for one user or for all (null); turn_at is null.';
+
+revoke all on function queue.recount(uuid) from public, anon, authenticated, service_role;

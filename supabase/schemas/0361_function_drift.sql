@@ -1,0 +1,57 @@
+-- Users whose derived counters are not what their tasks add up to. One statement, so one snapshot: work that is going on
+-- is never mistaken for drift.
+create function queue.drift()
+returns table (user_id uuid, pool text, stored jsonb, counted jsonb)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  with counted as (
+    select c.user_id, c.pool, to_jsonb(c) - 'turn_at' - 'user_id' - 'pool' as row_counts
+    from queue.recount(null) as c
+    where c.ready_cloud + c.ready_cloud_orchestration + c.ready_local + c.ready_local_orchestration
+      + c.active_cloud + c.active_cloud_orchestration + c.active_local + c.active_local_orchestration > 0
+  ),
+  stored as (
+    select
+      l.user_id, l.pool,
+      -- The copy of running is kept up where it orders the line.
+      to_jsonb(l) - 'turn_at' - 'user_id' - 'pool' || jsonb_build_object('running', s.running) as row_counts
+    from queue.user_lines as l
+      join queue.user_slots as s on s.user_id = l.user_id
+    where l.ready_cloud <> 0 or l.ready_cloud_orchestration <> 0 or l.ready_local <> 0
+      or l.ready_local_orchestration <> 0 or l.active_cloud <> 0 or l.active_cloud_orchestration <> 0
+      or l.active_local <> 0 or l.active_local_orchestration <> 0
+  )
+  select coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool), s.row_counts, c.row_counts
+  from counted as c
+    full join stored as s on s.user_id = c.user_id and s.pool = c.pool
+  where c.row_counts is distinct from s.row_counts
+  union all
+  select
+    coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool),
+    jsonb_build_object(coalesce(c.reason, s.reason), coalesce(s.task_count, 0)),
+    jsonb_build_object(coalesce(c.reason, s.reason), coalesce(c.task_count, 0))
+  from (
+    select
+      coalesce(t.user_id, '00000000-0000-0000-0000-000000000000') as user_id, t.pool, t.standing as reason,
+      t.run_type is distinct from 'local' as is_cloud, count(*)::integer as task_count
+    from public.tasks as t
+    where t.standing not in ('ready', 'active')
+    group by 1, 2, 3, 4
+  ) as c
+    full join queue.blocked_tasks as s
+      on s.user_id = c.user_id and s.pool = c.pool and s.reason = c.reason and s.is_cloud = c.is_cloud
+  where coalesce(c.task_count, 0) <> coalesce(s.task_count, 0);
+end;
+$$;
+
+comment on function queue.drift() is
+  'Counters that are not what the tasks add up to: owner, pool, what is stored, what was counted. No rows = no drift.';
+
+revoke all on function queue.drift() from public, anon, authenticated, service_role;
+grant execute on function queue.drift() to service_role;

@@ -1,0 +1,47 @@
+-- Mends drift, owner by owner under the owner's lock: under it the tasks can be counted without anything moving.
+create function queue.reconcile()
+returns integer
+language plpgsql
+volatile
+security definer -- writes derived state for the operator
+set search_path = ''
+as $$
+declare
+  v_user_id uuid;
+  v_mended integer := 0;
+begin
+  for v_user_id in
+    select distinct d.user_id from queue.drift() as d order by d.user_id
+  loop
+    perform from queue.user_slots as s where s.user_id = v_user_id for no key update;
+
+    update queue.user_slots as s
+    set running = (
+      select count(*) from public.tasks as t where t.user_id = v_user_id and t.standing = 'active' and t.takes_slot
+    )
+    where s.user_id = v_user_id;
+
+    delete from queue.user_lines as l where l.user_id = v_user_id;
+    insert into queue.user_lines
+    select (r.c).*
+    from (select jsonb_populate_record(c, jsonb_build_object('turn_at', queue.now())) as c from queue.recount(v_user_id) as c) as r;
+
+    delete from queue.blocked_tasks as b where b.user_id = v_user_id;
+    insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
+    select v_user_id, t.pool, t.standing, t.run_type is distinct from 'local', count(*)
+    from public.tasks as t
+    where t.user_id is not distinct from nullif(v_user_id, '00000000-0000-0000-0000-000000000000')
+      and t.standing not in ('ready', 'active')
+    group by t.pool, t.standing, t.run_type is distinct from 'local';
+
+    v_mended := v_mended + 1;
+  end loop;
+  return v_mended;
+end;
+$$;
+
+comment on function queue.reconcile() is
+  'Counts again for every owner whose counters have drifted and returns how many there were; 0 is what should come out.';
+
+revoke all on function queue.reconcile() from public, anon, authenticated, service_role;
+grant execute on function queue.reconcile() to service_role;

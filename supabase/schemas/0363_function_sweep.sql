@@ -1,0 +1,81 @@
+-- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
+-- counts. Bounded and safe to run twice or in parallel: rows that somebody holds are left for the next time.
+create function queue.sweep(p_limit integer default 1000)
+returns json
+language plpgsql
+volatile
+security definer -- writes derived state for pg_cron and the operator
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_due uuid[];
+  v_stale uuid[];
+  v_last_event_id bigint;
+begin
+  select array_agg(d.id)
+  into v_due
+  from (
+    select t.id
+    from public.tasks as t
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+    order by t.available_at
+    limit p_limit
+    for no key update skip locked
+  ) as d;
+  perform queue.ask_standing_again(coalesce(v_due, array[]::uuid[]));
+
+  select array_agg(o.id)
+  into v_stale
+  from (
+    select t.id
+    from public.tasks as t
+    where t.standing = 'ready'
+      and t.attempts = 0
+      and t.created_at < v_stale_before
+      and queue.is_stale(t.created_at, t.attempts, t.params)
+    limit p_limit
+    for no key update skip locked
+  ) as o;
+  perform queue.ask_standing_again(coalesce(v_stale, array[]::uuid[]));
+
+  -- A second sweep in the same minute has nothing to add to the sample.
+  if not exists (select from queue.minute_samples as m where m.sampled_at > v_now - interval '30 seconds') then
+    select coalesce(max(m.last_event_id), 0) into v_last_event_id from queue.minute_samples as m;
+
+    insert into queue.minute_samples (sampled_at, pool, claimable, arrivals, completions, last_event_id)
+    select
+      v_now, p.pool, queue.claimable_count(('service', null, null)::queue.caller, p.pool),
+      coalesce(e.arrivals, 0), coalesce(e.completions, 0), coalesce(n.id, v_last_event_id)
+    from unnest(array['gpu', 'api']) as p (pool)
+      cross join (select max(x.id) as id from public.task_events as x) as n
+      left join (
+        select
+          t.pool,
+          count(*) filter (where x.from_status is null) as arrivals,
+          count(*) filter (where x.to_status = 'Complete' and x.from_status <> 'Complete') as completions
+        from public.task_events as x
+          join public.tasks as t on t.id = x.task_id
+        where x.id > v_last_event_id
+          and x.at > v_now - interval '5 minutes'
+        group by t.pool
+      ) as e on e.pool = p.pool
+    on conflict do nothing;
+
+    delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
+  end if;
+
+  return json_build_object(
+    'released', coalesce(cardinality(v_due), 0),
+    'grown_stale', coalesce(cardinality(v_stale), 0)
+  );
+end;
+$$;
+
+comment on function queue.sweep(integer) is
+  'Releases due tasks, sets stale ones aside (at most p_limit each) and samples the counts; returns {released, grown_stale}.';
+
+revoke all on function queue.sweep(integer) from public, anon, authenticated, service_role;
+grant execute on function queue.sweep(integer) to service_role;

@@ -1,0 +1,100 @@
+-- Why a task is not running, what would have to change, and where in line it is.
+create function queue.explain_task(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+as $$
+declare
+  v_limit constant integer := 10000;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks;
+  v_standing text;
+  v_slots queue.user_slots;
+  v_line queue.user_lines;
+  v_reason text;
+  v_ahead integer;
+  v_users_ahead integer;
+begin
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = p_task_id
+    and (v_caller.kind = 'service' or t.user_id = v_caller.user_id);
+  if v_task.id is null then
+    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+  end if;
+
+  -- Asked anew: what is stored may have been overtaken by time.
+  v_standing := queue.task_standing(v_task);
+  select s.* into v_slots from queue.user_slots as s where s.user_id = v_task.user_id;
+  select l.* into v_line from queue.user_lines as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
+
+  v_reason := case
+    when v_task.status <> 'Queued' then null
+    when v_standing in ('ready', 'stale') then coalesce(
+      case when v_task.run_type = 'local' then queue.caller_reason(('user', v_task.user_id, null)::queue.caller, v_slots)
+        else queue.user_reason(v_slots)
+      end,
+      nullif(v_standing, 'ready')
+    )
+    else v_standing
+  end;
+
+  if v_standing = 'ready' then
+    select count(*)
+    into v_ahead
+    from (
+      select
+      from public.tasks as t
+      where t.user_id = v_task.user_id
+        and t.pool = v_task.pool
+        and t.run_type = v_task.run_type
+        and t.standing = 'ready'
+        and (-t.priority, t.created_at, t.id) < (-v_task.priority, v_task.created_at, v_task.id)
+      limit v_limit
+    ) as a;
+
+    select count(*)
+    into v_users_ahead
+    from (
+      select
+      from queue.user_lines as l
+      where l.pool = v_task.pool
+        and l.is_open
+        and (l.running, l.turn_at) < (v_line.running, v_line.turn_at)
+      limit v_limit
+    ) as u;
+  end if;
+
+  return json_build_object(
+    'task_id', v_task.id,
+    'status', v_task.status,
+    'claimable', v_task.status = 'Queued' and v_reason is null,
+    'reason', v_reason,
+    'remedy', queue.remedy(coalesce(v_reason, case v_task.status when 'Queued' then 'ready' else v_task.status end)),
+    'pool', v_task.pool,
+    'attempts', v_task.attempts,
+    'max_attempts', queue.max_attempts(v_task.task_type),
+    'available_at', v_task.available_at,
+    'worker_id', v_task.worker_id,
+    'tasks_ahead', v_ahead,
+    'users_ahead', v_users_ahead,
+    'running', v_slots.running,
+    'task_limit', v_slots.task_limit,
+    'waits_for', (
+      select json_agg(json_build_object('task_id', d.depends_on, 'status', t.status))
+      from queue.task_dependencies as d
+        left join public.tasks as t on t.id = d.depends_on
+      where d.task_id = v_task.id
+        and t.status is distinct from 'Complete'
+    )
+  );
+end;
+$$;
+
+comment on function queue.explain_task(jsonb, uuid) is 'See public.explain_task.';
+
+revoke all on function queue.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.explain_task(jsonb, uuid) to service_role;

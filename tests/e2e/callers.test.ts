@@ -1,0 +1,162 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { admin } from "../support/db.ts";
+import { callFunction, type CallOptions } from "../support/http.ts";
+import { expectError } from "../support/replies.ts";
+import { stack } from "../support/stack.ts";
+import { userJwt } from "../support/tokens.ts";
+import { createOwner, createToken, type Owner, reset } from "../support/world.ts";
+
+const NO_TASK = "00000000-0000-4000-8000-000000000000";
+
+/** Each endpoint with a body that changes nothing. */
+const ENDPOINTS = {
+  "task-counts": {},
+  "claim-next-task": { worker_id: "worker-of-the-matrix" },
+  "complete-task": { task_id: NO_TASK },
+  "complete_task": { task_id: NO_TASK },
+  "update-task-status": { task_id: NO_TASK, status: "Failed" },
+} as const;
+type Endpoint = keyof typeof ENDPOINTS;
+
+/** What a caller is told by each kind of endpoint. */
+interface Expected {
+  readonly counts: number | string;
+  readonly claim: number | string;
+  readonly ends: number | string;
+}
+const WELCOME: Expected = { counts: 200, claim: 204, ends: "TASK_NOT_FOUND" };
+const USER: Expected = { ...WELCOME, claim: "FORBIDDEN" };
+const all = (code: string): Expected => ({
+  counts: code,
+  claim: code,
+  ends: code,
+});
+
+const CALLERS: Record<string, [() => CallOptions | Promise<CallOptions>, Expected]> = {
+  "the legacy service key as Bearer": [
+    () => ({ key: stack().serviceRoleKey }),
+    WELCOME,
+  ],
+  "the legacy service key as apikey": [
+    () => ({ headers: { apikey: stack().serviceRoleKey } }),
+    WELCOME,
+  ],
+  "the secret key as Bearer": [() => ({ key: stack().secretKey }), WELCOME],
+  "the secret key as apikey": [
+    () => ({ headers: { apikey: stack().secretKey } }),
+    WELCOME,
+  ],
+  "the service key in both headers": [
+    () => ({
+      key: stack().serviceRoleKey,
+      headers: { apikey: stack().serviceRoleKey },
+    }),
+    WELCOME,
+  ],
+  "the secret key beside the anon key": [
+    () => ({ key: stack().anonKey, headers: { apikey: stack().secretKey } }),
+    WELCOME,
+  ],
+  "a token": [async () => ({ key: await createToken(owner) }), WELCOME],
+  "a token beside the publishable key": [
+    async () => ({
+      key: await createToken(owner),
+      headers: { apikey: stack().publishableKey },
+    }),
+    WELCOME,
+  ],
+  "a user": [async () => ({ key: await userJwt(owner.id) }), USER],
+  "a revoked token": [
+    async () => ({ key: await endedToken("revoked_at") }),
+    all("UNKNOWN_TOKEN"),
+  ],
+  "an expired token": [
+    async () => ({ key: await endedToken("expires_at") }),
+    all("UNKNOWN_TOKEN"),
+  ],
+  "junk": [() => ({ key: "junk" }), all("UNKNOWN_TOKEN")],
+  "most of the secret key": [
+    () => ({ key: stack().secretKey.slice(0, -1) }),
+    all("UNKNOWN_TOKEN"),
+  ],
+  "the anon key": [() => ({ key: stack().anonKey }), all("FORBIDDEN")],
+  "the publishable key": [
+    () => ({ headers: { apikey: stack().publishableKey } }),
+    all("FORBIDDEN"),
+  ],
+  "an expired user": [
+    async () => ({ key: await userJwt(owner.id, { expiresInSeconds: -60 }) }),
+    all("INVALID_CREDENTIALS"),
+  ],
+  "a user of another project": [
+    async () => ({
+      key: await userJwt(owner.id, { secret: "another-secret-of-32-characters!" }),
+    }),
+    all("INVALID_CREDENTIALS"),
+  ],
+  "a user that signed nothing": [
+    () => ({ key: unsigned({ role: "authenticated", sub: owner.id }) }),
+    all("INVALID_CREDENTIALS"),
+  ],
+  "a service role that signed nothing": [
+    () => ({ key: unsigned({ role: "service_role" }) }),
+    all("INVALID_CREDENTIALS"),
+  ],
+  "a Basic header": [
+    () => ({ headers: { authorization: "Basic dXNlcjpwYXNz" } }),
+    all("INVALID_CREDENTIALS"),
+  ],
+  // API orchestrators without a token send exactly this.
+  "an empty header": [
+    () => ({ headers: { authorization: "" } }),
+    all("MISSING_CREDENTIALS"),
+  ],
+  "nobody": [() => ({}), all("MISSING_CREDENTIALS")],
+};
+
+let owner: Owner;
+
+beforeAll(async () => {
+  await reset();
+  owner = await createOwner();
+});
+
+describe.each(Object.entries(CALLERS))("%s", (_name, [credentials, expected]) => {
+  it.each(Object.keys(ENDPOINTS) as Endpoint[])(
+    "is answered by %s as the contract says",
+    async (endpoint) => {
+      const reply = await callFunction(
+        endpoint,
+        ENDPOINTS[endpoint],
+        await credentials(),
+      );
+      const wanted = expected[kindOf(endpoint)];
+      if (typeof wanted === "number") expect(reply.status).toBe(wanted);
+      else expectError(reply, wanted as Parameters<typeof expectError>[1]);
+    },
+  );
+});
+
+function kindOf(endpoint: Endpoint): keyof Expected {
+  if (endpoint === "task-counts") return "counts";
+  return endpoint === "claim-next-task" ? "claim" : "ends";
+}
+
+async function endedToken(column: "revoked_at" | "expires_at"): Promise<string> {
+  const token = await createToken(owner);
+  await admin()`
+    update public.user_api_tokens
+    set ${admin()({ [column]: new Date(Date.now() - 1000) })}
+    where id = (
+      select id from public.user_api_tokens order by created_at desc limit 1
+    )
+  `;
+  return token;
+}
+
+function unsigned(claims: Record<string, unknown>): string {
+  const part = (value: unknown) =>
+    Buffer.from(JSON.stringify(value)).toString("base64url");
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  return `${part({ alg: "none" })}.${part({ ...claims, exp })}.`;
+}
