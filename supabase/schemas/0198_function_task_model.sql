@@ -7,10 +7,10 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return coalesce(
-    p_params ->> 'model',
-    p_params ->> 'model_name',
-    p_params #>> '{orchestrator_details,model_name}'
+  -- Cut, because it is part of an index key and a client may send any text.
+  return left(
+    coalesce(p_params ->> 'model', p_params ->> 'model_name', p_params #>> '{orchestrator_details,model_name}'),
+    200
   );
 end;
 $$;

@@ -11,6 +11,17 @@ declare
   v_is_new_start boolean := new.lease_token is distinct from old.lease_token and new.lease_token is not null;
   -- No API role can write these two columns: the queue itself asks for them to be derived again.
   v_is_derived_again boolean := new.pool is null or (new.standing is null and old.standing is not null);
+  v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
+  -- What this statement says, not what an earlier one left in the columns.
+  v_said text := coalesce(
+    case when new.error_message is distinct from old.error_message then nullif(new.error_message, '') end,
+    case
+      when new.status = 'Failed' and new.output_location is distinct from old.output_location
+        then nullif(new.output_location, '')
+    end,
+    case when new.error_details is distinct from old.error_details then nullif(new.error_details, '') end,
+    nullif(current_setting('queue.reason', true), '')
+  );
 begin
   if not queue.is_legal_transition(old, new) then
     return null;
@@ -26,10 +37,8 @@ begin
   if old.status = 'In Progress' and new.status = 'Queued'
     and new.attempts >= queue.max_attempts(new.task_type) then
     new.status := 'Failed';
-    new.error_message := pg_catalog.format(
-      'Given up after %s starts; the last one ended with: %s',
-      new.attempts,
-      coalesce(nullif(new.error_message, ''), nullif(new.error_details, ''), 'no reason given')
+    v_said := pg_catalog.format(
+      'Given up after %s starts; the last one ended with: %s', new.attempts, coalesce(v_said, 'no reason given')
     );
     new.worker_id := old.worker_id;
   end if;
@@ -43,13 +52,21 @@ begin
     new.generation_processed_at := old.generation_processed_at;
     new.worker_id := old.worker_id;
   elsif new.status = 'Failed' then
-    new.error_message := queue.cut_text(coalesce(
-      nullif(new.error_message, ''), nullif(new.output_location, ''), nullif(new.error_details, ''),
-      'Failed without a reason'
-    ));
-    new.output_location := coalesce(nullif(new.output_location, ''), new.error_message);
+    new.error_message := queue.cut_text(coalesce(v_said, 'Failed without a reason'));
+    if v_is_direct and new.error_message <> v_said then
+      -- The history keeps it whole. A direct change says the same of all its rows.
+      perform set_config('queue.details', jsonb_build_object('error_message', v_said)::text, true);
+    end if;
+    new.output_location := case
+      when new.output_location is distinct from old.output_location
+        then coalesce(queue.cut_text(nullif(new.output_location, '')), new.error_message)
+      else new.error_message
+    end;
   elsif new.status = 'Complete' then
     new.generation_processed_at := queue.now();
+    if v_is_direct and new.output_location is not distinct from old.output_location then
+      new.output_location := null; -- a progress text is no result
+    end if;
     new.generation_created := queue.creates_generation(new.task_type, new.params);
   elsif new.status = 'Queued' then
     new.lease_token := null;

@@ -67,13 +67,22 @@ begin
         when n.status = 'In Progress' and n.attempts = o.attempts then 'handed out again, the reply was lost'
         when n.status = 'In Progress' then 'started again by its holder'
       end,
-      case when n.status in ('Failed', 'Queued', 'Cancelled') then n.error_message end
+      case
+        when n.status not in ('Failed', 'Queued', 'Cancelled') then null
+        when n.error_message is distinct from o.error_message then n.error_message
+        when n.error_details is distinct from o.error_details then n.error_details
+        when n.status = 'Failed' then n.error_message
+      end
     ),
     nullif(current_setting('queue.details', true), '')::jsonb
   from new_rows as n
     join old_rows as o on o.id = n.id
   where n.status <> o.status
     or n.lease_token <> o.lease_token;
+
+  if coalesce(current_setting('queue.actor', true), '') = '' then
+    perform set_config('queue.details', '', true);
+  end if;
 
   if v_ended is not null then
     perform queue.record_generations(v_ended);

@@ -6,13 +6,11 @@ security definer -- updates tasks on behalf of any caller who may write types
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
-declare
-  v_name text := case when tg_op = 'DELETE' then old.name else new.name end;
 begin
   -- The update trigger derives pool, slot and standing again where pool is null.
   update public.tasks as t
   set pool = null
-  where t.task_type = v_name
+  where t.task_type in (old.name, new.name) -- old is null in an insert, new in a delete
     and t.standing is not null;
   return null;
 end;
