@@ -866,7 +866,7 @@ begin
   if coalesce(p_worker_id, '') = '' then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
   elsif v_pool not in ('gpu', 'api') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', v_pool));
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
   end if;
 
   -- The workers table is the fleet's: API workers are not in it, and a user's machine may choose any id.
@@ -1146,7 +1146,7 @@ begin
     set status = 'Failed',
       error_message = v_reason,
       error_details = coalesce(queue.cut_text(p_details), t.error_details),
-      output_location = queue.cut_text(v_reason)
+      output_location = v_reason
     where t.id = p_task.id
     returning t.* into v_task;
     perform queue.say(null);
@@ -1644,7 +1644,7 @@ declare
   v_completions numeric;
 begin
   if p_run_type not in ('gpu', 'api') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', p_run_type));
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', p_run_type));
   end if;
 
   v_load := array(select l from queue.user_load(v_caller, p_run_type) as l);
@@ -2112,7 +2112,7 @@ declare
   v_reason text;
 begin
   if v_pool not in ('gpu', 'api') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', v_pool));
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
   end if;
 
   if v_caller.kind = 'service' then

@@ -45,7 +45,7 @@ create table public.tasks (
 
 -- Rows from before this rule are not asked again.
 alter table public.tasks
-  add constraint tasks_failure_has_a_reason check (status <> 'Failed' or error_message is not null) not valid not valid;
+  add constraint tasks_failure_has_a_reason check (status <> 'Failed' or error_message is not null) not valid;
 
 -- The line a claim takes from: one user's ready tasks of one pool, in claim order.
 create index tasks_line on public.tasks (user_id, pool, run_type, priority desc, created_at, id)

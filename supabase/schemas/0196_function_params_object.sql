@@ -20,7 +20,7 @@ begin
   if jsonb_typeof(v_params) <> 'object' then
     perform queue.refuse(
       400, 'INVALID_ARGUMENT',
-      pg_catalog.format('params is a JSON object, not %s', jsonb_typeof(v_params))
+      pg_catalog.format('The params must be a JSON object, not %s', jsonb_typeof(v_params))
     );
   end if;
   return v_params;

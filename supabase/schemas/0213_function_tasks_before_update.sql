@@ -47,7 +47,11 @@ begin
     -- A finished task keeps its result and its story.
     new.output_location := old.output_location;
     new.thumbnail_url := old.thumbnail_url;
-    new.error_message := coalesce(old.error_message, new.error_message);
+    new.error_message := coalesce(
+      old.error_message, new.error_message,
+      -- An old failure may lack its reason; a new version of the row may not.
+      case when old.status = 'Failed' then 'Failed without a reason' end
+    );
     new.generation_started_at := old.generation_started_at;
     new.generation_processed_at := old.generation_processed_at;
     new.worker_id := old.worker_id;

@@ -22,7 +22,7 @@ begin
     set status = 'Failed',
       error_message = v_reason,
       error_details = coalesce(queue.cut_text(p_details), t.error_details),
-      output_location = queue.cut_text(v_reason)
+      output_location = v_reason
     where t.id = p_task.id
     returning t.* into v_task;
     perform queue.say(null);

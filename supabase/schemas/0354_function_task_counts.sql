@@ -27,7 +27,7 @@ declare
   v_completions numeric;
 begin
   if p_run_type not in ('gpu', 'api') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', p_run_type));
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', p_run_type));
   end if;
 
   v_load := array(select l from queue.user_load(v_caller, p_run_type) as l);

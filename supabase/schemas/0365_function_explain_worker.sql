@@ -18,7 +18,7 @@ declare
   v_reason text;
 begin
   if v_pool not in ('gpu', 'api') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('run_type is gpu or api, not %s', v_pool));
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
   end if;
 
   if v_caller.kind = 'service' then

@@ -13,7 +13,7 @@ begin
   if v_user_id is null then
     perform queue.refuse(403, 'FORBIDDEN', 'Only a signed-in user can create a token', 'Sign in');
   elsif p_expires_at <= queue.now() then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'expires_at is in the past');
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must lie ahead');
   elsif (
     select count(*)
     from public.user_api_tokens as k

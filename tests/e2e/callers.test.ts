@@ -4,7 +4,12 @@ import { callFunction, type CallOptions } from "../support/http.ts";
 import { expectError } from "../support/replies.ts";
 import { stack } from "../support/stack.ts";
 import { userJwt } from "../support/tokens.ts";
-import { createOwner, createToken, type Owner, reset } from "../support/world.ts";
+import {
+  createOwner,
+  createToken,
+  type Owner,
+  reset,
+} from "../support/world.ts";
 
 const NO_TASK = "00000000-0000-4000-8000-000000000000";
 
@@ -32,7 +37,10 @@ const all = (code: string): Expected => ({
   ends: code,
 });
 
-const CALLERS: Record<string, [() => CallOptions | Promise<CallOptions>, Expected]> = {
+const CALLERS: Record<
+  string,
+  [() => CallOptions | Promise<CallOptions>, Expected]
+> = {
   "the legacy service key as Bearer": [
     () => ({ key: stack().serviceRoleKey }),
     WELCOME,
@@ -90,7 +98,9 @@ const CALLERS: Record<string, [() => CallOptions | Promise<CallOptions>, Expecte
   ],
   "a user of another project": [
     async () => ({
-      key: await userJwt(owner.id, { secret: "another-secret-of-32-characters!" }),
+      key: await userJwt(owner.id, {
+        secret: "another-secret-of-32-characters!",
+      }),
     }),
     all("INVALID_CREDENTIALS"),
   ],
@@ -121,28 +131,33 @@ beforeAll(async () => {
   owner = await createOwner();
 });
 
-describe.each(Object.entries(CALLERS))("%s", (_name, [credentials, expected]) => {
-  it.each(Object.keys(ENDPOINTS) as Endpoint[])(
-    "is answered by %s as the contract says",
-    async (endpoint) => {
-      const reply = await callFunction(
-        endpoint,
-        ENDPOINTS[endpoint],
-        await credentials(),
-      );
-      const wanted = expected[kindOf(endpoint)];
-      if (typeof wanted === "number") expect(reply.status).toBe(wanted);
-      else expectError(reply, wanted as Parameters<typeof expectError>[1]);
-    },
-  );
-});
+describe.each(Object.entries(CALLERS))(
+  "%s",
+  (_name, [credentials, expected]) => {
+    it.each(Object.keys(ENDPOINTS) as Endpoint[])(
+      "is answered by %s as the contract says",
+      async (endpoint) => {
+        const reply = await callFunction(
+          endpoint,
+          ENDPOINTS[endpoint],
+          await credentials(),
+        );
+        const wanted = expected[kindOf(endpoint)];
+        if (typeof wanted === "number") expect(reply.status).toBe(wanted);
+        else expectError(reply, wanted as Parameters<typeof expectError>[1]);
+      },
+    );
+  },
+);
 
 function kindOf(endpoint: Endpoint): keyof Expected {
   if (endpoint === "task-counts") return "counts";
   return endpoint === "claim-next-task" ? "claim" : "ends";
 }
 
-async function endedToken(column: "revoked_at" | "expires_at"): Promise<string> {
+async function endedToken(
+  column: "revoked_at" | "expires_at",
+): Promise<string> {
   const token = await createToken(owner);
   await admin()`
     update public.user_api_tokens

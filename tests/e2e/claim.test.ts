@@ -25,7 +25,10 @@ describe("claim-next-task", () => {
     await createTask(owner, { task_type: "qwen_image_edit" });
     const id = await createTask(owner, { params: { prompt: "a bus" } });
     await createTask(owner);
-    const task = expectOk(await claim({ worker_id: W, run_type: "gpu" }), ClaimedTask);
+    const task = expectOk(
+      await claim({ worker_id: W, run_type: "gpu" }),
+      ClaimedTask,
+    );
     expect(task).toMatchObject({
       task_id: id,
       task_type: "travel_segment",
@@ -78,7 +81,9 @@ describe("claim-next-task", () => {
     const body = { worker_id: "machine-of-owner" };
     const reply = await callFunction("claim-next-task", body, { key });
     expect(expectOk(reply, ClaimedTask).task_id).toBe(id);
-    const again = await callFunction("claim-next-task", { worker_id: "two" }, { key });
+    const again = await callFunction("claim-next-task", { worker_id: "two" }, {
+      key,
+    });
     expect(again.status).toBe(204);
     expect((await readTask(id))["worker_id"]).toBe("machine-of-owner");
   });
@@ -96,7 +101,10 @@ describe("claim-next-task", () => {
     const id = await createTask(owner);
     const body = { worker_id: W, dry_run: true };
     const preview = expectOk(await claim(body), ClaimPreview);
-    expect(preview).toMatchObject({ available_tasks: 1, task: { task_id: id } });
+    expect(preview).toMatchObject({
+      available_tasks: 1,
+      task: { task_id: id },
+    });
     expect(preview.task?.lease_token ?? null).toBeNull();
     expect(await readTask(id)).toMatchObject({ status: "Queued", attempts: 0 });
     await admin()`delete from public.tasks`;
@@ -122,7 +130,10 @@ describe("claim-next-task", () => {
     async (status) => {
       const id = await createTask(owner);
       await admin()`insert into public.workers (id, status) values (${W}, ${status})`;
-      const error = expectError(await claim({ worker_id: W }), "WORKER_NOT_ELIGIBLE");
+      const error = expectError(
+        await claim({ worker_id: W }),
+        "WORKER_NOT_ELIGIBLE",
+      );
       expect(error.message).toContain(status);
       expect((await readTask(id))["status"]).toBe("Queued");
     },
@@ -131,8 +142,13 @@ describe("claim-next-task", () => {
   it("refuses a claim_id whose task has ended with 409", async () => {
     const id = await createTask(owner);
     await claim({ worker_id: W, claim_id: "used" });
-    await callFunction("complete-task", { task_id: id }, { key: stack().secretKey });
-    expectError(await claim({ worker_id: W, claim_id: "used" }), "CLAIM_ID_USED");
+    await callFunction("complete-task", { task_id: id }, {
+      key: stack().secretKey,
+    });
+    expectError(
+      await claim({ worker_id: W, claim_id: "used" }),
+      "CLAIM_ID_USED",
+    );
   });
 
   it.each([

@@ -58,7 +58,10 @@ describe("complete-task", () => {
     for (let round = 0; round < 5; round++) {
       const task_id = await running();
       const replies = await Promise.all(
-        Array.from({ length: 3 }, () => complete({ task_id, output_location: OUTPUT })),
+        Array.from(
+          { length: 3 },
+          () => complete({ task_id, output_location: OUTPUT }),
+        ),
       );
       replies.forEach((reply) => expectOk(reply, CompleteReply));
       expect(new Set(replies.map((reply) => reply.text)).size).toBe(1);
@@ -85,7 +88,10 @@ describe("complete-task", () => {
     ["odd characters", "naïve 😀 \u0000 file.mp4"],
   ])("takes %s as output", async (_what, output_location) => {
     const task_id = await running();
-    const reply = expectOk(await complete({ task_id, output_location }), CompleteReply);
+    const reply = expectOk(
+      await complete({ task_id, output_location }),
+      CompleteReply,
+    );
     const stored = output_location.replace("\0", "\uFFFD");
     expect(reply.output_location).toBe(stored);
     expect(reply.public_url).toBe(stored);
@@ -120,13 +126,17 @@ describe("complete-task", () => {
       await complete({ task_id, output_location: OUTPUT }),
       CompleteReply,
     );
-    expect(reply).toMatchObject({ generation_created: false, generation_id: null });
+    expect(reply).toMatchObject({
+      generation_created: false,
+      generation_id: null,
+    });
     expect(await generations(task_id)).toEqual([]);
   });
 
   it("keeps result_data to the last digit", async () => {
     const task_id = await running();
-    const result = '{"seed": 9223372036854775807, "ratio": 0.10000000000000000001}';
+    const result =
+      '{"seed": 9223372036854775807, "ratio": 0.10000000000000000001}';
     const body = `{"task_id": "${task_id}", "result_data": ${result}}`;
     expect((await complete(body)).status).toBe(200);
     const [row] = await admin()<{ text: string }[]>`
@@ -167,34 +177,48 @@ describe("complete-task", () => {
 
   it("refuses a task that was never started with 409 and both states", async () => {
     const task_id = await createTask(owner);
-    const error = expectError(await complete({ task_id }), "ILLEGAL_TRANSITION");
+    const error = expectError(
+      await complete({ task_id }),
+      "ILLEGAL_TRANSITION",
+    );
     expect(error.message).toMatch(/Queued.*Complete/);
   });
 
-  it.each(["Failed", "Cancelled"])("does not resurrect a %s task", async (status) => {
-    const task_id = await running();
-    await admin()`
+  it.each(["Failed", "Cancelled"])(
+    "does not resurrect a %s task",
+    async (status) => {
+      const task_id = await running();
+      await admin()`
       update public.tasks set status = ${status}, error_message = 'because'
       where id = ${task_id}
     `;
-    const reply = await complete({ task_id, output_location: OUTPUT });
-    expect(expectOk(reply, CompleteReply).status).toBe(status);
-    expect((await readTask(task_id))["status"]).toBe(status);
-    expect(await generations(task_id)).toEqual([]);
-  });
+      const reply = await complete({ task_id, output_location: OUTPUT });
+      expect(expectOk(reply, CompleteReply).status).toBe(status);
+      expect((await readTask(task_id))["status"]).toBe(status);
+      expect(await generations(task_id)).toEqual([]);
+    },
+  );
 
   it("is open to the owner's token and user, to others it is 404", async () => {
     const stranger = await createOwner();
     const keys = [await createToken(stranger), await userJwt(stranger.id)];
     const task_id = await running();
     for (const key of keys) {
-      expectError(await complete({ task_id }, "complete-task", key), "TASK_NOT_FOUND");
+      expectError(
+        await complete({ task_id }, "complete-task", key),
+        "TASK_NOT_FOUND",
+      );
     }
-    const own = await complete({ task_id }, "complete-task", await userJwt(owner.id));
+    const own = await complete(
+      { task_id },
+      "complete-task",
+      await userJwt(owner.id),
+    );
     expect(own.status).toBe(200);
     const next = await running();
     const token = await createToken(owner);
-    expect((await complete({ task_id: next }, "complete-task", token)).status).toBe(200);
+    expect((await complete({ task_id: next }, "complete-task", token)).status)
+      .toBe(200);
   });
 
   it.each([
@@ -212,7 +236,11 @@ describe("complete-task", () => {
   it("takes 7 MiB and refuses above 8 MiB with 413", async () => {
     const task_id = await running();
     const MiB = 1024 * 1024;
-    const big = { task_id, output_location: OUTPUT, filler: "x".repeat(7 * MiB) };
+    const big = {
+      task_id,
+      output_location: OUTPUT,
+      filler: "x".repeat(7 * MiB),
+    };
     expect((await complete(big)).status).toBe(200);
     const bigger = { task_id, filler: "x".repeat(8 * MiB) };
     expectError(await complete(bigger), "BODY_TOO_LARGE");
@@ -234,9 +262,11 @@ function complete(
 }
 
 async function generations(taskId: string): Promise<unknown[]> {
-  return [...await admin()`
+  return [
+    ...await admin()`
     select location, type, project_id, user_id
     from public.generations
     where task_id = ${taskId}
-  `];
+  `,
+  ];
 }

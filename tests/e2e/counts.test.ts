@@ -75,7 +75,10 @@ describe("task-counts", () => {
     await claim(204, 6);
     const after = await count({ run_type: "gpu" });
     expect(after.totals).toMatchObject({ queued_only: 0, active_only: 5 });
-    expect(after.users).toMatchObject([{ in_progress_tasks: 5, at_limit: true }]);
+    expect(after.users).toMatchObject([{
+      in_progress_tasks: 5,
+      at_limit: true,
+    }]);
     expect(after.active_tasks).toHaveLength(5);
     expect(after.recent_tasks).toHaveLength(5);
   });
@@ -150,14 +153,20 @@ describe("task-counts", () => {
     "refuses %j with 400",
     async (body) => {
       const options = { key: stack().serviceRoleKey };
-      expectError(await callFunction("task-counts", body, options), "INVALID_BODY");
+      expectError(
+        await callFunction("task-counts", body, options),
+        "INVALID_BODY",
+      );
     },
   );
 
   it("refuses a body above 1 MiB with 413", async () => {
     const body = { filler: "x".repeat(1024 * 1024) };
     const options = { key: stack().serviceRoleKey };
-    expectError(await callFunction("task-counts", body, options), "BODY_TOO_LARGE");
+    expectError(
+      await callFunction("task-counts", body, options),
+      "BODY_TOO_LARGE",
+    );
   });
 });
 
@@ -165,11 +174,16 @@ async function count(
   body: unknown,
   key = stack().serviceRoleKey,
 ): Promise<CountsReply> {
-  return expectOk(await callFunction("task-counts", body, { key }), CountsReply);
+  return expectOk(
+    await callFunction("task-counts", body, { key }),
+    CountsReply,
+  );
 }
 
 async function claim(status: number, index: number): Promise<void> {
   const body = { worker_id: `worker-${index}`, run_type: "gpu" };
   const key = stack().serviceRoleKey;
-  expect((await callFunction("claim-next-task", body, { key })).status).toBe(status);
+  expect((await callFunction("claim-next-task", body, { key })).status).toBe(
+    status,
+  );
 }

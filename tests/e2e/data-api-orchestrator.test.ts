@@ -13,7 +13,10 @@ import {
 } from "../support/world.ts";
 
 const W = "gpu-20251007_171247-3e03e2d1";
-const AGO = new Date(Date.now() - 3_600_000).toISOString().replace("Z", "+00:00");
+const AGO = new Date(Date.now() - 3_600_000).toISOString().replace(
+  "Z",
+  "+00:00",
+);
 
 let owner: Owner;
 
@@ -39,7 +42,9 @@ describe("the gpu orchestrator through the Data API", () => {
     const one = await rest("GET", "workers", query, { headers: SINGLE });
     expect(one.json).toEqual({ metadata: body.metadata });
     const patch = { status: "active", metadata: { runpod_id: "pod" } };
-    const changed = await rest("PATCH", "workers", { id: `eq.${W}` }, { body: patch });
+    const changed = await rest("PATCH", "workers", { id: `eq.${W}` }, {
+      body: patch,
+    });
     expect(changed.status).toBe(200);
     expect(changed.json).toMatchObject([{ id: W, ...patch }]);
     const all = await rest("GET", "workers", {
@@ -87,7 +92,9 @@ describe("the gpu orchestrator through the Data API", () => {
       order: "generation_processed_at.desc",
       limit: "1",
     });
-    expect(idle.json).toMatchObject([{ generation_processed_at: expect.any(String) }]);
+    expect(idle.json).toMatchObject([{
+      generation_processed_at: expect.any(String),
+    }]);
     const done = await rest("GET", "tasks", {
       select: "id",
       worker_id: `eq.${W}`,
@@ -110,7 +117,10 @@ describe("the gpu orchestrator through the Data API", () => {
     expect(found.json).toHaveLength(2);
     // In between, one of them is completed.
     await admin()`update public.tasks set status = 'Complete' where id = ${ended}`;
-    const reply = await resetTasks([running, ended], "Reset - orphaned from failed worker");
+    const reply = await resetTasks(
+      [running, ended],
+      "Reset - orphaned from failed worker",
+    );
     expect(reply.status, reply.text).toBe(200);
     expect(reply.json).toMatchObject([{
       id: running,
@@ -130,7 +140,9 @@ describe("the gpu orchestrator through the Data API", () => {
       select: "id,task_type,worker_id,attempts",
       status: "eq.In Progress",
       worker_id: "like.api-worker-%",
-      generation_started_at: `lt.${new Date(Date.now() + 60_000).toISOString()}`,
+      generation_started_at: `lt.${
+        new Date(Date.now() + 60_000).toISOString()
+      }`,
       attempts: "lt.3",
     });
     expect(found.json).toEqual([{
@@ -152,14 +164,20 @@ describe("the gpu orchestrator through the Data API", () => {
   it("finds stale and unassigned work with its repeated filters", async () => {
     const id = await createTask(owner);
     await startTask(id, W);
-    const later = encodeURIComponent(new Date(Date.now() + 60_000).toISOString());
+    const later = encodeURIComponent(
+      new Date(Date.now() + 60_000).toISOString(),
+    );
     const reply = await send(
       "/rest/v1/tasks?select=id,task_type,worker_id&status=eq.In%20Progress" +
         "&worker_id=not.is.null&worker_id=not.like.api-worker-%25" +
         `&updated_at=lt.${later}&attempts=lt.3`,
       { headers: supabasePy(stack().serviceRoleKey) },
     );
-    expect(reply.json).toEqual([{ id, task_type: "travel_segment", worker_id: W }]);
+    expect(reply.json).toEqual([{
+      id,
+      task_type: "travel_segment",
+      worker_id: W,
+    }]);
     const unassigned = await rest("GET", "tasks", {
       select: "id,task_type",
       status: "eq.In Progress",
@@ -202,7 +220,9 @@ describe("the gpu orchestrator through the Data API", () => {
     expect(back.status).toBe(200);
     expect(back.json).toEqual([]);
     const body = { status: "In Progress", worker_id: W };
-    const start = await rest("PATCH", "tasks", { id: `eq.${waiting}` }, { body });
+    const start = await rest("PATCH", "tasks", { id: `eq.${waiting}` }, {
+      body,
+    });
     expect(start.json).toEqual([]);
     expect((await readTask(waiting))["status"]).toBe("Queued");
   });
@@ -210,7 +230,10 @@ describe("the gpu orchestrator through the Data API", () => {
   it("creates a generation also when a PATCH completes the task", async () => {
     const id = await createTask(owner);
     await startTask(id);
-    const body = { status: "Complete", output_location: "https://files.test/a.mp4" };
+    const body = {
+      status: "Complete",
+      output_location: "https://files.test/a.mp4",
+    };
     const reply = await rest("PATCH", "tasks", { id: `eq.${id}` }, { body });
     expect(reply.json).toMatchObject([{ id, generation_created: true }]);
     const query = { select: "location", task_id: `eq.${id}` };
@@ -230,8 +253,14 @@ describe("the gpu orchestrator through the Data API", () => {
     };
     const created = await rest("POST", "tasks", {}, { body });
     expect(created.status, created.text).toBe(201);
-    expect(created.json).toMatchObject([{ id, user_id: owner.id, run_type: "cloud" }]);
-    const deleted = await rest("DELETE", "tasks", { id: `eq.${id}` }, { body: {} });
+    expect(created.json).toMatchObject([{
+      id,
+      user_id: owner.id,
+      run_type: "cloud",
+    }]);
+    const deleted = await rest("DELETE", "tasks", { id: `eq.${id}` }, {
+      body: {},
+    });
     expect(deleted.status).toBe(200);
     expect(deleted.json).toMatchObject([{ id }]);
     expect(await counterDrift()).toEqual([]);

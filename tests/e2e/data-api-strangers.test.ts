@@ -15,7 +15,10 @@ import {
 const RPCS = {
   claim_next_task: { p_caller: { kind: "service" }, p_worker_id: "stranger" },
   task_counts: { p_caller: { kind: "service" } },
-  complete_task: { p_caller: { kind: "service" }, p_task_id: crypto.randomUUID() },
+  complete_task: {
+    p_caller: { kind: "service" },
+    p_task_id: crypto.randomUUID(),
+  },
   update_task_status: {
     p_caller: { kind: "service" },
     p_task_id: crypto.randomUUID(),
@@ -62,11 +65,18 @@ describe.each(Object.entries(PEOPLE))("%s", (name, key) => {
 
   it("cannot change a task", async () => {
     const body = { status: "Cancelled", priority: 9, params: {} };
-    const reply = await as(await key(), "PATCH", "tasks", { id: `eq.${taskId}` }, body);
+    const reply = await as(await key(), "PATCH", "tasks", {
+      id: `eq.${taskId}`,
+    }, body);
     expect(isDenied(reply), reply.text).toBe(true);
-    const deletion = await as(await key(), "DELETE", "tasks", { id: `eq.${taskId}` }, {});
+    const deletion = await as(await key(), "DELETE", "tasks", {
+      id: `eq.${taskId}`,
+    }, {});
     expect(isDenied(deletion), deletion.text).toBe(true);
-    expect(await readTask(taskId)).toMatchObject({ status: "Queued", priority: 0 });
+    expect(await readTask(taskId)).toMatchObject({
+      status: "Queued",
+      priority: 0,
+    });
   });
 
   it.each(TABLES.filter((table) => table !== "projects"))(
@@ -78,7 +88,9 @@ describe.each(Object.entries(PEOPLE))("%s", (name, key) => {
       const deletion = await as(await key(), "DELETE", table, id, {});
       expect(isDenied(deletion), `${table}: ${deletion.text}`).toBe(true);
       if (table === "tasks") return;
-      const insert = await as(await key(), "POST", table, {}, { ...FIRST_ROW[table] });
+      const insert = await as(await key(), "POST", table, {}, {
+        ...FIRST_ROW[table],
+      });
       expect(isDenied(insert), `${table}: ${insert.text}`).toBe(true);
     },
   );
@@ -105,8 +117,14 @@ describe("the owner", () => {
     const body = { task_type: "travel_segment", project_id: owner.projectId };
     const created = await as(key, "POST", "tasks", {}, body);
     expect(created.status, created.text).toBe(201);
-    expect(created.json).toMatchObject([{ user_id: owner.id, status: "Queued" }]);
-    const forged = await as(key, "POST", "tasks", {}, { ...body, status: "Complete" });
+    expect(created.json).toMatchObject([{
+      user_id: owner.id,
+      status: "Queued",
+    }]);
+    const forged = await as(key, "POST", "tasks", {}, {
+      ...body,
+      status: "Complete",
+    });
     expect([400, 401, 403], forged.text).toContain(forged.status);
   });
 });

@@ -41,7 +41,10 @@ describe.each(NAMES)("%s over HTTP", (name) => {
   });
 
   it("shows errors to browsers too", async () => {
-    const reply = await send(path, { method: "POST", headers: { origin: "x" } });
+    const reply = await send(path, {
+      method: "POST",
+      headers: { origin: "x" },
+    });
     expectError(reply, "MISSING_CREDENTIALS");
     expect(reply.headers.get("access-control-allow-origin")).toBe("*");
     expect(reply.headers.get("access-control-expose-headers"))
@@ -76,7 +79,11 @@ describe.each(NAMES)("%s over HTTP", (name) => {
 
   it("refuses what is no JSON object in its own words", async () => {
     for (const body of ["", "{", "[]", "null", '"text"', "{}}", "\u0000"]) {
-      const reply = await send(path, { method: "POST", headers: headers(), body });
+      const reply = await send(path, {
+        method: "POST",
+        headers: headers(),
+        body,
+      });
       const error = expectError(reply, "INVALID_BODY");
       expect(error.message).not.toMatch(/SyntaxError|position|zod|at \S+:\d/i);
     }
@@ -85,7 +92,9 @@ describe.each(NAMES)("%s over HTTP", (name) => {
 
 describe("a function that does not exist", () => {
   it("answers 404", async () => {
-    const reply = await send("/functions/v1/no-such-function", { method: "POST" });
+    const reply = await send("/functions/v1/no-such-function", {
+      method: "POST",
+    });
     expect(reply.status).toBe(404);
   });
 });

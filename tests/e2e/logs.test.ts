@@ -65,7 +65,12 @@ describe.each(["claim-next-task", "update-task-status", "complete_task"])(
           output_location: `${CANARY} ${key}`,
           lease_token: key,
         });
-        await request(logged.url, `${id}-broken`, key, `{"broken": "${key} ${CANARY}`);
+        await request(
+          logged.url,
+          `${id}-broken`,
+          key,
+          `{"broken": "${key} ${CANARY}`,
+        );
         ids.push(`${id}-broken`);
       }
       const lines = await logged.lines(ids.length);
@@ -74,7 +79,9 @@ describe.each(["claim-next-task", "update-task-status", "complete_task"])(
       const parsed = lines.map((line) => LogLine.parse(JSON.parse(line)));
       expect(parsed.map((line) => line.request_id)).toEqual(ids);
       const text = lines.join("\n");
-      for (const secret of [...secrets, CANARY]) expect(text).not.toContain(secret);
+      for (const secret of [...secrets, CANARY]) {
+        expect(text).not.toContain(secret);
+      }
       expect(lines.every((line) => !/\p{Cc}/u.test(line))).toBe(true);
     });
   },
@@ -89,7 +96,11 @@ async function request(
 ): Promise<void> {
   const response = await fetch(url, {
     method: "POST",
-    headers: { authorization: `Bearer ${key}`, apikey: key, "x-request-id": id },
+    headers: {
+      authorization: `Bearer ${key}`,
+      apikey: key,
+      "x-request-id": id,
+    },
     body: typeof body === "string" ? body : JSON.stringify(body),
   });
   await response.text();

@@ -22,15 +22,40 @@ const PostgrestError = z.strictObject({
 describe("an rpc through the Data API with the service key", () => {
   it.each([
     ["claim_next_task", { p_worker_id: "" }, 400, "INVALID_ARGUMENT"],
-    ["claim_next_task", { p_worker_id: "w", p_run_type: "cpu" }, 400, "INVALID_ARGUMENT"],
-    ["claim_next_task", { p_worker_id: "w", p_caller: UNKNOWN }, 403, "UNKNOWN_TOKEN"],
+    [
+      "claim_next_task",
+      { p_worker_id: "w", p_run_type: "cpu" },
+      400,
+      "INVALID_ARGUMENT",
+    ],
+    [
+      "claim_next_task",
+      { p_worker_id: "w", p_caller: UNKNOWN },
+      403,
+      "UNKNOWN_TOKEN",
+    ],
     ["claim_next_task", { p_worker_id: "w", p_caller: {} }, 403, "FORBIDDEN"],
     ["claim_next_task", { p_worker_id: "gone" }, 409, "WORKER_NOT_ELIGIBLE"],
     ["task_counts", { p_run_type: "cpu" }, 400, "INVALID_ARGUMENT"],
-    ["complete_task", { p_task_id: crypto.randomUUID() }, 404, "TASK_NOT_FOUND"],
+    [
+      "complete_task",
+      { p_task_id: crypto.randomUUID() },
+      404,
+      "TASK_NOT_FOUND",
+    ],
     ["complete_task", {}, 409, "ILLEGAL_TRANSITION"],
-    ["complete_task", { p_lease_token: crypto.randomUUID() }, 409, "LEASE_LOST"],
-    ["update_task_status", { p_status: "In Progress" }, 409, "ILLEGAL_TRANSITION"],
+    [
+      "complete_task",
+      { p_lease_token: crypto.randomUUID() },
+      409,
+      "LEASE_LOST",
+    ],
+    [
+      "update_task_status",
+      { p_status: "In Progress" },
+      409,
+      "ILLEGAL_TRANSITION",
+    ],
   ])("%s %j answers %i %s", async (name, args, status, code) => {
     await admin()`
       insert into public.workers (id, status) values ('gone', 'terminated')
@@ -60,7 +85,10 @@ describe("an rpc through the Data API with the service key", () => {
     const claimed = await callRpc("claim_next_task", body, key);
     expect(claimed.status).toBe(200);
     expect(claimed.json).toMatchObject({ task_id: id });
-    const nothing = await callRpc("claim_next_task", { ...body, p_worker_id: "2" }, key);
+    const nothing = await callRpc("claim_next_task", {
+      ...body,
+      p_worker_id: "2",
+    }, key);
     expect(nothing.status).toBe(200);
     expect(nothing.text).toBe("null");
   });

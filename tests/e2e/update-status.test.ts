@@ -67,7 +67,8 @@ describe("update-task-status Failed", () => {
     ["a pair", '"a \\ud83d\\ude00 b"', "a 😀 b"],
     ["line breaks and escapes", '"a\\r\\n\\u001b[31m"', "a\r\n\u001b[31m"],
   ])("records a text with %s", async (_what, json, text) => {
-    const body = `{"task_id": "${task_id}", "status": "Failed", "output_location": ${json}}`;
+    const body =
+      `{"task_id": "${task_id}", "status": "Failed", "output_location": ${json}}`;
     expect((await send(body)).status).toBe(200);
     expect(await readTask(task_id)).toMatchObject({
       status: "Failed",
@@ -78,7 +79,8 @@ describe("update-task-status Failed", () => {
 
   it("records 1 MB of emoji: cut on the task, whole in its history", async () => {
     const text = "😀".repeat(MiB / 4);
-    expect((await update({ status: "Failed", output_location: text })).status).toBe(200);
+    expect((await update({ status: "Failed", output_location: text })).status)
+      .toBe(200);
     const task = await readTask(task_id);
     expect(task["status"]).toBe("Failed");
     expect(task["error_message"]).toMatch(/^(😀){500}/u);
@@ -93,7 +95,9 @@ describe("update-task-status Failed", () => {
 
   it("records up to 16 MiB and refuses more with 413", async () => {
     const longest = "x".repeat(15 * MiB);
-    expect((await update({ status: "Failed", output_location: longest })).status).toBe(200);
+    expect(
+      (await update({ status: "Failed", output_location: longest })).status,
+    ).toBe(200);
     const longer = { status: "Failed", output_location: "x".repeat(16 * MiB) };
     expectError(await update(longer), "BODY_TOO_LARGE");
   });
@@ -127,9 +131,13 @@ describe("update-task-status Failed", () => {
 describe("update-task-status", () => {
   it("takes In Progress for a task in progress, again and again", async () => {
     const text = "[IDEMPOTENT] 3 segments are there already";
-    for (const output_location of ["Successfully enqueued 3 segments", text, text]) {
+    for (
+      const output_location of ["Successfully enqueued 3 segments", text, text]
+    ) {
       const reply = await update({ status: "In Progress", output_location });
-      expect(expectOk(reply, UpdateStatusReply).output_location).toBe(output_location);
+      expect(expectOk(reply, UpdateStatusReply).output_location).toBe(
+        output_location,
+      );
     }
     expect(await readTask(task_id)).toMatchObject({
       status: "In Progress",
@@ -146,10 +154,14 @@ describe("update-task-status", () => {
     `;
     await update({ status: "In Progress" });
     const before = await readTask(task_id);
-    expect(before["generation_started_at"]).toEqual(new Date("2026-01-01T00:00:00Z"));
+    expect(before["generation_started_at"]).toEqual(
+      new Date("2026-01-01T00:00:00Z"),
+    );
     await update({ status: "In Progress", reset_generation_started_at: true });
     const after = await readTask(task_id);
-    expect(Number(after["generation_started_at"])).toBeGreaterThan(Date.now() - 60_000);
+    expect(Number(after["generation_started_at"])).toBeGreaterThan(
+      Date.now() - 60_000,
+    );
   });
 
   it("completes with its generation, like complete-task", async () => {
@@ -164,7 +176,10 @@ describe("update-task-status", () => {
   it("hands a task back", async () => {
     const reply = await update({ status: "Queued" });
     expect(expectOk(reply, UpdateStatusReply).status).toBe("Queued");
-    expect(await readTask(task_id)).toMatchObject({ worker_id: null, lease_token: null });
+    expect(await readTask(task_id)).toMatchObject({
+      worker_id: null,
+      lease_token: null,
+    });
   });
 
   it.each([
@@ -179,7 +194,10 @@ describe("update-task-status", () => {
       update public.tasks set status = ${from}, error_message = 'because'
       where id = ${task_id}
     `;
-    const error = expectError(await update({ status: to }), "ILLEGAL_TRANSITION");
+    const error = expectError(
+      await update({ status: to }),
+      "ILLEGAL_TRANSITION",
+    );
     expect(error.message).toContain(from);
     expect(error.message).toContain(to);
     expect((await readTask(task_id))["status"]).toBe(from);
@@ -202,7 +220,9 @@ describe("update-task-status", () => {
   it("is open to the owner's token and user, to others it is 404", async () => {
     const stranger = await createOwner();
     const body = { task_id, status: "Failed" };
-    for (const key of [await createToken(stranger), await userJwt(stranger.id)]) {
+    for (
+      const key of [await createToken(stranger), await userJwt(stranger.id)]
+    ) {
       expectError(await send(body, key), "TASK_NOT_FOUND");
     }
     expect((await readTask(task_id))["status"]).toBe("In Progress");

@@ -1,4 +1,4 @@
-import { admin } from "./db.ts";
+import { admin, type Connection } from "./db.ts";
 
 /** A derived number that is not what the tasks say. */
 export interface Drift {

@@ -1,5 +1,9 @@
 import { expect } from "vitest";
-import { ERROR_CODES, ErrorBody, type ErrorCode } from "../../shared/error-codes.ts";
+import {
+  ERROR_CODES,
+  ErrorBody,
+  type ErrorCode,
+} from "../../shared/error-codes.ts";
 import type { Reply } from "./http.ts";
 
 /** Expects a refusal with this code: its status, its shape, a request id. */

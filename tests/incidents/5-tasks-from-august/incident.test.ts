@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import postgres from "postgres";
+import { ClaimedTask } from "../../../shared/claim.ts";
+import { CountsReply } from "../../../shared/counts.ts";
+import {
+  applyFirstMigration,
+  type UpgradedStack,
+  upgradeOldDatabase,
+} from "../../support/old-database.ts";
+import {
+  fillOrphans,
+  fillOwner,
+  OLD,
+  ORPHANS,
+} from "../../support/old-rows.ts";
+
+// 2025-10-16, 18:25:42: task-counts answered 51 and the autoscaler went from 0
+// to 4 GPU workers, for tasks that no worker could run.
+
+let upgraded: UpgradedStack;
+let sql: postgres.Sql;
+
+beforeAll(async () => {
+  upgraded = await upgradeOldDatabase(
+    "incident-5",
+    (_sql, url) => applyFirstMigration(url),
+    async (old) => {
+      await fillOwner(old);
+      await fillOrphans(old);
+      await expectTheIncident(old);
+    },
+  );
+  sql = postgres(upgraded.dbUrl, { max: 1, onnotice: () => {} });
+});
+
+afterAll(async () => {
+  await sql?.end();
+  await upgraded?.discard();
+});
+
+describe("51 tasks from August 2025", () => {
+  it("are still there, with their owner and nothing else made up", async () => {
+    const rows = await sql`
+      select user_id, run_type, status, attempts, count(*)::integer
+      from public.tasks
+      group by 1, 2, 3, 4
+    `;
+    expect([...rows]).toEqual([{
+      user_id: OLD.user,
+      run_type: null,
+      status: "Queued",
+      attempts: 0,
+      count: ORPHANS,
+    }]);
+  });
+
+  it("are 0 to the call that counted 51, with the reason", async () => {
+    const counts = await count();
+    expect(counts.totals).toMatchObject({
+      queued_only: 0,
+      eligible_queued: 0,
+      active_only: 0,
+      queued_plus_active: 0,
+    });
+    expect(counts.available_tasks).toBe(0);
+    expect(counts.queued_tasks).toEqual([]);
+    expect(counts.blocked).toEqual({ no_run_type: ORPHANS });
+    expect(counts.suggested_workers).toBe(0);
+  });
+
+  it("are handed to nobody", async () => {
+    expect((await claim("gpu-20251016_182542-00000001")).status).toBe(204);
+  });
+
+  it("do not hide a normal task beside them", async () => {
+    const [task] = await sql<{ id: string }[]>`
+      insert into public.tasks (task_type, project_id)
+      values ('travel_segment', ${OLD.project})
+      returning id
+    `;
+    const counts = await count();
+    expect(counts.totals.queued_only).toBe(1);
+    expect(counts.queued_tasks).toMatchObject([{ task_id: task?.id }]);
+    expect(counts.blocked).toEqual({ no_run_type: ORPHANS });
+
+    const reply = await claim("gpu-20251016_182542-00000002");
+    expect(reply.status).toBe(200);
+    expect(ClaimedTask.parse(await reply.json()).task_id).toBe(task?.id);
+    expect((await claim("gpu-20251016_182542-00000003")).status).toBe(204);
+  });
+});
+
+/** What is known of them, as of the moment of the incident. */
+async function expectTheIncident(old: postgres.Sql): Promise<void> {
+  const [row] = await old`
+    select
+      count(*)::integer as tasks,
+      count(*) filter (where created_at < t.at - interval '24 hours')::integer as older,
+      count(*) filter (where created_at >= t.at - interval '1 hour')::integer as fresh,
+      min(created_at) as oldest,
+      array_agg(distinct task_type order by task_type) as types
+    from public.tasks, (select '2025-10-16T18:25:42Z'::timestamptz as at) as t
+  `;
+  expect(row).toEqual({
+    tasks: ORPHANS,
+    older: 43,
+    fresh: 0,
+    oldest: new Date("2025-08-12T15:06:09Z"),
+    types: ["travel_segment", "travel_stitch"],
+  });
+}
+
+async function count(): Promise<CountsReply> {
+  const body = { run_type: "gpu", include_active: false };
+  const reply = await call("task-counts", body);
+  expect(reply.status).toBe(200);
+  return CountsReply.parse(await reply.json());
+}
+
+function claim(worker_id: string): Promise<Response> {
+  return call("claim-next-task", { worker_id, run_type: "gpu" });
+}
+
+function call(name: string, body: unknown): Promise<Response> {
+  return fetch(`${upgraded.functionsUrl}/${name}`, {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${upgraded.serviceRoleKey}`,
+      "content-type": "application/json",
+    },
+    body: JSON.stringify(body),
+  });
+}

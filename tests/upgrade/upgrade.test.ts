@@ -1,0 +1,251 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import postgres from "postgres";
+import { ClaimedTask } from "../../shared/claim.ts";
+import { CompleteReply } from "../../shared/complete.ts";
+import { CountsReply } from "../../shared/counts.ts";
+import { describeDatabase } from "../../gate/equality/dump.ts";
+import { differences } from "../../gate/equality/differences.ts";
+import { Programs } from "../../gate/programs.ts";
+import { checkoutDir } from "../../stack/paths.ts";
+import { counterDrift } from "../support/drift.ts";
+import {
+  applyFirstMigration,
+  applyMigrations,
+  type OldContent,
+  type UpgradedStack,
+  upgradeOldDatabase,
+} from "../support/old-database.ts";
+import {
+  fillOrphans,
+  fillOwner,
+  fillTheRest,
+  OLD,
+  ORPHANS,
+  WITHOUT_PROJECT,
+} from "../support/old-rows.ts";
+import { stack as freshStack } from "../support/stack.ts";
+import { makeSchemaByHand } from "./by-hand.ts";
+
+const VARIANTS: Record<string, OldContent> = {
+  "status is an enum": (_sql, url) => applyFirstMigration(url),
+  "status is text": makeSchemaByHand,
+};
+
+describe.each(Object.entries(VARIANTS))(
+  "an August 2025 database whose %s, once upgraded",
+  (name, makeSchema) => {
+    let upgraded: UpgradedStack;
+    let sql: postgres.Sql;
+    let before: Row[];
+
+    beforeAll(async () => {
+      upgraded = await upgradeOldDatabase(
+        name.replaceAll(" ", "-"),
+        makeSchema,
+        async (old) => {
+          await fillOwner(old);
+          await fillOrphans(old);
+          await fillTheRest(old);
+          before = await readTasks(old);
+        },
+      );
+      sql = postgres(upgraded.dbUrl, { max: 1, onnotice: () => {} });
+    });
+    afterAll(async () => {
+      await sql?.end();
+      await upgraded?.discard();
+    });
+
+    it("has the schema of a fresh install", async () => {
+      const programs = new Programs(checkoutDir);
+      const [old, fresh] = await Promise.all(
+        [upgraded.dbUrl, freshStack().dbUrl].map((url) =>
+          describeDatabase(programs.run, url)
+        ),
+      );
+      const sides = { left: "upgraded", right: "fresh" };
+      expect(differences(old ?? [], fresh ?? [], sides)).toEqual([]);
+    });
+
+    it("keeps every row as it was", async () => {
+      expect(await readTasks(sql)).toEqual(before);
+      expect(before).toHaveLength(ORPHANS + WITHOUT_PROJECT + 4);
+      const [kept] = await sql`
+        select
+          (select count(*)::integer from public.generations) as generations,
+          (select metadata from public.workers where id = ${OLD.worker}) as metadata
+      `;
+      expect(kept).toEqual({ generations: 1, metadata: {} });
+    });
+
+    it("knows owners by their projects and no run type", async () => {
+      const rows = await sql`
+        select user_id, run_type, project_id is null as "isLost", count(*)::integer
+        from public.tasks
+        group by 1, 2, 3
+        order by 4
+      `;
+      expect([...rows]).toEqual([
+        { user_id: null, run_type: null, isLost: true, count: WITHOUT_PROJECT },
+        {
+          user_id: OLD.user,
+          run_type: null,
+          isLost: false,
+          count: ORPHANS + 4,
+        },
+      ]);
+    });
+
+    it("counts none of them and says why", async () => {
+      const counts = await count(upgraded);
+      expect(counts.totals).toMatchObject({
+        queued_only: 0,
+        eligible_queued: 0,
+      });
+      expect(counts.queued_plus_active).toBe(0);
+      expect(counts.blocked).toEqual({
+        no_run_type: ORPHANS + 1,
+        no_owner: WITHOUT_PROJECT,
+      });
+      expect((await claim(upgraded)).status).toBe(204);
+    });
+
+    it("counts and hands out a normal task beside them", async () => {
+      const [task] = await sql<{ id: string }[]>`
+        insert into public.tasks (task_type, project_id)
+        values ('travel_segment', ${OLD.project})
+        returning id
+      `;
+      expect((await count(upgraded)).totals.queued_only).toBe(1);
+      const reply = await claim(upgraded);
+      expect(ClaimedTask.parse(await reply.json()).task_id).toBe(task?.id);
+      expect((await claim(upgraded)).status).toBe(204);
+    });
+
+    it("takes the result of what ran through the upgrade, and what waited for it", async () => {
+      await sql`
+        update public.tasks set run_type = 'cloud' where id = ${OLD.waiting}
+      `;
+      expect((await count(upgraded)).blocked).toMatchObject({
+        no_run_type: ORPHANS,
+        dependency_pending: 1,
+      });
+      const output_location = "https://files.test/new.mp4";
+      const body = { task_id: OLD.inFlight, output_location };
+      const reply = await call(upgraded, "complete-task", body);
+      expect(reply.status).toBe(200);
+      expect(CompleteReply.parse(await reply.json())).toMatchObject({
+        status: "Complete",
+        generation_created: true,
+      });
+      const next = await claim(upgraded);
+      expect(ClaimedTask.parse(await next.json()).task_id).toBe(OLD.waiting);
+    });
+
+    it("has counters that say what the rows say", async () => {
+      expect(await counterDrift(sql)).toEqual([]);
+    });
+
+    it("leaves an old failure without a reason to a direct PATCH of many", async () => {
+      const reply = await fetch(
+        `${upgraded.apiUrl}/rest/v1/tasks?id=in.(${OLD.failed},${OLD.waiting})`,
+        {
+          method: "PATCH",
+          headers: {
+            apikey: upgraded.serviceRoleKey,
+            authorization: `Bearer ${upgraded.serviceRoleKey}`,
+            "content-type": "application/json",
+            prefer: "return=representation",
+          },
+          body: JSON.stringify({ priority: 3 }),
+        },
+      );
+      const text = await reply.text();
+      expect(reply.status, text).toBe(200);
+      expect(text).toContain(OLD.waiting);
+    });
+
+    it("accepts its old tokens and does not hold them any more", async () => {
+      const reply = await call(upgraded, "task-counts", {}, OLD.token);
+      expect(reply.status).toBe(200);
+      const columns = await sql`
+        select column_name
+        from information_schema.columns
+        where table_name = 'user_api_tokens' and column_name = 'token'
+      `;
+      expect(columns).toHaveLength(0);
+      const [row] = await sql<{ text: string }[]>`
+        select k::text as text from public.user_api_tokens as k
+      `;
+      expect(row?.text).not.toContain(OLD.token.slice(0, 20));
+    });
+
+    it("is not changed by the migrations a second time", async () => {
+      const state = await everything(sql);
+      expect(await applyMigrations(upgraded.dbUrl)).not.toMatch(/Applying/i);
+      expect(await everything(sql)).toEqual(state);
+    });
+  },
+);
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** The columns that there were in August 2025. */
+async function readTasks(sql: postgres.Sql): Promise<Row[]> {
+  return [
+    ...await sql<Row[]>`
+    select
+      id, task_type, coalesce(params, '{}') as params, status::text, project_id,
+      dependant_on, worker_id, output_location,
+      coalesce(attempts, 0) as attempts, error_message, error_details,
+      created_at, updated_at, generation_started_at, generation_processed_at,
+      result_data, generation_created
+    from public.tasks
+    order by id
+  `,
+  ];
+}
+
+/** Every row of every table, as text. */
+async function everything(sql: postgres.Sql): Promise<unknown> {
+  const tables = await sql<{ name: string }[]>`
+    select format('%I.%I', schemaname, tablename) as name
+    from pg_catalog.pg_tables
+    where schemaname in ('public', 'queue')
+    order by 1
+  `;
+  return await Promise.all(tables.map(async ({ name }) => [
+    name,
+    [...await sql.unsafe(`select t::text from ${name} as t order by 1`)],
+  ]));
+}
+
+async function count(target: UpgradedStack): Promise<CountsReply> {
+  const body = { run_type: "gpu", include_active: false };
+  const reply = await call(target, "task-counts", body);
+  expect(reply.status).toBe(200);
+  return CountsReply.parse(await reply.json());
+}
+
+let claims = 0;
+
+function claim(target: UpgradedStack): Promise<Response> {
+  const worker_id = `worker-after-upgrade-${claims++}`;
+  return call(target, "claim-next-task", { worker_id, run_type: "gpu" });
+}
+
+function call(
+  target: UpgradedStack,
+  name: string,
+  body: unknown,
+  key = target.serviceRoleKey,
+): Promise<Response> {
+  return fetch(`${target.functionsUrl}/${name}`, {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${key}`,
+      "content-type": "application/json",
+    },
+    body: JSON.stringify(body),
+  });
+}
