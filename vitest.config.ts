@@ -43,13 +43,14 @@ export default defineConfig({
       onTheStack("integration", 1),
       onTheStack("e2e", 2),
       onTheStack("incidents", 3),
+      onTheStack("property", 4),
       {
         extends: true,
         test: {
           name: "deploy",
           include: ["tests/deploy/**/*.test.ts"],
           testTimeout: 60_000,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 5 },
         },
       },
     ],

@@ -105,8 +105,6 @@ alter table public.user_api_tokens
 alter table public.tasks
   add constraint tasks_status_is_known check (status in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled')),
   add constraint tasks_run_type_is_known check (run_type in ('cloud', 'local')),
-  add constraint tasks_attempts_is_not_negative check (attempts >= 0),
-  add constraint tasks_requeue_count_is_not_negative check (requeue_count >= 0),
   add constraint tasks_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade;
 
 alter table public.workers

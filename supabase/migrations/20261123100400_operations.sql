@@ -294,6 +294,9 @@ declare
   v_task public.tasks;
   v_slots queue.user_slots;
   v_may_run boolean;
+  v_slot integer;
+  v_cloud integer;
+  v_by_key integer;
 begin
   perform set_config('queue.counts_itself', 'on', true);
   update public.tasks as t
@@ -319,31 +322,30 @@ begin
 
   v_may_run := queue.user_reason(v_slots) is null;
 
-  -- Both of the owner's lines: the task leaves one, what runs has changed for either.
+  -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
+  v_slot := v_task.takes_slot::integer;
+  v_cloud := (v_task.run_type = 'cloud')::integer;
+  v_by_key := (p_token_id is null)::integer;
   update queue.user_lines as l
-  set ready_cloud = l.ready_cloud - m.cloud * m.slot,
-    ready_cloud_orchestration = l.ready_cloud_orchestration - m.cloud * (1 - m.slot),
-    ready_local = l.ready_local - m.local * m.slot,
-    ready_local_orchestration = l.ready_local_orchestration - m.local * (1 - m.slot),
-    active_cloud = l.active_cloud + m.by_key * m.slot,
-    active_cloud_orchestration = l.active_cloud_orchestration + m.by_key * (1 - m.slot),
-    active_local = l.active_local + m.by_token * m.slot,
-    active_local_orchestration = l.active_local_orchestration + m.by_token * (1 - m.slot),
+  set ready_cloud = l.ready_cloud - v_cloud * v_slot,
+    ready_cloud_orchestration = l.ready_cloud_orchestration - v_cloud * (1 - v_slot),
+    ready_local = l.ready_local - (1 - v_cloud) * v_slot,
+    ready_local_orchestration = l.ready_local_orchestration - (1 - v_cloud) * (1 - v_slot),
+    active_cloud = l.active_cloud + v_by_key * v_slot,
+    active_cloud_orchestration = l.active_cloud_orchestration + v_by_key * (1 - v_slot),
+    active_local = l.active_local + (1 - v_by_key) * v_slot,
+    active_local_orchestration = l.active_local_orchestration + (1 - v_by_key) * (1 - v_slot),
     running = v_slots.running,
-    is_open = v_may_run and l.ready_cloud + l.ready_cloud_orchestration - m.cloud > 0,
-    turn_at = case when m.by_key = 1 then p_now else l.turn_at end
-  from (
-    select
-      p.pool,
-      (p.pool = v_task.pool and v_task.run_type = 'cloud')::integer as cloud,
-      (p.pool = v_task.pool and v_task.run_type = 'local')::integer as local,
-      (p.pool = v_task.pool and p_token_id is null)::integer as by_key,
-      (p.pool = v_task.pool and p_token_id is not null)::integer as by_token,
-      v_task.takes_slot::integer as slot
-    from (values ('gpu'), ('api')) as p (pool)
-  ) as m
+    is_open = v_may_run and l.ready_cloud + l.ready_cloud_orchestration - v_cloud > 0,
+    turn_at = case when p_token_id is null then p_now else l.turn_at end
   where l.user_id = v_task.user_id
-    and l.pool = m.pool;
+    and l.pool = v_task.pool;
+
+  update queue.user_lines as l
+  set running = v_slots.running, is_open = v_may_run
+  where l.user_id = v_task.user_id
+    and l.pool = case v_task.pool when 'gpu' then 'api' else 'gpu' end
+    and l.ready_cloud + l.ready_cloud_orchestration > 0;
 
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
   values (
@@ -557,7 +559,7 @@ revoke all on function queue.release_due_tasks(text, queue.caller) from public, 
 -- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
 -- was its last).
 create function queue.give_back_held_task(
-  p_worker_id text, p_token_id uuid, p_pool text, p_claim_id text, p_now timestamptz
+  p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz
 )
 returns public.tasks
 language plpgsql
@@ -583,7 +585,7 @@ begin
 
   -- Two claims at once under one name: the second waits here and then sees what the first got.
   perform pg_advisory_xact_lock(
-    hashtextextended('queue.holder:' || coalesce(p_token_id::text, '') || ':' || p_worker_id, 0)
+    hashtextextended('queue.holder:' || coalesce(p_caller.token_id::text, '') || ':' || p_worker_id, 0)
   );
 
   select count(*), (array_agg(t.id order by t.claimed_at))[1]
@@ -591,7 +593,7 @@ begin
   from public.tasks as t
   where t.worker_id = p_worker_id
     and t.status = 'In Progress'
-    and t.token_id is not distinct from p_token_id
+    and t.token_id is not distinct from p_caller.token_id
     and t.pool = p_pool
     and t.takes_slot;
 
@@ -610,30 +612,34 @@ begin
 
   if v_held.id is null then
     return null;
-  elsif v_held.delivered_at is null then
+  end if;
+
+  perform queue.say(queue.caller_name(p_caller));
+  if v_held.delivered_at is null then
     update public.tasks as t
     set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now
     where t.id = v_held.id
     returning t.* into v_held;
-    return v_held;
   elsif v_held.attempts < queue.max_attempts(v_held.task_type) then
-    return queue.restart_task(v_held.id, p_claim_id, p_now);
+    v_held := queue.restart_task(v_held.id, p_claim_id, p_now);
+  else
+    v_reason := pg_catalog.format(
+      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, p_worker_id
+    );
+    update public.tasks as t
+    set status = 'Failed', error_message = v_reason, output_location = v_reason
+    where t.id = v_held.id;
+    v_held := null;
   end if;
-
-  v_reason := pg_catalog.format(
-    'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, p_worker_id
-  );
-  update public.tasks as t
-  set status = 'Failed', error_message = v_reason, output_location = v_reason
-  where t.id = v_held.id;
-  return null;
+  perform queue.say(null);
+  return v_held;
 end;
 $$;
 
-comment on function queue.give_back_held_task(text, uuid, text, text, timestamptz) is
+comment on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) is
   'The task that a worker at its own limit already holds, handed out again; null when it may take another one.';
 
-revoke all on function queue.give_back_held_task(text, uuid, text, text, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) from public, anon, authenticated, service_role;
 
 -- A claim request that was already answered gets the same answer: the reply was lost on the way.
 create function queue.repeat_claim(p_caller queue.caller, p_worker_id text, p_claim_id text)
@@ -885,15 +891,13 @@ begin
     end if;
   end if;
 
-  perform queue.say(queue.caller_name(v_caller));
-  v_task := queue.give_back_held_task(p_worker_id, v_caller.token_id, v_pool, p_claim_id, v_now);
+  v_task := queue.give_back_held_task(v_caller, p_worker_id, v_pool, p_claim_id, v_now);
   if v_task.id is null and v_caller.kind = 'token' then
     v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
   elsif v_task.id is null then
     v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
   end if;
 
-  perform queue.say(null);
   return case when v_task.id is not null then queue.claim_reply(v_task) end;
 end;
 $$;

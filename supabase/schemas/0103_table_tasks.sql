@@ -37,8 +37,6 @@ create table public.tasks (
   constraint tasks_pkey primary key (id),
   constraint tasks_status_is_known check (status in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled')),
   constraint tasks_run_type_is_known check (run_type in ('cloud', 'local')),
-  constraint tasks_attempts_is_not_negative check (attempts >= 0),
-  constraint tasks_requeue_count_is_not_negative check (requeue_count >= 0),
   constraint tasks_belong_to_a_project foreign key (project_id) references public.projects (id) on delete cascade,
   constraint tasks_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
 );

@@ -12,6 +12,9 @@ declare
   v_task public.tasks;
   v_slots queue.user_slots;
   v_may_run boolean;
+  v_slot integer;
+  v_cloud integer;
+  v_by_key integer;
 begin
   perform set_config('queue.counts_itself', 'on', true);
   update public.tasks as t
@@ -37,31 +40,30 @@ begin
 
   v_may_run := queue.user_reason(v_slots) is null;
 
-  -- Both of the owner's lines: the task leaves one, what runs has changed for either.
+  -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
+  v_slot := v_task.takes_slot::integer;
+  v_cloud := (v_task.run_type = 'cloud')::integer;
+  v_by_key := (p_token_id is null)::integer;
   update queue.user_lines as l
-  set ready_cloud = l.ready_cloud - m.cloud * m.slot,
-    ready_cloud_orchestration = l.ready_cloud_orchestration - m.cloud * (1 - m.slot),
-    ready_local = l.ready_local - m.local * m.slot,
-    ready_local_orchestration = l.ready_local_orchestration - m.local * (1 - m.slot),
-    active_cloud = l.active_cloud + m.by_key * m.slot,
-    active_cloud_orchestration = l.active_cloud_orchestration + m.by_key * (1 - m.slot),
-    active_local = l.active_local + m.by_token * m.slot,
-    active_local_orchestration = l.active_local_orchestration + m.by_token * (1 - m.slot),
+  set ready_cloud = l.ready_cloud - v_cloud * v_slot,
+    ready_cloud_orchestration = l.ready_cloud_orchestration - v_cloud * (1 - v_slot),
+    ready_local = l.ready_local - (1 - v_cloud) * v_slot,
+    ready_local_orchestration = l.ready_local_orchestration - (1 - v_cloud) * (1 - v_slot),
+    active_cloud = l.active_cloud + v_by_key * v_slot,
+    active_cloud_orchestration = l.active_cloud_orchestration + v_by_key * (1 - v_slot),
+    active_local = l.active_local + (1 - v_by_key) * v_slot,
+    active_local_orchestration = l.active_local_orchestration + (1 - v_by_key) * (1 - v_slot),
     running = v_slots.running,
-    is_open = v_may_run and l.ready_cloud + l.ready_cloud_orchestration - m.cloud > 0,
-    turn_at = case when m.by_key = 1 then p_now else l.turn_at end
-  from (
-    select
-      p.pool,
-      (p.pool = v_task.pool and v_task.run_type = 'cloud')::integer as cloud,
-      (p.pool = v_task.pool and v_task.run_type = 'local')::integer as local,
-      (p.pool = v_task.pool and p_token_id is null)::integer as by_key,
-      (p.pool = v_task.pool and p_token_id is not null)::integer as by_token,
-      v_task.takes_slot::integer as slot
-    from (values ('gpu'), ('api')) as p (pool)
-  ) as m
+    is_open = v_may_run and l.ready_cloud + l.ready_cloud_orchestration - v_cloud > 0,
+    turn_at = case when p_token_id is null then p_now else l.turn_at end
   where l.user_id = v_task.user_id
-    and l.pool = m.pool;
+    and l.pool = v_task.pool;
+
+  update queue.user_lines as l
+  set running = v_slots.running, is_open = v_may_run
+  where l.user_id = v_task.user_id
+    and l.pool = case v_task.pool when 'gpu' then 'api' else 'gpu' end
+    and l.ready_cloud + l.ready_cloud_orchestration > 0;
 
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
   values (

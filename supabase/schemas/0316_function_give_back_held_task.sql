@@ -2,7 +2,7 @@
 -- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
 -- was its last).
 create function queue.give_back_held_task(
-  p_worker_id text, p_token_id uuid, p_pool text, p_claim_id text, p_now timestamptz
+  p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz
 )
 returns public.tasks
 language plpgsql
@@ -28,7 +28,7 @@ begin
 
   -- Two claims at once under one name: the second waits here and then sees what the first got.
   perform pg_advisory_xact_lock(
-    hashtextextended('queue.holder:' || coalesce(p_token_id::text, '') || ':' || p_worker_id, 0)
+    hashtextextended('queue.holder:' || coalesce(p_caller.token_id::text, '') || ':' || p_worker_id, 0)
   );
 
   select count(*), (array_agg(t.id order by t.claimed_at))[1]
@@ -36,7 +36,7 @@ begin
   from public.tasks as t
   where t.worker_id = p_worker_id
     and t.status = 'In Progress'
-    and t.token_id is not distinct from p_token_id
+    and t.token_id is not distinct from p_caller.token_id
     and t.pool = p_pool
     and t.takes_slot;
 
@@ -55,27 +55,31 @@ begin
 
   if v_held.id is null then
     return null;
-  elsif v_held.delivered_at is null then
+  end if;
+
+  perform queue.say(queue.caller_name(p_caller));
+  if v_held.delivered_at is null then
     update public.tasks as t
     set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now
     where t.id = v_held.id
     returning t.* into v_held;
-    return v_held;
   elsif v_held.attempts < queue.max_attempts(v_held.task_type) then
-    return queue.restart_task(v_held.id, p_claim_id, p_now);
+    v_held := queue.restart_task(v_held.id, p_claim_id, p_now);
+  else
+    v_reason := pg_catalog.format(
+      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, p_worker_id
+    );
+    update public.tasks as t
+    set status = 'Failed', error_message = v_reason, output_location = v_reason
+    where t.id = v_held.id;
+    v_held := null;
   end if;
-
-  v_reason := pg_catalog.format(
-    'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, p_worker_id
-  );
-  update public.tasks as t
-  set status = 'Failed', error_message = v_reason, output_location = v_reason
-  where t.id = v_held.id;
-  return null;
+  perform queue.say(null);
+  return v_held;
 end;
 $$;
 
-comment on function queue.give_back_held_task(text, uuid, text, text, timestamptz) is
+comment on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) is
   'The task that a worker at its own limit already holds, handed out again; null when it may take another one.';
 
-revoke all on function queue.give_back_held_task(text, uuid, text, text, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) from public, anon, authenticated, service_role;

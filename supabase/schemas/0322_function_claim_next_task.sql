@@ -44,15 +44,13 @@ begin
     end if;
   end if;
 
-  perform queue.say(queue.caller_name(v_caller));
-  v_task := queue.give_back_held_task(p_worker_id, v_caller.token_id, v_pool, p_claim_id, v_now);
+  v_task := queue.give_back_held_task(v_caller, p_worker_id, v_pool, p_claim_id, v_now);
   if v_task.id is null and v_caller.kind = 'token' then
     v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
   elsif v_task.id is null then
     v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
   end if;
 
-  perform queue.say(null);
   return case when v_task.id is not null then queue.claim_reply(v_task) end;
 end;
 $$;

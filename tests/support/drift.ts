@@ -11,9 +11,11 @@ export interface Drift {
  * Counts all tasks anew and compares with what the triggers have kept. Written
  * from the comments of the tables, not from the code that keeps them.
  */
-export async function counterDrift(): Promise<Drift[]> {
+export async function counterDrift(
+  sql: Connection = admin(),
+): Promise<Drift[]> {
   return [
-    ...await admin()<Drift[]>`
+    ...await sql<Drift[]>`
     with
     task as (
       select

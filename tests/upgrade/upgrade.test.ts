@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import postgres from "postgres";
 import { ClaimedTask } from "../../shared/claim.ts";
 import { CompleteReply } from "../../shared/complete.ts";
-import { CountsReply } from "../../shared/counts.ts";
 import { describeDatabase } from "../../gate/equality/dump.ts";
 import { differences } from "../../gate/equality/differences.ts";
 import { Programs } from "../../gate/programs.ts";
@@ -23,6 +22,7 @@ import {
   ORPHANS,
   WITHOUT_PROJECT,
 } from "../support/old-rows.ts";
+import { callOn, claimOn, countOn } from "../support/other-stack.ts";
 import { stack as freshStack } from "../support/stack.ts";
 import { makeSchemaByHand } from "./by-hand.ts";
 
@@ -97,7 +97,7 @@ describe.each(Object.entries(VARIANTS))(
     });
 
     it("counts none of them and says why", async () => {
-      const counts = await count(upgraded);
+      const counts = await countOn(upgraded);
       expect(counts.totals).toMatchObject({
         queued_only: 0,
         eligible_queued: 0,
@@ -107,7 +107,7 @@ describe.each(Object.entries(VARIANTS))(
         no_run_type: ORPHANS + 1,
         no_owner: WITHOUT_PROJECT,
       });
-      expect((await claim(upgraded)).status).toBe(204);
+      expect((await claimOn(upgraded)).status).toBe(204);
     });
 
     it("counts and hands out a normal task beside them", async () => {
@@ -116,29 +116,29 @@ describe.each(Object.entries(VARIANTS))(
         values ('travel_segment', ${OLD.project})
         returning id
       `;
-      expect((await count(upgraded)).totals.queued_only).toBe(1);
-      const reply = await claim(upgraded);
+      expect((await countOn(upgraded)).totals.queued_only).toBe(1);
+      const reply = await claimOn(upgraded);
       expect(ClaimedTask.parse(await reply.json()).task_id).toBe(task?.id);
-      expect((await claim(upgraded)).status).toBe(204);
+      expect((await claimOn(upgraded)).status).toBe(204);
     });
 
     it("takes the result of what ran through the upgrade, and what waited for it", async () => {
       await sql`
         update public.tasks set run_type = 'cloud' where id = ${OLD.waiting}
       `;
-      expect((await count(upgraded)).blocked).toMatchObject({
+      expect((await countOn(upgraded)).blocked).toMatchObject({
         no_run_type: ORPHANS,
         dependency_pending: 1,
       });
       const output_location = "https://files.test/new.mp4";
       const body = { task_id: OLD.inFlight, output_location };
-      const reply = await call(upgraded, "complete-task", body);
+      const reply = await callOn(upgraded, "complete-task", body);
       expect(reply.status).toBe(200);
       expect(CompleteReply.parse(await reply.json())).toMatchObject({
         status: "Complete",
         generation_created: true,
       });
-      const next = await claim(upgraded);
+      const next = await claimOn(upgraded);
       expect(ClaimedTask.parse(await next.json()).task_id).toBe(OLD.waiting);
     });
 
@@ -166,7 +166,7 @@ describe.each(Object.entries(VARIANTS))(
     });
 
     it("accepts its old tokens and does not hold them any more", async () => {
-      const reply = await call(upgraded, "task-counts", {}, OLD.token);
+      const reply = await callOn(upgraded, "task-counts", {}, OLD.token);
       expect(reply.status).toBe(200);
       const columns = await sql`
         select column_name
@@ -218,34 +218,4 @@ async function everything(sql: postgres.Sql): Promise<unknown> {
     name,
     [...await sql.unsafe(`select t::text from ${name} as t order by 1`)],
   ]));
-}
-
-async function count(target: UpgradedStack): Promise<CountsReply> {
-  const body = { run_type: "gpu", include_active: false };
-  const reply = await call(target, "task-counts", body);
-  expect(reply.status).toBe(200);
-  return CountsReply.parse(await reply.json());
-}
-
-let claims = 0;
-
-function claim(target: UpgradedStack): Promise<Response> {
-  const worker_id = `worker-after-upgrade-${claims++}`;
-  return call(target, "claim-next-task", { worker_id, run_type: "gpu" });
-}
-
-function call(
-  target: UpgradedStack,
-  name: string,
-  body: unknown,
-  key = target.serviceRoleKey,
-): Promise<Response> {
-  return fetch(`${target.functionsUrl}/${name}`, {
-    method: "POST",
-    headers: {
-      authorization: `Bearer ${key}`,
-      "content-type": "application/json",
-    },
-    body: JSON.stringify(body),
-  });
 }

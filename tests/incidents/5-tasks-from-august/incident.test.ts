@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import postgres from "postgres";
 import { ClaimedTask } from "../../../shared/claim.ts";
-import { CountsReply } from "../../../shared/counts.ts";
 import {
   applyFirstMigration,
   type UpgradedStack,
@@ -13,6 +12,7 @@ import {
   OLD,
   ORPHANS,
 } from "../../support/old-rows.ts";
+import { claimOn, countOn } from "../../support/other-stack.ts";
 
 // 2025-10-16, 18:25:42: task-counts answered 51 and the autoscaler went from 0
 // to 4 GPU workers, for tasks that no worker could run.
@@ -55,7 +55,7 @@ describe("51 tasks from August 2025", () => {
   });
 
   it("are 0 to the call that counted 51, with the reason", async () => {
-    const counts = await count();
+    const counts = await countOn(upgraded);
     expect(counts.totals).toMatchObject({
       queued_only: 0,
       eligible_queued: 0,
@@ -69,7 +69,7 @@ describe("51 tasks from August 2025", () => {
   });
 
   it("are handed to nobody", async () => {
-    expect((await claim("gpu-20251016_182542-00000001")).status).toBe(204);
+    expect((await claimOn(upgraded)).status).toBe(204);
   });
 
   it("do not hide a normal task beside them", async () => {
@@ -78,15 +78,15 @@ describe("51 tasks from August 2025", () => {
       values ('travel_segment', ${OLD.project})
       returning id
     `;
-    const counts = await count();
+    const counts = await countOn(upgraded);
     expect(counts.totals.queued_only).toBe(1);
     expect(counts.queued_tasks).toMatchObject([{ task_id: task?.id }]);
     expect(counts.blocked).toEqual({ no_run_type: ORPHANS });
 
-    const reply = await claim("gpu-20251016_182542-00000002");
+    const reply = await claimOn(upgraded);
     expect(reply.status).toBe(200);
     expect(ClaimedTask.parse(await reply.json()).task_id).toBe(task?.id);
-    expect((await claim("gpu-20251016_182542-00000003")).status).toBe(204);
+    expect((await claimOn(upgraded)).status).toBe(204);
   });
 });
 
@@ -107,27 +107,5 @@ async function expectTheIncident(old: postgres.Sql): Promise<void> {
     fresh: 0,
     oldest: new Date("2025-08-12T15:06:09Z"),
     types: ["travel_segment", "travel_stitch"],
-  });
-}
-
-async function count(): Promise<CountsReply> {
-  const body = { run_type: "gpu", include_active: false };
-  const reply = await call("task-counts", body);
-  expect(reply.status).toBe(200);
-  return CountsReply.parse(await reply.json());
-}
-
-function claim(worker_id: string): Promise<Response> {
-  return call("claim-next-task", { worker_id, run_type: "gpu" });
-}
-
-function call(name: string, body: unknown): Promise<Response> {
-  return fetch(`${upgraded.functionsUrl}/${name}`, {
-    method: "POST",
-    headers: {
-      authorization: `Bearer ${upgraded.serviceRoleKey}`,
-      "content-type": "application/json",
-    },
-    body: JSON.stringify(body),
   });
 }

@@ -1,0 +1,143 @@
+import fc from "fast-check";
+import {
+  isOldRow,
+  type Pool,
+  type Settings,
+  type Task,
+  type TaskType,
+  type User,
+  type World,
+} from "./world.ts";
+
+/** The migrations' default of `stale_after`, in minutes. */
+const WEEK = 7 * 24 * 60;
+
+/** Never a whole minute: the instant of a deadline itself is not random. */
+const minutes = (around: number, spread: number) =>
+  fc.integer({ min: around - spread, max: around + spread })
+    .map((whole) => whole + 0.5);
+
+const methods = (inCloud: unknown, onComputer: unknown) => ({
+  ui: { generationMethods: { inCloud, onComputer } },
+});
+
+const userSettings = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(methods(true, true)) },
+  fc.constant(methods(false, true)),
+  fc.constant(methods(true, false)),
+  fc.constantFrom(
+    ...[null, {}, [], 7, "off", { ui: null }, { ui: [] }, { ui: "false" }],
+    ...[{ ui: { generationMethods: null } }],
+    ...[{ ui: { generationMethods: "inCloud" } }],
+    ...[{ ui: { generationMethods: [false, false] } }],
+    ...[methods("false", 0), methods(null, "no"), methods({}, [false])],
+  ),
+);
+
+const user: fc.Arbitrary<User> = fc.record({
+  credits: fc.constantFrom(10, 10, 0.5, 0, -1),
+  limit: fc.constantFrom(null, null, 3, 2, 1, 0, 7),
+  settings: userSettings,
+  isLate: fc.boolean(),
+});
+
+const pool: fc.Arbitrary<Pool> = fc.constantFrom("gpu", "api");
+
+const taskTypes: fc.Arbitrary<TaskType[]> = fc.tuple(
+  ...["plain", "orchestrator", "any"].map((name) =>
+    fc.record({
+      name: fc.constant(`random_${name}`),
+      pool: name === "plain" ? fc.constant<Pool>("gpu") : pool,
+      isOrchestration: fc.constant(name === "orchestrator"),
+      isActive: name === "any" ? fc.boolean() : fc.constant(true),
+      before: fc.constantFrom("same", "same", "absent", "different"),
+    })
+  ),
+);
+
+const typeName = fc.constantFrom(
+  ...["random_plain", "random_plain", "random_orchestrator", "random_any"],
+  "unheard_of",
+);
+
+const settings: fc.Arbitrary<Settings> = fc.record({
+  defaultLimit: fc.constantFrom(5, 2, 1, 0),
+  staleAfterMinutes: fc.constantFrom(WEEK, WEEK, WEEK - 30, WEEK + 30),
+  isLate: fc.boolean(),
+});
+
+const task: fc.Arbitrary<Task> = fc.record({
+  owner: fc.nat(3),
+  hasOwner: mostly(true, false),
+  runType: fc.constantFrom("cloud", "cloud", "cloud", "local", null),
+  type: typeName,
+  status: fc.constantFrom(
+    ...["Queued", "Queued", "Queued", "Queued"] as const,
+    ...["In Progress", "Complete", "Failed", "Cancelled"] as const,
+  ),
+  holder: fc.constantFrom("fleet", "owner"),
+  wasStarted: mostly(false, true),
+  priority: fc.constantFrom(0, 0, 1, -1, 50),
+  ageMinutes: fc.oneof(minutes(120, 60), minutes(WEEK, 60)),
+  dueInMinutes: fc.oneof(
+    { weight: 3, arbitrary: fc.constant(null) },
+    minutes(0, 60),
+  ),
+  dependsOn: fc.oneof(
+    { weight: 3, arbitrary: fc.constant([]) },
+    fc.array(
+      fc.oneof(
+        { weight: 5, arbitrary: fc.nat(15) },
+        fc.constant("missing" as const),
+      ),
+      { minLength: 1, maxLength: 3 },
+    ),
+  ),
+  parent: fc.oneof(
+    fc.constant(null),
+    fc.nat(15),
+    fc.constantFrom("missing" as const, "malformed", "a number"),
+  ),
+  model: fc.constantFrom(null, "wan", "qwen"),
+  isInSameStatement: fc.boolean(),
+});
+
+/** Worlds of any kind that can come about. */
+export const worlds: fc.Arbitrary<World> = fc.record({
+  users: fc.array(user, { minLength: 1, maxLength: 4 }),
+  types: taskTypes,
+  tasks: fc.array(task, { maxLength: 16, size: "max" }),
+  settings,
+  elapsedMinutes: fc.constantFrom(0, 0, 30),
+}).map(consistent);
+
+/** Names only what exists, and only what can have been named. */
+function consistent(world: World): World {
+  const { users, tasks } = world;
+  const writtenFirst = (index: number) => {
+    const other = tasks[index];
+    return other !== undefined && isOldRow(other);
+  };
+  return {
+    ...world,
+    tasks: tasks.map((task, index) => ({
+      ...task,
+      owner: task.owner % users.length,
+      holder: task.hasOwner ? task.holder : "fleet",
+      dependsOn: [...new Set(task.dependsOn)].filter((id) =>
+        id === "missing" || (id < tasks.length && id !== index)
+      ),
+      // A parent is there before its children: it enqueues them.
+      parent: typeof task.parent !== "number" ||
+          (isOldRow(task)
+            ? writtenFirst(task.parent) && task.parent < index
+            : writtenFirst(task.parent) || task.parent < index)
+        ? task.parent
+        : null,
+    })),
+  };
+}
+
+function mostly<T>(usual: T, seldom: T): fc.Arbitrary<T> {
+  return fc.constantFrom(usual, usual, usual, usual, usual, seldom);
+}

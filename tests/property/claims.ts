@@ -1,0 +1,76 @@
+import { expect } from "vitest";
+import type { Connection } from "../support/db.ts";
+import { claim, SERVICE } from "../support/operations.ts";
+import { taskId, tokenHash } from "./ids.ts";
+import { type Caller, claimable, isBefore, running } from "./model.ts";
+import type { Pool, Task, World } from "./world.ts";
+import { stepClock } from "./write-world.ts";
+
+/** How the functions name this caller to the database. */
+export function asCaller({ owner }: Caller): Readonly<Record<string, string>> {
+  return owner === null ? SERVICE : { kind: "token", hash: tokenHash(owner) };
+}
+
+/**
+ * Claims until there is nothing, each time as a new worker, and compares every
+ * answer with what the rules allow. Returns the world that is left.
+ */
+export async function claimEverything(
+  sql: Connection,
+  world: World,
+  caller: Caller & { readonly pool: Pool },
+): Promise<World> {
+  const lastTurns = new Map<number, number>();
+  let left = world;
+  for (let turn = 0; turn <= world.tasks.length; turn++) {
+    const claimed = await claim(sql, `worker-${turn}`, {
+      p_caller: asCaller(caller),
+      p_run_type: caller.pool,
+    });
+    const candidates = claimable(left, caller);
+    const index = claimed && indexOf(left, claimed.task_id);
+    const task = index === null ? null : left.tasks[index] ?? null;
+    const allowed = nextOnes(left, candidates, lastTurns);
+    // One of them, or nothing where there is none.
+    expect(allowed.length === 0 ? [null] : allowed).toContain(task);
+    if (index === null || task === null) return left;
+    lastTurns.set(task.owner, turn);
+    left = started(left, index, caller);
+    await stepClock(sql, 0.001);
+  }
+  throw new Error("More claims than tasks");
+}
+
+/** Those that may be handed out next: more than one where nothing decides. */
+function nextOnes(
+  world: World,
+  candidates: readonly Task[],
+  lastTurns: ReadonlyMap<number, number>,
+): Task[] {
+  const waitingSince = (user: number) => lastTurns.get(user) ?? 0;
+  const goesBefore = (user: number, other: number) =>
+    running(world, user) !== running(world, other)
+      ? running(world, user) < running(world, other)
+      : waitingSince(user) < waitingSince(other);
+  return candidates.filter((task) =>
+    candidates.every((other) =>
+      other.owner === task.owner
+        ? !isBefore(other, task)
+        : !goesBefore(other.owner, task.owner)
+    )
+  );
+}
+
+function started(world: World, index: number, caller: Caller): World {
+  const holder = caller.owner === null ? "fleet" : "owner";
+  return {
+    ...world,
+    tasks: world.tasks.map((task, place) =>
+      place === index ? { ...task, status: "In Progress", holder } : task
+    ),
+  };
+}
+
+function indexOf(world: World, id: string): number {
+  return world.tasks.findIndex((_, index) => taskId(index) === id);
+}

@@ -1,0 +1,26 @@
+import process from "node:process";
+import fc from "fast-check";
+
+/** What a failing run is repeated with: PROPERTY_SEED and PROPERTY_RUNS. */
+export const seed = Number(process.env["PROPERTY_SEED"] ?? Date.now() % 1e9);
+
+const runs = Number(process.env["PROPERTY_RUNS"] ?? 150);
+const MAX_SECONDS = Number(process.env["PROPERTY_SECONDS"] ?? 55);
+
+/** Milliseconds that a test with one of these properties may take. */
+export const timeout = (MAX_SECONDS + 20) * 1000;
+
+/** Whether a property holds for random values; shows the smallest that fails. */
+export async function holds<T>(
+  arbitrary: fc.Arbitrary<T>,
+  check: (value: T) => Promise<void>,
+): Promise<void> {
+  await fc.assert(fc.asyncProperty(arbitrary, check), {
+    seed,
+    numRuns: runs,
+    // Shrinking ends in time as well, with the smallest world so far.
+    interruptAfterTimeLimit: MAX_SECONDS * 1000,
+    markInterruptAsFailure: true,
+    verbose: 0,
+  });
+}

@@ -1,0 +1,79 @@
+/** A state of the queue, small enough to read when a test fails with it. */
+export interface World {
+  readonly users: readonly User[];
+  /** Beside those that the migrations ship, which no task here uses. */
+  readonly types: readonly TaskType[];
+  readonly tasks: readonly Task[];
+  readonly settings: Settings;
+  /** Time between the writing of the world and the questions about it. */
+  readonly elapsedMinutes: number;
+}
+
+export interface Settings extends Late {
+  readonly defaultLimit: number;
+  readonly staleAfterMinutes: number;
+}
+
+/** What is written only once the tasks are there, over something else. */
+export interface Late {
+  readonly isLate: boolean;
+}
+
+export interface User extends Late {
+  readonly credits: number;
+  /** Null = the default. */
+  readonly limit: number | null;
+  /** `users.settings`, well formed or not. */
+  readonly settings: unknown;
+}
+
+/** The pools of workers. */
+export type Pool = "gpu" | "api";
+
+export interface TaskType {
+  readonly name: string;
+  /** What the queue knew of it while the tasks were written. */
+  readonly before: "same" | "absent" | "different";
+  readonly pool: Pool;
+  readonly isOrchestration: boolean;
+  readonly isActive: boolean;
+}
+
+/** A task; others are named by their place in the world. */
+export interface Task {
+  readonly owner: number;
+  /** Rows from before the columns existed have no owner or no run type. */
+  readonly hasOwner: boolean;
+  readonly runType: "cloud" | "local" | null;
+  /** The name of a type, known or not. */
+  readonly type: string;
+  readonly status: Status;
+  /** Who holds it, while it is In Progress. */
+  readonly holder: "fleet" | "owner";
+  /** A queued task that was started once and put back. */
+  readonly wasStarted: boolean;
+  readonly priority: number;
+  readonly ageMinutes: number;
+  /** Negative = due already; null = due at once. */
+  readonly dueInMinutes: number | null;
+  readonly dependsOn: readonly (number | "missing")[];
+  readonly parent: number | Orphan | null;
+  readonly model: string | null;
+  /** Inserted by the same statement as the one before it. */
+  readonly isInSameStatement: boolean;
+}
+
+/** What clients write where a parent's id should be. */
+export type Orphan = "missing" | "malformed" | "a number";
+
+export type Status =
+  | "Queued"
+  | "In Progress"
+  | "Complete"
+  | "Failed"
+  | "Cancelled";
+
+/** Whether the row is from before the columns that every task has now. */
+export function isOldRow(task: Task): boolean {
+  return !task.hasOwner || task.runType === null;
+}
