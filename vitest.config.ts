@@ -43,14 +43,16 @@ export default defineConfig({
       onTheStack("integration", 1),
       onTheStack("e2e", 2),
       onTheStack("incidents", 3),
+      onTheStack("upgrade", 5),
       onTheStack("property", 4),
+      onTheStack("isolation", 5),
       {
         extends: true,
         test: {
           name: "deploy",
           include: ["tests/deploy/**/*.test.ts"],
           testTimeout: 60_000,
-          sequence: { groupOrder: 5 },
+          sequence: { groupOrder: 6 },
         },
       },
     ],

@@ -9,7 +9,12 @@ import { functionsExecuted } from "./steps/functions-executed.ts";
 import { generatedTypes } from "./steps/generated-types.ts";
 import { lint } from "./steps/lint.ts";
 import { migrationsEqualSchemas } from "./steps/migrations-equal-schemas.ts";
-import { e2e, incidents, integration } from "./steps/suites-on-the-stack.ts";
+import {
+  e2e,
+  incidents,
+  integration,
+  upgrade,
+} from "./steps/suites-on-the-stack.ts";
 import { triggerLint } from "./steps/trigger-lint.ts";
 import { typesDeno } from "./steps/types-deno.ts";
 import { typesNode } from "./steps/types-node.ts";
@@ -48,6 +53,7 @@ export const onTheStack: readonly StackStep[] = [
   integration,
   e2e,
   incidents,
+  upgrade,
   functionsExecuted,
 ];
 

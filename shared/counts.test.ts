@@ -28,6 +28,8 @@ const reply = {
     task_type: "travel_segment",
     started_at: "2026-01-02T03:04:05+00:00",
   }],
+  arrivals_per_minute: null,
+  completions_per_minute: 1.4,
   warnings: [],
   suggested_workers: null,
   snapshot_at: "2026-01-02T03:04:06+00:00",

@@ -71,6 +71,7 @@ entrypoint = "./functions/other/main.ts"`,
       "claim-next-task",
       "complete-task",
       "complete_task",
+      "explain",
       "task-counts",
       "update-task-status",
     ]);

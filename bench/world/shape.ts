@@ -56,10 +56,8 @@ export function capacity(shape: Shape, limit = TASK_LIMIT): number {
 export function ownerNumber(shape: Shape, i = "m.i"): string {
   const capped = cappedUsers(shape);
   const free = `${capped + 1} + ${i} % ${shape.users - capped}`;
-  return capped === 0
-    ? free
-    : `case when ${i} <= ${blockedTasks(shape)} ` +
-      `then 1 + ${i} % ${capped} else ${free} end`;
+  return capped === 0 ? free : `case when ${i} <= ${blockedTasks(shape)} ` +
+    `then 1 + ${i} % ${capped} else ${free} end`;
 }
 
 /** The shape in a few characters, for progress lines. */

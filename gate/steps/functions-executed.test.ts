@@ -13,6 +13,18 @@ describe("complaintsAbout()", () => {
       .toEqual(["No test executes claim()"]);
   });
 
+  it("does not wait for the return of a function that only raises", () => {
+    const raises = {
+      name: "queue.refuse(integer,text,text,text)",
+      isApi: false,
+      calls: 0,
+      callsOverHttp: 0,
+    };
+    expect(complaintsAbout(raises)).toEqual([]);
+    expect(complaintsAbout({ ...raises, name: "queue.refuse_endless_times()" }))
+      .toHaveLength(1);
+  });
+
   it("wants functions of the API executed by requests", () => {
     const onlyInSql = { ...CALLED, callsOverHttp: 0 };
     expect(complaintsAbout(onlyInSql)[0]).toContain("No request");

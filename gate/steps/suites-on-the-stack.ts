@@ -24,6 +24,12 @@ export const incidents: StackStep = {
   run: (context) => suite(context, "incidents"),
 };
 
+/** Databases from before, brought up to date; each in a stack of its own. */
+export const upgrade: StackStep = {
+  name: "upgrade",
+  run: (context) => suite(context, "upgrade"),
+};
+
 async function suite(context: StackContext, name: string): Promise<Outcome> {
   const env = stackEnvironment(context.stack);
   const outcome = await vitest(context, name, env);

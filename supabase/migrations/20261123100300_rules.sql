@@ -104,28 +104,6 @@ comment on function queue.parent_task_id(jsonb) is
 
 revoke all on function queue.parent_task_id(jsonb) from public, anon, authenticated, service_role;
 
--- The owner's half of the one rule: why none of a user's cloud tasks may run now, null when they may.
-create function queue.user_reason(p_slots queue.user_slots)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return case
-    when not p_slots.has_credits then 'no_credits'
-    when not p_slots.cloud_on then 'cloud_disabled'
-    when p_slots.running >= p_slots.task_limit then 'user_at_limit'
-  end;
-end;
-$$;
-
-comment on function queue.user_reason(queue.user_slots) is
-  'Why none of a user''s cloud tasks may run now: no_credits, cloud_disabled, user_at_limit, or null. The task''s own half is queue.task_standing.';
-
-revoke all on function queue.user_reason(queue.user_slots) from public, anon, authenticated, service_role;
-
 -- Whether a task's dependencies let it run. Only tasks of the same owner count as there: to depend on somebody
 -- else's task is to depend on a missing one. Who calls this makes sure that no end is missed in between
 -- (tasks_after_insert, settle_dependants).
@@ -207,7 +185,7 @@ comment on function queue.is_stale(timestamptz, integer, jsonb) is
 revoke all on function queue.is_stale(timestamptz, integer, jsonb) from public, anon, authenticated, service_role;
 
 -- The task's half of the one rule (docs/architecture.md): where a live task stands. The reasons are asked in the
--- order in which they are reported; reasons of the owner stand between them and are queue.user_reason's.
+-- order in which they are reported; reasons of the owner stand between them and are in queue.user_slots.
 create function queue.task_standing(p_task public.tasks)
 returns text
 language plpgsql
@@ -354,13 +332,13 @@ as $$
 begin
   update queue.user_lines as l
   set running = s.running,
-    is_open = queue.user_reason(s) is null and l.ready_cloud + l.ready_cloud_orchestration > 0
+    is_open = s.cloud_reason is null and l.ready_cloud + l.ready_cloud_orchestration > 0
   from queue.user_slots as s
   where s.user_id = any (p_user_ids)
     and l.user_id = s.user_id
     and (
       l.running <> s.running
-      or l.is_open <> (queue.user_reason(s) is null and l.ready_cloud + l.ready_cloud_orchestration > 0)
+      or l.is_open <> (s.cloud_reason is null and l.ready_cloud + l.ready_cloud_orchestration > 0)
     );
 end;
 $$;
@@ -689,7 +667,7 @@ begin
       active_local = l.active_local + v_change.active_local,
       active_local_orchestration = l.active_local_orchestration + v_change.active_local_orchestration,
       running = v_slots.running,
-      is_open = queue.user_reason(v_slots) is null
+      is_open = v_slots.cloud_reason is null
         and l.ready_cloud + v_change.ready_cloud
           + l.ready_cloud_orchestration + v_change.ready_cloud_orchestration > 0,
       turn_at = case
@@ -712,7 +690,7 @@ begin
         v_change.active_cloud, v_change.active_cloud_orchestration,
         v_change.active_local, v_change.active_local_orchestration,
         v_slots.running,
-        queue.user_reason(v_slots) is null and v_change.ready_cloud + v_change.ready_cloud_orchestration > 0,
+        v_slots.cloud_reason is null and v_change.ready_cloud + v_change.ready_cloud_orchestration > 0,
         p_now
       );
     end if;
@@ -720,7 +698,7 @@ begin
     -- The owner's line in the other pool, where what runs has changed under it.
     if v_change.active_cloud + v_change.active_local <> 0 then
       update queue.user_lines as l
-      set running = v_slots.running, is_open = queue.user_reason(v_slots) is null
+      set running = v_slots.running, is_open = v_slots.cloud_reason is null
       where l.user_id = v_change.user_id
         and l.pool <> v_change.pool
         and l.ready_cloud + l.ready_cloud_orchestration > 0;

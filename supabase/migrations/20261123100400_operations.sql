@@ -293,7 +293,6 @@ as $$
 declare
   v_task public.tasks;
   v_slots queue.user_slots;
-  v_may_run boolean;
   v_slot integer;
   v_cloud integer;
   v_by_key integer;
@@ -320,8 +319,6 @@ begin
   where s.user_id = v_task.user_id
   returning s.* into v_slots;
 
-  v_may_run := queue.user_reason(v_slots) is null;
-
   -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
   v_slot := v_task.takes_slot::integer;
   v_cloud := (v_task.run_type = 'cloud')::integer;
@@ -336,13 +333,13 @@ begin
     active_local = l.active_local + (1 - v_by_key) * v_slot,
     active_local_orchestration = l.active_local_orchestration + (1 - v_by_key) * (1 - v_slot),
     running = v_slots.running,
-    is_open = v_may_run and l.ready_cloud + l.ready_cloud_orchestration - v_cloud > 0,
+    is_open = v_slots.cloud_reason is null and l.ready_cloud + l.ready_cloud_orchestration - v_cloud > 0,
     turn_at = case when p_token_id is null then p_now else l.turn_at end
   where l.user_id = v_task.user_id
     and l.pool = v_task.pool;
 
   update queue.user_lines as l
-  set running = v_slots.running, is_open = v_may_run
+  set running = v_slots.running, is_open = v_slots.cloud_reason is null
   where l.user_id = v_task.user_id
     and l.pool = case v_task.pool when 'gpu' then 'api' else 'gpu' end
     and l.ready_cloud + l.ready_cloud_orchestration > 0;
@@ -444,7 +441,7 @@ begin
   has_written := false;
   select s.* into v_slots from queue.user_slots as s where s.user_id = p_user_id;
 
-  if queue.caller_reason(p_caller, v_slots) is not null then
+  if (case when p_caller.user_id is null then v_slots.cloud_reason else v_slots.local_reason end) is not null then
     return;
   end if;
 
@@ -462,9 +459,9 @@ begin
       or h.model is null
       or h.created_at < p_affinity.waited_since
     order by
-      -- Who has waited too long goes first, then what suits the caller, then the order of the line.
-      h.created_at < p_affinity.waited_since desc nulls last,
-      (h.model <> p_affinity.model) is true,
+      -- What suits the caller, and a head that has waited too long, in the order of the line; then the rest. Every task
+      -- becomes head, so none waits for ever.
+      (h.model <> p_affinity.model and h.created_at >= p_affinity.waited_since) is true,
       h.priority desc, h.created_at, h.id
     limit 1;
 
@@ -537,7 +534,7 @@ begin
       and t.pool = p_pool
       and (p_caller.user_id is not null or t.run_type = 'cloud')
       and (p_caller.user_id is null or t.user_id = p_caller.user_id)
-      and queue.caller_reason(p_caller, s) is null
+      and case when p_caller.user_id is null then s.cloud_reason else s.local_reason end is null
     order by t.available_at
     limit 100
     for no key update of t skip locked
@@ -1312,11 +1309,16 @@ begin
     and (p_pool is null or m.pool = p_pool)
   group by m.sampled_at;
 
-  select count(distinct l.user_id)
+  -- One owner or more is all that matters.
+  select count(*)
   into v_owners
-  from queue.user_lines as l
-  where l.is_open
-    and (p_pool is null or l.pool = p_pool);
+  from (
+    select distinct l.user_id
+    from queue.user_lines as l
+    where l.is_open
+      and (p_pool is null or l.pool = p_pool)
+    limit 2
+  ) as o;
 
   return (
     select coalesce(json_agg(json_build_object('code', w.code, 'message', w.message)), '[]')
@@ -1356,29 +1358,6 @@ comment on function queue.count_warnings(text, integer, timestamptz) is
   'Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING, SWEEP_LATE.';
 
 revoke all on function queue.count_warnings(text, integer, timestamptz) from public, anon, authenticated, service_role;
-
--- Why none of a user's tasks may run now, as this caller would find it: the fleet asks for credits and the cloud switch,
--- the user's own machine for the switch onComputer.
-create function queue.caller_reason(p_caller queue.caller, p_slots queue.user_slots)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return case
-    when p_caller.user_id is null then queue.user_reason(p_slots)
-    when not p_slots.local_on then 'local_disabled'
-    when p_slots.running >= p_slots.task_limit then 'user_at_limit'
-  end;
-end;
-$$;
-
-comment on function queue.caller_reason(queue.caller, queue.user_slots) is
-  'Why none of a user''s tasks may run now for this caller: queue.user_reason for the fleet; local_disabled or user_at_limit for the user''s own machine; null when they may.';
-
-revoke all on function queue.caller_reason(queue.caller, queue.user_slots) from public, anon, authenticated, service_role;
 
 -- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
 -- Claims and the sweep put them right; who only reads takes them into account with this.
@@ -1465,7 +1444,7 @@ begin
     select
       l.user_id, l.ready_slots, l.ready_orchestration, l.active, l.active_orchestration, l.active_elsewhere, l.turn_at,
       s.running, s.task_limit,
-      queue.caller_reason(p_caller, s) as reason
+      case when p_caller.user_id is null then s.cloud_reason else s.local_reason end as reason
     from load as l
       join queue.user_slots as s on s.user_id = l.user_id
   )
@@ -1536,7 +1515,7 @@ begin
           select o.user_id, o.pool, o.is_cloud, o.stood, -1 from queue.overtaken_by_time() as o where o.stood <> 'ready'
         ) as c
           left join queue.user_slots as s on s.user_id = c.user_id
-          cross join lateral (select queue.caller_reason(p_caller, s) as reason) as u
+          cross join lateral (select case when p_caller.user_id is null then s.cloud_reason else s.local_reason end as reason) as u
         where (p_pool is null or c.pool = p_pool)
           and case when p_caller.user_id is null then c.is_cloud else c.user_id = p_caller.user_id end
         union all
@@ -1777,7 +1756,8 @@ begin
     c.active_cloud, c.active_cloud_orchestration, c.active_local, c.active_local_orchestration,
     c.running,
     c.ready_cloud + c.ready_cloud_orchestration > 0
-      and queue.user_reason((s.user_id, c.running, s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed)::queue.user_slots) is null,
+      and coalesce(s.cloud_reason, 'user_at_limit') = 'user_at_limit'
+      and c.running < s.task_limit,
     null::timestamptz
   from (
     select
@@ -2031,8 +2011,8 @@ begin
   v_reason := case
     when v_task.status <> 'Queued' then null
     when v_standing in ('ready', 'stale') then coalesce(
-      case when v_task.run_type = 'local' then queue.caller_reason(('user', v_task.user_id, null)::queue.caller, v_slots)
-        else queue.user_reason(v_slots)
+      case when v_task.run_type = 'local' then v_slots.local_reason
+        else v_slots.cloud_reason
       end,
       nullif(v_standing, 'ready')
     )
@@ -2060,6 +2040,7 @@ begin
       from queue.user_lines as l
       where l.pool = v_task.pool
         and l.is_open
+        and v_task.run_type = 'cloud' -- on the user's own machine nobody else takes turns
         and (l.running, l.turn_at) < (v_line.running, v_line.turn_at)
       limit v_limit
     ) as u;

@@ -94,7 +94,7 @@ comment on column public.tasks.requeue_count is 'How often an operator put the f
 comment on column public.tasks.pool is 'Derived from task_types.run_type: which workers run it. Unknown type = gpu.';
 comment on column public.tasks.takes_slot is 'Derived from task_types.category: false for orchestration.';
 comment on column public.tasks.model is 'Derived from params: the model the task wants; null = any.';
-comment on column public.tasks.standing is 'Derived: active (In Progress), ready, or the one reason of its own why a queued task waits; null once finished. Reasons of its owner are not in here, see queue.user_reason.';
+comment on column public.tasks.standing is 'Derived: active (In Progress), ready, or the one reason of its own why a queued task waits; null once finished. Reasons of its owner are not in here, see queue.user_slots.cloud_reason.';
 
 alter table public.tasks set (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 

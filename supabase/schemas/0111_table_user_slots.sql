@@ -10,6 +10,21 @@ create table queue.user_slots (
   cloud_on boolean not null,
   local_on boolean not null,
   settings_malformed boolean not null default false,
+  -- The owner's half of the one rule, in the order in which the reasons are reported. The task's own half is
+  -- queue.task_standing.
+  cloud_reason text generated always as (
+    case
+      when not has_credits then 'no_credits'
+      when not cloud_on then 'cloud_disabled'
+      when running >= task_limit then 'user_at_limit'
+    end
+  ) stored,
+  local_reason text generated always as (
+    case
+      when not local_on then 'local_disabled'
+      when running >= task_limit then 'user_at_limit'
+    end
+  ) stored,
   constraint user_slots_pkey primary key (user_id),
   constraint user_slots_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
 );
@@ -17,6 +32,8 @@ create table queue.user_slots (
 comment on table queue.user_slots is
   'Per user: tasks In Progress that take a slot, and a copy of what the user row allows. Kept in the transaction of each change; derived, so queue.reconcile can rebuild it.';
 comment on column queue.user_slots.running is 'Tasks In Progress that take a slot (orchestration takes none).';
+comment on column queue.user_slots.cloud_reason is 'Why the fleet may run none of the user''s tasks now; null = it may.';
+comment on column queue.user_slots.local_reason is 'Why the user''s own machines may run none of them now; null = they may.';
 comment on column queue.user_slots.settings_malformed is 'A switch in users.settings is not a boolean and is read as on.';
 
 alter table queue.user_slots set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);

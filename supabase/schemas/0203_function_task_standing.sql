@@ -1,5 +1,5 @@
 -- The task's half of the one rule (docs/architecture.md): where a live task stands. The reasons are asked in the
--- order in which they are reported; reasons of the owner stand between them and are queue.user_reason's.
+-- order in which they are reported; reasons of the owner stand between them and are in queue.user_slots.
 create function queue.task_standing(p_task public.tasks)
 returns text
 language plpgsql

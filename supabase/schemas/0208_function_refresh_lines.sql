@@ -9,13 +9,13 @@ as $$
 begin
   update queue.user_lines as l
   set running = s.running,
-    is_open = queue.user_reason(s) is null and l.ready_cloud + l.ready_cloud_orchestration > 0
+    is_open = s.cloud_reason is null and l.ready_cloud + l.ready_cloud_orchestration > 0
   from queue.user_slots as s
   where s.user_id = any (p_user_ids)
     and l.user_id = s.user_id
     and (
       l.running <> s.running
-      or l.is_open <> (queue.user_reason(s) is null and l.ready_cloud + l.ready_cloud_orchestration > 0)
+      or l.is_open <> (s.cloud_reason is null and l.ready_cloud + l.ready_cloud_orchestration > 0)
     );
 end;
 $$;

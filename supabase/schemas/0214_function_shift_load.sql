@@ -50,7 +50,7 @@ begin
       active_local = l.active_local + v_change.active_local,
       active_local_orchestration = l.active_local_orchestration + v_change.active_local_orchestration,
       running = v_slots.running,
-      is_open = queue.user_reason(v_slots) is null
+      is_open = v_slots.cloud_reason is null
         and l.ready_cloud + v_change.ready_cloud
           + l.ready_cloud_orchestration + v_change.ready_cloud_orchestration > 0,
       turn_at = case
@@ -73,7 +73,7 @@ begin
         v_change.active_cloud, v_change.active_cloud_orchestration,
         v_change.active_local, v_change.active_local_orchestration,
         v_slots.running,
-        queue.user_reason(v_slots) is null and v_change.ready_cloud + v_change.ready_cloud_orchestration > 0,
+        v_slots.cloud_reason is null and v_change.ready_cloud + v_change.ready_cloud_orchestration > 0,
         p_now
       );
     end if;
@@ -81,7 +81,7 @@ begin
     -- The owner's line in the other pool, where what runs has changed under it.
     if v_change.active_cloud + v_change.active_local <> 0 then
       update queue.user_lines as l
-      set running = v_slots.running, is_open = queue.user_reason(v_slots) is null
+      set running = v_slots.running, is_open = v_slots.cloud_reason is null
       where l.user_id = v_change.user_id
         and l.pool <> v_change.pool
         and l.ready_cloud + l.ready_cloud_orchestration > 0;

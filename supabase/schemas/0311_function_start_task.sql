@@ -11,7 +11,6 @@ as $$
 declare
   v_task public.tasks;
   v_slots queue.user_slots;
-  v_may_run boolean;
   v_slot integer;
   v_cloud integer;
   v_by_key integer;
@@ -38,8 +37,6 @@ begin
   where s.user_id = v_task.user_id
   returning s.* into v_slots;
 
-  v_may_run := queue.user_reason(v_slots) is null;
-
   -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
   v_slot := v_task.takes_slot::integer;
   v_cloud := (v_task.run_type = 'cloud')::integer;
@@ -54,13 +51,13 @@ begin
     active_local = l.active_local + (1 - v_by_key) * v_slot,
     active_local_orchestration = l.active_local_orchestration + (1 - v_by_key) * (1 - v_slot),
     running = v_slots.running,
-    is_open = v_may_run and l.ready_cloud + l.ready_cloud_orchestration - v_cloud > 0,
+    is_open = v_slots.cloud_reason is null and l.ready_cloud + l.ready_cloud_orchestration - v_cloud > 0,
     turn_at = case when p_token_id is null then p_now else l.turn_at end
   where l.user_id = v_task.user_id
     and l.pool = v_task.pool;
 
   update queue.user_lines as l
-  set running = v_slots.running, is_open = v_may_run
+  set running = v_slots.running, is_open = v_slots.cloud_reason is null
   where l.user_id = v_task.user_id
     and l.pool = case v_task.pool when 'gpu' then 'api' else 'gpu' end
     and l.ready_cloud + l.ready_cloud_orchestration > 0;

@@ -20,7 +20,7 @@ begin
   has_written := false;
   select s.* into v_slots from queue.user_slots as s where s.user_id = p_user_id;
 
-  if queue.caller_reason(p_caller, v_slots) is not null then
+  if (case when p_caller.user_id is null then v_slots.cloud_reason else v_slots.local_reason end) is not null then
     return;
   end if;
 
@@ -38,9 +38,9 @@ begin
       or h.model is null
       or h.created_at < p_affinity.waited_since
     order by
-      -- Who has waited too long goes first, then what suits the caller, then the order of the line.
-      h.created_at < p_affinity.waited_since desc nulls last,
-      (h.model <> p_affinity.model) is true,
+      -- What suits the caller, and a head that has waited too long, in the order of the line; then the rest. Every task
+      -- becomes head, so none waits for ever.
+      (h.model <> p_affinity.model and h.created_at >= p_affinity.waited_since) is true,
       h.priority desc, h.created_at, h.id
     limit 1;
 

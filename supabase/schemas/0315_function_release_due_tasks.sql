@@ -20,7 +20,7 @@ begin
       and t.pool = p_pool
       and (p_caller.user_id is not null or t.run_type = 'cloud')
       and (p_caller.user_id is null or t.user_id = p_caller.user_id)
-      and queue.caller_reason(p_caller, s) is null
+      and case when p_caller.user_id is null then s.cloud_reason else s.local_reason end is null
     order by t.available_at
     limit 100
     for no key update of t skip locked

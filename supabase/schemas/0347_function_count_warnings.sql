@@ -18,11 +18,16 @@ begin
     and (p_pool is null or m.pool = p_pool)
   group by m.sampled_at;
 
-  select count(distinct l.user_id)
+  -- One owner or more is all that matters.
+  select count(*)
   into v_owners
-  from queue.user_lines as l
-  where l.is_open
-    and (p_pool is null or l.pool = p_pool);
+  from (
+    select distinct l.user_id
+    from queue.user_lines as l
+    where l.is_open
+      and (p_pool is null or l.pool = p_pool)
+    limit 2
+  ) as o;
 
   return (
     select coalesce(json_agg(json_build_object('code', w.code, 'message', w.message)), '[]')

@@ -48,7 +48,7 @@ begin
     select
       l.user_id, l.ready_slots, l.ready_orchestration, l.active, l.active_orchestration, l.active_elsewhere, l.turn_at,
       s.running, s.task_limit,
-      queue.caller_reason(p_caller, s) as reason
+      case when p_caller.user_id is null then s.cloud_reason else s.local_reason end as reason
     from load as l
       join queue.user_slots as s on s.user_id = l.user_id
   )

@@ -24,7 +24,7 @@ begin
           select o.user_id, o.pool, o.is_cloud, o.stood, -1 from queue.overtaken_by_time() as o where o.stood <> 'ready'
         ) as c
           left join queue.user_slots as s on s.user_id = c.user_id
-          cross join lateral (select queue.caller_reason(p_caller, s) as reason) as u
+          cross join lateral (select case when p_caller.user_id is null then s.cloud_reason else s.local_reason end as reason) as u
         where (p_pool is null or c.pool = p_pool)
           and case when p_caller.user_id is null then c.is_cloud else c.user_id = p_caller.user_id end
         union all

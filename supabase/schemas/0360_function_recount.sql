@@ -14,7 +14,8 @@ begin
     c.active_cloud, c.active_cloud_orchestration, c.active_local, c.active_local_orchestration,
     c.running,
     c.ready_cloud + c.ready_cloud_orchestration > 0
-      and queue.user_reason((s.user_id, c.running, s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed)::queue.user_slots) is null,
+      and coalesce(s.cloud_reason, 'user_at_limit') = 'user_at_limit'
+      and c.running < s.task_limit,
     null::timestamptz
   from (
     select

@@ -34,8 +34,8 @@ begin
   v_reason := case
     when v_task.status <> 'Queued' then null
     when v_standing in ('ready', 'stale') then coalesce(
-      case when v_task.run_type = 'local' then queue.caller_reason(('user', v_task.user_id, null)::queue.caller, v_slots)
-        else queue.user_reason(v_slots)
+      case when v_task.run_type = 'local' then v_slots.local_reason
+        else v_slots.cloud_reason
       end,
       nullif(v_standing, 'ready')
     )
@@ -63,6 +63,7 @@ begin
       from queue.user_lines as l
       where l.pool = v_task.pool
         and l.is_open
+        and v_task.run_type = 'cloud' -- on the user's own machine nobody else takes turns
         and (l.running, l.turn_at) < (v_line.running, v_line.turn_at)
       limit v_limit
     ) as u;

@@ -63,10 +63,11 @@ describe("complete_task() at once with", () => {
 
   it("a failure that came first: it is not resurrected", async () => {
     const id = await runningTask();
-    await interleave(
+    const [, reply] = await interleave(
       (sql) => report(sql, id, "Failed", { p_error_message: "broken" }),
       (sql) => complete(sql, id),
     );
+    expect(JSON.parse(reply)).toMatchObject({ status: "Failed" });
     expect(await readTask(id)).toMatchObject({
       status: "Failed",
       error_message: "broken",
@@ -98,6 +99,21 @@ describe("complete_task() at once with", () => {
     expect(await readTask(id)).toMatchObject({ status: "Complete" });
     expect(await generationsOf(id)).toHaveLength(1);
     expect(await claim(as("service_role"), "worker-late")).toBeNull();
+  });
+
+  it("nothing, after a requeue: the new result takes the record's place", async () => {
+    const id = await runningTask();
+    const sql = as("service_role");
+    await complete(sql, id, { p_output_location: "first" });
+    await admin()`
+      update public.tasks
+      set status = 'Queued', requeue_count = requeue_count + 1
+      where id = ${id}
+    `;
+    await startTask(id);
+    await complete(sql, id, { p_output_location: "second" });
+    expect(await generationsOf(id)).toEqual(["second"]);
+    expect((await readTask(id))["output_location"]).toBe("second");
   });
 
   it("a claim of the same user: neither waits for ever", async () => {

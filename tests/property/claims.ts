@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { Connection } from "../support/db.ts";
-import { claim, SERVICE } from "../support/operations.ts";
+import { type Arguments, claim, SERVICE } from "../support/operations.ts";
 import { taskId, tokenHash } from "./ids.ts";
 import { type Caller, claimable, isBefore, running } from "./model.ts";
 import type { Pool, Task, World } from "./world.ts";
@@ -11,6 +11,17 @@ export function asCaller({ owner }: Caller): Readonly<Record<string, string>> {
   return owner === null ? SERVICE : { kind: "token", hash: tokenHash(owner) };
 }
 
+/** What a worker adds to the rules. */
+export interface Wishes {
+  readonly args: Arguments;
+  /** Whether it would rather run this task than one it does not want. */
+  wants(task: Task, isHeadOfLine: boolean): boolean;
+  /** Whether it runs only what it wants. */
+  readonly isRequired: boolean;
+}
+
+const NO_WISHES: Wishes = { args: {}, wants: () => true, isRequired: false };
+
 /**
  * Claims until there is nothing, each time as a new worker, and compares every
  * answer with what the rules allow. Returns the world that is left.
@@ -19,6 +30,7 @@ export async function claimEverything(
   sql: Connection,
   world: World,
   caller: Caller & { readonly pool: Pool },
+  wishes = NO_WISHES,
 ): Promise<World> {
   const lastTurns = new Map<number, number>();
   let left = world;
@@ -26,8 +38,9 @@ export async function claimEverything(
     const claimed = await claim(sql, `worker-${turn}`, {
       p_caller: asCaller(caller),
       p_run_type: caller.pool,
+      ...wishes.args,
     });
-    const candidates = claimable(left, caller);
+    const candidates = wanted(claimable(left, caller), wishes);
     const index = claimed && indexOf(left, claimed.task_id);
     const task = index === null ? null : left.tasks[index] ?? null;
     const allowed = nextOnes(left, candidates, lastTurns);
@@ -41,24 +54,43 @@ export async function claimEverything(
   throw new Error("More claims than tasks");
 }
 
+/** A claimable task, and whether the worker would rather run another. */
+interface Candidate {
+  readonly task: Task;
+  readonly isWanted: boolean;
+}
+
+function wanted(tasks: readonly Task[], wishes: Wishes): Candidate[] {
+  return tasks.map((task) => {
+    const line = tasks.filter((other) => other.owner === task.owner);
+    const isHead = !line.some((other) => isBefore(other, task));
+    return { task, isWanted: wishes.wants(task, isHead) };
+  }).filter(({ isWanted }) => isWanted || !wishes.isRequired);
+}
+
 /** Those that may be handed out next: more than one where nothing decides. */
 function nextOnes(
   world: World,
-  candidates: readonly Task[],
+  candidates: readonly Candidate[],
   lastTurns: ReadonlyMap<number, number>,
 ): Task[] {
   const waitingSince = (user: number) => lastTurns.get(user) ?? 0;
-  const goesBefore = (user: number, other: number) =>
+  const hasTurnBefore = (user: number, other: number) =>
     running(world, user) !== running(world, other)
       ? running(world, user) < running(world, other)
       : waitingSince(user) < waitingSince(other);
-  return candidates.filter((task) =>
-    candidates.every((other) =>
-      other.owner === task.owner
-        ? !isBefore(other, task)
-        : !goesBefore(other.owner, task.owner)
-    )
-  );
+  const goesBefore = (one: Candidate, other: Candidate) => {
+    const { task } = one;
+    if (task.owner !== other.task.owner) {
+      return hasTurnBefore(task.owner, other.task.owner);
+    }
+    return one.isWanted === other.isWanted
+      ? isBefore(task, other.task)
+      : one.isWanted;
+  };
+  return candidates
+    .filter((one) => !candidates.some((other) => goesBefore(other, one)))
+    .map(({ task }) => task);
 }
 
 function started(world: World, index: number, caller: Caller): World {

@@ -97,7 +97,7 @@ export async function counterDrift(
         l.user_id,
         l.pool,
         concat_ws(' ', l.is_open, l.running) as kept,
-        concat_ws(' ', queue.user_reason(s) is null, s.running) as counted
+        concat_ws(' ', s.cloud_reason is null, s.running) as counted
       from queue.user_lines as l
         join queue.user_slots as s on s.user_id = l.user_id
       where l.ready_cloud + l.ready_cloud_orchestration > 0

@@ -8,7 +8,11 @@ const FOLDERS = readdirSync(new URL("..", import.meta.url), {
 }).filter((entry) => entry.isDirectory() && !entry.name.startsWith("_"))
   .map((entry) => entry.name);
 
+/** Enough for any endpoint, but for those that take one subject only. */
 const BODY = { task_id: TASK_ID, status: "Failed", worker_id: "w" };
+const OWN_BODIES: Readonly<Record<string, unknown>> = {
+  explain: { task_id: TASK_ID },
+};
 const REPLY =
   `{"task_id":"${TASK_ID}","task_type":"t","params":{},"project_id":null}`;
 
@@ -39,6 +43,7 @@ describe("entry files", () => {
       "claim-next-task",
       "complete-task",
       "complete_task",
+      "explain",
       "task-counts",
       "update-task-status",
     ]));
@@ -53,7 +58,9 @@ describe("entry files", () => {
     vi.resetModules();
     await import(`../${folder}/index.ts`);
     expect(served).toHaveLength(1);
-    const response = await served[0]?.(post(BODY));
+    const response = await served[0]?.(
+      post(OWN_BODIES[folder] ?? BODY),
+    );
     expect(await response?.text()).toBe(REPLY);
     expect(urls).toEqual([
       expect.stringMatching(/^http:\/\/api\.test\/rest\/v1\/rpc\/[a-z_]+$/),

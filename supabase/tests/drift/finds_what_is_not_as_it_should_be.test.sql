@@ -1,0 +1,82 @@
+begin;
+select plan(33);
+
+-- SETUP: a mixture of everything that is counted
+select tests.empty_queue();
+select tests.create_user(p_max_in_progress => 3) as owner \gset
+select tests.create_user() as idle \gset
+select tests.create_task(:'idle') as last_of_idle \gset
+select tests.create_task(:'owner', t) from unnest('{travel_segment,travel_orchestrator,qwen_image_edit}'::text[]) as t, generate_series(1, 3);
+select tests.create_task(:'owner') as at_home \gset
+update public.tasks set run_type = 'local' where id = :'at_home';
+select tests.create_task(:'owner', p_age => '8 days');
+select tests.create_task(:'owner', p_dependant_on => gen_random_uuid()) from generate_series(1, 2);
+select tests.create_task(:'owner') as not_due \gset
+update public.tasks set available_at = queue.now() + interval '1 hour' where id = :'not_due';
+insert into public.tasks (task_type, project_id) values ('travel_segment', null);
+update public.tasks set status = 'Cancelled' where id = :'last_of_idle';
+select tests.claim_many(2), tests.claim('api-1', 'api'), tests.claim('mac', 'gpu', null, tests.with_token(:'owner'));
+
+-- TEST: a mixture that came about by the rules
+select is_empty('select * from queue.drift()', 'drift() finds nothing in a mixture');
+select is_empty('select * from tests.drift()', 'Nor does a recount by other means');
+select tests.step_clock('8 days');
+select is_empty('select * from queue.drift()', 'Time that passes is no drift');
+
+-- TEST: whatever is tampered with is found, and nothing else
+create function pg_temp.found(p_tampering text) returns text language plpgsql as $$
+declare
+  v_found text;
+begin
+  execute p_tampering;
+  select coalesce(string_agg(distinct d.user_id::text, ', '), 'nobody') into v_found from queue.drift() as d;
+  -- Undone again.
+  raise exception using errcode = 'ZZ001', message = v_found;
+exception when sqlstate 'ZZ001' then
+  return sqlerrm;
+end;
+$$;
+create function pg_temp.finds(p_tampering text, p_user_id uuid) returns text language sql as $$
+  select is(pg_temp.found(p_tampering), p_user_id::text, 'drift() finds ' || p_tampering);
+$$;
+
+-- What runs and what may, copied to the slots.
+select pg_temp.finds('update queue.user_slots set running = running + 1 where running > 0', :'owner');
+select pg_temp.finds('update queue.user_slots set running = running - 1 where running > 0', :'owner');
+select pg_temp.finds('update queue.user_slots set running = 5 where running = 0', :'idle');
+select pg_temp.finds('update queue.user_slots set task_limit = 99 where running > 0', :'owner');
+select pg_temp.finds('update queue.user_slots set has_credits = false where running > 0', :'owner');
+select pg_temp.finds('update queue.user_slots set cloud_on = false where running > 0', :'owner');
+select pg_temp.finds('update queue.user_slots set local_on = false where running > 0', :'owner');
+select pg_temp.finds('update queue.user_slots set settings_malformed = true where running > 0', :'owner');
+select pg_temp.finds('delete from queue.user_slots where running > 0', :'owner');
+select pg_temp.finds('delete from queue.user_slots where running = 0', :'idle');
+
+-- The lines, column by column.
+select pg_temp.finds(format('update queue.user_lines set %1$I = %1$I + 1 where pool = ''gpu'' and user_id = %2$L', c, :'owner'), :'owner')
+from unnest('{ready_cloud,ready_cloud_orchestration,ready_local,ready_local_orchestration,active_cloud,active_cloud_orchestration,active_local,active_local_orchestration}'::text[]) as c;
+select pg_temp.finds('update queue.user_lines set ready_cloud = ready_cloud - 1 where pool = ''api'' and ready_cloud > 0', :'owner');
+select pg_temp.finds('update queue.user_lines set is_open = not is_open where ready_cloud > 0', :'owner');
+select pg_temp.finds(format('update queue.user_lines set is_open = true where user_id = %L', :'idle'), :'idle');
+select pg_temp.finds('delete from queue.user_lines where ready_cloud > 0', :'owner');
+select pg_temp.finds(format($$ insert into queue.user_lines (user_id, pool, ready_cloud, turn_at) values (%L, 'api', 1, now()) $$, :'idle'), :'idle');
+
+-- The blocked ones.
+select pg_temp.finds('update queue.blocked_tasks set task_count = task_count + 1 where reason = ''dependency_lost''', :'owner');
+select pg_temp.finds('update queue.blocked_tasks set is_cloud = not is_cloud where reason = ''not_yet''', :'owner');
+select pg_temp.finds('delete from queue.blocked_tasks where reason = ''stale''', :'owner');
+select pg_temp.finds('delete from queue.blocked_tasks where reason = ''no_owner''', '00000000-0000-0000-0000-000000000000');
+select pg_temp.finds(
+  format($$ insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count) values (%L, 'gpu', 'stale', true, 1) $$, :'idle'), :'idle'
+);
+
+-- TEST: the copy of running orders the turns, so it counts where the line is open
+update public.users set max_in_progress = 50 where id = :'owner';
+select pg_temp.finds('update queue.user_lines set running = running + 1 where is_open', :'owner');
+
+-- TEST: for the operator only
+select tests.authenticate_as(:'owner');
+select throws_ok('select * from queue.drift()', '42501', null, 'drift() is not for signed-in users');
+
+select * from finish();
+rollback;

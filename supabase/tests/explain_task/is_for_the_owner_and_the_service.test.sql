@@ -1,0 +1,57 @@
+begin;
+select plan(11);
+
+-- SETUP
+select tests.empty_queue();
+select tests.create_user() as owner \gset
+select tests.create_user() as stranger \gset
+select tests.create_task(:'owner') as task \gset
+create function pg_temp.explain(p_caller jsonb, p_task_id uuid) returns text language sql as $$
+  select tests.answer(format('public.explain_task(%L, %L) ->> ''task_id''', p_caller, p_task_id));
+$$;
+
+-- TEST: who may ask
+select is(pg_temp.explain(tests.service(), :'task'), :'task', 'The service may ask about any task');
+select is(pg_temp.explain(tests.signed_in(:'owner'), :'task'), :'task', 'The owner may ask');
+select is(pg_temp.explain(tests.with_token(:'owner'), :'task'), :'task', 'The owner''s machine may ask');
+
+-- TEST: a foreign task is answered like one that does not exist, to the word
+create function pg_temp.refusal(p_caller jsonb, p_task_id uuid) returns text language plpgsql as $$
+declare
+  v_words text;
+begin
+  perform public.explain_task(p_caller, p_task_id);
+  return 'no refusal';
+exception when sqlstate 'PT404' then
+  get stacked diagnostics v_words = message_text;
+  return replace(v_words, p_task_id::text, '<id>');
+end;
+$$;
+select is(pg_temp.explain(tests.signed_in(:'stranger'), :'task'), '404 TASK_NOT_FOUND', 'A stranger finds no such task');
+select is(pg_temp.explain(tests.with_token(:'stranger'), :'task'), '404 TASK_NOT_FOUND', 'Nor does a stranger''s machine');
+select is(
+  pg_temp.refusal(tests.signed_in(:'stranger'), :'task'), pg_temp.refusal(tests.signed_in(:'stranger'), gen_random_uuid()),
+  'In the words in which an unknown task is refused'
+);
+insert into public.tasks (task_type, project_id) values ('travel_segment', null) returning id as orphan \gset
+select is(pg_temp.explain(tests.signed_in(:'owner'), :'orphan'), '404 TASK_NOT_FOUND', 'A task of nobody is nobody''s');
+
+-- TEST: callers that are not good
+select is(
+  pg_temp.explain('{"kind": "token", "hash": "nobody"}', :'task'), '403 UNKNOWN_TOKEN', 'An unknown token is refused'
+);
+select is(pg_temp.explain('{"kind": "robot"}', :'task'), '403 FORBIDDEN', 'An unknown kind of caller is refused');
+
+-- TEST: through the functions only
+select tests.authenticate_as(:'owner');
+select throws_ok(
+  format('select public.explain_task(''{"kind": "service"}'', %L)', :'task'), '42501', null,
+  'explain_task() is not for signed-in users directly'
+);
+select tests.authenticate_as('anon');
+select throws_ok(
+  format('select queue.explain_task(''{"kind": "service"}'', %L)', :'task'), '42501', null, 'Nor for anon, nor is the function behind it'
+);
+
+select * from finish();
+rollback;

@@ -1,0 +1,236 @@
+-- What every specification of the interleavings begins with and ends with: one
+-- user's small world, and the rules that must hold whatever happened in between.
+drop schema if exists isolation cascade;
+create schema isolation;
+
+-- What the sessions were told, kept only if their transaction was committed.
+create table isolation.replies (
+  id bigint generated always as identity,
+  session text not null,
+  reply jsonb
+);
+
+-- Limits of the user, each from an event on.
+create table isolation.limits (
+  after_event bigint not null,
+  task_limit integer not null
+);
+
+create function isolation.id(p_label text)
+returns uuid
+language sql
+immutable
+as $$
+  select md5(p_label)::uuid
+$$;
+
+-- The owner with a limit of 4 and, in this order:
+--   waiting  Queued, depends on running and other
+--   running  In Progress, held by an-old-worker
+--   other    In Progress, held by another-worker
+--   rescued  Queued, was started once; first in line
+--   ready    Queued
+create function isolation.prepare()
+returns void
+language plpgsql
+as $$
+declare
+  v_owner uuid := isolation.id('owner');
+begin
+  truncate isolation.replies, isolation.limits;
+  delete from public.users where true;
+  delete from public.task_events where true;
+  update queue.settings set clock_offset = interval '0' where clock_offset <> interval '0';
+
+  insert into public.users (id, credits, max_in_progress) values (v_owner, 1, 4);
+  insert into public.projects (id, user_id) values (v_owner, v_owner);
+  insert into public.user_api_tokens (id, user_id, token_hash) values (v_owner, v_owner, repeat('0', 64));
+  insert into isolation.limits values (0, 4);
+
+  insert into public.tasks (id, task_type, project_id, dependant_on, priority)
+  values
+    (isolation.id('waiting'), 'travel_segment', v_owner, isolation.id('running'), 0),
+    (isolation.id('running'), 'travel_segment', v_owner, null, 0),
+    (isolation.id('other'), 'travel_segment', v_owner, null, 0),
+    (isolation.id('rescued'), 'travel_segment', v_owner, null, 10),
+    (isolation.id('ready'), 'travel_segment', v_owner, null, 5);
+  insert into queue.task_dependencies values (isolation.id('waiting'), isolation.id('other'));
+
+  update public.tasks
+  set status = 'In Progress',
+    worker_id = case id when isolation.id('other') then 'another-worker' else 'an-old-worker' end,
+    lease_token = id,
+    attempts = 1,
+    claimed_at = queue.now(),
+    generation_started_at = queue.now()
+  where id in (isolation.id('running'), isolation.id('other'), isolation.id('rescued'));
+  update public.tasks set status = 'Queued' where id = isolation.id('rescued');
+end;
+$$;
+
+-- Remembers what a session was told.
+create function isolation.told(p_session text, p_reply json)
+returns text
+language sql
+as $$
+  insert into isolation.replies (session, reply) values (p_session, p_reply)
+  returning coalesce(reply ->> 'status', case when reply is null then 'nothing' else 'a task' end)
+$$;
+
+create function isolation.claim(p_session text, p_caller json default '{"kind":"service"}', p_claim_id text default null)
+returns text
+language sql
+as $$
+  select isolation.told(
+    p_session, public.claim_next_task(p_caller::jsonb, p_session, p_claim_id => p_claim_id)
+  )
+$$;
+
+create function isolation.complete(p_session text, p_label text)
+returns text
+language sql
+as $$
+  select isolation.told(
+    p_session,
+    public.complete_task('{"kind":"service"}', isolation.id(p_label), 'https://files.test/' || p_session)
+  )
+$$;
+
+create function isolation.report(p_session text, p_label text, p_status text)
+returns text
+language sql
+as $$
+  select isolation.told(
+    p_session,
+    public.update_task_status('{"kind":"service"}', isolation.id(p_label), p_status, p_error_message => p_session)
+  )
+$$;
+
+-- As deployed clients do it, with ids that they read earlier.
+create function isolation.patch(p_status text, variadic p_labels text[])
+returns void
+language sql
+as $$
+  update public.tasks
+  set status = p_status, error_message = 'Reset - orphaned from failed worker'
+  where id in (select isolation.id(l) from unnest(p_labels) as l)
+$$;
+
+create function isolation.insert_dependant(p_label text, p_depends_on text)
+returns void
+language sql
+as $$
+  insert into public.tasks (id, task_type, project_id, dependant_on)
+  values (isolation.id(p_label), 'travel_segment', isolation.id('owner'), isolation.id(p_depends_on))
+$$;
+
+-- The new limit holds from the event on that was the last one under the user's lock.
+create function isolation.set_limit(p_limit integer)
+returns void
+language plpgsql
+as $$
+begin
+  update public.users set max_in_progress = p_limit where id = isolation.id('owner');
+  insert into isolation.limits
+  select coalesce(max(e.id), 0), p_limit from public.task_events as e where e.user_id = isolation.id('owner');
+end;
+$$;
+
+create function isolation.broken_rules()
+returns setof text
+language sql
+as $$
+  select 'the counters have drifted: ' || coalesce(d.stored::text, 'nothing') || ' for ' || coalesce(d.counted::text, 'nothing') from queue.drift() as d
+  union all
+  select 'a task stands ' || coalesce(t.standing, 'nowhere') || ' and should stand ' || coalesce(queue.task_standing(t), 'nowhere')
+  from public.tasks as t
+  where t.standing is distinct from queue.task_standing(t)
+  union all
+  -- Each change begins where the one before it ended: no two can have started from the same state.
+  select 'the history tears: ' || coalesce(e.before, 'nothing') || ', then from ' || coalesce(e.from_status, 'nothing') || ' to ' || e.to_status
+  from (
+    select
+      v.from_status, v.to_status, v.reason,
+      lag(v.to_status) over (partition by v.task_id order by v.id) as before
+    from public.task_events as v
+  ) as e
+  where e.before is distinct from e.from_status
+  union all
+  select 'the history does not end as the task: ' || t.status
+  from public.tasks as t
+  where t.status is distinct from (
+    select e.to_status from public.task_events as e where e.task_id = t.id order by e.id desc limit 1
+  )
+  union all
+  select 'a finished task went on to ' || e.to_status
+  from public.task_events as e
+  where e.from_status in ('Complete', 'Failed', 'Cancelled')
+    and e.to_status <> e.from_status
+  union all
+  select r.running || ' ran at once with a limit of ' || r.task_limit
+  from (
+    select
+      s.is_start,
+      sum(s.change) over (order by s.id) as running,
+      (select l.task_limit from isolation.limits as l where l.after_event < s.id order by l.after_event desc limit 1) as task_limit
+    from (
+      select
+        e.id,
+        e.to_status = 'In Progress' and e.from_status <> 'In Progress' as is_start,
+        (e.to_status = 'In Progress')::integer - coalesce(e.from_status = 'In Progress', false)::integer
+          - (e.reason is not distinct from 'deleted' and e.from_status = 'In Progress')::integer as change
+      from public.task_events as e
+    ) as s
+  ) as r
+  where r.is_start
+    and r.running > r.task_limit
+  union all
+  select 'a claimer was told of a start that is not in the history'
+  from isolation.replies as r
+  where r.reply ? 'attempt'
+    and r.reply ? 'params'
+    and not exists (
+      select
+      from public.task_events as e
+      where e.task_id = (r.reply ->> 'task_id')::uuid
+        and e.to_status = 'In Progress'
+        and e.worker_id = r.session
+        and e.attempt = (r.reply ->> 'attempt')::integer
+    )
+  union all
+  select 'two claimers were told of the same lease'
+  from isolation.replies as r
+  where r.reply ? 'lease_token'
+  group by r.reply ->> 'lease_token'
+  having count(distinct r.session) > 1
+  union all
+  select 'a claimer was told of nothing, although something is claimable'
+  where exists (select from isolation.replies as r where r.reply is null)
+    and queue.claimable_count(('service', null, null)::queue.caller, 'gpu') > 0
+  union all
+  select 'a task does not have the end that its worker was told: ' || t.status
+  from isolation.replies as r
+    join public.tasks as t on t.id = (r.reply ->> 'task_id')::uuid
+  where r.reply ->> 'status' in ('Complete', 'Failed', 'Cancelled')
+    and t.status <> r.reply ->> 'status'
+  union all
+  select 'a task and its result name different files, or there is only one of them'
+  from public.tasks as t
+    full join public.generations as g on g.task_id = t.id
+  where (t.status = 'Complete' and g.id is null)
+    or (t.status is distinct from 'Complete' and g.task_id is not null)
+    or (g.id is not null and g.location is distinct from t.output_location)
+$$;
+
+create function isolation.expect_order()
+returns void
+language plpgsql
+as $$
+declare
+  v_rule text;
+begin
+  for v_rule in select r from isolation.broken_rules() as r loop
+    raise exception 'invariant: %', v_rule;
+  end loop;
+end;
+$$;
