@@ -127,7 +127,8 @@ export async function runRound(
     async () => await held.pop()?.complete(),
   );
   await queue.enqueue(owners);
-  return { claim, complete, misses };
+  // A poll that gets nothing is part of the price of the claims that do.
+  return { claim: { ...claim, calls: owners.length }, complete, misses };
 }
 
 /** Summarises rounds beside those of the floor. */
@@ -135,7 +136,7 @@ export function cost(mine: Sample[], floor: Sample[]): Cost {
   const latencies = mine.flatMap(({ latenciesMs }) => latenciesMs);
   const floorCpu = floor.map(cpuPerCall);
   return {
-    calls: latencies.length,
+    calls: sum(mine.map(({ calls }) => calls)),
     cpuMs: median(mine.map(cpuPerCall)),
     walBytes: median(mine.map(({ walBytes, calls }) => walBytes / calls)),
     p50: percentile(latencies, 0.5),

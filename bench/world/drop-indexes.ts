@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Sql } from "postgres";
+import type { ISql } from "postgres";
 
 const Dropped = z.array(z.object({ name: z.string(), definition: z.string() }));
 
@@ -8,7 +8,7 @@ const Dropped = z.array(z.object({ name: z.string(), definition: z.string() }));
  * takes a tenth of the time. Indexes behind constraints stay.
  */
 export async function withoutIndexes(
-  sql: Sql,
+  sql: ISql,
   table: string,
   fill: () => Promise<void>,
 ): Promise<void> {

@@ -1544,6 +1544,11 @@ stable
 security invoker
 set search_path = ''
 as $$
+declare
+  v_old_before timestamptz := queue.now() - (select s.stale_after from queue.settings as s);
+  v_due_exist boolean := exists (
+    select from public.tasks as t where t.standing = 'not_yet' and t.available_at <= queue.now()
+  );
 begin
   return query
   select t.*
@@ -1568,7 +1573,8 @@ begin
               and q.pool = l.pool
               and q.run_type = k.run_type
               and q.standing = 'ready'
-              and not queue.is_stale(q.created_at, q.attempts, q.params)
+              -- Asked only where the answer could be yes.
+              and (q.attempts > 0 or q.created_at >= v_old_before or not queue.is_stale(q.created_at, q.attempts, q.params))
             order by q.priority desc, q.created_at, q.id
             limit least(u.claimable, p_limit)
           ) as r
@@ -1578,7 +1584,8 @@ begin
         -- Due, but not yet released by a claim.
         select d.*
         from public.tasks as d
-        where d.standing = 'not_yet'
+        where v_due_exist
+          and d.standing = 'not_yet'
           and d.available_at <= queue.now()
           and d.user_id = u.user_id
           and (p_pool is null or d.pool = p_pool)

@@ -22,7 +22,7 @@ export async function play(
 ): Promise<Played> {
   const child = spawn(ISOLATIONTESTER, [dbUrl], {
     // A step that waits for ever is cancelled and then ends the run.
-    env: { PGISOLATIONTIMEOUT: "10", PGOPTIONS: "-c deadlock_timeout=50ms" },
+    env: { PGISOLATIONTIMEOUT: "10" },
     stdio: ["pipe", "pipe", "pipe"],
   });
   child.stdin.end(specification);

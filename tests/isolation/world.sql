@@ -77,12 +77,22 @@ as $$
   returning coalesce(reply ->> 'status', case when reply is null then 'nothing' else 'a task' end)
 $$;
 
-create function isolation.claim(p_session text, p_caller json default '{"kind":"service"}', p_claim_id text default null)
+create function isolation.claim(p_session text, p_claim_id text default null)
 returns text
 language sql
 as $$
   select isolation.told(
-    p_session, public.claim_next_task(p_caller::jsonb, p_session, p_claim_id => p_claim_id)
+    p_session, public.claim_next_task('{"kind":"service"}', p_session, p_claim_id => p_claim_id)
+  )
+$$;
+
+create function isolation.claim_at_home(p_session text)
+returns text
+language sql
+as $$
+  select isolation.told(
+    p_session,
+    public.claim_next_task(jsonb_build_object('kind', 'token', 'hash', repeat('0', 64)), p_session)
   )
 $$;
 
