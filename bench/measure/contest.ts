@@ -152,6 +152,8 @@ function cycleOf({ claim, complete }: Round): Sample {
   return {
     calls: complete.calls,
     cpuMs: claim.cpuMs + complete.cpuMs,
+    httpMs: claim.httpMs + complete.httpMs,
+    wallMs: claim.wallMs + complete.wallMs,
     walBytes: claim.walBytes + complete.walBytes,
     // Completions come in the reverse order of claims.
     latenciesMs: [...complete.latenciesMs].reverse().map((ms, n) =>

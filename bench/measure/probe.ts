@@ -1,12 +1,15 @@
 import type { Sql } from "postgres";
 import { z } from "zod";
-import { clusterCpu } from "./cluster-cpu.ts";
+import { cpuMeter, type CpuReading } from "./cluster-cpu.ts";
 
 /** What a number of equal calls cost. */
 export interface Sample {
   calls: number;
   /** CPU time of the whole database. */
   cpuMs: number;
+  /** CPU time of gateway, PostgREST and functions. */
+  httpMs: number;
+  wallMs: number;
   walBytes: number;
   latenciesMs: number[];
 }
@@ -28,21 +31,22 @@ const Backend = z.tuple([z.object({ pid: z.number() })]);
 export class Probe {
   private constructor(
     private readonly sql: Sql,
-    private readonly cpuMs: () => number,
+    private readonly cpu: () => CpuReading,
   ) {}
 
   /** A probe of the cluster behind this connection. */
   static async of(sql: Sql): Promise<Probe> {
     const [{ pid }] = Backend.parse(await sql`select pg_backend_pid() as pid`);
-    return new Probe(sql, clusterCpu(pid));
+    return new Probe(sql, cpuMeter(pid));
   }
 
   /** Runs the calls, spread over the clients, and says what they cost. */
   async measure(load: Load, call: Call): Promise<Sample> {
     const latenciesMs: number[] = [];
     const walBefore = await this.walPosition();
-    const cpuBefore = this.cpuMs();
-    const deadline = performance.now() + load.budgetMs;
+    const cpuBefore = this.cpu();
+    const start = performance.now();
+    const deadline = start + load.budgetMs;
     let left = load.calls;
     const work = async (client: number) => {
       while (left-- > 0) {
@@ -54,10 +58,13 @@ export class Probe {
       }
     };
     await Promise.all(Array.from({ length: load.clients }, (_, n) => work(n)));
-    const cpuMs = this.cpuMs() - cpuBefore;
+    const wallMs = performance.now() - start;
+    const cpu = this.cpu();
     return {
       calls: latenciesMs.length,
-      cpuMs,
+      cpuMs: cpu.database - cpuBefore.database,
+      httpMs: cpu.http - cpuBefore.http,
+      wallMs,
       walBytes: await this.walPosition() - walBefore,
       latenciesMs,
     };

@@ -40,7 +40,9 @@ export function svgPlot(plot: Plot): string {
       0,
       0,
       plot.yLabel,
-      `text-anchor="middle" transform="translate(14 ${height / 2}) rotate(-90)"`,
+      `text-anchor="middle" transform="translate(14 ${
+        height / 2
+      }) rotate(-90)"`,
     ),
     ...plot.series.map((series, n) => curve(series, n, x.at, y.at)),
     "</svg>",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ISql } from "postgres";
+import type postgres from "postgres";
 
 const Dropped = z.array(z.object({ name: z.string(), definition: z.string() }));
 
@@ -8,7 +8,7 @@ const Dropped = z.array(z.object({ name: z.string(), definition: z.string() }));
  * takes a tenth of the time. Indexes behind constraints stay.
  */
 export async function withoutIndexes(
-  sql: ISql,
+  sql: postgres.ISql,
   table: string,
   fill: () => Promise<void>,
 ): Promise<void> {

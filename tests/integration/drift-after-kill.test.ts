@@ -23,9 +23,6 @@ import {
 import { enqueuePlenty, FIGHTER, fightThrough } from "./under-fire.ts";
 
 const LIMIT = 4;
-const open: Connection[] = [];
-
-afterAll(() => Promise.all(open.map((sql) => sql.end({ timeout: 5 }))));
 
 describe("queue.drift() finds nothing after", () => {
   beforeEach(reset);
@@ -52,7 +49,7 @@ describe("queue.drift() finds nothing after", () => {
   it("sessions were ended in the middle of their work", async () => {
     await enqueuePlenty(admin(), LIMIT);
     const errors = await fightThrough({
-      observer: admin(),
+      observer: admin,
       connect: () => fighter(stack().dbUrl),
       async strike(pid) {
         await admin()`select pg_terminate_backend(${pid}, 5000)`;
@@ -83,18 +80,20 @@ describe("queue.drift() finds nothing after Postgres itself", () => {
   });
 
   it("was killed in the middle of its work, again and again", async () => {
-    const observer = session(target.dbUrl, "observer");
+    let observer = session(target.dbUrl, "observer");
     await enqueuePlenty(observer, LIMIT);
     const errors = await fightThrough({
-      observer,
+      observer: () => observer,
       connect: () => fighter(target.dbUrl),
       async strike(pid) {
+        await observer.end({ timeout: 0 });
         process.kill(pid, "SIGKILL");
-        await until("Postgres has recovered", () => isUpWithout(observer, pid));
+        observer = await reconnect(target.dbUrl, pid);
       },
     }, 3);
     expect(errors).toEqual([]);
     expect(await drift(observer)).toEqual([]);
+    await observer.end({ timeout: 5 });
   }, 60_000);
 });
 
@@ -106,7 +105,7 @@ async function drift(sql: Connection): Promise<unknown[]> {
   ];
 }
 
-/** A session that may be struck down; it connects again by itself. */
+/** A session that may be struck down. */
 function fighter(dbUrl: string): Connection {
   return session(dbUrl, FIGHTER, { role: "service_role" });
 }
@@ -116,24 +115,28 @@ function session(
   application_name: string,
   settings: Record<string, string> = {},
 ): Connection {
-  const sql = postgres(dbUrl, {
+  return postgres(dbUrl, {
     max: 1,
     backoff: false,
     connection: { application_name, ...settings },
     onnotice: () => {},
   });
-  open.push(sql);
-  return sql;
 }
 
-/** True once the server answers and the killed process is none of its own. */
-async function isUpWithout(sql: Connection, pid: number): Promise<boolean> {
-  try {
-    const rows = await sql`
-      select from pg_catalog.pg_stat_activity where pid = ${pid}
-    `;
-    return rows.length === 0;
-  } catch {
-    return false;
-  }
+/** A session with the server that has come back without the killed process. */
+async function reconnect(dbUrl: string, killed: number): Promise<Connection> {
+  let sql = session(dbUrl, "observer");
+  await until("Postgres has recovered", async () => {
+    try {
+      const rows = await sql`
+        select from pg_catalog.pg_stat_activity where pid = ${killed}
+      `;
+      return rows.length === 0;
+    } catch {
+      void sql.end({ timeout: 0 });
+      sql = session(dbUrl, "observer");
+      return false;
+    }
+  });
+  return sql;
 }

@@ -14,7 +14,8 @@ const SEED = 20_251_010;
 
 /** A database, a way to it for each worker, and what is done to it. */
 export interface Battlefield {
-  readonly observer: Connection;
+  /** The session that looks on and is not struck. */
+  observer(): Connection;
   connect(): Connection;
   /** Ends one of these server processes. */
   strike(pid: number): Promise<void>;
@@ -54,34 +55,43 @@ export async function fightThrough(
   const chance = new Chance(SEED);
   let isOver = false;
   const errors: string[] = [];
-  const fight = async (act: () => Promise<unknown>) => {
+  const fight = async (begin: (sql: Connection) => () => Promise<void>) => {
+    let sql = connect();
+    let act = begin(sql);
     while (!isOver) {
-      await act().catch((error: unknown) => {
+      try {
+        await act();
+      } catch (error) {
         if (!isLostConnection(error)) errors.push(String(error));
-      });
+        // The driver can wait for ever on a session that was reset; a process
+        // of the fleet would have begun anew, too.
+        void sql.end({ timeout: 0 });
+        sql = connect();
+        act = begin(sql);
+      }
     }
+    await sql.end({ timeout: 5 });
   };
 
-  const workers = Array.from({ length: WORKERS }, (_, index) => {
+  const fights = Array.from({ length: WORKERS }, (_, index) => {
     const pool = index % 4 === 0 ? "api" : "gpu";
-    const worker = new SimulatedWorker(connect(), `w${index}`, chance, pool);
-    return fight(() => worker.step());
+    return fight((sql) => {
+      const worker = new SimulatedWorker(sql, `w${index}`, chance, pool);
+      return () => worker.step();
+    });
   });
-  const operator = connect();
-  const resets = fight(() => resetSome(operator, chance));
+  fights.push(fight((sql) => () => resetSome(sql, chance)));
 
   try {
     for (let blow = 0; blow < blows; blow++) {
-      const before = await lastEvent(observer);
-      await until(
-        "work goes on",
-        async () => await lastEvent(observer) >= before + EVENTS_BETWEEN,
-      );
-      await strike(await processAtWork(observer));
+      const goal = await lastEvent(observer()) + EVENTS_BETWEEN;
+      const isReached = async () => await lastEvent(observer()) >= goal;
+      await until("work goes on", isReached);
+      await strike(await processAtWork(observer()));
     }
   } finally {
     isOver = true;
-    await Promise.all([...workers, resets]);
+    await Promise.all(fights);
   }
   return errors;
 }
@@ -94,17 +104,12 @@ async function resetSome(sql: Connection, chance: Chance): Promise<void> {
   await patchReset(sql, ids);
 }
 
-/** How far the history has come; 0 while the server cannot say. */
+/** How far the history has come. */
 async function lastEvent(sql: Connection): Promise<number> {
-  try {
-    const [row] = await sql<{ id: number }[]>`
-      select coalesce(max(id), 0)::integer as id from public.task_events
-    `;
-    return row?.id ?? 0;
-  } catch (error) {
-    if (isLostConnection(error)) return 0;
-    throw error;
-  }
+  const [row] = await sql<{ id: number }[]>`
+    select coalesce(max(id), 0)::integer as id from public.task_events
+  `;
+  return row?.id ?? 0;
 }
 
 /** A server process that executes a statement of a worker right now. */

@@ -1,0 +1,142 @@
+import { latency, number, times } from "../report/numbers.ts";
+import type { Plot, Section } from "../report/section.ts";
+import { type Distribution, distributionWords, short } from "../world/shape.ts";
+import type { ClaimResult } from "./claims.ts";
+
+const OURS = "ours";
+
+/** The matrix as tables and plots. */
+export function claimsReport(results: ClaimResult[]): Section[] {
+  const ours = results.filter(({ queue }) => queue === OURS);
+  const peers = results.filter(({ queue }) => queue !== OURS);
+  return [
+    {
+      title: "Claim and complete, through SQL",
+      notes: [
+        "CPU: of the whole database, per call; x: in units of the floor's in the rounds between (median of the rounds). " +
+        "Times in ms at the client. WAL: bytes per claim. Dead rows: left behind per claim and completion. " +
+        'Shapes: "even": ' + words("even") + '; "skew90": ' + words("skew90") +
+        '; "capped95": ' + words("capped95") + ".",
+        summary(ours),
+      ],
+      head: [
+        ...["backlog", "users", "shape", "clients", "claim", "CPU ms"],
+        ...["p50 / p95 / p99", "floor's p95", "WAL", "complete", "CPU ms"],
+        ...["cycle", "dead rows", "misses"],
+      ],
+      rows: ours.map((result) => row(result)),
+      plots: plots(results),
+    },
+    {
+      title: "The same by others",
+      notes: [
+        "pg-boss and graphile-worker on the same Postgres, in schemas of their own, through their own code. " +
+        "graphile-worker knows no limit but one job at a time per named queue; a capped user is a locked queue there. " +
+        '"ours": how many times our CPU per claim theirs is, in the same shape. Misses: polls that got nothing although there was work; ' +
+        "their cost is in the claims that got some.",
+      ],
+      head: [
+        ...["queue", "backlog", "users", "shape", "clients", "claim", "CPU ms"],
+        ...["ours", "p50 / p95 / p99", "WAL", "cycle", "dead rows", "misses"],
+      ],
+      rows: peers.map((result) => peerRow(result, ours)),
+    },
+  ].filter(({ rows }) => rows.length > 0);
+}
+
+function words(distribution: Distribution): string {
+  return distributionWords[distribution];
+}
+
+function summary(ours: ClaimResult[]): string {
+  const ratios = ours.map(({ contest }) => contest.claim.ratio);
+  const growth = ours.flatMap((result) => {
+    const small = ours.find((other) =>
+      other.shape.backlog === ours[0]?.shape.backlog &&
+      other.shape.users === result.shape.users &&
+      other.shape.distribution === result.shape.distribution &&
+      other.clients === result.clients
+    );
+    return small && small !== result
+      ? [result.contest.claim.p95 / small.contest.claim.p95]
+      : [];
+  });
+  return `**A claim costs ${times(Math.min(...ratios))} to ` +
+    `${times(Math.max(...ratios))} of the floor's CPU; its p95 is at most ` +
+    `${times(Math.max(...growth))} of that in the smallest backlog.**`;
+}
+
+function place({ shape, clients }: ClaimResult): string[] {
+  const { backlog, users, distribution } = shape;
+  return [short(backlog), short(users), distribution, String(clients)];
+}
+
+function row(result: ClaimResult): string[] {
+  const { claim, complete, cycle, floorClaim, deadRows, misses } =
+    result.contest;
+  return [
+    ...place(result),
+    times(claim.ratio),
+    number(claim.cpuMs),
+    latency(claim),
+    number(floorClaim.p95),
+    number(claim.walBytes),
+    times(complete.ratio),
+    number(complete.cpuMs),
+    times(cycle.ratio),
+    number(deadRows),
+    String(misses),
+  ];
+}
+
+function peerRow(result: ClaimResult, ours: ClaimResult[]): string[] {
+  const { claim, cycle, deadRows, misses } = result.contest;
+  const mine = ours.find(({ shape, clients }) =>
+    shape === result.shape && clients === result.clients
+  );
+  // Ratios, not milliseconds: they were not measured at the same moment.
+  const ofOurs = claim.ratio / (mine?.contest.claim.ratio ?? Number.NaN);
+  return [
+    result.queue,
+    ...place(result),
+    times(claim.ratio),
+    number(claim.cpuMs),
+    times(ofOurs),
+    latency(claim),
+    number(claim.walBytes),
+    times(cycle.ratio),
+    number(deadRows),
+    String(misses),
+  ];
+}
+
+/** Claim CPU against the backlog, one plot per spread of owners. */
+function plots(results: ClaimResult[]): Plot[] {
+  const distributions = new Set(results.map((r) => r.shape.distribution));
+  return [...distributions].map((distribution) => {
+    const shown = results.filter((result) =>
+      result.shape.distribution === distribution &&
+      result.shape.users === 1_000 && result.clients === 1
+    );
+    const names = [...new Set(shown.map(({ queue }) => queue))];
+    const curve = (name: string, from: ClaimResult[], floor = false) => ({
+      name,
+      points: from.map(({ shape, contest }) => ({
+        x: shape.backlog,
+        y: floor ? contest.floorClaim.cpuMs : contest.claim.cpuMs,
+      })),
+    });
+    const ofQueue = (name: string) =>
+      shown.filter(({ queue }) => queue === name);
+    return {
+      file: `claim-${distribution}`,
+      title: `Database CPU per claim: ${words(distribution)}`,
+      xLabel: "queued tasks (1,000 users, 1 client)",
+      yLabel: "ms",
+      series: [
+        ...names.map((name) => curve(name, ofQueue(name))),
+        curve("floor", ofQueue(OURS), true),
+      ],
+    };
+  });
+}

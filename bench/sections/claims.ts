@@ -1,0 +1,77 @@
+import type { Context } from "../context.ts";
+import { type Contest, contest } from "../measure/contest.ts";
+import { floorQueue } from "../queues/floor.ts";
+import { graphileQueue } from "../queues/graphile-worker.ts";
+import { connectBySql } from "../queues/ours-sql.ts";
+import { ourQueue } from "../queues/ours.ts";
+import { pgBossQueue } from "../queues/pg-boss.ts";
+import type { Queue } from "../queues/queue.ts";
+import type { Section } from "../report/section.ts";
+import { capacity, type Shape, shapeName } from "../world/shape.ts";
+import { claimsReport } from "./claims-report.ts";
+
+/** One contest of the matrix. */
+export interface ClaimResult {
+  queue: string;
+  shape: Shape;
+  clients: number;
+  contest: Contest;
+}
+
+/** Claims and completions in every shape: ours, the peers, the floor. */
+export async function measureClaims(context: Context): Promise<Section[]> {
+  const { plan, admin, stack } = context;
+  const floor = floorQueue(admin, stack.adminDbUrl);
+  const ours = ourQueue(admin, "ours", () => connectBySql(stack.dbUrl));
+  const results: ClaimResult[] = [];
+  for (const backlog of plan.backlogs) {
+    // The floor knows no owners: one fill serves every spread of them.
+    await floor.fill({ backlog, users: 1, distribution: "even" });
+    for (const shape of shapes(context, backlog)) {
+      const queues = [
+        ours,
+        ...plan.hasPeers(shape) ? peers(context, shape) : [],
+      ];
+      for (const queue of queues) {
+        context.log(`claims: ${queue.name}, ${shapeName(shape)}`);
+        await queue.fill(shape);
+        for (const clients of plan.clientsOf(shape)) {
+          results.push({
+            queue: queue.name,
+            shape,
+            clients,
+            contest: await contest(context.probe, queue, floor, {
+              ...plan,
+              clients,
+              batch: batchFor(queue, shape, plan.batch),
+            }),
+          });
+        }
+      }
+    }
+  }
+  return claimsReport(results);
+}
+
+function shapes({ plan }: Context, backlog: number): Shape[] {
+  return plan.users.flatMap((users) =>
+    plan.distributions.map((distribution) => ({ backlog, users, distribution }))
+  );
+}
+
+function peers({ admin, stack }: Context, shape: Shape): Queue[] {
+  const all = [
+    pgBossQueue(admin, stack.adminDbUrl),
+    graphileQueue(admin, stack.adminDbUrl, "all users"),
+  ];
+  // Without blocked work ahead it would be the floor again.
+  return shape.distribution === "even"
+    ? all
+    : [...all, graphileQueue(admin, stack.adminDbUrl, "capped users")];
+}
+
+/** Fewer than would bring every user to the limit, so that no claim misses. */
+function batchFor(queue: Queue, shape: Shape, batch: number): number {
+  const limit = queue.limit || Number.POSITIVE_INFINITY;
+  return Math.max(1, Math.min(batch, Math.floor(capacity(shape, limit) * 0.8)));
+}

@@ -1,0 +1,90 @@
+import { startBenchFunctions } from "../function-host.ts";
+import type { Context } from "../context.ts";
+import { closeAll, connectAll, cost, runRound } from "../measure/contest.ts";
+import type { Sample } from "../measure/probe.ts";
+import { connectByHttp, functionWay, restWay } from "../queues/ours-http.ts";
+import { connectBySql } from "../queues/ours-sql.ts";
+import { ourQueue } from "../queues/ours.ts";
+import type { Queue } from "../queues/queue.ts";
+import { latency, number } from "../report/numbers.ts";
+import type { Section } from "../report/section.ts";
+import type { Shape } from "../world/shape.ts";
+
+const shape: Shape = { backlog: 10_000, users: 1_000, distribution: "even" };
+
+/** The same claim by every way there is, in turns. */
+export async function measureWays(context: Context): Promise<Section[]> {
+  const { admin, stack, plan } = context;
+  const functions = await startBenchFunctions(stack);
+  const rest = restWay(stack.apiUrl, stack.secretKey);
+  const edge = functionWay(stack.functionsUrl, stack.secretKey);
+  const queues = [
+    ourQueue(admin, "SQL", () => connectBySql(stack.dbUrl)),
+    ourQueue(admin, "PostgREST", () => connectByHttp(rest)),
+    ourQueue(admin, "the edge function", () => connectByHttp(edge)),
+    ...functions.map(({ name, url }) =>
+      ourQueue(
+        admin,
+        `bench function: ${name}`,
+        () => connectByHttp({ ...edge, claimUrl: url }),
+      )
+    ),
+  ];
+  try {
+    await queues[0]?.fill(shape);
+    const rows: string[][] = [];
+    for (const clients of plan.clients) {
+      context.log(`ways: ${queues.length}, with ${clients} clients`);
+      rows.push(...await compare(context, queues, clients));
+    }
+    return [{
+      title: "Ways to a claim",
+      notes: [
+        "From outside to inside: our functions called over SQL, through PostgREST, and through the edge function. " +
+        "The bench functions do nothing but claim, by a plain fetch to PostgREST (as ours do), with supabase-js, and over a Postgres connection of their own; " +
+        "they are called without the gateway. Locally that connection goes straight to the database; hosted, it goes through a pooler. " +
+        "HTTP CPU: gateway, PostgREST and functions together, per claim. Times in ms.",
+      ],
+      head: [
+        ...["claim through", "clients", "p50 / p95 / p99", "claims per s"],
+        ...["database CPU ms", "HTTP CPU ms"],
+      ],
+      rows,
+    }];
+  } finally {
+    await Promise.all(functions.map((fn) => fn.stop()));
+  }
+}
+
+async function compare(
+  { plan, probe }: Context,
+  queues: Queue[],
+  clients: number,
+): Promise<string[][]> {
+  const entrants = await Promise.all(queues.map(async (queue) => ({
+    queue,
+    clients: await connectAll(queue, clients),
+    samples: [] as Sample[],
+  })));
+  const options = { ...plan, clients };
+  for (let n = 0; n <= plan.rounds; n++) {
+    for (const { queue, clients, samples } of entrants) {
+      const { claim } = await runRound(probe, queue, clients, options);
+      if (n > 0) samples.push(claim);
+    }
+  }
+  return await Promise.all(entrants.map(async ({ queue, clients, samples }) => {
+    await closeAll(clients);
+    const result = cost(samples, samples);
+    const total = (of: (sample: Sample) => number) =>
+      samples.reduce((sum, sample) => sum + of(sample), 0);
+    return [
+      queue.name,
+      String(clients.length),
+      latency(result),
+      number(result.calls / total(({ wallMs }) => wallMs) * 1000),
+      number(result.cpuMs),
+      number(total(({ httpMs }) => httpMs) / result.calls),
+    ];
+  }));
+}
