@@ -42,6 +42,7 @@ export function startFunction(
     child.once("close", () => resolve());
     child.once("error", () => resolve());
   });
+  let patience: ReturnType<typeof setTimeout> | undefined;
   const port = new Promise<number>((resolve, reject) => {
     let lastWords = "";
     const onLine = (line: string) => {
@@ -54,15 +55,15 @@ export function startFunction(
     child.stderr?.on("data", lineSplitter(onLine));
     child.once("error", reject);
     child.once("close", () => reject(new Error(bootError(lastWords))));
-    const timer = setTimeout(() => {
+    patience = setTimeout(() => {
       reject(new Error(`It did not listen within ${bootPatienceMs} ms`));
       child.kill("SIGKILL");
     }, bootPatienceMs);
-    const settled = () => clearTimeout(timer);
-    void gone.then(settled);
   });
-  // Whoever asks for the port sees the failure; nobody asking is no crash.
-  port.catch(() => {});
+  // Listening or gone: in either case the wait is over. Nobody asking for the
+  // port of a function that did not start is no crash.
+  const stopWaiting = () => clearTimeout(patience);
+  port.then(stopWaiting, stopWaiting);
   // A process that dies while we write to it is reported by "close".
   child.stdin?.on("error", () => {});
 

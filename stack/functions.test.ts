@@ -54,6 +54,19 @@ describe("hostFunctions()", () => {
     expect(await ask("options")).toBe("options");
   });
 
+  it("leaves a function alone that has started in time", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      host();
+      const port = await functions.port("hello");
+      vi.advanceTimersByTime(60_000);
+      expect(await ask("hello")).toBe("hello");
+      expect(await functions.port("hello")).toBe(port);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it("gives functions the stack's environment and no other", async () => {
     write(
       "environment",
