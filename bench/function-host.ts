@@ -37,7 +37,7 @@ export async function startBenchFunctions(
       denoConfig,
     };
     const env = functionEnvironment(addresses);
-    const started = startFunction(config, env, (line) => console.log(name, line));
+    const started = startFunction(config, env, (line) => console.log(line));
     const port = await started.port;
     const stop = () => started.stop();
     return { name, url: `http://127.0.0.1:${port}/${name}`, stop };

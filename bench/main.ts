@@ -50,8 +50,8 @@ async function main(args: string[]): Promise<number> {
   try {
     const admin = connectOnce(stack.adminDbUrl);
     await makeModel(admin, {
-      tasks: Math.max(...plan.backlogs),
-      users: Math.max(1_000, ...plan.users),
+      tasks: plan.largestBacklog,
+      users: Math.max(1_000, plan.mostUsers),
     });
     const probe = await Probe.of(admin);
     const context: Context = { plan, stack, admin, probe, log };

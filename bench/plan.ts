@@ -2,48 +2,59 @@ import type { Distribution, Shape } from "./world/shape.ts";
 
 /** How much is measured. */
 export interface Plan {
-  backlogs: readonly number[];
-  users: readonly number[];
-  distributions: readonly Distribution[];
-  clients: readonly number[];
-  /** Calls per round, and rounds per contest. */
+  /** Every state of the queue that claims are measured in, small backlogs first. */
+  shapes: readonly Shape[];
+  /** The most tasks that any section queues. */
+  largestBacklog: number;
+  /** The most users that any section knows. */
+  mostUsers: number;
+  /** Claims per round, and rounds per contest. */
   batch: number;
   rounds: number;
   /** A contest that takes longer stops early. */
   budgetMs: number;
-  /** Cycles while a long transaction holds the horizon. */
+  /** Rounds of work while a long transaction holds the horizon. */
   horizonRounds: number;
-  /** Of these shapes only: how many clients work at once; none = left out. */
-  clientsOf(shape: Shape): readonly number[];
+  /** How many clients work at once, each in a contest of its own. */
+  clientsIn(shape: Shape): readonly number[];
   /** Whether the peers are measured in this shape, too. */
   hasPeers(shape: Shape): boolean;
 }
 
+const distributions: Distribution[] = ["even", "skew90", "capped95"];
+
 /** The whole matrix. */
 export const fullPlan: Plan = {
-  backlogs: [1_000, 10_000, 100_000, 1_000_000],
-  users: [10, 1_000, 10_000],
-  distributions: ["even", "skew90", "capped95"],
-  clients: [1, 8],
+  shapes: [1_000, 10_000, 100_000, 1_000_000].flatMap((backlog) =>
+    [10, 1_000, 10_000].flatMap((users) =>
+      distributions.map((distribution) => ({ backlog, users, distribution }))
+    )
+  ),
+  largestBacklog: 1_000_000,
+  mostUsers: 10_000,
   batch: 80,
   rounds: 12,
-  budgetMs: 8_000,
+  budgetMs: 6_000,
   horizonRounds: 60,
-  clientsOf: () => [1, 8],
+  clientsIn: () => [1, 8],
   hasPeers: ({ distribution, users }) =>
     distribution !== "even" || users === 1_000,
 };
 
-/** Enough to see whether something has become slow. */
+/** Enough to see whether something has become slow, in three minutes. */
 export const quickPlan: Plan = {
-  backlogs: [1_000, 10_000, 100_000],
-  users: [1_000],
-  distributions: ["even", "skew90", "capped95"],
-  clients: [1, 8],
+  shapes: [1_000, 10_000, 100_000].flatMap((backlog) =>
+    distributions
+      .filter((name) => name === "skew90" || backlog === 10_000)
+      .map((distribution) => ({ backlog, users: 1_000, distribution }))
+  ),
+  largestBacklog: 100_000,
+  mostUsers: 1_000,
   batch: 40,
-  rounds: 7,
-  budgetMs: 2_000,
+  rounds: 6,
+  budgetMs: 1_500,
   horizonRounds: 15,
-  clientsOf: ({ backlog }) => backlog === 10_000 ? [1, 8] : [1],
+  clientsIn: ({ backlog, distribution }) =>
+    backlog === 10_000 && distribution === "skew90" ? [1, 8] : [1],
   hasPeers: ({ distribution }) => distribution === "skew90",
 };

@@ -71,7 +71,7 @@ async function post(
   way: HttpWay,
   body: unknown,
 ): Promise<string> {
-  console.log(url);const response = await fetch(url, {
+  const response = await fetch(url, {
     method: "POST",
     headers: { ...way.headers, "content-type": "application/json" },
     body: JSON.stringify(body),

@@ -22,17 +22,16 @@ const families = [
 export async function measureCompletes(context: Context): Promise<Section[]> {
   const { plan, admin, stack, probe } = context;
   const rows: string[][] = [];
-  const backlogs = [Math.min(...plan.backlogs), Math.max(...plan.backlogs)];
-  for (const backlog of backlogs) {
+  for (const backlog of [1_000, plan.largestBacklog]) {
     context.log(`completes: ${short(backlog)} tasks`);
     await fillOurs(admin, { backlog, users: 1_000, distribution: "even" });
     const sql = connectOnce(stack.dbUrl, "service_role");
     for (const family of families) {
-      const repeats = Math.min(plan.rounds, 8);
+      const repeats = Math.ceil(plan.rounds / 2);
       const costs: number[] = [];
       const latencies: number[] = [];
       for (let n = 0; n <= repeats; n++) {
-        const id = await startFamily(admin, family);
+        const id = await startFamily(admin, family, 1 + n);
         const { cpuMs, latenciesMs } = await probe.measure(
           { clients: 1, calls: 1, budgetMs: plan.budgetMs },
           () =>
@@ -68,6 +67,7 @@ export async function measureCompletes(context: Context): Promise<Section[]> {
 async function startFamily(
   admin: Sql,
   { siblings, dependants }: { siblings: number; dependants: number },
+  userNumber: number,
 ): Promise<string> {
   const [task] = Ids.parse(
     await admin`
@@ -76,7 +76,7 @@ async function startFamily(
         jsonb_build_object('orchestrator_task_id_ref', gen_random_uuid()),
         u.id
       from bench.users as u
-      where u.n = 1 + floor(random() * 1000)
+      where u.n = ${userNumber}
       returning id`,
   );
   if (!task) throw new Error("No task was inserted");

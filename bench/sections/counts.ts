@@ -27,11 +27,10 @@ const questions: [name: string, sql: string][] = [
 /** Counts with a large backlog and a large past. */
 export async function measureCounts(context: Context): Promise<Section[]> {
   const { plan, admin, stack, probe } = context;
-  const top = Math.max(...plan.backlogs);
-  const least = Math.min(...plan.backlogs);
-  const many = Math.max(...plan.users);
+  const top = plan.largestBacklog;
+  const many = plan.mostUsers;
   const shapes: Shape[] = [
-    { backlog: least, users: 1_000, distribution: "even" },
+    { backlog: 1_000, users: 1_000, distribution: "even" },
     { backlog: top, users: 1_000, distribution: "even", finished: top },
     { backlog: top, users: many, distribution: "capped95", finished: top },
   ];

@@ -26,7 +26,7 @@ export async function measureDurable(context: Context): Promise<Section[]> {
     await floor.fill(shape);
     await ours.fill(shape);
     const rows: string[][] = [];
-    for (const clients of context.plan.clients) {
+    for (const clients of [1, 8]) {
       const options = { ...context.plan, clients };
       const { claim, floorClaim } = await contest(probe, ours, floor, options);
       rows.push([

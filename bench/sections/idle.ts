@@ -18,7 +18,7 @@ export async function measureIdle(context: Context): Promise<Section[]> {
   await floor.fill({ backlog: 0, users: 1, distribution: "even" });
   const theFloor = await floor.connect();
   const ours = await connectBySql(stack.dbUrl);
-  const top = Math.max(...plan.backlogs);
+  const top = plan.largestBacklog;
   const rows: string[][] = [];
   for (const backlog of [0, top]) {
     context.log(`idle: ${short(backlog)} blocked tasks`);

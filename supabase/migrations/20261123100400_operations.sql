@@ -1290,7 +1290,7 @@ comment on function queue.remedy(text) is
 revoke all on function queue.remedy(text) from public, anon, authenticated, service_role;
 
 -- When a number should not be acted on without a second look. Codes are stable (docs/errors.md).
-create function queue.count_warnings(p_pool text, p_claimable integer, p_oldest timestamptz)
+create function queue.count_warnings(p_pool text, p_load queue.user_load_row[], p_oldest timestamptz)
 returns json
 language plpgsql
 stable
@@ -1299,47 +1299,78 @@ set search_path = ''
 as $$
 declare
   v_now timestamptz := queue.now();
-  v_sample record;
+  v_claimable integer;
   v_owners integer;
+  v_sample record;
+  v_arrivals integer;
+  v_oldest timestamptz;
 begin
-  select m.sampled_at, sum(m.claimable) as claimable, sum(m.arrivals) as arrivals
+  select coalesce(sum(l.claimable), 0), count(*) filter (where l.claimable > 0)
+  into v_claimable, v_owners
+  from unnest(p_load) as l;
+
+  select m.sampled_at, sum(m.claimable) as claimable, max(m.last_event_id) as last_event_id
   into v_sample
   from queue.minute_samples as m
   where m.sampled_at = (select max(x.sampled_at) from queue.minute_samples as x where x.sampled_at < v_now)
     and (p_pool is null or m.pool = p_pool)
   group by m.sampled_at;
 
-  -- One owner or more is all that matters.
-  select count(*)
-  into v_owners
+  -- What was enqueued since explains that many.
+  if v_sample.claimable = 0 then
+    select count(*)
+    into v_arrivals
+    from (
+      select
+      from public.task_events as e
+        join public.tasks as t on t.id = e.task_id
+      where e.id > v_sample.last_event_id
+        and e.from_status is null
+        and (p_pool is null or t.pool = p_pool)
+      limit v_claimable
+    ) as a;
+  end if;
+
+  -- The lists show the next tasks; old work may stand behind them. Looked for among the oldest that were never started.
+  select least(p_oldest, min(o.created_at))
+  into v_oldest
   from (
-    select distinct l.user_id
-    from queue.user_lines as l
-    where l.is_open
-      and (p_pool is null or l.pool = p_pool)
-    limit 2
-  ) as o;
+    select t.user_id, t.pool, t.run_type, t.created_at, t.attempts, t.params
+    from public.tasks as t
+    where t.standing = 'ready'
+      and t.attempts = 0
+      and t.created_at < v_now - interval '1 day'
+    order by t.created_at
+    limit 1000
+  ) as o
+    join queue.user_lines as l on l.user_id = o.user_id and l.pool = o.pool
+  where l.is_open
+    and o.run_type = 'cloud'
+    and (p_pool is null or o.pool = p_pool)
+    and not queue.is_stale(o.created_at, o.attempts, o.params);
 
   return (
     select coalesce(json_agg(json_build_object('code', w.code, 'message', w.message)), '[]')
     from (
       select 'JUMP_FROM_ZERO' as code, pg_catalog.format(
-        '%s tasks are claimable, a minute ago there were none: check what they are before renting for all of them', p_claimable
+        '%s tasks are claimable, a minute ago there were none: check what they are before renting for all of them', v_claimable
       ) as message
-      where p_claimable >= 10
+      where v_claimable >= 10
         and v_sample.claimable = 0
-        and v_sample.arrivals < p_claimable
+        and v_arrivals < v_claimable
       union all
-      select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task was enqueued at %s', p_oldest)
-      where p_oldest < v_now - interval '1 day'
+      select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task was enqueued at %s', v_oldest)
+      where v_oldest < v_now - interval '1 day'
       union all
-      select 'ONE_OWNER', pg_catalog.format('All %s claimable tasks belong to one user', p_claimable)
-      where p_claimable >= 10
+      select 'ONE_OWNER', pg_catalog.format('All %s claimable tasks belong to one user', v_claimable)
+      where v_claimable >= 10
         and v_owners = 1
       union all
       select 'NO_WORKER_BEATING', 'There is gpu work and no worker has sent a heartbeat within the silence limit'
-      where p_claimable > 0
-        and p_pool is distinct from 'api'
+      where case
+          when p_pool = 'gpu' then v_claimable
+          when p_pool is null then queue.claimable_count(('service', null, null)::queue.caller, 'gpu')
+        end > 0
         and not exists (
           select
           from public.workers as k
@@ -1348,16 +1379,16 @@ begin
       union all
       select 'SWEEP_LATE', pg_catalog.format('The sweep last ran at %s: is pg_cron running?', coalesce(v_sample.sampled_at::text, '(never)'))
       where v_sample.sampled_at < v_now - interval '3 minutes'
-        or (v_sample.sampled_at is null and p_oldest < v_now - interval '3 minutes')
+        or (v_sample.sampled_at is null and v_oldest < v_now - interval '3 minutes')
     ) as w
   );
 end;
 $$;
 
-comment on function queue.count_warnings(text, integer, timestamptz) is
+comment on function queue.count_warnings(text, queue.user_load_row[], timestamptz) is
   'Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING, SWEEP_LATE.';
 
-revoke all on function queue.count_warnings(text, integer, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function queue.count_warnings(text, queue.user_load_row[], timestamptz) from public, anon, authenticated, service_role;
 
 -- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
 -- Claims and the sweep put them right; who only reads takes them into account with this.
@@ -1735,7 +1766,7 @@ begin
     'active_tasks', v_running,
     'arrivals_per_minute', v_arrivals,
     'completions_per_minute', v_completions,
-    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_queued, v_oldest) else '[]' end,
+    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_load, v_oldest) else '[]' end,
     'suggested_workers', ceil((v_queued + v_active)::numeric / v_per_worker),
     'snapshot_at', v_now
   );
@@ -1794,40 +1825,55 @@ comment on function queue.recount(uuid) is
 
 revoke all on function queue.recount(uuid) from public, anon, authenticated, service_role;
 
--- Users whose derived counters are not what their tasks add up to. One statement, so one snapshot: work that is going on
--- is never mistaken for drift.
+-- Users whose derived state is not what their user row and their tasks add up to. A stable function sees one snapshot,
+-- so work that is going on is never mistaken for drift.
 create function queue.drift()
 returns table (user_id uuid, pool text, stored jsonb, counted jsonb)
 language plpgsql
 stable
-security invoker
+security definer -- recount and the lines are for nobody else
 set search_path = ''
 as $$
 #variable_conflict use_column
 begin
+  -- What runs, and what the user row allows.
+  return query
+  select u.id, null::text, to_jsonb(s) - 'cloud_reason' - 'local_reason', to_jsonb(w) - 'cloud_reason' - 'local_reason'
+  from public.users as u
+    left join (
+      select t.user_id, count(*)::integer as running
+      from public.tasks as t
+      where t.standing = 'active' and t.takes_slot
+      group by t.user_id
+    ) as r on r.user_id = u.id
+    left join queue.user_slots as s on s.user_id = u.id
+    cross join lateral queue.slots_of(u, coalesce(r.running, 0)) as w
+  where (s.running, s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed)
+    is distinct from (w.running, w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed);
+
   return query
   with counted as (
-    select c.user_id, c.pool, to_jsonb(c) - 'turn_at' - 'user_id' - 'pool' as row_counts
+    select
+      c.user_id, c.pool,
+      -- The copy of running is kept up where it orders the line.
+      to_jsonb(c) - 'turn_at' - 'user_id' - 'pool' - case when c.is_open then '' else 'running' end as row_counts
     from queue.recount(null) as c
     where c.ready_cloud + c.ready_cloud_orchestration + c.ready_local + c.ready_local_orchestration
       + c.active_cloud + c.active_cloud_orchestration + c.active_local + c.active_local_orchestration > 0
   ),
   stored as (
-    select
-      l.user_id, l.pool,
-      -- The copy of running is kept up where it orders the line.
-      to_jsonb(l) - 'turn_at' - 'user_id' - 'pool' || jsonb_build_object('running', s.running) as row_counts
+    select l.user_id, l.pool, to_jsonb(l) - 'turn_at' - 'user_id' - 'pool' - case when l.is_open then '' else 'running' end as row_counts
     from queue.user_lines as l
-      join queue.user_slots as s on s.user_id = l.user_id
-    where l.ready_cloud <> 0 or l.ready_cloud_orchestration <> 0 or l.ready_local <> 0
+    where l.is_open or l.ready_cloud <> 0 or l.ready_cloud_orchestration <> 0 or l.ready_local <> 0
       or l.ready_local_orchestration <> 0 or l.active_cloud <> 0 or l.active_cloud_orchestration <> 0
       or l.active_local <> 0 or l.active_local_orchestration <> 0
   )
   select coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool), s.row_counts, c.row_counts
   from counted as c
     full join stored as s on s.user_id = c.user_id and s.pool = c.pool
-  where c.row_counts is distinct from s.row_counts
-  union all
+  where c.row_counts is distinct from s.row_counts;
+
+  return query
   select
     coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool),
     jsonb_build_object(coalesce(c.reason, s.reason), coalesce(s.task_count, 0)),
@@ -1847,7 +1893,7 @@ end;
 $$;
 
 comment on function queue.drift() is
-  'Counters that are not what the tasks add up to: owner, pool, what is stored, what was counted. No rows = no drift.';
+  'Derived state that is not what users and tasks add up to: owner, pool (null for the owner''s slots), what is stored, what was counted. No rows = no drift.';
 
 revoke all on function queue.drift() from public, anon, authenticated, service_role;
 grant execute on function queue.drift() to service_role;
@@ -1867,13 +1913,21 @@ begin
   for v_user_id in
     select distinct d.user_id from queue.drift() as d order by d.user_id
   loop
+    -- The lock; a row that is gone comes back first, closed, so that there is something to lock.
+    insert into queue.user_slots (user_id, task_limit, has_credits, cloud_on, local_on)
+    select u.id, 0, false, false, false from public.users as u where u.id = v_user_id
+    on conflict do nothing;
     perform from queue.user_slots as s where s.user_id = v_user_id for no key update;
 
     update queue.user_slots as s
-    set running = (
-      select count(*) from public.tasks as t where t.user_id = v_user_id and t.standing = 'active' and t.takes_slot
-    )
-    where s.user_id = v_user_id;
+    set running = w.running, task_limit = w.task_limit, has_credits = w.has_credits, cloud_on = w.cloud_on,
+      local_on = w.local_on, settings_malformed = w.settings_malformed
+    from public.users as u
+      cross join lateral queue.slots_of(
+        u, (select count(*)::integer from public.tasks as t where t.user_id = v_user_id and t.standing = 'active' and t.takes_slot)
+      ) as w
+    where u.id = v_user_id
+      and s.user_id = v_user_id;
 
     delete from queue.user_lines as l where l.user_id = v_user_id;
     insert into queue.user_lines
@@ -2000,6 +2054,8 @@ declare
   v_reason text;
   v_ahead integer;
   v_users_ahead integer;
+  v_now timestamptz := queue.now();
+  v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
 begin
   select t.*
   into v_task
@@ -2036,9 +2092,27 @@ begin
         and t.pool = v_task.pool
         and t.run_type = v_task.run_type
         and t.standing = 'ready'
+        and (t.attempts > 0 or t.created_at >= v_old_before or not queue.is_stale(t.created_at, t.attempts, t.params))
         and (-t.priority, t.created_at, t.id) < (-v_task.priority, v_task.created_at, v_task.id)
+      union all
+      -- Due, but not yet released.
+      select
+      from public.tasks as d
+      where d.standing = 'not_yet'
+        and d.available_at <= v_now
+        and d.user_id = v_task.user_id
+        and d.pool = v_task.pool
+        and d.run_type = v_task.run_type
+        and d.id <> v_task.id
+        and (-d.priority, d.created_at, d.id) < (-v_task.priority, v_task.created_at, v_task.id)
+        and queue.task_standing(d) = 'ready'
       limit v_limit
     ) as a;
+
+    -- A line that is empty begins to wait when its first task is released.
+    if v_line.user_id is null or v_line.ready_cloud + v_line.ready_cloud_orchestration = 0 then
+      v_line.turn_at := v_now;
+    end if;
 
     select count(*)
     into v_users_ahead
@@ -2048,7 +2122,7 @@ begin
       where l.pool = v_task.pool
         and l.is_open
         and v_task.run_type = 'cloud' -- on the user's own machine nobody else takes turns
-        and (l.running, l.turn_at) < (v_line.running, v_line.turn_at)
+        and (l.running, l.turn_at) < (v_slots.running, v_line.turn_at)
       limit v_limit
     ) as u;
   end if;
@@ -2071,7 +2145,8 @@ begin
     'waits_for', (
       select json_agg(json_build_object('task_id', d.depends_on, 'status', t.status))
       from queue.task_dependencies as d
-        left join public.tasks as t on t.id = d.depends_on
+        -- Somebody else's task counts as missing, and nothing is said of it.
+        left join public.tasks as t on t.id = d.depends_on and t.user_id is not distinct from v_task.user_id
       where d.task_id = v_task.id
         and t.status is distinct from 'Complete'
     )

@@ -8,17 +8,11 @@ set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
-  v_methods jsonb := new.settings #> '{ui,generationMethods}';
+  v_slots queue.user_slots := queue.slots_of(new, 0);
 begin
   insert into queue.user_slots as s (user_id, task_limit, has_credits, cloud_on, local_on, settings_malformed)
   values (
-    new.id,
-    coalesce(new.max_in_progress, (select d.default_task_limit from queue.settings as d)),
-    coalesce(new.credits, 0) > 0,
-    v_methods -> 'inCloud' is distinct from 'false',
-    v_methods -> 'onComputer' is distinct from 'false',
-    coalesce(jsonb_typeof(v_methods -> 'inCloud') <> 'boolean', false)
-      or coalesce(jsonb_typeof(v_methods -> 'onComputer') <> 'boolean', false)
+    new.id, v_slots.task_limit, v_slots.has_credits, v_slots.cloud_on, v_slots.local_on, v_slots.settings_malformed
   )
   on conflict (user_id) do update
     set task_limit = excluded.task_limit,

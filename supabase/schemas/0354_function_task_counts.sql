@@ -128,7 +128,7 @@ begin
     'active_tasks', v_running,
     'arrivals_per_minute', v_arrivals,
     'completions_per_minute', v_completions,
-    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_queued, v_oldest) else '[]' end,
+    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_load, v_oldest) else '[]' end,
     'suggested_workers', ceil((v_queued + v_active)::numeric / v_per_worker),
     'snapshot_at', v_now
   );

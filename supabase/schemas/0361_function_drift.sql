@@ -1,37 +1,52 @@
--- Users whose derived counters are not what their tasks add up to. One statement, so one snapshot: work that is going on
--- is never mistaken for drift.
+-- Users whose derived state is not what their user row and their tasks add up to. A stable function sees one snapshot,
+-- so work that is going on is never mistaken for drift.
 create function queue.drift()
 returns table (user_id uuid, pool text, stored jsonb, counted jsonb)
 language plpgsql
 stable
-security invoker
+security definer -- recount and the lines are for nobody else
 set search_path = ''
 as $$
 #variable_conflict use_column
 begin
+  -- What runs, and what the user row allows.
+  return query
+  select u.id, null::text, to_jsonb(s) - 'cloud_reason' - 'local_reason', to_jsonb(w) - 'cloud_reason' - 'local_reason'
+  from public.users as u
+    left join (
+      select t.user_id, count(*)::integer as running
+      from public.tasks as t
+      where t.standing = 'active' and t.takes_slot
+      group by t.user_id
+    ) as r on r.user_id = u.id
+    left join queue.user_slots as s on s.user_id = u.id
+    cross join lateral queue.slots_of(u, coalesce(r.running, 0)) as w
+  where (s.running, s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed)
+    is distinct from (w.running, w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed);
+
   return query
   with counted as (
-    select c.user_id, c.pool, to_jsonb(c) - 'turn_at' - 'user_id' - 'pool' as row_counts
+    select
+      c.user_id, c.pool,
+      -- The copy of running is kept up where it orders the line.
+      to_jsonb(c) - 'turn_at' - 'user_id' - 'pool' - case when c.is_open then '' else 'running' end as row_counts
     from queue.recount(null) as c
     where c.ready_cloud + c.ready_cloud_orchestration + c.ready_local + c.ready_local_orchestration
       + c.active_cloud + c.active_cloud_orchestration + c.active_local + c.active_local_orchestration > 0
   ),
   stored as (
-    select
-      l.user_id, l.pool,
-      -- The copy of running is kept up where it orders the line.
-      to_jsonb(l) - 'turn_at' - 'user_id' - 'pool' || jsonb_build_object('running', s.running) as row_counts
+    select l.user_id, l.pool, to_jsonb(l) - 'turn_at' - 'user_id' - 'pool' - case when l.is_open then '' else 'running' end as row_counts
     from queue.user_lines as l
-      join queue.user_slots as s on s.user_id = l.user_id
-    where l.ready_cloud <> 0 or l.ready_cloud_orchestration <> 0 or l.ready_local <> 0
+    where l.is_open or l.ready_cloud <> 0 or l.ready_cloud_orchestration <> 0 or l.ready_local <> 0
       or l.ready_local_orchestration <> 0 or l.active_cloud <> 0 or l.active_cloud_orchestration <> 0
       or l.active_local <> 0 or l.active_local_orchestration <> 0
   )
   select coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool), s.row_counts, c.row_counts
   from counted as c
     full join stored as s on s.user_id = c.user_id and s.pool = c.pool
-  where c.row_counts is distinct from s.row_counts
-  union all
+  where c.row_counts is distinct from s.row_counts;
+
+  return query
   select
     coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool),
     jsonb_build_object(coalesce(c.reason, s.reason), coalesce(s.task_count, 0)),
@@ -51,7 +66,7 @@ end;
 $$;
 
 comment on function queue.drift() is
-  'Counters that are not what the tasks add up to: owner, pool, what is stored, what was counted. No rows = no drift.';
+  'Derived state that is not what users and tasks add up to: owner, pool (null for the owner''s slots), what is stored, what was counted. No rows = no drift.';
 
 revoke all on function queue.drift() from public, anon, authenticated, service_role;
 grant execute on function queue.drift() to service_role;

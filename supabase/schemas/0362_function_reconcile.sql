@@ -13,13 +13,21 @@ begin
   for v_user_id in
     select distinct d.user_id from queue.drift() as d order by d.user_id
   loop
+    -- The lock; a row that is gone comes back first, closed, so that there is something to lock.
+    insert into queue.user_slots (user_id, task_limit, has_credits, cloud_on, local_on)
+    select u.id, 0, false, false, false from public.users as u where u.id = v_user_id
+    on conflict do nothing;
     perform from queue.user_slots as s where s.user_id = v_user_id for no key update;
 
     update queue.user_slots as s
-    set running = (
-      select count(*) from public.tasks as t where t.user_id = v_user_id and t.standing = 'active' and t.takes_slot
-    )
-    where s.user_id = v_user_id;
+    set running = w.running, task_limit = w.task_limit, has_credits = w.has_credits, cloud_on = w.cloud_on,
+      local_on = w.local_on, settings_malformed = w.settings_malformed
+    from public.users as u
+      cross join lateral queue.slots_of(
+        u, (select count(*)::integer from public.tasks as t where t.user_id = v_user_id and t.standing = 'active' and t.takes_slot)
+      ) as w
+    where u.id = v_user_id
+      and s.user_id = v_user_id;
 
     delete from queue.user_lines as l where l.user_id = v_user_id;
     insert into queue.user_lines

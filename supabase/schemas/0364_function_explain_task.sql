@@ -16,6 +16,8 @@ declare
   v_reason text;
   v_ahead integer;
   v_users_ahead integer;
+  v_now timestamptz := queue.now();
+  v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
 begin
   select t.*
   into v_task
@@ -52,9 +54,27 @@ begin
         and t.pool = v_task.pool
         and t.run_type = v_task.run_type
         and t.standing = 'ready'
+        and (t.attempts > 0 or t.created_at >= v_old_before or not queue.is_stale(t.created_at, t.attempts, t.params))
         and (-t.priority, t.created_at, t.id) < (-v_task.priority, v_task.created_at, v_task.id)
+      union all
+      -- Due, but not yet released.
+      select
+      from public.tasks as d
+      where d.standing = 'not_yet'
+        and d.available_at <= v_now
+        and d.user_id = v_task.user_id
+        and d.pool = v_task.pool
+        and d.run_type = v_task.run_type
+        and d.id <> v_task.id
+        and (-d.priority, d.created_at, d.id) < (-v_task.priority, v_task.created_at, v_task.id)
+        and queue.task_standing(d) = 'ready'
       limit v_limit
     ) as a;
+
+    -- A line that is empty begins to wait when its first task is released.
+    if v_line.user_id is null or v_line.ready_cloud + v_line.ready_cloud_orchestration = 0 then
+      v_line.turn_at := v_now;
+    end if;
 
     select count(*)
     into v_users_ahead
@@ -64,7 +84,7 @@ begin
       where l.pool = v_task.pool
         and l.is_open
         and v_task.run_type = 'cloud' -- on the user's own machine nobody else takes turns
-        and (l.running, l.turn_at) < (v_line.running, v_line.turn_at)
+        and (l.running, l.turn_at) < (v_slots.running, v_line.turn_at)
       limit v_limit
     ) as u;
   end if;
@@ -87,7 +107,8 @@ begin
     'waits_for', (
       select json_agg(json_build_object('task_id', d.depends_on, 'status', t.status))
       from queue.task_dependencies as d
-        left join public.tasks as t on t.id = d.depends_on
+        -- Somebody else's task counts as missing, and nothing is said of it.
+        left join public.tasks as t on t.id = d.depends_on and t.user_id is not distinct from v_task.user_id
       where d.task_id = v_task.id
         and t.status is distinct from 'Complete'
     )

@@ -50,7 +50,7 @@ describe("queue.drift() finds nothing after", () => {
     await enqueuePlenty(admin(), LIMIT);
     const errors = await fightThrough({
       observer: admin,
-      connect: () => fighter(stack().dbUrl),
+      connect: () => Promise.resolve(fighter(stack().dbUrl)),
       async strike(pid) {
         await admin()`select pg_terminate_backend(${pid}, 5000)`;
       },
@@ -81,14 +81,17 @@ describe("queue.drift() finds nothing after Postgres itself", () => {
 
   it("was killed in the middle of its work, again and again", async () => {
     let observer = session(target.dbUrl, "observer");
+    let recovery: Promise<unknown> = Promise.resolve();
     await enqueuePlenty(observer, LIMIT);
     const errors = await fightThrough({
       observer: () => observer,
-      connect: () => fighter(target.dbUrl),
+      connect: () => recovery.then(() => fighter(target.dbUrl)),
       async strike(pid) {
         await observer.end({ timeout: 0 });
         process.kill(pid, "SIGKILL");
-        observer = await reconnect(target.dbUrl, pid);
+        recovery = untilRecovered(target.dbUrl, pid);
+        await recovery;
+        observer = session(target.dbUrl, "observer");
       },
     }, 3);
     expect(errors).toEqual([]);
@@ -123,20 +126,21 @@ function session(
   });
 }
 
-/** A session with the server that has come back without the killed process. */
-async function reconnect(dbUrl: string, killed: number): Promise<Connection> {
-  let sql = session(dbUrl, "observer");
+/** Waits until the server has come back without the killed process. */
+async function untilRecovered(dbUrl: string, killed: number): Promise<void> {
   await until("Postgres has recovered", async () => {
+    // A fresh session each time, which asks one thing only: what the driver
+    // asks by itself would be refused without anybody to hear it.
+    const sql = postgres(dbUrl, { max: 1, backoff: false, fetch_types: false });
     try {
       const rows = await sql`
         select from pg_catalog.pg_stat_activity where pid = ${killed}
       `;
       return rows.length === 0;
     } catch {
-      void sql.end({ timeout: 0 });
-      sql = session(dbUrl, "observer");
       return false;
+    } finally {
+      await sql.end({ timeout: 0 });
     }
   });
-  return sql;
 }

@@ -16,7 +16,8 @@ const SEED = 20_251_010;
 export interface Battlefield {
   /** The session that looks on and is not struck. */
   observer(): Connection;
-  connect(): Connection;
+  /** A new session, once the server is there. */
+  connect(): Promise<Connection>;
   /** Ends one of these server processes. */
   strike(pid: number): Promise<void>;
 }
@@ -56,7 +57,7 @@ export async function fightThrough(
   let isOver = false;
   const errors: string[] = [];
   const fight = async (begin: (sql: Connection) => () => Promise<void>) => {
-    let sql = connect();
+    let sql = await connect();
     let act = begin(sql);
     while (!isOver) {
       try {
@@ -66,7 +67,7 @@ export async function fightThrough(
         // The driver can wait for ever on a session that was reset; a process
         // of the fleet would have begun anew, too.
         void sql.end({ timeout: 0 });
-        sql = connect();
+        sql = await connect();
         act = begin(sql);
       }
     }

@@ -5,53 +5,72 @@ export interface Operation {
   sql(session: string): string;
 }
 
+/** The fleet claims. */
+export const claim: Operation = {
+  name: "claim",
+  sql: (session) => `select isolation.claim('${session}')`,
+};
+
+/** The owner's own machine claims. */
+export const claimAtHome: Operation = {
+  name: "claim at home",
+  sql: (session) => `select isolation.claim_at_home('${session}')`,
+};
+
+/** A running task is completed: one of two that a third one waits for. */
+export const complete: Operation = {
+  name: "complete",
+  sql: (session) => `select isolation.complete('${session}', 'running')`,
+};
+
+/** The other one. */
+export const completeOther: Operation = {
+  name: "complete the other",
+  sql: (session) => `select isolation.complete('${session}', 'other')`,
+};
+
+/** A task is enqueued that depends on a running one. */
+export const insertDependant: Operation = {
+  name: "insert a dependant",
+  sql: (session) =>
+    `select isolation.insert_dependant('child of ${session}', 'running')`,
+};
+
 /** All of them meet each other; a new way to change a task is added here. */
 export const operations: readonly Operation[] = [
-  { name: "claim", sql: (s) => `select isolation.claim('${s}')` },
-  {
-    name: "claim by token",
-    sql: (s) => `select isolation.claim_at_home('${s}')`,
-  },
-  {
-    name: "complete",
-    sql: (s) => `select isolation.complete('${s}', 'running')`,
-  },
+  ...[claim, claimAtHome, complete, completeOther, insertDependant],
   {
     name: "complete late",
-    sql: (s) => `select isolation.complete('${s}', 'rescued')`,
-  },
-  {
-    name: "finish the other dependency",
-    sql: (s) => `select isolation.complete('${s}', 'other')`,
+    sql: (session) => `select isolation.complete('${session}', 'rescued')`,
   },
   {
     name: "fail",
-    sql: (s) => `select isolation.report('${s}', 'running', 'Failed')`,
+    sql: (session) =>
+      `select isolation.report('${session}', 'running', 'Failed')`,
   },
   {
     name: "report progress",
-    sql: (s) => `select isolation.report('${s}', 'running', 'In Progress')`,
+    sql: (session) =>
+      `select isolation.report('${session}', 'running', 'In Progress')`,
   },
   {
     name: "hand back",
-    sql: (s) => `select isolation.report('${s}', 'running', 'Queued')`,
+    sql: (session) =>
+      `select isolation.report('${session}', 'running', 'Queued')`,
   },
   {
     name: "cancel",
-    sql: (s) => `select isolation.report('${s}', 'rescued', 'Cancelled')`,
+    sql: (session) =>
+      `select isolation.report('${session}', 'rescued', 'Cancelled')`,
   },
   {
-    name: "reset by PATCH",
+    name: "reset",
     sql: () => "select isolation.patch('Queued', 'running', 'other')",
   },
   {
-    name: "cancel all by PATCH",
+    name: "cancel all",
     sql: () =>
       "select isolation.patch('Cancelled', 'running', 'rescued', 'waiting')",
-  },
-  {
-    name: "insert a dependant",
-    sql: (s) => `select isolation.insert_dependant('${s}', 'running')`,
   },
   {
     name: "delete",

@@ -68,6 +68,22 @@ begin
 end;
 $$;
 
+-- A running parent (3), a task beside it (2) and its dependant (1), in the order of their ids.
+create function isolation.insert_family()
+returns void
+language sql
+as $$
+  insert into public.tasks (id, task_type, project_id, dependant_on)
+  select
+    ('00000000-0000-0000-0000-00000000000' || n)::uuid, 'travel_segment', isolation.id('owner'),
+    case when n = 1 then '00000000-0000-0000-0000-000000000003'::uuid end
+  from generate_series(1, 3) as n;
+
+  update public.tasks
+  set status = 'In Progress', worker_id = 'parents-worker', lease_token = id, attempts = 1, claimed_at = queue.now()
+  where id = '00000000-0000-0000-0000-000000000003';
+$$;
+
 -- Remembers what a session was told.
 create function isolation.told(p_session text, p_reply json)
 returns text
@@ -228,8 +244,8 @@ as $$
   from public.tasks as t
     full join public.generations as g on g.task_id = t.id
   where (t.status = 'Complete' and g.id is null)
-    or (t.status is distinct from 'Complete' and g.task_id is not null)
-    or (g.id is not null and g.location is distinct from t.output_location)
+    or (t.status <> 'Complete' and g.id is not null)
+    or g.location <> t.output_location
 $$;
 
 create function isolation.expect_order()

@@ -1,5 +1,5 @@
 begin;
-select plan(17);
+select plan(18);
 
 -- SETUP: Ana's machine; Ben waits before her in every respect
 select tests.empty_queue();
@@ -41,6 +41,10 @@ select tests.with_token(:'ben') as bens_token \gset
 select tests.create_task(:'ben') as bens_task \gset
 select is(tests.claim('mac', 'gpu', null, :'bens_token'), :'bens_task', 'Another user''s machine of the same name gets its own task');
 select is((tests.task(:'local_task')).attempts, 1, 'The first machine keeps its own');
+
+-- TEST: what is taken back from a machine is held by no token any more
+update public.tasks set status = 'Queued' where id = :'bens_task';
+select is((tests.task(:'bens_task')).token_id, null, 'A task that was put back names no token');
 
 -- TEST: a token that is not good
 select tests.with_token(:'ana', queue.now()) as expired \gset

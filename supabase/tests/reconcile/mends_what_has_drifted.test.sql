@@ -52,8 +52,8 @@ select isnt(tests.claim('gpu-x'), null, 'And they are served again');
 update queue.user_lines set is_open = not is_open where ready_cloud > 0;
 select cmp_ok(pg_temp.reconcile(), '>', 0, 'reconcile() mends lines that stood open or closed by mistake');
 select is_empty(
-  $$ select l.* from queue.user_lines as l join queue.user_slots as s using (user_id)
-    where l.is_open <> (queue.user_reason(s) is null and l.ready_cloud + l.ready_cloud_orchestration > 0) $$,
+  $$ select l.* from queue.user_lines as l join tests.recounted_slots() as s using (user_id)
+    where l.is_open <> (s.has_credits and s.cloud_on and s.running < s.task_limit and l.ready_cloud + l.ready_cloud_orchestration > 0) $$,
   'Each line is open exactly when its user may run something in it'
 );
 
