@@ -51,9 +51,9 @@ export const quickPlan: Plan = {
   largestBacklog: 100_000,
   mostUsers: 1_000,
   batch: 40,
-  rounds: 6,
+  rounds: 5,
   budgetMs: 1_500,
-  horizonRounds: 15,
+  horizonRounds: 12,
   clientsIn: ({ backlog, distribution }) =>
     backlog === 10_000 && distribution === "skew90" ? [1, 8] : [1],
   hasPeers: ({ distribution }) => distribution === "skew90",

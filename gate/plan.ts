@@ -13,6 +13,8 @@ import {
   e2e,
   incidents,
   integration,
+  isolation,
+  property,
   upgrade,
 } from "./steps/suites-on-the-stack.ts";
 import { triggerLint } from "./steps/trigger-lint.ts";
@@ -50,6 +52,8 @@ export const onTheSchema: readonly StackStep[] = [
  */
 export const onTheStack: readonly StackStep[] = [
   database,
+  property,
+  isolation,
   integration,
   e2e,
   incidents,

@@ -1,6 +1,7 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { checkoutDir } from "../../stack/paths.ts";
+import { checkoutDir, denoProgram } from "../../stack/paths.ts";
 import type { Section } from "./section.ts";
 import { svgPlot } from "./svg-plot.ts";
 import { markdownTable } from "./table.ts";
@@ -28,6 +29,10 @@ export function writeDocs(intro: string[], sections: Section[]): void {
     file,
     `${text.slice(0, from)}${begin}\n\n${body}\n\n${text.slice(to)}`,
   );
+  // The gate asks for it, of plots as of text.
+  execFileSync(denoProgram(), ["fmt", "--quiet", file, plotDir], {
+    cwd: checkoutDir,
+  });
 }
 
 function markdown({ title, notes, head, rows, plots }: Section): string {

@@ -113,7 +113,7 @@ function peerRow(result: ClaimResult, ours: ClaimResult[]): string[] {
 /** Claim CPU against the backlog, one plot per spread of owners. */
 function plots(results: ClaimResult[]): Plot[] {
   const distributions = new Set(results.map((r) => r.shape.distribution));
-  return [...distributions].map((distribution) => {
+  return [...distributions].flatMap((distribution) => {
     const shown = results.filter((result) =>
       result.shape.distribution === distribution &&
       result.shape.users === 1_000 && result.clients === 1
@@ -128,7 +128,9 @@ function plots(results: ClaimResult[]): Plot[] {
     });
     const ofQueue = (name: string) =>
       shown.filter(({ queue }) => queue === name);
-    return {
+    // One point is no curve.
+    if (new Set(shown.map(({ shape }) => shape.backlog)).size < 2) return [];
+    return [{
       file: `claim-${distribution}`,
       title: `Database CPU per claim: ${words(distribution)}`,
       xLabel: "queued tasks (1,000 users, 1 client)",
@@ -137,6 +139,6 @@ function plots(results: ClaimResult[]): Plot[] {
         ...names.map((name) => curve(name, ofQueue(name))),
         curve("floor", ofQueue(OURS), true),
       ],
-    };
+    }];
   });
 }

@@ -27,7 +27,7 @@ export async function measureCompletes(context: Context): Promise<Section[]> {
     await fillOurs(admin, { backlog, users: 1_000, distribution: "even" });
     const sql = connectOnce(stack.dbUrl, "service_role");
     for (const family of families) {
-      const repeats = Math.ceil(plan.rounds / 2);
+      const repeats = Math.ceil(plan.rounds / 3);
       const costs: number[] = [];
       const latencies: number[] = [];
       for (let n = 0; n <= repeats; n++) {

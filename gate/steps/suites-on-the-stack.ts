@@ -9,6 +9,18 @@ export const integration: StackStep = {
   run: (context) => suite(context, "integration"),
 };
 
+/** Random states of the queue: every answer follows the one rule. */
+export const property: StackStep = {
+  name: "property",
+  run: (context) => suite(context, "property"),
+};
+
+/** Every order in which the steps of two transactions can meet. */
+export const isolation: StackStep = {
+  name: "isolation",
+  run: (context) => suite(context, "isolation"),
+};
+
 /** Requests as clients send them. */
 export const e2e: StackStep = {
   name: "e2e",

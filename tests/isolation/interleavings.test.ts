@@ -20,7 +20,9 @@ const HERE = new URL("./", import.meta.url);
 beforeAll(async () => {
   // The claimers take what they find.
   await reset();
-  await admin().unsafe(readFileSync(new URL("world.sql", HERE), "utf8"));
+  for (const file of ["world.sql", "rules.sql"]) {
+    await admin().unsafe(readFileSync(new URL(file, HERE), "utf8"));
+  }
 });
 afterAll(async () => {
   await reset();
