@@ -1,7 +1,8 @@
 import type { Sql } from "postgres";
 import { z } from "zod";
 import type { Context } from "../context.ts";
-import { median } from "../measure/statistics.ts";
+import { cost } from "../measure/contest.ts";
+import type { Sample } from "../measure/probe.ts";
 import { connectOnce } from "../queues/connect.ts";
 import { number } from "../report/numbers.ts";
 import type { Section } from "../report/section.ts";
@@ -10,12 +11,12 @@ import { short } from "../world/shape.ts";
 
 const Ids = z.array(z.object({ id: z.string() }));
 
-/** The relatives of a task that is completed. */
+/** The relatives of tasks that are completed, and how many such tasks at once. */
 const families = [
-  { name: "1 sibling", siblings: 1, dependants: 0 },
-  { name: "1,000 siblings", siblings: 1000, dependants: 0 },
-  { name: "1 dependant", siblings: 0, dependants: 1 },
-  { name: "1,000 dependants", siblings: 0, dependants: 1000 },
+  { name: "1 sibling", siblings: 1, dependants: 0, tasks: 20 },
+  { name: "1,000 siblings", siblings: 1000, dependants: 0, tasks: 3 },
+  { name: "1 dependant", siblings: 0, dependants: 1, tasks: 20 },
+  { name: "1,000 dependants", siblings: 0, dependants: 1000, tasks: 1 },
 ];
 
 /** Completions of tasks with few and many relatives, in small and big backlogs. */
@@ -27,27 +28,29 @@ export async function measureCompletes(context: Context): Promise<Section[]> {
     await fillOurs(admin, { backlog, users: 1_000, distribution: "even" });
     const sql = connectOnce(stack.dbUrl, "service_role");
     for (const family of families) {
-      const repeats = Math.ceil(plan.rounds / 3);
-      const costs: number[] = [];
-      const latencies: number[] = [];
-      for (let n = 0; n <= repeats; n++) {
-        const id = await startFamily(admin, family, 1 + n);
-        const { cpuMs, latenciesMs } = await probe.measure(
-          { clients: 1, calls: 1, budgetMs: plan.budgetMs },
+      const samples: Sample[] = [];
+      for (let n = 0; n <= Math.ceil(plan.rounds / 3); n++) {
+        const ids: string[] = [];
+        while (ids.length < family.tasks) {
+          const user = 1 + n * family.tasks + ids.length;
+          ids.push(await startFamily(admin, family, user));
+        }
+        const sample = await probe.measure(
+          { clients: 1, calls: ids.length, budgetMs: plan.budgetMs },
           () =>
             sql`select public.complete_task(
-              ${sql.json({ kind: "service" })}, ${id}, 'https://x/y.mp4'
+              ${sql.json({ kind: "service" })}, ${ids.pop() ?? null},
+              'https://x/y.mp4'
             )`,
         );
-        if (n === 0) continue;
-        costs.push(cpuMs);
-        latencies.push(...latenciesMs);
+        if (n > 0) samples.push(sample);
       }
+      const result = cost(samples, samples);
       rows.push([
         family.name,
         short(backlog),
-        number(median(costs)),
-        number(median(latencies)),
+        number(result.cpuMs),
+        number(result.p50),
       ]);
     }
     await sql.end();

@@ -428,6 +428,7 @@ language plpgsql
 security definer -- reads owner, type and dependencies on behalf of any caller who may insert
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_owner uuid;
@@ -518,6 +519,7 @@ language plpgsql
 security definer -- reads type, settings and dependencies on behalf of any caller who may update
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_is_new_start boolean := new.lease_token is distinct from old.lease_token and new.lease_token is not null;
@@ -806,6 +808,7 @@ language plpgsql
 security definer -- writes derived state on behalf of any caller who may insert
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_changes queue.load_change[];
@@ -836,7 +839,7 @@ begin
   select n.id, n.user_id, v_now, null, n.status, n.worker_id, n.attempts, v_actor, 'created'
   from new_rows as n;
 
-  -- A dependency may have come or ended between the look at it and the owner's lock, which is held from here on; and a
+  -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
   -- task that others already wait for may only now have come.
   select array_agg(u.id)
   into v_unsettled
@@ -844,9 +847,9 @@ begin
     select n.id
     from new_rows as n
       join queue.task_dependencies as d on d.task_id = n.id
-      join public.tasks as t on t.id = d.depends_on
+      left join public.tasks as t on t.id = d.depends_on
     where n.standing = 'dependency_lost'
-      or (n.standing = 'dependency_pending' and t.status in ('Complete', 'Failed', 'Cancelled'))
+      or (n.standing = 'dependency_pending' and (t.id is null or t.status in ('Complete', 'Failed', 'Cancelled')))
     union
     select d.task_id
     from new_rows as n
@@ -880,6 +883,7 @@ language plpgsql
 security definer -- writes derived state on behalf of any caller who may update
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_changes queue.load_change[];
@@ -1151,6 +1155,7 @@ language plpgsql
 security definer -- writes derived state on behalf of any caller who may delete
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_changes queue.load_change[];

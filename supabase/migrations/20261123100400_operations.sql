@@ -858,6 +858,7 @@ volatile
 security definer -- writes lease columns, which no API role may
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
@@ -1043,6 +1044,7 @@ volatile
 security definer -- the queue's own path to Complete
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
@@ -1194,6 +1196,7 @@ volatile
 security definer -- writes delivered_at, which no API role may
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);

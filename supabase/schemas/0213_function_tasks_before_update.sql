@@ -6,6 +6,7 @@ language plpgsql
 security definer -- reads type, settings and dependencies on behalf of any caller who may update
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_is_new_start boolean := new.lease_token is distinct from old.lease_token and new.lease_token is not null;

@@ -13,7 +13,8 @@ export interface PlanNode {
 }
 
 /** What a call did, its inner statements included. */
-export interface Explained {
+export interface Explained<Result = unknown> {
+  readonly result: Result;
   readonly nodes: readonly PlanNode[];
   /** Pages that the whole call looked at. */
   readonly buffers: number;
@@ -36,9 +37,9 @@ export class ExplainedSession {
   }
 
   /** Runs something and returns what it did. */
-  async explain(
-    run: (sql: Connection) => Promise<unknown>,
-  ): Promise<Explained> {
+  async explain<Result>(
+    run: (sql: Connection) => Promise<Result>,
+  ): Promise<Explained<Result>> {
     await this.sql.unsafe(`
       load 'auto_explain';
       set auto_explain.log_min_duration = 0;
@@ -49,13 +50,14 @@ export class ExplainedSession {
       set auto_explain.log_format = json;
       set client_min_messages = log`);
     this.#plans = [];
-    await run(this.sql);
+    const result = await run(this.sql);
     const plans = this.#plans;
     await this.sql`set auto_explain.log_min_duration = -1`;
     // The outermost statement ends last, and its pages include all others'.
     const outermost = plans.at(-1)?.Plan;
     if (outermost === undefined) throw new Error("No plan was logged");
     return {
+      result,
       nodes: plans.flatMap((plan) => [
         ...nodesOf(plan.Plan, plan["Query Text"]),
       ]),

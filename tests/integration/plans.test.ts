@@ -1,17 +1,13 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { admin, type Connection } from "../support/db.ts";
-import { claim } from "../support/operations.ts";
+import { claim, complete } from "../support/operations.ts";
 import { createOwner, createTasks, reset } from "../support/world.ts";
-import {
-  type Explained,
-  ExplainedSession,
-  type PlanNode,
-} from "./explained-session.ts";
+import { type Explained, ExplainedSession } from "./explained-session.ts";
 
 const FEW = 200;
 const MANY = 20_000;
 const USERS = 10;
-const CLAIMS = 10;
+const TURNS = 10;
 
 /** Each of them finds what a claim wants without passing over other rows. */
 const NARROW = /_pkey$|^tasks_(line|line_by_model|not_yet|running_by_worker)$/;
@@ -22,69 +18,96 @@ const TABLES = ["public.tasks", "queue.user_lines", "queue.user_slots"];
 beforeAll(() => letAutovacuum(false));
 afterAll(() => letAutovacuum(true));
 
-beforeEach(async () => {
-  await reset();
-  await admin().unsafe(`analyze ${TABLES.join(", ")}`);
-});
+describe("with the statistics of an empty queue", () => {
+  describe.each([
+    { session: "a new session", isWarm: false },
+    { session: "a session from when it was empty", isWarm: true },
+  ])("and in $session", ({ isWarm }) => {
+    let few: Work;
+    let many: Work;
+    beforeAll(async () => {
+      few = await explainWork(FEW, isWarm);
+      many = await explainWork(MANY, isWarm);
+    });
 
-describe("the plan of a claim, with the statistics of an empty queue", () => {
-  it.each([
-    { session: "new", isWarm: false },
-    { session: "open since the queue was empty", isWarm: true },
-  ])("is narrow in a session that is $session", async ({ isWarm }) => {
-    const few = await explainClaims(FEW, isWarm);
-    await reset();
-    await admin().unsafe(`analyze ${TABLES.join(", ")}`);
-    const many = await explainClaims(MANY, isWarm);
+    it("a claim takes from the lines through their indexes", () => {
+      const indexes = many.claims.nodes
+        .filter(({ table }) => table === "tasks")
+        .flatMap(({ index }) => index ?? []);
+      expect(indexes).toContain("tasks_line");
+      expect(indexes.filter((index) => !NARROW.test(index))).toEqual([]);
+      expect(many.claims.nodes.map(({ index }) => index))
+        .toContain("user_lines_turns");
+    });
 
-    const onTasks = many.nodes.filter((node) => node.table === "tasks");
-    expect(statementsOf(onTasks, /Seq Scan/)).toEqual([]);
-    const indexes = new Set(onTasks.flatMap(({ index }) => index ?? []));
-    expect(indexes).toContain("tasks_line");
-    expect([...indexes].filter((index) => !NARROW.test(index))).toEqual([]);
-    console.log(isWarm, few.buffers, many.buffers);
-    expect(many.nodes.map((node) => node.index)).toContain("user_lines_turns");
-    expect(many.buffers, `pages, ${few.buffers} with ${FEW} tasks`)
-      .toBeLessThanOrEqual(2 * few.buffers);
+    it.each(["claims", "completes"] as const)(
+      "%s read no whole table",
+      (on) => {
+        expect(wholeReads(many[on])).toEqual([]);
+      },
+    );
+
+    it.each(["claims", "completes"] as const)("%s stay as cheap", (on) => {
+      expect(many[on].buffers, `pages, ${few[on].buffers} with ${FEW} tasks`)
+        .toBeLessThanOrEqual(2 * few[on].buffers);
+    });
   });
 });
 
-/** The statements whose plans have a node of this type. */
-function statementsOf(nodes: readonly PlanNode[], type: RegExp): string[] {
-  const found = nodes.filter((node) => type.test(node.type));
+/** What claims and completions did, each kind as one. */
+interface Work {
+  readonly claims: Explained;
+  readonly completes: Explained;
+}
+
+/** The statements that read all tasks. */
+function wholeReads({ nodes }: Explained): string[] {
+  const found = nodes.filter(({ table, type }) =>
+    table === "tasks" && type === "Seq Scan"
+  );
   return [...new Set(found.map(({ statement }) => statement))];
 }
 
-/** Several claims in a row among so many tasks, as one. */
-async function explainClaims(
-  tasks: number,
-  isWarm: boolean,
-): Promise<Explained> {
+async function explainWork(tasks: number, isWarm: boolean): Promise<Work> {
+  await reset();
+  await admin().unsafe(`analyze ${TABLES.join(", ")}`);
   const session = new ExplainedSession();
   try {
-    if (isWarm) await claimSome(session.sql, "too-early");
+    if (isWarm) await warmUp(session.sql);
     await fill(tasks);
-    if (!isWarm) await claimSome(session.sql, "first");
-    const all: Explained[] = [];
-    for (let turn = 0; turn < CLAIMS; turn++) {
-      all.push(
-        await session.explain(async (sql) => {
-          expect(await claim(sql, `worker-${turn}`)).not.toBeNull();
-        }),
+    if (!isWarm) await warmUp(session.sql);
+    const claims: Explained[] = [];
+    const completes: Explained[] = [];
+    for (let turn = 0; turn < TURNS; turn++) {
+      const claimed = await session.explain((sql) =>
+        claim(sql, `worker-${turn}`)
       );
+      const id = claimed.result?.task_id;
+      if (id === undefined) throw new Error("A claim found nothing");
+      claims.push(claimed);
+      completes.push(await session.explain((sql) => complete(sql, id)));
     }
-    return {
-      nodes: all.flatMap(({ nodes }) => nodes),
-      buffers: all.reduce((sum, { buffers }) => sum + buffers, 0) / CLAIMS,
-    };
+    return { claims: together(claims), completes: together(completes) };
   } finally {
     await session.end();
   }
 }
 
-async function claimSome(sql: Connection, worker: string): Promise<void> {
-  for (let turn = 0; turn < CLAIMS; turn++) {
-    await claim(sql, `${worker}-${turn}`);
+function together(calls: readonly Explained[]): Explained {
+  return {
+    result: null,
+    nodes: calls.flatMap(({ nodes }) => nodes),
+    buffers: calls.reduce((sum, { buffers }) => sum + buffers, 0) /
+      calls.length,
+  };
+}
+
+/** Until the session's plans are made for good. */
+async function warmUp(sql: Connection): Promise<void> {
+  await createTasks(await createOwner(), TURNS);
+  for (let turn = 0; turn < TURNS; turn++) {
+    const task = await claim(sql, `early-${turn}`);
+    if (task !== null) await complete(sql, task.task_id);
   }
 }
 

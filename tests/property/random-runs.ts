@@ -5,7 +5,7 @@ import fc from "fast-check";
 export const seed = Number(process.env["PROPERTY_SEED"] ?? Date.now() % 1e9);
 
 const runs = Number(process.env["PROPERTY_RUNS"] ?? 150);
-const MAX_SECONDS = Number(process.env["PROPERTY_SECONDS"] ?? 55);
+const MAX_SECONDS = Number(process.env["PROPERTY_SECONDS"] ?? 120);
 
 /** Milliseconds that a test with one of these properties may take. */
 export const timeout = (MAX_SECONDS + 20) * 1000;

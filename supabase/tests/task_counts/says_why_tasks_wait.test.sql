@@ -44,6 +44,10 @@ select tests.create_user() as patient \gset
 select tests.create_task(:'patient', p_age => '8 days') from generate_series(1, 2);
 insert into expected values ('stale', 2);
 
+-- Local work waits for its owner's machine and is no concern of the fleet.
+select tests.create_task(:'owner', p_dependant_on => :'not_yet') as local_task \gset
+update public.tasks set run_type = 'local' where id = :'local_task';
+
 -- TEST: each under its reason
 create function pg_temp.blocked(p_counts jsonb) returns table (reason text, task_count integer) language sql as $$
   select b.key, b.value::integer from jsonb_each_text(p_counts -> 'blocked') as b;

@@ -1,5 +1,5 @@
 begin;
-select plan(16);
+select plan(18);
 
 -- SETUP: tasks that only time will change
 select tests.empty_queue();
@@ -31,6 +31,19 @@ select ok(
   tests.counts() -> 'queued_tasks' @> jsonb_build_array(jsonb_build_object('task_id', :'due'::uuid)),
   'The task that is due is listed'
 );
+
+-- TEST: a local task that is due is its owner's to see
+select tests.with_token(:'owner') as token \gset
+select tests.create_task(:'owner', p_priority => 2) as due_local \gset
+update public.tasks set run_type = 'local', available_at = queue.now() + interval '1 second' where id = :'due_local';
+select tests.step_clock('1 second');
+create function pg_temp.lists(p_task_id uuid, p_caller jsonb) returns boolean language sql as $$
+  select tests.counts('gpu', true, p_caller) -> 'queued_tasks' @> jsonb_build_array(jsonb_build_object('task_id', p_task_id));
+$$;
+select ok(not pg_temp.lists(:'due_local', tests.service()), 'The service is not shown a local task that is due');
+select ok(pg_temp.lists(:'due_local', :'token'), 'Its owner''s token is');
+delete from public.tasks where id = :'due_local';
+select tests.step_clock('-1 second');
 
 -- TEST: growing stale, to the microsecond
 select tests.step_clock('23:00:00');
