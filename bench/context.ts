@@ -10,6 +10,8 @@ export interface Context {
   /** As superuser; not measured. */
   admin: Sql;
   probe: Probe;
+  /** When (as Date.now() says it) what is left of the matrix is left out. */
+  deadline: number;
   /** Prints one line of progress. */
   log(line: string): void;
 }

@@ -54,19 +54,20 @@ async function main(args: string[]): Promise<number> {
       users: Math.max(1_000, plan.mostUsers),
     });
     const probe = await Probe.of(admin);
-    const context: Context = { plan, stack, admin, probe, log };
-    const sections: Section[] = [];
+    const deadline = begin + plan.minutes * 60_000;
+    const context: Context = { plan, stack, admin, probe, deadline, log };
+    const sections: Section[][] = [];
     for (const [name, measure] of Object.entries(measurements)) {
       if (options.only.length > 0 && !options.only.includes(name)) continue;
       const measured = await measure(context);
       measured.forEach(print);
-      sections.push(...measured);
+      sections.push(measured);
     }
     await admin.end();
     const intro = introduction(args, begin);
     console.log(intro.join("\n"));
     // The matrix first: it is what one comes for.
-    if (options.write) writeDocs(intro, sections.reverse());
+    if (options.write) writeDocs(intro, sections.reverse().flat());
     return 0;
   } finally {
     await stack.stop();

@@ -24,8 +24,13 @@ export async function measureClaims(context: Context): Promise<Section[]> {
   const floor = floorQueue(admin, stack.adminDbUrl);
   const ours = ourQueue(admin, "ours", () => connectBySql(stack.dbUrl));
   const results: ClaimResult[] = [];
+  const leftOut: Shape[] = [];
   let floorBacklog = 0;
   for (const shape of plan.shapes) {
+    if (Date.now() > context.deadline) {
+      leftOut.push(shape);
+      continue;
+    }
     // The floor knows no owners: one fill serves every spread of them.
     if (shape.backlog !== floorBacklog) {
       floorBacklog = shape.backlog;
@@ -33,28 +38,38 @@ export async function measureClaims(context: Context): Promise<Section[]> {
     }
     // It has lived through the contests before; its dead rows must not flatter us.
     await admin.unsafe("vacuum (analyze) floor.tasks");
-    const queues = [
-      ours,
-      ...plan.hasPeers(shape) ? peers(context, shape) : [],
-    ];
-    for (const queue of queues) {
-      context.log(`claims: ${queue.name}, ${shapeName(shape)}`);
-      await queue.fill(shape);
-      for (const clients of plan.clientsIn(shape)) {
-        results.push({
-          queue: queue.name,
-          shape,
-          clients,
-          contest: await contest(context.probe, queue, floor, {
-            ...plan,
-            clients,
-            batch: batchFor(queue, shape, plan.batch),
-          }),
-        });
-      }
+    results.push(
+      ...await inShape(context, ours, floor, shape, plan.clientsIn(shape)),
+    );
+    const peerClients = plan.peerClientsIn(shape);
+    for (const peer of peerClients.length > 0 ? peers(context, shape) : []) {
+      results.push(...await inShape(context, peer, floor, shape, peerClients));
     }
   }
-  return claimsReport(results);
+  return claimsReport(results, leftOut);
+}
+
+async function inShape(
+  context: Context,
+  queue: Queue,
+  floor: Queue,
+  shape: Shape,
+  clientNumbers: readonly number[],
+): Promise<ClaimResult[]> {
+  context.log(`claims: ${queue.name}, ${shapeName(shape)}`);
+  await queue.fill(shape);
+  const batch = batchFor(queue, shape, context.plan.batch);
+  const results: ClaimResult[] = [];
+  for (const clients of clientNumbers) {
+    const options = { ...context.plan, clients, batch };
+    results.push({
+      queue: queue.name,
+      shape,
+      clients,
+      contest: await contest(context.probe, queue, floor, options),
+    });
+  }
+  return results;
 }
 
 function peers({ admin, stack }: Context, shape: Shape): Queue[] {
