@@ -1,12 +1,21 @@
 import { latency, number, times } from "../report/numbers.ts";
 import type { Plot, Section } from "../report/section.ts";
-import { type Distribution, distributionWords, short } from "../world/shape.ts";
+import {
+  type Distribution,
+  distributionWords,
+  type Shape,
+  shapeName,
+  short,
+} from "../world/shape.ts";
 import type { ClaimResult } from "./claims.ts";
 
 const OURS = "ours";
 
 /** The matrix as tables and plots. */
-export function claimsReport(results: ClaimResult[]): Section[] {
+export function claimsReport(
+  results: ClaimResult[],
+  leftOut: Shape[],
+): Section[] {
   const ours = results.filter(({ queue }) => queue === OURS);
   const peers = results.filter(({ queue }) => queue !== OURS);
   return [
@@ -18,6 +27,9 @@ export function claimsReport(results: ClaimResult[]): Section[] {
         'Shapes: "even": ' + words("even") + '; "skew90": ' + words("skew90") +
         '; "capped95": ' + words("capped95") + ".",
         summary(ours),
+        ...leftOut.length > 0
+          ? [`Left out for lack of time: ${leftOut.map(shapeName).join("; ")}.`]
+          : [],
       ],
       head: [
         ...["backlog", "users", "shape", "clients", "claim", "CPU ms"],
