@@ -14,7 +14,7 @@ export interface BenchOptions {
 export const usage = `npm run bench -- [--quick] [--write] [section ...]
 
   --quick   small backlogs, three minutes; prints, and writes only with --write
-  --write   put the results into docs/performance.md (the full run always does)
+  --write   put all results into docs/performance.md (the full run always does)
 
 Sections: claims, ways, counts, completes, idle, horizon, durable`;
 
@@ -29,7 +29,7 @@ export function readOptions(args: string[]): BenchOptions {
   return {
     quick,
     // A part of the bench is no document.
-    write: values.write ?? (!quick && positionals.length === 0),
+    write: positionals.length === 0 && (values.write ?? !quick),
     only: positionals,
   };
 }

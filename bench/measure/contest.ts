@@ -7,6 +7,8 @@ export interface ContestOptions {
   clients: number;
   /** Claims in one round; then all of them are completed. */
   batch: number;
+  /** The floor's, when the queue can give fewer at once; absent = the same. */
+  floorBatch?: number;
   rounds: number;
   /** A slow queue stops after this long, but not before three rounds. */
   budgetMs: number;
@@ -56,12 +58,16 @@ export async function contest(
 ): Promise<Contest> {
   const theirs = await connectAll(queue, options.clients);
   const floors = await connectAll(floor, options.clients);
+  const floorOptions = {
+    ...options,
+    batch: options.floorBatch ?? options.batch,
+  };
   const rounds: { mine: Round; floor: Round }[] = [];
   const deadBefore = await queue.deadRows();
   const deadline = performance.now() + options.budgetMs;
   // The first round plans and compiles; it does not count.
   for (let n = 0; n <= options.rounds; n++) {
-    const floorRound = await runRound(probe, floor, floors, options);
+    const floorRound = await runRound(probe, floor, floors, floorOptions);
     const mine = await runRound(probe, queue, theirs, options);
     if (n > 0) rounds.push({ mine, floor: floorRound });
     if (n >= 3 && performance.now() > deadline) break;

@@ -2,9 +2,9 @@ import { short } from "../world/shape.ts";
 import { number } from "./numbers.ts";
 import type { Plot, Series } from "./section.ts";
 
-const width = 720;
+const width = 800;
 const height = 400;
-const frame = { left: 64, right: 250, top: 44, bottom: 48 };
+const frame = { left: 64, right: 300, top: 44, bottom: 48 };
 
 /** Told apart also by people who see no red, and on white as on black. */
 const colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900"];

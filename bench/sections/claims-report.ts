@@ -1,3 +1,4 @@
+import type { Contest } from "../measure/contest.ts";
 import { latency, number, times } from "../report/numbers.ts";
 import type { Plot, Section } from "../report/section.ts";
 import {
@@ -61,21 +62,29 @@ function words(distribution: Distribution): string {
 }
 
 function summary(ours: ClaimResult[]): string {
-  const ratios = ours.map(({ contest }) => contest.claim.ratio);
-  const growth = ours.flatMap((result) => {
-    const small = ours.find((other) =>
-      other.shape.backlog === ours[0]?.shape.backlog &&
-      other.shape.users === result.shape.users &&
-      other.shape.distribution === result.shape.distribution &&
-      other.clients === result.clients
-    );
-    return small && small !== result
-      ? [result.contest.claim.p95 / small.contest.claim.p95]
-      : [];
-  });
-  return `**A claim costs ${times(Math.min(...ratios))} to ` +
-    `${times(Math.max(...ratios))} of the floor's CPU; its p95 is at most ` +
-    `${times(Math.max(...growth))} of that in the smallest backlog.**`;
+  const most = (of: (result: ClaimResult) => number) =>
+    times(Math.max(...ours.map(of)));
+  const least = Math.min(...ours.map(({ contest }) => contest.claim.ratio));
+  const growth = (p95: (contest: Contest) => number) =>
+    most((result) => p95(result.contest) / p95(smallest(ours, result).contest));
+  return `**A claim costs ${times(least)} to ` +
+    `${most(({ contest }) => contest.claim.ratio)} of the floor's CPU. ` +
+    `Its p95 is at most ${growth(({ claim }) => claim.p95)} of that in the ` +
+    `smallest backlog; for the floor, in the same rounds, that is ` +
+    `${growth(({ floorClaim }) => floorClaim.p95)}.**`;
+}
+
+/** The same spread, users and clients with the fewest tasks. */
+function smallest(ours: ClaimResult[], { shape, clients }: ClaimResult) {
+  const [first] = ours
+    .filter((other) =>
+      other.shape.users === shape.users &&
+      other.shape.distribution === shape.distribution &&
+      other.clients === clients
+    )
+    .sort((a, b) => a.shape.backlog - b.shape.backlog);
+  if (!first) throw new Error("A shape is not among those measured");
+  return first;
 }
 
 function place({ shape, clients }: ClaimResult): string[] {

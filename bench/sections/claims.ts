@@ -58,10 +58,18 @@ async function inShape(
 ): Promise<ClaimResult[]> {
   context.log(`claims: ${queue.name}, ${shapeName(shape)}`);
   await queue.fill(shape);
-  const batch = batchFor(queue, shape, context.plan.batch);
+  const { plan } = context;
+  const batch = batchFor(queue, shape, plan.batch);
   const results: ClaimResult[] = [];
   for (const clients of clientNumbers) {
-    const options = { ...context.plan, clients, batch };
+    const options = {
+      clients,
+      batch,
+      floorBatch: plan.batch,
+      // Small batches, more of them; the budget still ends them.
+      rounds: Math.ceil(plan.rounds * plan.batch / batch),
+      budgetMs: plan.budgetMs,
+    };
     results.push({
       queue: queue.name,
       shape,

@@ -58,6 +58,8 @@ describe.skipIf(!existsSync(ISOLATIONTESTER))(
       expectRulesKept(
         readSpec("a-claim-repeated-while-its-task-is-taken-back"),
       ));
+    it("a claim passes over a task that is just being reported on", () =>
+      expectRulesKept(readSpec("a-claim-between-the-two-locks-of-a-report")));
     it("a family is cancelled while its parent ends, or one comes again", () =>
       // No order of locks prevents it: a PATCH takes rows as the plan has them.
       expectRulesKept(

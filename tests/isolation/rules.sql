@@ -67,6 +67,11 @@ as $$
   group by r.reply ->> 'lease_token'
   having count(distinct r.session) > 1
   union all
+  select 'a caller was told about no task'
+  from isolation.replies as r
+  where r.reply ? 'task_id'
+    and r.reply ->> 'task_id' is null
+  union all
   select 'a claimer was told of nothing, although something is claimable'
   where exists (select from isolation.replies as r where r.reply is null)
     and queue.claimable_count(('service', null, null)::queue.caller, 'gpu') > 0

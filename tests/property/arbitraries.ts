@@ -34,12 +34,18 @@ const userSettings = fc.oneof(
   ),
 );
 
-const user: fc.Arbitrary<User> = fc.record({
+const anyUser: fc.Arbitrary<User> = fc.record({
   credits: fc.constantFrom(10, 10, 0.5, 0, -1),
   limit: fc.constantFrom(null, null, 3, 2, 1, 0, 7),
   settings: userSettings,
   isLate: fc.boolean(),
 });
+
+/** Free to run something, so that users have turns to take. */
+const user = fc.oneof(
+  anyUser.map((any) => ({ ...any, credits: 10, settings: {}, limit: null })),
+  anyUser,
+);
 
 const pool: fc.Arbitrary<Pool> = fc.constantFrom("gpu", "api");
 
@@ -66,7 +72,7 @@ const settings: fc.Arbitrary<Settings> = fc.record({
   isLate: fc.boolean(),
 });
 
-const task: fc.Arbitrary<Task> = fc.record({
+const anyTask: fc.Arbitrary<Task> = fc.record({
   owner: fc.nat(3),
   hasOwner: mostly(true, false),
   runType: fc.constantFrom("cloud", "cloud", "cloud", "local", null),
@@ -101,6 +107,21 @@ const task: fc.Arbitrary<Task> = fc.record({
   model: fc.constantFrom(null, "wan", "qwen"),
   isInSameStatement: fc.boolean(),
 });
+
+/** Ready or running, so that claims have something to choose from. */
+const task = fc.oneof(
+  fc.record({ any: anyTask, isRunning: mostly(false, true) })
+    .map(({ any, isRunning }): Task => ({
+      ...any,
+      hasOwner: true,
+      runType: "cloud",
+      status: isRunning ? "In Progress" : "Queued",
+      dueInMinutes: null,
+      dependsOn: [],
+      ageMinutes: Math.min(any.ageMinutes, 9_000.5),
+    })),
+  anyTask,
+);
 
 /** Worlds of any kind that can come about. */
 export const worlds: fc.Arbitrary<World> = fc.record({
