@@ -195,6 +195,7 @@ export type Database = {
           "content_type": string | null;
           "creates_generation": boolean;
           "is_active": boolean;
+          "is_retryable": boolean;
           "max_attempts": number | null;
           "name": string;
           "run_type": string;
@@ -206,6 +207,7 @@ export type Database = {
           "content_type"?: string | null;
           "creates_generation"?: boolean;
           "is_active"?: boolean;
+          "is_retryable"?: boolean;
           "max_attempts"?: number | null;
           "name": string;
           "run_type"?: string;
@@ -216,6 +218,7 @@ export type Database = {
           "content_type"?: string | null;
           "creates_generation"?: boolean;
           "is_active"?: boolean;
+          "is_retryable"?: boolean;
           "max_attempts"?: number | null;
           "name"?: string;
           "run_type"?: string;
@@ -240,12 +243,14 @@ export type Database = {
           "id": string;
           "idempotency_key": string | null;
           "lease_token": string | null;
+          "max_attempts": number | null;
           "model": string | null;
           "output_location": string | null;
           "params": NonNullable<Json>;
           "pool": string | null;
           "priority": number;
           "project_id": string | null;
+          "reported_at": string | null;
           "requeue_count": number;
           "result_data": Json | null;
           "run_type": string | null;
@@ -254,6 +259,7 @@ export type Database = {
           "takes_slot": boolean | null;
           "task_type": string;
           "thumbnail_url": string | null;
+          "timeout": string | null;
           "token_id": string | null;
           "updated_at": string | null;
           "user_id": string | null;
@@ -276,12 +282,14 @@ export type Database = {
           "id"?: string;
           "idempotency_key"?: string | null;
           "lease_token"?: string | null;
+          "max_attempts"?: number | null;
           "model"?: string | null;
           "output_location"?: string | null;
           "params"?: NonNullable<Json>;
           "pool"?: string | null;
           "priority"?: number;
           "project_id"?: string | null;
+          "reported_at"?: string | null;
           "requeue_count"?: number;
           "result_data"?: Json | null;
           "run_type"?: string | null;
@@ -290,6 +298,7 @@ export type Database = {
           "takes_slot"?: boolean | null;
           "task_type": string;
           "thumbnail_url"?: string | null;
+          "timeout"?: string | null;
           "token_id"?: string | null;
           "updated_at"?: string | null;
           "user_id"?: string | null;
@@ -311,12 +320,14 @@ export type Database = {
           "id"?: string;
           "idempotency_key"?: string | null;
           "lease_token"?: string | null;
+          "max_attempts"?: number | null;
           "model"?: string | null;
           "output_location"?: string | null;
           "params"?: NonNullable<Json>;
           "pool"?: string | null;
           "priority"?: number;
           "project_id"?: string | null;
+          "reported_at"?: string | null;
           "requeue_count"?: number;
           "result_data"?: Json | null;
           "run_type"?: string | null;
@@ -325,6 +336,7 @@ export type Database = {
           "takes_slot"?: boolean | null;
           "task_type"?: string;
           "thumbnail_url"?: string | null;
+          "timeout"?: string | null;
           "token_id"?: string | null;
           "updated_at"?: string | null;
           "user_id"?: string | null;

@@ -12,6 +12,8 @@ create table queue.settings (
   shared_worker_ids text[] not null default array['gpu-20250723_221138-afa8403b'],
   max_text_length integer not null default 16384,
   clock_offset interval not null default interval '0',
+  retry_delay interval not null default interval '10 seconds',
+  max_retry_delay interval not null default interval '15 minutes',
   constraint settings_pkey primary key (is_only_row),
   constraint settings_has_one_row check (is_only_row),
   constraint settings_default_task_limit_is_not_negative check (default_task_limit >= 0),
@@ -21,7 +23,8 @@ create table queue.settings (
   constraint settings_stale_after_is_positive check (stale_after > interval '0'),
   constraint settings_max_affinity_wait_is_not_negative check (max_affinity_wait >= interval '0'),
   constraint settings_gpu_silence_limit_is_positive check (gpu_silence_limit > interval '0'),
-  constraint settings_max_text_length_is_sane check (max_text_length between 500 and 1048576)
+  constraint settings_max_text_length_is_sane check (max_text_length between 500 and 1048576),
+  constraint settings_retry_delays_are_in_order check (retry_delay >= interval '0' and max_retry_delay >= retry_delay)
 );
 
 comment on table queue.settings is 'Every number the queue depends on; exactly one row.';
@@ -46,6 +49,9 @@ comment on column queue.settings.max_text_length is
   'Error and progress texts longer than this many characters are cut on the task, with a mark; the event keeps the whole text. Default 16384.';
 comment on column queue.settings.clock_offset is
   'Added to the clock by queue.now(). For tests only: it moves every deadline at once. Default 0.';
+comment on column queue.settings.retry_delay is
+  'How long a task waits after its first failed start that may be retried; each further one doubles it. Default 10 seconds.';
+comment on column queue.settings.max_retry_delay is 'The longest such wait. Default 15 minutes.';
 
 alter table queue.settings enable row level security;
 

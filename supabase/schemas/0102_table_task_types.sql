@@ -9,6 +9,7 @@ create table public.task_types (
   creates_generation boolean not null default false,
   max_attempts integer,
   timeout interval,
+  is_retryable boolean not null default true,
   constraint task_types_pkey primary key (name),
   constraint task_types_run_type_is_known check (run_type in ('gpu', 'api')),
   constraint task_types_category_is_known check (category in ('generation', 'processing', 'orchestration', 'utility')),
@@ -27,6 +28,8 @@ comment on column public.task_types.is_active is 'False holds back every queued 
 comment on column public.task_types.creates_generation is 'Whether completing a task records a generation.';
 comment on column public.task_types.max_attempts is 'Starts before a task ends Failed; null = queue.settings.max_attempts.';
 comment on column public.task_types.timeout is 'How long one start may run; null = no limit of its own.';
+
+comment on column public.task_types.is_retryable is 'False ends a task at its first reported failure, whatever attempts are left.';
 
 alter table public.task_types enable row level security;
 

@@ -34,6 +34,9 @@ create table public.tasks (
   takes_slot boolean,
   standing text,
   model text,
+  max_attempts integer,
+  timeout interval,
+  reported_at timestamptz,
   constraint tasks_pkey primary key (id),
   constraint tasks_status_is_known check (status in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled')),
   constraint tasks_run_type_is_known check (run_type in ('cloud', 'local')),
@@ -96,6 +99,10 @@ comment on column public.tasks.takes_slot is 'Derived from task_types.category: 
 comment on column public.tasks.model is 'Derived from params: the model the task wants; null = any.';
 comment on column public.tasks.standing is 'Derived: active (In Progress), ready, or the one reason of its own why a queued task waits; null once finished. Reasons of its owner are not in here, see queue.user_slots.cloud_reason.';
 
+comment on column public.tasks.max_attempts is 'How often this task may be started before it ends Failed; null = what its type or the settings say.';
+comment on column public.tasks.timeout is 'How long one start of this task may run; null = what its type says.';
+comment on column public.tasks.reported_at is 'When a call or a log last named the task.';
+
 alter table public.tasks set (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 alter table public.tasks enable row level security;
@@ -109,12 +116,12 @@ grant select, delete on table public.tasks to service_role;
 -- only the queue's own functions can write them, and the state machine asks for that proof.
 grant insert (
   id, task_type, params, status, project_id, dependant_on, output_location, attempts, error_message, created_at,
-  updated_at, result_data, error_details, run_type, priority, available_at, idempotency_key
+  updated_at, result_data, error_details, run_type, priority, available_at, idempotency_key, max_attempts, timeout
 ) on table public.tasks to service_role;
 grant update (
   task_type, params, status, worker_id, output_location, attempts, error_message, updated_at,
   generation_started_at, generation_processed_at, result_data, error_details, thumbnail_url, run_type, priority,
-  available_at
+  available_at, max_attempts, timeout
 ) on table public.tasks to service_role;
 
 create policy owners_read_tasks on public.tasks
