@@ -501,6 +501,32 @@ export type Database = {
         };
         Returns: Json;
       };
+      "mark_task_failed": {
+        Args: {
+          "p_caller": Json;
+          "p_error_details"?: string;
+          "p_error_message"?: string;
+          "p_lease_token"?: string;
+          "p_retryable"?: boolean;
+          "p_task_id": string;
+        };
+        Returns: Json;
+      };
+      "repair_generations": {
+        Args: { "p_dry_run"?: boolean; "p_limit"?: number };
+        Returns: Json;
+      };
+      "requeue_tasks": {
+        Args: {
+          "p_caller"?: Json;
+          "p_dry_run"?: boolean;
+          "p_filter"?: Json;
+          "p_limit"?: number;
+          "p_reason"?: string;
+          "p_task_ids"?: (string)[];
+        };
+        Returns: Json;
+      };
       "revoke_api_token": { Args: { "p_token_id": string }; Returns: boolean };
       "task_counts": {
         Args: {

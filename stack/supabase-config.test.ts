@@ -72,6 +72,7 @@ entrypoint = "./functions/other/main.ts"`,
       "complete-task",
       "complete_task",
       "explain",
+      "mark-task-failed",
       "task-counts",
       "update-task-status",
     ]);

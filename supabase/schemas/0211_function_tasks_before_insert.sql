@@ -18,7 +18,7 @@ begin
     );
   end if;
 
-  perform queue.refuse_endless_times(new);
+  perform queue.refuse_impossible_values(new);
 
   if new.project_id is not null then
     select p.user_id into v_owner from public.projects as p where p.id = new.project_id;

@@ -28,7 +28,7 @@ begin
     return null;
   end if;
 
-  perform queue.refuse_endless_times(new);
+  perform queue.refuse_impossible_values(new);
 
   -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not.
   if not v_is_new_start and new.requeue_count = old.requeue_count then
@@ -36,7 +36,7 @@ begin
   end if;
 
   if old.status = 'In Progress' and new.status = 'Queued'
-    and new.attempts >= queue.max_attempts(new.task_type) then
+    and new.attempts >= queue.starts_allowed(new) then
     new.status := 'Failed';
     v_said := pg_catalog.format(
       'Given up after %s starts; the last one ended with: %s', new.attempts, coalesce(v_said, 'no reason given')
@@ -79,6 +79,7 @@ begin
     new.token_id := null;
     new.worker_id := null;
     new.delivered_at := null;
+    new.reported_at := null;
     -- Proof of a start, also on rows that were started before the column existed.
     if old.status = 'In Progress' then
       new.claimed_at := coalesce(old.claimed_at, old.generation_started_at, old.updated_at, old.created_at);

@@ -63,7 +63,7 @@ begin
     set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now
     where t.id = v_held.id
     returning t.* into v_held;
-  elsif v_held.attempts < queue.max_attempts(v_held.task_type) then
+  elsif v_held.attempts < queue.starts_allowed(v_held) then
     v_held := queue.restart_task(v_held.id, p_claim_id, p_now);
   else
     v_reason := pg_catalog.format(

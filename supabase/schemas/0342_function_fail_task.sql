@@ -1,5 +1,13 @@
--- Ends a task as Failed. The reason is kept whichever field it came in; the whole text is in the history.
-create function queue.fail_task(p_caller queue.caller, p_task public.tasks, p_reason text, p_details text, p_has_lease boolean)
+-- Ends a task as Failed, or has it tried again where that is allowed. The reason is kept whichever field it came in; the
+-- whole text is in the history.
+create function queue.fail_task(
+  p_caller queue.caller,
+  p_task public.tasks,
+  p_reason text,
+  p_details text,
+  p_has_lease boolean,
+  p_may_retry boolean
+)
 returns json
 language plpgsql
 volatile
@@ -13,18 +21,36 @@ declare
     'error_message', case when v_reason <> queue.cut_text(v_reason) then v_reason end,
     'error_details', case when p_details <> queue.cut_text(p_details) then p_details end
   )), '{}');
+  -- A task that waits in the queue again is tried again already.
+  v_applies boolean := p_task.status = 'In Progress' or (p_task.status = 'Queued' and not p_may_retry);
+  v_wait interval;
   v_task public.tasks;
 begin
-  if p_task.status in ('Queued', 'In Progress')
-    and (p_has_lease or not queue.has_live_former_holder(p_task)) then
-    perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
-    update public.tasks as t
-    set status = 'Failed',
-      error_message = v_reason,
-      error_details = coalesce(queue.cut_text(p_details), t.error_details),
-      output_location = v_reason
-    where t.id = p_task.id
-    returning t.* into v_task;
+  if v_applies and (p_has_lease or not queue.has_live_former_holder(p_task)) then
+    if p_may_retry and p_task.attempts < queue.starts_allowed(p_task) and queue.is_retryable(p_task.task_type) then
+      v_wait := queue.retry_wait(p_task.attempts);
+      perform queue.say(
+        queue.caller_name(p_caller),
+        pg_catalog.format('failed, to be tried again in %s s: %s', ceil(extract(epoch from v_wait)), queue.cut_text(v_reason)),
+        v_full
+      );
+      update public.tasks as t
+      set status = 'Queued',
+        available_at = queue.now() + v_wait,
+        error_message = queue.cut_text(v_reason),
+        error_details = coalesce(queue.cut_text(p_details), t.error_details)
+      where t.id = p_task.id
+      returning t.* into v_task;
+    else
+      perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
+      update public.tasks as t
+      set status = 'Failed',
+        error_message = v_reason,
+        error_details = coalesce(queue.cut_text(p_details), t.error_details),
+        output_location = v_reason
+      where t.id = p_task.id
+      returning t.* into v_task;
+    end if;
     perform queue.say(null);
     return queue.report_reply(v_task, true);
   end if;
@@ -45,7 +71,7 @@ begin
 end;
 $$;
 
-comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean) is
-  'Ends a locked task as Failed with this reason, or only records the report when the task has ended or a former holder may be speaking.';
+comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean) is
+  'Ends a locked task as Failed with this reason; puts it back with a wait when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended or a former holder may be speaking.';
 
-revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean) from public, anon, authenticated, service_role;
+revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean) from public, anon, authenticated, service_role;

@@ -33,7 +33,10 @@ begin
   end if;
 
   if p_status = 'Failed' then
-    return queue.fail_task(v_caller, v_task, coalesce(nullif(p_error_message, ''), p_output_location), p_error_details, p_lease_token is not null);
+    return queue.fail_task(
+      v_caller, v_task, coalesce(nullif(p_error_message, ''), p_output_location), p_error_details,
+      p_has_lease => p_lease_token is not null, p_may_retry => false
+    );
   end if;
 
   if not coalesce(
@@ -65,7 +68,8 @@ begin
     result_data = coalesce(p_result_data, t.result_data),
     error_message = case when p_status = 'In Progress' then t.error_message else coalesce(queue.cut_text(nullif(p_error_message, '')), t.error_message) end,
     generation_started_at = case when p_reset_generation_started_at then queue.now() else t.generation_started_at end,
-    delivered_at = coalesce(t.delivered_at, queue.now())
+    delivered_at = coalesce(t.delivered_at, queue.now()),
+    reported_at = queue.now()
   where t.id = v_task.id
   returning t.* into v_task;
   perform queue.say(null);

@@ -97,7 +97,7 @@ begin
     'remedy', queue.remedy(coalesce(v_reason, case v_task.status when 'Queued' then 'ready' else v_task.status end)),
     'pool', v_task.pool,
     'attempts', v_task.attempts,
-    'max_attempts', queue.max_attempts(v_task.task_type),
+    'max_attempts', queue.starts_allowed(v_task),
     'available_at', v_task.available_at,
     'worker_id', v_task.worker_id,
     'tasks_ahead', v_ahead,

@@ -20,6 +20,7 @@ const ENDPOINTS = {
   "complete-task": { task_id: NO_TASK },
   "complete_task": { task_id: NO_TASK },
   "update-task-status": { task_id: NO_TASK, status: "Failed" },
+  "mark-task-failed": { task_id: NO_TASK },
 } as const;
 type Endpoint = keyof typeof ENDPOINTS;
 

@@ -10,6 +10,7 @@ const NAMES = [
   "complete-task",
   "complete_task",
   "update-task-status",
+  "mark-task-failed",
 ];
 
 beforeAll(reset);

@@ -1,0 +1,632 @@
+-- What: what callers and jobs do with tasks.
+-- Why: each is one function in one transaction.
+-- Back out: apply the versions of these functions that the migrations before this one hold.
+
+set lock_timeout = '5s';
+
+-- A worker that claims although it holds all it may. Either it never heard of the task (the reply was lost: the same
+-- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
+-- was its last).
+create or replace function queue.give_back_held_task(
+  p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz
+)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_limit integer;
+  v_held_count integer;
+  v_held_id uuid;
+  v_held public.tasks;
+  v_reason text;
+begin
+  select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
+  into v_limit
+  from queue.settings as s
+  where p_worker_id <> all (s.shared_worker_ids);
+
+  if v_limit is null then
+    return null;
+  end if;
+
+  -- Two claims at once under one name: the second waits here and then sees what the first got.
+  perform pg_advisory_xact_lock(
+    hashtextextended('queue.holder:' || coalesce(p_caller.token_id::text, '') || ':' || p_worker_id, 0)
+  );
+
+  select count(*), (array_agg(t.id order by t.claimed_at))[1]
+  into v_held_count, v_held_id
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.status = 'In Progress'
+    and t.token_id is not distinct from p_caller.token_id
+    and t.pool = p_pool
+    and t.takes_slot;
+
+  if v_held_count < v_limit then
+    return null;
+  end if;
+
+  -- It may be ending just now; then the worker holds it no more.
+  select t.*
+  into v_held
+  from public.tasks as t
+  where t.id = v_held_id
+    and t.status = 'In Progress'
+    and t.worker_id = p_worker_id
+  for no key update;
+
+  if v_held.id is null then
+    return null;
+  end if;
+
+  perform queue.say(queue.caller_name(p_caller));
+  if v_held.delivered_at is null then
+    update public.tasks as t
+    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now
+    where t.id = v_held.id
+    returning t.* into v_held;
+  elsif v_held.attempts < queue.starts_allowed(v_held) then
+    v_held := queue.restart_task(v_held.id, p_claim_id, p_now);
+  else
+    v_reason := pg_catalog.format(
+      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, p_worker_id
+    );
+    update public.tasks as t
+    set status = 'Failed', error_message = v_reason, output_location = v_reason
+    where t.id = v_held.id;
+    v_held := null;
+  end if;
+  perform queue.say(null);
+  return v_held;
+end;
+$$;
+
+comment on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) is
+  'The task that a worker at its own limit already holds, handed out again; null when it may take another one.';
+
+revoke all on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) from public, anon, authenticated, service_role;
+
+-- The dead letters that a filter names, the longest dead first. A key that is not known is refused: a typing error must
+-- not widen what is put back.
+create function queue.dead_letters(p_filter jsonb, p_limit integer)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_unknown text[];
+begin
+  if jsonb_typeof(p_filter) <> 'object' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The filter must be a JSON object');
+  end if;
+
+  select array_agg(k.name order by k.name)
+  into v_unknown
+  from jsonb_object_keys(p_filter) as k (name)
+  where k.name not in (
+    'status', 'task_type', 'user_id', 'project_id', 'worker_id', 'error_contains', 'ended_since', 'ended_before'
+  );
+
+  if v_unknown is not null or p_filter = '{}' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      coalesce('The filter does not know ' || array_to_string(v_unknown, ', '), 'The filter names nothing'),
+      'Filter by status (Failed or Cancelled), task_type, user_id, project_id, worker_id, error_contains, ended_since, ended_before'
+    );
+  elsif coalesce(p_filter ->> 'status', 'Failed') not in ('Failed', 'Cancelled') then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('Only Failed and Cancelled tasks are put back, not %s', p_filter ->> 'status')
+    );
+  end if;
+
+  return query
+  select t.*
+  from public.tasks as t
+  where t.status = coalesce(p_filter ->> 'status', 'Failed')
+    and (p_filter ->> 'task_type' is null or t.task_type = p_filter ->> 'task_type')
+    and (p_filter ->> 'user_id' is null or t.user_id = (p_filter ->> 'user_id')::uuid)
+    and (p_filter ->> 'project_id' is null or t.project_id = (p_filter ->> 'project_id')::uuid)
+    and (p_filter ->> 'worker_id' is null or t.worker_id = p_filter ->> 'worker_id')
+    and (p_filter ->> 'error_contains' is null or strpos(lower(t.error_message), lower(p_filter ->> 'error_contains')) > 0)
+    and (p_filter ->> 'ended_since' is null or t.updated_at >= (p_filter ->> 'ended_since')::timestamptz)
+    and (p_filter ->> 'ended_before' is null or t.updated_at < (p_filter ->> 'ended_before')::timestamptz)
+  order by t.updated_at, t.id
+  limit p_limit;
+exception
+  when invalid_text_representation or datetime_field_overflow or invalid_datetime_format then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is no id or no time: ' || sqlerrm);
+end;
+$$;
+
+comment on function queue.dead_letters(jsonb, integer) is
+  'Up to p_limit tasks that ended Failed (or Cancelled, if asked for) and match every key of the filter; 400 INVALID_ARGUMENT for an empty filter or an unknown key.';
+
+revoke all on function queue.dead_letters(jsonb, integer) from public, anon, authenticated, service_role;
+
+-- Puts dead letters back into the queue: the one way out of a final state. The starts so far stay counted, and the task
+-- gets as many more as its type allows.
+create function queue.requeue_tasks(
+  p_caller jsonb,
+  p_task_ids uuid[],
+  p_filter jsonb,
+  p_limit integer,
+  p_reason text,
+  p_dry_run boolean
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes requeue_count, which no API role may
+set search_path = ''
+as $$
+declare
+  v_max constant integer := 1000;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_matching uuid[];
+  v_ids uuid[];
+begin
+  if p_limit is null or p_limit not between 1 and v_max then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to %s, not %s', v_max, coalesce(p_limit::text, 'null'))
+    );
+  elsif (p_task_ids is null) = (p_filter is null) then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'Name the tasks by their ids or by a filter, one of the two');
+  end if;
+
+  v_matching := case
+    when p_task_ids is not null
+      then (select array_agg(i.id) from (select distinct x.id from unnest(p_task_ids) as x (id) limit p_limit) as i)
+    else (select array_agg(d.id) from (select x.id from queue.dead_letters(p_filter, p_limit) as x) as d)
+  end;
+
+  -- What somebody else is just changing is left for the next call.
+  select array_agg(l.id)
+  into v_ids
+  from (
+    select t.id
+    from public.tasks as t
+    where t.id = any (v_matching)
+      and t.status in ('Failed', 'Cancelled')
+    order by t.id
+    for no key update skip locked
+  ) as l;
+
+  if v_ids is not null and not coalesce(p_dry_run, false) then
+    perform queue.say(queue.caller_name(v_caller), 'put back by an operator' || coalesce(': ' || queue.cut_text(nullif(p_reason, '')), ''));
+    update public.tasks as t
+    set status = 'Queued',
+      requeue_count = t.requeue_count + 1,
+      max_attempts = t.attempts + queue.max_attempts(t.task_type),
+      available_at = null,
+      output_location = null -- the reason of the failure, kept in error_message
+    where t.id = any (v_ids);
+    -- Tasks that were put back together may wait for one another.
+    perform queue.ask_standing_again(v_ids || (
+      select coalesce(array_agg(d.task_id), array[]::uuid[]) from queue.task_dependencies as d where d.depends_on = any (v_ids)
+    ));
+    perform queue.say(null);
+  end if;
+
+  return json_build_object(
+    'requeued', case when p_dry_run then 0 else coalesce(cardinality(v_ids), 0) end,
+    'matched', coalesce(cardinality(v_ids), 0),
+    'task_ids', to_json(coalesce(v_ids, array[]::uuid[])),
+    'dry_run', coalesce(p_dry_run, false)
+  );
+end;
+$$;
+
+comment on function queue.requeue_tasks(jsonb, uuid[], jsonb, integer, text, boolean) is 'See public.requeue_tasks.';
+
+revoke all on function queue.requeue_tasks(jsonb, uuid[], jsonb, integer, text, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.requeue_tasks(jsonb, uuid[], jsonb, integer, text, boolean) to service_role;
+
+-- A failure that may be worth another try: back to the queue with a growing wait until the starts are used up, then
+-- Failed. update_task_status with Failed, which deployed workers send, is final.
+create function queue.mark_task_failed(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_error_message text,
+  p_error_details text,
+  p_retryable boolean,
+  p_lease_token uuid
+)
+returns json
+language plpgsql
+volatile
+security definer -- the queue's own path to Failed and back to the queue
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id);
+  v_reply jsonb;
+begin
+  if p_lease_token is not null then
+    perform queue.refuse_stale_lease(v_task, p_lease_token);
+  end if;
+
+  v_reply := queue.fail_task(
+    v_caller, v_task, p_error_message, p_error_details,
+    p_has_lease => p_lease_token is not null, p_may_retry => coalesce(p_retryable, true)
+  );
+
+  return v_reply || jsonb_build_object(
+    'will_retry', v_reply ->> 'status' = 'Queued',
+    'available_at', (select t.available_at from public.tasks as t where t.id = p_task_id and t.status = 'Queued')
+  );
+end;
+$$;
+
+comment on function queue.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) is 'See public.mark_task_failed.';
+
+revoke all on function queue.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) to service_role;
+
+-- Complete tasks that have nothing to show, and records that name another result than their task: from before the queue
+-- recorded results itself, or from a hand in the tables. Nothing here can come about through the queue.
+create function queue.repair_generations(p_limit integer, p_dry_run boolean)
+returns json
+language plpgsql
+volatile
+security definer -- writes generation_created, which no API role may
+set search_path = ''
+as $$
+declare
+  v_missing uuid[];
+  v_torn uuid[];
+begin
+  if p_limit is null or p_limit < 1 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The limit must be 1 or more');
+  end if;
+
+  select array_agg(m.id)
+  into v_missing
+  from (
+    select t.id
+    from public.tasks as t
+      join public.task_types as y on y.name = t.task_type and y.creates_generation
+      left join public.generations as g on g.task_id = t.id
+    where t.status = 'Complete'
+      and g.id is null
+      and queue.creates_generation(t.task_type, t.params)
+    order by t.id
+    limit p_limit
+    for no key update of t skip locked
+  ) as m;
+
+  select array_agg(w.id)
+  into v_torn
+  from (
+    select t.id
+    from public.tasks as t
+      join public.generations as g on g.task_id = t.id
+    where t.status = 'Complete'
+      and g.location is distinct from t.output_location
+    order by t.id
+    limit p_limit
+    for no key update of t skip locked
+  ) as w;
+
+  if not coalesce(p_dry_run, false) then
+    perform queue.say('queue.repair_generations');
+    update public.tasks as t set generation_created = true where t.id = any (v_missing) and not t.generation_created;
+    perform queue.record_generations(v_missing || v_torn);
+    insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+    select
+      t.id, t.user_id, queue.now(), t.status, t.status, t.worker_id, t.attempts, 'queue.repair_generations',
+      case when t.id = any (v_missing) then 'its result record was missing, and was made' else 'its result record named another result, and was mended' end
+    from public.tasks as t
+    where t.id = any (v_missing || v_torn);
+    perform queue.say(null);
+  end if;
+
+  return json_build_object(
+    'missing', coalesce(cardinality(v_missing), 0),
+    'torn', coalesce(cardinality(v_torn), 0),
+    'task_ids', to_json(coalesce(v_missing || v_torn, v_missing, v_torn, array[]::uuid[])),
+    'dry_run', coalesce(p_dry_run, false)
+  );
+end;
+$$;
+
+comment on function queue.repair_generations(integer, boolean) is 'See public.repair_generations.';
+
+revoke all on function queue.repair_generations(integer, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.repair_generations(integer, boolean) to service_role;
+
+-- Ends a task as Failed, or has it tried again where that is allowed. The reason is kept whichever field it came in; the
+-- whole text is in the history.
+create or replace function queue.fail_task(
+  p_caller queue.caller,
+  p_task public.tasks,
+  p_reason text,
+  p_details text,
+  p_has_lease boolean,
+  p_may_retry boolean
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
+  -- What is cut on the task is whole in the history.
+  v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
+    'error_message', case when v_reason <> queue.cut_text(v_reason) then v_reason end,
+    'error_details', case when p_details <> queue.cut_text(p_details) then p_details end
+  )), '{}');
+  -- A task that waits in the queue again is tried again already.
+  v_applies boolean := p_task.status = 'In Progress' or (p_task.status = 'Queued' and not p_may_retry);
+  v_wait interval;
+  v_task public.tasks;
+begin
+  if v_applies and (p_has_lease or not queue.has_live_former_holder(p_task)) then
+    if p_may_retry and p_task.attempts < queue.starts_allowed(p_task) and queue.is_retryable(p_task.task_type) then
+      v_wait := queue.retry_wait(p_task.attempts);
+      perform queue.say(
+        queue.caller_name(p_caller),
+        pg_catalog.format('failed, to be tried again in %s s: %s', ceil(extract(epoch from v_wait)), queue.cut_text(v_reason)),
+        v_full
+      );
+      update public.tasks as t
+      set status = 'Queued',
+        available_at = queue.now() + v_wait,
+        error_message = queue.cut_text(v_reason),
+        error_details = coalesce(queue.cut_text(p_details), t.error_details)
+      where t.id = p_task.id
+      returning t.* into v_task;
+    else
+      perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
+      update public.tasks as t
+      set status = 'Failed',
+        error_message = v_reason,
+        error_details = coalesce(queue.cut_text(p_details), t.error_details),
+        output_location = v_reason
+      where t.id = p_task.id
+      returning t.* into v_task;
+    end if;
+    perform queue.say(null);
+    return queue.report_reply(v_task, true);
+  end if;
+
+  if p_has_lease and p_task.status not in ('Complete', 'Failed') then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become Failed', p_task.id, p_task.status),
+      'Drop this task; its end is final'
+    );
+  end if;
+
+  perform queue.record_report(
+    p_task, p_caller,
+    'failure reported, not applied: ' || queue.cut_text(v_reason), v_full
+  );
+  return queue.report_reply(p_task, false);
+end;
+$$;
+
+comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean) is
+  'Ends a locked task as Failed with this reason; puts it back with a wait when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended or a former holder may be speaking.';
+
+revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean) from public, anon, authenticated, service_role;
+
+-- What a worker reports other than a result (docs/architecture.md, "Endings").
+create or replace function queue.update_task_status(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_status text,
+  p_output_location text,
+  p_error_message text,
+  p_error_details text,
+  p_thumbnail_url text,
+  p_result_data jsonb,
+  p_reset_generation_started_at boolean,
+  p_lease_token uuid
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes delivered_at, which no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks;
+begin
+  if p_status = 'Complete' then
+    return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
+  end if;
+
+  v_task := queue.lock_task_for(v_caller, p_task_id);
+  if p_lease_token is not null then
+    perform queue.refuse_stale_lease(v_task, p_lease_token);
+  end if;
+
+  if p_status = 'Failed' then
+    return queue.fail_task(
+      v_caller, v_task, coalesce(nullif(p_error_message, ''), p_output_location), p_error_details,
+      p_has_lease => p_lease_token is not null, p_may_retry => false
+    );
+  end if;
+
+  if not coalesce(
+    (v_task.status, p_status) in (
+      ('In Progress', 'In Progress'), ('In Progress', 'Queued'), ('In Progress', 'Cancelled'), ('Queued', 'Cancelled')
+    ) or (v_task.status = p_status and p_status in ('Cancelled', 'Queued')),
+    false
+  ) then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become %s', v_task.id, v_task.status, coalesce(p_status, 'null')),
+      case when v_task.status = 'Queued' then 'Claim it first' else 'Nothing was changed' end
+    );
+  elsif v_task.status = p_status and p_status in ('Cancelled', 'Queued') then
+    return queue.report_reply(v_task, false);
+  end if;
+
+  perform queue.say(
+    queue.caller_name(v_caller),
+    case p_status
+      when 'Queued' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'handed back')
+      when 'Cancelled' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'cancelled')
+    end
+  );
+  update public.tasks as t
+  set status = p_status,
+    output_location = coalesce(queue.cut_text(nullif(p_output_location, '')), t.output_location),
+    thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
+    result_data = coalesce(p_result_data, t.result_data),
+    error_message = case when p_status = 'In Progress' then t.error_message else coalesce(queue.cut_text(nullif(p_error_message, '')), t.error_message) end,
+    generation_started_at = case when p_reset_generation_started_at then queue.now() else t.generation_started_at end,
+    delivered_at = coalesce(t.delivered_at, queue.now()),
+    reported_at = queue.now()
+  where t.id = v_task.id
+  returning t.* into v_task;
+  perform queue.say(null);
+
+  return queue.report_reply(v_task, true);
+end;
+$$;
+
+comment on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) is
+  'See public.update_task_status.';
+
+revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
+
+-- Why a task is not running, what would have to change, and where in line it is.
+create or replace function queue.explain_task(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+as $$
+declare
+  v_limit constant integer := 10000;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks;
+  v_standing text;
+  v_slots queue.user_slots;
+  v_line queue.user_lines;
+  v_reason text;
+  v_ahead integer;
+  v_users_ahead integer;
+  v_now timestamptz := queue.now();
+  v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+begin
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = p_task_id
+    and (v_caller.kind = 'service' or t.user_id = v_caller.user_id);
+  if v_task.id is null then
+    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+  end if;
+
+  -- Asked anew: what is stored may have been overtaken by time.
+  v_standing := queue.task_standing(v_task);
+  select s.* into v_slots from queue.user_slots as s where s.user_id = v_task.user_id;
+  select l.* into v_line from queue.user_lines as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
+
+  v_reason := case
+    when v_task.status <> 'Queued' then null
+    when v_standing in ('ready', 'stale') then coalesce(
+      case when v_task.run_type = 'local' then v_slots.local_reason
+        else v_slots.cloud_reason
+      end,
+      nullif(v_standing, 'ready')
+    )
+    else v_standing
+  end;
+
+  if v_standing = 'ready' then
+    select count(*)
+    into v_ahead
+    from (
+      select
+      from public.tasks as t
+      where t.user_id = v_task.user_id
+        and t.pool = v_task.pool
+        and t.run_type = v_task.run_type
+        and t.standing = 'ready'
+        and (t.attempts > 0 or t.created_at >= v_old_before or not queue.is_stale(t.created_at, t.attempts, t.params))
+        and (-t.priority, t.created_at, t.id) < (-v_task.priority, v_task.created_at, v_task.id)
+      union all
+      -- Due, but not yet released.
+      select
+      from public.tasks as d
+      where d.standing = 'not_yet'
+        and d.available_at <= v_now
+        and d.user_id = v_task.user_id
+        and d.pool = v_task.pool
+        and d.run_type = v_task.run_type
+        and d.id <> v_task.id
+        and (-d.priority, d.created_at, d.id) < (-v_task.priority, v_task.created_at, v_task.id)
+        and queue.task_standing(d) = 'ready'
+      limit v_limit
+    ) as a;
+
+    -- A line that is empty begins to wait when its first task is released.
+    if v_line.user_id is null or v_line.ready_cloud + v_line.ready_cloud_orchestration = 0 then
+      v_line.turn_at := v_now;
+    end if;
+
+    select count(*)
+    into v_users_ahead
+    from (
+      select
+      from queue.user_lines as l
+      where l.pool = v_task.pool
+        and l.is_open
+        and v_task.run_type = 'cloud' -- on the user's own machine nobody else takes turns
+        and (l.running, l.turn_at) < (v_slots.running, v_line.turn_at)
+      limit v_limit
+    ) as u;
+  end if;
+
+  return json_build_object(
+    'task_id', v_task.id,
+    'status', v_task.status,
+    'claimable', v_task.status = 'Queued' and v_reason is null,
+    'reason', v_reason,
+    'remedy', queue.remedy(coalesce(v_reason, case v_task.status when 'Queued' then 'ready' else v_task.status end)),
+    'pool', v_task.pool,
+    'attempts', v_task.attempts,
+    'max_attempts', queue.starts_allowed(v_task),
+    'available_at', v_task.available_at,
+    'worker_id', v_task.worker_id,
+    'tasks_ahead', v_ahead,
+    'users_ahead', v_users_ahead,
+    'running', v_slots.running,
+    'task_limit', v_slots.task_limit,
+    'waits_for', (
+      select json_agg(json_build_object('task_id', d.depends_on, 'status', t.status))
+      from queue.task_dependencies as d
+        -- Somebody else's task counts as missing, and nothing is said of it.
+        left join public.tasks as t on t.id = d.depends_on and t.user_id is not distinct from v_task.user_id
+      where d.task_id = v_task.id
+        and t.status is distinct from 'Complete'
+    )
+  );
+end;
+$$;
+
+comment on function queue.explain_task(jsonb, uuid) is 'See public.explain_task.';
+
+revoke all on function queue.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.explain_task(jsonb, uuid) to service_role;

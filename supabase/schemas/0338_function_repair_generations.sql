@@ -1,0 +1,71 @@
+-- Complete tasks that have nothing to show, and records that name another result than their task: from before the queue
+-- recorded results itself, or from a hand in the tables. Nothing here can come about through the queue.
+create function queue.repair_generations(p_limit integer, p_dry_run boolean)
+returns json
+language plpgsql
+volatile
+security definer -- writes generation_created, which no API role may
+set search_path = ''
+as $$
+declare
+  v_missing uuid[];
+  v_torn uuid[];
+begin
+  if p_limit is null or p_limit < 1 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The limit must be 1 or more');
+  end if;
+
+  select array_agg(m.id)
+  into v_missing
+  from (
+    select t.id
+    from public.tasks as t
+      join public.task_types as y on y.name = t.task_type and y.creates_generation
+      left join public.generations as g on g.task_id = t.id
+    where t.status = 'Complete'
+      and g.id is null
+      and queue.creates_generation(t.task_type, t.params)
+    order by t.id
+    limit p_limit
+    for no key update of t skip locked
+  ) as m;
+
+  select array_agg(w.id)
+  into v_torn
+  from (
+    select t.id
+    from public.tasks as t
+      join public.generations as g on g.task_id = t.id
+    where t.status = 'Complete'
+      and g.location is distinct from t.output_location
+    order by t.id
+    limit p_limit
+    for no key update of t skip locked
+  ) as w;
+
+  if not coalesce(p_dry_run, false) then
+    perform queue.say('queue.repair_generations');
+    update public.tasks as t set generation_created = true where t.id = any (v_missing) and not t.generation_created;
+    perform queue.record_generations(v_missing || v_torn);
+    insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+    select
+      t.id, t.user_id, queue.now(), t.status, t.status, t.worker_id, t.attempts, 'queue.repair_generations',
+      case when t.id = any (v_missing) then 'its result record was missing, and was made' else 'its result record named another result, and was mended' end
+    from public.tasks as t
+    where t.id = any (v_missing || v_torn);
+    perform queue.say(null);
+  end if;
+
+  return json_build_object(
+    'missing', coalesce(cardinality(v_missing), 0),
+    'torn', coalesce(cardinality(v_torn), 0),
+    'task_ids', to_json(coalesce(v_missing || v_torn, v_missing, v_torn, array[]::uuid[])),
+    'dry_run', coalesce(p_dry_run, false)
+  );
+end;
+$$;
+
+comment on function queue.repair_generations(integer, boolean) is 'See public.repair_generations.';
+
+revoke all on function queue.repair_generations(integer, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.repair_generations(integer, boolean) to service_role;

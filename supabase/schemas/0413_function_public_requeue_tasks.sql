@@ -1,0 +1,25 @@
+-- Dead letters back into the queue, as operators call it (docs/operations.md).
+create function public.requeue_tasks(
+  p_task_ids uuid[] default null,
+  p_filter jsonb default null,
+  p_limit integer default 100,
+  p_reason text default null,
+  p_dry_run boolean default false,
+  p_caller jsonb default '{"kind":"service"}'
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.requeue_tasks(p_caller, p_task_ids, p_filter, p_limit, p_reason, p_dry_run);
+end;
+$$;
+
+comment on function public.requeue_tasks(uuid[], jsonb, integer, text, boolean, jsonb) is
+  'Puts Failed or Cancelled tasks back into the queue, named by ids or by a filter {status, task_type, user_id, project_id, worker_id, error_contains, ended_since, ended_before}; at most p_limit (1 to 1000) per call, the longest dead first. Each keeps its attempts and gets as many more as its type allows; the reason is in its history. Out: {requeued, matched, task_ids, dry_run}. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+
+revoke all on function public.requeue_tasks(uuid[], jsonb, integer, text, boolean, jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.requeue_tasks(uuid[], jsonb, integer, text, boolean, jsonb) to service_role;
