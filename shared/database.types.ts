@@ -434,6 +434,7 @@ export type Database = {
           "instance_type": string;
           "last_heartbeat": string | null;
           "metadata": NonNullable<Json>;
+          "reaped_at": string | null;
           "status": string;
         };
         ComputedFields: never;
@@ -444,6 +445,7 @@ export type Database = {
           "instance_type"?: string;
           "last_heartbeat"?: string | null;
           "metadata"?: NonNullable<Json>;
+          "reaped_at"?: string | null;
           "status"?: string;
         };
         Update: {
@@ -453,6 +455,7 @@ export type Database = {
           "instance_type"?: string;
           "last_heartbeat"?: string | null;
           "metadata"?: NonNullable<Json>;
+          "reaped_at"?: string | null;
           "status"?: string;
         };
         Relationships: [];
@@ -501,6 +504,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      "func_insert_logs_batch": { Args: { "": Json }; Returns: Json };
+      "func_update_worker_heartbeat": {
+        Args: { "": Json };
+        Returns: undefined;
+      };
+      "func_worker_heartbeat_with_logs": { Args: { "": Json }; Returns: Json };
       "mark_task_failed": {
         Args: {
           "p_caller": Json;

@@ -630,3 +630,403 @@ comment on function queue.explain_task(jsonb, uuid) is 'See public.explain_task.
 
 revoke all on function queue.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
 grant execute on function queue.explain_task(jsonb, uuid) to service_role;
+
+-- What JSON may carry and Postgres cannot store: \u0000, and halves of a surrogate pair. Both become U+FFFD, the
+-- character for what cannot be shown, so that one odd byte in one log line costs one character.
+create function queue.readable_json(p_json json)
+returns json
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_text text := p_json::text;
+  -- Stands for an escaped backslash meanwhile, so that \\u0000 stays the six characters it means. JSON text holds no
+  -- control characters, so this one is free.
+  v_backslash constant text := chr(1);
+begin
+  if v_text !~* '\\u(0000|d[89a-f])' then
+    return p_json;
+  end if;
+
+  v_text := replace(v_text, '\\', v_backslash);
+  v_text := replace(v_text, '\u0000', '\ufffd');
+  v_text := regexp_replace(v_text, '\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})', '\\ufffd', 'gi');
+  v_text := regexp_replace(v_text, '(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2}', '\\ufffd', 'gi');
+  return replace(v_text, v_backslash, '\\')::json;
+end;
+$$;
+
+comment on function queue.readable_json(json) is
+  'The same JSON with U+FFFD in place of every \u0000 and of every surrogate without its other half.';
+
+revoke all on function queue.readable_json(json) from public, anon, authenticated, service_role;
+
+-- When a log line was written, as its sender says, if that can be true. Logs are read and purged by this time: a line
+-- dated next year would never go, one from 1970 would be gone before anyone has read it.
+create function queue.log_time(p_text text, p_now timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set timezone = 'UTC' -- what a time without a zone means
+as $$
+declare
+  v_time timestamptz;
+begin
+  -- Also keeps out words that Postgres reads as times: now, today, infinity.
+  if p_text !~ '^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}' then
+    return p_now;
+  end if;
+  v_time := p_text::timestamptz;
+  if v_time between p_now - interval '1 day' and p_now + interval '5 minutes' then
+    return v_time;
+  end if;
+  return p_now;
+exception
+  when data_exception then
+    return p_now;
+end;
+$$;
+
+comment on function queue.log_time(text, timestamptz) is
+  'The time a log line names, if it is one of the last day and not ahead of the clock; else the time given as now.';
+
+revoke all on function queue.log_time(text, timestamptz) from public, anon, authenticated, service_role;
+
+-- What a log line carries beside its message. Always an object, whatever came.
+create function queue.log_metadata(p_metadata json)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case json_typeof(p_metadata)
+    when 'object' then p_metadata::jsonb
+    when 'null' then '{}'
+    else jsonb_build_object('metadata', p_metadata::jsonb)
+  end;
+exception
+  -- json takes numbers of any size, jsonb does not.
+  when numeric_value_out_of_range then
+    return jsonb_build_object('metadata', p_metadata::text);
+end;
+$$;
+
+comment on function queue.log_metadata(json) is
+  'The metadata of a log line as an object; what is none, or cannot be stored as one, is under the key metadata.';
+
+revoke all on function queue.log_metadata(json) from public, anon, authenticated, service_role;
+
+-- Stores every log line it can. All in one statement; only if that fails, by halves, so that a line that cannot be
+-- stored costs itself and no other.
+create function queue.store_logs(p_logs json[], p_worker_id text, p_now timestamptz)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_max_length integer := (select s.max_text_length from queue.settings as s);
+  v_half integer := cardinality(p_logs) / 2;
+  v_count integer;
+begin
+  insert into public.system_logs (
+    "timestamp", source_type, source_id, log_level, message, task_id, worker_id, cycle_number, metadata
+  )
+  select
+    queue.log_time(l.entry ->> 'timestamp', p_now),
+    case when p_worker_id is null then coalesce(left(l.entry ->> 'source_type', 200), 'unknown') else 'worker' end,
+    coalesce(p_worker_id, left(l.entry ->> 'source_id', 200)),
+    coalesce(left(l.entry ->> 'log_level', 200), left(l.entry ->> 'level', 200), 'INFO'),
+    case
+      when length(l.entry ->> 'message') > v_max_length then queue.cut_text(l.entry ->> 'message')
+      else coalesce(l.entry ->> 'message', '')
+    end,
+    -- No longer than an index can hold.
+    left(l.entry ->> 'task_id', 200),
+    coalesce(p_worker_id, left(l.entry ->> 'worker_id', 200)),
+    case when l.entry ->> 'cycle_number' ~ '^\d{1,9}$' then (l.entry ->> 'cycle_number')::integer end,
+    case
+      when (l.entry -> 'metadata')::text = '{}' or l.entry -> 'metadata' is null then '{}'
+      when length((l.entry -> 'metadata')::text) > v_max_length
+        then jsonb_build_object('metadata', queue.cut_text((l.entry -> 'metadata')::text))
+      else queue.log_metadata(l.entry -> 'metadata')
+    end
+  from unnest(p_logs) as l (entry)
+  where json_typeof(l.entry) = 'object';
+
+  get diagnostics v_count = row_count;
+  return v_count;
+exception
+  when data_exception or integrity_constraint_violation or program_limit_exceeded then
+    if v_half = 0 then
+      return 0;
+    end if;
+    return queue.store_logs(p_logs[:v_half], p_worker_id, p_now)
+      + queue.store_logs(p_logs[v_half + 1:], p_worker_id, p_now);
+end;
+$$;
+
+comment on function queue.store_logs(json[], text, timestamptz) is
+  'Stores log lines as docs/architecture.md describes them, as a worker''s own when it is named, and returns how many it could.';
+
+revoke all on function queue.store_logs(json[], text, timestamptz) from public, anon, authenticated, service_role;
+
+-- The lines of a request, as many as one request may bring.
+create function queue.bounded_logs(p_logs json, out logs json[], out surplus integer)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_max integer := (select s.max_logs_per_call from queue.settings as s);
+begin
+  logs := array[]::json[];
+  surplus := 0;
+  if json_typeof(p_logs) = 'array' then
+    surplus := greatest(json_array_length(p_logs) - v_max, 0);
+    logs := array(
+      select l.entry
+      from json_array_elements(p_logs) with ordinality as l (entry, place)
+      where l.place <= v_max
+      order by l.place
+    );
+  elsif json_typeof(p_logs) <> 'null' then
+    surplus := 1;
+  end if;
+end;
+$$;
+
+comment on function queue.bounded_logs(json) is
+  'The first queue.settings.max_logs_per_call elements of an array, and how many there are beyond; what is no array counts as one beyond.';
+
+revoke all on function queue.bounded_logs(json) from public, anon, authenticated, service_role;
+
+-- One sign of life of a worker. Time is the database's; what the row already knows stays, whoever writes at the same
+-- moment, because nothing is read before it is written.
+create function queue.beat(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_vram jsonb := '{}'::jsonb;
+  v_status text;
+begin
+  -- Longer ids than this fit no index.
+  if p_worker_id is null or length(p_worker_id) not between 1 and 200 then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'A beat names its worker in 1 to 200 characters', 'Send worker_id_param'
+    );
+  end if;
+
+  -- Without nvidia-smi a worker sends 0/0: then it knows nothing, and what was known before is left.
+  if p_vram_total::text ~ '^[1-9]\d{0,8}(\.\d{1,9})?$' then
+    v_vram := jsonb_strip_nulls(jsonb_build_object(
+      'vram_total_mb', p_vram_total::jsonb,
+      'vram_used_mb', case when p_vram_used::text ~ '^\d{1,9}(\.\d{1,9})?$' then p_vram_used::jsonb end,
+      'vram_timestamp', round(extract(epoch from p_now), 3)
+    ));
+  end if;
+
+  update public.workers as w
+  set last_heartbeat = p_now,
+    status = case
+      when w.status in ('terminating', 'terminated') or (w.status = 'error' and w.reaped_at is null) then w.status
+      when p_status = 'crashed' then 'crashed'
+      -- The reaper's error only meant silence.
+      when w.status in ('inactive', 'spawning', 'crashed', 'error') then 'active'
+      else w.status
+    end,
+    metadata = case
+      when w.reaped_at is null and w.status <> 'crashed' then w.metadata
+      -- What was wrong is over, or something else is.
+      else w.metadata - '{error_reason,error_time}'::text[]
+        || jsonb_build_object('last_error_reason', w.metadata -> 'error_reason')
+    end || v_vram
+  where w.id = p_worker_id
+  returning w.status into v_status;
+
+  if not found then
+    insert into public.workers as w (id, instance_type, status, last_heartbeat, created_at, metadata)
+    values (p_worker_id, 'external', p_status, p_now, p_now, v_vram)
+    -- Two first beats at once.
+    on conflict (id) do update set last_heartbeat = excluded.last_heartbeat
+    returning w.status into v_status;
+  end if;
+  return v_status;
+end;
+$$;
+
+comment on function queue.beat(text, text, json, json, timestamptz) is
+  'Records a beat and returns the worker''s status after it. Unknown workers are added; inactive, spawning and crashed ones and those that only the reaper set to error become active; terminating, terminated and anybody else''s error stay. 400 INVALID_ARGUMENT without an id.';
+
+revoke all on function queue.beat(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;
+
+-- A worker that beats runs what it holds: its tasks move, so that no clean-up takes them for dead. Those that it named
+-- itself have arrived there. A task that somebody is just changing is left: it moves anyway. No index knows these
+-- columns, so that the rows change in place.
+create function queue.show_signs_of_life(p_worker_id text, p_named uuid[], p_now timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update public.tasks as t
+  set updated_at = p_now,
+    delivered_at = case when t.id = any (p_named) then coalesce(t.delivered_at, p_now) else t.delivered_at end,
+    reported_at = case when t.id = any (p_named) then p_now else t.reported_at end
+  from (
+    select h.id
+    from public.tasks as h
+    where h.worker_id = p_worker_id
+      and h.status = 'In Progress'
+      and h.token_id is null
+    order by h.id
+    for no key update skip locked
+  ) as held
+  where t.id = held.id;
+end;
+$$;
+
+comment on function queue.show_signs_of_life(text, uuid[], timestamptz) is
+  'Moves updated_at of the tasks this worker runs with the service key, and delivered_at and reported_at of those among them that it named.';
+
+revoke all on function queue.show_signs_of_life(text, uuid[], timestamptz) from public, anon, authenticated, service_role;
+
+-- What a worker should let go of: what was cancelled under it in the last hour, and what it seems to run (it named it)
+-- although it is no longer its own. Lines about a task that this worker has completed come later than the completion;
+-- they are no reason to say anything.
+create function queue.tasks_to_stop(p_worker_id text, p_named uuid[], p_current uuid, p_now timestamptz)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(json_agg(json_build_object('task_id', s.id, 'reason', s.reason) order by s.id), '[]')
+    from (
+      select t.id, 'cancelled' as reason
+      from public.tasks as t
+      where t.worker_id = p_worker_id
+        and t.status = 'Cancelled'
+        and t.token_id is null
+        and t.updated_at > p_now - interval '1 hour'
+      union
+      select
+        n.id,
+        case t.status
+          when 'Queued' then 'taken_back'
+          when 'In Progress' then 'held_by_another'
+          when 'Complete' then 'completed_by_another'
+          when 'Failed' then 'failed'
+          when 'Cancelled' then 'cancelled'
+          else 'deleted'
+        end
+      from unnest(p_named) as n (id)
+        left join public.tasks as t on t.id = n.id
+      where case
+        when t.id is null then n.id = p_current
+        when t.status in ('In Progress', 'Complete') then t.worker_id is distinct from p_worker_id or t.token_id is not null
+        else true
+      end
+    ) as s
+  );
+end;
+$$;
+
+comment on function queue.tasks_to_stop(text, uuid[], uuid, timestamptz) is
+  'What this worker should stop, as [{task_id, reason}]: cancelled, failed, taken_back, held_by_another, completed_by_another or deleted.';
+
+revoke all on function queue.tasks_to_stop(text, uuid[], uuid, timestamptz) from public, anon, authenticated, service_role;
+
+-- Orchestrators read a worker, think, and PATCH status and metadata whole. What a beat wrote in between must survive
+-- that, and so must the id of the rented machine: without it nobody can switch that machine off.
+create function queue.workers_before_write()
+returns trigger
+language plpgsql
+security definer -- asks who is behind the change on behalf of any caller who may write
+set search_path = ''
+as $$
+begin
+  new.metadata := coalesce(new.metadata, case when tg_op = 'UPDATE' then old.metadata end, '{}');
+
+  if tg_op = 'UPDATE' then
+    -- Whoever else says the status, it is no longer the reaper's.
+    if new.reaped_at is not distinct from old.reaped_at then
+      new.reaped_at := null;
+    end if;
+
+    if old.metadata ? 'runpod_id' and not new.metadata ? 'runpod_id' then
+      new.metadata := new.metadata || jsonb_build_object('runpod_id', old.metadata -> 'runpod_id');
+    end if;
+    -- A beat moves last_heartbeat and knows better than anyone.
+    if new.last_heartbeat is not distinct from old.last_heartbeat
+      and not coalesce(new.metadata -> 'vram_timestamp' >= old.metadata -> 'vram_timestamp', false) then
+      new.metadata := new.metadata || coalesce(
+        (select jsonb_object_agg(k.key, k.value) from jsonb_each(old.metadata) as k where k.key like 'vram\_%'), '{}'
+      );
+    end if;
+  end if;
+
+  if new.status in ('terminated', 'error', 'crashed') and coalesce(new.metadata ->> 'error_reason', '') = '' then
+    new.metadata := new.metadata || jsonb_build_object(
+      'error_reason',
+      case new.status
+        when 'crashed' then 'The worker process is gone, as its guardian reported'
+        else pg_catalog.format(
+          'Set to %s without a reason by %s%s', new.status, queue.actor(),
+          case when tg_op = 'UPDATE' then pg_catalog.format('; it was %s, last beat %s', old.status, coalesce(old.last_heartbeat::text, 'never')) end
+        )
+      end
+    );
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.workers_before_write() is
+  'Trigger: a change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, and gives every end a metadata.error_reason.';
+
+revoke all on function queue.workers_before_write() from public, anon, authenticated, service_role;
+
+create trigger workers_before_write
+  before insert or update of status, metadata, reaped_at on public.workers
+  for each row execute function queue.workers_before_write();
+
+-- The reaper's own way to set a worker aside. What it marks so, a beat may undo.
+create function queue.mark_reaped(p_worker_id text, p_reason text)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update public.workers as w
+  set status = 'error',
+    reaped_at = queue.now(),
+    metadata = w.metadata || jsonb_build_object('error_reason', p_reason, 'error_time', queue.now())
+  where w.id = p_worker_id
+    and w.status not in ('terminated', 'error', 'crashed');
+  return found;
+end;
+$$;
+
+comment on function queue.mark_reaped(text, text) is
+  'Sets a worker to error with this reason, in a way that its next beat takes back; false when it had ended already or does not exist.';
+
+revoke all on function queue.mark_reaped(text, text) from public, anon, authenticated, service_role;

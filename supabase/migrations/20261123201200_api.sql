@@ -75,4 +75,149 @@ comment on function public.repair_generations(integer, boolean) is
 revoke all on function public.repair_generations(integer, boolean) from public, anon, authenticated, service_role;
 grant execute on function public.repair_generations(integer, boolean) to service_role;
 
+-- The guardian's beat. One unnamed argument of type json, because PostgREST hands the body of a request over to such a
+-- function as it came; for named arguments it unpacks the body, and one \u0000 in a log line fails the whole beat.
+create function queue.worker_heartbeat(p_body json)
+returns json
+language plpgsql
+volatile
+security definer -- writes columns of tasks that no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_uuid constant text := '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$';
+  v_body json := queue.readable_json(p_body);
+  v_worker_id text := v_body ->> 'worker_id_param';
+  v_now timestamptz := queue.now();
+  v_status text := queue.beat(
+    v_worker_id, coalesce(nullif(left(v_body ->> 'status_param', 200), ''), 'active'),
+    v_body -> 'vram_total_mb_param', v_body -> 'vram_used_mb_param', v_now
+  );
+  v_current uuid := case
+    when v_body ->> 'current_task_id_param' ~ v_uuid then (v_body ->> 'current_task_id_param')::uuid
+  end;
+  v_logs json[];
+  v_surplus integer;
+  v_named uuid[];
+  v_stored integer;
+begin
+  select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(v_body -> 'logs_param') as b;
+  v_stored := queue.store_logs(v_logs, v_worker_id, v_now);
+
+  v_named := array(
+    select distinct (l.entry ->> 'task_id')::uuid
+    from unnest(v_logs) as l (entry)
+    where case when json_typeof(l.entry) = 'object' then l.entry ->> 'task_id' ~ v_uuid end
+    union
+    select v_current
+    where v_current is not null
+  );
+  if v_status not in ('terminated', 'error', 'crashed') then
+    perform queue.show_signs_of_life(v_worker_id, v_named, v_now);
+  end if;
+
+  return json_build_object(
+    'success', true,
+    'heartbeat_updated', true,
+    'logs_inserted', v_stored,
+    'log_errors', cardinality(v_logs) - v_stored + v_surplus,
+    'stop', queue.tasks_to_stop(v_worker_id, v_named, v_current, v_now)
+  );
+end;
+$$;
+
+comment on function queue.worker_heartbeat(json) is 'See public.func_worker_heartbeat_with_logs.';
+
+revoke all on function queue.worker_heartbeat(json) from public, anon, authenticated, service_role;
+grant execute on function queue.worker_heartbeat(json) to service_role;
+
+create function public.func_worker_heartbeat_with_logs(json)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.worker_heartbeat($1);
+end;
+$$;
+
+comment on function public.func_worker_heartbeat_with_logs(json) is
+  'A worker''s beat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+
+revoke all on function public.func_worker_heartbeat_with_logs(json) from public, anon, authenticated, service_role;
+grant execute on function public.func_worker_heartbeat_with_logs(json) to service_role;
+
+-- The beat of clients that send no logs.
+create function public.func_update_worker_heartbeat(json)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform queue.worker_heartbeat($1);
+end;
+$$;
+
+comment on function public.func_update_worker_heartbeat(json) is
+  'A worker''s beat without logs. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param}. Answers nothing. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+
+revoke all on function public.func_update_worker_heartbeat(json) from public, anon, authenticated, service_role;
+grant execute on function public.func_update_worker_heartbeat(json) to service_role;
+
+-- Log lines of orchestrators, which never try twice: what can be stored is stored, the rest is counted.
+create function queue.insert_logs_batch(p_body json)
+returns json
+language plpgsql
+volatile
+security definer -- the helpers that it calls are nobody's but the queue's
+set search_path = ''
+as $$
+declare
+  v_body json := queue.readable_json(p_body);
+  v_logs json[];
+  v_surplus integer;
+  v_stored integer;
+begin
+  select b.logs, b.surplus
+  into v_logs, v_surplus
+  from queue.bounded_logs(case when json_typeof(v_body) = 'object' then v_body -> 'logs' else v_body end) as b;
+  v_stored := queue.store_logs(v_logs, null, queue.now());
+
+  return json_build_object(
+    'success', true,
+    'inserted', v_stored,
+    'errors', cardinality(v_logs) - v_stored + v_surplus
+  );
+end;
+$$;
+
+comment on function queue.insert_logs_batch(json) is 'See public.func_insert_logs_batch.';
+
+revoke all on function queue.insert_logs_batch(json) from public, anon, authenticated, service_role;
+grant execute on function queue.insert_logs_batch(json) to service_role;
+
+create function public.func_insert_logs_batch(json)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.insert_logs_batch($1);
+end;
+$$;
+
+comment on function public.func_insert_logs_batch(json) is
+  'Stores log lines. The whole body: {logs: [{timestamp, source_type, source_id, log_level, message, task_id, worker_id, cycle_number, metadata}]}. Out: {success, inserted, errors}. service_role only.';
+
+revoke all on function public.func_insert_logs_batch(json) from public, anon, authenticated, service_role;
+grant execute on function public.func_insert_logs_batch(json) to service_role;
+
 notify pgrst, 'reload schema';

@@ -14,6 +14,7 @@ create table queue.settings (
   clock_offset interval not null default interval '0',
   retry_delay interval not null default interval '10 seconds',
   max_retry_delay interval not null default interval '15 minutes',
+  max_logs_per_call integer not null default 1000,
   constraint settings_pkey primary key (is_only_row),
   constraint settings_has_one_row check (is_only_row),
   constraint settings_default_task_limit_is_not_negative check (default_task_limit >= 0),
@@ -24,7 +25,8 @@ create table queue.settings (
   constraint settings_max_affinity_wait_is_not_negative check (max_affinity_wait >= interval '0'),
   constraint settings_gpu_silence_limit_is_positive check (gpu_silence_limit > interval '0'),
   constraint settings_max_text_length_is_sane check (max_text_length between 500 and 1048576),
-  constraint settings_retry_delays_are_in_order check (retry_delay >= interval '0' and max_retry_delay >= retry_delay)
+  constraint settings_retry_delays_are_in_order check (retry_delay >= interval '0' and max_retry_delay >= retry_delay),
+  constraint settings_max_logs_per_call_is_positive check (max_logs_per_call > 0)
 );
 
 comment on table queue.settings is 'Every number the queue depends on; exactly one row.';
@@ -52,6 +54,8 @@ comment on column queue.settings.clock_offset is
 comment on column queue.settings.retry_delay is
   'How long a task waits after its first failed start that may be retried; each further one doubles it. Default 10 seconds.';
 comment on column queue.settings.max_retry_delay is 'The longest such wait. Default 15 minutes.';
+comment on column queue.settings.max_logs_per_call is
+  'How many log lines one beat or batch may bring; what is beyond is counted as an error. Default 1000.';
 
 alter table queue.settings enable row level security;
 

@@ -60,6 +60,9 @@ create index tasks_not_yet on public.tasks (available_at) where standing = 'not_
 create index tasks_never_started on public.tasks (created_at) where standing = 'ready' and attempts = 0;
 -- What a worker holds; what runs.
 create index tasks_running_by_worker on public.tasks (worker_id) where status = 'In Progress';
+-- What a worker has done: its last completion, what was cancelled under it.
+create index tasks_ended_by_worker on public.tasks (worker_id, status, generation_processed_at)
+  where worker_id is not null and status in ('Complete', 'Failed', 'Cancelled');
 create index tasks_by_project on public.tasks (project_id);
 create index tasks_by_user on public.tasks (user_id, created_at);
 create unique index tasks_idempotency_key_is_unique_per_user on public.tasks (user_id, idempotency_key)

@@ -7,6 +7,7 @@ create table public.workers (
   created_at timestamptz not null default now(),
   metadata jsonb not null default '{}',
   current_model text,
+  reaped_at timestamptz,
   constraint workers_pkey primary key (id),
   constraint workers_metadata_is_an_object check (jsonb_typeof(metadata) = 'object')
 );
@@ -21,10 +22,16 @@ comment on column public.workers.status is
 comment on column public.workers.last_heartbeat is 'Server time of the last beat. In no index: it changes every 20 seconds.';
 comment on column public.workers.current_model is 'The model the worker has loaded.';
 comment on column public.workers.metadata is 'What the orchestrator and the beats know of the machine; always an object.';
+comment on column public.workers.reaped_at is
+  'When the queue itself set the worker to error for its silence; null as soon as anybody else says the status. No API role writes it.';
 
 alter table public.workers set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 
 alter table public.workers enable row level security;
 
 revoke all on table public.workers from public, anon, authenticated, service_role;
-grant select, insert, update, delete on table public.workers to service_role;
+grant select, delete on table public.workers to service_role;
+-- All but reaped_at.
+grant insert (id, instance_type, status, last_heartbeat, created_at, metadata, current_model),
+  update (id, instance_type, status, last_heartbeat, created_at, metadata, current_model)
+  on table public.workers to service_role;

@@ -1,0 +1,25 @@
+-- What a log line carries beside its message. Always an object, whatever came.
+create function queue.log_metadata(p_metadata json)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case json_typeof(p_metadata)
+    when 'object' then p_metadata::jsonb
+    when 'null' then '{}'
+    else jsonb_build_object('metadata', p_metadata::jsonb)
+  end;
+exception
+  -- json takes numbers of any size, jsonb does not.
+  when numeric_value_out_of_range then
+    return jsonb_build_object('metadata', p_metadata::text);
+end;
+$$;
+
+comment on function queue.log_metadata(json) is
+  'The metadata of a log line as an object; what is none, or cannot be stored as one, is under the key metadata.';
+
+revoke all on function queue.log_metadata(json) from public, anon, authenticated, service_role;
