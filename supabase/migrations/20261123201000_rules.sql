@@ -26,12 +26,14 @@ begin
     perform queue.refuse(
       400, 'INVALID_ARGUMENT', 'max_attempts must be 1 or more, and timeout longer than nothing', 'Leave it out for the type''s'
     );
+  elsif p_task.run_type not in ('cloud', 'local') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be cloud or local, not %s', p_task.run_type));
   end if;
 end;
 $$;
 
 comment on function queue.refuse_impossible_values(public.tasks) is
-  'Raises 400 INVALID_ARGUMENT when one of the task''s times is infinite or one of its limits is not positive.';
+  'Raises 400 INVALID_ARGUMENT when one of the task''s times is infinite, one of its limits is not positive or its run_type does not exist.';
 
 revoke all on function queue.refuse_impossible_values(public.tasks) from public, anon, authenticated, service_role;
 
@@ -219,19 +221,122 @@ comment on function queue.tasks_before_update() is
 
 revoke all on function queue.tasks_before_update() from public, anon, authenticated, service_role;
 
--- A claim proves itself (see queue.is_legal_transition) and sets what follows from it (queue.start_task).
+-- A claim sets all that follows from it, standing too (queue.start_task), and needs no second opinion. No API role may
+-- write standing: in a direct change it is still the old one here. The condition is short because every statement that
+-- updates tasks parses it anew.
 drop trigger if exists tasks_before_update on public.tasks;
 create trigger tasks_before_update
   before update on public.tasks
   for each row
-  when (
-    not (
-      old.standing = 'ready' and new.standing = 'active'
-      and new.lease_token is distinct from old.lease_token and new.lease_token is not null
-    )
-    or new.lease_token is null
-  )
+  when (new.standing is distinct from 'active' or old.standing = 'active')
   execute function queue.tasks_before_update();
+
+-- After an update statement: counters, history, result records and dependants follow, in the same transaction and
+-- whatever the way in.
+create or replace function queue.tasks_after_update()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may update
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_changes queue.load_change[];
+  v_ended uuid[];
+  v_now timestamptz;
+begin
+  v_now := queue.now();
+
+  select array_agg(n.id order by n.id)
+  into v_ended
+  from new_rows as n
+    join old_rows as o on o.id = n.id
+  where n.status in ('Complete', 'Failed', 'Cancelled')
+    and o.status <> n.status;
+
+  -- Waiting tasks are locked before their owner, like everywhere.
+  if v_ended is not null then
+    perform queue.lock_dependants(v_ended);
+  end if;
+
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  into v_changes
+  from (
+    select m.user_id, m.pool, m.is_cloud, m.takes_slot, m.standing, sum(m.delta)::integer as delta
+    from (
+      select
+        o.user_id, o.pool,
+        case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
+        o.takes_slot, o.standing, -1 as delta
+      from old_rows as o
+      where o.standing is not null
+      union all
+      select
+        n.user_id, n.pool,
+        case when n.status = 'In Progress' then n.token_id is null else n.run_type is distinct from 'local' end,
+        n.takes_slot, n.standing, 1
+      from new_rows as n
+      where n.standing is not null
+    ) as m
+    group by 1, 2, 3, 4, 5
+    having sum(m.delta) <> 0
+  ) as g;
+
+  if v_changes is not null then
+    perform queue.shift_load(v_changes, v_now);
+  end if;
+
+  -- The state, or the start (a second start by the same worker changes only the lease).
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+  select
+    n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id), n.attempts,
+    queue.actor(),
+    coalesce(
+      nullif(current_setting('queue.reason', true), ''),
+      case
+        when n.status = 'In Progress' and n.attempts = o.attempts then 'handed out again, the reply was lost'
+        when n.status = 'In Progress' then 'started again by its holder'
+      end,
+      case
+        when n.status not in ('Failed', 'Queued', 'Cancelled') then null
+        when n.error_message is distinct from o.error_message then n.error_message
+        when n.error_details is distinct from o.error_details then n.error_details
+        when n.status = 'Failed' then n.error_message
+      end
+    ),
+    nullif(current_setting('queue.details', true), '')::jsonb
+  from new_rows as n
+    join old_rows as o on o.id = n.id
+  where n.status <> o.status
+    or n.lease_token <> o.lease_token;
+
+  if coalesce(current_setting('queue.actor', true), '') = '' then
+    perform set_config('queue.details', '', true);
+  end if;
+
+  if v_ended is not null then
+    perform queue.record_generations(v_ended);
+    perform queue.settle_dependants(v_ended);
+  end if;
+
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_update() is
+  'Trigger: counters, history, result records and dependants of changed tasks.';
+
+revoke all on function queue.tasks_after_update() from public, anon, authenticated, service_role;
+
+drop trigger if exists tasks_after_update on public.tasks;
+create trigger tasks_after_update
+  after update on public.tasks
+  referencing old table as old_rows new table as new_rows
+  for each statement
+  -- A claim keeps the counters and the history itself (queue.claim_next_task, queue.start_task).
+  when (current_setting('queue.counts_itself', true) is distinct from 'on')
+  execute function queue.tasks_after_update();
 
 -- How often this very task may be started: its own limit, else its type's, else the settings'.
 create function queue.starts_allowed(p_task public.tasks)

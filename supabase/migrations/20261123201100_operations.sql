@@ -4,6 +4,86 @@
 
 set lock_timeout = '5s';
 
+-- Hands a queued task out: a new lease, one more attempt. The task and its owner's slots are locked by the caller.
+-- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run while
+-- queue.counts_itself is on); what it must come to is the same, and queue.drift says whether it did.
+-- queue.claim_next_task says the same once more for the plain claim.
+create or replace function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+  v_slots queue.user_slots;
+  v_slot integer;
+  v_cloud integer;
+  v_by_key integer;
+begin
+  perform set_config('queue.counts_itself', 'on', true);
+  update public.tasks as t
+  set status = 'In Progress',
+    standing = 'active',
+    worker_id = p_worker_id,
+    token_id = p_token_id,
+    claim_id = p_claim_id,
+    lease_token = gen_random_uuid(),
+    attempts = t.attempts + 1,
+    claimed_at = p_now,
+    generation_started_at = p_now,
+    delivered_at = null,
+    updated_at = p_now
+  where t.id = p_task_id
+  returning t.* into v_task;
+  perform set_config('queue.counts_itself', 'off', true);
+
+  update queue.user_slots as s
+  set running = s.running + v_task.takes_slot::integer
+  where s.user_id = v_task.user_id
+  returning s.* into v_slots;
+
+  -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
+  v_slot := v_task.takes_slot::integer;
+  v_cloud := (v_task.run_type = 'cloud')::integer;
+  v_by_key := (p_token_id is null)::integer;
+  update queue.user_lines as l
+  set ready_cloud = l.ready_cloud - v_cloud * v_slot,
+    ready_cloud_orchestration = l.ready_cloud_orchestration - v_cloud * (1 - v_slot),
+    ready_local = l.ready_local - (1 - v_cloud) * v_slot,
+    ready_local_orchestration = l.ready_local_orchestration - (1 - v_cloud) * (1 - v_slot),
+    active_cloud = l.active_cloud + v_by_key * v_slot,
+    active_cloud_orchestration = l.active_cloud_orchestration + v_by_key * (1 - v_slot),
+    active_local = l.active_local + (1 - v_by_key) * v_slot,
+    active_local_orchestration = l.active_local_orchestration + (1 - v_by_key) * (1 - v_slot),
+    running = v_slots.running,
+    is_open = v_slots.cloud_reason is null and l.ready_cloud + l.ready_cloud_orchestration - v_cloud > 0,
+    turn_at = case when p_token_id is null then p_now else l.turn_at end
+  where l.user_id = v_task.user_id
+    and l.pool = v_task.pool;
+
+  update queue.user_lines as l
+  set running = v_slots.running, is_open = v_slots.cloud_reason is null
+  where l.user_id = v_task.user_id
+    and l.pool = case v_task.pool when 'gpu' then 'api' else 'gpu' end
+    and l.ready_cloud + l.ready_cloud_orchestration > 0;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
+  values (
+    v_task.id, v_task.user_id, p_now, 'Queued', 'In Progress', p_worker_id, v_task.attempts,
+    coalesce('token:' || p_token_id, 'service')
+  );
+
+  return v_task;
+end;
+$$;
+
+comment on function queue.start_task(uuid, text, uuid, text, timestamptz) is
+  'Makes this worker (and token, and claim request) the holder of a queued task under a new lease, counts the start and the slot.';
+
+revoke all on function queue.start_task(uuid, text, uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
 -- A worker that claims although it holds all it may. Either it never heard of the task (the reply was lost: the same
 -- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
 -- was its last).
@@ -89,6 +169,242 @@ comment on function queue.give_back_held_task(queue.caller, text, text, text, ti
   'The task that a worker at its own limit already holds, handed out again; null when it may take another one.';
 
 revoke all on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) from public, anon, authenticated, service_role;
+
+-- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id, a model, work already held, tasks
+-- that have just become due, users whom others are serving. One step at a time, each looked at under its lock.
+create function queue.claim_with_care(
+  p_caller jsonb,
+  p_worker_id text,
+  p_run_type text,
+  p_claim_id text,
+  p_same_model_only boolean,
+  p_max_task_wait_minutes numeric,
+  p_dry_run boolean
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_now timestamptz := queue.now();
+  v_affinity queue.affinity;
+  v_task public.tasks;
+begin
+  if coalesce(p_worker_id, '') = '' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
+  elsif v_pool not in ('gpu', 'api') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
+  end if;
+
+  -- The workers table is the fleet's: API workers are not in it, and a user's machine may choose any id.
+  if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id) then
+    v_affinity := queue.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
+  end if;
+
+  if p_dry_run then
+    return queue.preview_claim(v_caller, v_pool);
+  end if;
+
+  if p_claim_id is not null then
+    v_task := queue.repeat_claim(v_caller, p_worker_id, p_claim_id);
+    if v_task.id is not null then
+      return queue.claim_reply(v_task);
+    end if;
+  end if;
+
+  v_task := queue.give_back_held_task(v_caller, p_worker_id, v_pool, p_claim_id, v_now);
+  if v_task.id is null and v_caller.kind = 'token' then
+    v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
+  elsif v_task.id is null then
+    v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
+  end if;
+
+  return case when v_task.id is not null then queue.claim_reply(v_task) end;
+end;
+$$;
+
+comment on function queue.claim_with_care(jsonb, text, text, text, boolean, numeric, boolean) is
+  'The claim in all its cases; arguments and answer are those of public.claim_next_task.';
+
+revoke all on function queue.claim_with_care(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
+
+-- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
+--
+-- The plain case is one question and one statement: a worker with the service key that has no model loaded and holds
+-- nothing. All else is left to queue.claim_with_care. What the statement does is said once more there, so whoever
+-- changes one changes the other: the turn is that of queue.take_next_task, the start that of queue.start_task, the
+-- reply queue.claim_reply. claim_next_task/plain_and_careful_claims_agree.test.sql compares what they leave behind.
+create or replace function queue.claim_next_task(
+  p_caller jsonb,
+  p_worker_id text,
+  p_run_type text,
+  p_claim_id text,
+  p_same_model_only boolean,
+  p_max_task_wait_minutes numeric,
+  p_dry_run boolean
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes lease columns, which no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_now timestamptz;
+  v_old_before timestamptz;
+  v_has_open boolean;
+  v_setting text;
+  v_reply json;
+begin
+  if p_caller ->> 'kind' = 'service' and p_worker_id <> '' and v_pool in ('gpu', 'api')
+    and p_claim_id is null and not p_dry_run then
+    -- Two claims at once under one name: the second one waits, with care (queue.give_back_held_task).
+    if pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
+      select
+        pg_catalog.now() + c.clock_offset,
+        pg_catalog.now() + c.clock_offset - c.stale_after,
+        exists (select from queue.user_lines as l where l.pool = v_pool and l.is_open)
+      into v_now, v_old_before, v_has_open
+      from queue.settings as c
+      where not exists (
+          select
+          from public.workers as w
+          where w.id = p_worker_id
+            and (w.current_model is not null or w.status in ('terminating', 'terminated', 'error'))
+        )
+        and (
+          case v_pool when 'gpu' then c.gpu_tasks_per_worker else c.api_tasks_per_worker end is null
+          or p_worker_id = any (c.shared_worker_ids)
+          or not exists (select from public.tasks as t where t.worker_id = p_worker_id and t.status = 'In Progress')
+        )
+        and not exists (
+          select from public.tasks as t
+          where t.standing = 'not_yet' and t.available_at <= pg_catalog.now() + c.clock_offset
+        );
+    end if;
+  end if;
+
+  if v_now is null then
+    return queue.claim_with_care(
+      p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
+    );
+  elsif not v_has_open then
+    return null;
+  end if;
+
+  begin
+    v_setting := set_config('queue.counts_itself', 'on', true);
+    with turn as materialized (
+      -- Fewest running first, then who has waited longest for a turn.
+      select s.user_id, s.cloud_reason
+      from queue.user_lines as l
+        join queue.user_slots as s on s.user_id = l.user_id
+      where l.pool = v_pool
+        and l.is_open
+      order by l.running, l.turn_at
+      limit 1
+      for no key update of s skip locked
+    ),
+    head as materialized (
+      select h.id
+      from turn as u
+        cross join lateral (
+          select t.id, t.attempts, t.created_at
+          from public.tasks as t
+          where t.user_id = u.user_id
+            and t.pool = v_pool
+            and t.run_type = 'cloud'
+            and t.standing = 'ready'
+          order by t.priority desc, t.created_at, t.id
+          limit 1
+          for no key update skip locked
+        ) as h
+      where u.cloud_reason is null
+        and (h.attempts > 0 or h.created_at >= v_old_before)
+    ),
+    started as (
+      update public.tasks as t
+      set status = 'In Progress',
+        standing = 'active',
+        worker_id = p_worker_id,
+        token_id = null,
+        claim_id = null,
+        lease_token = gen_random_uuid(),
+        attempts = t.attempts + 1,
+        claimed_at = v_now,
+        generation_started_at = v_now,
+        delivered_at = null,
+        updated_at = v_now
+      from head as h
+      where t.id = h.id
+      returning
+        t.id, t.user_id, t.task_type, t.params, t.project_id, t.lease_token, t.attempts, t.takes_slot::integer as slot
+    ),
+    slots as (
+      update queue.user_slots as s
+      set running = s.running + x.slot
+      from started as x
+      where s.user_id = x.user_id
+      returning s.user_id, s.running, s.cloud_reason, x.slot
+    ),
+    -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
+    lines as (
+      update queue.user_lines as l
+      set ready_cloud = l.ready_cloud - case when l.pool = v_pool then s.slot else 0 end,
+        ready_cloud_orchestration = l.ready_cloud_orchestration - case when l.pool = v_pool then 1 - s.slot else 0 end,
+        active_cloud = l.active_cloud + case when l.pool = v_pool then s.slot else 0 end,
+        active_cloud_orchestration = l.active_cloud_orchestration + case when l.pool = v_pool then 1 - s.slot else 0 end,
+        running = s.running,
+        is_open = s.cloud_reason is null
+          and l.ready_cloud + l.ready_cloud_orchestration > case when l.pool = v_pool then 1 else 0 end,
+        turn_at = case when l.pool = v_pool then v_now else l.turn_at end
+      from slots as s
+      where l.user_id = s.user_id
+        and (l.pool = v_pool or l.ready_cloud + l.ready_cloud_orchestration > 0)
+    ),
+    event as (
+      insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
+      select x.id, x.user_id, v_now, 'Queued', 'In Progress', p_worker_id, x.attempts, 'service'
+      from started as x
+    )
+    select json_build_object(
+      'task_id', x.id,
+      'task_type', x.task_type,
+      'params', case when jsonb_typeof(x.params) = 'object' then x.params else jsonb_build_object('params', x.params) end,
+      'project_id', x.project_id,
+      'lease_token', x.lease_token,
+      'attempt', x.attempts
+    )
+    into v_reply
+    from started as x;
+    v_setting := set_config('queue.counts_itself', 'off', true);
+
+    if v_reply is null then
+      raise sqlstate 'QU001' using message = 'This look found nothing, its locks are given back';
+    end if;
+    return v_reply;
+  exception when sqlstate 'QU001' then
+    v_reply := null;
+  end;
+
+  return queue.claim_with_care(
+    p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
+  );
+end;
+$$;
+
+comment on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
+  'See public.claim_next_task.';
+
+revoke all on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
 
 -- The dead letters that a filter names, the longest dead first. A key that is not known is refused: a typing error must
 -- not widen what is put back.

@@ -18,8 +18,10 @@ create table queue.user_lines (
   constraint user_lines_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
 );
 
--- Whose turn it is: fewest running first, then who has waited longest since the last turn.
-create index user_lines_turns on queue.user_lines (pool, running, turn_at) where is_open;
+-- Whose turn it is: fewest running first, then who has waited longest since the last turn. Lines that were opened by one
+-- statement have the same turn_at; an entry for many of them could only be marked dead when all of them are.
+create index user_lines_turns on queue.user_lines (pool, running, turn_at) with (deduplicate_items = off)
+  where is_open;
 
 comment on table queue.user_lines is
   'Per user and pool: counts of ready and running tasks, and the place in the turn of users. Kept in the transaction of each change; derived, so queue.reconcile can rebuild it.';

@@ -17,11 +17,13 @@ begin
     perform queue.refuse(
       400, 'INVALID_ARGUMENT', 'max_attempts must be 1 or more, and timeout longer than nothing', 'Leave it out for the type''s'
     );
+  elsif p_task.run_type not in ('cloud', 'local') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be cloud or local, not %s', p_task.run_type));
   end if;
 end;
 $$;
 
 comment on function queue.refuse_impossible_values(public.tasks) is
-  'Raises 400 INVALID_ARGUMENT when one of the task''s times is infinite or one of its limits is not positive.';
+  'Raises 400 INVALID_ARGUMENT when one of the task''s times is infinite, one of its limits is not positive or its run_type does not exist.';
 
 revoke all on function queue.refuse_impossible_values(public.tasks) from public, anon, authenticated, service_role;

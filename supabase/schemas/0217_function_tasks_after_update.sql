@@ -13,9 +13,6 @@ declare
   v_ended uuid[];
   v_now timestamptz;
 begin
-  if current_setting('queue.counts_itself', true) = 'on' then
-    return null;
-  end if;
   v_now := queue.now();
 
   select array_agg(n.id order by n.id)
@@ -102,4 +99,7 @@ revoke all on function queue.tasks_after_update() from public, anon, authenticat
 create trigger tasks_after_update
   after update on public.tasks
   referencing old table as old_rows new table as new_rows
-  for each statement execute function queue.tasks_after_update();
+  for each statement
+  -- A claim keeps the counters and the history itself (queue.claim_next_task, queue.start_task).
+  when (current_setting('queue.counts_itself', true) is distinct from 'on')
+  execute function queue.tasks_after_update();

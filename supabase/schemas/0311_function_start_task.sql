@@ -1,6 +1,7 @@
 -- Hands a queued task out: a new lease, one more attempt. The task and its owner's slots are locked by the caller.
--- This is the hot path, so it keeps the counters itself instead of leaving them to tasks_after_update (which does
--- nothing while queue.counts_itself is on); what it must come to is the same, and queue.drift says whether it did.
+-- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run while
+-- queue.counts_itself is on); what it must come to is the same, and queue.drift says whether it did.
+-- queue.claim_next_task says the same once more for the plain claim.
 create function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text, p_now timestamptz)
 returns public.tasks
 language plpgsql

@@ -60,7 +60,7 @@ select throws_ok(
 );
 select throws_ok(
   format($$ insert into public.tasks (task_type, project_id, run_type) values ('test', %L, 'moon') $$, :'project'),
-  '23514', null, 'A run_type that does not exist is refused'
+  'PT400', null, 'A run_type that does not exist is refused'
 );
 
 -- TEST: enqueuing twice under one key is refused, per owner

@@ -1,5 +1,6 @@
--- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
-create function queue.claim_next_task(
+-- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id, a model, work already held, tasks
+-- that have just become due, users whom others are serving. One step at a time, each looked at under its lock.
+create function queue.claim_with_care(
   p_caller jsonb,
   p_worker_id text,
   p_run_type text,
@@ -11,10 +12,8 @@ create function queue.claim_next_task(
 returns json
 language plpgsql
 volatile
-security definer -- writes lease columns, which no API role may
+security invoker
 set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
@@ -56,8 +55,7 @@ begin
 end;
 $$;
 
-comment on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
-  'See public.claim_next_task.';
+comment on function queue.claim_with_care(jsonb, text, text, text, boolean, numeric, boolean) is
+  'The claim in all its cases; arguments and answer are those of public.claim_next_task.';
 
-revoke all on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
-grant execute on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
+revoke all on function queue.claim_with_care(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;

@@ -1,0 +1,173 @@
+-- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
+--
+-- The plain case is one question and one statement: a worker with the service key that has no model loaded and holds
+-- nothing. All else is left to queue.claim_with_care. What the statement does is said once more there, so whoever
+-- changes one changes the other: the turn is that of queue.take_next_task, the start that of queue.start_task, the
+-- reply queue.claim_reply. claim_next_task/plain_and_careful_claims_agree.test.sql compares what they leave behind.
+create function queue.claim_next_task(
+  p_caller jsonb,
+  p_worker_id text,
+  p_run_type text,
+  p_claim_id text,
+  p_same_model_only boolean,
+  p_max_task_wait_minutes numeric,
+  p_dry_run boolean
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes lease columns, which no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_now timestamptz;
+  v_old_before timestamptz;
+  v_has_open boolean;
+  v_setting text;
+  v_reply json;
+begin
+  if p_caller ->> 'kind' = 'service' and p_worker_id <> '' and v_pool in ('gpu', 'api')
+    and p_claim_id is null and not p_dry_run then
+    -- Two claims at once under one name: the second one waits, with care (queue.give_back_held_task).
+    if pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
+      select
+        pg_catalog.now() + c.clock_offset,
+        pg_catalog.now() + c.clock_offset - c.stale_after,
+        exists (select from queue.user_lines as l where l.pool = v_pool and l.is_open)
+      into v_now, v_old_before, v_has_open
+      from queue.settings as c
+      where not exists (
+          select
+          from public.workers as w
+          where w.id = p_worker_id
+            and (w.current_model is not null or w.status in ('terminating', 'terminated', 'error'))
+        )
+        and (
+          case v_pool when 'gpu' then c.gpu_tasks_per_worker else c.api_tasks_per_worker end is null
+          or p_worker_id = any (c.shared_worker_ids)
+          or not exists (select from public.tasks as t where t.worker_id = p_worker_id and t.status = 'In Progress')
+        )
+        and not exists (
+          select from public.tasks as t
+          where t.standing = 'not_yet' and t.available_at <= pg_catalog.now() + c.clock_offset
+        );
+    end if;
+  end if;
+
+  if v_now is null then
+    return queue.claim_with_care(
+      p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
+    );
+  elsif not v_has_open then
+    return null;
+  end if;
+
+  begin
+    v_setting := set_config('queue.counts_itself', 'on', true);
+    with turn as materialized (
+      -- Fewest running first, then who has waited longest for a turn.
+      select s.user_id, s.cloud_reason
+      from queue.user_lines as l
+        join queue.user_slots as s on s.user_id = l.user_id
+      where l.pool = v_pool
+        and l.is_open
+      order by l.running, l.turn_at
+      limit 1
+      for no key update of s skip locked
+    ),
+    head as materialized (
+      select h.id
+      from turn as u
+        cross join lateral (
+          select t.id, t.attempts, t.created_at
+          from public.tasks as t
+          where t.user_id = u.user_id
+            and t.pool = v_pool
+            and t.run_type = 'cloud'
+            and t.standing = 'ready'
+          order by t.priority desc, t.created_at, t.id
+          limit 1
+          for no key update skip locked
+        ) as h
+      where u.cloud_reason is null
+        and (h.attempts > 0 or h.created_at >= v_old_before)
+    ),
+    started as (
+      update public.tasks as t
+      set status = 'In Progress',
+        standing = 'active',
+        worker_id = p_worker_id,
+        token_id = null,
+        claim_id = null,
+        lease_token = gen_random_uuid(),
+        attempts = t.attempts + 1,
+        claimed_at = v_now,
+        generation_started_at = v_now,
+        delivered_at = null,
+        updated_at = v_now
+      from head as h
+      where t.id = h.id
+      returning
+        t.id, t.user_id, t.task_type, t.params, t.project_id, t.lease_token, t.attempts, t.takes_slot::integer as slot
+    ),
+    slots as (
+      update queue.user_slots as s
+      set running = s.running + x.slot
+      from started as x
+      where s.user_id = x.user_id
+      returning s.user_id, s.running, s.cloud_reason, x.slot
+    ),
+    -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
+    lines as (
+      update queue.user_lines as l
+      set ready_cloud = l.ready_cloud - case when l.pool = v_pool then s.slot else 0 end,
+        ready_cloud_orchestration = l.ready_cloud_orchestration - case when l.pool = v_pool then 1 - s.slot else 0 end,
+        active_cloud = l.active_cloud + case when l.pool = v_pool then s.slot else 0 end,
+        active_cloud_orchestration = l.active_cloud_orchestration + case when l.pool = v_pool then 1 - s.slot else 0 end,
+        running = s.running,
+        is_open = s.cloud_reason is null
+          and l.ready_cloud + l.ready_cloud_orchestration > case when l.pool = v_pool then 1 else 0 end,
+        turn_at = case when l.pool = v_pool then v_now else l.turn_at end
+      from slots as s
+      where l.user_id = s.user_id
+        and (l.pool = v_pool or l.ready_cloud + l.ready_cloud_orchestration > 0)
+    ),
+    event as (
+      insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
+      select x.id, x.user_id, v_now, 'Queued', 'In Progress', p_worker_id, x.attempts, 'service'
+      from started as x
+    )
+    select json_build_object(
+      'task_id', x.id,
+      'task_type', x.task_type,
+      'params', case when jsonb_typeof(x.params) = 'object' then x.params else jsonb_build_object('params', x.params) end,
+      'project_id', x.project_id,
+      'lease_token', x.lease_token,
+      'attempt', x.attempts
+    )
+    into v_reply
+    from started as x;
+    v_setting := set_config('queue.counts_itself', 'off', true);
+
+    if v_reply is null then
+      raise sqlstate 'QU001' using message = 'This look found nothing, its locks are given back';
+    end if;
+    return v_reply;
+  exception when sqlstate 'QU001' then
+    v_reply := null;
+  end;
+
+  return queue.claim_with_care(
+    p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
+  );
+end;
+$$;
+
+comment on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
+  'See public.claim_next_task.';
+
+revoke all on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
