@@ -54,6 +54,11 @@ export const ERROR_CODES = {
     meaning: "There is no such task, or it belongs to someone else",
     action: "Check the id and whose token is used",
   },
+  DEPENDENCY_CYCLE: {
+    status: 400,
+    meaning: "The task would wait for itself, directly or through others",
+    action: "Depend only on tasks that do not wait for this one",
+  },
   ILLEGAL_TRANSITION: {
     status: 409,
     meaning: "The task cannot go from its status to the one asked for",

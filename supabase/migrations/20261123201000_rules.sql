@@ -5,6 +5,7 @@
 set lock_timeout = '5s';
 
 drop function queue.fail_task(queue.caller, public.tasks, text, text, boolean);
+drop function queue.lock_dependants(uuid[]);
 drop function queue.refuse_endless_times(public.tasks);
 
 -- One infinite timestamp would make every subtraction from it fail, for everybody; a limit below one would never be
@@ -36,6 +37,63 @@ comment on function queue.refuse_impossible_values(public.tasks) is
   'Raises 400 INVALID_ARGUMENT when one of the task''s times is infinite, one of its limits is not positive or its run_type does not exist.';
 
 revoke all on function queue.refuse_impossible_values(public.tasks) from public, anon, authenticated, service_role;
+
+-- These tasks and the live ones that their end may change, locked before any owner is and in the order of their ids, so that
+-- nobody who does the same can wait for us in a circle: the tasks that wait for them, the orchestrators that they are
+-- parts of, and what would go with those in turn. After a good end only the first of the waiting change.
+create function queue.lock_relatives_of(p_task_ids uuid[], p_user_ids uuid[], p_is_lost boolean)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_above uuid[];
+  v_waiting uuid[];
+  v_lost uuid[];
+begin
+  select array_agg(s.orchestrator_id)
+  into v_above
+  from queue.subtasks as s
+  where s.task_id = any (p_task_ids);
+
+  select array_agg(d.task_id)
+  into v_waiting
+  from queue.task_dependencies as d
+  where d.depends_on = any (p_task_ids);
+
+  if v_above is null and v_waiting is null then
+    return; -- nothing to keep in order
+  end if;
+
+  with recursive reached (task_id) as (
+    select r.id from unnest(v_above || case when p_is_lost then v_waiting end) as r (id)
+    union
+    select n.id
+    from reached as l
+      cross join lateral (
+        select d.task_id as id from queue.task_dependencies as d where d.depends_on = l.task_id
+        union all
+        select s.orchestrator_id from queue.subtasks as s where s.task_id = l.task_id
+      ) as n
+  )
+  select array_agg(l.task_id) into v_lost from reached as l;
+
+  perform
+  from public.tasks as t
+  where t.id = any (p_task_ids || v_waiting || v_lost)
+    and t.status in ('Queued', 'In Progress')
+    and t.user_id = any (p_user_ids)
+  order by t.id
+  for no key update;
+end;
+$$;
+
+comment on function queue.lock_relatives_of(uuid[], uuid[], boolean) is
+  'Locks these tasks and, in the order of their ids, the live tasks of these owners that change when they end: well, or lost (failed, cancelled, deleted). Locks nothing when there are no such tasks.';
+
+revoke all on function queue.lock_relatives_of(uuid[], uuid[], boolean) from public, anon, authenticated, service_role;
 
 -- What every new row gets, whoever inserts it: its owner, its pool and where it stands.
 create or replace function queue.tasks_before_insert()
@@ -81,7 +139,7 @@ begin
   new.takes_slot := coalesce(new.takes_slot, true);
 
   if new.dependant_on = new.id then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A task cannot depend on itself');
+    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
   end if;
   new.model := queue.task_model(new.params);
   new.standing := queue.task_standing(new);
@@ -231,6 +289,88 @@ create trigger tasks_before_update
   when (new.standing is distinct from 'active' or old.standing = 'active')
   execute function queue.tasks_before_update();
 
+-- After an insert statement: dependencies recorded, counters moved, history begun. Per statement, so that a bulk
+-- insert moves each counter once.
+create or replace function queue.tasks_after_insert()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may insert
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_changes queue.load_change[];
+  v_now timestamptz := queue.now();
+  v_actor text := queue.actor();
+  v_unsettled uuid[];
+  v_dependants uuid[];
+begin
+  insert into queue.task_dependencies (task_id, depends_on)
+  select n.id, n.dependant_on
+  from new_rows as n
+  where n.dependant_on is not null
+  on conflict do nothing;
+  select array_agg(n.id) into v_dependants from new_rows as n where n.dependant_on is not null;
+
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  into v_changes
+  from (
+    select n.user_id, n.pool, n.run_type is distinct from 'local' as is_cloud, n.takes_slot, n.standing, count(*)::integer as delta
+    from new_rows as n
+    where n.standing is not null
+    group by 1, 2, 3, 4, 5
+  ) as g;
+
+  if v_changes is not null then
+    perform queue.shift_load(v_changes, v_now);
+  end if;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select n.id, n.user_id, v_now, null, n.status, n.worker_id, n.attempts, v_actor, 'created'
+  from new_rows as n;
+
+  if v_dependants is not null then
+    perform queue.refuse_cycles(v_dependants);
+  end if;
+
+  -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
+  -- task that others already wait for may only now have come.
+  select array_agg(u.id)
+  into v_unsettled
+  from (
+    select n.id
+    from new_rows as n
+      join queue.task_dependencies as d on d.task_id = n.id
+      left join public.tasks as t on t.id = d.depends_on
+    where n.standing = 'dependency_lost'
+      or (n.standing = 'dependency_pending' and (t.id is null or t.status in ('Complete', 'Failed', 'Cancelled')))
+    union
+    select d.task_id
+    from new_rows as n
+      join queue.task_dependencies as d on d.depends_on = n.id
+      join public.tasks as t on t.id = d.task_id
+    where t.standing = 'dependency_lost'
+  ) as u;
+
+  if v_unsettled is not null then
+    perform queue.ask_standing_again(v_unsettled);
+  end if;
+
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_insert() is 'Trigger: dependencies, counters and history of newly inserted tasks.';
+
+revoke all on function queue.tasks_after_insert() from public, anon, authenticated, service_role;
+
+drop trigger if exists tasks_after_insert on public.tasks;
+create trigger tasks_after_insert
+  after insert on public.tasks
+  referencing new table as new_rows
+  for each statement execute function queue.tasks_after_insert();
+
 -- After an update statement: counters, history, result records and dependants follow, in the same transaction and
 -- whatever the way in.
 create or replace function queue.tasks_after_update()
@@ -243,21 +383,29 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_changes queue.load_change[];
-  v_ended uuid[];
+  v_complete uuid[];
+  v_lost queue.task_end[];
+  v_owners uuid[];
   v_now timestamptz;
 begin
   v_now := queue.now();
 
-  select array_agg(n.id order by n.id)
-  into v_ended
+  select
+    array_agg(n.id) filter (where n.status = 'Complete'),
+    array_agg((n.id, n.user_id, n.status, n.error_message)::queue.task_end) filter (where n.status <> 'Complete'),
+    array_agg(distinct n.user_id)
+  into v_complete, v_lost, v_owners
   from new_rows as n
     join old_rows as o on o.id = n.id
   where n.status in ('Complete', 'Failed', 'Cancelled')
     and o.status <> n.status;
 
-  -- Waiting tasks are locked before their owner, like everywhere.
-  if v_ended is not null then
-    perform queue.lock_dependants(v_ended);
+  -- Other tasks are locked before any owner, like everywhere.
+  if v_complete is not null then
+    perform queue.lock_relatives_of(v_complete, v_owners, false);
+  end if;
+  if v_lost is not null then
+    perform queue.lock_relatives_of((select array_agg(l.task_id) from unnest(v_lost) as l), v_owners, true);
   end if;
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
@@ -315,9 +463,12 @@ begin
     perform set_config('queue.details', '', true);
   end if;
 
-  if v_ended is not null then
-    perform queue.record_generations(v_ended);
-    perform queue.settle_dependants(v_ended);
+  if v_complete is not null then
+    perform queue.record_generations(v_complete);
+    perform queue.settle_dependants(v_complete);
+  end if;
+  if v_lost is not null then
+    perform queue.settle_lost(v_lost);
   end if;
 
   return null;
@@ -337,6 +488,395 @@ create trigger tasks_after_update
   -- A claim keeps the counters and the history itself (queue.claim_next_task, queue.start_task).
   when (current_setting('queue.counts_itself', true) is distinct from 'on')
   execute function queue.tasks_after_update();
+
+-- Tasks that waited for tasks that are Complete now. They are locked before they are looked at, so that of two
+-- dependencies that end at the same time the second one sees the first.
+create or replace function queue.settle_dependants(p_task_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_waiting uuid[] := array(
+    select d.task_id from queue.task_dependencies as d where d.depends_on = any (p_task_ids)
+  );
+begin
+  if cardinality(v_waiting) = 0 then
+    return;
+  end if;
+
+  perform
+  from public.tasks as t
+  where t.id = any (v_waiting)
+    and t.status = 'Queued'
+  order by t.id
+  for no key update;
+  perform queue.ask_standing_again(v_waiting);
+end;
+$$;
+
+comment on function queue.settle_dependants(uuid[]) is
+  'Works out again where the tasks stand that depend on these, which are Complete now.';
+
+revoke all on function queue.settle_dependants(uuid[]) from public, anon, authenticated, service_role;
+
+-- A deleted task leaves the counters; what depended on it can never run and goes with it.
+create or replace function queue.tasks_after_delete()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may delete
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_changes queue.load_change[];
+  v_actor text := queue.actor();
+  v_now timestamptz := queue.now();
+  v_ids uuid[];
+  v_owners uuid[];
+  v_lost queue.task_end[];
+begin
+  select
+    array_agg(o.id), array_agg(distinct o.user_id),
+    array_agg((o.id, o.user_id, 'deleted', null)::queue.task_end)
+  into v_ids, v_owners, v_lost
+  from old_rows as o;
+
+  if v_ids is null then
+    return null;
+  end if;
+  perform queue.lock_relatives_of(v_ids, v_owners, true);
+
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  into v_changes
+  from (
+    select
+      o.user_id, o.pool,
+      case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
+      o.takes_slot, o.standing, -count(*)::integer as delta
+    from old_rows as o
+    where o.standing is not null
+    group by 1, 2, 3, 4, 5
+  ) as g;
+
+  if v_changes is not null then
+    perform queue.shift_load(v_changes, v_now);
+  end if;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select o.id, o.user_id, v_now, o.status, o.status, o.worker_id, o.attempts, v_actor, 'deleted'
+  from old_rows as o;
+
+  perform queue.settle_lost(v_lost);
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_delete() is 'Trigger: counters, history and dependants of deleted tasks.';
+
+revoke all on function queue.tasks_after_delete() from public, anon, authenticated, service_role;
+
+drop trigger if exists tasks_after_delete on public.tasks;
+create trigger tasks_after_delete
+  after delete on public.tasks
+  referencing old table as old_rows
+  for each statement execute function queue.tasks_after_delete();
+
+-- Ends live tasks because of others: Failed or Cancelled, each with its own words. What the history says of the change
+-- that is the cause must not be said of them, so it is put aside for a moment.
+create function queue.end_tasks(p_ends queue.task_end[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_actor text := current_setting('queue.actor', true);
+  v_reason text := current_setting('queue.reason', true);
+  v_details text := current_setting('queue.details', true);
+begin
+  perform queue.say(queue.actor());
+  update public.tasks as t
+  set status = e.status,
+    error_message = queue.cut_text(e.reason),
+    output_location = queue.cut_text(e.reason) -- where deployed debug tools look
+  from unnest(p_ends) as e
+  where t.id = e.task_id
+    and t.status in ('Queued', 'In Progress');
+  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+end;
+$$;
+
+comment on function queue.end_tasks(queue.task_end[]) is
+  'Ends these tasks, as far as they are live, in one statement: status and reason as given.';
+
+revoke all on function queue.end_tasks(queue.task_end[]) from public, anon, authenticated, service_role;
+
+-- What waited for a task that failed, was cancelled or deleted can never run. All of it ends at once, however long the
+-- chain: Failed below a failed task, else Cancelled. Only queued tasks of the same owner; a task that was in somebody
+-- else's way was in nobody's way (queue.dependency_state).
+create function queue.settle_lost(p_lost queue.task_end[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_ends queue.task_end[];
+begin
+  with recursive reached (task_id, via, root) as (
+    -- Each task once per way to it and cause: diamonds do not multiply, and a circle ends.
+    select l.task_id, null::uuid, l.task_id
+    from unnest(p_lost) as l
+    where l.user_id is not null
+      and exists (select from queue.task_dependencies as d where d.depends_on = l.task_id)
+    union
+    select w.task_id, r.task_id, r.root
+    from reached as r
+      cross join lateral (
+        select d.task_id
+        from queue.task_dependencies as d
+          join public.tasks as t on t.id = d.task_id
+        where d.depends_on = r.task_id
+          and t.status = 'Queued'
+          and t.user_id = (select l.user_id from unnest(p_lost) as l where l.task_id = r.root limit 1)
+      ) as w
+  ),
+  -- One cause per task: a failure rather than a cancellation.
+  chosen as (
+    select distinct on (r.task_id) r.task_id, r.via, r.root, l.status, l.reason
+    from reached as r
+      join unnest(p_lost) as l on l.task_id = r.root
+    order by r.task_id, r.via is not null, l.status = 'Failed' desc, r.root, r.via
+  )
+  select array_agg((
+    c.task_id, null,
+    case c.status when 'Failed' then 'Failed' else 'Cancelled' end,
+    pg_catalog.format(
+      'Cascaded failed from related task %s: %s (%s)', c.root,
+      concat_ws(
+        ' <- ', c.root,
+        -- The last links of a long chain.
+        case when b.via <> c.root then '…' end,
+        case when b.via is not null then b.task_id end,
+        c.task_id
+      ),
+      concat_ws(': ', c.status, pg_catalog.left(nullif(c.reason, ''), 500))
+    )
+  )::queue.task_end)
+  into v_ends
+  from chosen as c
+    left join chosen as b on b.task_id = c.via and b.via is not null
+  where c.via is not null;
+
+  if v_ends is not null then
+    perform queue.end_tasks(v_ends);
+  end if;
+end;
+$$;
+
+comment on function queue.settle_lost(queue.task_end[]) is
+  'Ends every queued task that depends, directly or not, on one of these, which were lost: Failed, Cancelled or deleted.';
+
+revoke all on function queue.settle_lost(queue.task_end[]) from public, anon, authenticated, service_role;
+
+-- Whether a task waits, directly or through others of its owner, for another one; one that waits for itself can never
+-- run. Asked under the owner's lock, so that of two that close a circle together the second one sees the first.
+create function queue.waits_for(p_task_id uuid, p_other_id uuid, p_user_id uuid)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    with recursive above (task_id) as (
+      select d.depends_on from queue.task_dependencies as d where d.task_id = p_task_id
+      union
+      select n.depends_on
+      from above as a
+        cross join lateral (
+          select d.depends_on
+          from queue.task_dependencies as d
+            join public.tasks as t on t.id = d.task_id
+          where d.task_id = a.task_id
+            and t.user_id = p_user_id
+        ) as n
+    )
+    select from above as a where a.task_id = p_other_id
+  );
+end;
+$$;
+
+comment on function queue.waits_for(uuid, uuid, uuid) is
+  'Whether the first task, of this owner, depends on the second one in any number of steps.';
+
+revoke all on function queue.waits_for(uuid, uuid, uuid) from public, anon, authenticated, service_role;
+
+-- A circle can only be closed by a task that others already wait for. Most new tasks have an id that nobody has heard
+-- of; asking that costs one look at an index.
+create function queue.refuse_cycles(p_task_ids uuid[])
+returns void
+language plpgsql
+volatile -- must see what was committed while it waited for the owner
+security invoker
+set search_path = ''
+as $$
+declare
+  v_waited_for uuid[];
+  v_suspects uuid[];
+  v_circle uuid;
+begin
+  select array_agg(t.id)
+  into v_waited_for
+  from unnest(p_task_ids) as t (id)
+  where exists (select from queue.task_dependencies as d where d.task_id = t.id)
+    and exists (select from queue.task_dependencies as d where d.depends_on = t.id);
+
+  if v_waited_for is null then
+    return;
+  end if;
+
+  -- A circle leads through a task that was there before and waited for a new one, or only through new ones.
+  with recursive suspect (task_id) as (
+    select d.depends_on
+    from queue.task_dependencies as d
+    where d.depends_on = any (v_waited_for)
+    except
+    select d.depends_on
+    from queue.task_dependencies as d
+    where d.depends_on = any (v_waited_for)
+    group by d.depends_on
+    having bool_and(d.task_id = any (p_task_ids))
+  ),
+  -- A long chain that comes as one statement: its first task waits for none of the others, and each further one only
+  -- for one that is free already.
+  free (task_id) as (
+    select w.id
+    from unnest(v_waited_for) as w (id)
+    where not exists (
+      select from queue.task_dependencies as d where d.task_id = w.id and d.depends_on = any (v_waited_for)
+    )
+    union
+    select n.task_id
+    from free as f
+      cross join lateral (
+        select d.task_id
+        from queue.task_dependencies as d
+        where d.depends_on = f.task_id
+          and not exists (
+            select from queue.task_dependencies as o where o.task_id = d.task_id and o.depends_on <> f.task_id
+          )
+      ) as n
+  )
+  select array_agg(s.task_id)
+  into v_suspects
+  from (
+    (select w.id as task_id from unnest(v_waited_for) as w (id) except select f.task_id from free as f)
+    union
+    select s.task_id from suspect as s
+  ) as s;
+
+  select t.id
+  into v_circle
+  from public.tasks as t
+  where t.id = any (v_suspects)
+    and queue.waits_for(t.id, t.id, t.user_id)
+  limit 1;
+
+  if v_circle is not null then
+    perform queue.refuse(
+      400, 'DEPENDENCY_CYCLE',
+      pg_catalog.format('Task %s would wait for itself, through the tasks it depends on', v_circle),
+      'Depend only on tasks that do not wait for this one'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_cycles(uuid[]) is
+  'Raises 400 DEPENDENCY_CYCLE when one of these tasks depends on itself. Call it under the owners'' locks.';
+
+revoke all on function queue.refuse_cycles(uuid[]) from public, anon, authenticated, service_role;
+
+-- Further dependencies of a task that is still queued; the first one stays in dependant_on. Meant for the transaction
+-- that inserts the task: nobody can claim it before that ends.
+create function queue.depend_on(p_task_id uuid, p_depends_on uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  if p_task_id = any (p_depends_on) then
+    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
+  end if;
+
+  select t.* into v_task from public.tasks as t where t.id = p_task_id for no key update;
+  if v_task.status is distinct from 'Queued' then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s; only a Queued task can be given dependencies', p_task_id, coalesce(v_task.status, 'missing'))
+    );
+  end if;
+
+  -- Under the owner's lock no dependency ends unseen, and no circle is closed from two sides.
+  perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update;
+
+  insert into queue.task_dependencies (task_id, depends_on)
+  select p_task_id, d.id
+  from unnest(p_depends_on) as d (id)
+  where d.id is not null
+  on conflict do nothing;
+  perform queue.refuse_cycles(array[p_task_id]);
+
+  update public.tasks as t
+  set standing = null,
+    dependant_on = coalesce(
+      t.dependant_on,
+      (select d.id from unnest(p_depends_on) with ordinality as d (id, place) where d.id is not null order by d.place limit 1)
+    )
+  where t.id = p_task_id;
+end;
+$$;
+
+comment on function queue.depend_on(uuid, uuid[]) is
+  'Makes a queued task wait for these tasks, too. Raises 400 DEPENDENCY_CYCLE, or 409 ILLEGAL_TRANSITION when the task is not Queued.';
+
+revoke all on function queue.depend_on(uuid, uuid[]) from public, anon, authenticated, service_role;
+
+-- What a function locks before it ends a task: the task and every other task that this end may change, in one
+-- statement and in the order of their ids. A task without relatives costs two looks at an index.
+create function queue.lock_relatives(p_task_id uuid, p_status text default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_user_id uuid;
+begin
+  select t.user_id into v_user_id from public.tasks as t where t.id = p_task_id;
+  if v_user_id is not null then
+    perform queue.lock_relatives_of(array[p_task_id], array[v_user_id], p_status is distinct from 'Complete');
+  end if;
+end;
+$$;
+
+comment on function queue.lock_relatives(uuid, text) is
+  'Locks a task and its live relatives, in the order of their ids, before it ends with this status (null = any). Call it before anything else is locked.';
+
+revoke all on function queue.lock_relatives(uuid, text) from public, anon, authenticated, service_role;
 
 -- How often this very task may be started: its own limit, else its type's, else the settings'.
 create function queue.starts_allowed(p_task public.tasks)

@@ -14,6 +14,7 @@ create table queue.settings (
   clock_offset interval not null default interval '0',
   retry_delay interval not null default interval '10 seconds',
   max_retry_delay interval not null default interval '15 minutes',
+  family_quiet_after interval not null default interval '10 minutes',
   max_logs_per_call integer not null default 1000,
   constraint settings_pkey primary key (is_only_row),
   constraint settings_has_one_row check (is_only_row),
@@ -26,6 +27,7 @@ create table queue.settings (
   constraint settings_gpu_silence_limit_is_positive check (gpu_silence_limit > interval '0'),
   constraint settings_max_text_length_is_sane check (max_text_length between 500 and 1048576),
   constraint settings_retry_delays_are_in_order check (retry_delay >= interval '0' and max_retry_delay >= retry_delay),
+  constraint settings_family_quiet_after_is_positive check (family_quiet_after > interval '0'),
   constraint settings_max_logs_per_call_is_positive check (max_logs_per_call > 0)
 );
 
@@ -54,6 +56,8 @@ comment on column queue.settings.clock_offset is
 comment on column queue.settings.retry_delay is
   'How long a task waits after its first failed start that may be retried; each further one doubles it. Default 10 seconds.';
 comment on column queue.settings.max_retry_delay is 'The longest such wait. Default 15 minutes.';
+comment on column queue.settings.family_quiet_after is
+  'An orchestrator whose announced parts are all there, but which never reported that it is done with enqueuing, is judged once its family has been quiet for this long. Default 10 minutes.';
 comment on column queue.settings.max_logs_per_call is
   'How many log lines one beat or batch may bring; what is beyond is counted as an error. Default 1000.';
 

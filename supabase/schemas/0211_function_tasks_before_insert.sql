@@ -42,7 +42,7 @@ begin
   new.takes_slot := coalesce(new.takes_slot, true);
 
   if new.dependant_on = new.id then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A task cannot depend on itself');
+    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
   end if;
   new.model := queue.task_model(new.params);
   new.standing := queue.task_standing(new);

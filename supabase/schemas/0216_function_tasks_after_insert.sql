@@ -13,12 +13,14 @@ declare
   v_now timestamptz := queue.now();
   v_actor text := queue.actor();
   v_unsettled uuid[];
+  v_dependants uuid[];
 begin
   insert into queue.task_dependencies (task_id, depends_on)
   select n.id, n.dependant_on
   from new_rows as n
   where n.dependant_on is not null
   on conflict do nothing;
+  select array_agg(n.id) into v_dependants from new_rows as n where n.dependant_on is not null;
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
   into v_changes
@@ -36,6 +38,10 @@ begin
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
   select n.id, n.user_id, v_now, null, n.status, n.worker_id, n.attempts, v_actor, 'created'
   from new_rows as n;
+
+  if v_dependants is not null then
+    perform queue.refuse_cycles(v_dependants);
+  end if;
 
   -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
   -- task that others already wait for may only now have come.

@@ -10,21 +10,29 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_changes queue.load_change[];
-  v_ended uuid[];
+  v_complete uuid[];
+  v_lost queue.task_end[];
+  v_owners uuid[];
   v_now timestamptz;
 begin
   v_now := queue.now();
 
-  select array_agg(n.id order by n.id)
-  into v_ended
+  select
+    array_agg(n.id) filter (where n.status = 'Complete'),
+    array_agg((n.id, n.user_id, n.status, n.error_message)::queue.task_end) filter (where n.status <> 'Complete'),
+    array_agg(distinct n.user_id)
+  into v_complete, v_lost, v_owners
   from new_rows as n
     join old_rows as o on o.id = n.id
   where n.status in ('Complete', 'Failed', 'Cancelled')
     and o.status <> n.status;
 
-  -- Waiting tasks are locked before their owner, like everywhere.
-  if v_ended is not null then
-    perform queue.lock_dependants(v_ended);
+  -- Other tasks are locked before any owner, like everywhere.
+  if v_complete is not null then
+    perform queue.lock_relatives_of(v_complete, v_owners, false);
+  end if;
+  if v_lost is not null then
+    perform queue.lock_relatives_of((select array_agg(l.task_id) from unnest(v_lost) as l), v_owners, true);
   end if;
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
@@ -82,9 +90,12 @@ begin
     perform set_config('queue.details', '', true);
   end if;
 
-  if v_ended is not null then
-    perform queue.record_generations(v_ended);
-    perform queue.settle_dependants(v_ended);
+  if v_complete is not null then
+    perform queue.record_generations(v_complete);
+    perform queue.settle_dependants(v_complete);
+  end if;
+  if v_lost is not null then
+    perform queue.settle_lost(v_lost);
   end if;
 
   return null;

@@ -1,4 +1,4 @@
--- A deleted task leaves the counters; what depended on it can never run.
+-- A deleted task leaves the counters; what depended on it can never run and goes with it.
 create function queue.tasks_after_delete()
 returns trigger
 language plpgsql
@@ -12,9 +12,19 @@ declare
   v_actor text := queue.actor();
   v_now timestamptz := queue.now();
   v_ids uuid[];
+  v_owners uuid[];
+  v_lost queue.task_end[];
 begin
-  select array_agg(o.id) into v_ids from old_rows as o;
-  perform queue.lock_dependants(v_ids);
+  select
+    array_agg(o.id), array_agg(distinct o.user_id),
+    array_agg((o.id, o.user_id, 'deleted', null)::queue.task_end)
+  into v_ids, v_owners, v_lost
+  from old_rows as o;
+
+  if v_ids is null then
+    return null;
+  end if;
+  perform queue.lock_relatives_of(v_ids, v_owners, true);
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
   into v_changes
@@ -36,7 +46,7 @@ begin
   select o.id, o.user_id, v_now, o.status, o.status, o.worker_id, o.attempts, v_actor, 'deleted'
   from old_rows as o;
 
-  perform queue.settle_dependants(v_ids);
+  perform queue.settle_lost(v_lost);
   return null;
 end;
 $$;

@@ -60,9 +60,13 @@ describe("a dependant", () => {
     expect(await claimAll()).toHaveLength(1);
   });
 
-  it.each(["before", "after"])(
-    "is lost when it was inserted just %s its parent failed",
-    async (order) => {
+  it.each([
+    // Whoever sees the other one settles it.
+    { order: "before", end: { status: "Failed", standing: null } },
+    { order: "after", end: { status: "Queued", standing: "dependency_lost" } },
+  ])(
+    "never runs when it was inserted just $order its parent failed",
+    async ({ order, end }) => {
       const owner = await createOwner();
       const parent = await started(owner);
       const insert = (sql: Connection) => insertDependant(sql, owner, parent);
@@ -70,10 +74,12 @@ describe("a dependant", () => {
       if (order === "before") await interleave(insert, fail);
       else await interleave(fail, insert);
 
-      const standings = await admin()<{ standing: string }[]>`
-        select standing from public.tasks where dependant_on = ${parent}
-      `;
-      expect(standings.map((row) => row.standing)).toEqual(["dependency_lost"]);
+      expect(
+        await admin()`
+          select status, standing from public.tasks
+          where dependant_on = ${parent}
+        `,
+      ).toEqual([end]);
     },
   );
 
@@ -98,6 +104,22 @@ describe("a dependant", () => {
       expect(await claimAll()).toHaveLength(1);
     },
   );
+
+  it("is refused when two inserts would close a circle together", async () => {
+    const owner = await createOwner();
+    const [one, other] = [crypto.randomUUID(), crypto.randomUUID()];
+    const insert =
+      (id: string, dependency: string) => async (sql: Connection) => {
+        await sql`
+          insert into public.tasks (id, task_type, project_id, dependant_on)
+          values (${id}, 'travel_segment', ${owner.projectId}, ${dependency})
+        `;
+      };
+
+    await expect(interleave(insert(one, other), insert(other, one)))
+      .rejects.toMatchObject({ code: "PT400", detail: "DEPENDENCY_CYCLE" });
+    expect((await readTask(one))["standing"]).toBe("dependency_lost");
+  });
 });
 
 /** A task that a worker runs. */

@@ -27,8 +27,8 @@ describe(`a worker with a model (PROPERTY_SEED=${seed})`, () => {
   it("gets what suits it or has waited too long", async () => {
     await holds(
       fc.tuple(worlds, affinities),
-      ([world, affinity]) =>
-        inWorld(world, async (sql) => {
+      ([written, affinity]) =>
+        inWorld(written, async (sql, world) => {
           await announceWorkers(sql, affinity.model, world.tasks.length);
           const fleet = { owner: null, pool: "gpu" } as const;
           await claimEverything(sql, world, fleet, wishesOf(affinity));

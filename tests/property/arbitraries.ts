@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { withoutCircles } from "./circles.ts";
 import {
   isOldRow,
   type Pool,
@@ -141,7 +142,7 @@ function consistent(world: World): World {
   };
   return {
     ...world,
-    tasks: tasks.map((task, index) => ({
+    tasks: withoutCircles(tasks.map((task, index) => ({
       ...task,
       owner: task.owner % users.length,
       holder: task.hasOwner ? task.holder : "fleet",
@@ -155,7 +156,7 @@ function consistent(world: World): World {
             : writtenFirst(task.parent) || task.parent < index)
         ? task.parent
         : null,
-    })),
+    }))),
   };
 }
 

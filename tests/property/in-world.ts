@@ -1,17 +1,21 @@
 import { admin, type Connection } from "../support/db.ts";
+import { settled } from "./settle.ts";
 import type { World } from "./world.ts";
 import { writeWorld } from "./write-world.ts";
 
-/** Runs in a transaction that sees this world and leaves nothing behind. */
+/**
+ * Runs in a transaction that sees this world, as it is once everything has
+ * been settled, and leaves nothing behind.
+ */
 export async function inWorld(
   world: World,
-  run: (sql: Connection) => Promise<void>,
+  run: (sql: Connection, world: World) => Promise<void>,
 ): Promise<void> {
   const sql = admin();
   await sql.unsafe("begin");
   try {
     await writeWorld(sql, world);
-    await run(sql);
+    await run(sql, settled(world));
   } finally {
     await sql.unsafe("rollback");
   }

@@ -20,8 +20,8 @@ beforeAll(reset);
 
 describe(`in any world (PROPERTY_SEED=${seed})`, () => {
   it("claim, counts and explain follow the one rule", async () => {
-    await holds(worlds, (world) =>
-      inWorld(world, async (sql) => {
+    await holds(worlds, (written) =>
+      inWorld(written, async (sql, world) => {
         await expectTaskExplanations(sql, world);
         for (const caller of callers(world)) {
           await expectCounts(sql, world, { ...caller, pool: null });

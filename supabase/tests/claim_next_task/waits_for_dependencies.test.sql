@@ -1,5 +1,5 @@
 begin;
-select plan(17);
+select plan(14);
 
 -- SETUP: a chain of two
 select tests.empty_queue();
@@ -14,27 +14,12 @@ select is(tests.claim('gpu-1'), null, 'claim_next_task() does not hand out its d
 select public.complete_task(tests.service(), :'first', 'https://files/a.mp4');
 select is(tests.claim('gpu-1'), :'second', 'claim_next_task() hands out the dependant when it is complete');
 
--- TEST: a dependency that ends otherwise never lets its dependant run
-create function pg_temp.standing_after(p_owner uuid, p_end text) returns text language plpgsql as $$
-declare
-  v_dependency uuid := tests.create_task_in('In Progress', p_owner);
-  v_dependant uuid := tests.create_task(p_owner, p_dependant_on => v_dependency);
-begin
-  if p_end = 'deleted' then
-    delete from public.tasks where id = v_dependency;
-  else
-    update public.tasks set status = p_end where id = v_dependency;
-  end if;
-  return (tests.task(v_dependant)).standing;
-end;
-$$;
-select is(pg_temp.standing_after(:'owner', 'Failed'), 'dependency_lost', 'A failed dependency is lost');
-select is(pg_temp.standing_after(:'owner', 'Cancelled'), 'dependency_lost', 'A cancelled dependency is lost');
-select is(pg_temp.standing_after(:'owner', 'deleted'), 'dependency_lost', 'A deleted dependency is lost');
-select is(pg_temp.standing_after(:'owner', 'Queued'), 'dependency_pending', 'A dependency that was put back is not');
-select is(
-  cardinality(tests.claim_many(9)), 1, 'claim_next_task() hands out none of these but the one that was put back'
-);
+-- TEST: a dependency that is put back is waited for again (what follows from a bad end: tests of dependencies)
+select tests.create_task_in('In Progress', :'owner') as put_back \gset
+select tests.create_task(:'owner', p_dependant_on => :'put_back') as patient \gset
+update public.tasks set status = 'Queued' where id = :'put_back';
+select is((tests.task(:'patient')).standing, 'dependency_pending', 'A dependency that was put back is not lost');
+select is(tests.claim_many(9), array[:'put_back'::uuid], 'claim_next_task() hands out the one that was put back');
 
 -- TEST: a dependency that is not there is lost until it comes; it may come later
 select gen_random_uuid() as announced \gset
@@ -55,20 +40,20 @@ select tests.create_task_in('Complete', :'stranger') as foreign_task \gset
 select tests.create_task(:'owner', p_dependant_on => :'foreign_task') as hopeful \gset
 select is((tests.task(:'hopeful')).standing, 'dependency_lost', 'Somebody else''s task counts as missing');
 
--- TEST: several dependencies: all must be complete, and one that is lost is said once none is pending
-select tests.create_task(:'owner') as left_one \gset
-select tests.create_task(:'owner') as right_one \gset
+-- TEST: several dependencies: all must be complete
+select tests.create_task_in('In Progress', :'owner') as left_one \gset
+select tests.create_task_in('In Progress', :'owner') as right_one \gset
 select tests.create_task(:'owner', p_dependant_on => :'left_one') as both \gset
-insert into queue.task_dependencies (task_id, depends_on) values (:'both', :'right_one');
-update public.tasks set status = 'Cancelled' where id = :'left_one';
-select is((tests.task(:'both')).standing, 'dependency_pending', 'One that is lost and one that is pending: pending');
-update public.tasks set status = 'Cancelled' where id = :'right_one';
-select is((tests.task(:'both')).standing, 'dependency_lost', 'All lost: lost');
+select queue.depend_on(:'both', array[:'right_one', null, :'right_one']::uuid[]);
+update public.tasks set status = 'Complete' where id = :'left_one';
+select is((tests.task(:'both')).standing, 'dependency_pending', 'One that is complete and one that is not: pending');
+update public.tasks set status = 'Complete' where id = :'right_one';
+select is((tests.task(:'both')).standing, 'ready', 'Both complete: ready');
 
 -- TEST: a task is not its own dependency
 select throws_ok(
   format('insert into public.tasks (id, task_type, user_id, dependant_on) values (%1$L, ''test'', %2$L, %1$L)', gen_random_uuid(), :'owner'),
-  'PT400', null, 'A task that depends on itself is refused'
+  'PT400', 'A task cannot depend on itself', 'A task that depends on itself is refused'
 );
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 

@@ -21,7 +21,8 @@ update public.task_types set is_active = true where name = 'retired';
 select is(tests.counts() -> 'blocked', '{"not_yet": 1}', 'Then not_yet');
 update public.tasks set available_at = null where id = :'task';
 select is(tests.counts() -> 'blocked', '{"dependency_pending": 1}', 'Then dependency_pending');
-update public.tasks set status = 'Failed' where id = :'pending';
+delete from queue.task_dependencies where task_id = :'task';
+update public.tasks set dependant_on = gen_random_uuid(), standing = null where id = :'task';
 select is(tests.counts() -> 'blocked', '{"dependency_lost": 1}', 'Then dependency_lost');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 

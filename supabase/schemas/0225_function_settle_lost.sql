@@ -1,0 +1,68 @@
+-- What waited for a task that failed, was cancelled or deleted can never run. All of it ends at once, however long the
+-- chain: Failed below a failed task, else Cancelled. Only queued tasks of the same owner; a task that was in somebody
+-- else's way was in nobody's way (queue.dependency_state).
+create function queue.settle_lost(p_lost queue.task_end[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_ends queue.task_end[];
+begin
+  with recursive reached (task_id, via, root) as (
+    -- Each task once per way to it and cause: diamonds do not multiply, and a circle ends.
+    select l.task_id, null::uuid, l.task_id
+    from unnest(p_lost) as l
+    where l.user_id is not null
+      and exists (select from queue.task_dependencies as d where d.depends_on = l.task_id)
+    union
+    select w.task_id, r.task_id, r.root
+    from reached as r
+      cross join lateral (
+        select d.task_id
+        from queue.task_dependencies as d
+          join public.tasks as t on t.id = d.task_id
+        where d.depends_on = r.task_id
+          and t.status = 'Queued'
+          and t.user_id = (select l.user_id from unnest(p_lost) as l where l.task_id = r.root limit 1)
+      ) as w
+  ),
+  -- One cause per task: a failure rather than a cancellation.
+  chosen as (
+    select distinct on (r.task_id) r.task_id, r.via, r.root, l.status, l.reason
+    from reached as r
+      join unnest(p_lost) as l on l.task_id = r.root
+    order by r.task_id, r.via is not null, l.status = 'Failed' desc, r.root, r.via
+  )
+  select array_agg((
+    c.task_id, null,
+    case c.status when 'Failed' then 'Failed' else 'Cancelled' end,
+    pg_catalog.format(
+      'Cascaded failed from related task %s: %s (%s)', c.root,
+      concat_ws(
+        ' <- ', c.root,
+        -- The last links of a long chain.
+        case when b.via <> c.root then '…' end,
+        case when b.via is not null then b.task_id end,
+        c.task_id
+      ),
+      concat_ws(': ', c.status, pg_catalog.left(nullif(c.reason, ''), 500))
+    )
+  )::queue.task_end)
+  into v_ends
+  from chosen as c
+    left join chosen as b on b.task_id = c.via and b.via is not null
+  where c.via is not null;
+
+  if v_ends is not null then
+    perform queue.end_tasks(v_ends);
+  end if;
+end;
+$$;
+
+comment on function queue.settle_lost(queue.task_end[]) is
+  'Ends every queued task that depends, directly or not, on one of these, which were lost: Failed, Cancelled or deleted.';
+
+revoke all on function queue.settle_lost(queue.task_end[]) from public, anon, authenticated, service_role;

@@ -1,0 +1,85 @@
+-- A circle can only be closed by a task that others already wait for. Most new tasks have an id that nobody has heard
+-- of; asking that costs one look at an index.
+create function queue.refuse_cycles(p_task_ids uuid[])
+returns void
+language plpgsql
+volatile -- must see what was committed while it waited for the owner
+security invoker
+set search_path = ''
+as $$
+declare
+  v_waited_for uuid[];
+  v_suspects uuid[];
+  v_circle uuid;
+begin
+  select array_agg(t.id)
+  into v_waited_for
+  from unnest(p_task_ids) as t (id)
+  where exists (select from queue.task_dependencies as d where d.task_id = t.id)
+    and exists (select from queue.task_dependencies as d where d.depends_on = t.id);
+
+  if v_waited_for is null then
+    return;
+  end if;
+
+  -- A circle leads through a task that was there before and waited for a new one, or only through new ones.
+  with recursive suspect (task_id) as (
+    select d.depends_on
+    from queue.task_dependencies as d
+    where d.depends_on = any (v_waited_for)
+    except
+    select d.depends_on
+    from queue.task_dependencies as d
+    where d.depends_on = any (v_waited_for)
+    group by d.depends_on
+    having bool_and(d.task_id = any (p_task_ids))
+  ),
+  -- A long chain that comes as one statement: its first task waits for none of the others, and each further one only
+  -- for one that is free already.
+  free (task_id) as (
+    select w.id
+    from unnest(v_waited_for) as w (id)
+    where not exists (
+      select from queue.task_dependencies as d where d.task_id = w.id and d.depends_on = any (v_waited_for)
+    )
+    union
+    select n.task_id
+    from free as f
+      cross join lateral (
+        select d.task_id
+        from queue.task_dependencies as d
+        where d.depends_on = f.task_id
+          and not exists (
+            select from queue.task_dependencies as o where o.task_id = d.task_id and o.depends_on <> f.task_id
+          )
+      ) as n
+  )
+  select array_agg(s.task_id)
+  into v_suspects
+  from (
+    (select w.id as task_id from unnest(v_waited_for) as w (id) except select f.task_id from free as f)
+    union
+    select s.task_id from suspect as s
+  ) as s;
+
+  select t.id
+  into v_circle
+  from public.tasks as t
+  where t.id = any (v_suspects)
+    and queue.waits_for(t.id, t.id, t.user_id)
+  limit 1;
+
+  if v_circle is not null then
+    perform queue.refuse(
+      400, 'DEPENDENCY_CYCLE',
+      pg_catalog.format('Task %s would wait for itself, through the tasks it depends on', v_circle),
+      'Depend only on tasks that do not wait for this one'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_cycles(uuid[]) is
+  'Raises 400 DEPENDENCY_CYCLE when one of these tasks depends on itself. Call it under the owners'' locks.';
+
+revoke all on function queue.refuse_cycles(uuid[]) from public, anon, authenticated, service_role;

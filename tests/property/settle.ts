@@ -1,0 +1,54 @@
+import type { Status, Task, World } from "./world.ts";
+
+/**
+ * What a world has become once it is written: tasks end in the order of
+ * `write-tasks.ts`, first those that fail, and take others along.
+ */
+export function settled(world: World): World {
+  const before = world.tasks.map(({ status }): Status =>
+    status === "Failed" || status === "Cancelled" ? "Queued" : status
+  );
+  const afterFailures = ended(world, before, "Failed");
+  const statuses = ended(world, afterFailures, "Cancelled");
+  return {
+    ...world,
+    tasks: world.tasks.map((task, index) => ({
+      ...task,
+      status: statuses[index] ?? task.status,
+    })),
+  };
+}
+
+/** Ends the tasks that were to end so, and whatever goes with them. */
+function ended(
+  { tasks }: World,
+  statuses: readonly Status[],
+  end: "Failed" | "Cancelled",
+): Status[] {
+  const after = [...statuses];
+  const ending = tasks.flatMap((task, index) =>
+    task.status === end && after[index] === "Queued" ? [index] : []
+  );
+  for (const index of ending) after[index] = end;
+  for (let index = ending.pop(); index !== undefined; index = ending.pop()) {
+    for (const [other, task] of tasks.entries()) {
+      if (!goesWith(task, after[other], tasks, index)) continue;
+      after[other] = end;
+      ending.push(other);
+    }
+  }
+  return after;
+}
+
+/** Whether a task ends with the one at this place: it waits for it. */
+function goesWith(
+  task: Task,
+  status: Status | undefined,
+  tasks: readonly Task[],
+  index: number,
+): boolean {
+  const cause = tasks[index];
+  const isOwn = task.hasOwner && cause?.hasOwner && task.owner === cause.owner;
+  return Boolean(isOwn) && status === "Queued" &&
+    task.dependsOn.includes(index);
+}
