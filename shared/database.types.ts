@@ -492,6 +492,14 @@ export type Database = {
         Args: { "p_expires_at"?: string; "p_label"?: string };
         Returns: string;
       };
+      "create_task": {
+        Args: { "p_caller": Json; "p_task": Json };
+        Returns: Json;
+      };
+      "create_tasks": {
+        Args: { "p_caller": Json; "p_tasks": Json };
+        Returns: Json;
+      };
       "explain_task": {
         Args: { "p_caller": Json; "p_task_id": string };
         Returns: Json;

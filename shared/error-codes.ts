@@ -84,6 +84,26 @@ export const ERROR_CODES = {
     meaning: "The user has 20 personal access tokens in use",
     action: "Revoke one, then create the next",
   },
+  TASK_ID_TAKEN: {
+    status: 409,
+    meaning: "The task_id cannot be used for a new task",
+    action: "Choose a new random id; do not repeat with the same",
+  },
+  PROJECT_REQUIRED: {
+    status: 400,
+    meaning: "Neither project_id nor the parent in params leads to a project",
+    action: "Send the project's UUID, or the orchestrator's id in params",
+  },
+  PROJECT_NOT_FOUND: {
+    status: 404,
+    meaning: "There is no such project, or it belongs to someone else",
+    action: "Check the id and whose token is used",
+  },
+  QUEUE_FULL: {
+    status: 429,
+    meaning: "The user has as many tasks queued as a user may have",
+    action: "Wait the seconds in Retry-After, or cancel queued tasks",
+  },
   NOT_SUPPORTED: {
     status: 501,
     meaning: "This form of the request is not served yet",

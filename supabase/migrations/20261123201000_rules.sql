@@ -125,8 +125,9 @@ begin
 
   new.run_type := coalesce(new.run_type, 'cloud');
   new.params := queue.params_object(new.params);
-  -- A default timestamp becomes the queue's own time; one that was given stays.
-  if new.created_at = pg_catalog.now() then
+  -- A default timestamp becomes the queue's own time. One that was given stays, unless a user gave it: an older task
+  -- is served first.
+  if new.created_at is null or new.created_at = pg_catalog.now() or queue.actor() = 'authenticated' then
     new.created_at := queue.now();
   end if;
   new.updated_at := coalesce(new.updated_at, new.created_at);
@@ -938,3 +939,152 @@ $$;
 comment on function queue.is_retryable(text) is 'Whether a failed task of this type may be tried again; true for an unknown type.';
 
 revoke all on function queue.is_retryable(text) from public, anon, authenticated, service_role;
+
+-- Users are bound by rules that the fleet and operators are not: in person, or by a function in their name.
+create function queue.acts_for_a_user()
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.actor() ~ '^(authenticated$|user:|token:)';
+end;
+$$;
+
+comment on function queue.acts_for_a_user() is
+  'Whether a user is behind the current change, signed in or by a personal token, and not the service key or an operator.';
+
+revoke all on function queue.acts_for_a_user() from public, anon, authenticated, service_role;
+
+-- Clients have named a task's orchestrator in several ways. Texts that are no UUID (people's own ids) name none.
+create function queue.named_parents(p_params jsonb)
+returns uuid[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select array_agg((p.holder ->> k.key)::uuid order by p.place, k.place)
+    from (values (1, p_params), (2, p_params -> 'orchestrator_details')) as p (place, holder)
+      cross join (
+        values (1, 'orchestrator_task_id_ref'), (2, 'orchestrator_task_id'), (3, 'parent_orchestrator_task_id'), (4, 'orchestrator_id')
+      ) as k (place, key)
+    where p.holder ->> k.key ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+  );
+end;
+$$;
+
+comment on function queue.named_parents(jsonb) is
+  'The tasks that params name as the orchestrator, the likeliest first; null for none.';
+
+revoke all on function queue.named_parents(jsonb) from public, anon, authenticated, service_role;
+
+-- How much a user has in the queue, added up from the derived counters: a few rows, however many tasks there are.
+-- Exact under the lock on the owner's slots.
+create function queue.queued_count(p_user_id uuid)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    (
+      select sum(l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration)
+      from queue.user_lines as l
+      where l.user_id = p_user_id
+    ), 0
+  ) + coalesce(
+    (
+      select sum(b.task_count)
+      from queue.blocked_tasks as b
+      where b.user_id = p_user_id
+    ), 0
+  );
+end;
+$$;
+
+comment on function queue.queued_count(uuid) is 'How many tasks of the user are Queued, whatever they wait for.';
+
+revoke all on function queue.queued_count(uuid) from public, anon, authenticated, service_role;
+
+-- Whether a task is part of work that is under way. Its orchestrator was counted when it was enqueued; to refuse the
+-- parts would fail the whole.
+create function queue.has_started_orchestrator(p_task public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select
+    from public.tasks as t
+    where t.id = any (queue.named_parents(p_task.params))
+      and t.user_id = p_task.user_id
+      and not t.takes_slot
+      and (t.status = 'In Progress' or (t.status = 'Queued' and t.claimed_at is not null))
+  );
+end;
+$$;
+
+comment on function queue.has_started_orchestrator(public.tasks) is
+  'Whether params name an orchestrator of the same owner that was started and has not ended.';
+
+revoke all on function queue.has_started_orchestrator(public.tasks) from public, anon, authenticated, service_role;
+
+-- After tasks_after_insert (triggers fire in the order of their names), which has taken the owner's lock and moved
+-- the counters: nobody else can add to this owner's queue between the count and the commit.
+create function queue.tasks_keep_to_the_bound()
+returns trigger
+language plpgsql
+security definer -- reads settings and counters on behalf of any caller who may insert
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_bound integer;
+begin
+  if not queue.acts_for_a_user() then
+    return null;
+  end if;
+
+  select s.max_queued_per_user into v_bound from queue.settings as s;
+
+  if v_bound is not null and exists (
+    select
+    from (select distinct n.user_id from new_rows as n) as o
+    where queue.queued_count(o.user_id) > v_bound
+      and exists (
+        select
+        from new_rows as n
+        where n.user_id = o.user_id
+          and not queue.has_started_orchestrator(n)
+      )
+  ) then
+    perform queue.refuse(
+      429, 'QUEUE_FULL',
+      pg_catalog.format('A user has at most %s tasks queued, and with this there would be more', v_bound),
+      'Wait until some have run, or cancel some'
+    );
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_keep_to_the_bound() is
+  'Trigger: refuses what a user enqueues beyond queue.settings.max_queued_per_user with 429 QUEUE_FULL.';
+
+revoke all on function queue.tasks_keep_to_the_bound() from public, anon, authenticated, service_role;
+
+create trigger tasks_after_insert_keep_to_the_bound
+  after insert on public.tasks
+  referencing new table as new_rows
+  for each statement execute function queue.tasks_keep_to_the_bound();

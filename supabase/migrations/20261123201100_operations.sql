@@ -947,6 +947,341 @@ comment on function queue.explain_task(jsonb, uuid) is 'See public.explain_task.
 revoke all on function queue.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
 grant execute on function queue.explain_task(jsonb, uuid) to service_role;
 
+-- The project of a task to come. Deployed orchestrators know no better than "default_project_id" at times; their
+-- task then belongs where its parent does.
+create function queue.project_for(p_caller queue.caller, p_project text, p_params jsonb)
+returns public.projects
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_project public.projects;
+begin
+  if p_project ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+    select p.*
+    into v_project
+    from public.projects as p
+    where p.id = p_project::uuid
+      and (p_caller.kind = 'service' or p.user_id = p_caller.user_id);
+    return v_project;
+  end if;
+
+  select p.*
+  into v_project
+  from unnest(queue.named_parents(p_params)) with ordinality as n (id, place)
+    join public.tasks as t on t.id = n.id
+    join public.projects as p on p.id = t.project_id
+  where p_caller.kind = 'service'
+    or t.user_id = p_caller.user_id
+  order by n.place
+  limit 1;
+  return v_project;
+end;
+$$;
+
+comment on function queue.project_for(queue.caller, text, jsonb) is
+  'The caller''s project that a text names or, when it is no UUID, that of the orchestrator in params; null when there is none.';
+
+revoke all on function queue.project_for(queue.caller, text, jsonb) from public, anon, authenticated, service_role;
+
+-- What a caller asks for, with its owner looked up. Who is not the service decides neither age nor owner.
+create function queue.read_task_request(p_caller queue.caller, p_body jsonb)
+returns queue.task_request
+language plpgsql
+volatile -- gives an id to a task that came without one
+security invoker
+set search_path = ''
+as $$
+declare
+  v_request queue.task_request := jsonb_populate_record(null::queue.task_request, p_body);
+  v_project public.projects;
+begin
+  if coalesce(v_request.task_type, '') = '' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A task must have a task_type');
+  elsif v_request.task_id = any (v_request.depends_on) then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A task cannot depend on itself');
+  end if;
+
+  v_request.task_id := coalesce(v_request.task_id, gen_random_uuid());
+  v_request.params := queue.params_object(v_request.params);
+  if p_caller.kind <> 'service' then
+    v_request.created_at := null;
+  end if;
+
+  v_project := queue.project_for(p_caller, v_request.project, v_request.params);
+  v_request.project_id := v_project.id;
+  v_request.owner_id := coalesce(v_project.user_id, p_caller.user_id);
+  return v_request;
+end;
+$$;
+
+comment on function queue.read_task_request(queue.caller, jsonb) is
+  'Reads one requested task {task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at} and finds its project and owner.';
+
+revoke all on function queue.read_task_request(queue.caller, jsonb) from public, anon, authenticated, service_role;
+
+-- The task that answers a request already: that of the same id, whatever has become of it, else that of the same key.
+create function queue.task_for_request(p_caller queue.caller, p_request queue.task_request)
+returns public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  select t.* into v_task from public.tasks as t where t.id = p_request.task_id;
+
+  -- Says no more than that the id cannot be had, and an insert would tell that too.
+  if v_task.user_id <> p_request.owner_id or (v_task.id is not null and v_task.user_id is null and p_caller.kind <> 'service') then
+    perform queue.refuse(
+      409, 'TASK_ID_TAKEN',
+      pg_catalog.format('The task id %s cannot be used', p_request.task_id),
+      'Choose a new random id'
+    );
+  end if;
+
+  if v_task.id is null and p_request.idempotency_key is not null then
+    select t.*
+    into v_task
+    from public.tasks as t
+    where t.user_id = p_request.owner_id
+      and t.idempotency_key = p_request.idempotency_key;
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.task_for_request(queue.caller, queue.task_request) is
+  'The task that a request names by its id or, for its owner, by its idempotency key; null when it is new. Raises 409 TASK_ID_TAKEN when the id is that of another owner''s task.';
+
+revoke all on function queue.task_for_request(queue.caller, queue.task_request) from public, anon, authenticated, service_role;
+
+-- What create-task answers for one task. Without params: who sent them has them.
+create function queue.created_reply(p_task public.tasks, p_is_new boolean)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return json_build_object(
+    'task_id', p_task.id,
+    'status', p_task.status,
+    'created', p_is_new,
+    'task_type', p_task.task_type,
+    'project_id', p_task.project_id,
+    'dependant_on', p_task.dependant_on,
+    'run_type', p_task.run_type,
+    'priority', p_task.priority,
+    'available_at', p_task.available_at,
+    'idempotency_key', p_task.idempotency_key,
+    'output_location', p_task.output_location,
+    'created_at', p_task.created_at
+  );
+end;
+$$;
+
+comment on function queue.created_reply(public.tasks, boolean) is
+  'The reply about a task that was enqueued, now (created) or before: task_id, status, created, task_type, project_id, dependant_on, run_type, priority, available_at, idempotency_key, output_location, created_at.';
+
+revoke all on function queue.created_reply(public.tasks, boolean) from public, anon, authenticated, service_role;
+
+-- The rows of requests that are new, in one statement, so that each counter moves once. In the order of the ids:
+-- two batches with the same ids meet at the first of them and not crosswise.
+create function queue.insert_requested_tasks(p_requests queue.task_request[])
+returns uuid[]
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_created uuid[];
+begin
+  with new_task as (
+    insert into public.tasks (
+      id, task_type, params, project_id, dependant_on, run_type, priority, available_at, idempotency_key,
+      max_attempts, timeout, created_at
+    )
+    select
+      n.task_id, n.task_type, n.params, n.project_id, n.depends_on[1], coalesce(n.run_type, 'cloud'),
+      coalesce(n.priority, 0), n.available_at, n.idempotency_key, n.max_attempts,
+      make_interval(secs => n.timeout_seconds),
+      -- Tasks of one batch keep their order in line.
+      coalesce(n.created_at, queue.now() + (n.place - 1) * interval '1 microsecond')
+    from unnest(p_requests) with ordinality as n (
+      task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key,
+      max_attempts, timeout_seconds, created_at, project_id, owner_id, place
+    )
+    order by n.task_id
+    -- By somebody who inserts into the table directly, a moment ago.
+    on conflict do nothing
+    returning id
+  )
+  select array_agg(t.id) into v_created from new_task as t;
+
+  -- The first dependency is in the row itself. Nobody sees the row before the others are there.
+  insert into queue.task_dependencies (task_id, depends_on)
+  select distinct n.task_id, d.id
+  from unnest(p_requests) as n
+    cross join unnest(n.depends_on) as d (id)
+  where n.task_id = any (v_created)
+  on conflict do nothing;
+
+  perform queue.ask_standing_again(
+    array(select n.task_id from unnest(p_requests) as n where n.task_id = any (v_created) and cardinality(n.depends_on) > 1)
+  );
+  return coalesce(v_created, '{}');
+end;
+$$;
+
+comment on function queue.insert_requested_tasks(queue.task_request[]) is
+  'Inserts requested tasks with all their dependencies and returns the ids of those that were not there yet.';
+
+revoke all on function queue.insert_requested_tasks(queue.task_request[]) from public, anon, authenticated, service_role;
+
+-- Requests of one owner are looked at one after the other: of the same id or key sent twice at once the second finds
+-- the first. Taken before any row, in one order, by nobody else; so it cannot close a circle of waits.
+create function queue.lock_enqueuing(p_requests queue.task_request[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform pg_advisory_xact_lock(l.key)
+  from (
+    select distinct hashtextextended('enqueue:' || r.owner_id, 0) as key
+    from unnest(p_requests) as r
+    where r.owner_id is not null
+    order by 1
+  ) as l;
+end;
+$$;
+
+comment on function queue.lock_enqueuing(queue.task_request[]) is
+  'Keeps other requests of the same owners waiting until this transaction ends.';
+
+revoke all on function queue.lock_enqueuing(queue.task_request[]) from public, anon, authenticated, service_role;
+
+-- A task without a project would have no owner, and nobody's credits could pay for it.
+create function queue.refuse_homeless_task(p_request queue.task_request)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_request.project_id is not null then
+    return;
+  elsif p_request.project ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+    perform queue.refuse(
+      404, 'PROJECT_NOT_FOUND',
+      pg_catalog.format('There is no project %s', p_request.project),
+      'Check the id and whose token is used'
+    );
+  end if;
+  perform queue.refuse(
+    400, 'PROJECT_REQUIRED',
+    pg_catalog.format(
+      'The project_id %s is no UUID, and params name no orchestrator whose project could be taken',
+      coalesce(to_json(left(p_request.project, 100))::text, 'null')
+    ),
+    'Send the project''s UUID, or the parent in params.orchestrator_task_id_ref'
+  );
+end;
+$$;
+
+comment on function queue.refuse_homeless_task(queue.task_request) is
+  'Raises 404 PROJECT_NOT_FOUND or 400 PROJECT_REQUIRED when the request leads to no project of the caller.';
+
+revoke all on function queue.refuse_homeless_task(queue.task_request) from public, anon, authenticated, service_role;
+
+-- Enqueues tasks, all of them or none (docs/architecture.md, "Enqueuing"). What was enqueued before, under the same id
+-- or key, is answered as it is now: the reply to the first request may have been lost.
+create function queue.create_tasks(p_caller jsonb, p_tasks jsonb)
+returns json
+language plpgsql
+volatile
+security definer -- the queue's own way of enqueuing
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_requests queue.task_request[];
+  v_new queue.task_request[] := '{}';
+  v_request queue.task_request;
+  v_task public.tasks;
+  v_replies json[] := '{}';
+  v_created uuid[] := '{}';
+  -- Ids of this batch, and the tasks that have been there under the same key.
+  v_sent uuid[] := '{}';
+  v_known uuid[] := '{}';
+begin
+  if jsonb_typeof(p_tasks) is distinct from 'array' or jsonb_array_length(p_tasks) not between 1 and 1000 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
+  end if;
+
+  select array_agg(queue.read_task_request(v_caller, b.body) order by b.place)
+  into v_requests
+  from jsonb_array_elements(p_tasks) with ordinality as b (body, place);
+
+  perform queue.lock_enqueuing(v_requests);
+
+  foreach v_request in array v_requests loop
+    v_task := queue.task_for_request(v_caller, v_request);
+    if v_task.id is null then
+      perform queue.refuse_homeless_task(v_request);
+      v_new := v_new || v_request;
+    elsif v_task.id <> v_request.task_id then
+      v_sent := v_sent || v_request.task_id;
+      v_known := v_known || v_task.id;
+    end if;
+  end loop;
+
+  if v_new <> '{}' then
+    if v_sent <> '{}' then
+      for v_place in 1..cardinality(v_new) loop
+        v_new[v_place].depends_on := array(
+          select coalesce(v_known[array_position(v_sent, d.id)], d.id)
+          from unnest(v_new[v_place].depends_on) with ordinality as d (id, place)
+          order by d.place
+        );
+      end loop;
+    end if;
+
+    perform queue.say(queue.caller_name(v_caller));
+    v_created := queue.insert_requested_tasks(v_new);
+    perform queue.say(null);
+  end if;
+
+  foreach v_request in array v_requests loop
+    v_task := queue.task_for_request(v_caller, v_request);
+    if v_task.id is null then
+      perform queue.refuse(
+        503, 'UNAVAILABLE', pg_catalog.format('Task %s came and went at this moment', v_request.task_id), 'Repeat the same request'
+      );
+    end if;
+    v_replies := v_replies || queue.created_reply(v_task, v_task.id = any (v_created));
+  end loop;
+  return array_to_json(v_replies);
+end;
+$$;
+
+comment on function queue.create_tasks(jsonb, jsonb) is 'See public.create_tasks.';
+
+revoke all on function queue.create_tasks(jsonb, jsonb) from public, anon, authenticated, service_role;
+grant execute on function queue.create_tasks(jsonb, jsonb) to service_role;
+
 -- What JSON may carry and Postgres cannot store: \u0000, and halves of a surrogate pair. Both become U+FFFD, the
 -- character for what cannot be shown, so that one odd byte in one log line costs one character.
 create function queue.readable_json(p_json json)

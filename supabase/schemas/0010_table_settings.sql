@@ -15,6 +15,7 @@ create table queue.settings (
   retry_delay interval not null default interval '10 seconds',
   max_retry_delay interval not null default interval '15 minutes',
   family_quiet_after interval not null default interval '10 minutes',
+  max_queued_per_user integer default 10000,
   max_logs_per_call integer not null default 1000,
   constraint settings_pkey primary key (is_only_row),
   constraint settings_has_one_row check (is_only_row),
@@ -28,6 +29,7 @@ create table queue.settings (
   constraint settings_max_text_length_is_sane check (max_text_length between 500 and 1048576),
   constraint settings_retry_delays_are_in_order check (retry_delay >= interval '0' and max_retry_delay >= retry_delay),
   constraint settings_family_quiet_after_is_positive check (family_quiet_after > interval '0'),
+  constraint settings_max_queued_per_user_is_not_negative check (max_queued_per_user >= 0),
   constraint settings_max_logs_per_call_is_positive check (max_logs_per_call > 0)
 );
 
@@ -58,6 +60,8 @@ comment on column queue.settings.retry_delay is
 comment on column queue.settings.max_retry_delay is 'The longest such wait. Default 15 minutes.';
 comment on column queue.settings.family_quiet_after is
   'An orchestrator whose announced parts are all there, but which never reported that it is done with enqueuing, is judged once its family has been quiet for this long. Default 10 minutes.';
+comment on column queue.settings.max_queued_per_user is
+  'How many tasks a user may have queued; beyond it the user''s own inserts are refused (429 QUEUE_FULL). The service key and children of a started orchestrator are not bound by it. Null = no bound. Default 10000.';
 comment on column queue.settings.max_logs_per_call is
   'How many log lines one beat or batch may bring; what is beyond is counted as an error. Default 1000.';
 

@@ -107,8 +107,10 @@ alter table public.tasks enable row level security;
 
 revoke all on table public.tasks from public, anon, authenticated, service_role;
 grant select on table public.tasks to authenticated;
-grant insert (id, task_type, params, project_id, dependant_on, run_type, priority, available_at, idempotency_key)
-  on table public.tasks to authenticated;
+-- created_at is accepted, because clients send it, and replaced (queue.tasks_before_insert).
+grant insert (
+  id, task_type, params, project_id, dependant_on, created_at, run_type, priority, available_at, idempotency_key
+) on table public.tasks to authenticated;
 grant select, delete on table public.tasks to service_role;
 -- The columns that prove a claim or a requeue (lease_token, requeue_count, ...) are not among these:
 -- only the queue's own functions can write them, and the state machine asks for that proof.

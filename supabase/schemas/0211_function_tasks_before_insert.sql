@@ -28,8 +28,9 @@ begin
 
   new.run_type := coalesce(new.run_type, 'cloud');
   new.params := queue.params_object(new.params);
-  -- A default timestamp becomes the queue's own time; one that was given stays.
-  if new.created_at = pg_catalog.now() then
+  -- A default timestamp becomes the queue's own time. One that was given stays, unless a user gave it: an older task
+  -- is served first.
+  if new.created_at is null or new.created_at = pg_catalog.now() or queue.actor() = 'authenticated' then
     new.created_at := queue.now();
   end if;
   new.updated_at := coalesce(new.updated_at, new.created_at);

@@ -21,6 +21,7 @@ const ENDPOINTS = {
   "complete_task": { task_id: NO_TASK },
   "update-task-status": { task_id: NO_TASK, status: "Failed" },
   "mark-task-failed": { task_id: NO_TASK },
+  "create-task": { task_type: "test", project_id: NO_TASK },
 } as const;
 type Endpoint = keyof typeof ENDPOINTS;
 
@@ -29,13 +30,20 @@ interface Expected {
   readonly counts: number | string;
   readonly claim: number | string;
   readonly ends: number | string;
+  readonly creates: number | string;
 }
-const WELCOME: Expected = { counts: 200, claim: 204, ends: "TASK_NOT_FOUND" };
+const WELCOME: Expected = {
+  counts: 200,
+  claim: 204,
+  ends: "TASK_NOT_FOUND",
+  creates: "PROJECT_NOT_FOUND",
+};
 const USER: Expected = { ...WELCOME, claim: "FORBIDDEN" };
 const all = (code: string): Expected => ({
   counts: code,
   claim: code,
   ends: code,
+  creates: code,
 });
 
 const CALLERS: Record<
@@ -153,6 +161,7 @@ describe.each(Object.entries(CALLERS))(
 
 function kindOf(endpoint: Endpoint): keyof Expected {
   if (endpoint === "task-counts") return "counts";
+  if (endpoint === "create-task") return "creates";
   return endpoint === "claim-next-task" ? "claim" : "ends";
 }
 

@@ -11,6 +11,7 @@ const NAMES = [
   "complete_task",
   "update-task-status",
   "mark-task-failed",
+  "create-task",
 ];
 
 beforeAll(reset);

@@ -32,7 +32,12 @@ export async function rpc(
   return row?.reply ?? "null";
 }
 
-const JSON_ARGUMENTS = new Set(["p_caller", "p_result_data"]);
+const JSON_ARGUMENTS = new Set([
+  "p_caller",
+  "p_result_data",
+  "p_task",
+  "p_tasks",
+]);
 
 const CASTS: Readonly<Record<string, string>> = {
   p_task_id: "::text::uuid",

@@ -11,6 +11,13 @@ export interface ErrorParts {
   readonly logged?: Readonly<Record<string, string | number>>;
 }
 
+/** After how many seconds another try may do better. */
+const RETRY_AFTER: Partial<Record<ErrorCode, string>> = {
+  UNAVAILABLE: "1",
+  // Tasks run for minutes; room does not come sooner.
+  QUEUE_FULL: "30",
+};
+
 /** A failure that the caller is told about; its code decides the status. */
 export class ApiError extends Error {
   readonly code: ErrorCode;
@@ -58,7 +65,8 @@ export function toResponse(error: ApiError): Response {
     ...(details !== undefined && { details }),
   };
   const response = Response.json(body, { status: error.status });
-  if (error.code === "UNAVAILABLE") response.headers.set("retry-after", "1");
+  const retryAfter = RETRY_AFTER[error.code];
+  if (retryAfter !== undefined) response.headers.set("retry-after", retryAfter);
   if (error.code === "METHOD_NOT_ALLOWED") {
     response.headers.set("allow", "POST, OPTIONS");
   }

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { ApiError } from "./api-error.ts";
 import {
   assertModest,
+  elementTexts,
   MAX_DEPTH,
   MAX_VALUES,
   memberText,
@@ -73,5 +74,27 @@ describe("memberText()", () => {
       }),
       { numRuns: 1000 },
     );
+  });
+});
+
+describe("elementTexts()", () => {
+  test("finds what JSON.parse finds", () => {
+    const json = fc.tuple(
+      fc.array(fc.jsonValue()),
+      fc.constantFrom("", " ", "\n\t"),
+    );
+    fc.assert(
+      fc.property(json, ([values, space]) => {
+        const text = JSON.stringify(values, null, space);
+        expect(elementTexts(text).map((each) => JSON.parse(each)))
+          .toEqual(JSON.parse(text));
+      }),
+    );
+  });
+
+  test("keeps the spelling of each", () => {
+    expect(elementTexts(' [ {"a": [1.0, "],"]} , 9007199254740993 ] '))
+      .toEqual(['{"a": [1.0, "],"]}', "9007199254740993"]);
+    expect(elementTexts("[ ]")).toEqual([]);
   });
 });

@@ -58,6 +58,26 @@ export function memberText(json: string, name: string): string | undefined {
   return found;
 }
 
+/** The source texts of the elements of a JSON array. `json` must be valid. */
+export function elementTexts(json: string): string[] {
+  const found: string[] = [];
+  let depth = 0;
+  let start = json.indexOf("[") + 1;
+  for (let at = 0; at < json.length; at++) {
+    const char = json[at];
+    if (char === '"') at = endOfString(json, at) - 1;
+    else if (char === "{" || char === "[") depth++;
+    else if (char === "}" || char === "]" || char === ",") {
+      if (depth === 1) {
+        found.push(json.slice(start, at).trim());
+        start = at + 1;
+      }
+      if (char !== ",") depth--;
+    }
+  }
+  return found.length === 1 && found[0] === "" ? [] : found;
+}
+
 /** Calls `visit` with each stretch of JSON text that is outside strings. */
 export function someOutsideStrings(
   json: string,

@@ -32,6 +32,19 @@ export function rawMember(body: string, name: string): RawJson | undefined {
   return new RawJson(sanitiseJsonText(text));
 }
 
+/** JSON text of an object: undefined members are left out, raw ones kept. */
+export function jsonText(members: Readonly<Record<string, unknown>>): string {
+  const texts = Object.entries(members)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => {
+      const json = value instanceof RawJson
+        ? value.text
+        : JSON.stringify(value);
+      return `${JSON.stringify(name)}:${json}`;
+    });
+  return `{${texts.join(",")}}`;
+}
+
 /** Number by number, because one regex over megabytes of digits overflows. */
 function holdsUnstorableNumber(part: string): boolean {
   for (const [number] of part.matchAll(/[\d.eE+-]+/g)) {

@@ -1,5 +1,5 @@
 import { ApiError } from "./api-error.ts";
-import { RawJson } from "./raw-json.ts";
+import { jsonText } from "./raw-json.ts";
 import { rpcError } from "./rpc-error.ts";
 
 /** Arguments by name; undefined ones are left to the function's default. */
@@ -44,7 +44,7 @@ export function createRpc(config: RpcConfig): Rpc {
             "content-type": "application/json",
             "x-request-id": requestId,
           },
-          body: encode(args),
+          body: jsonText(args),
           signal,
         },
       );
@@ -63,18 +63,6 @@ function keyHeaders(key: string): Record<string, string> {
   return isJwt
     ? { apikey: key, authorization: `Bearer ${key}` }
     : { apikey: key };
-}
-
-function encode(args: RpcArguments): string {
-  const members = Object.entries(args)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => {
-      const json = value instanceof RawJson
-        ? value.text
-        : JSON.stringify(value);
-      return `${JSON.stringify(name)}:${json}`;
-    });
-  return `{${members.join(",")}}`;
 }
 
 function unreachable(error: unknown): ApiError {

@@ -11,6 +11,7 @@ const FOLDERS = readdirSync(new URL("..", import.meta.url), {
 /** Enough for any endpoint, but for those that take one subject only. */
 const BODY = { task_id: TASK_ID, status: "Failed", worker_id: "w" };
 const OWN_BODIES: Readonly<Record<string, unknown>> = {
+  "create-task": { task_id: TASK_ID, task_type: "t" },
   explain: { task_id: TASK_ID },
 };
 const REPLY =
@@ -43,6 +44,7 @@ describe("entry files", () => {
       "claim-next-task",
       "complete-task",
       "complete_task",
+      "create-task",
       "explain",
       "task-counts",
       "update-task-status",

@@ -13,7 +13,7 @@ insert into listed_grant values
   ('task_types', 'SELECT', null),
   (
     'tasks', 'INSERT',
-    'available_at, dependant_on, id, idempotency_key, params, priority, project_id, run_type, task_type'
+    'available_at, created_at, dependant_on, id, idempotency_key, params, priority, project_id, run_type, task_type'
   ),
   ('tasks', 'SELECT', null),
   -- All but token_hash.

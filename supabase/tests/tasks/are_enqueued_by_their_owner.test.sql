@@ -1,5 +1,5 @@
 begin;
-select plan(24);
+select plan(28);
 
 -- SETUP
 select tests.empty_queue();
@@ -35,9 +35,16 @@ $$;
 select pg_temp.refuses_column(c.name, c.value, :'project')
 from (values
   ('status', 'Complete'), ('user_id', :'owner'), ('worker_id', 'gpu-1'), ('attempts', '7'), ('output_location', 'x'),
-  ('created_at', '2020-01-01'), ('lease_token', :'owner'), ('claim_id', 'c'), ('token_id', :'owner'), ('requeue_count', '1'),
-  ('pool', 'api'), ('takes_slot', 'false'), ('standing', 'ready'), ('generation_created', 'true'), ('result_data', '{}')
+  ('lease_token', :'owner'), ('claim_id', 'c'), ('token_id', :'owner'), ('requeue_count', '1'),
+  ('pool', 'api'), ('takes_slot', 'false'), ('standing', 'ready'), ('generation_created', 'true'), ('result_data', '{}'),
+  ('error_message', 'x'), ('max_attempts', '99'), ('timeout', '1 day')
 ) as c (name, value);
+
+-- TEST: nobody gets ahead by an old date
+insert into public.tasks (task_type, project_id, created_at) values ('travel_segment', :'project', '2020-01-01') returning id as old \gset
+select is((tests.task(:'old')).created_at, queue_now.at, 'A time of creation that a client sends is replaced by the queue''s')
+from (select now() as at) as queue_now;
+select is((tests.task(:'old')).standing, 'ready', 'So it is not stale either');
 
 -- TEST: afterwards the task is the queue's; the owner cancels it through the function
 select throws_ok(

@@ -1,0 +1,134 @@
+import { z } from "zod";
+import {
+  canonicalUuid,
+  isJsonObject,
+  JsonObject,
+  name,
+  optional,
+  Uuid,
+} from "./fields.ts";
+
+/** The most tasks one batch may hold, and dependencies one task may have. */
+export const MAX_BATCH = 1000;
+const MAX_DEPENDENCIES = 1000;
+const MAX_PRIORITY = 1000;
+const MAX_ATTEMPTS = 100;
+const WEEK_IN_SECONDS = 604_800;
+
+const DEPENDENCIES_RULE =
+  `must be a UUID, a list of at most ${MAX_DEPENDENCIES} of them, or null`;
+const TIME_RULE = "must be a time with its zone, such as 2026-01-31T12:00:00Z";
+
+/** One id or several, as the generations of clients send them; no repeats. */
+const Dependencies = z.preprocess(
+  (value) => typeof value === "string" ? [value] : value,
+  optional(
+    z.array(Uuid, { error: DEPENDENCIES_RULE })
+      .max(MAX_DEPENDENCIES, { error: DEPENDENCIES_RULE }),
+  ).transform((ids) => ids === undefined ? undefined : [...new Set(ids)]),
+);
+
+/** A point in time within this millennium, read as its UTC form. */
+const Time = z.iso.datetime({ offset: true, error: TIME_RULE })
+  .transform((text, context) => {
+    if (text.startsWith("2")) return new Date(text).toISOString();
+    context.addIssue({ code: "custom", message: TIME_RULE });
+    return z.NEVER;
+  });
+
+function integer(min: number, max: number) {
+  const error = `must be an integer from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+}
+
+/** Deployed orchestrators may know no project and send a word instead. */
+const ProjectName = name(200).transform((text) => canonicalUuid(text) ?? text);
+
+const TaskFields = z.object({
+  task_id: optional(Uuid),
+  task_type: optional(name(200)),
+  params: optional(JsonObject),
+  /** What younger clients call `task_type` and `params`. */
+  family: optional(name(200)),
+  input: optional(JsonObject),
+  project_id: optional(ProjectName),
+  dependant_on: Dependencies,
+  run_type: optional(
+    z.enum(["cloud", "local"], { error: "must be cloud or local" }),
+  ),
+  priority: optional(integer(-MAX_PRIORITY, MAX_PRIORITY)),
+  available_at: optional(Time),
+  idempotency_key: optional(name(200)),
+  max_attempts: optional(integer(1, MAX_ATTEMPTS)),
+  timeout_seconds: optional(integer(1, WEEK_IN_SECONDS)),
+  /** Heard from a service key only. */
+  created_at: optional(Time),
+});
+
+/** One task to be enqueued, in the words of either generation of clients. */
+export const NewTask = TaskFields.transform((fields, context) => {
+  const { family, input, ...task } = fields;
+  const task_type = task.task_type ?? family;
+  if (task_type !== undefined) {
+    return { ...task, task_type, params: task.params ?? input };
+  }
+  context.addIssue({
+    code: "custom",
+    path: ["task_type"],
+    message: "must be a string of 1 to 200 characters",
+  });
+  return z.NEVER;
+});
+export type NewTask = z.infer<typeof NewTask>;
+
+const BATCH_RULE = `must be a list of 1 to ${MAX_BATCH} tasks`;
+
+const Batch = z.object({
+  tasks: z.array(NewTask, { error: BATCH_RULE })
+    .min(1, { error: BATCH_RULE }).max(MAX_BATCH, { error: BATCH_RULE })
+    .refine(hasDistinctIds, { error: "must not name a task_id twice" }),
+}).transform(({ tasks }) => ({ isBatch: true, tasks }));
+
+const Single = NewTask.transform((task) => ({ isBatch: false, tasks: [task] }));
+
+/** Body of `POST /create-task`: one task, or several under `tasks`. */
+export const CreateRequest = z.unknown().transform((body, context) => {
+  const isBatch = isJsonObject(body) && (body["tasks"] ?? null) !== null;
+  const parsed = (isBatch ? Batch : Single).safeParse(body);
+  if (parsed.success) return parsed.data;
+  for (const { path, message } of parsed.error.issues) {
+    context.addIssue({ code: "custom", path, message });
+  }
+  return z.NEVER;
+});
+export type CreateRequest = z.infer<typeof CreateRequest>;
+
+function hasDistinctIds(tasks: readonly { task_id?: string | undefined }[]) {
+  const ids = tasks.flatMap(({ task_id }) => task_id ?? []);
+  return new Set(ids).size === ids.length;
+}
+
+/**
+ * Reply about one task: as it is now, which for a repeated request may be any
+ * state.
+ */
+export const CreateReply = z.looseObject({
+  task_id: z.guid(),
+  status: z.string(),
+  /** False when the task was there before this request. */
+  created: z.boolean(),
+  task_type: z.string(),
+  project_id: z.guid().nullable(),
+  dependant_on: z.guid().nullable(),
+  run_type: z.string().nullable(),
+  priority: z.int(),
+  available_at: z.string().nullable(),
+  idempotency_key: z.string().nullable(),
+  output_location: z.string().nullable(),
+  created_at: z.string(),
+});
+export type CreateReply = z.infer<typeof CreateReply>;
+
+/** Reply to a batch: one entry per task, in the order sent. */
+export const CreateBatchReply = z.looseObject({ tasks: z.array(CreateReply) });
+export type CreateBatchReply = z.infer<typeof CreateBatchReply>;

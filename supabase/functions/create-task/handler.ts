@@ -1,0 +1,42 @@
+import { CreateRequest } from "../../../shared/create.ts";
+import { SMALL_BODY } from "../_shared/body-limits.ts";
+import {
+  createEndpoint,
+  type EndpointDeps,
+  type Handler,
+} from "../_shared/endpoint.ts";
+import { objectReply } from "../_shared/json-reply.ts";
+import { elementTexts, memberText } from "../_shared/json-scan.ts";
+import { RawJson } from "../_shared/raw-json.ts";
+import { taskArgument } from "./task-argument.ts";
+
+/**
+ * `POST /create-task`: 200 with the task, also when it was there before.
+ * Deployed clients take any other status for a failure.
+ */
+export function createHandler(deps: EndpointDeps): Handler {
+  return createEndpoint(deps, {
+    name: "create-task",
+    callers: ["service", "token", "user"],
+    schema: CreateRequest,
+    maxBytes: SMALL_BODY,
+    answer: async ({ body, bodyText, rpc, note }) => {
+      const sources = body.isBatch
+        ? elementTexts(memberText(bodyText, "tasks") ?? "[]")
+        : [bodyText];
+      const tasks = body.tasks.map((task, index) =>
+        taskArgument(task, sources[index] ?? "{}")
+      );
+      const [first] = tasks;
+      if (!body.isBatch && first !== undefined) {
+        note({ task_id: body.tasks[0]?.task_id ?? "new" });
+        return objectReply(await rpc("create_task", { p_task: first }));
+      }
+      note({ task_count: tasks.length });
+      const list = tasks.map(({ text }) => text).join(",");
+      return objectReply(
+        await rpc("create_tasks", { p_tasks: new RawJson(`[${list}]`) }),
+      );
+    },
+  });
+}
