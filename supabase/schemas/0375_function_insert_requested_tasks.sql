@@ -43,7 +43,7 @@ begin
   perform queue.ask_standing_again(
     array(select n.task_id from unnest(p_requests) as n where n.task_id = any (v_created) and cardinality(n.depends_on) > 1)
   );
-  return coalesce(v_created, '{}');
+  return coalesce(v_created, array[]::uuid[]);
 end;
 $$;
 

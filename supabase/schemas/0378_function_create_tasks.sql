@@ -12,14 +12,14 @@ as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_requests queue.task_request[];
-  v_new queue.task_request[] := '{}';
+  v_new queue.task_request[] := array[]::queue.task_request[];
   v_request queue.task_request;
   v_task public.tasks;
-  v_replies json[] := '{}';
-  v_created uuid[] := '{}';
+  v_replies json[] := array[]::json[];
+  v_created uuid[] := array[]::uuid[];
   -- Ids of this batch, and the tasks that have been there under the same key.
-  v_sent uuid[] := '{}';
-  v_known uuid[] := '{}';
+  v_sent uuid[] := array[]::uuid[];
+  v_known uuid[] := array[]::uuid[];
 begin
   if jsonb_typeof(p_tasks) is distinct from 'array' or jsonb_array_length(p_tasks) not between 1 and 1000 then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
@@ -42,8 +42,8 @@ begin
     end if;
   end loop;
 
-  if v_new <> '{}' then
-    if v_sent <> '{}' then
+  if cardinality(v_new) > 0 then
+    if cardinality(v_sent) > 0 then
       for v_place in 1..cardinality(v_new) loop
         v_new[v_place].depends_on := array(
           select coalesce(v_known[array_position(v_sent, d.id)], d.id)

@@ -15,6 +15,8 @@ import {
 const RPCS = {
   claim_next_task: { p_caller: { kind: "service" }, p_worker_id: "stranger" },
   task_counts: { p_caller: { kind: "service" } },
+  create_task: { p_caller: { kind: "service" }, p_task: {} },
+  create_tasks: { p_caller: { kind: "service" }, p_tasks: [] },
   complete_task: {
     p_caller: { kind: "service" },
     p_task_id: crypto.randomUUID(),
