@@ -158,6 +158,22 @@ describe("create-task", () => {
     expect(await counterDrift()).toEqual([]);
   });
 
+  it.each([
+    [{ task_type: "a\0b\ud800" }, 200],
+    [{ idempotency_key: "\0" }, 200],
+    [{ params: { "a\0": "\ud800", "__proto__": { a: 1 } } }, 200],
+    [{ available_at: "2999-12-31T23:59:59.999999+23:59" }, 200],
+    [{ created_at: "2000-01-01T00:00:00-23:59" }, 200],
+    [{ max_attempts: 100, timeout_seconds: 604_800, priority: -1_000 }, 200],
+    [{ project_id: "\0" }, 400],
+    [{ project_id: "\ud800'; drop table tasks" }, 400],
+    [{ params: { orchestrator_details: [1], orchestrator_id: {} } }, 200],
+    [{ priority: 2_147_483_648 }, 400],
+  ])("has an answer of its own to %j", async (fields, status) => {
+    const reply = await create({ ...deployed(), ...fields });
+    expect(reply.status, reply.text).toBe(status);
+  });
+
   it("keeps what the queue decides out of a user's hands", async () => {
     const forged = {
       ...deployed(),

@@ -27,10 +27,10 @@ export function createHandler(deps: EndpointDeps): Handler {
       const tasks = body.tasks.map((task, index) =>
         taskArgument(task, sources[index] ?? "{}")
       );
-      const [first] = tasks;
-      if (!body.isBatch && first !== undefined) {
-        note({ task_id: body.tasks[0]?.task_id ?? "new" });
-        return objectReply(await rpc("create_task", { p_task: first }));
+      if (!body.isBatch) {
+        const [task_id] = body.tasks.map((task) => task.task_id);
+        if (task_id !== undefined) note({ task_id });
+        return objectReply(await rpc("create_task", { p_task: tasks[0] }));
       }
       note({ task_count: tasks.length });
       const list = tasks.map(({ text }) => text).join(",");
