@@ -1001,7 +1001,7 @@ begin
   if coalesce(v_request.task_type, '') = '' then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A task must have a task_type');
   elsif v_request.task_id = any (v_request.depends_on) then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A task cannot depend on itself');
+    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
   end if;
 
   v_request.task_id := coalesce(v_request.task_id, gen_random_uuid());
@@ -1102,6 +1102,7 @@ set search_path = ''
 as $$
 declare
   v_created uuid[];
+  v_waiting uuid[];
 begin
   with new_task as (
     insert into public.tasks (
@@ -1133,9 +1134,15 @@ begin
   where n.task_id = any (v_created)
   on conflict do nothing;
 
-  perform queue.ask_standing_again(
-    array(select n.task_id from unnest(p_requests) as n where n.task_id = any (v_created) and cardinality(n.depends_on) > 1)
-  );
+  select array_agg(n.task_id)
+  into v_waiting
+  from unnest(p_requests) as n
+  where n.task_id = any (v_created)
+    and cardinality(n.depends_on) > 1;
+  if v_waiting is not null then
+    perform queue.refuse_cycles(v_waiting);
+    perform queue.ask_standing_again(v_waiting);
+  end if;
   return coalesce(v_created, array[]::uuid[]);
 end;
 $$;

@@ -13,7 +13,7 @@ begin
   if coalesce(v_request.task_type, '') = '' then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A task must have a task_type');
   elsif v_request.task_id = any (v_request.depends_on) then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A task cannot depend on itself');
+    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
   end if;
 
   v_request.task_id := coalesce(v_request.task_id, gen_random_uuid());

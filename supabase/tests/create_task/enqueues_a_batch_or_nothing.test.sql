@@ -1,5 +1,5 @@
 begin;
-select plan(14);
+select plan(17);
 
 -- SETUP
 select tests.empty_queue();
@@ -68,7 +68,22 @@ select is(
 );
 select is(
   pg_temp.create_tasks(pg_temp.request('7', :'project'), pg_temp.request('8', :'project', pg_temp.id('8'))),
-  '400 INVALID_ARGUMENT', 'One task that depends on itself refuses the batch'
+  '400 DEPENDENCY_CYCLE', 'One task that depends on itself refuses the batch'
+);
+select is(
+  pg_temp.create_tasks(pg_temp.request('7', :'project', pg_temp.id('8')), pg_temp.request('8', :'project', pg_temp.id('7'))),
+  '400 DEPENDENCY_CYCLE', 'Two tasks that depend on each other refuse the batch'
+);
+select is(
+  pg_temp.create_tasks(
+    pg_temp.request('7', :'project', :'running', pg_temp.id('8')), pg_temp.request('8', :'project', :'running', pg_temp.id('7'))
+  ),
+  '400 DEPENDENCY_CYCLE', 'By their second dependencies as well'
+);
+select tests.create_task(:'owner', 'travel_segment', '{}', '0', pg_temp.id('9')) as waiting \gset
+select is(
+  pg_temp.create_tasks(pg_temp.request('9', :'project', :'running', :'waiting')),
+  '400 DEPENDENCY_CYCLE', 'And a circle through a task that was there before'
 );
 select is((tests.task(pg_temp.id('7'))).id, null, 'And nothing of it was enqueued');
 
