@@ -1,9 +1,9 @@
--- What: no checks on public.tasks, an index of turns whose entries stand for one line each, triggers that stand back
--- for a claim.
--- Why: Postgres parses checks and trigger conditions anew for each statement, a seventh of what a claim cost; and an
+-- What: no checks on public.tasks, no generated columns in queue.user_slots, an index of turns whose entries stand for
+-- one line each.
+-- Why: Postgres parses checks and generated expressions anew for each statement, a sixth of what a claim cost; and an
 -- index entry shared by many lines is read again by every claim until all of them have moved on.
--- Back out: add the checks again as not valid (20261123100100_upgrade_tables.sql), recreate the index without the option
--- and the two triggers as in 20261123100300_rules.sql.
+-- Back out: add the checks again as not valid (20261123100100_upgrade_tables.sql), recreate the index without the
+-- option, drop the two columns and add them again as in 20261123100200_new_tables.sql.
 
 set lock_timeout = '5s';
 
@@ -17,3 +17,8 @@ alter table public.tasks
 drop index queue.user_lines_turns;
 create index user_lines_turns on queue.user_lines (pool, running, turn_at) with (deduplicate_items = off)
   where is_open;
+
+-- queue.slots_of derives them from now on, and who moves running moves them.
+alter table queue.user_slots
+  alter column cloud_reason drop expression,
+  alter column local_reason drop expression;

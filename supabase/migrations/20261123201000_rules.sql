@@ -38,6 +38,46 @@ comment on function queue.refuse_impossible_values(public.tasks) is
 
 revoke all on function queue.refuse_impossible_values(public.tasks) from public, anon, authenticated, service_role;
 
+-- What a user row allows, as the user's slots keep it: the owner's half of the one rule (docs/architecture.md). Whoever
+-- writes what a user may takes it from here; the task's own half is queue.task_standing.
+create or replace function queue.slots_of(p_user public.users, p_running integer)
+returns queue.user_slots
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_methods jsonb := p_user.settings #> '{ui,generationMethods}';
+  v_slots queue.user_slots;
+begin
+  v_slots.user_id := p_user.id;
+  v_slots.running := p_running;
+  v_slots.task_limit := coalesce(p_user.max_in_progress, (select d.default_task_limit from queue.settings as d));
+  v_slots.has_credits := coalesce(p_user.credits, 0) > 0;
+  v_slots.cloud_on := v_methods -> 'inCloud' is distinct from 'false';
+  v_slots.local_on := v_methods -> 'onComputer' is distinct from 'false';
+  v_slots.settings_malformed := coalesce(jsonb_typeof(v_methods -> 'inCloud') <> 'boolean', false)
+    or coalesce(jsonb_typeof(v_methods -> 'onComputer') <> 'boolean', false);
+  -- In the order in which the reasons are reported.
+  v_slots.cloud_reason := case
+    when not v_slots.has_credits then 'no_credits'
+    when not v_slots.cloud_on then 'cloud_disabled'
+    when v_slots.running >= v_slots.task_limit then 'user_at_limit'
+  end;
+  v_slots.local_reason := case
+    when not v_slots.local_on then 'local_disabled'
+    when v_slots.running >= v_slots.task_limit then 'user_at_limit'
+  end;
+  return v_slots;
+end;
+$$;
+
+comment on function queue.slots_of(public.users, integer) is
+  'The user_slots row that follows from a user row and the number of tasks that run.';
+
+revoke all on function queue.slots_of(public.users, integer) from public, anon, authenticated, service_role;
+
 -- These tasks and the live ones that their end may change, locked before any owner is and in the order of their ids, so that
 -- nobody who does the same can wait for us in a circle: the tasks that wait for them, the orchestrators that they are
 -- parts of, and what would go with those in turn. After a good end only the first of the waiting change.
@@ -290,6 +330,111 @@ create trigger tasks_before_update
   when (new.standing is distinct from 'active' or old.standing = 'active')
   execute function queue.tasks_before_update();
 
+-- Moves the derived counters by what one statement changed, owner by owner in the order of their ids. Everything
+-- about an owner is done under the lock on the owner's slots, and the order keeps two statements that touch several
+-- owners from waiting for each other in a circle.
+create or replace function queue.shift_load(p_changes queue.load_change[], p_now timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_change record;
+  v_slots queue.user_slots;
+  v_running integer;
+  v_has_blocked boolean := false;
+begin
+  for v_change in
+    select
+      c.user_id,
+      c.pool,
+      coalesce(sum(c.delta) filter (where c.standing = 'ready' and c.is_cloud and c.takes_slot), 0) as ready_cloud,
+      coalesce(sum(c.delta) filter (where c.standing = 'ready' and c.is_cloud and not c.takes_slot), 0) as ready_cloud_orchestration,
+      coalesce(sum(c.delta) filter (where c.standing = 'ready' and not c.is_cloud and c.takes_slot), 0) as ready_local,
+      coalesce(sum(c.delta) filter (where c.standing = 'ready' and not c.is_cloud and not c.takes_slot), 0) as ready_local_orchestration,
+      coalesce(sum(c.delta) filter (where c.standing = 'active' and c.is_cloud and c.takes_slot), 0) as active_cloud,
+      coalesce(sum(c.delta) filter (where c.standing = 'active' and c.is_cloud and not c.takes_slot), 0) as active_cloud_orchestration,
+      coalesce(sum(c.delta) filter (where c.standing = 'active' and not c.is_cloud and c.takes_slot), 0) as active_local,
+      coalesce(sum(c.delta) filter (where c.standing = 'active' and not c.is_cloud and not c.takes_slot), 0) as active_local_orchestration,
+      bool_or(c.standing not in ('ready', 'active')) as has_blocked
+    from unnest(p_changes) as c
+    group by c.user_id, c.pool
+    order by c.user_id, c.pool
+  loop
+    v_has_blocked := v_has_blocked or v_change.has_blocked;
+    continue when v_change.user_id is null;
+
+    -- The lock, and what runs.
+    v_running := v_change.active_cloud + v_change.active_local;
+    update queue.user_slots as s
+    set running = s.running + v_running,
+      cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + v_running >= s.task_limit then 'user_at_limit' end),
+      local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + v_running >= s.task_limit then 'user_at_limit' end)
+    where s.user_id = v_change.user_id
+    returning s.* into v_slots;
+
+    -- The line that gained or lost tasks. Being served, or beginning to wait, starts a new wait for a turn.
+    update queue.user_lines as l
+    set ready_cloud = l.ready_cloud + v_change.ready_cloud,
+      ready_cloud_orchestration = l.ready_cloud_orchestration + v_change.ready_cloud_orchestration,
+      ready_local = l.ready_local + v_change.ready_local,
+      ready_local_orchestration = l.ready_local_orchestration + v_change.ready_local_orchestration,
+      active_cloud = l.active_cloud + v_change.active_cloud,
+      active_cloud_orchestration = l.active_cloud_orchestration + v_change.active_cloud_orchestration,
+      active_local = l.active_local + v_change.active_local,
+      active_local_orchestration = l.active_local_orchestration + v_change.active_local_orchestration,
+      running = v_slots.running,
+      is_open = v_slots.cloud_reason is null
+        and l.ready_cloud + v_change.ready_cloud
+          + l.ready_cloud_orchestration + v_change.ready_cloud_orchestration > 0,
+      turn_at = case
+        when v_change.active_cloud > 0 or v_change.active_cloud_orchestration > 0
+          or l.ready_cloud + l.ready_cloud_orchestration = 0 then p_now
+        else l.turn_at
+      end
+    where l.user_id = v_change.user_id
+      and l.pool = v_change.pool;
+
+    if not found and v_slots.user_id is not null then
+      insert into queue.user_lines (
+        user_id, pool, ready_cloud, ready_cloud_orchestration, ready_local, ready_local_orchestration,
+        active_cloud, active_cloud_orchestration, active_local, active_local_orchestration, running, is_open, turn_at
+      )
+      values (
+        v_change.user_id, v_change.pool,
+        v_change.ready_cloud, v_change.ready_cloud_orchestration,
+        v_change.ready_local, v_change.ready_local_orchestration,
+        v_change.active_cloud, v_change.active_cloud_orchestration,
+        v_change.active_local, v_change.active_local_orchestration,
+        v_slots.running,
+        v_slots.cloud_reason is null and v_change.ready_cloud + v_change.ready_cloud_orchestration > 0,
+        p_now
+      );
+    end if;
+
+    -- The owner's line in the other pool, where what runs has changed under it.
+    if v_running <> 0 then
+      update queue.user_lines as l
+      set running = v_slots.running, is_open = v_slots.cloud_reason is null
+      where l.user_id = v_change.user_id
+        and l.pool <> v_change.pool
+        and l.ready_cloud + l.ready_cloud_orchestration > 0;
+    end if;
+  end loop;
+
+  if v_has_blocked then
+    perform queue.shift_blocked(p_changes);
+  end if;
+end;
+$$;
+
+comment on function queue.shift_load(queue.load_change[], timestamptz) is
+  'Moves user_slots, user_lines and blocked_tasks by what one statement changed; takes the owners'' locks first, in the order of their ids.';
+
+revoke all on function queue.shift_load(queue.load_change[], timestamptz) from public, anon, authenticated, service_role;
+
 -- After an insert statement: dependencies recorded, counters moved, history begun. Per statement, so that a bulk
 -- insert moves each counter once.
 create or replace function queue.tasks_after_insert()
@@ -522,6 +667,93 @@ comment on function queue.settle_dependants(uuid[]) is
   'Works out again where the tasks stand that depend on these, which are Complete now.';
 
 revoke all on function queue.settle_dependants(uuid[]) from public, anon, authenticated, service_role;
+
+-- What a user may is copied into the user's slots row, so that a claim reads one row and one malformed setting
+-- concerns one user. Closing or opening the user's lines happens here too.
+create or replace function queue.users_after_write()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may write users
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+as $$
+declare
+  v_slots queue.user_slots := queue.slots_of(new, 0);
+begin
+  insert into queue.user_slots as s
+  values (v_slots.*)
+  on conflict (user_id) do update
+    set (task_limit, has_credits, cloud_on, local_on, settings_malformed, cloud_reason, local_reason) = (
+      select w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.cloud_reason, w.local_reason
+      from queue.slots_of(new, s.running) as w
+    )
+    where (s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed)
+      is distinct from
+      (excluded.task_limit, excluded.has_credits, excluded.cloud_on, excluded.local_on, excluded.settings_malformed);
+
+  if found then
+    perform queue.refresh_lines(array[new.id]);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.users_after_write() is 'Trigger: keeps queue.user_slots and the user''s lines in step with the user row.';
+
+revoke all on function queue.users_after_write() from public, anon, authenticated, service_role;
+
+drop trigger if exists users_after_write on public.users;
+create trigger users_after_write
+  after insert or update on public.users
+  for each row execute function queue.users_after_write();
+
+-- A changed default limit concerns every user without a limit of their own.
+create or replace function queue.settings_after_update()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of the operator
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+as $$
+declare
+  v_changed uuid[];
+begin
+  if new.stale_after <> old.stale_after then
+    update public.tasks as t set standing = null where t.standing = 'stale';
+  end if;
+
+  if new.default_task_limit = old.default_task_limit then
+    return null;
+  end if;
+
+  perform from queue.user_slots as s order by s.user_id for no key update;
+
+  with changed as (
+    update queue.user_slots as s
+    set (task_limit, cloud_reason, local_reason) = (
+      select w.task_limit, w.cloud_reason, w.local_reason from queue.slots_of(u, s.running) as w
+    )
+    from public.users as u
+    where u.id = s.user_id
+      and u.max_in_progress is null
+      and s.task_limit <> new.default_task_limit
+    returning s.user_id
+  )
+  select array_agg(c.user_id) into v_changed from changed as c;
+
+  perform queue.refresh_lines(v_changed);
+  return null;
+end;
+$$;
+
+comment on function queue.settings_after_update() is 'Trigger: applies a changed default_task_limit to the users it concerns.';
+
+revoke all on function queue.settings_after_update() from public, anon, authenticated, service_role;
+
+drop trigger if exists settings_after_update on queue.settings;
+create trigger settings_after_update
+  after update on queue.settings
+  for each row execute function queue.settings_after_update();
 
 -- A deleted task leaves the counters; what depended on it can never run and goes with it.
 create or replace function queue.tasks_after_delete()

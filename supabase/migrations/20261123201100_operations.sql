@@ -39,13 +39,15 @@ begin
   returning t.* into v_task;
   perform set_config('queue.counts_itself', 'off', true);
 
+  v_slot := v_task.takes_slot::integer;
   update queue.user_slots as s
-  set running = s.running + v_task.takes_slot::integer
+  set running = s.running + v_slot,
+    cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + v_slot >= s.task_limit then 'user_at_limit' end),
+    local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + v_slot >= s.task_limit then 'user_at_limit' end)
   where s.user_id = v_task.user_id
   returning s.* into v_slots;
 
   -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
-  v_slot := v_task.takes_slot::integer;
   v_cloud := (v_task.run_type = 'cloud')::integer;
   v_by_key := (p_token_id is null)::integer;
   update queue.user_lines as l
@@ -349,7 +351,9 @@ begin
     ),
     slots as (
       update queue.user_slots as s
-      set running = s.running + x.slot
+      set running = s.running + x.slot,
+        cloud_reason = case when s.running + x.slot >= s.task_limit then 'user_at_limit' end,
+        local_reason = coalesce(s.local_reason, case when s.running + x.slot >= s.task_limit then 'user_at_limit' end)
       from started as x
       where s.user_id = x.user_id
       returning s.user_id, s.running, s.cloud_reason, x.slot
@@ -823,6 +827,135 @@ comment on function queue.update_task_status(jsonb, uuid, text, text, text, text
 
 revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) from public, anon, authenticated, service_role;
 grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
+
+-- Users whose derived state is not what their user row and their tasks add up to. A stable function sees one snapshot,
+-- so work that is going on is never mistaken for drift.
+create or replace function queue.drift()
+returns table (user_id uuid, pool text, stored jsonb, counted jsonb)
+language plpgsql
+stable
+security definer -- recount and the lines are for nobody else
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  -- What runs, and what the user row allows.
+  return query
+  select u.id, null::text, to_jsonb(s), to_jsonb(w)
+  from public.users as u
+    left join (
+      select t.user_id, count(*)::integer as running
+      from public.tasks as t
+      where t.standing = 'active' and t.takes_slot
+      group by t.user_id
+    ) as r on r.user_id = u.id
+    left join queue.user_slots as s on s.user_id = u.id
+    cross join lateral queue.slots_of(u, coalesce(r.running, 0)) as w
+  where s is distinct from w;
+
+  return query
+  with counted as (
+    select
+      c.user_id, c.pool,
+      -- The copy of running is kept up where it orders the line.
+      to_jsonb(c) - 'turn_at' - 'user_id' - 'pool' - case when c.is_open then '' else 'running' end as row_counts
+    from queue.recount(null) as c
+    where c.ready_cloud + c.ready_cloud_orchestration + c.ready_local + c.ready_local_orchestration
+      + c.active_cloud + c.active_cloud_orchestration + c.active_local + c.active_local_orchestration > 0
+  ),
+  stored as (
+    select l.user_id, l.pool, to_jsonb(l) - 'turn_at' - 'user_id' - 'pool' - case when l.is_open then '' else 'running' end as row_counts
+    from queue.user_lines as l
+    where l.is_open or l.ready_cloud <> 0 or l.ready_cloud_orchestration <> 0 or l.ready_local <> 0
+      or l.ready_local_orchestration <> 0 or l.active_cloud <> 0 or l.active_cloud_orchestration <> 0
+      or l.active_local <> 0 or l.active_local_orchestration <> 0
+  )
+  select coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool), s.row_counts, c.row_counts
+  from counted as c
+    full join stored as s on s.user_id = c.user_id and s.pool = c.pool
+  where c.row_counts is distinct from s.row_counts;
+
+  return query
+  select
+    coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool),
+    jsonb_build_object(coalesce(c.reason, s.reason), coalesce(s.task_count, 0)),
+    jsonb_build_object(coalesce(c.reason, s.reason), coalesce(c.task_count, 0))
+  from (
+    select
+      coalesce(t.user_id, '00000000-0000-0000-0000-000000000000') as user_id, t.pool, t.standing as reason,
+      t.run_type is distinct from 'local' as is_cloud, count(*)::integer as task_count
+    from public.tasks as t
+    where t.standing not in ('ready', 'active')
+    group by 1, 2, 3, 4
+  ) as c
+    full join queue.blocked_tasks as s
+      on s.user_id = c.user_id and s.pool = c.pool and s.reason = c.reason and s.is_cloud = c.is_cloud
+  where coalesce(c.task_count, 0) <> coalesce(s.task_count, 0);
+end;
+$$;
+
+comment on function queue.drift() is
+  'Derived state that is not what users and tasks add up to: owner, pool (null for the owner''s slots), what is stored, what was counted. No rows = no drift.';
+
+revoke all on function queue.drift() from public, anon, authenticated, service_role;
+grant execute on function queue.drift() to service_role;
+
+-- Mends drift, owner by owner under the owner's lock: under it the tasks can be counted without anything moving.
+create or replace function queue.reconcile()
+returns integer
+language plpgsql
+volatile
+security definer -- writes derived state for the operator
+set search_path = ''
+as $$
+declare
+  v_user_id uuid;
+  v_mended integer := 0;
+begin
+  for v_user_id in
+    select distinct d.user_id from queue.drift() as d order by d.user_id
+  loop
+    -- The lock; a row that is gone comes back first, closed, so that there is something to lock.
+    insert into queue.user_slots (user_id, task_limit, has_credits, cloud_on, local_on)
+    select u.id, 0, false, false, false from public.users as u where u.id = v_user_id
+    on conflict do nothing;
+    perform from queue.user_slots as s where s.user_id = v_user_id for no key update;
+
+    update queue.user_slots as s
+    set running = w.running, task_limit = w.task_limit, has_credits = w.has_credits, cloud_on = w.cloud_on,
+      local_on = w.local_on, settings_malformed = w.settings_malformed, cloud_reason = w.cloud_reason,
+      local_reason = w.local_reason
+    from public.users as u
+      cross join lateral queue.slots_of(
+        u, (select count(*)::integer from public.tasks as t where t.user_id = v_user_id and t.standing = 'active' and t.takes_slot)
+      ) as w
+    where u.id = v_user_id
+      and s.user_id = v_user_id;
+
+    delete from queue.user_lines as l where l.user_id = v_user_id;
+    insert into queue.user_lines
+    select (r.c).*
+    from (select jsonb_populate_record(c, jsonb_build_object('turn_at', queue.now())) as c from queue.recount(v_user_id) as c) as r;
+
+    delete from queue.blocked_tasks as b where b.user_id = v_user_id;
+    insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
+    select v_user_id, t.pool, t.standing, t.run_type is distinct from 'local', count(*)
+    from public.tasks as t
+    where t.user_id is not distinct from nullif(v_user_id, '00000000-0000-0000-0000-000000000000')
+      and t.standing not in ('ready', 'active')
+    group by t.pool, t.standing, t.run_type is distinct from 'local';
+
+    v_mended := v_mended + 1;
+  end loop;
+  return v_mended;
+end;
+$$;
+
+comment on function queue.reconcile() is
+  'Counts again for every owner whose counters have drifted and returns how many there were; 0 is what should come out.';
+
+revoke all on function queue.reconcile() from public, anon, authenticated, service_role;
+grant execute on function queue.reconcile() to service_role;
 
 -- Why a task is not running, what would have to change, and where in line it is.
 create or replace function queue.explain_task(p_caller jsonb, p_task_id uuid)

@@ -10,21 +10,10 @@ create table queue.user_slots (
   cloud_on boolean not null,
   local_on boolean not null,
   settings_malformed boolean not null default false,
-  -- The owner's half of the one rule, in the order in which the reasons are reported. The task's own half is
-  -- queue.task_standing.
-  cloud_reason text generated always as (
-    case
-      when not has_credits then 'no_credits'
-      when not cloud_on then 'cloud_disabled'
-      when running >= task_limit then 'user_at_limit'
-    end
-  ) stored,
-  local_reason text generated always as (
-    case
-      when not local_on then 'local_disabled'
-      when running >= task_limit then 'user_at_limit'
-    end
-  ) stored,
+  -- The owner's half of the one rule; queue.slots_of derives it. Not generated columns: every statement that moves
+  -- running would parse their expressions anew. Who moves running, moves user_at_limit.
+  cloud_reason text,
+  local_reason text,
   constraint user_slots_pkey primary key (user_id),
   constraint user_slots_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
 );

@@ -1,4 +1,5 @@
--- What a user row allows, as the user's slots keep it. The users trigger, drift and reconcile share it.
+-- What a user row allows, as the user's slots keep it: the owner's half of the one rule (docs/architecture.md). Whoever
+-- writes what a user may takes it from here; the task's own half is queue.task_standing.
 create function queue.slots_of(p_user public.users, p_running integer)
 returns queue.user_slots
 language plpgsql
@@ -18,6 +19,16 @@ begin
   v_slots.local_on := v_methods -> 'onComputer' is distinct from 'false';
   v_slots.settings_malformed := coalesce(jsonb_typeof(v_methods -> 'inCloud') <> 'boolean', false)
     or coalesce(jsonb_typeof(v_methods -> 'onComputer') <> 'boolean', false);
+  -- In the order in which the reasons are reported.
+  v_slots.cloud_reason := case
+    when not v_slots.has_credits then 'no_credits'
+    when not v_slots.cloud_on then 'cloud_disabled'
+    when v_slots.running >= v_slots.task_limit then 'user_at_limit'
+  end;
+  v_slots.local_reason := case
+    when not v_slots.local_on then 'local_disabled'
+    when v_slots.running >= v_slots.task_limit then 'user_at_limit'
+  end;
   return v_slots;
 end;
 $$;

@@ -11,6 +11,7 @@ as $$
 declare
   v_change record;
   v_slots queue.user_slots;
+  v_running integer;
   v_has_blocked boolean := false;
 begin
   for v_change in
@@ -34,8 +35,11 @@ begin
     continue when v_change.user_id is null;
 
     -- The lock, and what runs.
+    v_running := v_change.active_cloud + v_change.active_local;
     update queue.user_slots as s
-    set running = s.running + v_change.active_cloud + v_change.active_local
+    set running = s.running + v_running,
+      cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + v_running >= s.task_limit then 'user_at_limit' end),
+      local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + v_running >= s.task_limit then 'user_at_limit' end)
     where s.user_id = v_change.user_id
     returning s.* into v_slots;
 
@@ -79,7 +83,7 @@ begin
     end if;
 
     -- The owner's line in the other pool, where what runs has changed under it.
-    if v_change.active_cloud + v_change.active_local <> 0 then
+    if v_running <> 0 then
       update queue.user_lines as l
       set running = v_slots.running, is_open = v_slots.cloud_reason is null
       where l.user_id = v_change.user_id

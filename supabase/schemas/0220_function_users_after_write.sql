@@ -10,16 +10,13 @@ as $$
 declare
   v_slots queue.user_slots := queue.slots_of(new, 0);
 begin
-  insert into queue.user_slots as s (user_id, task_limit, has_credits, cloud_on, local_on, settings_malformed)
-  values (
-    new.id, v_slots.task_limit, v_slots.has_credits, v_slots.cloud_on, v_slots.local_on, v_slots.settings_malformed
-  )
+  insert into queue.user_slots as s
+  values (v_slots.*)
   on conflict (user_id) do update
-    set task_limit = excluded.task_limit,
-      has_credits = excluded.has_credits,
-      cloud_on = excluded.cloud_on,
-      local_on = excluded.local_on,
-      settings_malformed = excluded.settings_malformed
+    set (task_limit, has_credits, cloud_on, local_on, settings_malformed, cloud_reason, local_reason) = (
+      select w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.cloud_reason, w.local_reason
+      from queue.slots_of(new, s.running) as w
+    )
     where (s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed)
       is distinct from
       (excluded.task_limit, excluded.has_credits, excluded.cloud_on, excluded.local_on, excluded.settings_malformed);

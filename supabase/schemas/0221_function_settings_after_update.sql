@@ -21,7 +21,9 @@ begin
 
   with changed as (
     update queue.user_slots as s
-    set task_limit = new.default_task_limit
+    set (task_limit, cloud_reason, local_reason) = (
+      select w.task_limit, w.cloud_reason, w.local_reason from queue.slots_of(u, s.running) as w
+    )
     from public.users as u
     where u.id = s.user_id
       and u.max_in_progress is null

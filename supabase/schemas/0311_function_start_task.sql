@@ -33,13 +33,15 @@ begin
   returning t.* into v_task;
   perform set_config('queue.counts_itself', 'off', true);
 
+  v_slot := v_task.takes_slot::integer;
   update queue.user_slots as s
-  set running = s.running + v_task.takes_slot::integer
+  set running = s.running + v_slot,
+    cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + v_slot >= s.task_limit then 'user_at_limit' end),
+    local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + v_slot >= s.task_limit then 'user_at_limit' end)
   where s.user_id = v_task.user_id
   returning s.* into v_slots;
 
   -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
-  v_slot := v_task.takes_slot::integer;
   v_cloud := (v_task.run_type = 'cloud')::integer;
   v_by_key := (p_token_id is null)::integer;
   update queue.user_lines as l

@@ -115,7 +115,9 @@ begin
     ),
     slots as (
       update queue.user_slots as s
-      set running = s.running + x.slot
+      set running = s.running + x.slot,
+        cloud_reason = case when s.running + x.slot >= s.task_limit then 'user_at_limit' end,
+        local_reason = coalesce(s.local_reason, case when s.running + x.slot >= s.task_limit then 'user_at_limit' end)
       from started as x
       where s.user_id = x.user_id
       returning s.user_id, s.running, s.cloud_reason, x.slot

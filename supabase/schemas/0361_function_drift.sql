@@ -11,7 +11,7 @@ as $$
 begin
   -- What runs, and what the user row allows.
   return query
-  select u.id, null::text, to_jsonb(s) - 'cloud_reason' - 'local_reason', to_jsonb(w) - 'cloud_reason' - 'local_reason'
+  select u.id, null::text, to_jsonb(s), to_jsonb(w)
   from public.users as u
     left join (
       select t.user_id, count(*)::integer as running
@@ -21,8 +21,7 @@ begin
     ) as r on r.user_id = u.id
     left join queue.user_slots as s on s.user_id = u.id
     cross join lateral queue.slots_of(u, coalesce(r.running, 0)) as w
-  where (s.running, s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed)
-    is distinct from (w.running, w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed);
+  where s is distinct from w;
 
   return query
   with counted as (

@@ -21,7 +21,8 @@ begin
 
     update queue.user_slots as s
     set running = w.running, task_limit = w.task_limit, has_credits = w.has_credits, cloud_on = w.cloud_on,
-      local_on = w.local_on, settings_malformed = w.settings_malformed
+      local_on = w.local_on, settings_malformed = w.settings_malformed, cloud_reason = w.cloud_reason,
+      local_reason = w.local_reason
     from public.users as u
       cross join lateral queue.slots_of(
         u, (select count(*)::integer from public.tasks as t where t.user_id = v_user_id and t.standing = 'active' and t.takes_slot)

@@ -148,6 +148,20 @@ as $$
   where s is distinct from r
 
   union all
+  select 'reasons of user ' || u.user_id, row(u.cloud_reason, u.local_reason)::text, row(w.cloud_reason, w.local_reason)::text
+  from queue.user_slots as u
+    cross join lateral (
+      select
+        case
+          when not u.has_credits then 'no_credits'
+          when not u.cloud_on then 'cloud_disabled'
+          when u.running >= u.task_limit then 'user_at_limit'
+        end,
+        case when not u.local_on then 'local_disabled' when u.running >= u.task_limit then 'user_at_limit' end
+    ) as w (cloud_reason, local_reason)
+  where (u.cloud_reason, u.local_reason) is distinct from (w.cloud_reason, w.local_reason)
+
+  union all
   select 'line ' || coalesce(l.pool, r.pool) || ' of user ' || coalesce(l.user_id, r.user_id), l::text, r::text
   from tests.recounted_lines() as r
     full join (

@@ -1,5 +1,5 @@
 begin;
-select plan(34);
+select plan(36);
 
 -- SETUP: a mixture of everything that is counted
 select tests.empty_queue();
@@ -51,6 +51,8 @@ select pg_temp.finds('update queue.user_slots set has_credits = false where runn
 select pg_temp.finds('update queue.user_slots set cloud_on = false where running > 0', :'owner');
 select pg_temp.finds('update queue.user_slots set local_on = false where running > 0', :'owner');
 select pg_temp.finds('update queue.user_slots set settings_malformed = true where running > 0', :'owner');
+select pg_temp.finds('update queue.user_slots set cloud_reason = ''no_credits'' where running > 0', :'owner');
+select pg_temp.finds('update queue.user_slots set local_reason = ''user_at_limit'' where running > 0', :'owner');
 select pg_temp.finds('delete from queue.user_slots where running > 0', :'owner');
 select pg_temp.finds('delete from queue.user_slots where running = 0', :'idle');
 
