@@ -38,7 +38,7 @@ create table queue.subtasks (
 );
 
 -- The final child first; the children of one part side by side, in the order in which they came.
-create index subtasks_by_part on queue.subtasks (orchestrator_id, final_rank desc, part_index desc nulls last, seq desc)
+create index subtasks_by_part on queue.subtasks (orchestrator_id, user_id, final_rank desc, part_index desc nulls last, seq desc)
   where replaced_by is null;
 create index subtasks_by_orchestrator on queue.subtasks (orchestrator_id, task_id);
 create index subtasks_replaced on queue.subtasks (replaced_by) where replaced_by is not null;
@@ -115,13 +115,13 @@ insert into queue.subtasks (task_id, orchestrator_id, user_id, task_type, final_
 select
   t.id, o.id, t.user_id, t.task_type,
   case
-    when t.task_type = 'travel_stitch' then 3
+    when t.task_type like '%\_stitch' then 3
     when t.params ->> 'join_index' ~ '^[0-9]{1,9}$' then 2
     when t.params ->> 'segment_index' ~ '^[0-9]{1,9}$' and t.task_type like '%segment%' then 1
     else 0
   end,
   case
-    when t.task_type = 'travel_stitch' then 0
+    when t.task_type like '%\_stitch' then 0
     when t.params ->> 'join_index' ~ '^[0-9]{1,9}$' then (t.params ->> 'join_index')::integer
     when t.params ->> 'segment_index' ~ '^[0-9]{1,9}$' then (t.params ->> 'segment_index')::integer
   end
@@ -170,3 +170,5 @@ from queue.subtasks as s
   join public.tasks as o on o.id = s.orchestrator_id
 where s.replaced_by is null
 group by s.orchestrator_id, s.user_id;
+
+select cron.schedule('queue-mend-orchestrations', '* * * * *', 'select queue.mend_orchestrations()');

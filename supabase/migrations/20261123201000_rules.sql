@@ -451,6 +451,8 @@ declare
   v_actor text := queue.actor();
   v_unsettled uuid[];
   v_dependants uuid[];
+  v_children queue.subtasks[];
+  v_orchestrators uuid[];
 begin
   insert into queue.task_dependencies (task_id, depends_on)
   select n.id, n.dependant_on
@@ -458,6 +460,19 @@ begin
   where n.dependant_on is not null
   on conflict do nothing;
   select array_agg(n.id) into v_dependants from new_rows as n where n.dependant_on is not null;
+
+  -- Other tasks are locked before any owner, like everywhere.
+  select array_agg(c.child)
+  into v_children
+  from (
+    select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
+    from new_rows as n
+    where n.params ? 'orchestrator_task_id_ref'
+  ) as c
+  where (c.child).task_id is not null;
+  if v_children is not null then
+    perform queue.lock_families(v_children);
+  end if;
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
   into v_changes
@@ -503,11 +518,20 @@ begin
     perform queue.ask_standing_again(v_unsettled);
   end if;
 
+  -- An orchestrator may come after its children.
+  select array_agg(n.id)
+  into v_orchestrators
+  from new_rows as n
+  where not n.takes_slot or n.task_type like '%orchestrat%';
+  if v_children is not null or v_orchestrators is not null then
+    perform queue.join_families(v_orchestrators, v_children);
+  end if;
+
   return null;
 end;
 $$;
 
-comment on function queue.tasks_after_insert() is 'Trigger: dependencies, counters and history of newly inserted tasks.';
+comment on function queue.tasks_after_insert() is 'Trigger: dependencies, families, counters and history of newly inserted tasks.';
 
 revoke all on function queue.tasks_after_insert() from public, anon, authenticated, service_role;
 
@@ -517,7 +541,7 @@ create trigger tasks_after_insert
   referencing new table as new_rows
   for each statement execute function queue.tasks_after_insert();
 
--- After an update statement: counters, history, result records and dependants follow, in the same transaction and
+-- After an update statement: counters, history, result records, dependants and families follow, in the same transaction and
 -- whatever the way in.
 create or replace function queue.tasks_after_update()
 returns trigger
@@ -532,19 +556,24 @@ declare
   v_complete uuid[];
   v_lost queue.task_end[];
   v_owners uuid[];
+  v_moved uuid[];
+  v_from text[];
+  v_to text[];
   v_now timestamptz;
 begin
   v_now := queue.now();
 
   select
     array_agg(n.id) filter (where n.status = 'Complete'),
-    array_agg((n.id, n.user_id, n.status, n.error_message)::queue.task_end) filter (where n.status <> 'Complete'),
-    array_agg(distinct n.user_id)
-  into v_complete, v_lost, v_owners
+    array_agg((n.id, n.user_id, n.status, n.error_message)::queue.task_end) filter (where n.status in ('Failed', 'Cancelled')),
+    array_agg(distinct n.user_id),
+    array_agg(n.id), array_agg(o.status), array_agg(n.status)
+  into v_complete, v_lost, v_owners, v_moved, v_from, v_to
   from new_rows as n
     join old_rows as o on o.id = n.id
-  where n.status in ('Complete', 'Failed', 'Cancelled')
-    and o.status <> n.status;
+  where n.status <> o.status
+    -- Ended, or put back after its end.
+    and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress'));
 
   -- Other tasks are locked before any owner, like everywhere.
   if v_complete is not null then
@@ -613,6 +642,10 @@ begin
     perform queue.record_generations(v_complete);
     perform queue.settle_dependants(v_complete);
   end if;
+  -- The family first: its orchestrator names the child that failed, not one that went with it.
+  if v_moved is not null then
+    perform queue.settle_families(v_moved, v_from, v_to);
+  end if;
   if v_lost is not null then
     perform queue.settle_lost(v_lost);
   end if;
@@ -622,7 +655,7 @@ end;
 $$;
 
 comment on function queue.tasks_after_update() is
-  'Trigger: counters, history, result records and dependants of changed tasks.';
+  'Trigger: counters, history, result records, dependants and families of changed tasks.';
 
 revoke all on function queue.tasks_after_update() from public, anon, authenticated, service_role;
 
@@ -634,6 +667,45 @@ create trigger tasks_after_update
   -- A claim keeps the counters and the history itself (queue.claim_next_task, queue.start_task).
   when (current_setting('queue.counts_itself', true) is distinct from 'on')
   execute function queue.tasks_after_update();
+
+-- The result records of tasks that were just completed. Called wherever a task becomes Complete, so there is no way
+-- to complete a task of a type that creates generations without one. A task that was put back and completed again
+-- replaces its record: task and record never name different results.
+create or replace function queue.record_generations(p_task_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into public.generations (
+    task_id, project_id, user_id, type, location, thumbnail_url, params, created_at,
+    parent_generation_id, child_order, is_child, based_on
+  )
+  select
+    t.id, t.project_id, t.user_id, y.content_type, t.output_location, t.thumbnail_url, t.params,
+    t.generation_processed_at,
+    l.parent_generation_id, l.child_order, l.parent_generation_id is not null, l.based_on
+  from public.tasks as t
+    left join public.task_types as y on y.name = t.task_type
+    cross join lateral queue.generation_links(t.id, t.user_id, t.params) as l
+  where t.id = any (p_task_ids)
+    and t.status = 'Complete'
+    and t.generation_created
+    -- A child that is Complete because another one is shows nothing of its own.
+    and not exists (select from queue.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
+  on conflict (task_id) do update
+    set location = excluded.location,
+      thumbnail_url = excluded.thumbnail_url,
+      params = excluded.params;
+end;
+$$;
+
+comment on function queue.record_generations(uuid[]) is
+  'Records one generation for each of these tasks that is Complete and of a type that creates them.';
+
+revoke all on function queue.record_generations(uuid[]) from public, anon, authenticated, service_role;
 
 -- Tasks that waited for tasks that are Complete now. They are locked before they are looked at, so that of two
 -- dependencies that end at the same time the second one sees the first.
@@ -769,19 +841,23 @@ declare
   v_actor text := queue.actor();
   v_now timestamptz := queue.now();
   v_ids uuid[];
+  v_statuses text[];
   v_owners uuid[];
   v_lost queue.task_end[];
 begin
   select
-    array_agg(o.id), array_agg(distinct o.user_id),
+    array_agg(o.id), array_agg(o.status), array_agg(distinct o.user_id),
     array_agg((o.id, o.user_id, 'deleted', null)::queue.task_end)
-  into v_ids, v_owners, v_lost
+  into v_ids, v_statuses, v_owners, v_lost
   from old_rows as o;
 
   if v_ids is null then
     return null;
   end if;
-  perform queue.lock_relatives_of(v_ids, v_owners, true);
+  perform queue.lock_relatives_of(
+    -- And the children that a deleted one had replaced.
+    v_ids || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_ids)), v_owners, true
+  );
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
   into v_changes
@@ -799,16 +875,20 @@ begin
     perform queue.shift_load(v_changes, v_now);
   end if;
 
+  -- Also where nothing is counted: families are changed under the owner's lock.
+  perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
+
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
   select o.id, o.user_id, v_now, o.status, o.status, o.worker_id, o.attempts, v_actor, 'deleted'
   from old_rows as o;
 
+  perform queue.leave_families(v_ids, v_statuses);
   perform queue.settle_lost(v_lost);
   return null;
 end;
 $$;
 
-comment on function queue.tasks_after_delete() is 'Trigger: counters, history and dependants of deleted tasks.';
+comment on function queue.tasks_after_delete() is 'Trigger: counters, history, families and dependants of deleted tasks.';
 
 revoke all on function queue.tasks_after_delete() from public, anon, authenticated, service_role;
 
@@ -1101,7 +1181,13 @@ declare
 begin
   select t.user_id into v_user_id from public.tasks as t where t.id = p_task_id;
   if v_user_id is not null then
-    perform queue.lock_relatives_of(array[p_task_id], array[v_user_id], p_status is distinct from 'Complete');
+    perform queue.lock_relatives_of(
+      -- The children of a cancelled orchestrator go with it.
+      p_task_id || case when p_status is null or p_status = 'Cancelled' then
+        array(select s.task_id from queue.subtasks as s where s.orchestrator_id = p_task_id)
+      end,
+      array[v_user_id], p_status is distinct from 'Complete'
+    );
   end if;
 end;
 $$;
@@ -1110,6 +1196,852 @@ comment on function queue.lock_relatives(uuid, text) is
   'Locks a task and its live relatives, in the order of their ids, before it ends with this status (null = any). Call it before anything else is locked.';
 
 revoke all on function queue.lock_relatives(uuid, text) from public, anon, authenticated, service_role;
+
+-- What a task is a part of, by its params. A stitch puts everything together, so there is one of it; joins come before
+-- segments because the last join holds all clips.
+create function queue.subtask_of(p_task_id uuid, p_user_id uuid, p_task_type text, p_params jsonb)
+returns queue.subtasks
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_orchestrator_id uuid := queue.parent_task_id(p_params);
+  v_join text := substring(p_params ->> 'join_index' from '^[0-9]{1,9}$');
+  v_segment text := substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$');
+  v_subtask queue.subtasks;
+begin
+  if v_orchestrator_id is null or v_orchestrator_id = p_task_id or p_user_id is null then
+    return null;
+  end if;
+
+  v_subtask.task_id := p_task_id;
+  v_subtask.orchestrator_id := v_orchestrator_id;
+  v_subtask.user_id := p_user_id;
+  v_subtask.task_type := p_task_type;
+  v_subtask.final_rank := case
+    when p_task_type like '%\_stitch' then 3
+    when v_join is not null then 2
+    when v_segment is not null and p_task_type like '%segment%' then 1
+    else 0
+  end;
+  v_subtask.part_index := case when v_subtask.final_rank = 3 then 0 else coalesce(v_join, v_segment)::integer end;
+  return v_subtask;
+end;
+$$;
+
+comment on function queue.subtask_of(uuid, uuid, text, jsonb) is
+  'The row of queue.subtasks that follows from a task''s params; null when they name no orchestrator.';
+
+revoke all on function queue.subtask_of(uuid, uuid, text, jsonb) from public, anon, authenticated, service_role;
+
+-- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many parts are there
+-- as its params announce. Before that nobody judges it by the children it has.
+create function queue.is_enqueued(p_family queue.orchestrations, p_task public.tasks, p_is_quiet boolean default false)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_details jsonb := p_task.params -> 'orchestrator_details';
+  v_segments text := substring(v_details ->> 'num_new_segments_to_generate' from '^[0-9]{1,9}$');
+begin
+  if p_family.open_count + p_family.complete_count + p_family.failed_count + p_family.cancelled_count = 0 then
+    return false;
+  elsif p_family.enqueued_attempt = p_task.attempts then
+    return true;
+  elsif v_segments is not null then
+    -- Segments are stitched in the end, most of the time.
+    return p_family.segment_count >= v_segments::integer and (p_family.stitch_count > 0 or p_is_quiet);
+  elsif jsonb_typeof(v_details -> 'clip_list') = 'array' then
+    return p_family.join_count >= greatest(jsonb_array_length(v_details -> 'clip_list') - 1, 1);
+  end if;
+  return false;
+end;
+$$;
+
+comment on function queue.is_enqueued(queue.orchestrations, public.tasks, boolean) is
+  'Whether this orchestrator has enqueued everything: reported in its present start, or as many segments and a stitch (not needed when the family is quiet), or joins, as its params announce.';
+
+revoke all on function queue.is_enqueued(queue.orchestrations, public.tasks, boolean) from public, anon, authenticated, service_role;
+
+-- An orchestrator that has enqueued everything only waits for its children: no death, silence or timeout of the worker
+-- that ran it concerns it.
+create function queue.needs_no_worker(p_task public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_family queue.orchestrations;
+begin
+  select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_task.id;
+  return v_family.orchestrator_id is not null and queue.is_enqueued(v_family, p_task);
+end;
+$$;
+
+comment on function queue.needs_no_worker(public.tasks) is
+  'Whether this task is an orchestrator that has enqueued all of its children.';
+
+revoke all on function queue.needs_no_worker(public.tasks) from public, anon, authenticated, service_role;
+
+-- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for
+-- good; when all have ended, Cancelled if one was, else Complete with what the final child made. The caller holds the
+-- locks on the orchestrator and on its owner.
+create function queue.judge_orchestration(p_orchestrator_id uuid, p_is_quiet boolean default false)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_family queue.orchestrations;
+  v_task public.tasks;
+  v_verdict text;
+  v_final_id uuid;
+  v_child public.tasks;
+begin
+  select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
+  v_verdict := case
+    when v_family.ended_as is not null then null
+    when v_family.failed_count > 0 then 'Failed'
+    when v_family.open_count > 0 then null
+    when v_family.cancelled_count > 0 then 'Cancelled'
+    when v_family.complete_count > 0 then 'Complete'
+  end;
+  if v_verdict is null then
+    return null;
+  end if;
+
+  select t.* into v_task from public.tasks as t where t.id = p_orchestrator_id;
+  -- One that was put back waits for a worker to go on; only when nothing is left to do it is not asked to.
+  if not (v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null and v_verdict = 'Complete'))
+    or not queue.is_enqueued(v_family, v_task, p_is_quiet) then
+    return null;
+  end if;
+
+  if v_verdict = 'Complete' then
+    -- The first entry of an index, however many children there are.
+    select s.task_id
+    into v_final_id
+    from queue.subtasks as s
+    where s.orchestrator_id = p_orchestrator_id
+      and s.user_id = v_family.user_id
+      and s.replaced_by is null
+    order by s.final_rank desc, s.part_index desc nulls last, s.seq desc
+    limit 1;
+    select t.* into v_child from public.tasks as t where t.id = v_final_id;
+    perform queue.complete_for(v_task.id, v_child, 'all of its children are complete');
+    return v_verdict;
+  end if;
+
+  -- The child that is the cause, rather than one that went with it.
+  select t.*
+  into v_child
+  from queue.subtasks as s
+    join public.tasks as t on t.id = s.task_id
+  where s.orchestrator_id = p_orchestrator_id
+    and s.user_id = v_family.user_id
+    and s.replaced_by is null
+    and t.status = v_verdict
+  order by t.error_message like 'Cascaded failed from%', s.seq
+  limit 1;
+  perform queue.end_tasks(array[(
+    v_task.id, v_task.user_id, v_verdict,
+    pg_catalog.format(
+      'Cascaded failed from related task %s: %s', v_child.id,
+      concat_ws(': ', v_child.task_type || ' ' || v_child.status, pg_catalog.left(nullif(v_child.error_message, ''), 500))
+    )
+  )::queue.task_end]);
+  return v_verdict;
+end;
+$$;
+
+comment on function queue.judge_orchestration(uuid, boolean) is
+  'Ends this orchestrator if its children say so, and returns how; null = not yet. Call it under the locks of the task and its owner.';
+
+revoke all on function queue.judge_orchestration(uuid, boolean) from public, anon, authenticated, service_role;
+
+-- Completes a task with what another one made.
+create function queue.complete_for(p_task_id uuid, p_source public.tasks, p_reason text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_actor text := current_setting('queue.actor', true);
+  v_reason text := current_setting('queue.reason', true);
+  v_details text := current_setting('queue.details', true);
+begin
+  perform queue.say(queue.actor(), p_reason, jsonb_build_object('result_of', p_source.id));
+  update public.tasks as t
+  set status = 'Complete',
+    output_location = p_source.output_location,
+    thumbnail_url = coalesce(p_source.thumbnail_url, t.thumbnail_url),
+    error_message = null
+  where t.id = p_task_id;
+  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+end;
+$$;
+
+comment on function queue.complete_for(uuid, public.tasks, text) is
+  'Completes a task with the output and thumbnail of another one, and says why in the history.';
+
+revoke all on function queue.complete_for(uuid, public.tasks, text) from public, anon, authenticated, service_role;
+
+-- What new children may change, locked before any owner: their orchestrators, and the children that they replace, with
+-- what waits for those.
+create function queue.lock_families(p_children queue.subtasks[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_orchestrators uuid[];
+  v_owners uuid[];
+  v_replaced uuid[];
+begin
+  select array_agg(distinct c.orchestrator_id), array_agg(distinct c.user_id)
+  into v_orchestrators, v_owners
+  from unnest(p_children) as c;
+
+  select array_agg(o.task_id)
+  into v_replaced
+  from unnest(p_children) as c
+    cross join lateral (
+      select s.task_id
+      from queue.subtasks as s
+      where s.orchestrator_id = c.orchestrator_id
+        and s.user_id = c.user_id
+        and s.final_rank = c.final_rank
+        and s.part_index = c.part_index
+        and s.task_type = c.task_type
+        and s.replaced_by is null
+    ) as o;
+
+  if v_replaced is not null then
+    perform queue.lock_relatives_of(v_replaced || v_orchestrators, v_owners, true);
+    return;
+  end if;
+
+  perform
+  from public.tasks as t
+  where t.id = any (v_orchestrators)
+    and t.user_id = any (v_owners)
+    and t.status in ('Queued', 'In Progress')
+  order by t.id
+  for no key update;
+end;
+$$;
+
+comment on function queue.lock_families(queue.subtasks[]) is
+  'Locks, in the order of their ids, the live tasks that the arrival of these children may change.';
+
+revoke all on function queue.lock_families(queue.subtasks[]) from public, anon, authenticated, service_role;
+
+-- Queued tasks that waited for one task wait for another one from now on.
+create function queue.move_dependants(p_from uuid, p_to uuid, p_user_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_waiting uuid[];
+begin
+  select array_agg(t.id)
+  into v_waiting
+  from public.tasks as t
+  where t.id = any (array(select d.task_id from queue.task_dependencies as d where d.depends_on = p_from))
+    and t.status = 'Queued'
+    and t.user_id = p_user_id
+    and t.id <> p_to;
+
+  if v_waiting is null then
+    return;
+  end if;
+
+  delete from queue.task_dependencies as d where d.depends_on = p_from and d.task_id = any (v_waiting);
+  insert into queue.task_dependencies (task_id, depends_on)
+  select w.id, p_to
+  from unnest(v_waiting) as w (id)
+  on conflict do nothing;
+
+  update public.tasks as t
+  set dependant_on = case when t.dependant_on = p_from then p_to else t.dependant_on end,
+    standing = null
+  where t.id = any (v_waiting)
+    and t.status = 'Queued';
+end;
+$$;
+
+comment on function queue.move_dependants(uuid, uuid, uuid) is
+  'Makes this owner''s queued tasks that wait for the first task wait for the second one instead.';
+
+revoke all on function queue.move_dependants(uuid, uuid, uuid) from public, anon, authenticated, service_role;
+
+-- An orchestrator that runs again enqueues its children again, under new ids. What is done stays done: then the new
+-- child is Complete at once, with the same output and no result record of its own. What is not done is cancelled, and
+-- whoever waited for it waits for the new child.
+create function queue.replace_part(p_task_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_new queue.subtasks;
+  v_old queue.subtasks;
+  v_old_task public.tasks;
+begin
+  select s.* into v_new from queue.subtasks as s where s.task_id = p_task_id;
+
+  select s.*
+  into v_old
+  from queue.subtasks as s
+  where s.orchestrator_id = v_new.orchestrator_id
+    and s.final_rank = v_new.final_rank
+    and s.part_index = v_new.part_index
+    and s.task_type = v_new.task_type
+    and s.user_id = v_new.user_id
+    and s.replaced_by is null
+    and s.seq < v_new.seq
+  order by s.seq desc
+  limit 1;
+
+  if v_old.task_id is null then
+    return;
+  end if;
+
+  select t.* into v_old_task from public.tasks as t where t.id = v_old.task_id;
+  -- Who waits for the old one does not stand in for it.
+  if v_old_task.id is null or queue.waits_for(v_new.task_id, v_old.task_id, v_new.user_id) then
+    return;
+  end if;
+
+  if v_old_task.status = 'Complete' then
+    update queue.subtasks as s set replaced_by = v_old.task_id where s.task_id = v_new.task_id;
+    perform queue.count_child(v_new, 'Queued', -1);
+    -- Proof of a start, which a result needs.
+    update public.tasks as t set claimed_at = queue.now() where t.id = v_new.task_id;
+    perform queue.complete_for(
+      v_new.task_id, v_old_task, pg_catalog.format('the same part is Complete already, as task %s', v_old.task_id)
+    );
+    update public.tasks as t set generation_created = false where t.id = v_new.task_id;
+    return;
+  end if;
+
+  update queue.subtasks as s
+  set replaced_by = v_new.task_id
+  where s.task_id = v_old.task_id or s.replaced_by = v_old.task_id;
+  perform queue.count_child(v_old, v_old_task.status, -1);
+  perform queue.move_dependants(v_old.task_id, v_new.task_id, v_new.user_id);
+  perform queue.end_tasks(array[(
+    v_old.task_id, v_old.user_id, 'Cancelled', pg_catalog.format('replaced by %s', v_new.task_id)
+  )::queue.task_end]);
+end;
+$$;
+
+comment on function queue.replace_part(uuid) is
+  'Lets a new child take the place of the one that is the same part under another id, or the place beside it when that is Complete. Call it under the locks of both and of their owner.';
+
+revoke all on function queue.replace_part(uuid) from public, anon, authenticated, service_role;
+
+-- One child more or less among those that count.
+create function queue.count_child(p_child queue.subtasks, p_status text, p_delta integer)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update queue.orchestrations as o
+  set open_count = o.open_count + case when p_status in ('Queued', 'In Progress') then p_delta else 0 end,
+    complete_count = o.complete_count + case when p_status = 'Complete' then p_delta else 0 end,
+    failed_count = o.failed_count + case when p_status = 'Failed' then p_delta else 0 end,
+    cancelled_count = o.cancelled_count + case when p_status = 'Cancelled' then p_delta else 0 end,
+    segment_count = o.segment_count + case when p_child.final_rank = 1 then p_delta else 0 end,
+    join_count = o.join_count + case when p_child.final_rank = 2 then p_delta else 0 end,
+    stitch_count = o.stitch_count + case when p_child.final_rank = 3 then p_delta else 0 end,
+    changed_at = queue.now()
+  where o.orchestrator_id = p_child.orchestrator_id
+    and o.user_id = p_child.user_id;
+end;
+$$;
+
+comment on function queue.count_child(queue.subtasks, text, integer) is
+  'Adds p_delta to the numbers of an orchestrator''s children in this status and of this kind.';
+
+revoke all on function queue.count_child(queue.subtasks, text, integer) from public, anon, authenticated, service_role;
+
+-- New tasks find their families: as children, and as orchestrators whose children came first. The caller holds the
+-- owners' locks and those of queue.lock_families.
+create function queue.join_families(p_task_ids uuid[], p_children queue.subtasks[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_children uuid[];
+  v_orchestrators uuid[];
+  v_missing uuid[];
+  v_child_id uuid;
+  v_orchestrator_id uuid;
+  v_orphaned queue.task_end[];
+begin
+  -- In the order of their parts; who came first is not known within one statement.
+  insert into queue.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
+  select c.task_id, c.orchestrator_id, c.user_id, c.task_type, c.final_rank, c.part_index
+  from unnest(p_children) as c
+  order by c.final_rank, c.part_index, c.task_id
+  on conflict do nothing;
+
+  select array_agg(c.task_id), array_agg(distinct c.orchestrator_id)
+  into v_children, v_orchestrators
+  from unnest(p_children) as c;
+
+  update queue.orchestrations as o
+  set open_count = o.open_count + n.children,
+    segment_count = o.segment_count + n.segments,
+    join_count = o.join_count + n.joins,
+    stitch_count = o.stitch_count + n.stitches,
+    changed_at = queue.now()
+  from (
+    select
+      c.orchestrator_id, c.user_id,
+      count(*) as children,
+      count(*) filter (where c.final_rank = 1) as segments,
+      count(*) filter (where c.final_rank = 2) as joins,
+      count(*) filter (where c.final_rank = 3) as stitches
+    from unnest(p_children) as c
+    group by 1, 2
+  ) as n
+  where o.orchestrator_id = n.orchestrator_id
+    and o.user_id = n.user_id;
+
+  -- A family's first children, or an orchestrator that comes after them.
+  select array_agg(m.id)
+  into v_missing
+  from (
+    select c.id from unnest(v_orchestrators) as c (id)
+    union
+    select n.id
+    from unnest(p_task_ids) as n (id)
+    where exists (select from queue.subtasks as s where s.orchestrator_id = n.id)
+  ) as m
+  where not exists (select from queue.orchestrations as o where o.orchestrator_id = m.id);
+  if v_missing is not null then
+    insert into queue.orchestrations
+    select r.* from queue.recount_families(v_missing) as r
+    on conflict do nothing;
+  end if;
+
+  for v_child_id in
+    select n.task_id
+    from queue.subtasks as n
+    where n.task_id = any (v_children)
+      and exists (select from queue.orchestrations as o where o.orchestrator_id = n.orchestrator_id and o.user_id = n.user_id)
+      and exists (
+        select
+        from queue.subtasks as s
+        where s.orchestrator_id = n.orchestrator_id
+          and s.user_id = n.user_id
+          and s.final_rank = n.final_rank
+          and s.part_index = n.part_index
+          and s.replaced_by is null
+          and s.seq < n.seq
+      )
+    order by n.seq
+  loop
+    perform queue.replace_part(v_child_id);
+  end loop;
+
+  -- Too late for a cancelled orchestrator.
+  select array_agg((
+    s.task_id, s.user_id, 'Cancelled',
+    pg_catalog.format('Cascaded failed from related task %s: it was Cancelled before this child came', s.orchestrator_id)
+  )::queue.task_end)
+  into v_orphaned
+  from queue.subtasks as s
+    join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
+  where s.task_id = any (v_children)
+    and s.replaced_by is null
+    and o.ended_as = 'Cancelled';
+  if v_orphaned is not null then
+    perform queue.end_tasks(v_orphaned);
+  end if;
+
+  for v_orchestrator_id in select o.id from unnest(v_orchestrators || v_missing) as o (id) order by o.id loop
+    perform queue.judge_orchestration(v_orchestrator_id);
+  end loop;
+end;
+$$;
+
+comment on function queue.join_families(uuid[], queue.subtasks[]) is
+  'Records these new children, and lets them replace earlier ones; counts the families of new orchestrators.';
+
+revoke all on function queue.join_families(uuid[], queue.subtasks[]) from public, anon, authenticated, service_role;
+
+-- How the children of these orchestrators stand, counted from the tasks. A family whose orchestrator is missing, or
+-- belongs to somebody else, is none.
+create function queue.recount_families(p_orchestrator_ids uuid[])
+returns setof queue.orchestrations
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select
+    o.id, o.user_id,
+    n.open_count, n.complete_count, n.failed_count, n.cancelled_count, n.segment_count, n.join_count, n.stitch_count,
+    null::integer,
+    case when o.status in ('Complete', 'Failed', 'Cancelled') then o.status end,
+    queue.now()
+  from public.tasks as o
+    cross join lateral (
+      select
+        (count(*) filter (where t.status in ('Queued', 'In Progress')))::integer as open_count,
+        (count(*) filter (where t.status = 'Complete'))::integer as complete_count,
+        (count(*) filter (where t.status = 'Failed'))::integer as failed_count,
+        (count(*) filter (where t.status = 'Cancelled'))::integer as cancelled_count,
+        (count(*) filter (where s.final_rank = 1))::integer as segment_count,
+        (count(*) filter (where s.final_rank = 2))::integer as join_count,
+        (count(*) filter (where s.final_rank = 3))::integer as stitch_count
+      from queue.subtasks as s
+        join public.tasks as t on t.id = s.task_id
+      where s.orchestrator_id = o.id
+        and s.user_id = o.user_id
+        and s.replaced_by is null
+    ) as n
+  where o.id = any (p_orchestrator_ids)
+    and exists (select from queue.subtasks as s where s.orchestrator_id = o.id and s.user_id = o.user_id);
+end;
+$$;
+
+comment on function queue.recount_families(uuid[]) is
+  'The rows of queue.orchestrations that the tasks themselves add up to, for those of these orchestrators that have children; enqueued_attempt is null.';
+
+revoke all on function queue.recount_families(uuid[]) from public, anon, authenticated, service_role;
+
+-- Tasks have ended, or were put back: their families count it and follow. An orchestrator's end is remembered, its own
+-- children go with it when it was cancelled, and it is judged when children of its have changed.
+create function queue.settle_families(p_task_ids uuid[], p_from text[], p_to text[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_changes queue.family_change[];
+  v_change queue.family_change;
+  v_cancelled uuid[];
+begin
+  -- Most tasks have no family.
+  if not exists (select from queue.subtasks as s where s.task_id = any (p_task_ids))
+    and not exists (select from queue.orchestrations as o where o.orchestrator_id = any (p_task_ids)) then
+    return;
+  end if;
+
+  with child as materialized (
+    select s.task_id, s.orchestrator_id
+    from queue.subtasks as s
+      join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
+    where s.task_id = any (p_task_ids)
+      and s.replaced_by is null
+  ),
+  change as (
+    select
+      c.orchestrator_id,
+      sum((m.new_status in ('Queued', 'In Progress'))::integer - (m.old_status in ('Queued', 'In Progress'))::integer)::integer as open,
+      sum((m.new_status = 'Complete')::integer - (m.old_status = 'Complete')::integer)::integer as complete,
+      sum((m.new_status = 'Failed')::integer - (m.old_status = 'Failed')::integer)::integer as failed,
+      sum((m.new_status = 'Cancelled')::integer - (m.old_status = 'Cancelled')::integer)::integer as cancelled
+    from child as c
+      join unnest(p_task_ids, p_from, p_to) as m (task_id, old_status, new_status) on m.task_id = c.task_id
+    group by c.orchestrator_id
+  )
+  select array_agg((c.orchestrator_id, c.open, c.complete, c.failed, c.cancelled)::queue.family_change order by c.orchestrator_id)
+  into v_changes
+  from change as c;
+
+  with ended as (
+    update queue.orchestrations as o
+    set ended_as = case when m.new_status in ('Complete', 'Failed', 'Cancelled') then m.new_status end
+    from unnest(p_task_ids, p_to) as m (task_id, new_status)
+    where o.orchestrator_id = m.task_id
+    returning o.orchestrator_id, o.user_id, o.ended_as
+  )
+  select array_agg(e.orchestrator_id)
+  into v_cancelled
+  from ended as e
+  where e.ended_as = 'Cancelled'
+    and e.user_id = (select t.user_id from public.tasks as t where t.id = e.orchestrator_id);
+
+  if v_changes is not null then
+    foreach v_change in array v_changes loop
+      update queue.orchestrations as o
+      set open_count = o.open_count + v_change.open,
+        complete_count = o.complete_count + v_change.complete,
+        failed_count = o.failed_count + v_change.failed,
+        cancelled_count = o.cancelled_count + v_change.cancelled,
+        changed_at = queue.now()
+      where o.orchestrator_id = v_change.orchestrator_id;
+    end loop;
+    foreach v_change in array v_changes loop
+      perform queue.judge_orchestration(v_change.orchestrator_id);
+    end loop;
+  end if;
+
+  if v_cancelled is not null then
+    perform queue.cancel_children(v_cancelled, 'Cancelled');
+  end if;
+end;
+$$;
+
+comment on function queue.settle_families(uuid[], text[], text[]) is
+  'Moves the counts of the families of these tasks, which went from one status to another, and does what follows from it. Call it under the owners'' locks.';
+
+revoke all on function queue.settle_families(uuid[], text[], text[]) from public, anon, authenticated, service_role;
+
+-- The open children of orchestrators that are no more go with them; what is finished stays. One that somebody is just
+-- changing is left to queue.mend_orchestrations: nobody waits for a task while he holds an owner.
+create function queue.cancel_children(p_orchestrator_ids uuid[], p_what text)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_ends queue.task_end[];
+begin
+  select array_agg((
+    c.id, c.user_id, 'Cancelled',
+    pg_catalog.format('Cascaded failed from related task %s: its orchestrator was %s', c.orchestrator_id, p_what)
+  )::queue.task_end)
+  into v_ends
+  from (
+    select t.id, t.user_id, s.orchestrator_id
+    from queue.subtasks as s
+      join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
+      join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
+    where s.orchestrator_id = any (p_orchestrator_ids)
+      and t.status in ('Queued', 'In Progress')
+    order by t.id
+    for no key update of t skip locked
+  ) as c;
+
+  if v_ends is null then
+    return 0;
+  end if;
+  perform queue.end_tasks(v_ends);
+  return cardinality(v_ends);
+end;
+$$;
+
+comment on function queue.cancel_children(uuid[], text) is
+  'Cancels the live children of these orchestrators, which were Cancelled or deleted, unless somebody holds them; returns how many.';
+
+revoke all on function queue.cancel_children(uuid[], text) from public, anon, authenticated, service_role;
+
+-- Deleted tasks leave their families. Deployed clients delete what they think is a duplicate, and that may be the child
+-- that counts: then the one that it had replaced counts again, and is put back if it was cancelled for it. The children
+-- of a deleted orchestrator are cancelled. The caller holds the locks of all of them.
+create function queue.leave_families(p_task_ids uuid[], p_statuses text[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_gone record;
+  v_heir queue.subtasks;
+  v_heir_task public.tasks;
+  v_orchestrators uuid[];
+  v_orchestrator_id uuid;
+begin
+  for v_gone in
+    select s as child, p_statuses[array_position(p_task_ids, s.task_id)] as status, o.ended_as
+    from queue.subtasks as s
+      left join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
+    where s.task_id = any (p_task_ids)
+  loop
+    delete from queue.subtasks as s where s.task_id = (v_gone.child).task_id;
+    if (v_gone.child).replaced_by is not null then
+      -- Whoever waited for a copy may as well wait for the child that counts.
+      perform queue.move_dependants((v_gone.child).task_id, (v_gone.child).replaced_by, (v_gone.child).user_id);
+      continue;
+    end if;
+
+    perform queue.count_child(v_gone.child, v_gone.status, -1);
+    v_orchestrators := v_orchestrators || (v_gone.child).orchestrator_id;
+
+    select s.*
+    into v_heir
+    from queue.subtasks as s
+      join public.tasks as t on t.id = s.task_id
+    where s.replaced_by = (v_gone.child).task_id
+    order by t.status = 'Complete' desc, s.seq
+    limit 1;
+    continue when v_heir.task_id is null;
+
+    update queue.subtasks as s
+    set replaced_by = case when s.task_id <> v_heir.task_id then v_heir.task_id end
+    where s.replaced_by = (v_gone.child).task_id;
+    perform queue.move_dependants((v_gone.child).task_id, v_heir.task_id, v_heir.user_id);
+
+    select t.* into v_heir_task from public.tasks as t where t.id = v_heir.task_id;
+    perform queue.count_child(v_heir, v_heir_task.status, 1);
+    if v_heir_task.status = 'Cancelled' and v_gone.ended_as is null then
+      perform queue.put_back_part(v_heir.task_id, (v_gone.child).task_id);
+    end if;
+  end loop;
+
+  perform queue.cancel_children(p_task_ids, 'deleted');
+  delete from queue.orchestrations as o where o.orchestrator_id = any (p_task_ids);
+
+  for v_orchestrator_id in select distinct o.id from unnest(v_orchestrators) as o (id) order by o.id loop
+    perform queue.judge_orchestration(v_orchestrator_id);
+  end loop;
+end;
+$$;
+
+comment on function queue.leave_families(uuid[], text[]) is
+  'Takes deleted tasks, which had these statuses, out of their families, and lets replaced ones take their places again. Call it under the owners'' locks.';
+
+revoke all on function queue.leave_families(uuid[], text[]) from public, anon, authenticated, service_role;
+
+-- A child that was cancelled because another one took its place, and that one is gone.
+create function queue.put_back_part(p_task_id uuid, p_gone uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_actor text := current_setting('queue.actor', true);
+  v_reason text := current_setting('queue.reason', true);
+  v_details text := current_setting('queue.details', true);
+begin
+  perform queue.say(queue.actor(), pg_catalog.format('put back: task %s, which had replaced it, was deleted', p_gone));
+  update public.tasks as t
+  set status = 'Queued',
+    requeue_count = t.requeue_count + 1,
+    max_attempts = case
+      when t.attempts >= queue.starts_allowed(t) then t.attempts + queue.max_attempts(t.task_type)
+      else t.max_attempts
+    end,
+    error_message = null,
+    output_location = null
+  where t.id = p_task_id;
+  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+end;
+$$;
+
+comment on function queue.put_back_part(uuid, uuid) is
+  'Queues a cancelled child again whose replacement was deleted.';
+
+revoke all on function queue.put_back_part(uuid, uuid) from public, anon, authenticated, service_role;
+
+-- An orchestrator has said that its children are enqueued. From here on it is judged by them, and it may be that they
+-- have all ended already. The caller holds the lock on the task.
+create function queue.note_enqueued(p_task_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  select t.* into v_task from public.tasks as t where t.id = p_task_id;
+  if v_task.user_id is null
+    or (v_task.takes_slot and not exists (select from queue.orchestrations as o where o.orchestrator_id = p_task_id)) then
+    return; -- no orchestrator
+  end if;
+
+  perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update;
+  insert into queue.orchestrations as o (orchestrator_id, user_id, enqueued_attempt, changed_at)
+  values (v_task.id, v_task.user_id, v_task.attempts, queue.now())
+  on conflict (orchestrator_id) do update
+    set enqueued_attempt = excluded.enqueued_attempt,
+      changed_at = excluded.changed_at
+    where o.enqueued_attempt is distinct from excluded.enqueued_attempt;
+  perform queue.judge_orchestration(p_task_id);
+end;
+$$;
+
+comment on function queue.note_enqueued(uuid) is
+  'Remembers that this orchestrator has enqueued its children in its present start, and ends it if they have all ended. Nothing for other tasks.';
+
+revoke all on function queue.note_enqueued(uuid) from public, anon, authenticated, service_role;
+
+-- What a task's result record belongs to: params name a parent record, a place in it and a record it is based on; a
+-- numbered part belongs to what its orchestrator names. What is malformed, or not the owner's, is left out.
+create function queue.generation_links(
+  p_task_id uuid, p_user_id uuid, p_params jsonb,
+  out parent_generation_id uuid, out child_order integer, out based_on uuid
+)
+returns record
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_uuid constant text := '^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
+  v_part queue.subtasks;
+  v_parent uuid := substring(p_params ->> 'parent_generation_id' from v_uuid)::uuid;
+  v_based_on uuid := substring(p_params ->> 'based_on' from v_uuid)::uuid;
+begin
+  select s.* into v_part from queue.subtasks as s where s.task_id = p_task_id and s.final_rank in (1, 2);
+
+  if v_parent is null and v_part.task_id is not null then
+    select substring(o.params ->> 'parent_generation_id' from v_uuid)::uuid
+    into v_parent
+    from public.tasks as o
+    where o.id = v_part.orchestrator_id
+      and o.user_id = p_user_id;
+  end if;
+
+  if v_parent is not null then
+    select g.id into parent_generation_id from public.generations as g where g.id = v_parent and g.user_id = p_user_id;
+  end if;
+  if v_based_on is not null then
+    select g.id into based_on from public.generations as g where g.id = v_based_on and g.user_id = p_user_id;
+  end if;
+  child_order := case
+    when parent_generation_id is not null
+      then coalesce(substring(p_params ->> 'child_order' from '^[0-9]{1,9}$')::integer, v_part.part_index)
+  end;
+end;
+$$;
+
+comment on function queue.generation_links(uuid, uuid, jsonb) is
+  'The parent, the place in it and the basis of a task''s result record, as its params say; null where they name nothing of the owner''s.';
+
+revoke all on function queue.generation_links(uuid, uuid, jsonb) from public, anon, authenticated, service_role;
 
 -- How often this very task may be started: its own limit, else its type's, else the settings'.
 create function queue.starts_allowed(p_task public.tasks)

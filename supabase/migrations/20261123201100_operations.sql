@@ -619,6 +619,8 @@ begin
     where t.status = 'Complete'
       and g.id is null
       and queue.creates_generation(t.task_type, t.params)
+      -- A repeated child that is Complete because the first one is shows the first one's record.
+      and not exists (select from queue.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
     order by t.id
     limit p_limit
     for no key update of t skip locked
@@ -828,6 +830,72 @@ comment on function queue.update_task_status(jsonb, uuid, text, text, text, text
 revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) from public, anon, authenticated, service_role;
 grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
 
+-- Mends what is known of one user's families. The caller holds the user's lock.
+create function queue.reconcile_families(p_user_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into queue.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
+  select c.task_id, c.orchestrator_id, c.user_id, c.task_type, c.final_rank, c.part_index
+  from (
+    select t.created_at, (queue.subtask_of(t.id, t.user_id, t.task_type, t.params)).*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.standing is not null
+      and t.params ? 'orchestrator_task_id_ref'
+  ) as c
+  where c.task_id is not null
+  order by c.created_at, c.task_id
+  on conflict (task_id) do update
+    set orchestrator_id = excluded.orchestrator_id,
+      task_type = excluded.task_type,
+      final_rank = excluded.final_rank,
+      part_index = excluded.part_index;
+
+  insert into queue.orchestrations as o
+  select r.*
+  from queue.recount_families(array(
+    select t.id
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.standing is not null
+      and exists (select from queue.subtasks as s where s.orchestrator_id = t.id)
+    union
+    select k.orchestrator_id from queue.orchestrations as k where k.user_id = p_user_id and k.ended_as is null
+  )) as r
+  on conflict (orchestrator_id) do update
+    set user_id = excluded.user_id,
+      open_count = excluded.open_count,
+      complete_count = excluded.complete_count,
+      failed_count = excluded.failed_count,
+      cancelled_count = excluded.cancelled_count,
+      segment_count = excluded.segment_count,
+      join_count = excluded.join_count,
+      stitch_count = excluded.stitch_count,
+      ended_as = excluded.ended_as
+    where (
+      o.user_id, o.open_count, o.complete_count, o.failed_count, o.cancelled_count, o.segment_count, o.join_count, o.stitch_count, o.ended_as
+    ) is distinct from (
+      excluded.user_id, excluded.open_count, excluded.complete_count, excluded.failed_count, excluded.cancelled_count,
+      excluded.segment_count, excluded.join_count, excluded.stitch_count, excluded.ended_as
+    );
+
+  delete from queue.orchestrations as o
+  where o.user_id = p_user_id
+    and o.ended_as is null
+    and not exists (select from public.tasks as t where t.id = o.orchestrator_id and t.user_id = o.user_id);
+end;
+$$;
+
+comment on function queue.reconcile_families(uuid) is
+  'Finds the children that are not known as such and counts the families of this user again.';
+
+revoke all on function queue.reconcile_families(uuid) from public, anon, authenticated, service_role;
+
 -- Users whose derived state is not what their user row and their tasks add up to. A stable function sees one snapshot,
 -- so work that is going on is never mistaken for drift.
 create or replace function queue.drift()
@@ -891,6 +959,41 @@ begin
     full join queue.blocked_tasks as s
       on s.user_id = c.user_id and s.pool = c.pool and s.reason = c.reason and s.is_cloud = c.is_cloud
   where coalesce(c.task_count, 0) <> coalesce(s.task_count, 0);
+
+  -- Families that are under way; the report of an orchestrator cannot be derived.
+  return query
+  select
+    coalesce(c.user_id, s.user_id), null::text,
+    to_jsonb(s) - 'changed_at' - 'enqueued_attempt', to_jsonb(c) - 'changed_at' - 'enqueued_attempt'
+  from queue.recount_families(array(
+    select o.id from public.tasks as o where o.standing is not null and exists (select from queue.subtasks as x where x.orchestrator_id = o.id)
+    union
+    select k.orchestrator_id from queue.orchestrations as k where k.ended_as is null
+  )) as c
+    full join (
+      select k.*
+      from queue.orchestrations as k
+      where k.ended_as is null
+        and k.open_count + k.complete_count + k.failed_count + k.cancelled_count > 0
+    ) as s on s.orchestrator_id = c.orchestrator_id
+  where to_jsonb(s) - 'changed_at' - 'enqueued_attempt' is distinct from to_jsonb(c) - 'changed_at' - 'enqueued_attempt'
+    and (c.orchestrator_id is null or s.orchestrator_id is not null
+      or c.open_count + c.complete_count + c.failed_count + c.cancelled_count > 0);
+
+  -- Live tasks that nobody knows as the children that they are.
+  return query
+  select
+    t.user_id, t.pool,
+    (select to_jsonb(s) from queue.subtasks as s where s.task_id = t.id),
+    jsonb_build_object('task_id', t.id, 'orchestrator_id', queue.parent_task_id(t.params))
+  from public.tasks as t
+  where t.standing is not null
+    and t.user_id is not null
+    and t.params ? 'orchestrator_task_id_ref'
+    and queue.parent_task_id(t.params) <> t.id
+    and not exists (
+      select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = queue.parent_task_id(t.params)
+    );
 end;
 $$;
 
@@ -945,6 +1048,7 @@ begin
       and t.standing not in ('ready', 'active')
     group by t.pool, t.standing, t.run_type is distinct from 'local';
 
+    perform queue.reconcile_families(v_user_id);
     v_mended := v_mended + 1;
   end loop;
   return v_mended;
@@ -1079,6 +1183,71 @@ comment on function queue.explain_task(jsonb, uuid) is 'See public.explain_task.
 
 revoke all on function queue.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
 grant execute on function queue.explain_task(jsonb, uuid) to service_role;
+
+-- Families that were missed: an orchestrator whose children say that it has ended and which has not, and children that a
+-- cancelled orchestrator left behind. Once a minute; bounded, safe to run twice or in parallel, and it waits for nobody:
+-- what somebody holds is left for the next time.
+create function queue.mend_orchestrations(p_limit integer default 100)
+returns json
+language plpgsql
+volatile
+security definer -- ends tasks for pg_cron and the operator
+set search_path = ''
+set enable_seqscan = off -- few families need it, however many there are
+as $$
+declare
+  v_quiet_before timestamptz := queue.now() - (select s.family_quiet_after from queue.settings as s);
+  v_family record;
+  v_ended_as text;
+  v_complete integer := 0;
+  v_failed integer := 0;
+  v_cancelled integer := 0;
+  v_children integer := 0;
+begin
+  for v_family in
+    select f.orchestrator_id, f.user_id, f.ended_as, f.is_quiet
+    from (
+      select o.orchestrator_id, o.user_id, o.ended_as, o.changed_at < v_quiet_before as is_quiet, o as family
+      from queue.orchestrations as o
+      where (
+        o.ended_as is null
+        and (o.failed_count > 0 or (o.open_count = 0 and o.complete_count + o.cancelled_count > 0))
+      ) or (o.ended_as = 'Cancelled' and o.open_count > 0)
+    ) as f
+      join public.tasks as t on t.id = f.orchestrator_id and t.user_id = f.user_id
+    where f.ended_as = 'Cancelled'
+      or (t.status = 'In Progress' and queue.is_enqueued(f.family, t, f.is_quiet))
+      or (t.status = 'Queued' and t.claimed_at is not null and (f.family).failed_count + (f.family).cancelled_count = 0
+        and queue.is_enqueued(f.family, t, f.is_quiet))
+    order by f.user_id, f.orchestrator_id
+    limit p_limit
+  loop
+    perform from public.tasks as t where t.id = v_family.orchestrator_id for no key update skip locked;
+    continue when not found;
+    perform from queue.user_slots as s where s.user_id = v_family.user_id for no key update skip locked;
+    continue when not found;
+
+    if v_family.ended_as = 'Cancelled' then
+      v_children := v_children + queue.cancel_children(array[v_family.orchestrator_id], 'Cancelled');
+    else
+      v_ended_as := queue.judge_orchestration(v_family.orchestrator_id, v_family.is_quiet);
+      v_complete := v_complete + coalesce(v_ended_as = 'Complete', false)::integer;
+      v_failed := v_failed + coalesce(v_ended_as = 'Failed', false)::integer;
+      v_cancelled := v_cancelled + coalesce(v_ended_as = 'Cancelled', false)::integer;
+    end if;
+  end loop;
+
+  return json_build_object(
+    'completed', v_complete, 'failed', v_failed, 'cancelled', v_cancelled, 'children_cancelled', v_children
+  );
+end;
+$$;
+
+comment on function queue.mend_orchestrations(integer) is
+  'Ends at most p_limit orchestrators that their children have ended, and the children that cancelled ones left; returns {completed, failed, cancelled, children_cancelled}.';
+
+revoke all on function queue.mend_orchestrations(integer) from public, anon, authenticated, service_role;
+grant execute on function queue.mend_orchestrations(integer) to service_role;
 
 -- The project of a task to come. Deployed orchestrators know no better than "default_project_id" at times; their
 -- task then belongs where its parent does.

@@ -14,7 +14,7 @@ create table queue.subtasks (
 );
 
 -- The final child first; the children of one part side by side, in the order in which they came.
-create index subtasks_by_part on queue.subtasks (orchestrator_id, final_rank desc, part_index desc nulls last, seq desc)
+create index subtasks_by_part on queue.subtasks (orchestrator_id, user_id, final_rank desc, part_index desc nulls last, seq desc)
   where replaced_by is null;
 create index subtasks_by_orchestrator on queue.subtasks (orchestrator_id, task_id);
 create index subtasks_replaced on queue.subtasks (replaced_by) where replaced_by is not null;

@@ -14,6 +14,8 @@ declare
   v_actor text := queue.actor();
   v_unsettled uuid[];
   v_dependants uuid[];
+  v_children queue.subtasks[];
+  v_orchestrators uuid[];
 begin
   insert into queue.task_dependencies (task_id, depends_on)
   select n.id, n.dependant_on
@@ -21,6 +23,19 @@ begin
   where n.dependant_on is not null
   on conflict do nothing;
   select array_agg(n.id) into v_dependants from new_rows as n where n.dependant_on is not null;
+
+  -- Other tasks are locked before any owner, like everywhere.
+  select array_agg(c.child)
+  into v_children
+  from (
+    select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
+    from new_rows as n
+    where n.params ? 'orchestrator_task_id_ref'
+  ) as c
+  where (c.child).task_id is not null;
+  if v_children is not null then
+    perform queue.lock_families(v_children);
+  end if;
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
   into v_changes
@@ -66,11 +81,20 @@ begin
     perform queue.ask_standing_again(v_unsettled);
   end if;
 
+  -- An orchestrator may come after its children.
+  select array_agg(n.id)
+  into v_orchestrators
+  from new_rows as n
+  where not n.takes_slot or n.task_type like '%orchestrat%';
+  if v_children is not null or v_orchestrators is not null then
+    perform queue.join_families(v_orchestrators, v_children);
+  end if;
+
   return null;
 end;
 $$;
 
-comment on function queue.tasks_after_insert() is 'Trigger: dependencies, counters and history of newly inserted tasks.';
+comment on function queue.tasks_after_insert() is 'Trigger: dependencies, families, counters and history of newly inserted tasks.';
 
 revoke all on function queue.tasks_after_insert() from public, anon, authenticated, service_role;
 

@@ -1,4 +1,4 @@
--- After an update statement: counters, history, result records and dependants follow, in the same transaction and
+-- After an update statement: counters, history, result records, dependants and families follow, in the same transaction and
 -- whatever the way in.
 create function queue.tasks_after_update()
 returns trigger
@@ -13,19 +13,24 @@ declare
   v_complete uuid[];
   v_lost queue.task_end[];
   v_owners uuid[];
+  v_moved uuid[];
+  v_from text[];
+  v_to text[];
   v_now timestamptz;
 begin
   v_now := queue.now();
 
   select
     array_agg(n.id) filter (where n.status = 'Complete'),
-    array_agg((n.id, n.user_id, n.status, n.error_message)::queue.task_end) filter (where n.status <> 'Complete'),
-    array_agg(distinct n.user_id)
-  into v_complete, v_lost, v_owners
+    array_agg((n.id, n.user_id, n.status, n.error_message)::queue.task_end) filter (where n.status in ('Failed', 'Cancelled')),
+    array_agg(distinct n.user_id),
+    array_agg(n.id), array_agg(o.status), array_agg(n.status)
+  into v_complete, v_lost, v_owners, v_moved, v_from, v_to
   from new_rows as n
     join old_rows as o on o.id = n.id
-  where n.status in ('Complete', 'Failed', 'Cancelled')
-    and o.status <> n.status;
+  where n.status <> o.status
+    -- Ended, or put back after its end.
+    and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress'));
 
   -- Other tasks are locked before any owner, like everywhere.
   if v_complete is not null then
@@ -94,6 +99,10 @@ begin
     perform queue.record_generations(v_complete);
     perform queue.settle_dependants(v_complete);
   end if;
+  -- The family first: its orchestrator names the child that failed, not one that went with it.
+  if v_moved is not null then
+    perform queue.settle_families(v_moved, v_from, v_to);
+  end if;
   if v_lost is not null then
     perform queue.settle_lost(v_lost);
   end if;
@@ -103,7 +112,7 @@ end;
 $$;
 
 comment on function queue.tasks_after_update() is
-  'Trigger: counters, history, result records and dependants of changed tasks.';
+  'Trigger: counters, history, result records, dependants and families of changed tasks.';
 
 revoke all on function queue.tasks_after_update() from public, anon, authenticated, service_role;
 

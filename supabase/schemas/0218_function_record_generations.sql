@@ -9,15 +9,22 @@ security invoker
 set search_path = ''
 as $$
 begin
-  insert into public.generations (task_id, project_id, user_id, type, location, thumbnail_url, params, created_at)
+  insert into public.generations (
+    task_id, project_id, user_id, type, location, thumbnail_url, params, created_at,
+    parent_generation_id, child_order, is_child, based_on
+  )
   select
     t.id, t.project_id, t.user_id, y.content_type, t.output_location, t.thumbnail_url, t.params,
-    t.generation_processed_at
+    t.generation_processed_at,
+    l.parent_generation_id, l.child_order, l.parent_generation_id is not null, l.based_on
   from public.tasks as t
     left join public.task_types as y on y.name = t.task_type
+    cross join lateral queue.generation_links(t.id, t.user_id, t.params) as l
   where t.id = any (p_task_ids)
     and t.status = 'Complete'
     and t.generation_created
+    -- A child that is Complete because another one is shows nothing of its own.
+    and not exists (select from queue.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
   on conflict (task_id) do update
     set location = excluded.location,
       thumbnail_url = excluded.thumbnail_url,

@@ -12,19 +12,23 @@ declare
   v_actor text := queue.actor();
   v_now timestamptz := queue.now();
   v_ids uuid[];
+  v_statuses text[];
   v_owners uuid[];
   v_lost queue.task_end[];
 begin
   select
-    array_agg(o.id), array_agg(distinct o.user_id),
+    array_agg(o.id), array_agg(o.status), array_agg(distinct o.user_id),
     array_agg((o.id, o.user_id, 'deleted', null)::queue.task_end)
-  into v_ids, v_owners, v_lost
+  into v_ids, v_statuses, v_owners, v_lost
   from old_rows as o;
 
   if v_ids is null then
     return null;
   end if;
-  perform queue.lock_relatives_of(v_ids, v_owners, true);
+  perform queue.lock_relatives_of(
+    -- And the children that a deleted one had replaced.
+    v_ids || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_ids)), v_owners, true
+  );
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
   into v_changes
@@ -42,16 +46,20 @@ begin
     perform queue.shift_load(v_changes, v_now);
   end if;
 
+  -- Also where nothing is counted: families are changed under the owner's lock.
+  perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
+
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
   select o.id, o.user_id, v_now, o.status, o.status, o.worker_id, o.attempts, v_actor, 'deleted'
   from old_rows as o;
 
+  perform queue.leave_families(v_ids, v_statuses);
   perform queue.settle_lost(v_lost);
   return null;
 end;
 $$;
 
-comment on function queue.tasks_after_delete() is 'Trigger: counters, history and dependants of deleted tasks.';
+comment on function queue.tasks_after_delete() is 'Trigger: counters, history, families and dependants of deleted tasks.';
 
 revoke all on function queue.tasks_after_delete() from public, anon, authenticated, service_role;
 

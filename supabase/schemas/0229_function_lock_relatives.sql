@@ -12,7 +12,13 @@ declare
 begin
   select t.user_id into v_user_id from public.tasks as t where t.id = p_task_id;
   if v_user_id is not null then
-    perform queue.lock_relatives_of(array[p_task_id], array[v_user_id], p_status is distinct from 'Complete');
+    perform queue.lock_relatives_of(
+      -- The children of a cancelled orchestrator go with it.
+      p_task_id || case when p_status is null or p_status = 'Cancelled' then
+        array(select s.task_id from queue.subtasks as s where s.orchestrator_id = p_task_id)
+      end,
+      array[v_user_id], p_status is distinct from 'Complete'
+    );
   end if;
 end;
 $$;

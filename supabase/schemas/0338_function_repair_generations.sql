@@ -25,6 +25,8 @@ begin
     where t.status = 'Complete'
       and g.id is null
       and queue.creates_generation(t.task_type, t.params)
+      -- A repeated child that is Complete because the first one is shows the first one's record.
+      and not exists (select from queue.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
     order by t.id
     limit p_limit
     for no key update of t skip locked

@@ -61,6 +61,41 @@ begin
     full join queue.blocked_tasks as s
       on s.user_id = c.user_id and s.pool = c.pool and s.reason = c.reason and s.is_cloud = c.is_cloud
   where coalesce(c.task_count, 0) <> coalesce(s.task_count, 0);
+
+  -- Families that are under way; the report of an orchestrator cannot be derived.
+  return query
+  select
+    coalesce(c.user_id, s.user_id), null::text,
+    to_jsonb(s) - 'changed_at' - 'enqueued_attempt', to_jsonb(c) - 'changed_at' - 'enqueued_attempt'
+  from queue.recount_families(array(
+    select o.id from public.tasks as o where o.standing is not null and exists (select from queue.subtasks as x where x.orchestrator_id = o.id)
+    union
+    select k.orchestrator_id from queue.orchestrations as k where k.ended_as is null
+  )) as c
+    full join (
+      select k.*
+      from queue.orchestrations as k
+      where k.ended_as is null
+        and k.open_count + k.complete_count + k.failed_count + k.cancelled_count > 0
+    ) as s on s.orchestrator_id = c.orchestrator_id
+  where to_jsonb(s) - 'changed_at' - 'enqueued_attempt' is distinct from to_jsonb(c) - 'changed_at' - 'enqueued_attempt'
+    and (c.orchestrator_id is null or s.orchestrator_id is not null
+      or c.open_count + c.complete_count + c.failed_count + c.cancelled_count > 0);
+
+  -- Live tasks that nobody knows as the children that they are.
+  return query
+  select
+    t.user_id, t.pool,
+    (select to_jsonb(s) from queue.subtasks as s where s.task_id = t.id),
+    jsonb_build_object('task_id', t.id, 'orchestrator_id', queue.parent_task_id(t.params))
+  from public.tasks as t
+  where t.standing is not null
+    and t.user_id is not null
+    and t.params ? 'orchestrator_task_id_ref'
+    and queue.parent_task_id(t.params) <> t.id
+    and not exists (
+      select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = queue.parent_task_id(t.params)
+    );
 end;
 $$;
 

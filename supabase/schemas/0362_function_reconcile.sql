@@ -43,6 +43,7 @@ begin
       and t.standing not in ('ready', 'active')
     group by t.pool, t.standing, t.run_type is distinct from 'local';
 
+    perform queue.reconcile_families(v_user_id);
     v_mended := v_mended + 1;
   end loop;
   return v_mended;

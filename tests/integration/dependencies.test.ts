@@ -1,14 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import {
-  admin,
-  adminConnection,
-  as,
-  closeConnections,
-  type Connection,
-} from "../support/db.ts";
-import { counterDrift } from "../support/drift.ts";
+import { admin, as, closeConnections, type Connection } from "../support/db.ts";
 import { claim, complete, report } from "../support/operations.ts";
-import { deadlocks, pidOf, untilBlocked } from "../support/sessions.ts";
 import {
   createOwner,
   createTask,
@@ -17,6 +9,7 @@ import {
   reset,
   startTask,
 } from "../support/world.ts";
+import { interleave } from "./interleave.ts";
 
 beforeEach(reset);
 // A transaction that a failed test left open would block the next reset.
@@ -138,27 +131,6 @@ async function insertDependant(
     insert into public.tasks (task_type, project_id, dependant_on)
     values ('travel_stitch', ${owner.projectId}, ${parent})
   `;
-}
-
-/**
- * The first step is taken and not committed, the second begun until it waits;
- * then the first commits. Afterwards every counter is right and nobody died.
- */
-async function interleave(
-  first: (sql: Connection) => Promise<unknown>,
-  second: (sql: Connection) => Promise<unknown>,
-): Promise<void> {
-  const deadlocksBefore = await deadlocks();
-  const [one, two] = [adminConnection(), adminConnection()];
-  const pid = await pidOf(two);
-  await one`begin`;
-  await first(one);
-  const pending = second(two);
-  await untilBlocked(pid);
-  await one`commit`;
-  await pending;
-  expect(await counterDrift()).toEqual([]);
-  expect(await deadlocks([one, two])).toBe(deadlocksBefore);
 }
 
 /** Claims until there is nothing; the tasks in their order. */

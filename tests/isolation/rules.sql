@@ -85,7 +85,11 @@ as $$
   select 'a task and its result name different files, or there is only one of them'
   from public.tasks as t
     full join public.generations as g on g.task_id = t.id
-  where (t.status = 'Complete' and g.id is null)
+  where (
+    t.status = 'Complete' and g.id is null and queue.creates_generation(t.task_type, t.params)
+    -- A repeated child shows the record of the first one.
+    and not exists (select from queue.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
+  )
     or (t.status <> 'Complete' and g.id is not null)
     or g.location <> t.output_location
 $$;

@@ -17,11 +17,12 @@ export interface Session {
 export function specification(
   sessions: readonly Session[],
   setup = "",
+  expectation = "isolation.expect_order",
 ): string {
   const names = sessions.map(({ name }) => name);
   return [
     `setup { select isolation.prepare(); ${setup} }`,
-    "teardown { select isolation.expect_order(); }",
+    `teardown { select ${expectation}(); }`,
     ...sessions.flatMap(({ name, acts }) => [
       `session ${name}`,
       "setup { set lock_timeout = '2s'; begin; }",

@@ -32,7 +32,7 @@ function ended(
   for (const index of ending) after[index] = end;
   for (let index = ending.pop(); index !== undefined; index = ending.pop()) {
     for (const [other, task] of tasks.entries()) {
-      if (!goesWith(task, after[other], tasks, index)) continue;
+      if (!goesWith(task, after[other], tasks, index, end)) continue;
       after[other] = end;
       ending.push(other);
     }
@@ -40,15 +40,23 @@ function ended(
   return after;
 }
 
-/** Whether a task ends with the one at this place: it waits for it. */
+/**
+ * Whether a task ends with the one at this place: it waits for it, or is a part
+ * of it. (None of these orchestrators has announced anything, so their children
+ * end nothing.)
+ */
 function goesWith(
   task: Task,
   status: Status | undefined,
   tasks: readonly Task[],
   index: number,
+  end: "Failed" | "Cancelled",
 ): boolean {
   const cause = tasks[index];
-  const isOwn = task.hasOwner && cause?.hasOwner && task.owner === cause.owner;
-  return Boolean(isOwn) && status === "Queued" &&
-    task.dependsOn.includes(index);
+  if (!task.hasOwner || !cause?.hasOwner || task.owner !== cause.owner) {
+    return false;
+  }
+  const isChild = end === "Cancelled" && task.parent === index;
+  return status === "Queued" && task.dependsOn.includes(index) ||
+    isChild && (status === "Queued" || status === "In Progress");
 }

@@ -1,5 +1,5 @@
 begin;
-select plan(27);
+select plan(28);
 
 -- SETUP: running <- second <- third <- fourth, a task beside the third, and one that waits for something else too
 select tests.empty_queue();
@@ -91,6 +91,11 @@ update public.tasks set status = 'Failed', error_message = 'broken' where id = :
 select is(pg_temp.states(array[:'left_way', :'right_way', :'diamond']::uuid[]), 'Failed, Failed, Failed', 'All that can never run end');
 select is((select count(*) from public.task_events where task_id = :'diamond'), 2::bigint, 'Each once');
 select is((tests.task(:'running')).status, 'In Progress', 'The other dependency runs on');
+
+-- TEST: functions lock all of it beforehand
+select lives_ok(
+  format('select queue.lock_relatives(%L), queue.lock_relatives(%L, ''Complete'')', :'running', :'running'), 'lock_relatives() locks what goes with a task'
+);
 
 -- TEST: nobody else's tasks
 select tests.create_user() as stranger \gset

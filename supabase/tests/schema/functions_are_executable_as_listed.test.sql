@@ -32,6 +32,7 @@ insert into listed_function values
   ('service_role', 'func_worker_heartbeat_with_logs'),
   ('service_role', 'queue.worker_heartbeat'),
   ('service_role', 'queue.drift'),
+  ('service_role', 'queue.mend_orchestrations'),
   ('service_role', 'queue.reconcile'),
   ('service_role', 'queue.sweep'),
   ('service_role', 'task_counts'),

@@ -1,0 +1,77 @@
+begin;
+select plan(14);
+
+-- SETUP: ends that nobody noticed, as if the trigger had been off
+select tests.empty_queue();
+select tests.create_user(p_max_in_progress => 50) as owner \gset
+create function pg_temp.mend() returns jsonb language plpgsql as $$
+declare
+  v_mended jsonb;
+begin
+  set local role service_role;
+  v_mended := queue.mend_orchestrations();
+  reset role;
+  return v_mended;
+end;
+$$;
+create function pg_temp.end_unnoticed(p_task_id uuid, p_status text) returns void language plpgsql as $$
+begin
+  alter table public.tasks disable trigger tasks_after_update;
+  perform tests.start(p_task_id);
+  update public.tasks set status = p_status, output_location = 'https://files/' || id, error_message = 'broke' where id = p_task_id;
+  alter table public.tasks enable trigger tasks_after_update;
+  perform queue.reconcile();
+end;
+$$;
+select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 0}', 'Nothing to mend, nothing mended');
+
+-- TEST: a good end, a failure and a cancellation
+select tests.create_orchestrator(:'owner', 2, 'join_clips_orchestrator') as complete \gset
+select tests.create_child(:'complete', 'join_clips_segment', 0) as complete_child \gset
+select pg_temp.end_unnoticed(:'complete_child', 'Complete');
+select tests.create_orchestrator(:'owner', 3, 'join_clips_orchestrator') as failed \gset
+select tests.create_child(:'failed', 'join_clips_segment', n) from generate_series(0, 1) as n;
+select t.id as failed_child from public.tasks as t where t.params ->> 'orchestrator_task_id_ref' = :'failed' limit 1 \gset
+select pg_temp.end_unnoticed(:'failed_child', 'Failed');
+select tests.create_orchestrator(:'owner', 2, 'join_clips_orchestrator') as cancelled \gset
+select tests.create_child(:'cancelled', 'join_clips_segment', 0) as cancelled_child \gset
+select pg_temp.end_unnoticed(:'cancelled_child', 'Cancelled');
+select is_empty('select * from queue.drift()', 'reconcile() has found the children''s ends');
+select is(tests.status(:'complete'), 'In Progress', 'But ends nothing');
+select is(pg_temp.mend(), '{"completed": 1, "failed": 1, "cancelled": 1, "children_cancelled": 0}', 'mend_orchestrations() does');
+select is(
+  array[tests.status(:'complete'), tests.status(:'failed'), tests.status(:'cancelled')], array['Complete', 'Failed', 'Cancelled'], 'As their children say'
+);
+select is((tests.task(:'complete')).output_location, 'https://files/' || :'complete_child', 'With what the last child made');
+select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 0}', 'Once');
+
+-- TEST: a report that was lost for good: all segments are there, no stitch, and nothing has moved for a while
+select tests.create_orchestrator(:'owner', 1) as unreported \gset
+select tests.create_child(:'unreported', 'travel_segment', 0) as segment \gset
+select tests.finish_task(:'segment');
+select pg_temp.mend();
+select is(tests.status(:'unreported'), 'In Progress', 'A stitch may still come');
+select tests.step_clock('11 minutes');
+select pg_temp.mend();
+select is(tests.status(:'unreported'), 'Complete', 'After ten quiet minutes nobody waits for it');
+
+-- TEST: children that a cancelled orchestrator left
+select tests.create_orchestrator(:'owner') as parent_task \gset
+select tests.create_child(:'parent_task', 'travel_segment', 0) as left_behind \gset
+select pg_temp.end_unnoticed(:'parent_task', 'Cancelled');
+select is(tests.status(:'left_behind'), 'Queued', 'A child was left behind');
+select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 1}', 'mend_orchestrations() cancels it');
+select is(tests.status(:'left_behind'), 'Cancelled', 'It goes after its orchestrator');
+
+-- TEST: children that are not known as such
+select tests.create_orchestrator(:'owner', 2, 'join_clips_orchestrator') as forgotten \gset
+select tests.create_child(:'forgotten', 'join_clips_segment', 0) as unknown \gset
+delete from queue.subtasks where task_id = :'unknown';
+delete from queue.orchestrations where orchestrator_id = :'forgotten';
+select queue.reconcile();
+select is_empty('select * from queue.drift()', 'reconcile() knows them again');
+select tests.finish_task(:'unknown');
+select is(tests.status(:'forgotten'), 'Complete', 'And the orchestrator ends with them');
+
+select * from finish();
+rollback;

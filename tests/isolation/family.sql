@@ -1,0 +1,78 @@
+-- A family in the owner's world: an orchestrator of two joins that has enqueued both, and both of them run.
+create function isolation.insert_orchestrator()
+returns void
+language plpgsql
+as $$
+begin
+  -- The rule of the limit counts everything that runs.
+  perform isolation.set_limit(9);
+  insert into public.tasks (id, task_type, project_id, params)
+  values (
+    isolation.id('orchestrator'), 'join_clips_orchestrator', isolation.id('owner'),
+    '{"orchestrator_details": {"clip_list": ["a", "b", "c"]}}'
+  );
+  insert into public.tasks (id, task_type, project_id, params)
+  select isolation.id('join ' || n), 'join_clips_segment', isolation.id('owner'), isolation.join_params(n)
+  from generate_series(0, 1) as n;
+
+  update public.tasks
+  set status = 'In Progress', worker_id = 'worker-of-' || task_type, lease_token = id, attempts = 1, claimed_at = queue.now()
+  where id in (isolation.id('orchestrator'), isolation.id('join 0'), isolation.id('join 1'));
+end;
+$$;
+
+create function isolation.join_params(p_index integer)
+returns jsonb
+language sql
+as $$
+  select jsonb_build_object('orchestrator_task_id_ref', isolation.id('orchestrator'), 'join_index', p_index)
+$$;
+
+create function isolation.insert_join(p_label text, p_index integer)
+returns void
+language sql
+as $$
+  insert into public.tasks (id, task_type, project_id, params)
+  values (isolation.id(p_label), 'join_clips_segment', isolation.id('owner'), isolation.join_params(p_index))
+$$;
+
+-- The rules of families, once the job that mends has run.
+create function isolation.expect_family()
+returns void
+language plpgsql
+as $$
+declare
+  v_orchestrator public.tasks;
+  v_statuses text[];
+begin
+  perform queue.mend_orchestrations();
+  perform isolation.expect_order();
+
+  select t.* into v_orchestrator from public.tasks as t where t.id = isolation.id('orchestrator');
+  select array_agg(t.status)
+  into v_statuses
+  from queue.subtasks as s
+    join public.tasks as t on t.id = s.task_id
+  where s.orchestrator_id = v_orchestrator.id
+    and s.replaced_by is null;
+
+  if exists (
+    select
+    from queue.subtasks as s
+    where s.orchestrator_id = v_orchestrator.id
+      and s.replaced_by is null
+    group by s.part_index
+    having count(*) > 1
+  ) then
+    raise exception 'invariant: a part is there twice';
+  elsif v_orchestrator.status = 'Cancelled' and v_statuses && array['Queued', 'In Progress'] then
+    raise exception 'invariant: a child of a cancelled orchestrator is %', v_statuses;
+  elsif v_orchestrator.status = 'In Progress' and queue.needs_no_worker(v_orchestrator) and (
+    'Failed' = any (v_statuses) or not v_statuses && array['Queued', 'In Progress']
+  ) then
+    raise exception 'invariant: an orchestrator still runs, its children are %', v_statuses;
+  elsif v_orchestrator.status = 'Complete' and v_orchestrator.output_location not like 'https://files.test/%' then
+    raise exception 'invariant: an orchestrator is Complete with %', v_orchestrator.output_location;
+  end if;
+end;
+$$;
