@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { FreeText, JsonObject, optional, Uuid } from "./fields.ts";
+import { FreeText, JsonObject, name, optional, Uuid } from "./fields.ts";
 
-const PathText = z.string({ error: "must be a string" });
+const Text = z.string({ error: "must be a string" });
 
 /**
  * Body of `POST /complete-task`. Deployed clients send one of: an output as
@@ -11,10 +11,14 @@ export const CompleteRequest = z.object({
   task_id: Uuid,
   output_location: FreeText,
   thumbnail_url: FreeText,
-  storage_path: optional(PathText),
-  thumbnail_storage_path: optional(PathText),
-  /** Only its presence is looked at: files in the body are not served yet. */
-  file_data: z.unknown().optional(),
+  storage_path: optional(Text),
+  thumbnail_storage_path: optional(Text),
+  /** The file itself in base64, and the name it is to be stored under. */
+  file_data: optional(Text),
+  filename: optional(name(1024)),
+  /** The same for the thumbnail; without a usable one the task has none. */
+  first_frame_data: FreeText,
+  first_frame_filename: FreeText,
   result_data: optional(JsonObject),
   lease_token: optional(Uuid),
 });

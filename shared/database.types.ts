@@ -568,6 +568,14 @@ export type Database = {
         };
         Returns: Json;
       };
+      "upload_target": {
+        Args: {
+          "p_caller": Json;
+          "p_lease_token"?: string;
+          "p_task_id": string;
+        };
+        Returns: Json;
+      };
     };
     Enums: {
       [_ in never]: never;

@@ -59,6 +59,11 @@ export const ERROR_CODES = {
     meaning: "The task would wait for itself, directly or through others",
     action: "Depend only on tasks that do not wait for this one",
   },
+  FILE_NOT_FOUND: {
+    status: 409,
+    meaning: "The storage path names no file in the task's folder",
+    action: "Upload the file first, then repeat the completion",
+  },
   ILLEGAL_TRANSITION: {
     status: 409,
     meaning: "The task cannot go from its status to the one asked for",
@@ -111,7 +116,8 @@ export const ERROR_CODES = {
   },
   UNAVAILABLE: {
     status: 503,
-    meaning: "The database cannot answer now; the outcome is unknown",
+    meaning:
+      "Database or file storage cannot answer now; the outcome is unknown",
     action: "Repeat the same request after the seconds in Retry-After",
   },
   INTERNAL: {

@@ -50,6 +50,7 @@ beforeEach(async () => {
   gateway = await startGateway({
     port: 0,
     rest: () => restUpstream,
+    storage: { handle: (_request, response) => void response.end() },
     functions: () => ({
       find: functionNamed,
       port: (name) =>

@@ -10,6 +10,7 @@ import { authorizeRest, refuseWithoutJwt } from "./gateway-keys.ts";
 import type { LogLine } from "./log.ts";
 import { answerJson, Proxy, type Upstream } from "./proxy.ts";
 import { below, parseTarget, type RequestTarget } from "./request-target.ts";
+import type { StorageStandIn } from "./storage/storage.ts";
 
 /** What stands behind the gateway. */
 export interface GatewayOptions {
@@ -18,6 +19,7 @@ export interface GatewayOptions {
   /** Undefined while PostgREST is being restarted. */
   rest(): Upstream | undefined;
   functions(): Pick<Functions, "find" | "port"> | undefined;
+  storage: Pick<StorageStandIn, "handle">;
   log: LogLine;
 }
 
@@ -45,6 +47,10 @@ export function startGateway(options: GatewayOptions): Promise<Gateway> {
     const path = below(target.path, "/functions/v1");
     if (path !== undefined) {
       return void toFunction(exchange, path, options, proxy);
+    }
+    const object = below(target.path, "/storage/v1");
+    if (object !== undefined) {
+      return options.storage.handle(request, response, object, target.query);
     }
     answerJson(response, 404, {
       message: "no Route matched with those values",
@@ -155,6 +161,8 @@ function logWhenDone(
     const status = response.writableFinished
       ? response.statusCode
       : "(caller hung up)";
-    log(`${method} ${path}${query} ${status} ${ms} ms`);
+    // The token of a signed URL is as good as a key.
+    const shown = query.replace(/\btoken=[^&]*/g, "token=...");
+    log(`${method} ${path}${shown} ${status} ${ms} ms`);
   });
 }

@@ -57,6 +57,16 @@ export function isValidJwt(
     (typeof expiry === "number" && expiry * 1000 > nowMs);
 }
 
+/** The claims of a valid token of ours; undefined for any other. */
+export function jwtClaims(
+  token: string,
+  nowMs = Date.now(),
+): Record<string, unknown> | undefined {
+  return isValidJwt(token, nowMs)
+    ? decodePart(token.split(".")[1] ?? "")
+    : undefined;
+}
+
 function localKey(role: string): string {
   // The order of the claims and the far expiry make it the CLI's exact key.
   return signJwt({ iss: "supabase-demo", role, exp: 1983812996 });

@@ -9,7 +9,7 @@ import { postgresProgram } from "./paths.ts";
 import { postgresSettings } from "./postgres-settings.ts";
 import { commandLine } from "./process-info.ts";
 import { runOrThrow } from "./run.ts";
-import type { StateDirs } from "./state-dir.ts";
+import { type StateDirs, storageDir } from "./state-dir.ts";
 
 /** Somebody else got the port first. */
 export class PortTaken extends Error {
@@ -83,6 +83,8 @@ function stopServer(server: ChildProcess): Promise<void> {
 export async function removeDatabase(dirs: StateDirs): Promise<void> {
   await stopLeftover(dirs);
   rmSync(join(dirs.postgres, "data"), { recursive: true, force: true });
+  // Files whose rows are gone are nobody's.
+  rmSync(storageDir(dirs), { recursive: true, force: true });
 }
 
 async function initialise(dirs: StateDirs, dataDir: string): Promise<void> {

@@ -80,7 +80,7 @@ const unreachable = {
 export function answerJson(
   response: ServerResponse,
   status: number,
-  body: Record<string, unknown>,
+  body: unknown,
   headers: OutgoingHttpHeaders = {},
 ): void {
   const text = JSON.stringify(body);

@@ -15,8 +15,10 @@ import {
   prepareStateDirs,
   removeSocketDir,
   type StateDirs,
+  storageDir,
 } from "./state-dir.ts";
 import { type Claim, claimStateDir } from "./state-file.ts";
+import { standInForStorage, type StorageStandIn } from "./storage/storage.ts";
 import { readSupabaseConfig } from "./supabase-config.ts";
 
 /** How a stack is started. */
@@ -88,6 +90,11 @@ async function startParts(
   const dbPort = backend.postgres.port;
   let functions: Functions | undefined;
   let gateway: Gateway | undefined;
+  const storage: StorageStandIn = standInForStorage({
+    dir: storageDir(dirs),
+    database: () => backend?.postgres,
+    log,
+  });
 
   // Resets follow one another, and a stop follows them all: a database that is
   // half made when the rest has gone would be nobody's to end.
@@ -96,12 +103,14 @@ async function startParts(
     await lastReset.catch(() => {});
     await gateway?.stop();
     await functions?.stop();
+    await storage.stop();
     await backend?.stop();
     backend = undefined;
     removeSocketDir(dirs);
     claim.release();
   };
   const makeAnew = announced(async () => {
+    await storage.stop();
     await backend?.stop();
     backend = undefined;
     await removeDatabase(dirs);
@@ -114,6 +123,7 @@ async function startParts(
       port: options.apiPort ?? 0,
       rest: () => backend?.postgrest,
       functions: () => functions,
+      storage,
       log,
     });
     const addresses = stackAddresses(gateway.port, dbPort);

@@ -31,6 +31,11 @@ export function prepareStateDirs(stateDir: string): StateDirs {
   return { state: stateDir, postgres, sockets, postgresUser };
 }
 
+/** Where the stand-in for Storage keeps the bytes of files. */
+export function storageDir(dirs: StateDirs): string {
+  return join(dirs.state, "storage");
+}
+
 /** Removes the socket directory, which is litter when it is under /tmp. */
 export function removeSocketDir(dirs: StateDirs): void {
   try {

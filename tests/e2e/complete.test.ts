@@ -95,22 +95,6 @@ describe("complete-task", () => {
     expect(reply.public_url).toBe(stored);
   });
 
-  it("takes a file that is already in the bucket", async () => {
-    const task_id = await running();
-    const folder = `${owner.id}/tasks/${task_id}`;
-    const reply = expectOk(
-      await complete({
-        task_id,
-        storage_path: `${folder}/out.mp4`,
-        thumbnail_storage_path: `${folder}/thumbnails/thumb.jpg`,
-      }),
-      CompleteReply,
-    );
-    const base = `${stack().apiUrl}/storage/v1/object/public/image_uploads`;
-    expect(reply.public_url).toBe(`${base}/${folder}/out.mp4`);
-    expect(reply.thumbnail_url).toBe(`${base}/${folder}/thumbnails/thumb.jpg`);
-  });
-
   it("takes an id alone: a generation without a location", async () => {
     const task_id = await running();
     const reply = expectOk(await complete({ task_id }), CompleteReply);

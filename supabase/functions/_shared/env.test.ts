@@ -22,11 +22,19 @@ describe("readEnv()", () => {
   test("reads the hosted environment", () => {
     expect(read()).toEqual({
       supabaseUrl: "https://project.test",
+      publicUrl: "https://project.test",
       databaseKey: "sb_secret_1",
       serviceKeys: ["sb_secret_1", "sb_secret_2", "legacy"],
       publicKeys: ["sb_publishable_1", "anon"],
       jwks: { keys: [{ kty: "oct", k: "x" }] },
       jwtSecret: undefined,
+    });
+  });
+
+  test("takes another URL for what others are to open", () => {
+    expect(read({ PUBLIC_URL: "https://files.example/" })).toMatchObject({
+      supabaseUrl: "https://project.test",
+      publicUrl: "https://files.example",
     });
   });
 
@@ -56,6 +64,7 @@ describe("readEnv()", () => {
     [{ SUPABASE_URL: undefined }, "SUPABASE_URL"],
     [{ SUPABASE_URL: "canary" }, "SUPABASE_URL"],
     [{ SUPABASE_URL: "file:///canary" }, "SUPABASE_URL"],
+    [{ PUBLIC_URL: "canary" }, "PUBLIC_URL"],
     [{ SUPABASE_SECRET_KEYS: "canary" }, "SUPABASE_SECRET_KEYS"],
     [{ SUPABASE_SECRET_KEYS: '{"a":7}' }, "SUPABASE_SECRET_KEYS"],
     [

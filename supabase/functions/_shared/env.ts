@@ -11,6 +11,7 @@ const NAMES = [
   "SUPABASE_SECRET_KEYS",
   "SUPABASE_JWKS",
   "JWT_SECRET",
+  "PUBLIC_URL",
 ] as const;
 
 function json<T extends z.ZodType>(schema: T) {
@@ -28,6 +29,8 @@ function json<T extends z.ZodType>(schema: T) {
 const Keys = z.record(z.string(), z.string()).transform((keys) =>
   Object.fromEntries(Object.entries(keys).filter(([, key]) => key.trim()))
 );
+const BaseUrl = z.url({ protocol: /^https?$/ })
+  .transform((url) => url.replace(/\/+$/, ""));
 const Jwk = z.looseObject({ kty: z.string() });
 const Jwks = z.union([
   z.looseObject({ keys: z.array(Jwk) }),
@@ -35,8 +38,7 @@ const Jwks = z.union([
 ]);
 
 const Variables = z.object({
-  SUPABASE_URL: z.url({ protocol: /^https?$/ })
-    .transform((url) => url.replace(/\/+$/, "")),
+  SUPABASE_URL: BaseUrl,
   SUPABASE_ANON_KEY: z.string().optional(),
   SUPABASE_SERVICE_ROLE_KEY: z.string().optional(),
   SUPABASE_PUBLISHABLE_KEYS: json(Keys).default({}),
@@ -44,11 +46,14 @@ const Variables = z.object({
   // Only users' JWTs need it: unreadable, it must not stop the workers.
   SUPABASE_JWKS: json(Jwks).catch({ keys: [] }),
   JWT_SECRET: z.string().optional(),
+  PUBLIC_URL: BaseUrl.optional(),
 });
 
 /** What the functions take from their environment. */
 export interface Env {
   readonly supabaseUrl: string;
+  /** The same project as others reach it; differs when self-hosted. */
+  readonly publicUrl: string;
   /** The key our own calls to the database carry. */
   readonly databaseKey: string;
   readonly serviceKeys: readonly string[];
@@ -82,6 +87,7 @@ export function readEnv(read: ReadEnv): Env {
   }
   return {
     supabaseUrl: env.SUPABASE_URL,
+    publicUrl: env.PUBLIC_URL ?? env.SUPABASE_URL,
     databaseKey,
     serviceKeys,
     publicKeys: present([

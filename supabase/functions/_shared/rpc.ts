@@ -1,4 +1,5 @@
 import { ApiError } from "./api-error.ts";
+import { keyHeaders } from "./key-headers.ts";
 import { jsonText } from "./raw-json.ts";
 import { rpcError } from "./rpc-error.ts";
 
@@ -55,14 +56,6 @@ export function createRpc(config: RpcConfig): Rpc {
     if (!response.ok) throw rpcError(response.status, text);
     return text;
   };
-}
-
-/** Opaque keys go in `apikey` alone; a legacy key is a JWT and goes in both. */
-function keyHeaders(key: string): Record<string, string> {
-  const isJwt = key.split(".").length === 3;
-  return isJwt
-    ? { apikey: key, authorization: `Bearer ${key}` }
-    : { apikey: key };
 }
 
 function unreachable(error: unknown): ApiError {

@@ -8,6 +8,9 @@ const FOLDERS = readdirSync(new URL("..", import.meta.url), {
 }).filter((entry) => entry.isDirectory() && !entry.name.startsWith("_"))
   .map((entry) => entry.name);
 
+/** Tested in its folder: what it answers comes from the storage. */
+const NO_RPC_REPLY = ["generate-upload-url"];
+
 /** Enough for any endpoint, but for those that take one subject only. */
 const BODY = { task_id: TASK_ID, status: "Failed", worker_id: "w" };
 const OWN_BODIES: Readonly<Record<string, unknown>> = {
@@ -46,12 +49,14 @@ describe("entry files", () => {
       "complete_task",
       "create-task",
       "explain",
+      "generate-upload-url",
       "task-counts",
       "update-task-status",
     ]));
   });
 
-  test.each(FOLDERS)("%s serves its handler", async (folder) => {
+  const passOn = FOLDERS.filter((folder) => !NO_RPC_REPLY.includes(folder));
+  test.each(passOn)("%s serves its handler", async (folder) => {
     const urls: string[] = [];
     vi.stubGlobal("fetch", (url: string) => {
       urls.push(url);

@@ -1,20 +1,19 @@
 import { describe, expect, test } from "vitest";
+import type { EndpointDeps } from "../_shared/endpoint.ts";
 import { RawJson } from "../_shared/raw-json.ts";
-import {
-  createWorld,
-  KEYS,
-  outcome,
-  post,
-  signUserToken,
-  SUPABASE_URL,
-  TASK_ID,
-} from "../_test/fakes.ts";
+import { outcome, post, TASK_ID } from "../_test/fakes.ts";
+import { createFileWorld, target } from "../_test/fake-storage.ts";
 import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
 import { createHandler } from "./handler.ts";
 
 const REPLY = `{"task_id":"${TASK_ID}","status":"Complete","public_url":null}`;
 const LEASE = "00000000-0000-0000-0000-0000000000b1";
-const PUBLIC = `${SUPABASE_URL}/storage/v1/object/public/image_uploads`;
+
+function createWorld(reply: string) {
+  return createFileWorld({
+    rpc: { complete_task: () => reply, upload_target: () => target() },
+  });
+}
 
 async function argsOf(body: unknown) {
   const { deps, rpcCalls } = createWorld(REPLY);
@@ -74,40 +73,6 @@ describe("createHandler()", () => {
     expect(args["p_result_data"]).toEqual(new RawJson(json));
   });
 
-  test("turns storage paths into public URLs", async () => {
-    const args = await argsOf({
-      task_id: TASK_ID,
-      storage_path: "user/tasks/a/out put.mp4",
-      thumbnail_storage_path: "user/thumbnails/t.jpg",
-    });
-    expect(args).toMatchObject({
-      p_output_location: `${PUBLIC}/user/tasks/a/out put.mp4`,
-      p_thumbnail_url: `${PUBLIC}/user/thumbnails/t.jpg`,
-    });
-  });
-
-  test.each([KEYS.token, "user"])(
-    "answers 501 to a storage path of %s",
-    async (credential) => {
-      const token = credential === "user" ? await signUserToken() : credential;
-      const { deps, rpcCalls } = createWorld(REPLY);
-      const request = post({ task_id: TASK_ID, storage_path: "a/b" }, {
-        authorization: `Bearer ${token}`,
-      });
-      expect(await outcome(createHandler(deps), request))
-        .toBe("501 NOT_SUPPORTED");
-      expect(rpcCalls).toEqual([]);
-    },
-  );
-
-  test("answers 501 to a file in the body, without completing", async () => {
-    const { deps, rpcCalls } = createWorld(REPLY);
-    const body = { task_id: TASK_ID, file_data: "aGk=", filename: "a.mp4" };
-    expect(await outcome(createHandler(deps), post(body)))
-      .toBe("501 NOT_SUPPORTED");
-    expect(rpcCalls).toEqual([]);
-  });
-
   test.each([
     {},
     { task_id: null },
@@ -137,10 +102,22 @@ describe("createHandler()", () => {
       thumbnail_url: "x",
       storage_path: "a/b",
       thumbnail_storage_path: "a/t",
-      file_data: null,
+      file_data: "aGk=",
+      filename: "a.mp4",
+      first_frame_data: "aGk=",
       result_data: {},
       lease_token: null,
     };
-    await assertSurvivesHostileBodies(createHandler, valid, REPLY, [501]);
+    const { files } = createFileWorld().deps;
+    const tolerant = (deps: EndpointDeps) =>
+      createHandler({
+        ...deps,
+        files,
+        rpc: (name, args, requestId) =>
+          name === "upload_target"
+            ? Promise.resolve(target())
+            : deps.rpc(name, args, requestId),
+      });
+    await assertSurvivesHostileBodies(tolerant, valid, REPLY);
   });
 });

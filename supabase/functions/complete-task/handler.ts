@@ -1,16 +1,17 @@
 import { CompleteRequest } from "../../../shared/complete.ts";
 import { COMPLETION_BODY } from "../_shared/body-limits.ts";
-import {
-  createEndpoint,
-  type EndpointDeps,
-  type Handler,
-} from "../_shared/endpoint.ts";
+import { createEndpoint, type Handler } from "../_shared/endpoint.ts";
+import type { FileDeps } from "../_shared/file-deps.ts";
 import { objectReply } from "../_shared/json-reply.ts";
 import { rawMember } from "../_shared/raw-json.ts";
-import { readOutput } from "./output.ts";
+import { askUploadTarget } from "../_shared/upload-target.ts";
+import { type Output, readResult } from "./output.ts";
+import { completeWithSent } from "./sent-files.ts";
+import { locateStored } from "./stored-files.ts";
 
 /** `POST /complete-task`: 200 with the stored result, also when repeated. */
-export function createHandler(deps: EndpointDeps): Handler {
+export function createHandler(deps: FileDeps): Handler {
+  const { files } = deps;
   return createEndpoint(deps, {
     name: "complete-task",
     callers: ["service", "token", "user"],
@@ -18,15 +19,30 @@ export function createHandler(deps: EndpointDeps): Handler {
     maxBytes: COMPLETION_BODY,
     answer: async ({ caller, body, bodyText, rpc, note }) => {
       note({ task_id: body.task_id });
-      const output = readOutput(body, caller, deps.supabaseUrl);
-      return objectReply(
-        await rpc("complete_task", {
+      const result = readResult(body);
+      const resultData = rawMember(bodyText, "result_data");
+      const complete = (output: Output) =>
+        rpc("complete_task", {
           p_task_id: body.task_id,
           p_output_location: output.location,
           p_thumbnail_url: output.thumbnailUrl,
-          p_result_data: rawMember(bodyText, "result_data"),
+          p_result_data: resultData,
           p_lease_token: body.lease_token,
-        }),
+        });
+      if (result.kind === "text") {
+        return objectReply(await complete(result.output));
+      }
+
+      // A repeat, or a task that cannot be completed any more: nothing is
+      // stored for it, and the database says what the caller is to hear.
+      const target = await askUploadTarget(rpc, body);
+      if (result.kind === "stored") {
+        const output = await locateStored(files, caller, target, result, note);
+        return objectReply(await complete(output));
+      }
+      if (!target.is_open) return objectReply(await complete(result.text));
+      return objectReply(
+        await completeWithSent(files, target, result, complete, note),
       );
     },
   });

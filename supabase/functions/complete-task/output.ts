@@ -1,7 +1,8 @@
 import type { CompleteRequest } from "../../../shared/complete.ts";
 import { ApiError } from "../_shared/api-error.ts";
-import type { Caller } from "../_shared/caller.ts";
-import { publicUrl } from "./public-url.ts";
+import { decodeBase64 } from "../_shared/base64.ts";
+import { safeFile } from "../_shared/file-name.ts";
+import { assertPlainPath } from "../_shared/storage-path.ts";
 
 /** Where the result of a task is, as the database stores it. */
 export interface Output {
@@ -9,33 +10,77 @@ export interface Output {
   readonly thumbnailUrl: string | undefined;
 }
 
-/** Reads the output out of whichever of the body's forms was sent. */
-export function readOutput(
-  body: CompleteRequest,
-  caller: Caller,
-  supabaseUrl: string,
-): Output {
-  if (body.file_data !== undefined && body.file_data !== null) {
-    throw notSupported("A file in the body is not accepted yet");
-  }
-  const paths = [body.storage_path, body.thumbnail_storage_path];
-  const namesPath = paths.some((path) => path !== undefined);
-  // Which folders of the bucket belong to a user is not settled yet; until it
-  // is, only callers who may read every user's files can refer to one.
-  if (namesPath && caller.kind !== "service") {
-    throw notSupported("A storage path is accepted from a service key only");
-  }
-  const [location, thumbnailUrl] = paths.map((path) =>
-    path === undefined ? undefined : publicUrl(supabaseUrl, path)
-  );
-  return {
-    location: location ?? body.output_location,
-    thumbnailUrl: thumbnailUrl ?? body.thumbnail_url,
-  };
+/** A file that came in the body. */
+export interface SentFile {
+  readonly name: string;
+  readonly contentType: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-function notSupported(message: string): ApiError {
-  return new ApiError("NOT_SUPPORTED", message, {
-    hint: "Upload the file and send its URL in output_location",
-  });
+/** What a body says about its result: text, paths in the bucket, or files. */
+export type Result =
+  | { readonly kind: "text"; readonly output: Output }
+  | {
+    readonly kind: "stored";
+    readonly path: string | undefined;
+    readonly thumbnailPath: string | undefined;
+    /** What stands in for a path that was not sent. */
+    readonly text: Output;
+  }
+  | {
+    readonly kind: "sent";
+    readonly file: SentFile;
+    readonly thumbnail: SentFile | undefined;
+    readonly text: Output;
+  };
+
+/**
+ * Reads the result out of whichever of the body's forms was sent. A file wins
+ * over a path, and a path over text.
+ */
+export function readResult(body: CompleteRequest): Result {
+  const text = {
+    location: body.output_location,
+    thumbnailUrl: body.thumbnail_url,
+  };
+  if (body.file_data !== undefined) {
+    const file = sentFile(body.file_data, body.filename);
+    return { kind: "sent", file, thumbnail: sentThumbnail(body), text };
+  }
+  const path = body.storage_path;
+  const thumbnailPath = body.thumbnail_storage_path;
+  if (path === undefined && thumbnailPath === undefined) {
+    return { kind: "text", output: text };
+  }
+  for (const given of [path, thumbnailPath]) {
+    if (given !== undefined) assertPlainPath(given);
+  }
+  return { kind: "stored", path, thumbnailPath, text };
+}
+
+function sentFile(data: string, filename: string | undefined): SentFile {
+  if (filename === undefined) {
+    throw new ApiError(
+      "INVALID_BODY",
+      'Body field "filename" must name the file in "file_data"',
+    );
+  }
+  const { name, contentType } = safeFile("filename", filename);
+  const bytes = decodeBase64(data);
+  if (bytes === null) {
+    throw new ApiError("INVALID_BODY", 'Body field "file_data" must be base64');
+  }
+  return { name, contentType, bytes };
+}
+
+/** A result is worth having without its thumbnail, so a bad one is left out. */
+function sentThumbnail(body: CompleteRequest): SentFile | undefined {
+  if (body.first_frame_data === undefined) return undefined;
+  try {
+    const name = body.first_frame_filename ?? "thumb.jpg";
+    return sentFile(body.first_frame_data, name);
+  } catch (error) {
+    if (error instanceof ApiError) return undefined;
+    throw error;
+  }
 }

@@ -38,7 +38,9 @@ insert into listed_function values
   ('service_role', 'task_counts'),
   ('service_role', 'queue.task_counts'),
   ('service_role', 'update_task_status'),
-  ('service_role', 'queue.update_task_status');
+  ('service_role', 'queue.update_task_status'),
+  ('service_role', 'upload_target'),
+  ('service_role', 'queue.upload_target');
 
 create temporary view executable_function as
 select r.role_name, p.oid::regproc::text as function_name

@@ -1,8 +1,6 @@
 import { expect, test } from "vitest";
-import { ApiError } from "../_shared/api-error.ts";
-import { publicUrl } from "./public-url.ts";
-
-const BASE = "https://project.test/storage/v1/object/public/image_uploads/";
+import { ApiError } from "./api-error.ts";
+import { assertPlainPath } from "./storage-path.ts";
 
 test.each([
   "u/f.mp4",
@@ -11,9 +9,9 @@ test.each([
   "u/a..b",
   "u/.x",
 ])(
-  "publicUrl() accepts %j",
+  "assertPlainPath() accepts %j",
   (path) => {
-    expect(publicUrl("https://project.test", path)).toBe(BASE + path);
+    expect(() => assertPlainPath(path)).not.toThrow();
   },
 );
 
@@ -41,6 +39,6 @@ test.each([
   "u/..\uFF0Ff",
   "u/\ud800",
   "x".repeat(5_000),
-])("publicUrl() refuses %j", (path) => {
-  expect(() => publicUrl("https://project.test", path)).toThrow(ApiError);
+])("assertPlainPath() refuses %j", (path) => {
+  expect(() => assertPlainPath(path)).toThrow(ApiError);
 });

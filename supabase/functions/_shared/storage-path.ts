@@ -1,19 +1,38 @@
-import { ApiError } from "../_shared/api-error.ts";
+import type { UploadTarget } from "../../../shared/upload-url.ts";
+import { ApiError } from "./api-error.ts";
 
-const BUCKET = "image_uploads";
+/** The bucket of results: everybody may read it who knows the path. */
+export const BUCKET = "image_uploads";
+
 const MAX_LENGTH = 1024;
 /** Decoding more often than this only serves to hide something. */
 const MAX_DECODES = 3;
+/** Stands in for the owner of tasks from before owners were recorded. */
+const NOBODY = "00000000-0000-0000-0000-000000000000";
 
-/** The public URL of a file in the bucket, whose path may not leave it. */
-export function publicUrl(supabaseUrl: string, path: string): string {
+/** Where the files of one task are; nobody but the server makes these up. */
+export function taskFolder(target: UploadTarget): string {
+  return `${ownerFolder(target)}/tasks/${target.task_id}`;
+}
+
+/** Where all files of a task's owner are. */
+export function ownerFolder(target: UploadTarget): string {
+  return target.user_id ?? NOBODY;
+}
+
+/** Whether `path` names a file somewhere below `folder`. */
+export function isBelow(path: string, folder: string): boolean {
+  return path.startsWith(`${folder}/`);
+}
+
+/** Refuses a client's path that may not name a file inside the bucket. */
+export function assertPlainPath(path: string): void {
   if (path.length > MAX_LENGTH || !isPlainPath(path)) {
     throw new ApiError(
       "INVALID_BODY",
       `The storage path must name a file in ${BUCKET}, without "..", "\\" or empty parts`,
     );
   }
-  return `${supabaseUrl}/storage/v1/object/public/${BUCKET}/${path}`;
 }
 
 /** Looks at the path as sent and as anyone behind us might decode it. */

@@ -1,0 +1,43 @@
+import { z } from "zod";
+import { Flag, name, optional, Uuid } from "./fields.ts";
+
+/**
+ * Body of `POST /generate-upload-url`. Sent before a large result is uploaded,
+ * and for files that a task makes on its way.
+ */
+export const UploadUrlRequest = z.object({
+  task_id: Uuid,
+  filename: name(1024),
+  content_type: optional(name(255)),
+  generate_thumbnail_url: optional(Flag),
+  lease_token: optional(Uuid),
+});
+export type UploadUrlRequest = z.infer<typeof UploadUrlRequest>;
+
+/**
+ * Reply of `POST /generate-upload-url`. Deployed workers ask whether
+ * `thumbnail_upload_url` is there at all, so it is absent unless asked for.
+ */
+export const UploadUrlReply = z.looseObject({
+  /** Takes a PUT of the bytes, any number of times, without credentials. */
+  upload_url: z.url(),
+  storage_path: z.string(),
+  public_url: z.url(),
+  token: z.string(),
+  expires_at: z.string().nullable(),
+  thumbnail_upload_url: z.url().optional(),
+  thumbnail_storage_path: z.string().optional(),
+  thumbnail_token: z.string().optional(),
+});
+export type UploadUrlReply = z.infer<typeof UploadUrlReply>;
+
+/** Reply of the SQL function `upload_target`. */
+export const UploadTarget = z.object({
+  task_id: z.guid(),
+  /** Null for tasks from before owners were recorded. */
+  user_id: z.guid().nullable(),
+  status: z.string(),
+  /** Whether the task can still become Complete, and so takes files. */
+  is_open: z.boolean(),
+});
+export type UploadTarget = z.infer<typeof UploadTarget>;

@@ -1,0 +1,104 @@
+import { StorageClient, type StorageError } from "@supabase/storage-js";
+import { decodeJwt } from "jose";
+import { keyHeaders } from "./key-headers.ts";
+import { saysNoSuchFile, storageError } from "./storage-error.ts";
+import { BUCKET } from "./storage-path.ts";
+
+/** A URL that takes one file, any number of times, until it expires. */
+export interface SignedUpload {
+  readonly url: string;
+  readonly token: string;
+  readonly expiresAt: Date | null;
+}
+
+/** The bucket of results. Every method throws an `ApiError` when it fails. */
+export interface Files {
+  /** Stores a file; one that is there is replaced. */
+  upload(
+    path: string,
+    bytes: Uint8Array<ArrayBuffer>,
+    contentType: string,
+  ): Promise<void>;
+  signUpload(path: string): Promise<SignedUpload>;
+  exists(path: string): Promise<boolean>;
+  remove(paths: readonly string[]): Promise<void>;
+  publicUrl(path: string): string;
+}
+
+/** What `Files` need from outside. */
+export interface FilesConfig {
+  readonly supabaseUrl: string;
+  readonly publicUrl: string;
+  readonly databaseKey: string;
+  readonly fetch: typeof fetch;
+}
+
+// Clients wait 30 s for a URL or a completion by path and 60 s for one with the
+// file in it; with the calls of the database (9 s each) these stay below.
+const CALL_TIMEOUT_MS = 8_000;
+const UPLOAD_TIMEOUT_MS = 25_000;
+
+/** `Files` in Supabase Storage. */
+export function createFiles(config: FilesConfig): Files {
+  const bucket = (timeoutMs: number) => {
+    const timedFetch: typeof fetch = (input, init) =>
+      config.fetch(input, {
+        ...init,
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+    const url = `${config.supabaseUrl}/storage/v1`;
+    return new StorageClient(url, keyHeaders(config.databaseKey), timedFetch)
+      .from(BUCKET);
+  };
+  const quick = bucket(CALL_TIMEOUT_MS);
+  const slow = bucket(UPLOAD_TIMEOUT_MS);
+  const publicBase = `${config.publicUrl}/storage/v1/object`;
+
+  return {
+    async upload(path, bytes, contentType) {
+      const options = { contentType, upsert: true };
+      dataOf(await slow.upload(path, bytes, options));
+    },
+    async signUpload(path) {
+      // Only a token made with `upsert` takes a second PUT; a header of the PUT
+      // itself cannot allow it. Deployed workers repeat theirs.
+      const { token } = dataOf(
+        await quick.createSignedUploadUrl(path, { upsert: true }),
+      );
+      const query = new URLSearchParams({ token });
+      return {
+        url: `${publicBase}/upload/sign/${BUCKET}/${path}?${query}`,
+        token,
+        expiresAt: expiryOf(token),
+      };
+    },
+    async exists(path) {
+      const { error } = await quick.info(path);
+      if (error === null) return true;
+      if (saysNoSuchFile(error)) return false;
+      throw storageError(error);
+    },
+    async remove(paths) {
+      dataOf(await quick.remove([...paths]));
+    },
+    // The path as it is: deployed workers cut it out of the URL again.
+    publicUrl: (path) => `${publicBase}/public/${BUCKET}/${path}`,
+  };
+}
+
+function dataOf<T>(
+  result: { data: T; error: null } | { data: null; error: StorageError },
+): T {
+  if (result.error !== null) throw storageError(result.error);
+  return result.data;
+}
+
+/** Only for the client's information: Storage itself decides. */
+function expiryOf(token: string): Date | null {
+  try {
+    const { exp } = decodeJwt(token);
+    return exp === undefined ? null : new Date(exp * 1000);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,95 @@
+import { CompleteReply } from "../../../shared/complete.ts";
+import type { UploadTarget } from "../../../shared/upload-url.ts";
+import { ApiError } from "../_shared/api-error.ts";
+import type { Files } from "../_shared/files.ts";
+import type { LogFields } from "../_shared/log.ts";
+import { taskFolder } from "../_shared/storage-path.ts";
+import type { Output, Result, SentFile } from "./output.ts";
+
+type Note = (fields: LogFields) => void;
+
+/** The part of the reply that says which files are in use. */
+const StoredResult = CompleteReply.pick({
+  output_location: true,
+  thumbnail_url: true,
+});
+
+/**
+ * Stores the files of the body, then completes the task with them. Files of a
+ * completion that did not count are removed; when its outcome is unknown they
+ * stay, and a repeat overwrites them, because its paths are the same.
+ */
+export async function completeWithSent(
+  files: Files,
+  target: UploadTarget,
+  { file, thumbnail, text }: Extract<Result, { kind: "sent" }>,
+  complete: (output: Output) => Promise<string>,
+  note: Note,
+): Promise<string> {
+  const folder = taskFolder(target);
+  const path = `${folder}/${file.name}`;
+  await files.upload(path, file.bytes, file.contentType);
+  const thumbnailPath = thumbnail &&
+    await uploadThumbnail(files, folder, thumbnail, note);
+
+  const paths = [path, thumbnailPath].filter((sent) => sent !== undefined);
+  let reply: string;
+  try {
+    reply = await complete({
+      location: files.publicUrl(path),
+      thumbnailUrl: thumbnailPath === undefined
+        ? text.thumbnailUrl
+        : files.publicUrl(thumbnailPath),
+    });
+  } catch (error) {
+    if (leavesOrphans(error)) await removeQuietly(files, paths, note);
+    throw error;
+  }
+  const stored = StoredResult.safeParse(JSON.parse(reply));
+  // The task is complete: an answer that cannot be read is no reason to guess.
+  if (!stored.success) return reply;
+  const inUse = Object.values(stored.data);
+  const unused = paths.filter((sent) => !inUse.includes(files.publicUrl(sent)));
+  await removeQuietly(files, unused, note);
+  return reply;
+}
+
+/** The thumbnail's path, or undefined: a result is worth having without one. */
+async function uploadThumbnail(
+  files: Files,
+  folder: string,
+  { name, bytes, contentType }: SentFile,
+  note: Note,
+): Promise<string | undefined> {
+  const path = `${folder}/thumbnails/${name}`;
+  try {
+    await files.upload(path, bytes, contentType);
+    return path;
+  } catch {
+    note({ thumbnail: "not stored" });
+    return undefined;
+  }
+}
+
+/**
+ * Whether a failed completion has surely not used the files. When the lease was
+ * lost somebody else has the task now, and may be storing under the same name.
+ */
+function leavesOrphans(error: unknown): boolean {
+  return error instanceof ApiError && error.status < 500 &&
+    error.code !== "LEASE_LOST";
+}
+
+/** The caller's answer does not depend on whether we tidied up. */
+async function removeQuietly(
+  files: Files,
+  paths: readonly string[],
+  note: Note,
+): Promise<void> {
+  if (paths.length === 0) return;
+  try {
+    await files.remove(paths);
+  } catch {
+    note({ storage: "not tidied" });
+  }
+}

@@ -1,0 +1,84 @@
+import type { UploadTarget } from "../../../shared/upload-url.ts";
+import { ApiError } from "../_shared/api-error.ts";
+import type { Caller } from "../_shared/caller.ts";
+import type { Files } from "../_shared/files.ts";
+import type { LogFields } from "../_shared/log.ts";
+import {
+  BUCKET,
+  isBelow,
+  ownerFolder,
+  taskFolder,
+} from "../_shared/storage-path.ts";
+import type { Output, Result } from "./output.ts";
+
+/** Names as the server gives them; others may have been encoded on the way. */
+const OUR_SPELLING = /^[A-Za-z0-9._/-]+$/;
+
+/**
+ * The URLs of files that are already in the bucket. Those in the task's own
+ * folder must be there; others are results of other tasks, which their owners
+ * may remove at any time.
+ */
+export async function locateStored(
+  files: Files,
+  caller: Caller,
+  target: UploadTarget,
+  { path, thumbnailPath, text }: Extract<Result, { kind: "stored" }>,
+  note: (fields: LogFields) => void,
+): Promise<Output> {
+  assertOwnFolder(caller, target, [path, thumbnailPath]);
+
+  const isMissing = async (of: string | undefined) => {
+    if (of === undefined || !target.is_open) return false;
+    if (!isBelow(of, taskFolder(target)) || !OUR_SPELLING.test(of)) {
+      return false;
+    }
+    try {
+      return !await files.exists(of);
+    } catch {
+      // The file was uploaded; that nobody can look at it now is no reason to
+      // fail the task.
+      note({ storage: "unchecked" });
+      return false;
+    }
+  };
+  const [noFile, noThumbnail] = await Promise.all([
+    isMissing(path),
+    isMissing(thumbnailPath),
+  ]);
+  if (noFile) {
+    throw new ApiError(
+      "FILE_NOT_FOUND",
+      `There is no file ${path} in ${BUCKET}`,
+      { hint: "Upload it to the URL of generate-upload-url, then repeat" },
+    );
+  }
+  // Workers go on when the upload of a thumbnail failed.
+  if (noThumbnail) note({ thumbnail: "missing" });
+  const thumbnail = noThumbnail ? undefined : thumbnailPath;
+  return {
+    location: path === undefined ? text.location : files.publicUrl(path),
+    thumbnailUrl: thumbnail === undefined
+      ? text.thumbnailUrl
+      : files.publicUrl(thumbnail),
+  };
+}
+
+/** A service key works for all users; anybody else within the owner's folder. */
+function assertOwnFolder(
+  caller: Caller,
+  target: UploadTarget,
+  paths: readonly (string | undefined)[],
+): void {
+  if (caller.kind === "service") return;
+  const folder = ownerFolder(target);
+  const isForeign = paths.some((path) =>
+    path !== undefined && !isBelow(path, folder)
+  );
+  if (isForeign) {
+    throw new ApiError(
+      "FORBIDDEN",
+      `The storage path must begin with "${folder}/"`,
+    );
+  }
+}

@@ -1,0 +1,92 @@
+import {
+  createServer,
+  type IncomingMessage,
+  request as sendRequest,
+  type ServerResponse,
+} from "node:http";
+import { functionEnvironment } from "../../stack/function-env.ts";
+import { startFunction } from "../../stack/function-process.ts";
+import { supabaseDir } from "../../stack/paths.ts";
+import { readSupabaseConfig } from "../../stack/supabase-config.ts";
+import { stack } from "./stack.ts";
+
+/** What happens to one request on its way to the stack. */
+export type Fault =
+  | "none"
+  /** It never arrives. */
+  | "unreachable"
+  /** It is answered with 503. */
+  | "down"
+  /** It is carried out, and nobody hears of it. */
+  | "reply lost";
+
+/** A function that reaches the stack through a gateway with faults. */
+export interface FaultyFunction {
+  readonly url: string;
+  /** Decides about each request, by method and path. */
+  fault: (request: string) => Fault;
+  /** The requests so far, as method and path. */
+  readonly requests: string[];
+  stop(): Promise<void>;
+}
+
+/** Starts the real entry file of a function behind such a gateway. */
+export async function startBehindFaults(name: string): Promise<FaultyFunction> {
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    const line = `${request.method} ${request.url?.split("?")[0]}`;
+    requests.push(line);
+    relay(request, response, started.fault(line));
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : undefined;
+
+  const config = readSupabaseConfig(supabaseDir).functions.get(name);
+  if (config === undefined) throw new Error(`There is no function ${name}`);
+  const process = startFunction(config, {
+    ...functionEnvironment(stack()),
+    SUPABASE_URL: `http://127.0.0.1:${port}`,
+    PUBLIC_URL: stack().apiUrl,
+  }, () => {});
+  const started: FaultyFunction = {
+    url: `http://127.0.0.1:${await process.port}`,
+    fault: () => "none",
+    requests,
+    async stop() {
+      await process.stop();
+      server.closeAllConnections();
+      await new Promise((done) => server.close(done));
+    },
+  };
+  return started;
+}
+
+function relay(
+  request: IncomingMessage,
+  response: ServerResponse,
+  fault: Fault,
+): void {
+  if (fault === "unreachable") return void request.socket.destroy();
+  if (fault === "down") {
+    response.writeHead(503, { "content-type": "text/html" });
+    return void response.end("<html>Service Unavailable</html>");
+  }
+  const { hostname, port } = new URL(stack().apiUrl);
+  const outgoing = sendRequest({
+    hostname,
+    port,
+    method: request.method,
+    path: request.url,
+    headers: request.headers,
+  }, (reply) => {
+    if (fault === "reply lost") {
+      reply.resume();
+      return void reply.once("end", () => request.socket.destroy());
+    }
+    response.writeHead(reply.statusCode ?? 502, reply.headers);
+    reply.pipe(response);
+  });
+  outgoing.once("error", () => response.destroy());
+  request.pipe(outgoing);
+}
