@@ -37,6 +37,8 @@ export const UploadTarget = z.object({
   /** Null for tasks from before owners were recorded. */
   user_id: z.guid().nullable(),
   status: z.string(),
+  /** The number of the task's last start. */
+  attempt: z.int(),
   /** Whether the task can still become Complete, and so takes files. */
   is_open: z.boolean(),
 });

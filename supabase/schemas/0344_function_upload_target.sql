@@ -29,6 +29,7 @@ begin
     'task_id', v_task.id,
     'user_id', v_task.user_id,
     'status', v_task.status,
+    'attempt', v_task.attempts,
     -- The states from which a task can become Complete, see queue.complete_task.
     'is_open', v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null)
   );

@@ -12,7 +12,7 @@ end;
 $$;
 
 comment on function public.upload_target(jsonb, uuid, uuid) is
-  'Whose folder the files of a task go to, and whether it still takes any: while it runs, and after it was taken back from a worker that may yet finish it. Out: {task_id, user_id, status, is_open}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST, 403. service_role only.';
+  'Whose folder the files of a task go to, and whether it still takes any: while it runs, and after it was taken back from a worker that may yet finish it. Out: {task_id, user_id, status, attempt, is_open}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST, 403. service_role only.';
 
 revoke all on function public.upload_target(jsonb, uuid, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.upload_target(jsonb, uuid, uuid) to service_role;

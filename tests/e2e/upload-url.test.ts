@@ -88,6 +88,24 @@ describe("generate-upload-url", () => {
       .toBe(`${folder}/out.mp4`);
   });
 
+  it("keeps a worker that was given up from overwriting the result", async () => {
+    const late = await urlFor({ filename: "out.mp4" });
+    await rest("PATCH", "tasks", { id: `eq.${task_id}` }, {
+      body: { status: "Queued", error_message: "silent" },
+    });
+    await startTask(task_id);
+    const { upload_url, storage_path, public_url } = await urlFor({
+      filename: "out.mp4",
+    });
+    expect(storage_path).toBe(`${folder}/attempt2_out.mp4`);
+    expect(await putFile(upload_url, "the result")).toBe(200);
+    const body = { task_id, storage_path };
+    expect((await callFunction("complete_task", body, service())).status)
+      .toBe(200);
+    expect(await putFile(late.upload_url, "too late")).toBe(200);
+    expect((await getFile(public_url)).bytes).toBe("the result");
+  });
+
   it("gives a URL for one path only", async () => {
     const reply = await urlFor({ filename: "out.mp4" });
     const elsewhere = reply.upload_url.replace("out.mp4", "other.mp4");

@@ -36,6 +36,6 @@ test.each([
 
 test("decodeBase64() reads and refuses megabytes", () => {
   const text = "QUFB".repeat(2 << 20);
-  expect(decodeBase64(text)).toHaveLength(3 * (2 << 20));
+  expect(decodeBase64(text)?.length).toBe(3 * (2 << 20));
   expect(decodeBase64(`${text}!AAA`)).toBeNull();
 });

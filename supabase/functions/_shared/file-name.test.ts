@@ -43,11 +43,11 @@ test("safeFile() takes both spellings of the same characters for one name", () =
 
 test("safeFile() never leaves the folder, whatever it is given", () => {
   const anyName = fc.tuple(
-    fc.string({ unit: "binary", maxLength: 300 }),
+    fc.string({ unit: "binary", maxLength: 60 }),
     fc.constantFrom(".mp4", ".JPG", "/../.png", "\\.webp", "\0.gif"),
   );
   fc.assert(fc.property(anyName, ([stem, end]) => {
     expect(safeFile("filename", stem + end).name)
       .toMatch(/^[A-Za-z0-9][A-Za-z0-9._-]{0,115}\.(mp4|jpg|png|webp|gif)$/);
   }));
-});
+}, 20_000);

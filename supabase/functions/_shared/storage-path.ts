@@ -15,6 +15,24 @@ export function taskFolder(target: UploadTarget): string {
   return `${ownerFolder(target)}/tasks/${target.task_id}`;
 }
 
+/** The path of a file that somebody working on the task hands in. */
+export function filePath(target: UploadTarget, name: string): string {
+  return `${taskFolder(target)}/${ofStart(target)}${name}`;
+}
+
+/** The path of a thumbnail. */
+export function thumbnailPath(target: UploadTarget, name: string): string {
+  return `${taskFolder(target)}/thumbnails/${ofStart(target)}${name}`;
+}
+
+/**
+ * Sets later starts apart: a worker that was given up and uploads late, under
+ * a name it shares with its successor, must not overwrite the result.
+ */
+function ofStart({ attempt }: UploadTarget): string {
+  return attempt > 1 ? `attempt${attempt}_` : "";
+}
+
 /** Where all files of a task's owner are. */
 export function ownerFolder(target: UploadTarget): string {
   return target.user_id ?? NOBODY;

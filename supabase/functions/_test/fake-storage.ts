@@ -47,11 +47,16 @@ export interface FileWorldOptions {
 export const FOLDER = `${USER_ID}/tasks/${TASK_ID}`;
 
 /** What the database says of the task's folder. */
-export function target(status = "In Progress", is_open = true): string {
+export function target(
+  status = "In Progress",
+  is_open = true,
+  attempt = 1,
+): string {
   return JSON.stringify({
     task_id: TASK_ID,
     user_id: USER_ID,
     status,
+    attempt,
     is_open,
   });
 }

@@ -101,27 +101,32 @@ describe("complete-task with the file in its body", () => {
     },
   );
 
-  test("removes the files of a completion that was refused", async () => {
-    const { result, storage, storageLines } = await run(SENT, {
-      rpc: { complete_task: () => refuses("TASK_NOT_FOUND") },
+  test("sets the files of a later start apart", async () => {
+    const { storageLines } = await run(SENT, {
+      rpc: { upload_target: () => target("In Progress", true, 2) },
     });
-    expect(result).toBe("404 TASK_NOT_FOUND");
-    expect(storageLines()).toEqual([PUT_FILE, PUT_THUMBNAIL, TIDY]);
-    expect(JSON.parse(storage[2]?.body ?? "")).toEqual({
-      prefixes: [
-        `${FOLDER}/out.mp4`,
-        `${FOLDER}/thumbnails/thumb_0f8fad5b.jpg`,
-      ],
-    });
+    expect(storageLines()).toEqual([
+      `POST object/image_uploads/${FOLDER}/attempt2_out.mp4`,
+      `POST object/image_uploads/${FOLDER}/thumbnails/attempt2_thumb_0f8fad5b.jpg`,
+    ]);
   });
 
-  test("leaves files that another start may be writing", async () => {
-    const { result, storageLines } = await run(SENT, {
-      rpc: { complete_task: () => refuses("LEASE_LOST") },
-    });
-    expect(result).toBe("409 LEASE_LOST");
-    expect(storageLines()).toEqual([PUT_FILE, PUT_THUMBNAIL]);
-  });
+  test.each(["TASK_NOT_FOUND", "LEASE_LOST"] as const)(
+    "removes the files of a completion that was refused: %s",
+    async (code) => {
+      const { result, storage, storageLines } = await run(SENT, {
+        rpc: { complete_task: () => refuses(code) },
+      });
+      expect(result).toContain(code);
+      expect(storageLines()).toEqual([PUT_FILE, PUT_THUMBNAIL, TIDY]);
+      expect(JSON.parse(storage[2]?.body ?? "")).toEqual({
+        prefixes: [
+          `${FOLDER}/out.mp4`,
+          `${FOLDER}/thumbnails/thumb_0f8fad5b.jpg`,
+        ],
+      });
+    },
+  );
 
   test.each([
     ["it did not answer", refuses("UNAVAILABLE"), "503 UNAVAILABLE"],

@@ -119,5 +119,5 @@ describe("createHandler()", () => {
             : deps.rpc(name, args, requestId),
       });
     await assertSurvivesHostileBodies(tolerant, valid, REPLY);
-  });
+  }, 20_000);
 });

@@ -3,7 +3,7 @@ import type { UploadTarget } from "../../../shared/upload-url.ts";
 import { ApiError } from "../_shared/api-error.ts";
 import type { Files } from "../_shared/files.ts";
 import type { LogFields } from "../_shared/log.ts";
-import { taskFolder } from "../_shared/storage-path.ts";
+import { filePath, thumbnailPath } from "../_shared/storage-path.ts";
 import type { Output, Result, SentFile } from "./output.ts";
 
 type Note = (fields: LogFields) => void;
@@ -26,23 +26,22 @@ export async function completeWithSent(
   complete: (output: Output) => Promise<string>,
   note: Note,
 ): Promise<string> {
-  const folder = taskFolder(target);
-  const path = `${folder}/${file.name}`;
+  const path = filePath(target, file.name);
   await files.upload(path, file.bytes, file.contentType);
-  const thumbnailPath = thumbnail &&
-    await uploadThumbnail(files, folder, thumbnail, note);
+  const thumb = thumbnail &&
+    await uploadThumbnail(files, target, thumbnail, note);
 
-  const paths = [path, thumbnailPath].filter((sent) => sent !== undefined);
+  const paths = [path, thumb].filter((sent) => sent !== undefined);
   let reply: string;
   try {
     reply = await complete({
       location: files.publicUrl(path),
-      thumbnailUrl: thumbnailPath === undefined
+      thumbnailUrl: thumb === undefined
         ? text.thumbnailUrl
-        : files.publicUrl(thumbnailPath),
+        : files.publicUrl(thumb),
     });
   } catch (error) {
-    if (leavesOrphans(error)) await removeQuietly(files, paths, note);
+    if (isRefusal(error)) await removeQuietly(files, paths, note);
     throw error;
   }
   const stored = StoredResult.safeParse(JSON.parse(reply));
@@ -57,11 +56,11 @@ export async function completeWithSent(
 /** The thumbnail's path, or undefined: a result is worth having without one. */
 async function uploadThumbnail(
   files: Files,
-  folder: string,
+  target: UploadTarget,
   { name, bytes, contentType }: SentFile,
   note: Note,
 ): Promise<string | undefined> {
-  const path = `${folder}/thumbnails/${name}`;
+  const path = thumbnailPath(target, name);
   try {
     await files.upload(path, bytes, contentType);
     return path;
@@ -71,13 +70,9 @@ async function uploadThumbnail(
   }
 }
 
-/**
- * Whether a failed completion has surely not used the files. When the lease was
- * lost somebody else has the task now, and may be storing under the same name.
- */
-function leavesOrphans(error: unknown): boolean {
-  return error instanceof ApiError && error.status < 500 &&
-    error.code !== "LEASE_LOST";
+/** Whether the completion has surely not used the files. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof ApiError && error.status < 500;
 }
 
 /** The caller's answer does not depend on whether we tidied up. */

@@ -7,7 +7,7 @@ import { SMALL_BODY } from "../_shared/body-limits.ts";
 import { createEndpoint, type Handler } from "../_shared/endpoint.ts";
 import type { FileDeps } from "../_shared/file-deps.ts";
 import { safeFile } from "../_shared/file-name.ts";
-import { taskFolder } from "../_shared/storage-path.ts";
+import { filePath, thumbnailPath } from "../_shared/storage-path.ts";
 import { askUploadTarget } from "../_shared/upload-target.ts";
 
 /**
@@ -33,13 +33,12 @@ export function createHandler(deps: FileDeps): Handler {
         );
       }
 
-      const folder = taskFolder(target);
-      const path = `${folder}/${file.name}`;
-      const thumbnailPath = `${folder}/thumbnails/thumb_${file.stem}.jpg`;
+      const path = filePath(target, file.name);
+      const thumbnailFile = thumbnailPath(target, `thumb_${file.stem}.jpg`);
       const [upload, thumbnail] = await Promise.all([
         files.signUpload(path),
         body.generate_thumbnail_url
-          ? files.signUpload(thumbnailPath)
+          ? files.signUpload(thumbnailFile)
           : undefined,
       ]);
       const reply: UploadUrlReply = {
@@ -50,7 +49,7 @@ export function createHandler(deps: FileDeps): Handler {
         expires_at: upload.expiresAt?.toISOString() ?? null,
         ...(thumbnail && {
           thumbnail_upload_url: thumbnail.url,
-          thumbnail_storage_path: thumbnailPath,
+          thumbnail_storage_path: thumbnailFile,
           thumbnail_token: thumbnail.token,
         }),
       };

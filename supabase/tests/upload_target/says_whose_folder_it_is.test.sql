@@ -48,8 +48,8 @@ from cell as c;
 -- TEST: what it says
 select is(
   public.upload_target(tests.service(), :'task')::jsonb,
-  jsonb_build_object('task_id', :'task', 'user_id', :'owner', 'status', 'In Progress', 'is_open', true),
-  'upload_target() names the task, its owner and its state'
+  jsonb_build_object('task_id', :'task', 'user_id', :'owner', 'status', 'In Progress', 'attempt', (tests.task(:'task')).attempts, 'is_open', true),
+  'upload_target() names the task, its owner, its state and its start'
 );
 
 -- TEST: whoever has a file for the task has the task
