@@ -31,6 +31,8 @@ export interface StackOptions {
   dbPort?: number;
   /** The platform's auto_expose_new_tables; absent = as config.toml says. */
   exposeNewTables?: boolean;
+  /** Begin with an empty database, whatever an earlier run has left. */
+  fresh?: boolean;
   /** Restart functions when their files change. */
   watch?: boolean;
   /** Every commit reaches the disk, as in production. */
@@ -63,7 +65,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const dirs = prepareStateDirs(options.stateDir);
   const claim = claimStateDir(options.stateDir);
   try {
-    await stopLeftover(dirs);
+    await (options.fresh ? removeDatabase(dirs) : stopLeftover(dirs));
     return await startParts(options, dirs, claim);
   } catch (error) {
     removeSocketDir(dirs);

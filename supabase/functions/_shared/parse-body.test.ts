@@ -6,9 +6,9 @@ import { parseBody } from "./parse-body.ts";
 
 const Schema = z.object({ id: Uuid, list: z.array(z.number()).optional() });
 
-function refusal(text: string): ApiError {
+function refusal(text: string, schema: z.ZodType = Schema): ApiError {
   try {
-    parseBody(text, Schema);
+    parseBody(text, schema);
   } catch (error) {
     if (error instanceof ApiError) return error;
   }
@@ -37,6 +37,13 @@ describe("parseBody()", () => {
       { field: "id", message: "must be a UUID" },
     ]);
     expect(JSON.stringify(error.parts)).not.toContain("canary");
+  });
+
+  test("names no field when the rule is about several", () => {
+    const either = Schema.partial().refine(() => false, {
+      error: "lacks both",
+    });
+    expect(refusal("{}", either).message).toBe("The body lacks both");
   });
 
   test("names no more than ten fields", () => {

@@ -23,7 +23,10 @@ export function parseBody<T>(text: string, schema: z.ZodType<T>): T {
   const [first] = details;
   throw new ApiError(
     "INVALID_BODY",
-    `Body field "${first?.field}" ${first?.message}`,
+    // A rule about several fields together names none.
+    `${
+      first?.field ? `Body field "${first.field}"` : "The body"
+    } ${first?.message}`,
     { details },
   );
 }
