@@ -21,6 +21,7 @@ const reply = {
   blocked: { user_at_limit: 2 },
   oldest_claimable_age_seconds: 12.5,
   users: [],
+  users_total: 0,
   recent_tasks: [],
   queued_tasks: [],
   active_tasks: [{

@@ -44,6 +44,8 @@ export const CountsReply = z.looseObject({
     in_progress_tasks: Count,
     at_limit: z.boolean(),
   })),
+  /** Users with live work, listed or not. */
+  users_total: Count,
   recent_tasks: z.array(z.looseObject({
     task_id: Text,
     status: TaskStatus,

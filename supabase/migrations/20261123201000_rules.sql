@@ -4,9 +4,14 @@
 
 set lock_timeout = '5s';
 
+drop function queue.blocked_by_reason(queue.caller, text, queue.user_load_row[]);
+drop function queue.count_warnings(text, queue.user_load_row[], timestamptz);
 drop function queue.fail_task(queue.caller, public.tasks, text, text, boolean);
 drop function queue.lock_dependants(uuid[]);
+drop function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]);
+drop function queue.overtaken_by_time();
 drop function queue.refuse_endless_times(public.tasks);
+drop function queue.user_load(queue.caller, text);
 
 -- One infinite timestamp would make every subtraction from it fail, for everybody; a limit below one would never be
 -- reached. Asked here and not by checks: the table's hottest statements would parse those anew each time.
@@ -134,6 +139,37 @@ comment on function queue.lock_relatives_of(uuid[], uuid[], boolean) is
   'Locks these tasks and, in the order of their ids, the live tasks of these owners that change when they end: well, or lost (failed, cancelled, deleted). Locks nothing when there are no such tasks.';
 
 revoke all on function queue.lock_relatives_of(uuid[], uuid[], boolean) from public, anon, authenticated, service_role;
+
+-- Opens and closes lines after something about their owners has changed. The caller holds the owners' locks.
+create or replace function queue.refresh_lines(p_user_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update queue.user_lines as l
+  set running = s.running,
+    is_open = s.cloud_reason is null and l.ready_cloud + l.ready_cloud_orchestration > 0,
+    task_limit = s.task_limit,
+    closed_by = nullif(s.cloud_reason, 'user_at_limit')
+  from queue.user_slots as s
+  where s.user_id = any (p_user_ids)
+    and l.user_id = s.user_id
+    and (
+      l.running <> s.running
+      or l.is_open <> (s.cloud_reason is null and l.ready_cloud + l.ready_cloud_orchestration > 0)
+      or l.task_limit <> s.task_limit
+      or l.closed_by is distinct from nullif(s.cloud_reason, 'user_at_limit')
+    );
+end;
+$$;
+
+comment on function queue.refresh_lines(uuid[]) is
+  'Brings what these users'' lines copy from their slots, and is_open, in step with them. Call it under the users'' locks.';
+
+revoke all on function queue.refresh_lines(uuid[]) from public, anon, authenticated, service_role;
 
 -- What every new row gets, whoever inserts it: its owner, its pool and where it stands.
 create or replace function queue.tasks_before_insert()

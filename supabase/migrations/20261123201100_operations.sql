@@ -172,6 +172,37 @@ comment on function queue.give_back_held_task(queue.caller, text, text, text, ti
 
 revoke all on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) from public, anon, authenticated, service_role;
 
+-- What a claim would find, without taking it or locking anything.
+create or replace function queue.preview_claim(p_caller queue.caller, p_pool text)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_load queue.load_summary := queue.load_summary(p_caller, p_pool);
+  v_turns queue.user_load_row[] := array(select u from queue.users_in_turn(p_caller, p_pool, v_load, 1) as u);
+  v_task public.tasks;
+begin
+  select t.*
+  into v_task
+  from queue.next_tasks(p_caller, p_pool, 1, v_turns) as n
+    join public.tasks as t on t.id = n.task_id;
+
+  return json_build_object(
+    'dry_run', true,
+    'available_tasks', v_load.claimable,
+    'task', case when v_task.id is not null then queue.claim_reply(v_task)::jsonb - 'lease_token' end
+  );
+end;
+$$;
+
+comment on function queue.preview_claim(queue.caller, text) is
+  'What a claim by this caller in this pool would find: {"dry_run":true,"available_tasks":n,"task":{…}|null}. Changes nothing.';
+
+revoke all on function queue.preview_claim(queue.caller, text) from public, anon, authenticated, service_role;
+
 -- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id, a model, work already held, tasks
 -- that have just become due, users whom others are serving. One step at a time, each looked at under its lock.
 create function queue.claim_with_care(
@@ -873,6 +904,797 @@ comment on function queue.upload_target(jsonb, uuid, uuid) is 'See public.upload
 revoke all on function queue.upload_target(jsonb, uuid, uuid) from public, anon, authenticated, service_role;
 grant execute on function queue.upload_target(jsonb, uuid, uuid) to service_role;
 
+-- When a number should not be acted on without a second look. Codes are stable (docs/errors.md).
+create or replace function queue.count_warnings(p_pool text, p_load queue.load_summary, p_oldest timestamptz)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_sample record;
+  v_arrivals integer;
+begin
+  select m.sampled_at, sum(m.claimable) as claimable, max(m.last_event_id) as last_event_id
+  into v_sample
+  from queue.minute_samples as m
+  where m.sampled_at = (select max(x.sampled_at) from queue.minute_samples as x where x.sampled_at < v_now)
+    and (p_pool is null or m.pool = p_pool)
+  group by m.sampled_at;
+
+  -- What was enqueued since explains that many.
+  if v_sample.claimable = 0 then
+    select count(*)
+    into v_arrivals
+    from (
+      select
+      from public.task_events as e
+        join public.tasks as t on t.id = e.task_id
+      where e.id > v_sample.last_event_id
+        and e.from_status is null
+        and (p_pool is null or t.pool = p_pool)
+      limit p_load.claimable
+    ) as a;
+  end if;
+
+  return (
+    select coalesce(json_agg(json_build_object('code', w.code, 'message', w.message)), '[]')
+    from (
+      select 'JUMP_FROM_ZERO' as code, pg_catalog.format(
+        '%s tasks are claimable, a minute ago there were none: check what they are before renting for all of them', p_load.claimable
+      ) as message
+      where p_load.claimable >= 10
+        and v_sample.claimable = 0
+        and v_arrivals < p_load.claimable
+      union all
+      select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task was enqueued at %s', p_oldest)
+      where p_oldest < v_now - interval '1 day'
+      union all
+      select 'ONE_OWNER', pg_catalog.format('All %s claimable tasks belong to one user', p_load.claimable)
+      where p_load.claimable >= 10
+        and p_load.owners = 1
+      union all
+      select 'NO_WORKER_BEATING', 'There is gpu work and no worker has sent a heartbeat within the silence limit'
+      where case
+          when p_pool = 'gpu' then p_load.claimable
+          when p_pool is null then queue.claimable_count(('service', null, null)::queue.caller, 'gpu')
+        end > 0
+        and not exists (
+          select
+          from public.workers as k
+          where k.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
+        )
+      union all
+      select 'SWEEP_LATE', pg_catalog.format('The sweep last ran at %s: is pg_cron running?', coalesce(v_sample.sampled_at::text, '(never)'))
+      where v_sample.sampled_at < v_now - interval '3 minutes'
+        or (v_sample.sampled_at is null and p_oldest < v_now - interval '3 minutes')
+    ) as w
+  );
+end;
+$$;
+
+comment on function queue.count_warnings(text, queue.load_summary, timestamptz) is
+  'Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING, SWEEP_LATE.';
+
+revoke all on function queue.count_warnings(text, queue.load_summary, timestamptz) from public, anon, authenticated, service_role;
+
+-- What a line copies from its owner's slots and only a write to the owner changes (queue.refresh_lines) is filled in
+-- here, once, so that the statements that start and end tasks need not carry it.
+create function queue.user_lines_before_insert()
+returns trigger
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  select s.task_limit, nullif(s.cloud_reason, 'user_at_limit')
+  into strict new.task_limit, new.closed_by
+  from queue.user_slots as s
+  where s.user_id = new.user_id;
+  return new;
+end;
+$$;
+
+comment on function queue.user_lines_before_insert() is
+  'Trigger: a new line copies its owner''s limit and why the fleet may run nothing of the owner''s.';
+
+revoke all on function queue.user_lines_before_insert() from public, anon, authenticated, service_role;
+
+create trigger user_lines_before_insert
+  before insert on queue.user_lines
+  for each row execute function queue.user_lines_before_insert();
+
+-- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
+-- Claims and the sweep put them right; who only reads takes them into account with this.
+create or replace function queue.overtaken_by_time()
+returns setof queue.load_change
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+begin
+  return query
+  with overtaken as (
+    select
+      t.user_id, t.pool, t.run_type, t.takes_slot, t.standing as stood,
+      -- The rule is asked where more than the time could hold the task back.
+      case
+        when t.dependant_on is null and (t.attempts > 0 or t.created_at >= v_stale_before) then 'ready'
+        else queue.task_standing(t)
+      end as stands
+    from public.tasks as t
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+    union all
+    select t.user_id, t.pool, t.run_type, t.takes_slot, t.standing, 'stale'
+    from public.tasks as t
+    where t.standing = 'ready'
+      and t.attempts = 0
+      and t.created_at < v_stale_before
+      and queue.is_stale(t.created_at, t.attempts, t.params)
+  )
+  select o.user_id, o.pool, o.run_type = 'cloud', o.takes_slot, c.standing, sum(c.delta)::integer
+  from overtaken as o
+    cross join lateral (values (o.stood, -1), (o.stands, 1)) as c (standing, delta)
+  group by o.user_id, o.pool, o.run_type, o.takes_slot, c.standing;
+end;
+$$;
+
+comment on function queue.overtaken_by_time() is
+  'By how much the derived counters are behind because only time has changed where queued tasks stand.';
+
+revoke all on function queue.overtaken_by_time() from public, anon, authenticated, service_role;
+
+-- What each of these users has in the queue now, as a claim would see it: the derived counters, put right for what only
+-- time has changed since.
+create or replace function queue.user_load(p_caller queue.caller, p_pool text, p_user_ids uuid[], p_overtaken queue.load_change[])
+returns setof queue.user_load_row
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_own boolean := p_caller.user_id is not null;
+begin
+  return query
+  with load as (
+    select
+      l.user_id,
+      sum(l.ready_cloud + case when v_own then l.ready_local else 0 end) as ready_slots,
+      sum(l.ready_cloud_orchestration + case when v_own then l.ready_local_orchestration else 0 end) as ready_orchestration,
+      sum(l.active_cloud + case when v_own then l.active_local else 0 end) as active,
+      sum(l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end) as active_orchestration,
+      sum(case when v_own then 0 else l.active_local + l.active_local_orchestration end) as active_elsewhere,
+      min(l.turn_at) as turn_at
+    from (
+      select
+        c.user_id, c.pool, c.ready_cloud, c.ready_local, c.ready_cloud_orchestration, c.ready_local_orchestration,
+        c.active_cloud, c.active_local, c.active_cloud_orchestration, c.active_local_orchestration, c.turn_at
+      from queue.user_lines as c
+      where c.user_id = any (p_user_ids)
+      union all
+      select
+        o.user_id, o.pool,
+        case when o.is_cloud and o.takes_slot then o.delta else 0 end,
+        case when not o.is_cloud and o.takes_slot then o.delta else 0 end,
+        case when o.is_cloud and not o.takes_slot then o.delta else 0 end,
+        case when not o.is_cloud and not o.takes_slot then o.delta else 0 end,
+        0, 0, 0, 0, v_now
+      from unnest(p_overtaken) as o
+      where o.standing = 'ready'
+        and o.user_id = any (p_user_ids)
+    ) as l
+    where p_pool is null
+      or l.pool = p_pool
+    group by l.user_id
+  ),
+  judged as (
+    select
+      l.user_id, l.ready_slots, l.ready_orchestration, l.active, l.active_orchestration, l.active_elsewhere, l.turn_at,
+      s.running, s.task_limit,
+      case when v_own then s.local_reason else s.cloud_reason end as reason
+    from load as l
+      join queue.user_slots as s on s.user_id = l.user_id
+  )
+  select
+    j.user_id,
+    j.reason,
+    (j.ready_slots + j.ready_orchestration)::integer,
+    case
+      when j.reason is null then (j.ready_orchestration + least(j.ready_slots, j.task_limit - j.running))::integer
+      else 0
+    end,
+    j.active::integer,
+    j.active_orchestration::integer,
+    j.active_elsewhere::integer,
+    j.running,
+    j.task_limit,
+    j.turn_at
+  from judged as j;
+end;
+$$;
+
+comment on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) is
+  'For each of these users, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. A token or user sees its user as the user''s own machine would: local tasks too, the onComputer switch instead of credits and inCloud.';
+
+revoke all on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) from public, anon, authenticated, service_role;
+
+-- How many tasks this caller could claim one after another now.
+create or replace function queue.claimable_count(p_caller queue.caller, p_pool text)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (queue.load_summary(p_caller, p_pool)).claimable;
+end;
+$$;
+
+comment on function queue.claimable_count(queue.caller, text) is
+  'How many tasks this caller could claim one after another now, in one pool or both (null).';
+
+revoke all on function queue.claimable_count(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale.
+create or replace function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_own boolean := p_caller.user_id is not null;
+begin
+  return (
+    with waiting as (
+      select b.user_id, b.pool, b.reason, b.task_count
+      from queue.blocked_tasks as b
+      where not v_own
+        and b.is_cloud
+      union all
+      select b.user_id, b.pool, b.reason, b.task_count
+      from queue.blocked_tasks as b
+      where b.user_id = p_caller.user_id
+      union all
+      select o.user_id, o.pool, o.standing, o.delta
+      from unnest(p_load.overtaken) as o
+      where o.standing <> 'ready'
+        and (v_own or o.is_cloud)
+    )
+    select coalesce(json_object_agg(r.reason, r.task_count order by r.reason), '{}')
+    from (
+      select b.reason, sum(b.task_count) as task_count
+      from (
+        select w.reason, sum(w.task_count) as task_count
+        from waiting as w
+        where w.reason <> 'stale'
+          and (p_pool is null or w.pool = p_pool)
+        group by w.reason
+        union all
+        select coalesce(case when v_own then s.local_reason else s.cloud_reason end, 'stale'), w.task_count
+        from waiting as w
+          left join queue.user_slots as s on s.user_id = w.user_id
+        where w.reason = 'stale'
+          and (p_pool is null or w.pool = p_pool)
+        union all
+        select o.reason, o.task_count
+        from (
+          values
+            ('user_at_limit', p_load.user_at_limit),
+            ('no_credits', p_load.no_credits),
+            ('cloud_disabled', p_load.cloud_disabled),
+            ('local_disabled', p_load.local_disabled)
+        ) as o (reason, task_count)
+      ) as b
+      group by b.reason
+      having sum(b.task_count) > 0
+    ) as r
+  );
+end;
+$$;
+
+comment on function queue.blocked_by_reason(queue.caller, text, queue.load_summary) is
+  'Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one reason.';
+
+revoke all on function queue.blocked_by_reason(queue.caller, text, queue.load_summary) from public, anon, authenticated, service_role;
+
+-- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut. p_turns are the
+-- first users in turn, at least p_limit of them where there are so many.
+create or replace function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_turns queue.user_load_row[])
+returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_now timestamptz := queue.now();
+  v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_pools text[] := case when p_pool is null then array['gpu', 'api'] else array[p_pool] end;
+  v_run_types text[] := case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end;
+begin
+  return query
+  with round as (
+    -- A user served once more runs one more, and the turn goes to those who run fewer: so many of each come first.
+    select r.user_id, r.running, r.turn_at, count(*) as task_count
+    from (
+      select u.user_id, u.running, u.turn_at
+      from (
+        select
+          t.user_id, t.running, t.turn_at,
+          least(t.claimable, case when count(*) over () < p_limit then p_limit else max(t.running) over () - t.running + 1 end) as most
+        from unnest(p_turns) as t
+      ) as u
+        cross join lateral generate_series(1, u.most) as k
+      order by u.running + k, k, u.turn_at
+      limit p_limit
+    ) as r
+    group by r.user_id, r.running, r.turn_at
+  )
+  select t.id, t.task_type, t.user_id, t.created_at
+  from (
+    select c.*, row_number() over (partition by c.user_id order by c.priority desc, c.created_at, c.id) as k
+    from (
+      -- One pool and run type at a time: each comes from the index in the order of the line.
+      select r.id, r.task_type, r.created_at, r.priority, u.user_id, u.running, u.turn_at, u.task_count
+      from round as u
+        cross join unnest(v_pools) as l (pool)
+        cross join unnest(v_run_types) as y (run_type)
+        cross join lateral (
+          select q.id, q.task_type, q.created_at, q.priority
+          from public.tasks as q
+          where q.user_id = u.user_id
+            and q.pool = l.pool
+            and q.run_type = y.run_type
+            and q.standing = 'ready'
+            -- Asked only where the answer could be yes.
+            and (q.attempts > 0 or q.created_at >= v_old_before or not queue.is_stale(q.created_at, q.attempts, q.params))
+          order by q.priority desc, q.created_at, q.id
+          limit u.task_count
+        ) as r
+      union all
+      -- Due, but not yet released by a claim.
+      select d.id, d.task_type, d.created_at, d.priority, u.user_id, u.running, u.turn_at, u.task_count
+      from public.tasks as d
+        join round as u on u.user_id = d.user_id
+      where d.standing = 'not_yet'
+        and d.available_at <= v_now
+        and d.pool = any (v_pools)
+        and d.run_type = any (v_run_types)
+        and queue.task_standing(d) = 'ready'
+    ) as c
+  ) as t
+  where t.k <= t.task_count
+  order by t.running + t.k, t.k, t.turn_at;
+end;
+$$;
+
+comment on function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]) is
+  'Up to p_limit tasks that this caller''s claims would hand out next, in that order.';
+
+revoke all on function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]) from public, anon, authenticated, service_role;
+
+-- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
+create or replace function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+as $$
+declare
+  v_list_limit constant integer := 100;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_now timestamptz := queue.now();
+  v_load queue.load_summary;
+  v_turns queue.user_load_row[];
+  v_listed integer;
+  v_next json;
+  v_running json;
+  v_recent json;
+  v_oldest timestamptz;
+  v_per_worker integer;
+  v_total integer;
+  v_arrivals numeric;
+  v_completions numeric;
+begin
+  if p_run_type not in ('gpu', 'api') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', p_run_type));
+  end if;
+
+  v_load := queue.load_summary(v_caller, p_run_type);
+  v_turns := array(select u from queue.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);
+
+  select
+    coalesce(json_agg(t), '[]'),
+    count(*),
+    min(t.created_at)
+  into v_next, v_listed, v_oldest
+  from queue.next_tasks(v_caller, p_run_type, v_list_limit, v_turns) as t;
+  v_oldest := queue.oldest_claimable(v_caller, p_run_type, v_oldest, v_listed < v_load.claimable);
+
+  with running as materialized (
+    select
+      r.id as task_id, r.task_type, r.worker_id, r.token_id,
+      coalesce(r.generation_started_at, r.claimed_at, r.updated_at, r.created_at) as started_at
+    from public.tasks as r
+    where r.status = 'In Progress'
+      and (p_run_type is null or r.pool = p_run_type)
+      and (v_caller.user_id is null or r.user_id = v_caller.user_id)
+    order by r.worker_id
+    limit v_list_limit
+  )
+  select
+    -- Deployed clients cut these texts: none may be null.
+    (select json_strip_nulls(json_agg(a)) from (select r.task_id, r.task_type, r.worker_id, r.started_at from running as r) as a),
+    (select json_agg(a) from (select r.task_id, 'In Progress' as status, r.token_id is null as is_cloud from running as r) as a)
+  into v_running, v_recent;
+
+  select case p_run_type when 'gpu' then s.gpu_tasks_per_worker when 'api' then s.api_tasks_per_worker end
+  into v_per_worker
+  from queue.settings as s;
+
+  -- The fleet's rates over the last five samples; one user's are not kept.
+  select round(avg(m.arrivals), 1), round(avg(m.completions), 1)
+  into v_arrivals, v_completions
+  from (
+    select sum(s.arrivals) as arrivals, sum(s.completions) as completions
+    from queue.minute_samples as s
+    where v_caller.user_id is null
+      and s.sampled_at > v_now - interval '10 minutes'
+      and (p_run_type is null or s.pool = p_run_type)
+    group by s.sampled_at
+    order by s.sampled_at desc
+    limit 5
+  ) as m;
+
+  v_total := v_load.claimable + case when coalesce(p_include_active, true) then v_load.active else 0 end;
+
+  return json_build_object(
+    'run_type', p_run_type,
+    'totals', json_build_object(
+      'queued_only', v_load.claimable,
+      'eligible_queued', v_load.claimable,
+      'active_only', v_load.active,
+      'queued_plus_active', v_total
+    ),
+    'count', v_total,
+    'available_tasks', v_total,
+    'queued_plus_active', v_total,
+    'global_task_breakdown', json_build_object(
+      'in_progress_total', v_load.active + v_load.active_orchestration + v_load.active_elsewhere,
+      'in_progress_cloud', v_load.active + v_load.active_orchestration,
+      'in_progress_local', v_load.active_elsewhere,
+      'orchestrator_tasks', v_load.active_orchestration
+    ),
+    'blocked', queue.blocked_by_reason(v_caller, p_run_type, v_load),
+    'oldest_claimable_age_seconds', extract(epoch from v_now - v_oldest),
+    'users', queue.listed_users(v_caller, p_run_type, v_load, v_turns, v_list_limit),
+    'users_total', v_load.users,
+    'recent_tasks', coalesce(v_recent, '[]'),
+    'queued_tasks', v_next,
+    'active_tasks', coalesce(v_running, '[]'),
+    'arrivals_per_minute', v_arrivals,
+    'completions_per_minute', v_completions,
+    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_load, v_oldest) else '[]' end,
+    'suggested_workers', ceil((v_load.claimable + v_load.active)::numeric / v_per_worker),
+    'snapshot_at', v_now
+  );
+end;
+$$;
+
+comment on function queue.task_counts(jsonb, text, boolean) is 'See public.task_counts.';
+
+revoke all on function queue.task_counts(jsonb, text, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.task_counts(jsonb, text, boolean) to service_role;
+
+-- Adds the queue up for a caller. A line by itself says what its owner adds, so the fleet's sums are one walk over the
+-- lines. Not so where time has overtaken a counter and where an owner's two lines share one limit: those owners, and the
+-- one owner that a token or user is about, are looked at apart.
+create function queue.load_summary(p_caller queue.caller, p_pool text)
+returns queue.load_summary
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_own boolean := p_caller.user_id is not null;
+  v_apart uuid[];
+  v_none_apart boolean;
+  v_ready integer;
+  v_sum queue.load_summary;
+begin
+  -- Two looks say that there is nothing to put right, as is nearly always so.
+  if exists (select from public.tasks as t where t.standing = 'not_yet' and t.available_at <= v_now)
+    or exists (
+      select from public.tasks as t
+      where t.standing = 'ready'
+        and t.attempts = 0
+        and t.created_at < v_now - (select s.stale_after from queue.settings as s)
+    ) then
+    v_sum.overtaken := array(
+      select o from queue.overtaken_by_time() as o where not v_own or o.user_id = p_caller.user_id
+    );
+  end if;
+
+  if v_own then
+    v_apart := array[p_caller.user_id];
+  else
+    v_apart := array(
+      select o.user_id
+      from unnest(v_sum.overtaken) as o
+      where o.user_id is not null
+        and (p_pool is null or o.pool = p_pool)
+      union
+      select a.user_id
+      from queue.user_lines as a
+        join queue.user_lines as g on g.user_id = a.user_id and g.pool = 'gpu'
+      where p_pool is null
+        and a.pool = 'api'
+    );
+  end if;
+  v_none_apart := v_apart = '{}';
+
+  -- Whether a line is open, and running and the limit of an open one, are kept up with its owner's slots.
+  select
+    coalesce(sum(l.ready_cloud_orchestration + least(l.ready_cloud, l.task_limit - l.running)) filter (where l.is_open), 0),
+    count(*) filter (where l.is_open),
+    count(*) filter (where l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits'), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled'), 0),
+    0,
+    coalesce(sum(l.active_cloud), 0),
+    coalesce(sum(l.active_cloud_orchestration), 0),
+    coalesce(sum(l.active_local + l.active_local_orchestration), 0)
+  into
+    v_sum.claimable, v_sum.owners, v_sum.users, v_ready, v_sum.no_credits, v_sum.cloud_disabled, v_sum.local_disabled,
+    v_sum.active, v_sum.active_orchestration, v_sum.active_elsewhere
+  from queue.user_lines as l
+  where not v_own
+    and (p_pool is null or l.pool = p_pool)
+    and (v_none_apart or l.user_id not in (select a.user_id from unnest(v_apart) as a (user_id)));
+  v_sum.user_at_limit := v_ready - v_sum.no_credits - v_sum.cloud_disabled - v_sum.claimable;
+  if v_none_apart then
+    return v_sum;
+  end if;
+
+  v_sum.apart := array(select u from queue.user_load(p_caller, p_pool, v_apart, v_sum.overtaken) as u);
+  select
+    v_sum.claimable + coalesce(sum(u.claimable), 0),
+    v_sum.owners + count(*) filter (where u.claimable > 0),
+    v_sum.users + count(*) filter (where u.ready > 0 or u.active > 0),
+    v_sum.user_at_limit + coalesce(sum(u.ready - u.claimable) filter (where coalesce(u.reason, 'user_at_limit') = 'user_at_limit'), 0),
+    v_sum.no_credits + coalesce(sum(u.ready) filter (where u.reason = 'no_credits'), 0),
+    v_sum.cloud_disabled + coalesce(sum(u.ready) filter (where u.reason = 'cloud_disabled'), 0),
+    coalesce(sum(u.ready) filter (where u.reason = 'local_disabled'), 0),
+    v_sum.active + coalesce(sum(u.active), 0),
+    v_sum.active_orchestration + coalesce(sum(u.active_orchestration), 0),
+    v_sum.active_elsewhere + coalesce(sum(u.active_elsewhere), 0)
+  into
+    v_sum.claimable, v_sum.owners, v_sum.users, v_sum.user_at_limit, v_sum.no_credits, v_sum.cloud_disabled,
+    v_sum.local_disabled, v_sum.active, v_sum.active_orchestration, v_sum.active_elsewhere
+  from unnest(v_sum.apart) as u;
+  return v_sum;
+end;
+$$;
+
+comment on function queue.load_summary(queue.caller, text) is
+  'What the queue adds up to for this caller, in one pool or both (null).';
+
+revoke all on function queue.load_summary(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- The users whom claims would serve next, whose turn it is first.
+create function queue.users_in_turn(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_limit integer)
+returns setof queue.user_load_row
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_pools text[] := case when p_pool is null then array['gpu', 'api'] else array[p_pool] end;
+  v_none_apart boolean := coalesce(cardinality(p_load.apart), 0) = 0;
+begin
+  return query
+  select u.*
+  from (
+    -- Open lines come from the index in the order of turns.
+    select
+      l.user_id, null::text as reason, l.ready_cloud + l.ready_cloud_orchestration as ready,
+      l.ready_cloud_orchestration + least(l.ready_cloud, l.task_limit - l.running) as claimable,
+      l.active_cloud as active, l.active_cloud_orchestration as active_orchestration,
+      l.active_local + l.active_local_orchestration as active_elsewhere, l.running, l.task_limit, l.turn_at
+    from unnest(v_pools) as p (pool)
+      cross join lateral (
+        select c.*
+        from queue.user_lines as c
+        where p_caller.user_id is null
+          and c.pool = p.pool
+          and c.is_open
+          and (v_none_apart or c.user_id not in (select a.user_id from unnest(p_load.apart) as a))
+        order by c.running, c.turn_at
+        limit p_limit
+      ) as l
+    union all
+    select a.* from unnest(p_load.apart) as a where a.claimable > 0
+  ) as u
+  order by u.running, u.turn_at
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.users_in_turn(queue.caller, text, queue.load_summary, integer) is
+  'Up to p_limit users of whom this caller could claim something now, in the order of their turns.';
+
+revoke all on function queue.users_in_turn(queue.caller, text, queue.load_summary, integer) from public, anon, authenticated, service_role;
+
+-- Since when the oldest task waits that a claim could come to. The list of next tasks has the oldest of each user in it;
+-- where the list was cut, older ones may stand behind it: those are looked for among the oldest never started.
+create function queue.oldest_claimable(p_caller queue.caller, p_pool text, p_listed timestamptz, p_was_cut boolean)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_look_at constant integer := 200;
+  v_old_before timestamptz;
+begin
+  if not p_was_cut then
+    return p_listed;
+  end if;
+
+  v_old_before := queue.now() - (select s.stale_after from queue.settings as s);
+  return least(p_listed, (
+    select o.created_at
+    from (
+      select t.user_id, t.pool, t.run_type, t.created_at, t.attempts, t.params
+      from public.tasks as t
+      where t.standing = 'ready'
+        and t.attempts = 0
+        and t.created_at < p_listed
+      order by t.created_at
+      limit v_look_at
+    ) as o
+    where (p_pool is null or o.pool = p_pool)
+      and case
+        when p_caller.user_id is not null then o.user_id = p_caller.user_id
+        else o.run_type = 'cloud'
+          and (select l.is_open from queue.user_lines as l where l.user_id = o.user_id and l.pool = o.pool)
+      end
+      -- Asked only where the answer could be yes.
+      and (o.created_at >= v_old_before or not queue.is_stale(o.created_at, o.attempts, o.params))
+    order by o.created_at
+    limit 1
+  ));
+end;
+$$;
+
+comment on function queue.oldest_claimable(queue.caller, text, timestamptz, boolean) is
+  'When the oldest claimable task was enqueued: the older of the oldest in the list and, if the list was cut, of the 200 oldest tasks that were never started.';
+
+revoke all on function queue.oldest_claimable(queue.caller, text, timestamptz, boolean) from public, anon, authenticated, service_role;
+
+-- The users that a count lists: first those whose turn is next, then others with live work.
+create function queue.listed_users(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_turns queue.user_load_row[], p_limit integer)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_missing integer := greatest(p_limit - coalesce(cardinality(p_turns), 0), 0);
+begin
+  return (
+    select coalesce(json_agg(u order by u.queued_tasks desc, u.ready_tasks desc, u.user_id), '[]')
+    from (
+      select
+        t.user_id, t.claimable as queued_tasks, t.ready as ready_tasks, t.running as in_progress_tasks, t.task_limit,
+        t.running >= t.task_limit as at_limit, t.reason as blocked_by
+      from unnest(p_turns) as t
+      union all
+      (
+        select o.user_id, 0, o.ready, o.running, o.task_limit, o.running >= o.task_limit, o.reason
+        from (
+          select a.user_id, a.ready, a.running, a.task_limit, a.reason
+          from unnest(p_load.apart) as a
+          where a.claimable = 0
+            and a.ready + a.active > 0
+          union all
+          select l.user_id, l.ready_cloud + l.ready_cloud_orchestration, s.running, s.task_limit, s.cloud_reason
+          from queue.user_lines as l
+            join queue.user_slots as s on s.user_id = l.user_id
+          where p_caller.user_id is null
+            and p_load.users > p_load.owners
+            and (p_pool is null or l.pool = p_pool)
+            and not l.is_open
+            and l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0
+            and l.user_id not in (select a.user_id from unnest(p_load.apart) as a)
+        ) as o
+        limit v_missing
+      )
+    ) as u
+  );
+end;
+$$;
+
+comment on function queue.listed_users(queue.caller, text, queue.load_summary, queue.user_load_row[], integer) is
+  'Up to p_limit users with live work as task_counts lists them: those in p_turns, then others as they come.';
+
+revoke all on function queue.listed_users(queue.caller, text, queue.load_summary, queue.user_load_row[], integer) from public, anon, authenticated, service_role;
+
+-- A line stays when its last task has ended, because most fill again soon. Counts walk over all lines, so those that
+-- stayed empty for an hour go, and so do counters of blocked tasks that came to nothing.
+create function queue.drop_empty_lines(p_limit integer)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_owners uuid[];
+  v_dropped integer;
+begin
+  -- Under the owners' locks nobody fills a line meanwhile; owners that somebody serves are left for the next time.
+  select array_agg(o.user_id)
+  into v_owners
+  from (
+    select s.user_id
+    from queue.user_slots as s
+    where s.user_id in (
+      select l.user_id
+      from queue.user_lines as l
+      where l.turn_at < queue.now() - interval '1 hour'
+        and (
+          l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
+          l.active_cloud, l.active_cloud_orchestration, l.active_local, l.active_local_orchestration
+        ) = (0, 0, 0, 0, 0, 0, 0, 0)
+      limit p_limit
+    )
+    for no key update of s skip locked
+  ) as o;
+
+  delete from queue.user_lines as l
+  where l.user_id = any (v_owners)
+    and l.turn_at < queue.now() - interval '1 hour'
+    and (
+      l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
+      l.active_cloud, l.active_cloud_orchestration, l.active_local, l.active_local_orchestration
+    ) = (0, 0, 0, 0, 0, 0, 0, 0);
+  get diagnostics v_dropped = row_count;
+
+  delete from queue.blocked_tasks as b
+  where b.user_id = any (v_owners)
+    and b.task_count = 0;
+  return v_dropped;
+end;
+$$;
+
+comment on function queue.drop_empty_lines(integer) is
+  'Deletes lines that have been empty for an hour, of at most p_limit owners, and these owners'' counters of nothing; returns how many lines.';
+
+revoke all on function queue.drop_empty_lines(integer) from public, anon, authenticated, service_role;
+
 -- Mends what is known of one user's families. The caller holds the user's lock.
 create function queue.reconcile_families(p_user_id uuid)
 returns void
@@ -938,6 +1760,55 @@ comment on function queue.reconcile_families(uuid) is
   'Finds the children that are not known as such and counts the families of this user again.';
 
 revoke all on function queue.reconcile_families(uuid) from public, anon, authenticated, service_role;
+
+-- What the derived counters should be, counted from the tasks. The one query that drift and reconcile share.
+create or replace function queue.recount(p_user_id uuid)
+returns setof queue.user_lines
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select
+    c.user_id, c.pool,
+    c.ready_cloud, c.ready_cloud_orchestration, c.ready_local, c.ready_local_orchestration,
+    c.active_cloud, c.active_cloud_orchestration, c.active_local, c.active_local_orchestration,
+    c.running,
+    c.ready_cloud + c.ready_cloud_orchestration > 0
+      and coalesce(s.cloud_reason, 'user_at_limit') = 'user_at_limit'
+      and c.running < s.task_limit,
+    null::timestamptz,
+    s.task_limit,
+    nullif(s.cloud_reason, 'user_at_limit')
+  from (
+    select
+      t.user_id,
+      t.pool,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'cloud' and t.takes_slot))::integer as ready_cloud,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'cloud' and not t.takes_slot))::integer as ready_cloud_orchestration,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'local' and t.takes_slot))::integer as ready_local,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'local' and not t.takes_slot))::integer as ready_local_orchestration,
+      (count(*) filter (where t.standing = 'active' and t.token_id is null and t.takes_slot))::integer as active_cloud,
+      (count(*) filter (where t.standing = 'active' and t.token_id is null and not t.takes_slot))::integer as active_cloud_orchestration,
+      (count(*) filter (where t.standing = 'active' and t.token_id is not null and t.takes_slot))::integer as active_local,
+      (count(*) filter (where t.standing = 'active' and t.token_id is not null and not t.takes_slot))::integer as active_local_orchestration,
+      (sum(count(*) filter (where t.standing = 'active' and t.takes_slot)) over (partition by t.user_id))::integer as running
+    from public.tasks as t
+    where t.standing is not null
+      and t.user_id is not null
+      and (p_user_id is null or t.user_id = p_user_id)
+    group by t.user_id, t.pool
+  ) as c
+    join queue.user_slots as s on s.user_id = c.user_id;
+end;
+$$;
+
+comment on function queue.recount(uuid) is
+  'The user_lines that the tasks themselves add up to, for one user or for all (null); turn_at is null.';
+
+revoke all on function queue.recount(uuid) from public, anon, authenticated, service_role;
 
 -- Users whose derived state is not what their user row and their tasks add up to. A stable function sees one snapshot,
 -- so work that is going on is never mistaken for drift.
@@ -1104,6 +1975,91 @@ comment on function queue.reconcile() is
 revoke all on function queue.reconcile() from public, anon, authenticated, service_role;
 grant execute on function queue.reconcile() to service_role;
 
+-- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
+-- counts. Bounded and safe to run twice or in parallel: rows that somebody holds are left for the next time.
+create or replace function queue.sweep(p_limit integer default 1000)
+returns json
+language plpgsql
+volatile
+security definer -- writes derived state for pg_cron and the operator
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_due uuid[];
+  v_stale uuid[];
+  v_last_event_id bigint;
+begin
+  select array_agg(d.id)
+  into v_due
+  from (
+    select t.id
+    from public.tasks as t
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+    order by t.available_at
+    limit p_limit
+    for no key update skip locked
+  ) as d;
+  perform queue.ask_standing_again(coalesce(v_due, array[]::uuid[]));
+
+  select array_agg(o.id)
+  into v_stale
+  from (
+    select t.id
+    from public.tasks as t
+    where t.standing = 'ready'
+      and t.attempts = 0
+      and t.created_at < v_stale_before
+      and queue.is_stale(t.created_at, t.attempts, t.params)
+    limit p_limit
+    for no key update skip locked
+  ) as o;
+  perform queue.ask_standing_again(coalesce(v_stale, array[]::uuid[]));
+
+  -- A second sweep in the same minute has nothing to add to the sample.
+  if not exists (select from queue.minute_samples as m where m.sampled_at > v_now - interval '30 seconds') then
+    select coalesce(max(m.last_event_id), 0) into v_last_event_id from queue.minute_samples as m;
+
+    insert into queue.minute_samples (sampled_at, pool, claimable, arrivals, completions, last_event_id)
+    select
+      v_now, p.pool, queue.claimable_count(('service', null, null)::queue.caller, p.pool),
+      coalesce(e.arrivals, 0), coalesce(e.completions, 0), coalesce(n.id, v_last_event_id)
+    from unnest(array['gpu', 'api']) as p (pool)
+      cross join (select max(x.id) as id from public.task_events as x) as n
+      left join (
+        select
+          t.pool,
+          count(*) filter (where x.from_status is null) as arrivals,
+          count(*) filter (where x.to_status = 'Complete' and x.from_status <> 'Complete') as completions
+        from public.task_events as x
+          join public.tasks as t on t.id = x.task_id
+        where x.id > v_last_event_id
+          and x.at > v_now - interval '5 minutes'
+        group by t.pool
+      ) as e on e.pool = p.pool
+    on conflict do nothing;
+
+    delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
+  end if;
+
+  -- Last, because it locks owners until the end.
+  perform queue.drop_empty_lines(p_limit);
+
+  return json_build_object(
+    'released', coalesce(cardinality(v_due), 0),
+    'grown_stale', coalesce(cardinality(v_stale), 0)
+  );
+end;
+$$;
+
+comment on function queue.sweep(integer) is
+  'Releases due tasks, sets stale ones aside (at most p_limit each) and samples the counts; returns {released, grown_stale}.';
+
+revoke all on function queue.sweep(integer) from public, anon, authenticated, service_role;
+grant execute on function queue.sweep(integer) to service_role;
+
 -- Why a task is not running, what would have to change, and where in line it is.
 create or replace function queue.explain_task(p_caller jsonb, p_task_id uuid)
 returns json
@@ -1226,6 +2182,82 @@ comment on function queue.explain_task(jsonb, uuid) is 'See public.explain_task.
 
 revoke all on function queue.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
 grant execute on function queue.explain_task(jsonb, uuid) to service_role;
+
+-- Why a worker gets nothing.
+create or replace function queue.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_worker public.workers;
+  v_limit integer;
+  v_held json;
+  v_held_count integer;
+  v_load queue.load_summary;
+  v_reason text;
+begin
+  if v_pool not in ('gpu', 'api') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
+  end if;
+
+  if v_caller.kind = 'service' then
+    select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+  end if;
+
+  select case v_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
+  into v_limit
+  from queue.settings as s
+  where p_worker_id <> all (s.shared_worker_ids);
+
+  select
+    count(*),
+    coalesce(json_agg(json_build_object('task_id', t.id, 'task_type', t.task_type, 'claimed_at', t.claimed_at)), '[]')
+  into v_held_count, v_held
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.status = 'In Progress'
+    and t.token_id is not distinct from v_caller.token_id
+    and t.pool = v_pool
+    and t.takes_slot;
+
+  v_load := queue.load_summary(v_caller, v_pool);
+
+  v_reason := case
+    when v_worker.status in ('terminating', 'terminated', 'error') then 'worker_' || v_worker.status
+    when v_held_count >= v_limit then 'holds_all_it_may'
+    when v_load.claimable = 0 then 'nothing_claimable'
+  end;
+
+  return json_build_object(
+    'worker_id', p_worker_id,
+    'known', v_worker.id is not null,
+    'status', v_worker.status,
+    'last_heartbeat', v_worker.last_heartbeat,
+    'current_model', v_worker.current_model,
+    'pool', v_pool,
+    'gets_work', v_reason is null,
+    'reason', v_reason,
+    'remedy', case v_reason
+      when 'holds_all_it_may' then 'It gets back what it holds until it completes or fails it'
+      when 'nothing_claimable' then 'Nothing waits that this worker may run; blocked says what waits for what'
+      else case when v_reason is null then 'Nothing: its next claim gets a task' else 'Claim under a new worker id' end
+    end,
+    'claimable', v_load.claimable,
+    'holds', v_held,
+    'blocked', queue.blocked_by_reason(v_caller, v_pool, v_load)
+  );
+end;
+$$;
+
+comment on function queue.explain_worker(jsonb, text, text) is 'See public.explain_worker.';
+
+revoke all on function queue.explain_worker(jsonb, text, text) from public, anon, authenticated, service_role;
+grant execute on function queue.explain_worker(jsonb, text, text) to service_role;
 
 -- Families that were missed: an orchestrator whose children say that it has ended and which has not, and children that a
 -- cancelled orchestrator left behind. Once a minute; bounded, safe to run twice or in parallel, and it waits for nobody:

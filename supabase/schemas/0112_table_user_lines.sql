@@ -14,6 +14,8 @@ create table queue.user_lines (
   running integer not null default 0,
   is_open boolean not null default false,
   turn_at timestamptz not null,
+  task_limit integer not null default 0,
+  closed_by text,
   constraint user_lines_pkey primary key (user_id, pool),
   constraint user_lines_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
 );
@@ -30,6 +32,9 @@ comment on column queue.user_lines.active_cloud is 'Tasks In Progress held with 
 comment on column queue.user_lines.running is 'Copy of user_slots.running, for the index.';
 comment on column queue.user_lines.is_open is 'A worker with the service key could take a task from this line now.';
 comment on column queue.user_lines.turn_at is 'When the user was last served in this pool, or when the line began to fill, whichever is later.';
+comment on column queue.user_lines.task_limit is 'Copy of user_slots.task_limit, so that counting reads the lines alone.';
+comment on column queue.user_lines.closed_by is
+  'no_credits or cloud_disabled, as in user_slots.cloud_reason; null = nothing but the limit can hold the line back. A copy, as above.';
 
 alter table queue.user_lines set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table queue.user_lines enable row level security;

@@ -7,14 +7,18 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_load queue.user_load_row[] := array(select l from queue.user_load(p_caller, p_pool) as l);
+  v_load queue.load_summary := queue.load_summary(p_caller, p_pool);
+  v_turns queue.user_load_row[] := array(select u from queue.users_in_turn(p_caller, p_pool, v_load, 1) as u);
   v_task public.tasks;
 begin
-  select t.* into v_task from queue.next_tasks(p_caller, p_pool, 1, v_load) as t;
+  select t.*
+  into v_task
+  from queue.next_tasks(p_caller, p_pool, 1, v_turns) as n
+    join public.tasks as t on t.id = n.task_id;
 
   return json_build_object(
     'dry_run', true,
-    'available_tasks', (select coalesce(sum(l.claimable), 0) from unnest(v_load) as l),
+    'available_tasks', v_load.claimable,
     'task', case when v_task.id is not null then queue.claim_reply(v_task)::jsonb - 'lease_token' end
   );
 end;

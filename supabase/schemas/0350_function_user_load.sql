@@ -1,6 +1,6 @@
--- What each user has in the queue now, as a claim would see it: the derived counters, put right for what only time has
--- changed since (tasks that became due, tasks that grew stale).
-create function queue.user_load(p_caller queue.caller, p_pool text)
+-- What each of these users has in the queue now, as a claim would see it: the derived counters, put right for what only
+-- time has changed since.
+create function queue.user_load(p_caller queue.caller, p_pool text, p_user_ids uuid[], p_overtaken queue.load_change[])
 returns setof queue.user_load_row
 language plpgsql
 stable
@@ -12,11 +12,7 @@ declare
   v_own boolean := p_caller.user_id is not null;
 begin
   return query
-  with overtaken as (
-    select o.user_id, o.pool, o.is_cloud, o.takes_slot, (o.stands = 'ready')::integer - (o.stood = 'ready')::integer as delta
-    from queue.overtaken_by_time() as o
-  ),
-  load as (
+  with load as (
     select
       l.user_id,
       sum(l.ready_cloud + case when v_own then l.ready_local else 0 end) as ready_slots,
@@ -30,6 +26,7 @@ begin
         c.user_id, c.pool, c.ready_cloud, c.ready_local, c.ready_cloud_orchestration, c.ready_local_orchestration,
         c.active_cloud, c.active_local, c.active_cloud_orchestration, c.active_local_orchestration, c.turn_at
       from queue.user_lines as c
+      where c.user_id = any (p_user_ids)
       union all
       select
         o.user_id, o.pool,
@@ -38,17 +35,19 @@ begin
         case when o.is_cloud and not o.takes_slot then o.delta else 0 end,
         case when not o.is_cloud and not o.takes_slot then o.delta else 0 end,
         0, 0, 0, 0, v_now
-      from overtaken as o
+      from unnest(p_overtaken) as o
+      where o.standing = 'ready'
+        and o.user_id = any (p_user_ids)
     ) as l
-    where (p_pool is null or l.pool = p_pool)
-      and (not v_own or l.user_id = p_caller.user_id)
+    where p_pool is null
+      or l.pool = p_pool
     group by l.user_id
   ),
   judged as (
     select
       l.user_id, l.ready_slots, l.ready_orchestration, l.active, l.active_orchestration, l.active_elsewhere, l.turn_at,
       s.running, s.task_limit,
-      case when p_caller.user_id is null then s.cloud_reason else s.local_reason end as reason
+      case when v_own then s.local_reason else s.cloud_reason end as reason
     from load as l
       join queue.user_slots as s on s.user_id = l.user_id
   )
@@ -70,7 +69,7 @@ begin
 end;
 $$;
 
-comment on function queue.user_load(queue.caller, text) is
-  'Per user with live work, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. A token or user sees that user alone, as the user''s own machine would: local tasks too, the onComputer switch instead of credits and inCloud.';
+comment on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) is
+  'For each of these users, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. A token or user sees its user as the user''s own machine would: local tasks too, the onComputer switch instead of credits and inCloud.';
 
-revoke all on function queue.user_load(queue.caller, text) from public, anon, authenticated, service_role;
+revoke all on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) from public, anon, authenticated, service_role;

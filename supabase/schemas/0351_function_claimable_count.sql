@@ -7,7 +7,7 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return (select coalesce(sum(u.claimable), 0)::integer from queue.user_load(p_caller, p_pool) as u);
+  return (queue.load_summary(p_caller, p_pool)).claimable;
 end;
 $$;
 

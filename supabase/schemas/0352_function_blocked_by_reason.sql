@@ -1,37 +1,54 @@
 -- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale.
-create function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.user_load_row[])
+create function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
 returns json
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
+declare
+  v_own boolean := p_caller.user_id is not null;
 begin
   return (
+    with waiting as (
+      select b.user_id, b.pool, b.reason, b.task_count
+      from queue.blocked_tasks as b
+      where not v_own
+        and b.is_cloud
+      union all
+      select b.user_id, b.pool, b.reason, b.task_count
+      from queue.blocked_tasks as b
+      where b.user_id = p_caller.user_id
+      union all
+      select o.user_id, o.pool, o.standing, o.delta
+      from unnest(p_load.overtaken) as o
+      where o.standing <> 'ready'
+        and (v_own or o.is_cloud)
+    )
     select coalesce(json_object_agg(r.reason, r.task_count order by r.reason), '{}')
     from (
       select b.reason, sum(b.task_count) as task_count
       from (
-        select
-          case when c.reason = 'stale' then coalesce(u.reason, 'stale') else c.reason end as reason,
-          c.task_count
-        from (
-          select k.user_id, k.pool, k.is_cloud, k.reason, k.task_count
-          from queue.blocked_tasks as k
-          union all
-          select o.user_id, o.pool, o.is_cloud, o.stands, 1 from queue.overtaken_by_time() as o where o.stands <> 'ready'
-          union all
-          select o.user_id, o.pool, o.is_cloud, o.stood, -1 from queue.overtaken_by_time() as o where o.stood <> 'ready'
-        ) as c
-          left join queue.user_slots as s on s.user_id = c.user_id
-          cross join lateral (select case when p_caller.user_id is null then s.cloud_reason else s.local_reason end as reason) as u
-        where (p_pool is null or c.pool = p_pool)
-          and case when p_caller.user_id is null then c.is_cloud else c.user_id = p_caller.user_id end
+        select w.reason, sum(w.task_count) as task_count
+        from waiting as w
+        where w.reason <> 'stale'
+          and (p_pool is null or w.pool = p_pool)
+        group by w.reason
         union all
-        -- Ready tasks of a user who may run some, but not all of them at once, wait for a slot.
-        select coalesce(u.reason, 'user_at_limit'), u.ready - u.claimable
-        from unnest(p_load) as u
-        where u.ready > u.claimable
+        select coalesce(case when v_own then s.local_reason else s.cloud_reason end, 'stale'), w.task_count
+        from waiting as w
+          left join queue.user_slots as s on s.user_id = w.user_id
+        where w.reason = 'stale'
+          and (p_pool is null or w.pool = p_pool)
+        union all
+        select o.reason, o.task_count
+        from (
+          values
+            ('user_at_limit', p_load.user_at_limit),
+            ('no_credits', p_load.no_credits),
+            ('cloud_disabled', p_load.cloud_disabled),
+            ('local_disabled', p_load.local_disabled)
+        ) as o (reason, task_count)
       ) as b
       group by b.reason
       having sum(b.task_count) > 0
@@ -40,7 +57,7 @@ begin
 end;
 $$;
 
-comment on function queue.blocked_by_reason(queue.caller, text, queue.user_load_row[]) is
+comment on function queue.blocked_by_reason(queue.caller, text, queue.load_summary) is
   'Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one reason.';
 
-revoke all on function queue.blocked_by_reason(queue.caller, text, queue.user_load_row[]) from public, anon, authenticated, service_role;
+revoke all on function queue.blocked_by_reason(queue.caller, text, queue.load_summary) from public, anon, authenticated, service_role;

@@ -1,68 +1,76 @@
--- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut.
-create function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_load queue.user_load_row[])
-returns setof public.tasks
+-- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut. p_turns are the
+-- first users in turn, at least p_limit of them where there are so many.
+create function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_turns queue.user_load_row[])
+returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz)
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
+#variable_conflict use_column
 declare
-  v_old_before timestamptz := queue.now() - (select s.stale_after from queue.settings as s);
-  v_due_exist boolean := exists (
-    select from public.tasks as t where t.standing = 'not_yet' and t.available_at <= queue.now()
-  );
+  v_now timestamptz := queue.now();
+  v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_pools text[] := case when p_pool is null then array['gpu', 'api'] else array[p_pool] end;
+  v_run_types text[] := case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end;
 begin
   return query
-  select t.*
-  from (
-    select u.user_id, u.claimable, u.running, u.turn_at
-    from unnest(p_load) as u
-    where u.claimable > 0
-    order by u.running, u.turn_at
-    limit p_limit
-  ) as u
-    cross join lateral (
-      select c.*
+  with round as (
+    -- A user served once more runs one more, and the turn goes to those who run fewer: so many of each come first.
+    select r.user_id, r.running, r.turn_at, count(*) as task_count
+    from (
+      select u.user_id, u.running, u.turn_at
       from (
-        -- One pool and run type at a time: each comes from the index in the order of the line.
-        select r.*
-        from unnest(array['gpu', 'api']) as l (pool)
-          cross join unnest(array['cloud', 'local']) as k (run_type)
-          cross join lateral (
-            select q.*
-            from public.tasks as q
-            where q.user_id = u.user_id
-              and q.pool = l.pool
-              and q.run_type = k.run_type
-              and q.standing = 'ready'
-              -- Asked only where the answer could be yes.
-              and (q.attempts > 0 or q.created_at >= v_old_before or not queue.is_stale(q.created_at, q.attempts, q.params))
-            order by q.priority desc, q.created_at, q.id
-            limit least(u.claimable, p_limit)
-          ) as r
-        where (p_pool is null or l.pool = p_pool)
-          and (k.run_type = 'cloud' or p_caller.user_id is not null)
-        union all
-        -- Due, but not yet released by a claim.
-        select d.*
-        from public.tasks as d
-        where v_due_exist
-          and d.standing = 'not_yet'
-          and d.available_at <= queue.now()
-          and d.user_id = u.user_id
-          and (p_pool is null or d.pool = p_pool)
-          and (d.run_type = 'cloud' or p_caller.user_id is not null)
-          and queue.task_standing(d) = 'ready'
-      ) as c
-      order by c.priority desc, c.created_at, c.id
-      limit least(u.claimable, p_limit)
-    ) as t
-  order by u.running, u.turn_at, t.priority desc, t.created_at
-  limit p_limit;
+        select
+          t.user_id, t.running, t.turn_at,
+          least(t.claimable, case when count(*) over () < p_limit then p_limit else max(t.running) over () - t.running + 1 end) as most
+        from unnest(p_turns) as t
+      ) as u
+        cross join lateral generate_series(1, u.most) as k
+      order by u.running + k, k, u.turn_at
+      limit p_limit
+    ) as r
+    group by r.user_id, r.running, r.turn_at
+  )
+  select t.id, t.task_type, t.user_id, t.created_at
+  from (
+    select c.*, row_number() over (partition by c.user_id order by c.priority desc, c.created_at, c.id) as k
+    from (
+      -- One pool and run type at a time: each comes from the index in the order of the line.
+      select r.id, r.task_type, r.created_at, r.priority, u.user_id, u.running, u.turn_at, u.task_count
+      from round as u
+        cross join unnest(v_pools) as l (pool)
+        cross join unnest(v_run_types) as y (run_type)
+        cross join lateral (
+          select q.id, q.task_type, q.created_at, q.priority
+          from public.tasks as q
+          where q.user_id = u.user_id
+            and q.pool = l.pool
+            and q.run_type = y.run_type
+            and q.standing = 'ready'
+            -- Asked only where the answer could be yes.
+            and (q.attempts > 0 or q.created_at >= v_old_before or not queue.is_stale(q.created_at, q.attempts, q.params))
+          order by q.priority desc, q.created_at, q.id
+          limit u.task_count
+        ) as r
+      union all
+      -- Due, but not yet released by a claim.
+      select d.id, d.task_type, d.created_at, d.priority, u.user_id, u.running, u.turn_at, u.task_count
+      from public.tasks as d
+        join round as u on u.user_id = d.user_id
+      where d.standing = 'not_yet'
+        and d.available_at <= v_now
+        and d.pool = any (v_pools)
+        and d.run_type = any (v_run_types)
+        and queue.task_standing(d) = 'ready'
+    ) as c
+  ) as t
+  where t.k <= t.task_count
+  order by t.running + t.k, t.k, t.turn_at;
 end;
 $$;
 
 comment on function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]) is
-  'Up to p_limit tasks that this caller''s claims would hand out next.';
+  'Up to p_limit tasks that this caller''s claims would hand out next, in that order.';
 
 revoke all on function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]) from public, anon, authenticated, service_role;

@@ -11,12 +11,9 @@ declare
   v_list_limit constant integer := 100;
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_now timestamptz := queue.now();
-  v_load queue.user_load_row[];
-  v_queued integer;
-  v_active integer;
-  v_orchestrating integer;
-  v_elsewhere integer;
-  v_users json;
+  v_load queue.load_summary;
+  v_turns queue.user_load_row[];
+  v_listed integer;
   v_next json;
   v_running json;
   v_recent json;
@@ -30,58 +27,33 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', p_run_type));
   end if;
 
-  v_load := array(select l from queue.user_load(v_caller, p_run_type) as l);
+  v_load := queue.load_summary(v_caller, p_run_type);
+  v_turns := array(select u from queue.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);
 
   select
-    coalesce(sum(u.claimable), 0), coalesce(sum(u.active), 0), coalesce(sum(u.active_orchestration), 0),
-    coalesce(sum(u.active_elsewhere), 0)
-  into v_queued, v_active, v_orchestrating, v_elsewhere
-  from unnest(v_load) as u;
-
-  select coalesce(json_agg(json_build_object(
-    'user_id', u.user_id,
-    'queued_tasks', u.claimable,
-    'ready_tasks', u.ready,
-    'in_progress_tasks', u.running,
-    'task_limit', u.task_limit,
-    'at_limit', u.running >= u.task_limit,
-    'blocked_by', u.reason
-  )), '[]')
-  into v_users
-  from (
-    select l.*
-    from unnest(v_load) as l
-    where l.ready > 0 or l.active > 0
-    order by l.claimable desc, l.ready desc, l.user_id
-    limit v_list_limit
-  ) as u;
-
-  select
-    coalesce(json_agg(json_build_object(
-      'task_id', t.id, 'task_type', t.task_type, 'user_id', t.user_id, 'created_at', t.created_at
-    )), '[]'),
+    coalesce(json_agg(t), '[]'),
+    count(*),
     min(t.created_at)
-  into v_next, v_oldest
-  from queue.next_tasks(v_caller, p_run_type, v_list_limit, v_load) as t;
+  into v_next, v_listed, v_oldest
+  from queue.next_tasks(v_caller, p_run_type, v_list_limit, v_turns) as t;
+  v_oldest := queue.oldest_claimable(v_caller, p_run_type, v_oldest, v_listed < v_load.claimable);
 
-  select
-    coalesce(json_agg(json_strip_nulls(json_build_object(
-      'task_id', t.id, 'task_type', t.task_type, 'worker_id', t.worker_id,
-      'started_at', coalesce(t.generation_started_at, t.claimed_at, t.updated_at, t.created_at)
-    ))), '[]'),
-    coalesce(json_agg(json_build_object(
-      'task_id', t.id, 'status', t.status, 'is_cloud', t.token_id is null
-    )), '[]')
-  into v_running, v_recent
-  from (
-    select r.*
+  with running as materialized (
+    select
+      r.id as task_id, r.task_type, r.worker_id, r.token_id,
+      coalesce(r.generation_started_at, r.claimed_at, r.updated_at, r.created_at) as started_at
     from public.tasks as r
     where r.status = 'In Progress'
       and (p_run_type is null or r.pool = p_run_type)
       and (v_caller.user_id is null or r.user_id = v_caller.user_id)
     order by r.worker_id
     limit v_list_limit
-  ) as t;
+  )
+  select
+    -- Deployed clients cut these texts: none may be null.
+    (select json_strip_nulls(json_agg(a)) from (select r.task_id, r.task_type, r.worker_id, r.started_at from running as r) as a),
+    (select json_agg(a) from (select r.task_id, 'In Progress' as status, r.token_id is null as is_cloud from running as r) as a)
+  into v_running, v_recent;
 
   select case p_run_type when 'gpu' then s.gpu_tasks_per_worker when 'api' then s.api_tasks_per_worker end
   into v_per_worker
@@ -101,35 +73,36 @@ begin
     limit 5
   ) as m;
 
-  v_total := v_queued + case when coalesce(p_include_active, true) then v_active else 0 end;
+  v_total := v_load.claimable + case when coalesce(p_include_active, true) then v_load.active else 0 end;
 
   return json_build_object(
     'run_type', p_run_type,
     'totals', json_build_object(
-      'queued_only', v_queued,
-      'eligible_queued', v_queued,
-      'active_only', v_active,
+      'queued_only', v_load.claimable,
+      'eligible_queued', v_load.claimable,
+      'active_only', v_load.active,
       'queued_plus_active', v_total
     ),
     'count', v_total,
     'available_tasks', v_total,
     'queued_plus_active', v_total,
     'global_task_breakdown', json_build_object(
-      'in_progress_total', v_active + v_orchestrating + v_elsewhere,
-      'in_progress_cloud', v_active + v_orchestrating,
-      'in_progress_local', v_elsewhere,
-      'orchestrator_tasks', v_orchestrating
+      'in_progress_total', v_load.active + v_load.active_orchestration + v_load.active_elsewhere,
+      'in_progress_cloud', v_load.active + v_load.active_orchestration,
+      'in_progress_local', v_load.active_elsewhere,
+      'orchestrator_tasks', v_load.active_orchestration
     ),
     'blocked', queue.blocked_by_reason(v_caller, p_run_type, v_load),
     'oldest_claimable_age_seconds', extract(epoch from v_now - v_oldest),
-    'users', v_users,
-    'recent_tasks', v_recent,
+    'users', queue.listed_users(v_caller, p_run_type, v_load, v_turns, v_list_limit),
+    'users_total', v_load.users,
+    'recent_tasks', coalesce(v_recent, '[]'),
     'queued_tasks', v_next,
-    'active_tasks', v_running,
+    'active_tasks', coalesce(v_running, '[]'),
     'arrivals_per_minute', v_arrivals,
     'completions_per_minute', v_completions,
     'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_load, v_oldest) else '[]' end,
-    'suggested_workers', ceil((v_queued + v_active)::numeric / v_per_worker),
+    'suggested_workers', ceil((v_load.claimable + v_load.active)::numeric / v_per_worker),
     'snapshot_at', v_now
   );
 end;

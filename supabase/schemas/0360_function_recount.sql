@@ -16,7 +16,9 @@ begin
     c.ready_cloud + c.ready_cloud_orchestration > 0
       and coalesce(s.cloud_reason, 'user_at_limit') = 'user_at_limit'
       and c.running < s.task_limit,
-    null::timestamptz
+    null::timestamptz,
+    s.task_limit,
+    nullif(s.cloud_reason, 'user_at_limit')
   from (
     select
       t.user_id,

@@ -67,6 +67,9 @@ begin
     delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
   end if;
 
+  -- Last, because it locks owners until the end.
+  perform queue.drop_empty_lines(p_limit);
+
   return json_build_object(
     'released', coalesce(cardinality(v_due), 0),
     'grown_stale', coalesce(cardinality(v_stale), 0)

@@ -13,8 +13,7 @@ declare
   v_limit integer;
   v_held json;
   v_held_count integer;
-  v_load queue.user_load_row[];
-  v_claimable integer;
+  v_load queue.load_summary;
   v_reason text;
 begin
   if v_pool not in ('gpu', 'api') then
@@ -41,13 +40,12 @@ begin
     and t.pool = v_pool
     and t.takes_slot;
 
-  v_load := array(select l from queue.user_load(v_caller, v_pool) as l);
-  select coalesce(sum(l.claimable), 0) into v_claimable from unnest(v_load) as l;
+  v_load := queue.load_summary(v_caller, v_pool);
 
   v_reason := case
     when v_worker.status in ('terminating', 'terminated', 'error') then 'worker_' || v_worker.status
     when v_held_count >= v_limit then 'holds_all_it_may'
-    when v_claimable = 0 then 'nothing_claimable'
+    when v_load.claimable = 0 then 'nothing_claimable'
   end;
 
   return json_build_object(
@@ -64,7 +62,7 @@ begin
       when 'nothing_claimable' then 'Nothing waits that this worker may run; blocked says what waits for what'
       else case when v_reason is null then 'Nothing: its next claim gets a task' else 'Claim under a new worker id' end
     end,
-    'claimable', v_claimable,
+    'claimable', v_load.claimable,
     'holds', v_held,
     'blocked', queue.blocked_by_reason(v_caller, v_pool, v_load)
   );

@@ -1,0 +1,97 @@
+-- Adds the queue up for a caller. A line by itself says what its owner adds, so the fleet's sums are one walk over the
+-- lines. Not so where time has overtaken a counter and where an owner's two lines share one limit: those owners, and the
+-- one owner that a token or user is about, are looked at apart.
+create function queue.load_summary(p_caller queue.caller, p_pool text)
+returns queue.load_summary
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_own boolean := p_caller.user_id is not null;
+  v_apart uuid[];
+  v_none_apart boolean;
+  v_ready integer;
+  v_sum queue.load_summary;
+begin
+  -- Two looks say that there is nothing to put right, as is nearly always so.
+  if exists (select from public.tasks as t where t.standing = 'not_yet' and t.available_at <= v_now)
+    or exists (
+      select from public.tasks as t
+      where t.standing = 'ready'
+        and t.attempts = 0
+        and t.created_at < v_now - (select s.stale_after from queue.settings as s)
+    ) then
+    v_sum.overtaken := array(
+      select o from queue.overtaken_by_time() as o where not v_own or o.user_id = p_caller.user_id
+    );
+  end if;
+
+  if v_own then
+    v_apart := array[p_caller.user_id];
+  else
+    v_apart := array(
+      select o.user_id
+      from unnest(v_sum.overtaken) as o
+      where o.user_id is not null
+        and (p_pool is null or o.pool = p_pool)
+      union
+      select a.user_id
+      from queue.user_lines as a
+        join queue.user_lines as g on g.user_id = a.user_id and g.pool = 'gpu'
+      where p_pool is null
+        and a.pool = 'api'
+    );
+  end if;
+  v_none_apart := v_apart = '{}';
+
+  -- Whether a line is open, and running and the limit of an open one, are kept up with its owner's slots.
+  select
+    coalesce(sum(l.ready_cloud_orchestration + least(l.ready_cloud, l.task_limit - l.running)) filter (where l.is_open), 0),
+    count(*) filter (where l.is_open),
+    count(*) filter (where l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits'), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled'), 0),
+    0,
+    coalesce(sum(l.active_cloud), 0),
+    coalesce(sum(l.active_cloud_orchestration), 0),
+    coalesce(sum(l.active_local + l.active_local_orchestration), 0)
+  into
+    v_sum.claimable, v_sum.owners, v_sum.users, v_ready, v_sum.no_credits, v_sum.cloud_disabled, v_sum.local_disabled,
+    v_sum.active, v_sum.active_orchestration, v_sum.active_elsewhere
+  from queue.user_lines as l
+  where not v_own
+    and (p_pool is null or l.pool = p_pool)
+    and (v_none_apart or l.user_id not in (select a.user_id from unnest(v_apart) as a (user_id)));
+  v_sum.user_at_limit := v_ready - v_sum.no_credits - v_sum.cloud_disabled - v_sum.claimable;
+  if v_none_apart then
+    return v_sum;
+  end if;
+
+  v_sum.apart := array(select u from queue.user_load(p_caller, p_pool, v_apart, v_sum.overtaken) as u);
+  select
+    v_sum.claimable + coalesce(sum(u.claimable), 0),
+    v_sum.owners + count(*) filter (where u.claimable > 0),
+    v_sum.users + count(*) filter (where u.ready > 0 or u.active > 0),
+    v_sum.user_at_limit + coalesce(sum(u.ready - u.claimable) filter (where coalesce(u.reason, 'user_at_limit') = 'user_at_limit'), 0),
+    v_sum.no_credits + coalesce(sum(u.ready) filter (where u.reason = 'no_credits'), 0),
+    v_sum.cloud_disabled + coalesce(sum(u.ready) filter (where u.reason = 'cloud_disabled'), 0),
+    coalesce(sum(u.ready) filter (where u.reason = 'local_disabled'), 0),
+    v_sum.active + coalesce(sum(u.active), 0),
+    v_sum.active_orchestration + coalesce(sum(u.active_orchestration), 0),
+    v_sum.active_elsewhere + coalesce(sum(u.active_elsewhere), 0)
+  into
+    v_sum.claimable, v_sum.owners, v_sum.users, v_sum.user_at_limit, v_sum.no_credits, v_sum.cloud_disabled,
+    v_sum.local_disabled, v_sum.active, v_sum.active_orchestration, v_sum.active_elsewhere
+  from unnest(v_sum.apart) as u;
+  return v_sum;
+end;
+$$;
+
+comment on function queue.load_summary(queue.caller, text) is
+  'What the queue adds up to for this caller, in one pool or both (null).';
+
+revoke all on function queue.load_summary(queue.caller, text) from public, anon, authenticated, service_role;

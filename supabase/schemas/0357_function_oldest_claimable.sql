@@ -1,0 +1,47 @@
+-- Since when the oldest task waits that a claim could come to. The list of next tasks has the oldest of each user in it;
+-- where the list was cut, older ones may stand behind it: those are looked for among the oldest never started.
+create function queue.oldest_claimable(p_caller queue.caller, p_pool text, p_listed timestamptz, p_was_cut boolean)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_look_at constant integer := 200;
+  v_old_before timestamptz;
+begin
+  if not p_was_cut then
+    return p_listed;
+  end if;
+
+  v_old_before := queue.now() - (select s.stale_after from queue.settings as s);
+  return least(p_listed, (
+    select o.created_at
+    from (
+      select t.user_id, t.pool, t.run_type, t.created_at, t.attempts, t.params
+      from public.tasks as t
+      where t.standing = 'ready'
+        and t.attempts = 0
+        and t.created_at < p_listed
+      order by t.created_at
+      limit v_look_at
+    ) as o
+    where (p_pool is null or o.pool = p_pool)
+      and case
+        when p_caller.user_id is not null then o.user_id = p_caller.user_id
+        else o.run_type = 'cloud'
+          and (select l.is_open from queue.user_lines as l where l.user_id = o.user_id and l.pool = o.pool)
+      end
+      -- Asked only where the answer could be yes.
+      and (o.created_at >= v_old_before or not queue.is_stale(o.created_at, o.attempts, o.params))
+    order by o.created_at
+    limit 1
+  ));
+end;
+$$;
+
+comment on function queue.oldest_claimable(queue.caller, text, timestamptz, boolean) is
+  'When the oldest claimable task was enqueued: the older of the oldest in the list and, if the list was cut, of the 200 oldest tasks that were never started.';
+
+revoke all on function queue.oldest_claimable(queue.caller, text, timestamptz, boolean) from public, anon, authenticated, service_role;
