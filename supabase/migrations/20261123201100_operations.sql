@@ -1927,6 +1927,7 @@ set search_path = ''
 as $$
 declare
   v_user_id uuid;
+  v_turns jsonb;
   v_mended integer := 0;
 begin
   for v_user_id in
@@ -1949,10 +1950,18 @@ begin
     where u.id = v_user_id
       and s.user_id = v_user_id;
 
+    -- Whoever waits for a turn goes on waiting where they were.
+    select coalesce(jsonb_object_agg(l.pool, l.turn_at), '{}')
+    into v_turns
+    from queue.user_lines as l
+    where l.user_id = v_user_id;
     delete from queue.user_lines as l where l.user_id = v_user_id;
     insert into queue.user_lines
     select (r.c).*
-    from (select jsonb_populate_record(c, jsonb_build_object('turn_at', queue.now())) as c from queue.recount(v_user_id) as c) as r;
+    from (
+      select jsonb_populate_record(c, jsonb_build_object('turn_at', coalesce(v_turns ->> c.pool, queue.now()::text))) as c
+      from queue.recount(v_user_id) as c
+    ) as r;
 
     delete from queue.blocked_tasks as b where b.user_id = v_user_id;
     insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
@@ -2156,7 +2165,13 @@ begin
     'status', v_task.status,
     'claimable', v_task.status = 'Queued' and v_reason is null,
     'reason', v_reason,
-    'remedy', queue.remedy(coalesce(v_reason, case v_task.status when 'Queued' then 'ready' else v_task.status end)),
+    'remedy', queue.remedy(coalesce(v_reason, case v_task.status when 'Queued' then 'ready' else v_task.status end))
+      -- What only the fleet may not run, the owner's own machine may.
+      || case
+        when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')
+          and v_standing = 'ready' and v_slots.local_reason is null then '; the owner''s own machine can run it now'
+        else ''
+      end,
     'pool', v_task.pool,
     'attempts', v_task.attempts,
     'max_attempts', queue.starts_allowed(v_task),

@@ -8,6 +8,7 @@ set search_path = ''
 as $$
 declare
   v_user_id uuid;
+  v_turns jsonb;
   v_mended integer := 0;
 begin
   for v_user_id in
@@ -30,10 +31,18 @@ begin
     where u.id = v_user_id
       and s.user_id = v_user_id;
 
+    -- Whoever waits for a turn goes on waiting where they were.
+    select coalesce(jsonb_object_agg(l.pool, l.turn_at), '{}')
+    into v_turns
+    from queue.user_lines as l
+    where l.user_id = v_user_id;
     delete from queue.user_lines as l where l.user_id = v_user_id;
     insert into queue.user_lines
     select (r.c).*
-    from (select jsonb_populate_record(c, jsonb_build_object('turn_at', queue.now())) as c from queue.recount(v_user_id) as c) as r;
+    from (
+      select jsonb_populate_record(c, jsonb_build_object('turn_at', coalesce(v_turns ->> c.pool, queue.now()::text))) as c
+      from queue.recount(v_user_id) as c
+    ) as r;
 
     delete from queue.blocked_tasks as b where b.user_id = v_user_id;
     insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count)

@@ -94,7 +94,13 @@ begin
     'status', v_task.status,
     'claimable', v_task.status = 'Queued' and v_reason is null,
     'reason', v_reason,
-    'remedy', queue.remedy(coalesce(v_reason, case v_task.status when 'Queued' then 'ready' else v_task.status end)),
+    'remedy', queue.remedy(coalesce(v_reason, case v_task.status when 'Queued' then 'ready' else v_task.status end))
+      -- What only the fleet may not run, the owner's own machine may.
+      || case
+        when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')
+          and v_standing = 'ready' and v_slots.local_reason is null then '; the owner''s own machine can run it now'
+        else ''
+      end,
     'pool', v_task.pool,
     'attempts', v_task.attempts,
     'max_attempts', queue.starts_allowed(v_task),

@@ -1,5 +1,5 @@
 begin;
-select plan(11);
+select plan(13);
 
 -- SETUP
 select tests.empty_queue();
@@ -35,6 +35,15 @@ select is(
 );
 insert into public.tasks (task_type, project_id) values ('travel_segment', null) returning id as orphan \gset
 select is(pg_temp.explain(tests.signed_in(:'owner'), :'orphan'), '404 TASK_NOT_FOUND', 'A task of nobody is nobody''s');
+
+-- TEST: what only the fleet may not run
+update public.users set credits = 0 where id = :'owner';
+select tests.with_token(:'owner') as token \gset
+select matches(
+  public.explain_task(:'token', :'task') ->> 'remedy', 'own machine can run it now$',
+  'The owner''s machine hears that it can run what the fleet may not'
+);
+select doesnt_match(public.explain_task(tests.service(), :'task') ->> 'remedy', 'own machine', 'The service does not');
 
 -- TEST: callers that are not good
 select is(

@@ -1,5 +1,5 @@
 begin;
-select plan(23);
+select plan(24);
 
 -- SETUP: Ana and Ben have work of every kind, Cleo has none left
 select tests.empty_queue();
@@ -31,12 +31,18 @@ select is(pg_temp.reconcile(), 0, 'reconcile() finds nothing to mend');
 select set_eq('select * from queue.user_lines', 'select * from before', 'And leaves the lines as they are');
 
 -- TEST: every counter of one user
+select l.turn_at as turn_of_ana from queue.user_lines as l where l.user_id = :'ana' and l.pool = 'gpu' \gset
+select tests.step_clock('1 minute');
 update queue.user_lines
 set ready_cloud = 7, ready_cloud_orchestration = 7, ready_local = 7, ready_local_orchestration = 7,
   active_cloud = 7, active_cloud_orchestration = 7, active_local = 7, active_local_orchestration = 7, running = 7, is_open = false
 where user_id = :'ana';
 select is(pg_temp.reconcile(), 1, 'reconcile() says how many users it mended');
 select is_empty('select * from queue.drift()', 'drift() finds nothing afterwards');
+select is(
+  (select l.turn_at from queue.user_lines as l where l.user_id = :'ana' and l.pool = 'gpu'), :'turn_of_ana'::timestamptz,
+  'The user keeps the place in turn'
+);
 select is_empty('select * from tests.drift()', 'Nor does a recount by other means');
 select is(pg_temp.reconcile(), 0, 'A second reconcile() has nothing left');
 
