@@ -430,6 +430,7 @@ export type Database = {
         Row: {
           "created_at": string;
           "current_model": string | null;
+          "failed_at": string | null;
           "id": string;
           "instance_type": string;
           "last_heartbeat": string | null;
@@ -441,6 +442,7 @@ export type Database = {
         Insert: {
           "created_at"?: string;
           "current_model"?: string | null;
+          "failed_at"?: string | null;
           "id": string;
           "instance_type"?: string;
           "last_heartbeat"?: string | null;
@@ -451,6 +453,7 @@ export type Database = {
         Update: {
           "created_at"?: string;
           "current_model"?: string | null;
+          "failed_at"?: string | null;
           "id"?: string;
           "instance_type"?: string;
           "last_heartbeat"?: string | null;
@@ -462,7 +465,45 @@ export type Database = {
       };
     };
     Views: {
-      [_ in never]: never;
+      "active_workers_health": {
+        Row: {
+          "created_at": string | null;
+          "current_model": string | null;
+          "current_task_id": string | null;
+          "current_task_type": string | null;
+          "health_status": string | null;
+          "heartbeat_age_seconds": number | null;
+          "id": string | null;
+          "instance_type": string | null;
+          "last_heartbeat": string | null;
+          "status": string | null;
+          "task_runtime_seconds": number | null;
+          "tasks_held": number | null;
+          "vram_timestamp": Json | null;
+          "vram_total_mb": Json | null;
+          "vram_used_mb": Json | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
+      "orchestrator_status": {
+        Row: {
+          "active_workers": number | null;
+          "completed_tasks": number | null;
+          "error_tasks": number | null;
+          "external_workers": number | null;
+          "failed_tasks": number | null;
+          "inactive_workers": number | null;
+          "queued_tasks": number | null;
+          "running_tasks": number | null;
+          "snapshot_time": string | null;
+          "stale_workers": number | null;
+          "stuck_tasks": number | null;
+          "terminated_workers": number | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
     };
     Functions: {
       "claim_next_task": {
@@ -492,14 +533,6 @@ export type Database = {
         Args: { "p_expires_at"?: string; "p_label"?: string };
         Returns: string;
       };
-      "create_task": {
-        Args: { "p_caller": Json; "p_task": Json };
-        Returns: Json;
-      };
-      "create_tasks": {
-        Args: { "p_caller": Json; "p_tasks": Json };
-        Returns: Json;
-      };
       "explain_task": {
         Args: { "p_caller": Json; "p_task_id": string };
         Returns: Json;
@@ -528,6 +561,10 @@ export type Database = {
           "p_task_id": string;
         };
         Returns: Json;
+      };
+      "note_refused_claim": {
+        Args: { "p_caller": Json; "p_worker_id": string };
+        Returns: boolean;
       };
       "repair_generations": {
         Args: { "p_dry_run"?: boolean; "p_limit"?: number };
@@ -568,12 +605,8 @@ export type Database = {
         };
         Returns: Json;
       };
-      "upload_target": {
-        Args: {
-          "p_caller": Json;
-          "p_lease_token"?: string;
-          "p_task_id": string;
-        };
+      "worker_health": {
+        Args: { "p_caller": Json; "p_window_minutes"?: number };
         Returns: Json;
       };
     };

@@ -76,6 +76,7 @@ entrypoint = "./functions/other/main.ts"`,
       "mark-task-failed",
       "task-counts",
       "update-task-status",
+      "worker-health",
     ]);
     for (const config of functions.values()) {
       expect(config.verifyJwt).toBe(false);

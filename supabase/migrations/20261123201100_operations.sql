@@ -3032,6 +3032,18 @@ begin
     end if;
   end if;
 
+  if new.status not in ('terminated', 'error', 'crashed') then
+    new.failed_at := null;
+  elsif new.failed_at is null and (
+    new.status <> 'terminated'
+    or coalesce(new.metadata ->> 'error_reason', '') <> ''
+    or exists (
+      select from public.tasks as t where t.worker_id = new.id and t.status = 'In Progress' and t.token_id is null
+    )
+  ) then
+    new.failed_at := queue.now();
+  end if;
+
   if new.status in ('terminated', 'error', 'crashed') and coalesce(new.metadata ->> 'error_reason', '') = '' then
     new.metadata := new.metadata || jsonb_build_object(
       'error_reason',
@@ -3049,7 +3061,7 @@ end;
 $$;
 
 comment on function queue.workers_before_write() is
-  'Trigger: a change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, and gives every end a metadata.error_reason.';
+  'Trigger: a change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, gives every end a metadata.error_reason and every failure its time.';
 
 revoke all on function queue.workers_before_write() from public, anon, authenticated, service_role;
 
@@ -3080,3 +3092,109 @@ comment on function queue.mark_reaped(text, text) is
   'Sets a worker to error with this reason, in a way that its next beat takes back; false when it had ended already or does not exist.';
 
 revoke all on function queue.mark_reaped(text, text) from public, anon, authenticated, service_role;
+
+-- When anybody last said a word about a running task. A beat says only that its worker lives.
+create function queue.last_word(p_task public.tasks)
+returns timestamptz
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return greatest(p_task.claimed_at, p_task.generation_started_at, p_task.delivered_at, p_task.reported_at);
+end;
+$$;
+
+comment on function queue.last_word(public.tasks) is
+  'When the task was handed out, or when a call or a log last named it, whichever is later.';
+
+revoke all on function queue.last_word(public.tasks) from public, anon, authenticated, service_role;
+
+-- What the history after an event adds to the number of tasks in a final status.
+create function queue.ended_since(p_status text, p_after bigint, p_up_to bigint)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select
+      count(*) filter (where e.to_status = p_status and e.from_status is distinct from e.to_status)
+      - count(*) filter (where e.from_status = p_status and e.from_status <> e.to_status)
+      - count(*) filter (where e.from_status = p_status and e.from_status = e.to_status and e.reason = 'deleted')
+    from public.task_events as e
+    where e.id > p_after
+      and e.id <= p_up_to
+  );
+end;
+$$;
+
+comment on function queue.ended_since(text, bigint, bigint) is
+  'How many tasks more (or fewer) have this final status after the events between these two ids.';
+
+revoke all on function queue.ended_since(text, bigint, bigint) from public, anon, authenticated, service_role;
+
+-- Counts the history on, once a minute. The last minutes are left for the next time: ids are given out before their
+-- transactions end, so that a late one could be missed.
+create function queue.count_on()
+returns json
+language plpgsql
+volatile
+security definer -- writes derived state for pg_cron and the operator
+set search_path = ''
+as $$
+declare
+  v_up_to bigint;
+begin
+  insert into queue.status_totals (status, task_count, last_event_id)
+  select s.status, 0, 0
+  from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
+  on conflict do nothing;
+
+  -- Walked from the end, so that it costs what the last minutes brought.
+  select e.id
+  into v_up_to
+  from public.task_events as e
+  where e.at < queue.now() - interval '2 minutes'
+  order by e.id desc
+  limit 1;
+
+  update queue.status_totals as s
+  set task_count = s.task_count + queue.ended_since(s.status, s.last_event_id, v_up_to),
+    last_event_id = v_up_to
+  where s.last_event_id < v_up_to;
+
+  return (select json_object_agg(s.status, s.task_count) from queue.status_totals as s);
+end;
+$$;
+
+comment on function queue.count_on() is
+  'Brings queue.status_totals up to what happened two minutes ago; returns the totals.';
+
+revoke all on function queue.count_on() from public, anon, authenticated, service_role;
+grant execute on function queue.count_on() to service_role;
+
+-- How many tasks have this final status now.
+create function queue.ended_total(p_status text)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_total queue.status_totals;
+begin
+  select s.* into v_total from queue.status_totals as s where s.status = p_status;
+  return coalesce(v_total.task_count, 0)
+    + queue.ended_since(p_status, coalesce(v_total.last_event_id, 0), 9223372036854775807);
+end;
+$$;
+
+comment on function queue.ended_total(text) is
+  'How many tasks are Complete, Failed or Cancelled: what was counted so far and what the history adds since.';
+
+revoke all on function queue.ended_total(text) from public, anon, authenticated, service_role;

@@ -277,4 +277,502 @@ comment on function public.func_insert_logs_batch(json) is
 revoke all on function public.func_insert_logs_batch(json) from public, anon, authenticated, service_role;
 grant execute on function public.func_insert_logs_batch(json) to service_role;
 
+-- Notes that a worker claims although it gets nothing. The refused claim has rolled back, so the function that answers
+-- it calls this; an idle poll of a refused worker writes once a minute.
+create function queue.note_refused_claim(p_caller jsonb, p_worker_id text)
+returns boolean
+language plpgsql
+volatile
+security definer -- API roles only read the table
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_now timestamptz := queue.now();
+  v_status text;
+begin
+  select w.status
+  into v_status
+  from public.workers as w
+  where w.id = p_worker_id
+    and v_caller.kind = 'service'
+    and w.status in ('terminating', 'terminated', 'error')
+    and not exists (
+      select
+      from queue.claim_refusals as r
+      where r.worker_id = w.id
+        and r.last_at > v_now - interval '1 minute'
+    );
+  if not found then
+    return false;
+  end if;
+
+  insert into queue.claim_refusals as r (worker_id, status, first_at, last_at)
+  values (p_worker_id, v_status, v_now, v_now)
+  on conflict (worker_id) do update
+  set status = excluded.status, last_at = excluded.last_at;
+
+  delete from queue.claim_refusals as r where r.last_at < v_now - interval '7 days';
+  return true;
+end;
+$$;
+
+comment on function queue.note_refused_claim(jsonb, text) is 'See public.note_refused_claim.';
+
+revoke all on function queue.note_refused_claim(jsonb, text) from public, anon, authenticated, service_role;
+grant execute on function queue.note_refused_claim(jsonb, text) to service_role;
+
+create function public.note_refused_claim(p_caller jsonb, p_worker_id text)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.note_refused_claim(p_caller, p_worker_id);
+end;
+$$;
+
+comment on function public.note_refused_claim(jsonb, text) is
+  'Notes, at most once a minute and worker, that a claim was refused because of the worker''s status; true when it did. service_role only.';
+
+revoke all on function public.note_refused_claim(jsonb, text) from public, anon, authenticated, service_role;
+grant execute on function public.note_refused_claim(jsonb, text) to service_role;
+
+-- How each machine of the fleet is doing: those that have not ended, and those that failed within the window or still
+-- claim. One word each, the first that applies, and what it follows from.
+create function queue.worker_states(p_window interval)
+returns table (
+  worker_id text,
+  instance_type text,
+  status text,
+  health text,
+  reason text,
+  created_at timestamptz,
+  last_heartbeat timestamptz,
+  heartbeat_age_seconds numeric,
+  last_log_at timestamptz,
+  last_refusal_at timestamptz,
+  failed_at timestamptz,
+  has_claimed boolean,
+  tasks_held integer,
+  current_task_id uuid,
+  current_task_type text,
+  task_started_at timestamptz,
+  task_runtime_seconds numeric,
+  task_quiet_since timestamptz,
+  current_model text,
+  metadata jsonb
+)
+language plpgsql
+stable
+security definer -- uses the queue's clock
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings := (select s from queue.settings as s);
+  v_silent_since timestamptz := v_now - v_settings.gpu_silence_limit;
+  v_has_work boolean := exists (select from queue.user_lines as l where l.pool = 'gpu' and l.is_open);
+begin
+  return query
+  with seen as (
+    select
+      w.*,
+      (
+        -- Only the window: what came before says nothing about now.
+        select max(g."timestamp")
+        from public.system_logs as g
+        where g.worker_id = w.id
+          and g.source_type = 'worker'
+          and g."timestamp" >= v_now - p_window
+      ) as last_log_at,
+      (
+        select r.last_at from queue.claim_refusals as r where r.worker_id = w.id and r.last_at > v_now - interval '5 minutes'
+      ) as last_refusal_at,
+      h.tasks_held, h.current_task_id, h.current_task_type, h.task_started_at, h.task_quiet_since,
+      h.tasks_held > 0 or exists (
+        select
+        from public.tasks as t
+        where t.worker_id = w.id
+          and t.status in ('Complete', 'Failed', 'Cancelled')
+      ) as has_claimed
+    from public.workers as w
+      cross join lateral (
+        select
+          count(*)::integer as tasks_held,
+          (array_agg(t.id order by t.claimed_at desc))[1] as current_task_id,
+          (array_agg(t.task_type order by t.claimed_at desc))[1] as current_task_type,
+          min(t.claimed_at) as task_started_at,
+          -- Orchestration waits for its children and may be quiet.
+          min(queue.last_word(t)) filter (where t.takes_slot) as task_quiet_since
+        from public.tasks as t
+        where t.worker_id = w.id
+          and t.status = 'In Progress'
+          and t.token_id is null
+      ) as h
+  )
+  select
+    s.id, s.instance_type, s.status,
+    case
+      when s.last_refusal_at is not null and s.status in ('terminating', 'terminated', 'error') then 'claims_refused'
+      when s.status in ('terminating', 'terminated') then s.status
+      when s.status in ('error', 'crashed') then 'failed'
+      when s.last_heartbeat is null
+        and s.created_at > v_now - v_settings.worker_start_limit
+        and coalesce(s.task_started_at > v_silent_since, true) then 'starting'
+      when s.last_heartbeat is null then 'never_beat'
+      when s.last_heartbeat < v_silent_since then 'stale'
+      when s.task_quiet_since < v_now - v_settings.quiet_task_limit then 'stuck_task'
+      when s.created_at > v_silent_since then 'healthy'
+      when s.last_log_at is null then 'silent'
+      when v_has_work and not s.has_claimed then 'never_claimed'
+      else 'healthy'
+    end,
+    s.metadata ->> 'error_reason',
+    s.created_at, s.last_heartbeat, round(extract(epoch from v_now - s.last_heartbeat), 1), s.last_log_at, s.last_refusal_at, s.failed_at, s.has_claimed, s.tasks_held,
+    s.current_task_id, s.current_task_type, s.task_started_at,
+    round(extract(epoch from v_now - s.task_started_at), 1), s.task_quiet_since, s.current_model, s.metadata
+  from seen as s
+  where s.status not in ('terminated', 'error', 'crashed')
+    or s.failed_at >= v_now - p_window
+    or s.last_refusal_at is not null
+  order by s.id;
+end;
+$$;
+
+comment on function queue.worker_states(interval) is
+  'Per worker its health: claims_refused, terminating, terminated, failed, starting, never_beat, stale, stuck_task, silent (beats, no log line within the window), never_claimed (although there is work) or healthy.';
+
+revoke all on function queue.worker_states(interval) from public, anon, authenticated, service_role;
+grant execute on function queue.worker_states(interval) to service_role;
+
+-- Which workers failed within a window, why, and what they took down with them.
+create function queue.worker_failures(p_since timestamptz)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_seen integer;
+  v_failed integer;
+  v_first_event bigint;
+begin
+  select count(*), count(*) filter (where w.failed_at >= p_since)
+  into v_seen, v_failed
+  from public.workers as w
+  where greatest(w.created_at, w.last_heartbeat, w.failed_at) >= p_since;
+
+  -- The history has no index over time; the samples know which event came when.
+  select greatest(
+    coalesce((select max(m.last_event_id) from queue.minute_samples as m where m.sampled_at <= p_since), 0),
+    (select max(e.id) from public.task_events as e) - 100000
+  )
+  into v_first_event;
+
+  return (
+    with failed as (
+      select
+        w.id, w.status, w.failed_at, coalesce(w.metadata ->> 'error_reason', 'no reason recorded') as reason
+      from public.workers as w
+      where w.failed_at >= p_since
+    ), taken_down as (
+      -- What was put back or failed, and what nobody has put back yet.
+      select distinct on (d.worker_id, d.task_id) d.worker_id, d.task_id, d.outcome
+      from (
+        select e.worker_id, e.task_id, case e.to_status when 'Queued' then 'put_back' else 'failed' end as outcome, e.id as at
+        from public.task_events as e
+        where e.id > v_first_event
+          and e.at >= p_since
+          and e.from_status = 'In Progress'
+          and e.to_status in ('Queued', 'Failed')
+        union all
+        select t.worker_id, t.id, 'still_held', null
+        from failed as f
+          join public.tasks as t on t.worker_id = f.id
+        where t.status = 'In Progress'
+          and t.token_id is null
+      ) as d
+        join failed as f on f.id = d.worker_id
+      order by d.worker_id, d.task_id, d.at desc nulls first
+    )
+    select json_build_object(
+      'workers_seen', v_seen,
+      'workers_failed', v_failed,
+      'failure_rate', round(v_failed / nullif(v_seen, 0)::numeric, 3),
+      'reasons', (
+        select coalesce(json_agg(json_build_object('reason', r.reason, 'workers', r.workers) order by r.workers desc, r.reason), '[]')
+        from (
+          -- Ages and ids in it would make every reason its own.
+          select regexp_replace(left(f.reason, 200), '\d+(\.\d+)?', 'N', 'g') as reason, count(*) as workers
+          from failed as f
+          group by 1
+          order by 2 desc, 1
+          limit 20
+        ) as r
+      ),
+      'failed_workers', (
+        select coalesce(
+          json_agg(
+            json_build_object(
+              'worker_id', f.id, 'status', f.status, 'failed_at', f.failed_at, 'reason', f.reason,
+              'tasks', (
+                select coalesce(
+                  json_agg(json_build_object('task_id', d.task_id, 'task_type', t.task_type, 'outcome', d.outcome) order by d.task_id), '[]'
+                )
+                from taken_down as d
+                  left join public.tasks as t on t.id = d.task_id
+                where d.worker_id = f.id
+              )
+            )
+            order by f.failed_at desc, f.id
+          ), '[]'
+        )
+        from (select x.* from failed as x order by x.failed_at desc, x.id limit 100) as f
+      )
+    )
+  );
+end;
+$$;
+
+comment on function queue.worker_failures(timestamptz) is
+  'Failures since then: {workers_seen, workers_failed, failure_rate, reasons: [{reason, workers}], failed_workers: [{worker_id, status, failed_at, reason, tasks: [{task_id, task_type, outcome}]}]}. Tasks from at most the last 100000 events.';
+
+revoke all on function queue.worker_failures(timestamptz) from public, anon, authenticated, service_role;
+
+-- What an orchestrator should know before it rents another machine.
+create function queue.worker_health(p_caller jsonb, p_window_minutes numeric)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_now timestamptz := queue.now();
+  v_minutes numeric := coalesce(p_window_minutes, 30);
+  v_window interval;
+  v_failures json;
+  v_workers json;
+  v_by_health json;
+  v_free integer;
+  v_claimable integer := queue.claimable_count(v_caller, 'gpu');
+  v_code text;
+begin
+  if v_minutes not between 1 and 1440 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The window must be 1 to 1440 minutes, not %s', v_minutes));
+  end if;
+  v_window := make_interval(secs => (v_minutes * 60)::double precision);
+  v_failures := queue.worker_failures(v_now - v_window);
+
+  with state as materialized (
+    select * from queue.worker_states(v_window)
+  )
+  select
+    (
+      select coalesce(
+        json_agg(
+          json_build_object(
+            'worker_id', s.worker_id, 'instance_type', s.instance_type, 'status', s.status, 'health', s.health,
+            'reason', s.reason, 'last_heartbeat', s.last_heartbeat, 'last_log_at', s.last_log_at,
+            'has_claimed', s.has_claimed, 'last_refusal_at', s.last_refusal_at, 'tasks_held', s.tasks_held,
+            'current_task_id', s.current_task_id, 'task_started_at', s.task_started_at, 'task_quiet_since', s.task_quiet_since
+          )
+          order by s.health = 'healthy', s.worker_id
+        ), '[]'
+      )
+      from (select x.* from state as x order by x.health = 'healthy', x.worker_id limit 1000) as s
+    ),
+    (select coalesce(json_object_agg(g.health, g.workers), '{}') from (select s.health, count(*) as workers from state as s group by 1) as g),
+    (
+      select count(*)
+      from state as s
+      where s.health in ('healthy', 'silent', 'never_claimed', 'starting')
+        and s.tasks_held = 0
+    )
+  into v_workers, v_by_health, v_free;
+
+  v_code := case
+    when v_claimable = 0 then 'NOTHING_CLAIMABLE'
+    when (v_failures ->> 'workers_failed')::integer >= 3
+      and (v_failures ->> 'failure_rate')::numeric >= (select s.max_failure_rate from queue.settings as s) then 'WORKERS_FAIL'
+    when v_free >= v_claimable then 'ENOUGH_WORKERS'
+    else 'MORE_WORK_THAN_WORKERS'
+  end;
+
+  return json_build_object(
+    'window_minutes', v_minutes,
+    'by_health', v_by_health,
+    'workers', v_workers,
+    'failures', v_failures,
+    'spawning', json_build_object(
+      'makes_sense', v_code = 'MORE_WORK_THAN_WORKERS',
+      'code', v_code,
+      'message', case v_code
+        when 'NOTHING_CLAIMABLE' then 'No gpu task could be claimed; task-counts says under blocked what waits for what'
+        when 'WORKERS_FAIL' then pg_catalog.format(
+          '%s of %s workers failed within the window, most often: %s. Find out why before renting more',
+          v_failures ->> 'workers_failed', v_failures ->> 'workers_seen', v_failures #>> '{reasons,0,reason}'
+        )
+        when 'ENOUGH_WORKERS' then pg_catalog.format('%s workers are free or starting for %s tasks', v_free, v_claimable)
+        else pg_catalog.format('%s gpu tasks are claimable and %s workers are free or starting', v_claimable, v_free)
+      end,
+      'claimable', v_claimable,
+      'free_workers', v_free
+    ),
+    'snapshot_at', v_now
+  );
+end;
+$$;
+
+comment on function queue.worker_health(jsonb, numeric) is 'See public.worker_health.';
+
+revoke all on function queue.worker_health(jsonb, numeric) from public, anon, authenticated, service_role;
+grant execute on function queue.worker_health(jsonb, numeric) to service_role;
+
+create function public.worker_health(p_caller jsonb, p_window_minutes numeric default 30)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.worker_health(p_caller, p_window_minutes);
+end;
+$$;
+
+comment on function public.worker_health(jsonb, numeric) is
+  'How the fleet is doing, over a window of 1 to 1440 minutes: {window_minutes, by_health, workers, failures, spawning, snapshot_at}. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN. service_role only.';
+
+revoke all on function public.worker_health(jsonb, numeric) from public, anon, authenticated, service_role;
+grant execute on function public.worker_health(jsonb, numeric) to service_role;
+
+-- The workers that have not ended, as dashboards read them.
+create view public.active_workers_health
+with (security_invoker = true)
+as
+select
+  s.worker_id as id,
+  s.instance_type,
+  s.status,
+  s.health as health_status,
+  s.created_at,
+  s.last_heartbeat,
+  s.heartbeat_age_seconds,
+  s.metadata -> 'vram_total_mb' as vram_total_mb,
+  s.metadata -> 'vram_used_mb' as vram_used_mb,
+  s.metadata -> 'vram_timestamp' as vram_timestamp,
+  s.current_task_id,
+  s.current_task_type,
+  s.task_runtime_seconds,
+  s.tasks_held,
+  s.current_model
+from queue.worker_states(interval '30 minutes') as s
+where s.status not in ('terminated', 'error', 'crashed');
+
+comment on view public.active_workers_health is
+  'One row per worker that has not ended, with its health (see queue.worker_states) and what it runs. service_role only.';
+
+revoke all on table public.active_workers_health from public, anon, authenticated, service_role;
+grant select on table public.active_workers_health to service_role;
+
+-- The queue and the fleet in one row of numbers, from counters where there are any.
+create function queue.fleet_summary()
+returns table (
+  queued_tasks bigint,
+  running_tasks bigint,
+  completed_tasks bigint,
+  failed_tasks bigint,
+  inactive_workers bigint,
+  active_workers bigint,
+  terminated_workers bigint,
+  external_workers bigint,
+  stale_workers bigint,
+  stuck_tasks bigint,
+  snapshot_time timestamptz
+)
+language plpgsql
+stable
+security definer -- reads the derived state by the queue's clock
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings := (select s from queue.settings as s);
+begin
+  return query
+  select
+    (
+      select coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration), 0)::bigint
+      from queue.user_lines as l
+    ) + (select coalesce(sum(b.task_count), 0)::bigint from queue.blocked_tasks as b),
+    r.running,
+    queue.ended_total('Complete'),
+    queue.ended_total('Failed'),
+    w.inactive, w.active, w.terminated, w.external, w.stale,
+    r.stuck,
+    v_now
+  from (
+    select
+      count(*) as running,
+      count(*) filter (where t.takes_slot and queue.last_word(t) < v_now - v_settings.quiet_task_limit) as stuck
+    from public.tasks as t
+    where t.status = 'In Progress'
+  ) as r
+    cross join (
+      select
+        count(*) filter (where k.status in ('inactive', 'spawning')) as inactive,
+        count(*) filter (where k.status = 'active') as active,
+        count(*) filter (where k.status = 'terminated') as terminated,
+        count(*) filter (where k.instance_type = 'external' and k.status not in ('terminated', 'error', 'crashed')) as external,
+        count(*) filter (
+          where k.status = 'active' and coalesce(k.last_heartbeat, k.created_at) < v_now - v_settings.gpu_silence_limit
+        ) as stale
+      from public.workers as k
+    ) as w;
+end;
+$$;
+
+comment on function queue.fleet_summary() is 'See public.orchestrator_status.';
+
+revoke all on function queue.fleet_summary() from public, anon, authenticated, service_role;
+grant execute on function queue.fleet_summary() to service_role;
+
+-- One row of numbers, as dashboards read it.
+create view public.orchestrator_status
+with (security_invoker = true)
+as
+select
+  f.queued_tasks,
+  f.running_tasks,
+  f.completed_tasks,
+  -- Two names for the same number, since clients know both.
+  f.failed_tasks as error_tasks,
+  f.failed_tasks,
+  f.inactive_workers,
+  f.active_workers,
+  f.terminated_workers,
+  f.external_workers,
+  f.stale_workers,
+  f.stuck_tasks,
+  f.snapshot_time
+from queue.fleet_summary() as f;
+
+comment on view public.orchestrator_status is
+  'The queue and the fleet in one row: tasks by state, workers by state, stale_workers (active, no beat within the silence limit), stuck_tasks (running, no word for quiet_task_limit). service_role only.';
+
+revoke all on table public.orchestrator_status from public, anon, authenticated, service_role;
+grant select on table public.orchestrator_status to service_role;
+
 notify pgrst, 'reload schema';

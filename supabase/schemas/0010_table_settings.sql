@@ -17,6 +17,9 @@ create table queue.settings (
   family_quiet_after interval not null default interval '10 minutes',
   max_queued_per_user integer default 10000,
   max_logs_per_call integer not null default 1000,
+  worker_start_limit interval not null default interval '10 minutes',
+  quiet_task_limit interval not null default interval '20 minutes',
+  max_failure_rate numeric not null default 0.5,
   constraint settings_pkey primary key (is_only_row),
   constraint settings_has_one_row check (is_only_row),
   constraint settings_default_task_limit_is_not_negative check (default_task_limit >= 0),
@@ -30,7 +33,11 @@ create table queue.settings (
   constraint settings_retry_delays_are_in_order check (retry_delay >= interval '0' and max_retry_delay >= retry_delay),
   constraint settings_family_quiet_after_is_positive check (family_quiet_after > interval '0'),
   constraint settings_max_queued_per_user_is_not_negative check (max_queued_per_user >= 0),
-  constraint settings_max_logs_per_call_is_positive check (max_logs_per_call > 0)
+  constraint settings_max_logs_per_call_is_positive check (max_logs_per_call > 0),
+  constraint settings_max_logs_per_call_is_positive check (max_logs_per_call > 0),
+  constraint settings_worker_start_limit_is_positive check (worker_start_limit > interval '0'),
+  constraint settings_quiet_task_limit_is_positive check (quiet_task_limit > interval '0'),
+  constraint settings_max_failure_rate_is_a_share check (max_failure_rate between 0 and 1)
 );
 
 comment on table queue.settings is 'Every number the queue depends on; exactly one row.';
@@ -64,6 +71,12 @@ comment on column queue.settings.max_queued_per_user is
   'How many tasks a user may have queued; beyond it the user''s own inserts are refused (429 QUEUE_FULL). The service key and children of a started orchestrator are not bound by it. Null = no bound. Default 10000.';
 comment on column queue.settings.max_logs_per_call is
   'How many log lines one beat or batch may bring; what is beyond is counted as an error. Default 1000.';
+comment on column queue.settings.worker_start_limit is
+  'A worker that has not sent its first beat counts as starting for this long. Default 10 minutes.';
+comment on column queue.settings.quiet_task_limit is
+  'A running task that no call and no log has named for this long is flagged as stuck, whatever its worker''s beats say. Default 20 minutes.';
+comment on column queue.settings.max_failure_rate is
+  'When this share of the workers has failed within the window (three at least), worker-health advises against renting more. Default 0.5.';
 
 alter table queue.settings enable row level security;
 

@@ -8,6 +8,7 @@ create table public.workers (
   metadata jsonb not null default '{}',
   current_model text,
   reaped_at timestamptz,
+  failed_at timestamptz,
   constraint workers_pkey primary key (id),
   constraint workers_metadata_is_an_object check (jsonb_typeof(metadata) = 'object')
 );
@@ -24,6 +25,8 @@ comment on column public.workers.current_model is 'The model the worker has load
 comment on column public.workers.metadata is 'What the orchestrator and the beats know of the machine; always an object.';
 comment on column public.workers.reaped_at is
   'When the queue itself set the worker to error for its silence; null as soon as anybody else says the status. No API role writes it.';
+comment on column public.workers.failed_at is
+  'When the worker went into error or crashed, or was terminated for a reason or while it held work; kept when it is terminated afterwards, null once it lives again. Written by a trigger.';
 
 alter table public.workers set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 
@@ -31,7 +34,7 @@ alter table public.workers enable row level security;
 
 revoke all on table public.workers from public, anon, authenticated, service_role;
 grant select, delete on table public.workers to service_role;
--- All but reaped_at.
+-- All but reaped_at and failed_at.
 grant insert (id, instance_type, status, last_heartbeat, created_at, metadata, current_model),
   update (id, instance_type, status, last_heartbeat, created_at, metadata, current_model)
   on table public.workers to service_role;

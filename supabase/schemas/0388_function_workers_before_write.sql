@@ -27,6 +27,18 @@ begin
     end if;
   end if;
 
+  if new.status not in ('terminated', 'error', 'crashed') then
+    new.failed_at := null;
+  elsif new.failed_at is null and (
+    new.status <> 'terminated'
+    or coalesce(new.metadata ->> 'error_reason', '') <> ''
+    or exists (
+      select from public.tasks as t where t.worker_id = new.id and t.status = 'In Progress' and t.token_id is null
+    )
+  ) then
+    new.failed_at := queue.now();
+  end if;
+
   if new.status in ('terminated', 'error', 'crashed') and coalesce(new.metadata ->> 'error_reason', '') = '' then
     new.metadata := new.metadata || jsonb_build_object(
       'error_reason',
@@ -44,7 +56,7 @@ end;
 $$;
 
 comment on function queue.workers_before_write() is
-  'Trigger: a change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, and gives every end a metadata.error_reason.';
+  'Trigger: a change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, gives every end a metadata.error_reason and every failure its time.';
 
 revoke all on function queue.workers_before_write() from public, anon, authenticated, service_role;
 

@@ -4,6 +4,7 @@ create extension if not exists pg_cron;
 
 select cron.schedule('queue-sweep', '* * * * *', 'select queue.sweep()');
 select cron.schedule('queue-mend-orchestrations', '* * * * *', 'select queue.mend_orchestrations()');
+select cron.schedule('queue-count-on', '* * * * *', 'select queue.count_on()');
 select cron.schedule('queue-reconcile', '17 * * * *', 'select queue.reconcile()');
 select cron.schedule(
   'queue-purge-cron-history', '41 2 * * *',

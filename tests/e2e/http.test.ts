@@ -12,6 +12,7 @@ const NAMES = [
   "update-task-status",
   "mark-task-failed",
   "create-task",
+  "worker-health",
 ];
 
 beforeAll(reset);

@@ -148,6 +148,28 @@ describe("createHandler()", () => {
       .toBe("409 WORKER_NOT_ELIGIBLE");
   });
 
+  test("notes that a worker claims although it gets nothing", async () => {
+    const refusal = new ApiError("WORKER_NOT_ELIGIBLE", "Worker is in error");
+    const { deps, rpcCalls } = createWorld(refusal);
+    await createHandler(deps)(post({ worker_id: "gpu-1" }));
+    expect(rpcCalls[1]).toMatchObject({
+      name: "note_refused_claim",
+      args: { p_caller: { kind: "service" }, p_worker_id: "gpu-1" },
+    });
+  });
+
+  test.each(
+    [
+      ["WORKER_NOT_ELIGIBLE", { worker_id: "gpu-1", dry_run: true }],
+      ["CLAIM_ID_USED", { worker_id: "gpu-1" }],
+      ["UNAVAILABLE", { worker_id: "gpu-1" }],
+    ] as const,
+  )("notes nothing of %s to %j", async (code, body) => {
+    const { deps, rpcCalls } = createWorld(new ApiError(code, "No"));
+    await createHandler(deps)(post(body));
+    expect(rpcCalls.map((call) => call.name)).toEqual(["claim_next_task"]);
+  });
+
   test("logs the task and the worker", async () => {
     const { deps, lines } = createWorld(TASK);
     await createHandler(deps)(post({ worker_id: "gpu\n1" }));

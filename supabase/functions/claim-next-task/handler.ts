@@ -19,13 +19,21 @@ export function createHandler(deps: EndpointDeps): Handler {
     answer: async ({ caller, body, rpc, note }) => {
       const workerId = body.worker_id ?? defaultWorkerId(caller);
       note({ worker_id: workerId });
-      const text = await rpc("claim_next_task", {
+      const claim = rpc("claim_next_task", {
         p_worker_id: workerId,
         p_run_type: body.run_type,
         p_claim_id: body.claim_id,
         p_same_model_only: body.same_model_only,
         p_max_task_wait_minutes: body.max_task_wait_minutes,
         p_dry_run: body.dry_run,
+      });
+      const text = await claim.catch(async (refusal: unknown) => {
+        if (!body.dry_run && isRefusalOfWorker(refusal)) {
+          // What it comes to is for worker-health; the answer stays the refusal.
+          await rpc("note_refused_claim", { p_worker_id: workerId })
+            .catch(() => note({ refusal_noted: false }));
+        }
+        throw refusal;
       });
       if (body.dry_run) return objectReply(text);
       if (text.trim() === "null") return new Response(null, { status: 204 });
@@ -43,6 +51,11 @@ export function createHandler(deps: EndpointDeps): Handler {
 function defaultWorkerId(caller: Caller): string {
   if (caller.kind === "token") return "token-worker";
   throw new ApiError("INVALID_BODY", 'Body field "worker_id" must be given');
+}
+
+/** The claim rolled back with its refusal, so it could not be noted there. */
+function isRefusalOfWorker(error: unknown): boolean {
+  return error instanceof ApiError && error.code === "WORKER_NOT_ELIGIBLE";
 }
 
 /** Deployed workers die of a 200 without a whole task, so look before sending. */

@@ -1,0 +1,109 @@
+-- How each machine of the fleet is doing: those that have not ended, and those that failed within the window or still
+-- claim. One word each, the first that applies, and what it follows from.
+create function queue.worker_states(p_window interval)
+returns table (
+  worker_id text,
+  instance_type text,
+  status text,
+  health text,
+  reason text,
+  created_at timestamptz,
+  last_heartbeat timestamptz,
+  heartbeat_age_seconds numeric,
+  last_log_at timestamptz,
+  last_refusal_at timestamptz,
+  failed_at timestamptz,
+  has_claimed boolean,
+  tasks_held integer,
+  current_task_id uuid,
+  current_task_type text,
+  task_started_at timestamptz,
+  task_runtime_seconds numeric,
+  task_quiet_since timestamptz,
+  current_model text,
+  metadata jsonb
+)
+language plpgsql
+stable
+security definer -- uses the queue's clock
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings := (select s from queue.settings as s);
+  v_silent_since timestamptz := v_now - v_settings.gpu_silence_limit;
+  v_has_work boolean := exists (select from queue.user_lines as l where l.pool = 'gpu' and l.is_open);
+begin
+  return query
+  with seen as (
+    select
+      w.*,
+      (
+        -- Only the window: what came before says nothing about now.
+        select max(g."timestamp")
+        from public.system_logs as g
+        where g.worker_id = w.id
+          and g.source_type = 'worker'
+          and g."timestamp" >= v_now - p_window
+      ) as last_log_at,
+      (
+        select r.last_at from queue.claim_refusals as r where r.worker_id = w.id and r.last_at > v_now - interval '5 minutes'
+      ) as last_refusal_at,
+      h.tasks_held, h.current_task_id, h.current_task_type, h.task_started_at, h.task_quiet_since,
+      h.tasks_held > 0 or exists (
+        select
+        from public.tasks as t
+        where t.worker_id = w.id
+          and t.status in ('Complete', 'Failed', 'Cancelled')
+      ) as has_claimed
+    from public.workers as w
+      cross join lateral (
+        select
+          count(*)::integer as tasks_held,
+          (array_agg(t.id order by t.claimed_at desc))[1] as current_task_id,
+          (array_agg(t.task_type order by t.claimed_at desc))[1] as current_task_type,
+          min(t.claimed_at) as task_started_at,
+          -- Orchestration waits for its children and may be quiet.
+          min(queue.last_word(t)) filter (where t.takes_slot) as task_quiet_since
+        from public.tasks as t
+        where t.worker_id = w.id
+          and t.status = 'In Progress'
+          and t.token_id is null
+      ) as h
+  )
+  select
+    s.id, s.instance_type, s.status,
+    case
+      when s.last_refusal_at is not null and s.status in ('terminating', 'terminated', 'error') then 'claims_refused'
+      when s.status in ('terminating', 'terminated') then s.status
+      when s.status in ('error', 'crashed') then 'failed'
+      when s.last_heartbeat is null
+        and s.created_at > v_now - v_settings.worker_start_limit
+        and coalesce(s.task_started_at > v_silent_since, true) then 'starting'
+      when s.last_heartbeat is null then 'never_beat'
+      when s.last_heartbeat < v_silent_since then 'stale'
+      when s.task_quiet_since < v_now - v_settings.quiet_task_limit then 'stuck_task'
+      when s.created_at > v_silent_since then 'healthy'
+      when s.last_log_at is null then 'silent'
+      when v_has_work and not s.has_claimed then 'never_claimed'
+      else 'healthy'
+    end,
+    s.metadata ->> 'error_reason',
+    s.created_at, s.last_heartbeat, round(extract(epoch from v_now - s.last_heartbeat), 1), s.last_log_at, s.last_refusal_at, s.failed_at, s.has_claimed, s.tasks_held,
+    s.current_task_id, s.current_task_type, s.task_started_at,
+    round(extract(epoch from v_now - s.task_started_at), 1), s.task_quiet_since, s.current_model, s.metadata
+  from seen as s
+  where s.status not in ('terminated', 'error', 'crashed')
+    or s.failed_at >= v_now - p_window
+    or s.last_refusal_at is not null
+  order by s.id;
+end;
+$$;
+
+comment on function queue.worker_states(interval) is
+  'Per worker its health: claims_refused, terminating, terminated, failed, starting, never_beat, stale, stuck_task, silent (beats, no log line within the window), never_claimed (although there is work) or healthy.';
+
+revoke all on function queue.worker_states(interval) from public, anon, authenticated, service_role;
+grant execute on function queue.worker_states(interval) to service_role;

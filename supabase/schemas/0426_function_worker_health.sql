@@ -1,0 +1,110 @@
+-- What an orchestrator should know before it rents another machine.
+create function queue.worker_health(p_caller jsonb, p_window_minutes numeric)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_now timestamptz := queue.now();
+  v_minutes numeric := coalesce(p_window_minutes, 30);
+  v_window interval;
+  v_failures json;
+  v_workers json;
+  v_by_health json;
+  v_free integer;
+  v_claimable integer := queue.claimable_count(v_caller, 'gpu');
+  v_code text;
+begin
+  if v_minutes not between 1 and 1440 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The window must be 1 to 1440 minutes, not %s', v_minutes));
+  end if;
+  v_window := make_interval(secs => (v_minutes * 60)::double precision);
+  v_failures := queue.worker_failures(v_now - v_window);
+
+  with state as materialized (
+    select * from queue.worker_states(v_window)
+  )
+  select
+    (
+      select coalesce(
+        json_agg(
+          json_build_object(
+            'worker_id', s.worker_id, 'instance_type', s.instance_type, 'status', s.status, 'health', s.health,
+            'reason', s.reason, 'last_heartbeat', s.last_heartbeat, 'last_log_at', s.last_log_at,
+            'has_claimed', s.has_claimed, 'last_refusal_at', s.last_refusal_at, 'tasks_held', s.tasks_held,
+            'current_task_id', s.current_task_id, 'task_started_at', s.task_started_at, 'task_quiet_since', s.task_quiet_since
+          )
+          order by s.health = 'healthy', s.worker_id
+        ), '[]'
+      )
+      from (select x.* from state as x order by x.health = 'healthy', x.worker_id limit 1000) as s
+    ),
+    (select coalesce(json_object_agg(g.health, g.workers), '{}') from (select s.health, count(*) as workers from state as s group by 1) as g),
+    (
+      select count(*)
+      from state as s
+      where s.health in ('healthy', 'silent', 'never_claimed', 'starting')
+        and s.tasks_held = 0
+    )
+  into v_workers, v_by_health, v_free;
+
+  v_code := case
+    when v_claimable = 0 then 'NOTHING_CLAIMABLE'
+    when (v_failures ->> 'workers_failed')::integer >= 3
+      and (v_failures ->> 'failure_rate')::numeric >= (select s.max_failure_rate from queue.settings as s) then 'WORKERS_FAIL'
+    when v_free >= v_claimable then 'ENOUGH_WORKERS'
+    else 'MORE_WORK_THAN_WORKERS'
+  end;
+
+  return json_build_object(
+    'window_minutes', v_minutes,
+    'by_health', v_by_health,
+    'workers', v_workers,
+    'failures', v_failures,
+    'spawning', json_build_object(
+      'makes_sense', v_code = 'MORE_WORK_THAN_WORKERS',
+      'code', v_code,
+      'message', case v_code
+        when 'NOTHING_CLAIMABLE' then 'No gpu task could be claimed; task-counts says under blocked what waits for what'
+        when 'WORKERS_FAIL' then pg_catalog.format(
+          '%s of %s workers failed within the window, most often: %s. Find out why before renting more',
+          v_failures ->> 'workers_failed', v_failures ->> 'workers_seen', v_failures #>> '{reasons,0,reason}'
+        )
+        when 'ENOUGH_WORKERS' then pg_catalog.format('%s workers are free or starting for %s tasks', v_free, v_claimable)
+        else pg_catalog.format('%s gpu tasks are claimable and %s workers are free or starting', v_claimable, v_free)
+      end,
+      'claimable', v_claimable,
+      'free_workers', v_free
+    ),
+    'snapshot_at', v_now
+  );
+end;
+$$;
+
+comment on function queue.worker_health(jsonb, numeric) is 'See public.worker_health.';
+
+revoke all on function queue.worker_health(jsonb, numeric) from public, anon, authenticated, service_role;
+grant execute on function queue.worker_health(jsonb, numeric) to service_role;
+
+create function public.worker_health(p_caller jsonb, p_window_minutes numeric default 30)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.worker_health(p_caller, p_window_minutes);
+end;
+$$;
+
+comment on function public.worker_health(jsonb, numeric) is
+  'How the fleet is doing, over a window of 1 to 1440 minutes: {window_minutes, by_health, workers, failures, spawning, snapshot_at}. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN. service_role only.';
+
+revoke all on function public.worker_health(jsonb, numeric) from public, anon, authenticated, service_role;
+grant execute on function public.worker_health(jsonb, numeric) to service_role;
