@@ -30,6 +30,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
+          // Hundreds of random bodies take a while beside other suites.
+          testTimeout: 20_000,
           include: [
             "gate/**/*.test.ts",
             "shared/**/*.test.ts",

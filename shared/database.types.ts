@@ -533,6 +533,14 @@ export type Database = {
         Args: { "p_expires_at"?: string; "p_label"?: string };
         Returns: string;
       };
+      "create_task": {
+        Args: { "p_caller": Json; "p_task": Json };
+        Returns: Json;
+      };
+      "create_tasks": {
+        Args: { "p_caller": Json; "p_tasks": Json };
+        Returns: Json;
+      };
       "explain_task": {
         Args: { "p_caller": Json; "p_task_id": string };
         Returns: Json;
@@ -551,6 +559,26 @@ export type Database = {
         Returns: undefined;
       };
       "func_worker_heartbeat_with_logs": { Args: { "": Json }; Returns: Json };
+      "get_completed_segments": {
+        Args: { "p_caller": Json; "p_project_id"?: string; "p_run_id": string };
+        Returns: Json;
+      };
+      "get_orchestrator_children": {
+        Args: { "p_caller": Json; "p_orchestrator_task_id": string };
+        Returns: Json;
+      };
+      "get_predecessor_output": {
+        Args: { "p_caller": Json; "p_task_id": string };
+        Returns: Json;
+      };
+      "get_task_output": {
+        Args: { "p_caller": Json; "p_task_id": string };
+        Returns: Json;
+      };
+      "get_task_status": {
+        Args: { "p_caller": Json; "p_task_id": string };
+        Returns: Json;
+      };
       "mark_task_failed": {
         Args: {
           "p_caller": Json;
@@ -590,6 +618,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      "update_shot_pair_prompts": { Args: { "p_caller": Json }; Returns: Json };
       "update_task_status": {
         Args: {
           "p_caller": Json;
@@ -602,6 +631,18 @@ export type Database = {
           "p_status": string;
           "p_task_id": string;
           "p_thumbnail_url"?: string;
+        };
+        Returns: Json;
+      };
+      "update_worker_model": {
+        Args: { "p_caller": Json; "p_model": string; "p_worker_id": string };
+        Returns: Json;
+      };
+      "upload_target": {
+        Args: {
+          "p_caller": Json;
+          "p_lease_token"?: string;
+          "p_task_id": string;
         };
         Returns: Json;
       };

@@ -64,6 +64,11 @@ export const ERROR_CODES = {
     meaning: "The storage path names no file in the task's folder",
     action: "Upload the file first, then repeat the completion",
   },
+  WORKER_NOT_FOUND: {
+    status: 404,
+    meaning: "There is no worker of this id",
+    action: "Check the id; a worker's first beat announces it",
+  },
   ILLEGAL_TRANSITION: {
     status: 409,
     meaning: "The task cannot go from its status to the one asked for",

@@ -73,10 +73,17 @@ entrypoint = "./functions/other/main.ts"`,
       "complete_task",
       "create-task",
       "explain",
+      "get-completed-segments",
+      "get-orchestrator-children",
+      "get-predecessor-output",
+      "get-task-output",
+      "get-task-status",
       "mark-task-failed",
       "task-counts",
+      "update-shot-pair-prompts",
       "update-task-status",
       "worker-health",
+      "update-worker-model",
     ]);
     for (const config of functions.values()) {
       expect(config.verifyJwt).toBe(false);

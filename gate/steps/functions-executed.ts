@@ -24,6 +24,8 @@ export const functionsExecuted: StackStep = {
  */
 const NEVER_RETURN: ReadonlySet<string> = new Set([
   "queue.refuse(integer,text,text,text)",
+  "queue.update_shot_pair_prompts(jsonb)",
+  "update_shot_pair_prompts(jsonb)",
 ]);
 
 /** What is wrong with how often a function was executed. */

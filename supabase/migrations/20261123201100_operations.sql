@@ -2339,6 +2339,62 @@ comment on function queue.mend_orchestrations(integer) is
 revoke all on function queue.mend_orchestrations(integer) from public, anon, authenticated, service_role;
 grant execute on function queue.mend_orchestrations(integer) to service_role;
 
+-- The task that a question is about. Somebody else's task answers exactly like one that does not exist.
+create function queue.readable_task(p_caller queue.caller, p_task_id uuid)
+returns public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = p_task_id
+    and (p_caller.kind = 'service' or t.user_id = p_caller.user_id);
+
+  if v_task.id is null then
+    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.readable_task(queue.caller, uuid) is
+  'The task; 404 TASK_NOT_FOUND when it does not exist or is not the caller''s.';
+
+revoke all on function queue.readable_task(queue.caller, uuid) from public, anon, authenticated, service_role;
+
+-- The tasks that name another one as their orchestrator. They came after it, so of a long history only its owner's
+-- tasks since then are looked at; a day more, because clocks are set back.
+create function queue.children_of(p_orchestrator public.tasks, p_limit integer)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select t.*
+  from public.tasks as t
+  where t.user_id = p_orchestrator.user_id
+    and t.created_at >= p_orchestrator.created_at - interval '1 day'
+    and queue.parent_task_id(t.params) = p_orchestrator.id
+    and t.id <> p_orchestrator.id
+  order by t.created_at, t.id
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.children_of(public.tasks, integer) is
+  'Up to so many tasks of the same owner whose params name this one as their orchestrator, oldest first.';
+
+revoke all on function queue.children_of(public.tasks, integer) from public, anon, authenticated, service_role;
+
 -- The project of a task to come. Deployed orchestrators know no better than "default_project_id" at times; their
 -- task then belongs where its parent does.
 create function queue.project_for(p_caller queue.caller, p_project text, p_params jsonb)

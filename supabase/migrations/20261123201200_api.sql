@@ -775,4 +775,430 @@ comment on view public.orchestrator_status is
 revoke all on table public.orchestrator_status from public, anon, authenticated, service_role;
 grant select on table public.orchestrator_status to service_role;
 
+-- How a task stands, for clients that wait for it.
+create function queue.get_task_status(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
+begin
+  return json_build_object(
+    'task_id', v_task.id,
+    'task_type', v_task.task_type,
+    'status', v_task.status,
+    'attempt', v_task.attempts,
+    'error_message', v_task.error_message,
+    'created_at', v_task.created_at,
+    'updated_at', v_task.updated_at,
+    'generation_started_at', v_task.generation_started_at,
+    'generation_processed_at', v_task.generation_processed_at
+  );
+end;
+$$;
+
+comment on function queue.get_task_status(jsonb, uuid) is 'See public.get_task_status.';
+
+revoke all on function queue.get_task_status(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.get_task_status(jsonb, uuid) to service_role;
+
+-- What came of a task, with what it was asked to do.
+create function queue.get_task_output(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
+begin
+  return json_build_object(
+    'task_id', v_task.id,
+    'status', v_task.status,
+    'output_location', v_task.output_location,
+    'public_url', case when v_task.status = 'Complete' then v_task.output_location end,
+    'thumbnail_url', v_task.thumbnail_url,
+    'error_message', v_task.error_message,
+    'result_data', v_task.result_data,
+    'params', v_task.params,
+    'dependant_on', v_task.dependant_on
+  );
+end;
+$$;
+
+comment on function queue.get_task_output(jsonb, uuid) is 'See public.get_task_output.';
+
+revoke all on function queue.get_task_output(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.get_task_output(jsonb, uuid) to service_role;
+
+-- The output that a task builds on. Deployed workers read one predecessor; newer ones all of them.
+create function queue.get_predecessor_output(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token and reads the dependencies
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
+  v_first json;
+  v_all json;
+begin
+  if v_task.dependant_on is null then
+    return null;
+  end if;
+
+  with predecessor as (
+    select
+      d.id,
+      t.status,
+      -- Until it is Complete, a task has texts there that are no output.
+      case when t.status = 'Complete' then t.output_location end as output_location
+    from (
+      select v_task.dependant_on
+      union
+      select k.depends_on from queue.task_dependencies as k where k.task_id = v_task.id
+    ) as d (id)
+      -- Somebody else's task counts as missing, and nothing is said of it.
+      left join public.tasks as t on t.id = d.id and t.user_id is not distinct from v_task.user_id
+  ),
+  -- The first dependency first.
+  told as (
+    select
+      p.id,
+      json_build_object('predecessor_id', p.id, 'output_location', p.output_location, 'status', p.status) as reply
+    from predecessor as p
+    order by p.id <> v_task.dependant_on, p.id
+  )
+  select json_agg(t.reply), (json_agg(t.reply)) -> 0
+  into v_all, v_first
+  from told as t;
+
+  return json_build_object(
+    'predecessor_id', v_first -> 'predecessor_id',
+    'output_location', v_first -> 'output_location',
+    'status', v_first -> 'status',
+    'predecessors', v_all
+  );
+end;
+$$;
+
+comment on function queue.get_predecessor_output(jsonb, uuid) is 'See public.get_predecessor_output.';
+
+revoke all on function queue.get_predecessor_output(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.get_predecessor_output(jsonb, uuid) to service_role;
+
+-- The finished segments of a run, for the worker that puts them together.
+create function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 10000;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+begin
+  return (
+    select coalesce(
+      json_agg(
+        json_build_object('segment_index', s.segment_index, 'output_location', s.output_location)
+        order by s.segment_index
+      ),
+      '[]'
+    )
+    from (
+      -- A segment that was made again: the newest counts.
+      select distinct on (n.segment_index) n.segment_index, t.output_location
+      from public.tasks as t
+        cross join lateral (
+          select substring(t.params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
+        ) as n (segment_index)
+      where t.status = 'Complete'
+        and t.task_type = 'travel_segment'
+        and left(t.params ->> 'orchestrator_run_id', 128) = left(p_run_id, 128) -- as the index has it
+        and t.params ->> 'orchestrator_run_id' = p_run_id
+        and (v_caller.kind = 'service' or t.user_id = v_caller.user_id)
+        and (p_project_id is null or t.project_id = p_project_id)
+        and n.segment_index is not null
+        and t.output_location <> ''
+      order by n.segment_index, t.generation_processed_at desc nulls last, t.created_at desc, t.id
+      limit v_most
+    ) as s
+  );
+end;
+$$;
+
+comment on function queue.get_completed_segments(jsonb, text, uuid) is 'See public.get_completed_segments.';
+
+revoke all on function queue.get_completed_segments(jsonb, text, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.get_completed_segments(jsonb, text, uuid) to service_role;
+
+-- The tasks that an orchestrator has enqueued, so that it does not enqueue them twice.
+create function queue.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 1000;
+  v_most_bytes constant integer := 32 * 1024 * 1024;
+  v_orchestrator public.tasks := queue.readable_task(
+    queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_orchestrator_task_id
+  );
+  v_tasks json;
+  v_found integer;
+  v_told integer;
+begin
+  with child as (
+    select c.*
+    from queue.children_of(v_orchestrator, v_most + 1) as c
+  ),
+  -- Params may be large, and the reply is made in the memory of the database.
+  measured as (
+    select
+      c.*,
+      row_number() over in_order as place,
+      sum(octet_length(c.params::text) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes
+    from child as c
+    window in_order as (order by c.created_at, c.id)
+  )
+  select
+    coalesce(
+      json_agg(
+        json_build_object(
+          'id', m.id, 'task_type', m.task_type, 'status', m.status, 'params', m.params,
+          'output_location', m.output_location
+        )
+        order by m.place
+      ) filter (where m.place <= v_most and m.bytes <= v_most_bytes),
+      '[]'
+    ),
+    count(*),
+    count(*) filter (where m.place <= v_most and m.bytes <= v_most_bytes)
+  into v_tasks, v_found, v_told
+  from measured as m;
+
+  return json_build_object('tasks', v_tasks, 'is_cut', v_told < v_found);
+end;
+$$;
+
+comment on function queue.get_orchestrator_children(jsonb, uuid) is 'See public.get_orchestrator_children.';
+
+revoke all on function queue.get_orchestrator_children(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.get_orchestrator_children(jsonb, uuid) to service_role;
+
+-- Which model a worker has loaded: claims prefer tasks that suit it. A worker that never announced itself is not
+-- created here, because a row would make it one that is expected to beat.
+create function queue.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
+returns json
+language plpgsql
+volatile
+security definer -- looks up the caller's token
+set search_path = ''
+as $$
+declare
+  v_model constant text := left(p_model, 200); -- as tasks.model is cut
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  if v_model is null or v_model = '' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The model must be named');
+  end if;
+
+  -- Workers say it before every generation: the same model again writes nothing.
+  update public.workers as w
+  set current_model = v_model
+  where w.id = p_worker_id
+    and w.current_model is distinct from v_model;
+
+  if not found and not exists (select from public.workers as w where w.id = p_worker_id) then
+    perform queue.refuse(
+      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first beat announces it'
+    );
+  end if;
+
+  return json_build_object('worker_id', p_worker_id, 'current_model', v_model);
+end;
+$$;
+
+comment on function queue.update_worker_model(jsonb, text, text) is 'See public.update_worker_model.';
+
+revoke all on function queue.update_worker_model(jsonb, text, text) from public, anon, authenticated, service_role;
+grant execute on function queue.update_worker_model(jsonb, text, text) to service_role;
+
+-- Shots belong to the application, not to the queue. Callers are told so in the queue's own words, after their token
+-- was looked up, so that a wrong key is not taken for a missing feature.
+create function queue.update_shot_pair_prompts(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+as $$
+begin
+  perform queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  perform queue.refuse(
+    501, 'NOT_SUPPORTED', 'This queue keeps no shots, so it cannot store prompts of one',
+    'Go on without; the prompts are in the params of the segments'
+  );
+  return null;
+end;
+$$;
+
+comment on function queue.update_shot_pair_prompts(jsonb) is 'See public.update_shot_pair_prompts.';
+
+revoke all on function queue.update_shot_pair_prompts(jsonb) from public, anon, authenticated, service_role;
+grant execute on function queue.update_shot_pair_prompts(jsonb) to service_role;
+
+-- How a task stands, as functions ask it.
+create function public.get_task_status(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.get_task_status(p_caller, p_task_id);
+end;
+$$;
+
+comment on function public.get_task_status(jsonb, uuid) is
+  '{task_id, task_type, status, attempt, error_message, created_at, updated_at, generation_started_at, generation_processed_at}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_task_status(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.get_task_status(jsonb, uuid) to service_role;
+
+-- What came of a task, as functions ask it.
+create function public.get_task_output(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.get_task_output(p_caller, p_task_id);
+end;
+$$;
+
+comment on function public.get_task_output(jsonb, uuid) is
+  '{task_id, status, output_location (a progress text or the reason of a failure unless Complete), public_url (once Complete), thumbnail_url, error_message, result_data, params, dependant_on}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_task_output(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.get_task_output(jsonb, uuid) to service_role;
+
+-- The output that a task builds on, as functions ask it.
+create function public.get_predecessor_output(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.get_predecessor_output(p_caller, p_task_id);
+end;
+$$;
+
+comment on function public.get_predecessor_output(jsonb, uuid) is
+  'Null for a task without dependencies, else {predecessor_id, output_location (null until Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency}; the first dependency is tasks.dependant_on. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_predecessor_output(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.get_predecessor_output(jsonb, uuid) to service_role;
+
+-- The finished segments of a run, as functions ask it.
+create function public.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid default null)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.get_completed_segments(p_caller, p_run_id, p_project_id);
+end;
+$$;
+
+comment on function public.get_completed_segments(jsonb, text, uuid) is
+  '[{segment_index, output_location}] of the Complete travel_segments whose params.orchestrator_run_id is p_run_id as text, in order, one per index, the newest; at most 10000. Tokens and users: their own. Errors: 403. service_role only.';
+
+revoke all on function public.get_completed_segments(jsonb, text, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.get_completed_segments(jsonb, text, uuid) to service_role;
+
+-- The tasks that an orchestrator has enqueued, as functions ask it.
+create function public.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id);
+end;
+$$;
+
+comment on function public.get_orchestrator_children(jsonb, uuid) is
+  '{tasks: [{id, task_type, status, params, output_location}], is_cut}: the tasks of the same owner whose params.orchestrator_task_id_ref is this task, oldest first; at most 1000 and 32 MiB, is_cut says that there are more. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_orchestrator_children(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.get_orchestrator_children(jsonb, uuid) to service_role;
+
+-- Which model a worker has loaded, as functions report it.
+create function public.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.update_worker_model(p_caller, p_worker_id, p_model);
+end;
+$$;
+
+comment on function public.update_worker_model(jsonb, text, text) is
+  'Notes the model that a worker has loaded: {worker_id, current_model}. Errors: 404 WORKER_NOT_FOUND, 400 INVALID_ARGUMENT, 403 for all but the service. service_role only.';
+
+revoke all on function public.update_worker_model(jsonb, text, text) from public, anon, authenticated, service_role;
+grant execute on function public.update_worker_model(jsonb, text, text) to service_role;
+
+-- Prompts of a shot, as functions report them.
+create function public.update_shot_pair_prompts(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.update_shot_pair_prompts(p_caller);
+end;
+$$;
+
+comment on function public.update_shot_pair_prompts(jsonb) is
+  'Always 501 NOT_SUPPORTED, or 403 for callers who are nobody: the queue owns no shots. service_role only.';
+
+revoke all on function public.update_shot_pair_prompts(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.update_shot_pair_prompts(jsonb) to service_role;
+
 notify pgrst, 'reload schema';

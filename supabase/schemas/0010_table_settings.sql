@@ -34,7 +34,6 @@ create table queue.settings (
   constraint settings_family_quiet_after_is_positive check (family_quiet_after > interval '0'),
   constraint settings_max_queued_per_user_is_not_negative check (max_queued_per_user >= 0),
   constraint settings_max_logs_per_call_is_positive check (max_logs_per_call > 0),
-  constraint settings_max_logs_per_call_is_positive check (max_logs_per_call > 0),
   constraint settings_worker_start_limit_is_positive check (worker_start_limit > interval '0'),
   constraint settings_quiet_task_limit_is_positive check (quiet_task_limit > interval '0'),
   constraint settings_max_failure_rate_is_a_share check (max_failure_rate between 0 and 1)

@@ -65,6 +65,9 @@ create unique index tasks_idempotency_key_is_unique_per_user on public.tasks (us
 create unique index tasks_claim_id_is_used_once
   on public.tasks (worker_id, claim_id, coalesce(token_id, '00000000-0000-0000-0000-000000000000'))
   where claim_id is not null;
+-- The finished segments of a run. Partial, so that only a completion pays for it; cut, because a client may send any text.
+create index tasks_segments_of_a_run on public.tasks (left(params ->> 'orchestrator_run_id', 128))
+  where status = 'Complete' and task_type = 'travel_segment';
 
 comment on table public.tasks is 'One row per task. State changes only along docs/architecture.md; an illegal direct change leaves its row as it is.';
 comment on column public.tasks.task_type is 'Any text; task_types says what the queue knows of it.';

@@ -22,6 +22,17 @@ const ENDPOINTS = {
   "update-task-status": { task_id: NO_TASK, status: "Failed" },
   "mark-task-failed": { task_id: NO_TASK },
   "create-task": { task_type: "test", project_id: NO_TASK },
+  "get-task-status": { task_id: NO_TASK },
+  "get-task-output": { task_id: NO_TASK },
+  "get-predecessor-output": { task_id: NO_TASK },
+  "get-orchestrator-children": { orchestrator_task_id: NO_TASK },
+  "get-completed-segments": { run_id: "run-of-the-matrix" },
+  "update-worker-model": { worker_id: "worker-of-the-matrix", model: "wan" },
+  "update-shot-pair-prompts": {
+    shot_id: NO_TASK,
+    task_id: NO_TASK,
+    enhanced_prompts: [],
+  },
 } as const;
 type Endpoint = keyof typeof ENDPOINTS;
 
@@ -29,21 +40,28 @@ type Endpoint = keyof typeof ENDPOINTS;
 interface Expected {
   readonly counts: number | string;
   readonly claim: number | string;
-  readonly ends: number | string;
   readonly creates: number | string;
+  readonly ofATask: number | string;
+  readonly ofAWorker: number | string;
+  readonly unserved: number | string;
 }
 const WELCOME: Expected = {
   counts: 200,
   claim: 204,
-  ends: "TASK_NOT_FOUND",
   creates: "PROJECT_NOT_FOUND",
+  ofATask: "TASK_NOT_FOUND",
+  ofAWorker: "WORKER_NOT_FOUND",
+  unserved: "NOT_SUPPORTED",
 };
-const USER: Expected = { ...WELCOME, claim: "FORBIDDEN" };
+const TOKEN: Expected = { ...WELCOME, ofAWorker: "FORBIDDEN" };
+const USER: Expected = { ...TOKEN, claim: "FORBIDDEN" };
 const all = (code: string): Expected => ({
   counts: code,
   claim: code,
-  ends: code,
   creates: code,
+  ofATask: code,
+  ofAWorker: code,
+  unserved: code,
 });
 
 const CALLERS: Record<
@@ -74,13 +92,13 @@ const CALLERS: Record<
     () => ({ key: stack().anonKey, headers: { apikey: stack().secretKey } }),
     WELCOME,
   ],
-  "a token": [async () => ({ key: await createToken(owner) }), WELCOME],
+  "a token": [async () => ({ key: await createToken(owner) }), TOKEN],
   "a token beside the publishable key": [
     async () => ({
       key: await createToken(owner),
       headers: { apikey: stack().publishableKey },
     }),
-    WELCOME,
+    TOKEN,
   ],
   "a user": [async () => ({ key: await userJwt(owner.id) }), USER],
   "a revoked token": [
@@ -160,9 +178,21 @@ describe.each(Object.entries(CALLERS))(
 );
 
 function kindOf(endpoint: Endpoint): keyof Expected {
-  if (endpoint === "task-counts") return "counts";
-  if (endpoint === "create-task") return "creates";
-  return endpoint === "claim-next-task" ? "claim" : "ends";
+  switch (endpoint) {
+    case "task-counts":
+    case "get-completed-segments":
+      return "counts";
+    case "claim-next-task":
+      return "claim";
+    case "create-task":
+      return "creates";
+    case "update-worker-model":
+      return "ofAWorker";
+    case "update-shot-pair-prompts":
+      return "unserved";
+    default:
+      return "ofATask";
+  }
 }
 
 async function endedToken(

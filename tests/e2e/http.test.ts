@@ -13,6 +13,13 @@ const NAMES = [
   "mark-task-failed",
   "create-task",
   "worker-health",
+  "get-task-status",
+  "get-task-output",
+  "get-predecessor-output",
+  "get-completed-segments",
+  "get-orchestrator-children",
+  "update-worker-model",
+  "update-shot-pair-prompts",
 ];
 
 beforeAll(reset);

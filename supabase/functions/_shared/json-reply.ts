@@ -7,8 +7,20 @@ export function jsonReply(text: string): Response {
 
 /** The same for a reply that must be an object: clients index it unguarded. */
 export function objectReply(text: string): Response {
-  if (!text.trimStart().startsWith("{")) {
-    throw new Error("The database replied with something else than an object");
-  }
-  return jsonReply(text);
+  return replyThatBeginsWith(/^\s*\{/, text);
+}
+
+/** The same for a reply that is an object, or null where there is nothing. */
+export function objectOrNullReply(text: string): Response {
+  return replyThatBeginsWith(/^\s*(?:\{|null\s*$)/, text);
+}
+
+/** The same for a reply that must be a list. */
+export function arrayReply(text: string): Response {
+  return replyThatBeginsWith(/^\s*\[/, text);
+}
+
+function replyThatBeginsWith(beginning: RegExp, text: string): Response {
+  if (beginning.test(text)) return jsonReply(text);
+  throw new Error("The database replied with something of another shape");
 }

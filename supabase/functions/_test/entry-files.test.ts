@@ -16,9 +16,22 @@ const BODY = { task_id: TASK_ID, status: "Failed", worker_id: "w" };
 const OWN_BODIES: Readonly<Record<string, unknown>> = {
   "create-task": { task_id: TASK_ID, task_type: "t" },
   explain: { task_id: TASK_ID },
+  "get-completed-segments": { run_id: "20260111120000" },
+  "get-orchestrator-children": { orchestrator_task_id: TASK_ID },
+  "update-shot-pair-prompts": {
+    shot_id: TASK_ID,
+    task_id: TASK_ID,
+    enhanced_prompts: [],
+  },
+  "update-worker-model": { worker_id: "w", model: "wan" },
 };
 const REPLY =
   `{"task_id":"${TASK_ID}","task_type":"t","params":{},"project_id":null}`;
+
+/** Replies of another shape than an object. */
+const OWN_REPLIES: Readonly<Record<string, string>> = {
+  "get-completed-segments": "[]",
+};
 
 const served: Handler[] = [];
 
@@ -50,17 +63,25 @@ describe("entry files", () => {
       "create-task",
       "explain",
       "generate-upload-url",
+      "get-completed-segments",
+      "get-orchestrator-children",
+      "get-predecessor-output",
+      "get-task-output",
+      "get-task-status",
       "task-counts",
+      "update-shot-pair-prompts",
       "update-task-status",
+      "update-worker-model",
     ]));
   });
 
   const passOn = FOLDERS.filter((folder) => !NO_RPC_REPLY.includes(folder));
   test.each(passOn)("%s serves its handler", async (folder) => {
     const urls: string[] = [];
+    const reply = OWN_REPLIES[folder] ?? REPLY;
     vi.stubGlobal("fetch", (url: string) => {
       urls.push(url);
-      return Promise.resolve(new Response(REPLY));
+      return Promise.resolve(new Response(reply));
     });
     vi.resetModules();
     await import(`../${folder}/index.ts`);
@@ -68,7 +89,7 @@ describe("entry files", () => {
     const response = await served[0]?.(
       post(OWN_BODIES[folder] ?? BODY),
     );
-    expect(await response?.text()).toBe(REPLY);
+    expect(await response?.text()).toBe(reply);
     expect(urls).toEqual([
       expect.stringMatching(/^http:\/\/api\.test\/rest\/v1\/rpc\/[a-z_]+$/),
     ]);

@@ -1,0 +1,24 @@
+import { PredecessorRequest } from "../../../shared/predecessor.ts";
+import { SMALL_BODY } from "../_shared/body-limits.ts";
+import {
+  createEndpoint,
+  type EndpointDeps,
+  type Handler,
+} from "../_shared/endpoint.ts";
+import { objectOrNullReply } from "../_shared/json-reply.ts";
+
+/** `POST /get-predecessor-output`: the output a task builds on. */
+export function createHandler(deps: EndpointDeps): Handler {
+  return createEndpoint(deps, {
+    name: "get-predecessor-output",
+    callers: ["service", "token", "user"],
+    schema: PredecessorRequest,
+    maxBytes: SMALL_BODY,
+    answer: async ({ body, rpc, note }) => {
+      note({ task_id: body.task_id });
+      return objectOrNullReply(
+        await rpc("get_predecessor_output", { p_task_id: body.task_id }),
+      );
+    },
+  });
+}

@@ -1,0 +1,24 @@
+import { TaskQuestion } from "../../../shared/task-reads.ts";
+import { SMALL_BODY } from "../_shared/body-limits.ts";
+import {
+  createEndpoint,
+  type EndpointDeps,
+  type Handler,
+} from "../_shared/endpoint.ts";
+import { objectReply } from "../_shared/json-reply.ts";
+
+/** `POST /get-task-output`: what came of a task. */
+export function createHandler(deps: EndpointDeps): Handler {
+  return createEndpoint(deps, {
+    name: "get-task-output",
+    callers: ["service", "token", "user"],
+    schema: TaskQuestion,
+    maxBytes: SMALL_BODY,
+    answer: async ({ body, rpc, note }) => {
+      note({ task_id: body.task_id });
+      return objectReply(
+        await rpc("get_task_output", { p_task_id: body.task_id }),
+      );
+    },
+  });
+}

@@ -1,0 +1,55 @@
+import { describe, expect, test } from "vitest";
+import { createWorld, KEYS, outcome, post, TASK_ID } from "../_test/fakes.ts";
+import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
+import { createHandler } from "./handler.ts";
+
+const REPLY = '{"status": "Complete"}';
+
+describe("createHandler()", () => {
+  test("asks about the task and passes the answer on as it is", async () => {
+    const { deps, rpcCalls } = createWorld(REPLY);
+    const response = await createHandler(deps)(
+      post({ task_id: `{${TASK_ID.toUpperCase()}}`, extra: 1 }),
+    );
+    expect(await response.text()).toBe(REPLY);
+    expect(response.headers.get("content-type")).toBe("application/json");
+    expect(rpcCalls[0]).toMatchObject({
+      name: "get_task_status",
+      args: { p_caller: { kind: "service" }, p_task_id: TASK_ID },
+    });
+  });
+
+  test("asks for tokens, too", async () => {
+    const { deps, rpcCalls } = createWorld(REPLY);
+    await createHandler(deps)(
+      post({ task_id: TASK_ID }, { authorization: `Bearer ${KEYS.token}` }),
+    );
+    expect(rpcCalls[0]?.args["p_caller"]).toMatchObject({ kind: "token" });
+  });
+
+  test.each([{}, { task_id: null }, { task_id: "unknown_task_1" }, {
+    task_id: 7,
+  }])(
+    "answers 400 to %j",
+    async (body) => {
+      const { deps, rpcCalls } = createWorld(REPLY);
+      expect(await outcome(createHandler(deps), post(body)))
+        .toBe("400 INVALID_BODY");
+      expect(rpcCalls).toEqual([]);
+    },
+  );
+
+  test("answers 500 rather than a reply that is no object", async () => {
+    const { deps } = createWorld("null");
+    expect(await outcome(createHandler(deps), post({ task_id: TASK_ID })))
+      .toBe("500 INTERNAL");
+  });
+
+  test("survives hostile bodies", async () => {
+    await assertSurvivesHostileBodies(
+      createHandler,
+      { task_id: TASK_ID },
+      REPLY,
+    );
+  });
+});

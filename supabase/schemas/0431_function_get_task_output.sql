@@ -1,0 +1,31 @@
+-- What came of a task, with what it was asked to do.
+create function queue.get_task_output(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
+begin
+  return json_build_object(
+    'task_id', v_task.id,
+    'status', v_task.status,
+    'output_location', v_task.output_location,
+    'public_url', case when v_task.status = 'Complete' then v_task.output_location end,
+    'thumbnail_url', v_task.thumbnail_url,
+    'error_message', v_task.error_message,
+    'result_data', v_task.result_data,
+    'params', v_task.params,
+    'dependant_on', v_task.dependant_on
+  );
+end;
+$$;
+
+comment on function queue.get_task_output(jsonb, uuid) is 'See public.get_task_output.';
+
+revoke all on function queue.get_task_output(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.get_task_output(jsonb, uuid) to service_role;

@@ -1,0 +1,48 @@
+-- The finished segments of a run, for the worker that puts them together.
+create function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 10000;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+begin
+  return (
+    select coalesce(
+      json_agg(
+        json_build_object('segment_index', s.segment_index, 'output_location', s.output_location)
+        order by s.segment_index
+      ),
+      '[]'
+    )
+    from (
+      -- A segment that was made again: the newest counts.
+      select distinct on (n.segment_index) n.segment_index, t.output_location
+      from public.tasks as t
+        cross join lateral (
+          select substring(t.params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
+        ) as n (segment_index)
+      where t.status = 'Complete'
+        and t.task_type = 'travel_segment'
+        and left(t.params ->> 'orchestrator_run_id', 128) = left(p_run_id, 128) -- as the index has it
+        and t.params ->> 'orchestrator_run_id' = p_run_id
+        and (v_caller.kind = 'service' or t.user_id = v_caller.user_id)
+        and (p_project_id is null or t.project_id = p_project_id)
+        and n.segment_index is not null
+        and t.output_location <> ''
+      order by n.segment_index, t.generation_processed_at desc nulls last, t.created_at desc, t.id
+      limit v_most
+    ) as s
+  );
+end;
+$$;
+
+comment on function queue.get_completed_segments(jsonb, text, uuid) is 'See public.get_completed_segments.';
+
+revoke all on function queue.get_completed_segments(jsonb, text, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.get_completed_segments(jsonb, text, uuid) to service_role;

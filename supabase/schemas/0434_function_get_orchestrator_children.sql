@@ -1,0 +1,57 @@
+-- The tasks that an orchestrator has enqueued, so that it does not enqueue them twice.
+create function queue.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 1000;
+  v_most_bytes constant integer := 32 * 1024 * 1024;
+  v_orchestrator public.tasks := queue.readable_task(
+    queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_orchestrator_task_id
+  );
+  v_tasks json;
+  v_found integer;
+  v_told integer;
+begin
+  with child as (
+    select c.*
+    from queue.children_of(v_orchestrator, v_most + 1) as c
+  ),
+  -- Params may be large, and the reply is made in the memory of the database.
+  measured as (
+    select
+      c.*,
+      row_number() over in_order as place,
+      sum(octet_length(c.params::text) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes
+    from child as c
+    window in_order as (order by c.created_at, c.id)
+  )
+  select
+    coalesce(
+      json_agg(
+        json_build_object(
+          'id', m.id, 'task_type', m.task_type, 'status', m.status, 'params', m.params,
+          'output_location', m.output_location
+        )
+        order by m.place
+      ) filter (where m.place <= v_most and m.bytes <= v_most_bytes),
+      '[]'
+    ),
+    count(*),
+    count(*) filter (where m.place <= v_most and m.bytes <= v_most_bytes)
+  into v_tasks, v_found, v_told
+  from measured as m;
+
+  return json_build_object('tasks', v_tasks, 'is_cut', v_told < v_found);
+end;
+$$;
+
+comment on function queue.get_orchestrator_children(jsonb, uuid) is 'See public.get_orchestrator_children.';
+
+revoke all on function queue.get_orchestrator_children(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.get_orchestrator_children(jsonb, uuid) to service_role;

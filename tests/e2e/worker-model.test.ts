@@ -1,0 +1,49 @@
+import { beforeEach, expect, it } from "vitest";
+import { ERROR_CODES } from "../../shared/error-codes.ts";
+import { WorkerModelReply } from "../../shared/worker-model.ts";
+import { admin } from "../support/db.ts";
+import { callFunction } from "../support/http.ts";
+import { expectError, expectOk } from "../support/replies.ts";
+import { stack } from "../support/stack.ts";
+import { createOwner, createToken, reset } from "../support/world.ts";
+
+beforeEach(async () => {
+  await reset();
+  await admin()`insert into public.workers (id, status) values ('gpu-1', 'active')`;
+});
+
+it.each([
+  { worker_id: "gpu-1", model: "wan_2_2_vace" },
+  { worker_id: "gpu-1", current_model: "wan_2_2_vace" },
+])("update-worker-model takes %j", async (body) => {
+  const reply = await callFunction("update-worker-model", body, {
+    key: stack().serviceRoleKey,
+  });
+  expect(expectOk(reply, WorkerModelReply)).toEqual({
+    worker_id: "gpu-1",
+    current_model: "wan_2_2_vace",
+  });
+  const rows = await admin()`select current_model from public.workers`;
+  expect([...rows]).toEqual([{ current_model: "wan_2_2_vace" }]);
+});
+
+it("update-worker-model creates no worker", async () => {
+  const body = { worker_id: "nobody", model: "wan" };
+  const key = stack().serviceRoleKey;
+  const reply = await callFunction("update-worker-model", body, { key });
+  expectError(reply, "WORKER_NOT_FOUND");
+  expect(await admin()`select from public.workers`).toHaveLength(1);
+});
+
+it("update-shot-pair-prompts says that it is not served", async () => {
+  const body = {
+    shot_id: crypto.randomUUID(),
+    task_id: "a task",
+    enhanced_prompts: ["a", ""],
+  };
+  const key = await createToken(await createOwner());
+  const reply = await callFunction("update-shot-pair-prompts", body, { key });
+  expectError(reply, "NOT_SUPPORTED");
+  // Deployed workers repeat 502, 503 and 504 only.
+  expect(ERROR_CODES.NOT_SUPPORTED.status).toBe(501);
+});
