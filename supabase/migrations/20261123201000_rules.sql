@@ -8,6 +8,7 @@ drop function queue.blocked_by_reason(queue.caller, text, queue.user_load_row[])
 drop function queue.count_warnings(text, queue.user_load_row[], timestamptz);
 drop function queue.fail_task(queue.caller, public.tasks, text, text, boolean);
 drop function queue.lock_dependants(uuid[]);
+drop function queue.lock_task_for(queue.caller, uuid);
 drop function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]);
 drop function queue.overtaken_by_time();
 drop function queue.refuse_endless_times(public.tasks);
@@ -258,6 +259,7 @@ declare
     case when new.error_details is distinct from old.error_details then nullif(new.error_details, '') end,
     nullif(current_setting('queue.reason', true), '')
   );
+  v_is_forgiven boolean;
 begin
   if not queue.is_legal_transition(old, new) then
     return null;
@@ -265,18 +267,24 @@ begin
 
   perform queue.refuse_impossible_values(new);
 
-  -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not.
-  if not v_is_new_start and new.requeue_count = old.requeue_count then
+  -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
+  -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
+  v_is_forgiven := old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
+    and current_setting('queue.forgives_starts', true) = 'on';
+  if not v_is_new_start and new.requeue_count = old.requeue_count and not v_is_forgiven then
     new.attempts := old.attempts;
   end if;
 
-  if old.status = 'In Progress' and new.status = 'Queued'
-    and new.attempts >= queue.starts_allowed(new) then
-    new.status := 'Failed';
-    v_said := pg_catalog.format(
-      'Given up after %s starts; the last one ended with: %s', new.attempts, coalesce(v_said, 'no reason given')
-    );
-    new.worker_id := old.worker_id;
+  if old.status = 'In Progress' and new.status = 'Queued' and not v_is_forgiven then
+    -- Rows that were started before starts were counted.
+    new.attempts := greatest(new.attempts, 1);
+    if new.attempts >= queue.starts_allowed(new) then
+      new.status := 'Failed';
+      v_said := pg_catalog.format(
+        'Given up after %s starts; the last one ended with: %s', new.attempts, coalesce(v_said, 'no reason given')
+      );
+      new.worker_id := old.worker_id;
+    end if;
   end if;
 
   if new.status in ('Complete', 'Failed', 'Cancelled') and old.status = new.status then
@@ -649,7 +657,8 @@ begin
   -- The state, or the start (a second start by the same worker changes only the lease).
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
   select
-    n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id), n.attempts,
+    n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id),
+    greatest(n.attempts, o.attempts), -- a start that is taken off again is still told by its number
     queue.actor(),
     coalesce(
       nullif(current_setting('queue.reason', true), ''),
@@ -664,7 +673,12 @@ begin
         when n.status = 'Failed' then n.error_message
       end
     ),
-    nullif(current_setting('queue.details', true), '')::jsonb
+    case
+      when o.status = 'In Progress' and n.status in ('Queued', 'Failed') then
+        coalesce(nullif(current_setting('queue.details', true), '')::jsonb, '{}')
+          || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at))
+      else nullif(current_setting('queue.details', true), '')::jsonb
+    end
   from new_rows as n
     join old_rows as o on o.id = n.id
   where n.status <> o.status
@@ -2140,6 +2154,60 @@ comment on function queue.is_retryable(text) is 'Whether a failed task of this t
 
 revoke all on function queue.is_retryable(text) from public, anon, authenticated, service_role;
 
+-- Ages in the words of the history.
+create function queue.seconds_between(p_from timestamptz, p_to timestamptz)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when isfinite(p_from) and isfinite(p_to) then pg_catalog.round(extract(epoch from p_to - p_from))::bigint::text
+    else 'uncounted'
+  end;
+end;
+$$;
+
+comment on function queue.seconds_between(timestamptz, timestamptz) is
+  'Whole seconds from one time to the other, as text; "uncounted" when one of them is not known.';
+
+revoke all on function queue.seconds_between(timestamptz, timestamptz) from public, anon, authenticated, service_role;
+
+-- What there was to be seen of a start that ended without a result: whether its worker beat, whether it logged. The
+-- history keeps it, because logs are gone after two days and the worker's row has moved on.
+create function queue.signs_of_life(p_task_id uuid, p_worker_id text, p_started_at timestamptz, p_reported_at timestamptz)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_last_beat timestamptz := (select w.last_heartbeat from public.workers as w where w.id = p_worker_id);
+begin
+  return jsonb_build_object(
+    'running_seconds', round(extract(epoch from v_now - p_started_at)),
+    'beats', coalesce(v_last_beat >= p_started_at, false),
+    'seconds_since_last_beat', round(extract(epoch from v_now - v_last_beat)),
+    'seconds_since_last_report', round(extract(epoch from v_now - p_reported_at)),
+    'log_lines', (
+      select count(*)
+      from public.system_logs as l
+      where l.task_id = p_task_id::text
+        and l."timestamp" >= coalesce(p_started_at, '-infinity')
+    )
+  );
+end;
+$$;
+
+comment on function queue.signs_of_life(uuid, text, timestamptz, timestamptz) is
+  'What was seen of a start of this task by this worker: {running_seconds, beats, seconds_since_last_beat, seconds_since_last_report, log_lines}; null where nothing is known.';
+
+revoke all on function queue.signs_of_life(uuid, text, timestamptz, timestamptz) from public, anon, authenticated, service_role;
+
 -- Users are bound by rules that the fleet and operators are not: in person, or by a function in their name.
 create function queue.acts_for_a_user()
 returns boolean
@@ -2288,3 +2356,273 @@ create trigger tasks_after_insert_keep_to_the_bound
   after insert on public.tasks
   referencing new table as new_rows
   for each statement execute function queue.tasks_keep_to_the_bound();
+
+-- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
+-- fleet's gpu workers beat; api workers and users' own machines only report. NULLs count as the longest silence there is.
+create function queue.lost_tasks()
+returns setof queue.lost_task
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings;
+  -- After a start of the database nobody has had time to beat.
+  v_may_judge_silence boolean;
+begin
+  select s.* into v_settings from queue.settings as s;
+  v_may_judge_silence := v_now - pg_postmaster_start_time() >= v_settings.gpu_silence_limit;
+
+  return query
+  with running as (
+    select
+      t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at,
+      coalesce(t.timeout, y.timeout) as timeout,
+      w.status as worker_status, w.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
+      started.at as started_at,
+      greatest(started.at, t.reported_at) as last_report,
+      greatest(started.at, t.reported_at, w.last_heartbeat) as last_sign
+    from public.tasks as t
+      left join public.workers as w on w.id = t.worker_id and t.token_id is null
+      left join public.task_types as y on y.name = t.task_type
+      cross join lateral (
+        select coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity') as at
+      ) as started
+    where t.status = 'In Progress'
+      and not queue.needs_no_worker(t)
+  ),
+  judged as (
+    select
+      r.*,
+      case
+        when r.worker_status in ('terminated', 'error', 'crashed') then 'worker_ended'
+        when r.timeout < v_now - r.started_at then 'timed_out'
+        when not v_may_judge_silence then null
+        when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
+        when r.worker_id is null then null
+        when r.token_id is not null then
+          case when r.last_report < v_now - v_settings.token_silence_limit then 'caller_silent' end
+        when r.pool = 'api' then
+          case when r.last_sign < v_now - v_settings.api_silence_limit then 'caller_silent' end
+        when r.last_sign < v_now - v_settings.gpu_silence_limit then 'worker_silent'
+        when r.delivered_at is null and r.started_at < v_now - v_settings.undelivered_limit then 'never_delivered'
+      end as cause
+    from running as r
+  )
+  select
+    j.id, j.lease_token, j.reported_at, j.worker_id, j.cause,
+    pg_catalog.format(
+      'Start %s ended without a result: %s',
+      greatest(j.attempts, 1),
+      case j.cause
+        when 'worker_ended' then pg_catalog.format(
+          'worker %s is %s%s', j.worker_id, j.worker_status, coalesce(' (' || j.error_reason || ')', '')
+        )
+        when 'worker_silent' then pg_catalog.format(
+          case
+            when j.last_heartbeat is null or j.last_heartbeat < j.started_at then 'worker %s sent no heartbeat since its claim, %s s ago'
+            else 'worker %s has been silent for %s s'
+          end,
+          j.worker_id, queue.seconds_between(j.last_sign, v_now)
+        )
+        when 'caller_silent' then pg_catalog.format(
+          '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, j.worker_id,
+          queue.seconds_between(case when j.token_id is null then j.last_sign else j.last_report end, v_now)
+        )
+        when 'unassigned' then 'it had no worker'
+        when 'timed_out' then pg_catalog.format(
+          'it ran for %s s, its timeout is %s s', queue.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
+        )
+        when 'never_delivered' then pg_catalog.format(
+          'worker %s beats, but has not named the task in %s s', j.worker_id, queue.seconds_between(j.started_at, v_now)
+        )
+      end
+    )
+  from judged as j
+  where j.cause is not null;
+end;
+$$;
+
+comment on function queue.lost_tasks() is
+  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit), no worker at all, the timeout of the task or its type, or never delivered (undelivered_limit). Orchestrators that only wait for their children are none.';
+
+revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;
+
+-- Puts running tasks back, each with its reason, in one statement: so their owners are locked once, in order. What has
+-- reported, ended or changed hands since it was looked at is left alone, and so is what somebody is just changing.
+create function queue.put_back(p_lost queue.lost_task[])
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_count integer;
+begin
+  -- A task that never reached its worker gets its start back (queue.tasks_before_update).
+  perform set_config('queue.forgives_starts', 'on', true);
+  with held as (
+    select t.id
+    from public.tasks as t
+      join unnest(p_lost) as l on l.task_id = t.id
+    where t.status = 'In Progress'
+      and t.lease_token is not distinct from l.lease_token
+      and t.reported_at is not distinct from l.reported_at
+    order by t.id
+    for no key update of t skip locked
+  )
+  update public.tasks as t
+  set status = 'Queued',
+    attempts = t.attempts - (l.cause = 'never_delivered')::integer,
+    error_message = l.reason
+  from held as h
+    join unnest(p_lost) as l on l.task_id = h.id
+  where t.id = h.id;
+  get diagnostics v_count = row_count;
+  perform set_config('queue.forgives_starts', 'off', true);
+  return v_count;
+end;
+$$;
+
+comment on function queue.put_back(queue.lost_task[]) is
+  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, and returns how many; the start of one that was never delivered is not counted.';
+
+revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;
+
+-- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
+-- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
+create function queue.rescue(p_limit integer default 1000)
+returns json
+language plpgsql
+volatile
+security definer -- changes workers and leases for pg_cron, claims and the operator
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+as $$
+declare
+  v_lost queue.lost_task[];
+  v_silent text;
+  v_reaped text[] := array[]::text[];
+  v_spared text[] := array[]::text[];
+begin
+  -- One at a time; the other one has nothing to add.
+  if not pg_try_advisory_xact_lock(hashtextextended('queue.rescue', 0)) then
+    return json_build_object('skipped', 'another rescue is running');
+  end if;
+
+  v_lost := array(select l from queue.lost_tasks() as l limit p_limit);
+  if cardinality(v_lost) = 0 then
+    return json_build_object('put_back', 0, 'workers_set_to_error', 0);
+  end if;
+
+  perform queue.say('queue.rescue');
+  -- The trigger on workers would put the same tasks back (queue.workers_after_write).
+  perform set_config('queue.rescues', 'on', true);
+  for v_silent in
+    select distinct l.worker_id from unnest(v_lost) as l where l.cause = 'worker_silent' order by l.worker_id
+  loop
+    -- A beat in this very moment wins.
+    perform
+    from public.workers as w
+    where w.id = v_silent
+      and coalesce(w.last_heartbeat < queue.now() - (select s.gpu_silence_limit from queue.settings as s), true)
+    for no key update skip locked;
+    if not found and exists (select from public.workers as w where w.id = v_silent) then
+      v_spared := v_spared || v_silent;
+    elsif queue.mark_reaped(v_silent, (select min(l.reason) from unnest(v_lost) as l where l.worker_id = v_silent)) then
+      v_reaped := v_reaped || v_silent;
+    end if;
+  end loop;
+  perform set_config('queue.rescues', 'off', true);
+
+  v_lost := array(
+    select l from unnest(v_lost) as l where l.worker_id is null or l.cause <> 'worker_silent' or l.worker_id <> all (v_spared)
+  );
+  return json_build_object('put_back', queue.put_back(v_lost), 'workers_set_to_error', cardinality(v_reaped));
+end;
+$$;
+
+comment on function queue.rescue(integer) is
+  'Puts up to p_limit lost tasks back (queue.lost_tasks) and sets gpu workers that fell silent with work to error; returns {put_back, workers_set_to_error}, or {skipped} while another rescue runs. Safe to repeat.';
+
+revoke all on function queue.rescue(integer) from public, anon, authenticated, service_role;
+grant execute on function queue.rescue(integer) to service_role;
+
+-- A worker whose row says that it has ended gives its work back at once, whoever wrote the row. Per statement, so that
+-- the owners of all its tasks are locked in order.
+create function queue.workers_after_write()
+returns trigger
+language plpgsql
+security definer -- puts tasks back on behalf of any caller who may write workers
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if current_setting('queue.rescues', true) = 'on' then
+    return null;
+  end if;
+
+  update public.tasks as t
+  set status = 'Queued',
+    error_message = pg_catalog.format(
+      'Start %s ended without a result: worker %s is %s%s',
+      greatest(t.attempts, 1), t.worker_id, n.status, coalesce(' (' || (n.metadata ->> 'error_reason') || ')', '')
+    )
+  from new_rows as n
+    join old_rows as o on o.id = n.id
+  where n.status in ('terminated', 'error', 'crashed')
+    and o.status is distinct from n.status
+    and t.worker_id = n.id
+    and t.token_id is null
+    and t.status = 'In Progress'
+    and not queue.needs_no_worker(t);
+  return null;
+end;
+$$;
+
+comment on function queue.workers_after_write() is
+  'Trigger: tasks of workers that have just become terminated, error or crashed go back to the queue.';
+
+revoke all on function queue.workers_after_write() from public, anon, authenticated, service_role;
+
+create trigger workers_after_write
+  after update on public.workers
+  referencing old table as old_rows new table as new_rows
+  for each statement execute function queue.workers_after_write();
+
+-- The same for a worker whose row is deleted.
+create function queue.workers_after_delete()
+returns trigger
+language plpgsql
+security definer -- puts tasks back on behalf of any caller who may delete workers
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  update public.tasks as t
+  set status = 'Queued',
+    error_message = pg_catalog.format(
+      'Start %s ended without a result: the row of worker %s was deleted', greatest(t.attempts, 1), t.worker_id
+    )
+  from old_rows as o
+  where t.worker_id = o.id
+    and t.token_id is null
+    and t.status = 'In Progress'
+    and not queue.needs_no_worker(t);
+  return null;
+end;
+$$;
+
+comment on function queue.workers_after_delete() is 'Trigger: tasks of workers whose row was deleted go back to the queue.';
+
+revoke all on function queue.workers_after_delete() from public, anon, authenticated, service_role;
+
+create trigger workers_after_delete
+  after delete on public.workers
+  referencing old table as old_rows
+  for each statement execute function queue.workers_after_delete();

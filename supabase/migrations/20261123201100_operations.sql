@@ -203,6 +203,44 @@ comment on function queue.preview_claim(queue.caller, text) is
 
 revoke all on function queue.preview_claim(queue.caller, text) from public, anon, authenticated, service_role;
 
+-- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, at most once in two of
+-- its periods. While the job runs, this only reads one row.
+create function queue.rescue_when_late()
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+begin
+  if not exists (
+    select
+    from queue.job_runs as r
+    where r.job = 'rescue'
+      and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period
+  ) or not pg_try_advisory_xact_lock(hashtextextended('queue.rescue_when_late', 0)) then
+    return 0;
+  end if;
+
+  -- Another claim may have been here since this statement's snapshot was taken.
+  update queue.job_runs as r
+  set stood_in_at = v_now
+  where r.job = 'rescue'
+    and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period;
+  if not found then
+    return 0;
+  end if;
+  return coalesce((queue.rescue() ->> 'put_back')::integer, 0);
+end;
+$$;
+
+comment on function queue.rescue_when_late() is
+  'Does the work of the job rescue when that has not run for two periods, and returns how many tasks it put back; else 0.';
+
+revoke all on function queue.rescue_when_late() from public, anon, authenticated, service_role;
+
 -- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id, a model, work already held, tasks
 -- that have just become due, users whom others are serving. One step at a time, each looked at under its lock.
 create function queue.claim_with_care(
@@ -254,6 +292,9 @@ begin
     v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
   elsif v_task.id is null then
     v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
+    if v_task.id is null and queue.rescue_when_late() > 0 then
+      v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
+    end if;
   end if;
 
   return case when v_task.id is not null then queue.claim_reply(v_task) end;
@@ -328,7 +369,7 @@ begin
     return queue.claim_with_care(
       p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
     );
-  elsif not v_has_open then
+  elsif not v_has_open and queue.rescue_when_late() = 0 then
     return null;
   end if;
 
@@ -440,6 +481,48 @@ comment on function queue.claim_next_task(jsonb, text, text, text, boolean, nume
 
 revoke all on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
 grant execute on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
+
+-- The task that a report is about, locked; with the tasks that its end would change, if the report may end it. Somebody
+-- else's task answers exactly like one that does not exist.
+create or replace function queue.lock_task_for(p_caller queue.caller, p_task_id uuid, p_ends_as text default null)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  -- Relatives are locked together with the task and before anything else; but nobody locks a stranger's.
+  if p_ends_as is not null and exists (
+    select
+    from public.tasks as t
+    where t.id = p_task_id
+      and t.status in ('Queued', 'In Progress')
+      and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
+  ) then
+    perform queue.lock_relatives(p_task_id, p_ends_as);
+  end if;
+
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = p_task_id
+    and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
+  for no key update;
+
+  if v_task.id is null then
+    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.lock_task_for(queue.caller, uuid, text) is
+  'Locks and returns the task, and its live relatives when it may end as p_ends_as (Complete, Failed, Cancelled); 404 TASK_NOT_FOUND when it does not exist or is not the caller''s.';
+
+revoke all on function queue.lock_task_for(queue.caller, uuid, text) from public, anon, authenticated, service_role;
 
 -- The dead letters that a filter names, the longest dead first. A key that is not known is refused: a typing error must
 -- not widen what is put back.
@@ -599,7 +682,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id);
+  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Failed');
   v_reply jsonb;
 begin
   if p_lease_token is not null then
@@ -696,6 +779,75 @@ comment on function queue.repair_generations(integer, boolean) is 'See public.re
 
 revoke all on function queue.repair_generations(integer, boolean) from public, anon, authenticated, service_role;
 grant execute on function queue.repair_generations(integer, boolean) to service_role;
+
+-- Completes a task exactly once (docs/architecture.md, "Endings"). Result, record, history, counters and dependants
+-- are one transaction; a repeat changes nothing and answers what is stored.
+create or replace function queue.complete_task(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_output_location text,
+  p_thumbnail_url text,
+  p_result_data jsonb,
+  p_lease_token uuid
+)
+returns json
+language plpgsql
+volatile
+security definer -- the queue's own path to Complete
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Complete');
+begin
+  if p_lease_token is not null then
+    perform queue.refuse_stale_lease(v_task, p_lease_token);
+  end if;
+
+  if v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null) then
+    perform queue.say(
+      queue.caller_name(v_caller),
+      case
+        when v_task.status = 'Queued' then 'completed late, after the task was taken back'
+        when p_output_location is null then 'completed without an output'
+      end
+    );
+    update public.tasks as t
+    set status = 'Complete',
+      output_location = p_output_location,
+      thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
+      result_data = coalesce(p_result_data, t.result_data),
+      error_message = null
+    where t.id = v_task.id
+    returning t.* into v_task;
+    perform queue.say(null);
+    return queue.task_reply(v_task);
+  end if;
+
+  if v_task.status = 'Queued' or (p_lease_token is not null and v_task.status <> 'Complete') then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become Complete', v_task.id, v_task.status),
+      case when v_task.status = 'Queued' then 'Claim it first' else 'Drop this task; its end is final' end
+    );
+  end if;
+
+  -- Deployed workers cannot be told apart and repeat themselves by design: they get their 200, the history knows.
+  perform queue.record_report(
+    v_task, v_caller,
+    case v_task.status when 'Complete' then 'completed again, the first result stays' else 'completed after its end, not resurrected' end,
+    json_strip_nulls(json_build_object('output_location', p_output_location))::jsonb
+  );
+  return queue.task_reply(v_task);
+end;
+$$;
+
+comment on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) is 'See public.complete_task.';
+
+revoke all on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) to service_role;
 
 -- Ends a task as Failed, or has it tried again where that is allowed. The reason is kept whichever field it came in; the
 -- whole text is in the history.
@@ -804,7 +956,7 @@ begin
     return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
   end if;
 
-  v_task := queue.lock_task_for(v_caller, p_task_id);
+  v_task := queue.lock_task_for(v_caller, p_task_id, case when p_status in ('Failed', 'Cancelled') then p_status end);
   if p_lease_token is not null then
     perform queue.refuse_stale_lease(v_task, p_lease_token);
   end if;
@@ -838,8 +990,11 @@ begin
       when 'Cancelled' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'cancelled')
     end
   );
+  -- Who hands its task back itself has not failed at it.
+  perform set_config('queue.forgives_starts', case p_status when 'Queued' then 'on' else 'off' end, true);
   update public.tasks as t
   set status = p_status,
+    attempts = t.attempts - (p_status = 'Queued')::integer,
     output_location = coalesce(queue.cut_text(nullif(p_output_location, '')), t.output_location),
     thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
     result_data = coalesce(p_result_data, t.result_data),
@@ -849,8 +1004,14 @@ begin
     reported_at = queue.now()
   where t.id = v_task.id
   returning t.* into v_task;
+  perform set_config('queue.forgives_starts', 'off', true);
   perform queue.say(null);
 
+  -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now.
+  if p_status = 'In Progress' and coalesce(p_output_location, '') <> '' then
+    perform queue.note_enqueued(v_task.id);
+    select t.* into v_task from public.tasks as t where t.id = v_task.id;
+  end if;
   return queue.report_reply(v_task, true);
 end;
 $$;
@@ -1695,72 +1856,6 @@ comment on function queue.drop_empty_lines(integer) is
 
 revoke all on function queue.drop_empty_lines(integer) from public, anon, authenticated, service_role;
 
--- Mends what is known of one user's families. The caller holds the user's lock.
-create function queue.reconcile_families(p_user_id uuid)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  insert into queue.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
-  select c.task_id, c.orchestrator_id, c.user_id, c.task_type, c.final_rank, c.part_index
-  from (
-    select t.created_at, (queue.subtask_of(t.id, t.user_id, t.task_type, t.params)).*
-    from public.tasks as t
-    where t.user_id = p_user_id
-      and t.standing is not null
-      and t.params ? 'orchestrator_task_id_ref'
-  ) as c
-  where c.task_id is not null
-  order by c.created_at, c.task_id
-  on conflict (task_id) do update
-    set orchestrator_id = excluded.orchestrator_id,
-      task_type = excluded.task_type,
-      final_rank = excluded.final_rank,
-      part_index = excluded.part_index;
-
-  insert into queue.orchestrations as o
-  select r.*
-  from queue.recount_families(array(
-    select t.id
-    from public.tasks as t
-    where t.user_id = p_user_id
-      and t.standing is not null
-      and exists (select from queue.subtasks as s where s.orchestrator_id = t.id)
-    union
-    select k.orchestrator_id from queue.orchestrations as k where k.user_id = p_user_id and k.ended_as is null
-  )) as r
-  on conflict (orchestrator_id) do update
-    set user_id = excluded.user_id,
-      open_count = excluded.open_count,
-      complete_count = excluded.complete_count,
-      failed_count = excluded.failed_count,
-      cancelled_count = excluded.cancelled_count,
-      segment_count = excluded.segment_count,
-      join_count = excluded.join_count,
-      stitch_count = excluded.stitch_count,
-      ended_as = excluded.ended_as
-    where (
-      o.user_id, o.open_count, o.complete_count, o.failed_count, o.cancelled_count, o.segment_count, o.join_count, o.stitch_count, o.ended_as
-    ) is distinct from (
-      excluded.user_id, excluded.open_count, excluded.complete_count, excluded.failed_count, excluded.cancelled_count,
-      excluded.segment_count, excluded.join_count, excluded.stitch_count, excluded.ended_as
-    );
-
-  delete from queue.orchestrations as o
-  where o.user_id = p_user_id
-    and o.ended_as is null
-    and not exists (select from public.tasks as t where t.id = o.orchestrator_id and t.user_id = o.user_id);
-end;
-$$;
-
-comment on function queue.reconcile_families(uuid) is
-  'Finds the children that are not known as such and counts the families of this user again.';
-
-revoke all on function queue.reconcile_families(uuid) from public, anon, authenticated, service_role;
-
 -- What the derived counters should be, counted from the tasks. The one query that drift and reconcile share.
 create or replace function queue.recount(p_user_id uuid)
 returns setof queue.user_lines
@@ -2339,35 +2434,6 @@ comment on function queue.mend_orchestrations(integer) is
 revoke all on function queue.mend_orchestrations(integer) from public, anon, authenticated, service_role;
 grant execute on function queue.mend_orchestrations(integer) to service_role;
 
--- The task that a question is about. Somebody else's task answers exactly like one that does not exist.
-create function queue.readable_task(p_caller queue.caller, p_task_id uuid)
-returns public.tasks
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_task public.tasks;
-begin
-  select t.*
-  into v_task
-  from public.tasks as t
-  where t.id = p_task_id
-    and (p_caller.kind = 'service' or t.user_id = p_caller.user_id);
-
-  if v_task.id is null then
-    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
-  end if;
-  return v_task;
-end;
-$$;
-
-comment on function queue.readable_task(queue.caller, uuid) is
-  'The task; 404 TASK_NOT_FOUND when it does not exist or is not the caller''s.';
-
-revoke all on function queue.readable_task(queue.caller, uuid) from public, anon, authenticated, service_role;
-
 -- The tasks that name another one as their orchestrator. They came after it, so of a long history only its owner's
 -- tasks since then are looked at; a day more, because clocks are set back.
 create function queue.children_of(p_orchestrator public.tasks, p_limit integer)
@@ -2394,6 +2460,72 @@ comment on function queue.children_of(public.tasks, integer) is
   'Up to so many tasks of the same owner whose params name this one as their orchestrator, oldest first.';
 
 revoke all on function queue.children_of(public.tasks, integer) from public, anon, authenticated, service_role;
+
+-- Mends what is known of one user's families. The caller holds the user's lock.
+create function queue.reconcile_families(p_user_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into queue.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
+  select c.task_id, c.orchestrator_id, c.user_id, c.task_type, c.final_rank, c.part_index
+  from (
+    select t.created_at, (queue.subtask_of(t.id, t.user_id, t.task_type, t.params)).*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.standing is not null
+      and t.params ? 'orchestrator_task_id_ref'
+  ) as c
+  where c.task_id is not null
+  order by c.created_at, c.task_id
+  on conflict (task_id) do update
+    set orchestrator_id = excluded.orchestrator_id,
+      task_type = excluded.task_type,
+      final_rank = excluded.final_rank,
+      part_index = excluded.part_index;
+
+  insert into queue.orchestrations as o
+  select r.*
+  from queue.recount_families(array(
+    select t.id
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.standing is not null
+      and exists (select from queue.subtasks as s where s.orchestrator_id = t.id)
+    union
+    select k.orchestrator_id from queue.orchestrations as k where k.user_id = p_user_id and k.ended_as is null
+  )) as r
+  on conflict (orchestrator_id) do update
+    set user_id = excluded.user_id,
+      open_count = excluded.open_count,
+      complete_count = excluded.complete_count,
+      failed_count = excluded.failed_count,
+      cancelled_count = excluded.cancelled_count,
+      segment_count = excluded.segment_count,
+      join_count = excluded.join_count,
+      stitch_count = excluded.stitch_count,
+      ended_as = excluded.ended_as
+    where (
+      o.user_id, o.open_count, o.complete_count, o.failed_count, o.cancelled_count, o.segment_count, o.join_count, o.stitch_count, o.ended_as
+    ) is distinct from (
+      excluded.user_id, excluded.open_count, excluded.complete_count, excluded.failed_count, excluded.cancelled_count,
+      excluded.segment_count, excluded.join_count, excluded.stitch_count, excluded.ended_as
+    );
+
+  delete from queue.orchestrations as o
+  where o.user_id = p_user_id
+    and o.ended_as is null
+    and not exists (select from public.tasks as t where t.id = o.orchestrator_id and t.user_id = o.user_id);
+end;
+$$;
+
+comment on function queue.reconcile_families(uuid) is
+  'Finds the children that are not known as such and counts the families of this user again.';
+
+revoke all on function queue.reconcile_families(uuid) from public, anon, authenticated, service_role;
 
 -- The project of a task to come. Deployed orchestrators know no better than "default_project_id" at times; their
 -- task then belongs where its parent does.
@@ -2736,6 +2868,35 @@ comment on function queue.create_tasks(jsonb, jsonb) is 'See public.create_tasks
 
 revoke all on function queue.create_tasks(jsonb, jsonb) from public, anon, authenticated, service_role;
 grant execute on function queue.create_tasks(jsonb, jsonb) to service_role;
+
+-- The task that a question is about. Somebody else's task answers exactly like one that does not exist.
+create function queue.readable_task(p_caller queue.caller, p_task_id uuid)
+returns public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = p_task_id
+    and (p_caller.kind = 'service' or t.user_id = p_caller.user_id);
+
+  if v_task.id is null then
+    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.readable_task(queue.caller, uuid) is
+  'The task; 404 TASK_NOT_FOUND when it does not exist or is not the caller''s.';
+
+revoke all on function queue.readable_task(queue.caller, uuid) from public, anon, authenticated, service_role;
 
 -- What JSON may carry and Postgres cannot store: \u0000, and halves of a surrogate pair. Both become U+FFFD, the
 -- character for what cannot be shown, so that one odd byte in one log line costs one character.
@@ -3254,3 +3415,271 @@ comment on function queue.ended_total(text) is
   'How many tasks are Complete, Failed or Cancelled: what was counted so far and what the history adds since.';
 
 revoke all on function queue.ended_total(text) from public, anon, authenticated, service_role;
+
+-- Queued tasks that will never run or that nobody waits for any more, and why: what the cleanup cancels. A task that was
+-- ever started is not among them, nor one with a live parent (it is not stale) or with a dependant that is still fresh.
+create function queue.tasks_to_cancel(p_limit integer)
+returns table (task_id uuid, created_at timestamptz, reason text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings;
+begin
+  select s.* into v_settings from queue.settings as s;
+
+  return query
+  select
+    t.id, t.created_at,
+    pg_catalog.format('Cancelled by the cleanup: enqueued %s, never started (%s)', t.created_at, t.standing)
+  from public.tasks as t
+  where t.standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale')
+    and t.created_at < v_now - v_settings.stale_after
+    and t.claimed_at is null
+    and queue.is_stale(t.created_at, t.attempts, t.params)
+    and not exists (
+      select
+      from queue.task_dependencies as d
+        join public.tasks as x on x.id = d.task_id
+      where d.depends_on = t.id
+        and (x.status = 'In Progress' or (x.status = 'Queued' and not queue.is_stale(x.created_at, x.attempts, x.params)))
+    )
+  order by t.created_at
+  limit p_limit;
+
+  return query
+  select
+    t.id, t.created_at,
+    'Cancelled by the cleanup: a task it waits for failed, was cancelled or does not exist'
+  from public.tasks as t
+  where t.standing = 'dependency_lost'
+    and t.created_at >= v_now - v_settings.stale_after
+    and coalesce(t.updated_at, t.created_at) < v_now - v_settings.dependency_grace
+  order by t.created_at
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.tasks_to_cancel(integer) is
+  'Up to p_limit tasks of each kind that the cleanup would cancel, with the reason: never started, older than queue.settings.stale_after, no live parent, no fresh dependant; or waiting longer than dependency_grace for a task that cannot come.';
+
+revoke all on function queue.tasks_to_cancel(integer) from public, anon, authenticated, service_role;
+
+-- Cancels what queue.tasks_to_cancel names, a batch at a time. A dry run lists it instead.
+create function queue.cleanup(p_limit integer default 1000, p_dry_run boolean default false)
+returns json
+language plpgsql
+volatile
+security definer -- ends tasks for pg_cron and the operator
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+as $$
+declare
+  v_due json;
+  v_count integer;
+begin
+  select coalesce(json_agg(json_build_object('task_id', c.task_id, 'created_at', c.created_at, 'reason', c.reason)), '[]')
+  into v_due
+  from queue.tasks_to_cancel(p_limit) as c;
+
+  if p_dry_run then
+    return json_build_object('cancelled', 0, 'due', v_due, 'dry_run', true);
+  end if;
+
+  perform queue.say('queue.cleanup');
+  with held as (
+    -- What was claimed or given its missing dependency since it was looked at no longer stands like this.
+    select t.id
+    from public.tasks as t
+    where t.id in (select (x.value ->> 'task_id')::uuid from json_array_elements(v_due) as x)
+      and t.status = 'Queued'
+      and t.standing <> 'ready'
+    order by t.id
+    for no key update skip locked
+  )
+  update public.tasks as t
+  set status = 'Cancelled', error_message = x.value ->> 'reason'
+  from held as h
+    join json_array_elements(v_due) as x on (x.value ->> 'task_id')::uuid = h.id
+  where t.id = h.id;
+  get diagnostics v_count = row_count;
+  perform queue.say(null);
+
+  return json_build_object('cancelled', v_count, 'dry_run', false);
+end;
+$$;
+
+comment on function queue.cleanup(integer, boolean) is
+  'Cancels tasks that were never started and are too old, or that can never run, up to p_limit of each kind; returns {cancelled}. A dry run changes nothing and lists them: {cancelled: 0, due: [{task_id, created_at, reason}]}. Safe to repeat and to run twice at once.';
+
+revoke all on function queue.cleanup(integer, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.cleanup(integer, boolean) to service_role;
+
+-- Deletes what is kept for a time only: logs, tokens that have ended, and, when the settings say so, history and finished
+-- tasks. A batch of each per run; rows that somebody holds are left for the next.
+create function queue.purge(p_limit integer default 5000, p_dry_run boolean default false)
+returns json
+language plpgsql
+volatile
+security definer -- deletes for pg_cron and the operator
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings;
+  v_logs bigint[];
+  v_tokens uuid[];
+  v_events bigint[];
+  v_tasks uuid[];
+begin
+  select s.* into v_settings from queue.settings as s;
+
+  v_logs := array(
+    select l.id
+    from public.system_logs as l
+    where l."timestamp" < v_now - v_settings.log_retention
+    order by l."timestamp"
+    limit p_limit
+    for update skip locked
+  );
+
+  v_tokens := array(
+    select k.id
+    from public.user_api_tokens as k
+    where least(k.expires_at, k.revoked_at) < v_now - interval '30 days'
+    limit p_limit
+    for update skip locked
+  );
+
+  -- Ids grow with time: only the oldest need to be looked at.
+  v_events := array(
+    select o.id
+    from (select e.id, e.at from public.task_events as e order by e.id limit p_limit) as o
+    where o.at < v_now - v_settings.event_retention
+  );
+
+  v_tasks := array(
+    select t.id
+    from public.tasks as t
+    where v_settings.finished_task_retention is not null
+      and t.status in ('Complete', 'Failed', 'Cancelled')
+      and coalesce(t.updated_at, t.created_at) < v_now - v_settings.finished_task_retention
+      -- What a live task waits for, or a live parent counts, is still needed.
+      and not exists (
+        select
+        from queue.task_dependencies as d
+          join public.tasks as x on x.id = d.task_id
+        where d.depends_on = t.id
+          and x.status in ('Queued', 'In Progress')
+      )
+      and not exists (
+        select
+        from public.tasks as p
+        where p.id = queue.parent_task_id(t.params)
+          and p.status in ('Queued', 'In Progress')
+      )
+    limit p_limit
+    for update skip locked
+  );
+
+  if not p_dry_run then
+    delete from public.system_logs as l where l.id = any (v_logs);
+    delete from public.user_api_tokens as k where k.id = any (v_tokens);
+    delete from public.task_events as e where e.id = any (v_events);
+    perform queue.say('queue.purge');
+    delete from public.tasks as t where t.id = any (v_tasks);
+    perform queue.say(null);
+  end if;
+
+  return json_build_object(
+    'logs', cardinality(v_logs), 'tokens', cardinality(v_tokens), 'events', cardinality(v_events),
+    'tasks', cardinality(v_tasks), 'dry_run', p_dry_run
+  );
+end;
+$$;
+
+comment on function queue.purge(integer, boolean) is
+  'Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, history older than event_retention, finished tasks older than finished_task_retention (both off while null). Returns {logs, tokens, events, tasks, dry_run}; a dry run only counts.';
+
+revoke all on function queue.purge(integer, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.purge(integer, boolean) to service_role;
+
+-- What pg_cron calls. A job that fails is recorded instead of raised: its row in queue.job_runs is what health, warnings
+-- and operators look at, and a raised error would take that row with it.
+create function queue.run_job(p_job text)
+returns jsonb
+language plpgsql
+volatile
+security definer -- writes job_runs for pg_cron and the operator
+set search_path = ''
+as $$
+declare
+  v_started timestamptz := clock_timestamp();
+  v_result jsonb;
+begin
+  begin
+    v_result := case p_job
+      when 'sweep' then queue.sweep()::jsonb
+      when 'rescue' then queue.rescue()::jsonb
+      when 'mend_orchestrations' then queue.mend_orchestrations()::jsonb
+      when 'count_on' then queue.count_on()::jsonb
+      when 'cleanup' then queue.cleanup()::jsonb
+      when 'purge' then queue.purge()::jsonb
+      when 'reconcile' then jsonb_build_object('mended', queue.reconcile())
+    end;
+    if v_result is null then
+      perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no job %s', p_job));
+    end if;
+  exception when others then
+    raise warning 'queue job % failed: % (%)', p_job, sqlerrm, sqlstate;
+    update queue.job_runs as r
+    set failed_at = queue.now(), error = pg_catalog.format('%s (%s)', sqlerrm, sqlstate)
+    where r.job = p_job;
+    return jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
+  end;
+
+  update queue.job_runs as r
+  set ran_at = queue.now(), took = clock_timestamp() - v_started, result = v_result
+  where r.job = p_job;
+  raise log 'queue job %: %', p_job, v_result;
+  return v_result;
+end;
+$$;
+
+comment on function queue.run_job(text) is
+  'Runs one job (sweep, rescue, mend_orchestrations, count_on, cleanup, purge, reconcile) and records in queue.job_runs when, how long and what it did, or why it failed. Returns what it did, or {error, sqlstate}.';
+
+revoke all on function queue.run_job(text) from public, anon, authenticated, service_role;
+grant execute on function queue.run_job(text) to service_role;
+
+-- Jobs that nobody should rely on now.
+create function queue.late_jobs()
+returns table (job text, ran_at timestamptz, is_failing boolean, message text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select
+    r.job, r.ran_at, coalesce(r.failed_at > coalesce(r.ran_at, '-infinity'), false),
+    case
+      when r.failed_at > coalesce(r.ran_at, '-infinity') then pg_catalog.format('Job %s fails since %s: %s', r.job, r.failed_at, r.error)
+      else pg_catalog.format('Job %s last ran at %s: is pg_cron running?', r.job, coalesce(r.ran_at::text, '(never)'))
+    end
+  from queue.job_runs as r
+  where r.failed_at > coalesce(r.ran_at, '-infinity')
+    or coalesce(r.ran_at, r.scheduled_at) < queue.now() - 2 * r.period;
+end;
+$$;
+
+comment on function queue.late_jobs() is
+  'Jobs that failed when they last ran, or have not run for two periods, with words for an operator.';
+
+revoke all on function queue.late_jobs() from public, anon, authenticated, service_role;

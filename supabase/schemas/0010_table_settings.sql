@@ -20,6 +20,13 @@ create table queue.settings (
   worker_start_limit interval not null default interval '10 minutes',
   quiet_task_limit interval not null default interval '20 minutes',
   max_failure_rate numeric not null default 0.5,
+  api_silence_limit interval not null default interval '7 minutes',
+  token_silence_limit interval not null default interval '60 minutes',
+  undelivered_limit interval not null default interval '15 minutes',
+  dependency_grace interval not null default interval '1 hour',
+  log_retention interval not null default interval '48 hours',
+  event_retention interval,
+  finished_task_retention interval,
   constraint settings_pkey primary key (is_only_row),
   constraint settings_has_one_row check (is_only_row),
   constraint settings_default_task_limit_is_not_negative check (default_task_limit >= 0),
@@ -36,7 +43,14 @@ create table queue.settings (
   constraint settings_max_logs_per_call_is_positive check (max_logs_per_call > 0),
   constraint settings_worker_start_limit_is_positive check (worker_start_limit > interval '0'),
   constraint settings_quiet_task_limit_is_positive check (quiet_task_limit > interval '0'),
-  constraint settings_max_failure_rate_is_a_share check (max_failure_rate between 0 and 1)
+  constraint settings_max_failure_rate_is_a_share check (max_failure_rate between 0 and 1),
+  constraint settings_silence_limits_are_positive check (
+    api_silence_limit > interval '0' and token_silence_limit > interval '0' and undelivered_limit > interval '0'
+  ),
+  constraint settings_retentions_are_positive check (
+    dependency_grace > interval '0' and log_retention > interval '0' and event_retention > interval '0'
+    and finished_task_retention > interval '0'
+  )
 );
 
 comment on table queue.settings is 'Every number the queue depends on; exactly one row.';
@@ -76,6 +90,18 @@ comment on column queue.settings.quiet_task_limit is
   'A running task that no call and no log has named for this long is flagged as stuck, whatever its worker''s beats say. Default 20 minutes.';
 comment on column queue.settings.max_failure_rate is
   'When this share of the workers has failed within the window (three at least), worker-health advises against renting more. Default 0.5.';
+comment on column queue.settings.api_silence_limit is
+  'An api worker that gave no sign (a call, a log, a beat) for this long loses its tasks. Default 7 minutes.';
+comment on column queue.settings.token_silence_limit is
+  'The same for users'' own machines, which never beat. Default 60 minutes.';
+comment on column queue.settings.undelivered_limit is
+  'A gpu task that no call or log has named for this long, while its worker beats, never reached it. Default 15 minutes.';
+comment on column queue.settings.dependency_grace is
+  'How long a task may wait for a task that has failed or does not exist before it is cancelled. Default 1 hour.';
+comment on column queue.settings.log_retention is 'How long system_logs are kept. Default 48 hours.';
+comment on column queue.settings.event_retention is 'How long task_events are kept; null = for ever. Default null.';
+comment on column queue.settings.finished_task_retention is
+  'How long finished tasks are kept after their last change; null = for ever. Default null.';
 
 alter table queue.settings enable row level security;
 

@@ -53,6 +53,9 @@ create index tasks_line_by_model on public.tasks (user_id, pool, run_type, model
 create index tasks_not_yet on public.tasks (available_at) where standing = 'not_yet';
 -- Ready tasks that were never started, to find those that have grown stale.
 create index tasks_never_started on public.tasks (created_at) where standing = 'ready' and attempts = 0;
+-- Queued tasks that wait for something other than a worker, by age: what the cleanup looks through.
+create index tasks_set_aside on public.tasks (created_at)
+  where standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale');
 -- What a worker holds; what runs.
 create index tasks_running_by_worker on public.tasks (worker_id) where status = 'In Progress';
 -- What a worker has done: its last completion, what was cancelled under it.

@@ -23,6 +23,7 @@ declare
     case when new.error_details is distinct from old.error_details then nullif(new.error_details, '') end,
     nullif(current_setting('queue.reason', true), '')
   );
+  v_is_forgiven boolean;
 begin
   if not queue.is_legal_transition(old, new) then
     return null;
@@ -30,18 +31,24 @@ begin
 
   perform queue.refuse_impossible_values(new);
 
-  -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not.
-  if not v_is_new_start and new.requeue_count = old.requeue_count then
+  -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
+  -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
+  v_is_forgiven := old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
+    and current_setting('queue.forgives_starts', true) = 'on';
+  if not v_is_new_start and new.requeue_count = old.requeue_count and not v_is_forgiven then
     new.attempts := old.attempts;
   end if;
 
-  if old.status = 'In Progress' and new.status = 'Queued'
-    and new.attempts >= queue.starts_allowed(new) then
-    new.status := 'Failed';
-    v_said := pg_catalog.format(
-      'Given up after %s starts; the last one ended with: %s', new.attempts, coalesce(v_said, 'no reason given')
-    );
-    new.worker_id := old.worker_id;
+  if old.status = 'In Progress' and new.status = 'Queued' and not v_is_forgiven then
+    -- Rows that were started before starts were counted.
+    new.attempts := greatest(new.attempts, 1);
+    if new.attempts >= queue.starts_allowed(new) then
+      new.status := 'Failed';
+      v_said := pg_catalog.format(
+        'Given up after %s starts; the last one ended with: %s', new.attempts, coalesce(v_said, 'no reason given')
+      );
+      new.worker_id := old.worker_id;
+    end if;
   end if;
 
   if new.status in ('Complete', 'Failed', 'Cancelled') and old.status = new.status then

@@ -70,7 +70,8 @@ begin
   -- The state, or the start (a second start by the same worker changes only the lease).
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
   select
-    n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id), n.attempts,
+    n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id),
+    greatest(n.attempts, o.attempts), -- a start that is taken off again is still told by its number
     queue.actor(),
     coalesce(
       nullif(current_setting('queue.reason', true), ''),
@@ -85,7 +86,12 @@ begin
         when n.status = 'Failed' then n.error_message
       end
     ),
-    nullif(current_setting('queue.details', true), '')::jsonb
+    case
+      when o.status = 'In Progress' and n.status in ('Queued', 'Failed') then
+        coalesce(nullif(current_setting('queue.details', true), '')::jsonb, '{}')
+          || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at))
+      else nullif(current_setting('queue.details', true), '')::jsonb
+    end
   from new_rows as n
     join old_rows as o on o.id = n.id
   where n.status <> o.status

@@ -49,6 +49,9 @@ begin
     v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
   elsif v_task.id is null then
     v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
+    if v_task.id is null and queue.rescue_when_late() > 0 then
+      v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
+    end if;
   end if;
 
   return case when v_task.id is not null then queue.claim_reply(v_task) end;

@@ -18,7 +18,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id);
+  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Complete');
 begin
   if p_lease_token is not null then
     perform queue.refuse_stale_lease(v_task, p_lease_token);

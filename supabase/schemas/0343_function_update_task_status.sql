@@ -27,7 +27,7 @@ begin
     return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
   end if;
 
-  v_task := queue.lock_task_for(v_caller, p_task_id);
+  v_task := queue.lock_task_for(v_caller, p_task_id, case when p_status in ('Failed', 'Cancelled') then p_status end);
   if p_lease_token is not null then
     perform queue.refuse_stale_lease(v_task, p_lease_token);
   end if;
@@ -61,8 +61,11 @@ begin
       when 'Cancelled' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'cancelled')
     end
   );
+  -- Who hands its task back itself has not failed at it.
+  perform set_config('queue.forgives_starts', case p_status when 'Queued' then 'on' else 'off' end, true);
   update public.tasks as t
   set status = p_status,
+    attempts = t.attempts - (p_status = 'Queued')::integer,
     output_location = coalesce(queue.cut_text(nullif(p_output_location, '')), t.output_location),
     thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
     result_data = coalesce(p_result_data, t.result_data),
@@ -72,8 +75,14 @@ begin
     reported_at = queue.now()
   where t.id = v_task.id
   returning t.* into v_task;
+  perform set_config('queue.forgives_starts', 'off', true);
   perform queue.say(null);
 
+  -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now.
+  if p_status = 'In Progress' and coalesce(p_output_location, '') <> '' then
+    perform queue.note_enqueued(v_task.id);
+    select t.* into v_task from public.tasks as t where t.id = v_task.id;
+  end if;
   return queue.report_reply(v_task, true);
 end;
 $$;

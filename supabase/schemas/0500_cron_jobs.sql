@@ -1,12 +1,39 @@
 -- What runs by itself: each job is one call of one function that is safe to run twice (docs/operations.md).
--- Minutes, because pg_cron knows seconds only from 1.5 on.
 create extension if not exists pg_cron;
 
-select cron.schedule('queue-sweep', '* * * * *', 'select queue.sweep()');
-select cron.schedule('queue-mend-orchestrations', '* * * * *', 'select queue.mend_orchestrations()');
-select cron.schedule('queue-count-on', '* * * * *', 'select queue.count_on()');
-select cron.schedule('queue-reconcile', '17 * * * *', 'select queue.reconcile()');
+insert into queue.job_runs (job, period) values
+  ('sweep', interval '1 minute'),
+  ('rescue', interval '1 minute'),
+  ('mend_orchestrations', interval '1 minute'),
+  ('count_on', interval '1 minute'),
+  ('cleanup', interval '10 minutes'),
+  ('purge', interval '1 hour'),
+  ('reconcile', interval '1 hour')
+on conflict (job) do update set period = excluded.period;
+
+select cron.schedule('queue-sweep', '* * * * *', $$select queue.run_job('sweep')$$);
+select cron.schedule('queue-mend-orchestrations', '* * * * *', $$select queue.run_job('mend_orchestrations')$$);
+select cron.schedule('queue-count-on', '* * * * *', $$select queue.run_job('count_on')$$);
+select cron.schedule('queue-cleanup', '*/10 * * * *', $$select queue.run_job('cleanup')$$);
+select cron.schedule('queue-purge', '7 * * * *', $$select queue.run_job('purge')$$);
+select cron.schedule('queue-reconcile', '17 * * * *', $$select queue.run_job('reconcile')$$);
 select cron.schedule(
   'queue-purge-cron-history', '41 2 * * *',
   $$delete from cron.job_run_details where end_time < now() - interval '7 days'$$
 );
+
+-- A minute is soon enough for what is promised (180 s after the last sign); where pg_cron knows seconds (1.5 and
+-- later), work of a dead worker does not wait for the full one.
+do $$
+begin
+  perform cron.schedule(
+    'queue-rescue',
+    case
+      when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
+        then '20 seconds'
+      else '* * * * *'
+    end,
+    'select queue.run_job(''rescue'')'
+  );
+end;
+$$;

@@ -12,6 +12,8 @@ as $$
   delete from public.users;
   delete from public.tasks;
   delete from public.workers;
+  -- However far a test moves the clock, no job is late and no claim does its work.
+  update queue.job_runs set period = interval '1000 years';
 $$;
 
 -- Who calls, in the words of the edge functions.

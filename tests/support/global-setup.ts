@@ -2,7 +2,12 @@ import { join } from "node:path";
 import process from "node:process";
 import { startFreshStack } from "../../gate/fresh-stack.ts";
 import { checkoutDir } from "../../stack/paths.ts";
-import { STACK_VARIABLE, stackEnvironment } from "./stack.ts";
+import { pauseJobs } from "./pause-jobs.ts";
+import {
+  stack as runningStack,
+  STACK_VARIABLE,
+  stackEnvironment,
+} from "./stack.ts";
 
 const stateDir = join(checkoutDir, ".stack", "test-alone");
 
@@ -11,8 +16,11 @@ const stateDir = join(checkoutDir, ".stack", "test-alone");
  * `npx vitest run --project e2e` works alone.
  */
 export default async function setup(): Promise<(() => Promise<void>) | void> {
-  if (process.env[STACK_VARIABLE] !== undefined) return;
+  if (process.env[STACK_VARIABLE] !== undefined) {
+    return await pauseJobs(runningStack().adminDbUrl);
+  }
   const stack = await startFreshStack(stateDir);
+  await pauseJobs(stack.adminDbUrl);
   // Test processes are forked later and inherit this.
   Object.assign(process.env, stackEnvironment(stack));
   return async () => {

@@ -51,7 +51,7 @@ select is(
 select tests.step_clock('1 minute');
 update public.workers set status = 'terminated' where id = 'gpu-1';
 select tests.beat('gpu-1');
-select isnt((tests.task(:'mine')).updated_at, queue.now(), 'A beat of a terminated worker shields no task');
+select is((tests.task(:'mine')).status, 'Queued', 'A beat of a terminated worker shields no task');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 
 select * from finish();

@@ -32,9 +32,9 @@ select results_eq(
         ('In Progress', 'Queued', 'gpu-1', 1, 'service_role', 'Reset - orphaned from failed worker'),
         ('Queued', 'In Progress', 'mac', 2, %1$L, null),
         ('In Progress', 'Queued', 'mac', 2, %1$L, 'going to sleep'),
-        ('Queued', 'In Progress', 'gpu-3', 3, 'service', null),
-        ('In Progress', 'Complete', 'gpu-3', 3, 'service', null),
-        ('Complete', 'Complete', 'gpu-3', 3, %2$L, 'failure reported, not applied: I do not like it')
+        ('Queued', 'In Progress', 'gpu-3', 2, 'service', null),
+        ('In Progress', 'Complete', 'gpu-3', 2, 'service', null),
+        ('Complete', 'Complete', 'gpu-3', 2, %2$L, 'failure reported, not applied: I do not like it')
     $$,
     :'token_name', 'user:' || :'owner'
   ),

@@ -1,0 +1,42 @@
+-- What: the jobs that rescue, clean and purge; all jobs now record what they did.
+-- Why: a job that stops, or fails, has to be noticed.
+-- Back out: select cron.unschedule(jobname) from cron.job where jobname in ('queue-rescue', 'queue-cleanup', 'queue-purge');
+
+set lock_timeout = '5s';
+
+insert into queue.job_runs (job, period) values
+  ('sweep', interval '1 minute'),
+  ('rescue', interval '1 minute'),
+  ('mend_orchestrations', interval '1 minute'),
+  ('count_on', interval '1 minute'),
+  ('cleanup', interval '10 minutes'),
+  ('purge', interval '1 hour'),
+  ('reconcile', interval '1 hour')
+on conflict (job) do update set period = excluded.period;
+
+select cron.schedule('queue-sweep', '* * * * *', $$select queue.run_job('sweep')$$);
+select cron.schedule('queue-mend-orchestrations', '* * * * *', $$select queue.run_job('mend_orchestrations')$$);
+select cron.schedule('queue-count-on', '* * * * *', $$select queue.run_job('count_on')$$);
+select cron.schedule('queue-cleanup', '*/10 * * * *', $$select queue.run_job('cleanup')$$);
+select cron.schedule('queue-purge', '7 * * * *', $$select queue.run_job('purge')$$);
+select cron.schedule('queue-reconcile', '17 * * * *', $$select queue.run_job('reconcile')$$);
+select cron.schedule(
+  'queue-purge-cron-history', '41 2 * * *',
+  $$delete from cron.job_run_details where end_time < now() - interval '7 days'$$
+);
+
+-- A minute is soon enough for what is promised (180 s after the last sign); where pg_cron knows seconds (1.5 and
+-- later), work of a dead worker does not wait for the full one.
+do $$
+begin
+  perform cron.schedule(
+    'queue-rescue',
+    case
+      when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
+        then '20 seconds'
+      else '* * * * *'
+    end,
+    'select queue.run_job(''rescue'')'
+  );
+end;
+$$;

@@ -1,0 +1,12 @@
+-- A running task that nobody can be expected to finish.
+create type queue.lost_task as (
+  task_id uuid,
+  lease_token uuid,
+  reported_at timestamptz,
+  worker_id text,
+  cause text,
+  reason text
+);
+
+comment on type queue.lost_task is
+  'A running task to be put back: its present start (lease_token, reported_at), who held it, the cause (worker_ended, worker_silent, caller_silent, unassigned, timed_out, never_delivered) and the same in words.';

@@ -1,0 +1,92 @@
+-- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
+-- fleet's gpu workers beat; api workers and users' own machines only report. NULLs count as the longest silence there is.
+create function queue.lost_tasks()
+returns setof queue.lost_task
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings;
+  -- After a start of the database nobody has had time to beat.
+  v_may_judge_silence boolean;
+begin
+  select s.* into v_settings from queue.settings as s;
+  v_may_judge_silence := v_now - pg_postmaster_start_time() >= v_settings.gpu_silence_limit;
+
+  return query
+  with running as (
+    select
+      t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at,
+      coalesce(t.timeout, y.timeout) as timeout,
+      w.status as worker_status, w.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
+      started.at as started_at,
+      greatest(started.at, t.reported_at) as last_report,
+      greatest(started.at, t.reported_at, w.last_heartbeat) as last_sign
+    from public.tasks as t
+      left join public.workers as w on w.id = t.worker_id and t.token_id is null
+      left join public.task_types as y on y.name = t.task_type
+      cross join lateral (
+        select coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity') as at
+      ) as started
+    where t.status = 'In Progress'
+      and not queue.needs_no_worker(t)
+  ),
+  judged as (
+    select
+      r.*,
+      case
+        when r.worker_status in ('terminated', 'error', 'crashed') then 'worker_ended'
+        when r.timeout < v_now - r.started_at then 'timed_out'
+        when not v_may_judge_silence then null
+        when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
+        when r.worker_id is null then null
+        when r.token_id is not null then
+          case when r.last_report < v_now - v_settings.token_silence_limit then 'caller_silent' end
+        when r.pool = 'api' then
+          case when r.last_sign < v_now - v_settings.api_silence_limit then 'caller_silent' end
+        when r.last_sign < v_now - v_settings.gpu_silence_limit then 'worker_silent'
+        when r.delivered_at is null and r.started_at < v_now - v_settings.undelivered_limit then 'never_delivered'
+      end as cause
+    from running as r
+  )
+  select
+    j.id, j.lease_token, j.reported_at, j.worker_id, j.cause,
+    pg_catalog.format(
+      'Start %s ended without a result: %s',
+      greatest(j.attempts, 1),
+      case j.cause
+        when 'worker_ended' then pg_catalog.format(
+          'worker %s is %s%s', j.worker_id, j.worker_status, coalesce(' (' || j.error_reason || ')', '')
+        )
+        when 'worker_silent' then pg_catalog.format(
+          case
+            when j.last_heartbeat is null or j.last_heartbeat < j.started_at then 'worker %s sent no heartbeat since its claim, %s s ago'
+            else 'worker %s has been silent for %s s'
+          end,
+          j.worker_id, queue.seconds_between(j.last_sign, v_now)
+        )
+        when 'caller_silent' then pg_catalog.format(
+          '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, j.worker_id,
+          queue.seconds_between(case when j.token_id is null then j.last_sign else j.last_report end, v_now)
+        )
+        when 'unassigned' then 'it had no worker'
+        when 'timed_out' then pg_catalog.format(
+          'it ran for %s s, its timeout is %s s', queue.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
+        )
+        when 'never_delivered' then pg_catalog.format(
+          'worker %s beats, but has not named the task in %s s', j.worker_id, queue.seconds_between(j.started_at, v_now)
+        )
+      end
+    )
+  from judged as j
+  where j.cause is not null;
+end;
+$$;
+
+comment on function queue.lost_tasks() is
+  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit), no worker at all, the timeout of the task or its type, or never delivered (undelivered_limit). Orchestrators that only wait for their children are none.';
+
+revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;

@@ -1,0 +1,58 @@
+begin;
+select plan(15);
+
+-- SETUP
+select tests.empty_queue();
+select tests.create_user(p_max_in_progress => 100) as owner \gset
+delete from public.system_logs;
+create function pg_temp.purge(p_dry_run boolean default false) returns jsonb language plpgsql as $$
+declare
+  v_reply jsonb;
+begin
+  set local role service_role;
+  v_reply := queue.purge(5000, p_dry_run);
+  reset role;
+  return v_reply;
+end;
+$$;
+
+-- TEST: logs
+insert into public.system_logs ("timestamp", source_type, log_level, message) values
+  (queue.now() - interval '48 hours', 'worker', 'INFO', 'young enough'),
+  (queue.now() - interval '48 hours 1 second', 'worker', 'INFO', 'too old');
+select is(pg_temp.purge(true) ->> 'logs', '1', 'A dry run counts the logs that are too old');
+select is((select count(*)::integer from public.system_logs), 2, 'And deletes none');
+select is(pg_temp.purge() ->> 'logs', '1', 'The purge does');
+select is((select l.message from public.system_logs as l), 'young enough', 'The right one');
+
+-- TEST: tokens, a month after their end
+select tests.with_token(:'owner', queue.now() - interval '29 days') as recent \gset
+select tests.with_token(:'owner', queue.now() - interval '31 days') as old \gset
+select tests.with_token(:'owner') as endless \gset
+select is(pg_temp.purge() ->> 'tokens', '1', 'One token ended long ago');
+select is(tests.token_id(:'old'), null, 'It is gone');
+select isnt(tests.token_id(:'endless'), null, 'One without an end stays');
+
+-- TEST: history and finished tasks stay for ever, until the settings say otherwise
+select tests.create_task_in('Complete', :'owner') as old_task \gset
+select tests.create_task_in('Complete', :'owner') as needed \gset
+select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as parent \gset
+select tests.create_task_in('Complete', :'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'parent')) as child \gset
+select tests.step_clock('400 days');
+select tests.create_task(:'owner', p_dependant_on => :'needed') as dependant \gset
+update public.tasks set status = 'In Progress', worker_id = 'w', lease_token = gen_random_uuid() where id = :'dependant';
+select tests.create_task_in('Complete', :'owner') as new_task \gset
+select is(pg_temp.purge() ->> 'tasks', '0', 'Finished tasks are kept');
+select is(pg_temp.purge() ->> 'events', '0', 'So is history');
+update queue.settings set finished_task_retention = '90 days', event_retention = '90 days';
+select is(pg_temp.purge() ->> 'tasks', '1', 'With a setting, old ones go');
+select is((tests.task(:'old_task')).id, null, 'The old one');
+select isnt((tests.task(:'needed')).id, null, 'Not one that a live task waited for');
+select isnt((tests.task(:'child')).id, null, 'Not the child of a live parent');
+select isnt((tests.task(:'new_task')).id, null, 'Not a new one');
+select is(
+  (select count(*)::integer from public.task_events as e where e.at < queue.now() - interval '90 days'), 0, 'And old history goes'
+);
+
+select * from finish();
+rollback;

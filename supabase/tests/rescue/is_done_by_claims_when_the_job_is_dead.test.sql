@@ -1,0 +1,30 @@
+begin;
+select plan(7);
+
+-- SETUP: the job has not run for a while; a worker died with a task
+select tests.empty_queue();
+select tests.step_clock('1 hour');
+select tests.create_user(p_max_in_progress => 1) as owner \gset
+update queue.job_runs set period = '1 minute', ran_at = queue.now(), stood_in_at = null where job = 'rescue';
+select tests.create_task_in('In Progress', :'owner', p_worker_id => 'gpu-dead') as task \gset
+
+-- TEST: while the job is in time, claims leave its work to it
+select tests.step_clock('119 seconds');
+select is(tests.claim('gpu-a'), null, 'A claim finds nothing');
+select is((tests.task(:'task')).status, 'In Progress', 'And leaves the dead worker''s task to the job');
+
+-- TEST: after two periods a claim that finds nothing does it, and gets the task
+select tests.step_clock('5 seconds');
+select is(tests.claim('gpu-b'), :'task'::uuid, 'A claim rescues the task and gets it');
+select matches(
+  (select string_agg(e.reason, ' | ' order by e.id) from public.task_events as e where e.task_id = :'task'), 'gpu-dead sent no heartbeat',
+  'The history tells why'
+);
+
+-- TEST: once in two periods
+select is((select r.stood_in_at is not null from queue.job_runs as r where r.job = 'rescue'), true, 'It is noted');
+select is(queue.rescue_when_late(), 0, 'The next claim does not repeat it');
+select isnt_empty($$select * from queue.late_jobs() as l where l.job = 'rescue'$$, 'The job still counts as late');
+
+select * from finish();
+rollback;

@@ -1,0 +1,48 @@
+begin;
+select plan(11);
+
+-- SETUP
+select tests.empty_queue();
+create function pg_temp.run(p_job text) returns jsonb language plpgsql as $$
+declare
+  v_reply jsonb;
+begin
+  set local role service_role;
+  v_reply := queue.run_job(p_job);
+  reset role;
+  return v_reply;
+end;
+$$;
+update queue.job_runs
+set scheduled_at = queue.now(), ran_at = null, failed_at = null, stood_in_at = null,
+  period = case when job in ('sweep', 'rescue') then interval '1 minute' else interval '1 hour' end;
+
+-- TEST: a run
+select is_empty('select * from queue.late_jobs()', 'Right after the deployment no job is late');
+select pg_temp.run(r.job) from queue.job_runs as r;
+select is((select count(*)::integer from queue.job_runs where ran_at = queue.now() and error is null and took is not null), 7, 'Every job runs and is recorded');
+select is((select r.result ->> 'put_back' from queue.job_runs as r where r.job = 'rescue'), '0', 'With what it did');
+
+-- TEST: late
+select tests.step_clock('2 minutes');
+select is_empty('select * from queue.late_jobs()', 'Two periods without a run are not late yet');
+select tests.step_clock('1 second');
+select bag_eq('select l.job from queue.late_jobs() as l', array['rescue', 'sweep'], 'After that they are');
+select matches((select l.message from queue.late_jobs() as l where l.job = 'sweep'), 'is pg_cron running', 'In words');
+
+-- TEST: a failure does not stop anybody, and is not forgotten
+create or replace function queue.sweep(p_limit integer default 1000) returns json language plpgsql as 'begin raise exception ''disk full''; end';
+select matches(pg_temp.run('sweep') ->> 'error', 'disk full', 'A job that fails answers with its error');
+select ok((select l.is_failing from queue.late_jobs() as l where l.job = 'sweep'), 'It is listed as failing');
+select matches((select l.message from queue.late_jobs() as l where l.job = 'sweep'), 'Job sweep fails since .*: disk full \(P0001\)', 'With the reason');
+select is(pg_temp.run('unheard of') ->> 'sqlstate', 'PT400', 'A job that does not exist is refused');
+
+-- TEST: what pg_cron calls
+select set_eq(
+  $$select j.command from cron.job as j where j.jobname like 'queue-%' and j.jobname <> 'queue-purge-cron-history'$$,
+  $$select format('select queue.run_job(%L)', r.job) from queue.job_runs as r$$,
+  'pg_cron calls each of them, and nothing else'
+);
+
+select * from finish();
+rollback;

@@ -1,0 +1,80 @@
+import { expect } from "vitest";
+import { ClaimedTask } from "../../shared/claim.ts";
+import { admin } from "./db.ts";
+import { callFunction, callRpc } from "./http.ts";
+import { rest } from "./rest.ts";
+import { stack } from "./stack.ts";
+
+/** A log line as the guardian of a worker sends it. */
+export interface LogLine {
+  readonly level?: string;
+  readonly message: string;
+  readonly task_id?: string;
+}
+
+/** The row that the deployed orchestrator makes before it rents a machine. */
+export async function spawnWorker(id: string): Promise<void> {
+  const reply = await rest("POST", "workers", {}, {
+    body: {
+      id,
+      instance_type: "NVIDIA GeForce RTX 4090",
+      status: "inactive",
+      metadata: { orchestrator_status: "spawning", runpod_id: `pod-${id}` },
+    },
+  });
+  expect(reply.status, reply.text).toBe(201);
+}
+
+/** One beat, as the guardian sends it: by `apikey` alone. */
+export async function beat(
+  workerId: string,
+  logs: readonly LogLine[] = [],
+  status: "active" | "crashed" = "active",
+): Promise<Record<string, unknown>> {
+  const reply = await callRpc("func_worker_heartbeat_with_logs", {
+    worker_id_param: workerId,
+    vram_total_mb_param: 24_564,
+    vram_used_mb_param: 1_024,
+    status_param: status,
+    logs_param: logs.map(({ level = "INFO", message, task_id = null }) => ({
+      timestamp: new Date().toISOString(),
+      level,
+      message,
+      task_id,
+      metadata: {},
+    })),
+  }, { headers: { apikey: stack().serviceRoleKey } });
+  expect(reply.json, reply.text).toMatchObject({ success: true });
+  return reply.json as Record<string, unknown>;
+}
+
+/** Claims as a deployed gpu worker; null when there is nothing. */
+export async function claimAs(workerId: string): Promise<ClaimedTask | null> {
+  const reply = await callFunction("claim-next-task", {
+    worker_id: workerId,
+    run_type: "gpu",
+  }, { key: stack().serviceRoleKey });
+  if (reply.status === 204) return null;
+  expect(reply.status, reply.text).toBe(200);
+  return ClaimedTask.parse(reply.json);
+}
+
+/** What pg_cron calls each minute, called by hand: tests own the clock. */
+export async function runJob(job: string): Promise<Record<string, unknown>> {
+  const [run] = await admin()<{ result: Record<string, unknown> }[]>`
+    select queue.run_job(${job}) as result
+  `;
+  return run?.result ?? {};
+}
+
+/** The story of a task, in order, as `from -> to: reason`. */
+export async function storyOf(taskId: string): Promise<string[]> {
+  const events = await admin()<{ line: string }[]>`
+    select concat(coalesce(from_status, '-'), ' -> ', to_status, ': ', reason)
+      as line
+    from public.task_events
+    where task_id = ${taskId}
+    order by id
+  `;
+  return events.map(({ line }) => line);
+}
