@@ -73,6 +73,7 @@ entrypoint = "./functions/other/main.ts"`,
       "complete_task",
       "create-task",
       "explain",
+      "generate-upload-url",
       "get-completed-segments",
       "get-orchestrator-children",
       "get-predecessor-output",
@@ -82,8 +83,8 @@ entrypoint = "./functions/other/main.ts"`,
       "task-counts",
       "update-shot-pair-prompts",
       "update-task-status",
-      "worker-health",
       "update-worker-model",
+      "worker-health",
     ]);
     for (const config of functions.values()) {
       expect(config.verifyJwt).toBe(false);
