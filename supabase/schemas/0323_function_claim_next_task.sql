@@ -26,7 +26,6 @@ declare
   v_now timestamptz;
   v_old_before timestamptz;
   v_has_open boolean;
-  v_setting text;
   v_reply json;
 begin
   if p_caller ->> 'kind' = 'service' and p_worker_id <> '' and v_pool in ('gpu', 'api')
@@ -66,7 +65,7 @@ begin
   end if;
 
   begin
-    v_setting := set_config('queue.counts_itself', 'on', true);
+    perform set_config('queue.counts_itself', 'on', true);
     with turn as materialized (
       -- Fewest running first, then who has waited longest for a turn.
       select s.user_id, s.cloud_reason
@@ -152,7 +151,7 @@ begin
     )
     into v_reply
     from started as x;
-    v_setting := set_config('queue.counts_itself', 'off', true);
+    perform set_config('queue.counts_itself', 'off', true);
 
     if v_reply is null then
       raise sqlstate 'QU001' using message = 'This look found nothing, its locks are given back';
