@@ -383,12 +383,15 @@ begin
     select
       w.*,
       (
-        -- Only the window: what came before says nothing about now.
-        select max(g."timestamp")
+        -- Only the window: what came before says nothing about now. Compared as pairs, because only the index by
+        -- worker knows those: the one by time would be read through for every worker that is silent.
+        select g."timestamp"
         from public.system_logs as g
-        where g.worker_id = w.id
+        where (g.worker_id, g."timestamp") >= (w.id, v_now - p_window)
+          and (g.worker_id, g."timestamp") <= (w.id, timestamptz 'infinity')
           and g.source_type = 'worker'
-          and g."timestamp" >= v_now - p_window
+        order by g.worker_id desc, g."timestamp" desc
+        limit 1
       ) as last_log_at,
       (
         select r.last_at from queue.claim_refusals as r where r.worker_id = w.id and r.last_at > v_now - interval '5 minutes'
