@@ -1,5 +1,5 @@
 begin;
-select plan(14);
+select plan(16);
 
 -- SETUP: ends that nobody noticed, as if the trigger had been off
 select tests.empty_queue();
@@ -62,6 +62,14 @@ select pg_temp.end_unnoticed(:'parent_task', 'Cancelled');
 select is(tests.status(:'left_behind'), 'Queued', 'A child was left behind');
 select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 1}', 'mend_orchestrations() cancels it');
 select is(tests.status(:'left_behind'), 'Cancelled', 'It goes after its orchestrator');
+
+-- TEST: counts that have drifted
+select tests.create_orchestrator(:'owner') as stray \gset
+select tests.create_child(:'stray', 'travel_segment', 0);
+update queue.orchestrations set open_count = open_count + 1, segment_count = 0 where orchestrator_id = :'stray';
+select is((select count(*) from queue.drift()), 1::bigint, 'drift() lists a family that is counted wrongly');
+select queue.reconcile();
+select is_empty('select * from queue.drift()', 'reconcile() counts it again');
 
 -- TEST: children that are not known as such
 select tests.create_orchestrator(:'owner', 2, 'join_clips_orchestrator') as forgotten \gset
