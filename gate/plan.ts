@@ -9,6 +9,7 @@ import { functionsExecuted } from "./steps/functions-executed.ts";
 import { generatedTypes } from "./steps/generated-types.ts";
 import { lint } from "./steps/lint.ts";
 import { migrationsEqualSchemas } from "./steps/migrations-equal-schemas.ts";
+import { openApi } from "./steps/openapi.ts";
 import {
   e2e,
   incidents,
@@ -28,6 +29,7 @@ export const onTheFiles: readonly CheckoutStep[] = [
   lint,
   typesDeno,
   typesNode,
+  openApi,
   unit,
   deploy,
 ];

@@ -19,6 +19,8 @@ const DEPENDENCIES_RULE =
   `must be a UUID, a list of at most ${MAX_DEPENDENCIES} of them, or null`;
 const TIME_RULE = "must be a time with its zone, such as 2026-01-31T12:00:00Z";
 
+const UUID_TEXT = { type: "string", format: "uuid" };
+
 /** One id or several, as the generations of clients send them; no repeats. */
 const Dependencies = z.preprocess(
   (value) => typeof value === "string" ? [value] : value,
@@ -26,7 +28,14 @@ const Dependencies = z.preprocess(
     z.array(Uuid, { error: DEPENDENCIES_RULE })
       .max(MAX_DEPENDENCIES, { error: DEPENDENCIES_RULE }),
   ).transform((ids) => ids === undefined ? undefined : [...new Set(ids)]),
-);
+).meta({
+  // For docs/openapi.json, which cannot see through a preprocessing.
+  anyOf: [
+    UUID_TEXT,
+    { type: "array", items: UUID_TEXT, maxItems: MAX_DEPENDENCIES },
+    { type: "null" },
+  ],
+});
 
 /** A point in time within this millennium, read as its UTC form. */
 const Time = z.iso.datetime({ offset: true, error: TIME_RULE })
@@ -83,11 +92,14 @@ export type NewTask = z.infer<typeof NewTask>;
 
 const BATCH_RULE = `must be a list of 1 to ${MAX_BATCH} tasks`;
 
-const Batch = z.object({
+/** Several tasks, enqueued all or none. */
+export const CreateBatch = z.object({
   tasks: z.array(NewTask, { error: BATCH_RULE })
     .min(1, { error: BATCH_RULE }).max(MAX_BATCH, { error: BATCH_RULE })
     .refine(hasDistinctIds, { error: "must not name a task_id twice" }),
-}).transform(({ tasks }) => ({ isBatch: true, tasks }));
+});
+
+const Batch = CreateBatch.transform(({ tasks }) => ({ isBatch: true, tasks }));
 
 const Single = NewTask.transform((task) => ({ isBatch: false, tasks: [task] }));
 

@@ -64,6 +64,9 @@ const all = (code: string): Expected => ({
   unserved: code,
 });
 
+/** Who may not say it at all is not looked up. */
+const UNKNOWN: Expected = { ...all("UNKNOWN_TOKEN"), ofAWorker: "FORBIDDEN" };
+
 const CALLERS: Record<
   string,
   [() => CallOptions | Promise<CallOptions>, Expected]
@@ -103,16 +106,16 @@ const CALLERS: Record<
   "a user": [async () => ({ key: await userJwt(owner.id) }), USER],
   "a revoked token": [
     async () => ({ key: await endedToken("revoked_at") }),
-    all("UNKNOWN_TOKEN"),
+    UNKNOWN,
   ],
   "an expired token": [
     async () => ({ key: await endedToken("expires_at") }),
-    all("UNKNOWN_TOKEN"),
+    UNKNOWN,
   ],
-  "junk": [() => ({ key: "junk" }), all("UNKNOWN_TOKEN")],
+  "junk": [() => ({ key: "junk" }), UNKNOWN],
   "most of the secret key": [
     () => ({ key: stack().secretKey.slice(0, -1) }),
-    all("UNKNOWN_TOKEN"),
+    UNKNOWN,
   ],
   "the anon key": [() => ({ key: stack().anonKey }), all("FORBIDDEN")],
   "the publishable key": [

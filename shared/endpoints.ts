@@ -1,0 +1,164 @@
+import type { z } from "zod";
+import { ClaimedTask, ClaimPreview, ClaimRequest } from "./claim.ts";
+import { CompleteReply, CompleteRequest } from "./complete.ts";
+import { CountsReply, CountsRequest } from "./counts.ts";
+import {
+  CreateBatch,
+  CreateBatchReply,
+  CreateReply,
+  NewTask,
+} from "./create.ts";
+import type { ErrorCode } from "./error-codes.ts";
+import {
+  ExplainRequest,
+  TaskExplanation,
+  WorkerExplanation,
+} from "./explain.ts";
+import { MarkFailedReply, MarkFailedRequest } from "./mark-failed.ts";
+import { ChildrenReply, ChildrenRequest } from "./orchestrator-children.ts";
+import { PredecessorReply, PredecessorRequest } from "./predecessor.ts";
+import { SegmentsReply, SegmentsRequest } from "./segments.ts";
+import { ShotPromptsRequest } from "./shot-prompts.ts";
+import {
+  TaskOutputReply,
+  TaskQuestion,
+  TaskStatusReply,
+} from "./task-reads.ts";
+import { UpdateStatusReply, UpdateStatusRequest } from "./update-status.ts";
+import { WorkerModelReply, WorkerModelRequest } from "./worker-model.ts";
+
+/** Who may call: a service key, a personal access token, a signed-in user. */
+export type CallerKind = "service" | "token" | "user";
+
+/** What is known of one endpoint without its code. */
+export interface EndpointEntry {
+  readonly summary: string;
+  readonly callers: readonly CallerKind[];
+  /** The forms of the body; one of them fits. */
+  readonly requests: readonly z.ZodType[];
+  /** The forms of a 200; none = it never answers 200. */
+  readonly replies: readonly z.ZodType[];
+  /** True: 204 is an answer as well. */
+  readonly mayBeEmpty?: boolean;
+  /** Beside those that every endpoint has. */
+  readonly errors: readonly ErrorCode[];
+}
+
+const EVERYONE: readonly CallerKind[] = ["service", "token", "user"];
+const ENDS_A_TASK: readonly ErrorCode[] = [
+  "TASK_NOT_FOUND",
+  "LEASE_LOST",
+  "ILLEGAL_TRANSITION",
+];
+
+const COMPLETE: EndpointEntry = {
+  summary: "Completes a task; a repeat gets the first result again",
+  callers: EVERYONE,
+  requests: [CompleteRequest],
+  replies: [CompleteReply],
+  errors: [...ENDS_A_TASK, "NOT_SUPPORTED"],
+};
+
+/** Every endpoint by its name: what docs/openapi.json is made from. */
+export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
+  "claim-next-task": {
+    summary: "Hands out the next task, or 204 when there is none",
+    callers: ["service", "token"],
+    requests: [ClaimRequest],
+    replies: [ClaimedTask, ClaimPreview],
+    mayBeEmpty: true,
+    errors: ["WORKER_NOT_ELIGIBLE", "CLAIM_ID_USED"],
+  },
+  "complete-task": COMPLETE,
+  "complete_task": COMPLETE,
+  "create-task": {
+    summary: "Enqueues one task or several; a repeat enqueues nothing again",
+    callers: EVERYONE,
+    requests: [NewTask, CreateBatch],
+    replies: [CreateReply, CreateBatchReply],
+    errors: [
+      "PROJECT_REQUIRED",
+      "PROJECT_NOT_FOUND",
+      "TASK_ID_TAKEN",
+      "DEPENDENCY_CYCLE",
+      "QUEUE_FULL",
+    ],
+  },
+  "explain": {
+    summary: "Why a task is not running, or why a worker gets nothing",
+    callers: EVERYONE,
+    requests: [ExplainRequest],
+    replies: [TaskExplanation, WorkerExplanation],
+    errors: ["TASK_NOT_FOUND"],
+  },
+  "get-completed-segments": {
+    summary: "The finished segments of a run",
+    callers: EVERYONE,
+    requests: [SegmentsRequest],
+    replies: [SegmentsReply],
+    errors: [],
+  },
+  "get-orchestrator-children": {
+    summary: "The tasks that an orchestrator has enqueued",
+    callers: EVERYONE,
+    requests: [ChildrenRequest],
+    replies: [ChildrenReply],
+    errors: ["TASK_NOT_FOUND"],
+  },
+  "get-predecessor-output": {
+    summary: "The output that a task builds on; null when it waits for none",
+    callers: EVERYONE,
+    requests: [PredecessorRequest],
+    replies: [PredecessorReply],
+    errors: ["TASK_NOT_FOUND"],
+  },
+  "get-task-output": {
+    summary: "What came of a task",
+    callers: EVERYONE,
+    requests: [TaskQuestion],
+    replies: [TaskOutputReply],
+    errors: ["TASK_NOT_FOUND"],
+  },
+  "get-task-status": {
+    summary: "How a task stands",
+    callers: EVERYONE,
+    requests: [TaskQuestion],
+    replies: [TaskStatusReply],
+    errors: ["TASK_NOT_FOUND"],
+  },
+  "mark-task-failed": {
+    summary: "Reports a failure that may be worth another try",
+    callers: EVERYONE,
+    requests: [MarkFailedRequest],
+    replies: [MarkFailedReply],
+    errors: ENDS_A_TASK,
+  },
+  "task-counts": {
+    summary: "What is claimable, active and blocked, in one snapshot",
+    callers: EVERYONE,
+    requests: [CountsRequest],
+    replies: [CountsReply],
+    errors: [],
+  },
+  "update-shot-pair-prompts": {
+    summary: "Not served: this queue keeps no shots",
+    callers: EVERYONE,
+    requests: [ShotPromptsRequest],
+    replies: [],
+    errors: ["NOT_SUPPORTED"],
+  },
+  "update-task-status": {
+    summary: "Reports progress, a result, a failure or a hand-back",
+    callers: EVERYONE,
+    requests: [UpdateStatusRequest],
+    replies: [UpdateStatusReply],
+    errors: ENDS_A_TASK,
+  },
+  "update-worker-model": {
+    summary: "Says which model a worker has loaded",
+    callers: ["service"],
+    requests: [WorkerModelRequest],
+    replies: [WorkerModelReply],
+    errors: ["WORKER_NOT_FOUND"],
+  },
+};
