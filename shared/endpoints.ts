@@ -24,6 +24,8 @@ import {
   TaskQuestion,
   TaskStatusReply,
 } from "./task-reads.ts";
+import { UploadUrlReply, UploadUrlRequest } from "./upload-url.ts";
+import { WorkerHealthReply, WorkerHealthRequest } from "./worker-health.ts";
 import { UpdateStatusReply, UpdateStatusRequest } from "./update-status.ts";
 import { WorkerModelReply, WorkerModelRequest } from "./worker-model.ts";
 
@@ -56,7 +58,7 @@ const COMPLETE: EndpointEntry = {
   callers: EVERYONE,
   requests: [CompleteRequest],
   replies: [CompleteReply],
-  errors: [...ENDS_A_TASK, "NOT_SUPPORTED"],
+  errors: [...ENDS_A_TASK, "FILE_NOT_FOUND", "NOT_SUPPORTED"],
 };
 
 /** Every endpoint by its name: what docs/openapi.json is made from. */
@@ -90,6 +92,13 @@ export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
     requests: [ExplainRequest],
     replies: [TaskExplanation, WorkerExplanation],
     errors: ["TASK_NOT_FOUND"],
+  },
+  "generate-upload-url": {
+    summary: "Where to put a file of a running task",
+    callers: EVERYONE,
+    requests: [UploadUrlRequest],
+    replies: [UploadUrlReply],
+    errors: ENDS_A_TASK,
   },
   "get-completed-segments": {
     summary: "The finished segments of a run",
@@ -160,5 +169,12 @@ export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
     requests: [WorkerModelRequest],
     replies: [WorkerModelReply],
     errors: ["WORKER_NOT_FOUND"],
+  },
+  "worker-health": {
+    summary: "How each worker is doing, and whether to rent more",
+    callers: ["service"],
+    requests: [WorkerHealthRequest],
+    replies: [WorkerHealthReply],
+    errors: [],
   },
 };

@@ -2433,8 +2433,9 @@ comment on function queue.mend_orchestrations(integer) is
 revoke all on function queue.mend_orchestrations(integer) from public, anon, authenticated, service_role;
 grant execute on function queue.mend_orchestrations(integer) to service_role;
 
--- The tasks that name another one as their orchestrator. They came after it, so of a long history only its owner's
--- tasks since then are looked at; a day more, because clocks are set back.
+-- The tasks that name another one as their orchestrator. A family that the queue keeps count of is listed; one that had
+-- ended before the queue did so, and one that has no child yet, is looked for among its owner's tasks since then. A day
+-- more, because clocks are set back.
 create function queue.children_of(p_orchestrator public.tasks, p_limit integer)
 returns setof public.tasks
 language plpgsql
@@ -2443,6 +2444,18 @@ security invoker
 set search_path = ''
 as $$
 begin
+  if exists (select from queue.orchestrations as o where o.orchestrator_id = p_orchestrator.id) then
+    return query
+    select t.*
+    from queue.subtasks as s
+      join public.tasks as t on t.id = s.task_id
+    where s.orchestrator_id = p_orchestrator.id
+      and t.user_id = p_orchestrator.user_id
+    order by t.created_at, t.id
+    limit p_limit;
+    return;
+  end if;
+
   return query
   select t.*
   from public.tasks as t

@@ -80,6 +80,13 @@ const CALLS: readonly [string, () => Record<string, unknown>, number][] = [
     status: "In Progress",
     reset_generation_started_at: true,
   }), 200],
+  ["generate-upload-url", () => ({
+    task_id: TASK,
+    filename: "clip.mp4",
+    content_type: "video/mp4",
+    generate_thumbnail_url: true,
+  }), 200],
+  ["worker-health", () => ({}), 200],
   ["complete-task", () => ({ task_id: TASK, output_location: "a" }), 200],
   ["complete_task", () => ({ task_id: TASK, output_location: "a" }), 200],
   ["get-task-output", () => ({ task_id: TASK }), 200],

@@ -1,5 +1,5 @@
 begin;
-select plan(14);
+select plan(15);
 
 -- SETUP
 select tests.empty_queue();
@@ -47,6 +47,11 @@ select is(pg_temp.ids(:'second'), null, 'A child has no children');
 -- TEST: a stranger's task that names the orchestrator is none of its children
 select pg_temp.child(:'stranger', :'parent') \g /dev/null
 select is(pg_temp.ids(:'parent'), array[:'first', :'second'], 'Somebody else''s task is no child');
+
+-- TEST: a family that had ended before the queue kept count of families
+delete from queue.subtasks;
+delete from queue.orchestrations;
+select is(pg_temp.ids(:'parent'), array[:'first', :'second'], 'A family of old is found by its params');
 
 -- TEST: bounds
 select tests.create_task(:'owner', 'travel_orchestrator') as fertile \gset
