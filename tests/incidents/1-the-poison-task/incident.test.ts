@@ -102,7 +102,9 @@ describe("a task that kills its worker", () => {
     expect(story.filter((line) => line.startsWith("Queued -> In Progress")))
       .toHaveLength(3);
     expect(story.filter((line) => line.startsWith("In Progress ->"))).toEqual([
-      expect.stringMatching(/Start 1 .*3e03e2d1 sent no heartbeat since its claim, \d+ s ago/),
+      expect.stringMatching(
+        /Start 1 .*3e03e2d1 sent no heartbeat since its claim, \d+ s ago/,
+      ),
       expect.stringMatching(/Start 2 .*00000002 is terminated/),
       expect.stringMatching(/Start 3 .*00000003 is crashed/),
     ]);
