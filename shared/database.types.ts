@@ -579,6 +579,7 @@ export type Database = {
         Args: { "p_caller": Json; "p_task_id": string };
         Returns: Json;
       };
+      "health": { Args: { "p_caller": Json }; Returns: Json };
       "mark_task_failed": {
         Args: {
           "p_caller": Json;

@@ -25,6 +25,7 @@ import {
   TaskStatusReply,
 } from "./task-reads.ts";
 import { UploadUrlReply, UploadUrlRequest } from "./upload-url.ts";
+import { HealthReply, HealthRequest } from "./health.ts";
 import { WorkerHealthReply, WorkerHealthRequest } from "./worker-health.ts";
 import { UpdateStatusReply, UpdateStatusRequest } from "./update-status.ts";
 import { WorkerModelReply, WorkerModelRequest } from "./worker-model.ts";
@@ -169,6 +170,13 @@ export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
     requests: [WorkerModelRequest],
     replies: [WorkerModelReply],
     errors: ["WORKER_NOT_FOUND"],
+  },
+  "health": {
+    summary: "Whether the queue's own jobs run and its counters agree",
+    callers: ["service"],
+    requests: [HealthRequest],
+    replies: [HealthReply],
+    errors: [],
   },
   "worker-health": {
     summary: "How each worker is doing, and whether to rent more",

@@ -1204,4 +1204,23 @@ comment on function public.update_shot_pair_prompts(jsonb) is
 revoke all on function public.update_shot_pair_prompts(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.update_shot_pair_prompts(jsonb) to service_role;
 
+-- Whether the queue looks after itself, as functions ask it.
+create function public.health(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.health(p_caller);
+end;
+$$;
+
+comment on function public.health(jsonb) is
+  'Whether the queue''s jobs run and its counters agree: {status: ok or degraded, reasons: [{code: JOB_LATE, JOB_FAILED or DRIFT, message}], checked_at, database_started_at, jobs: [{job, period_seconds, ran_at, took_ms, result, failed_at, error}]}. Errors: 403. service_role only.';
+
+revoke all on function public.health(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.health(jsonb) to service_role;
+
 notify pgrst, 'reload schema';

@@ -13,6 +13,7 @@ const NAMES = [
   "mark-task-failed",
   "create-task",
   "worker-health",
+  "health",
   "get-task-status",
   "get-task-output",
   "get-predecessor-output",

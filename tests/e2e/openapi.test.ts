@@ -86,6 +86,7 @@ const CALLS: readonly [string, () => Record<string, unknown>, number][] = [
     content_type: "video/mp4",
     generate_thumbnail_url: true,
   }), 200],
+  ["health", () => ({}), 200],
   ["worker-health", () => ({}), 200],
   ["complete-task", () => ({ task_id: TASK, output_location: "a" }), 200],
   ["complete_task", () => ({ task_id: TASK, output_location: "a" }), 200],

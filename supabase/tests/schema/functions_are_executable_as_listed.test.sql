@@ -32,6 +32,8 @@ insert into listed_function values
   ('service_role', 'queue.explain_worker'),
   ('service_role', 'note_refused_claim'),
   ('service_role', 'queue.note_refused_claim'),
+  ('service_role', 'health'),
+  ('service_role', 'queue.health'),
   ('service_role', 'worker_health'),
   ('service_role', 'queue.worker_health'),
   ('service_role', 'queue.worker_states'),

@@ -1,0 +1,28 @@
+import { z } from "zod";
+
+/** Body of `POST /health`: nothing to say. */
+export const HealthRequest = z.object({});
+export type HealthRequest = z.infer<typeof HealthRequest>;
+
+/** When a job of the queue last ran, and what came of it. */
+const Job = z.looseObject({
+  job: z.string(),
+  period_seconds: z.number(),
+  ran_at: z.string().nullable(),
+  took_ms: z.number().nullable(),
+  failed_at: z.string().nullable(),
+  error: z.string().nullable(),
+});
+
+/** Reply of `POST /health`. */
+export const HealthReply = z.looseObject({
+  status: z.enum(["ok", "degraded"]),
+  reasons: z.array(z.looseObject({
+    code: z.enum(["JOB_LATE", "JOB_FAILED", "DRIFT"]),
+    message: z.string(),
+  })),
+  checked_at: z.string(),
+  database_started_at: z.string(),
+  jobs: z.array(Job),
+});
+export type HealthReply = z.infer<typeof HealthReply>;

@@ -1,0 +1,54 @@
+-- Whether the queue looks after itself: its jobs run, its counters agree. What the fleet does is in worker_health, what
+-- waits in task_counts.
+create function queue.health(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_reasons json;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  select coalesce(json_agg(json_build_object('code', r.code, 'message', r.message)), '[]')
+  into v_reasons
+  from (
+    select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end as code, l.message
+    from queue.late_jobs() as l
+    union all
+    select 'DRIFT', pg_catalog.format(
+      'The counters of %s owners had drifted and were mended at %s; please report it', r.result ->> 'mended', r.ran_at
+    )
+    from queue.job_runs as r
+    where r.job = 'reconcile'
+      and (r.result ->> 'mended')::integer > 0
+  ) as r;
+
+  return json_build_object(
+    'status', case when json_array_length(v_reasons) = 0 then 'ok' else 'degraded' end,
+    'reasons', v_reasons,
+    'checked_at', v_now,
+    'database_started_at', pg_postmaster_start_time(),
+    'jobs', (
+      select json_agg(json_build_object(
+        'job', r.job,
+        'period_seconds', extract(epoch from r.period),
+        'ran_at', r.ran_at,
+        'took_ms', round((extract(epoch from r.took) * 1000)::numeric, 1),
+        'result', r.result,
+        'failed_at', r.failed_at,
+        'error', r.error
+      ) order by r.job)
+      from queue.job_runs as r
+    )
+  );
+end;
+$$;
+
+comment on function queue.health(jsonb) is 'See public.health.';
+
+revoke all on function queue.health(jsonb) from public, anon, authenticated, service_role;
+grant execute on function queue.health(jsonb) to service_role;

@@ -1,0 +1,50 @@
+begin;
+select plan(10);
+
+-- SETUP
+select tests.empty_queue();
+update queue.job_runs set scheduled_at = queue.now(), ran_at = null, failed_at = null, result = null;
+create function pg_temp.health() returns jsonb language plpgsql as $$
+declare
+  v_reply json;
+begin
+  set local role service_role;
+  v_reply := public.health(tests.service());
+  reset role;
+  return v_reply;
+end;
+$$;
+
+-- TEST: all is well
+select is(pg_temp.health() ->> 'status', 'ok', 'With its jobs in time the queue is well');
+select is(jsonb_array_length(pg_temp.health() -> 'jobs'), (select count(*)::integer from queue.job_runs), 'Every job is listed');
+select queue.run_job('rescue');
+select is(
+  jsonb_path_query_first(pg_temp.health(), '$.jobs[*] ? (@.job == "rescue").result.put_back'), '0', 'With what it did last'
+);
+
+-- TEST: a late one
+update queue.job_runs set period = '1 minute' where job = 'sweep';
+select tests.step_clock('121 seconds');
+select is(pg_temp.health() ->> 'status', 'degraded', 'Without one of them it is not');
+select is(pg_temp.health() #>> '{reasons,0,code}', 'JOB_LATE', 'And says why');
+select matches(pg_temp.health() #>> '{reasons,0,message}', 'Job sweep last ran at .*pg_cron', 'In words');
+
+-- TEST: a failing one
+update queue.job_runs set ran_at = queue.now() - interval '1 second', failed_at = queue.now(), error = 'disk full' where job = 'sweep';
+select is(pg_temp.health() #>> '{reasons,0,code}', 'JOB_FAILED', 'A job that fails is said to fail');
+
+-- TEST: drift
+update queue.job_runs set failed_at = null, ran_at = queue.now() where job = 'sweep';
+update queue.job_runs set ran_at = queue.now(), result = '{"mended": 2}' where job = 'reconcile';
+select is(pg_temp.health() #>> '{reasons,0,code}', 'DRIFT', 'Counters that had to be mended are a reason to look');
+
+-- TEST: who may ask
+select tests.create_user() as owner \gset
+select is(tests.answer(format('public.health(%L)', tests.signed_in(:'owner'))), '403 FORBIDDEN', 'It is for the service');
+select tests.authenticate_as(:'owner');
+select throws_ok(format('select public.health(%L)', tests.service()), '42501', null, 'And not for users directly');
+select tests.clear_authentication();
+
+select * from finish();
+rollback;
