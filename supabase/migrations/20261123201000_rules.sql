@@ -992,23 +992,18 @@ as $$
 declare
   v_ends queue.task_end[];
 begin
-  with recursive reached (task_id, via, root) as (
+  with recursive reached (task_id, via, root, user_id) as (
     -- Each task once per way to it and cause: diamonds do not multiply, and a circle ends.
-    select l.task_id, null::uuid, l.task_id
+    select l.task_id, null::uuid, l.task_id, l.user_id
     from unnest(p_lost) as l
     where l.user_id is not null
       and exists (select from queue.task_dependencies as d where d.depends_on = l.task_id)
     union
-    select w.task_id, r.task_id, r.root
+    select d.task_id, r.task_id, r.root, r.user_id
     from reached as r
-      cross join lateral (
-        select d.task_id
-        from queue.task_dependencies as d
-          join public.tasks as t on t.id = d.task_id
-        where d.depends_on = r.task_id
-          and t.status = 'Queued'
-          and t.user_id = (select l.user_id from unnest(p_lost) as l where l.task_id = r.root limit 1)
-      ) as w
+      join queue.task_dependencies as d on d.depends_on = r.task_id
+    -- One task by its key; as a join, a plan from when the queue was small would go through all tasks of the owner.
+    where (select t.status = 'Queued' and t.user_id = r.user_id from public.tasks as t where t.id = d.task_id)
   ),
   -- One cause per task: a failure rather than a cancellation.
   chosen as (
@@ -1062,15 +1057,11 @@ begin
     with recursive above (task_id) as (
       select d.depends_on from queue.task_dependencies as d where d.task_id = p_task_id
       union
-      select n.depends_on
+      select d.depends_on
       from above as a
-        cross join lateral (
-          select d.depends_on
-          from queue.task_dependencies as d
-            join public.tasks as t on t.id = d.task_id
-          where d.task_id = a.task_id
-            and t.user_id = p_user_id
-        ) as n
+        join queue.task_dependencies as d on d.task_id = a.task_id
+      -- One task by its key; as a join, a plan from when the queue was small would go through all tasks of the owner.
+      where (select t.user_id = p_user_id from public.tasks as t where t.id = d.task_id)
     )
     select from above as a where a.task_id = p_other_id
   );
