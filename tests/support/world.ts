@@ -128,7 +128,7 @@ export function asOwner(owner: Owner): ReturnType<typeof as> {
 }
 
 /** Tables whose rows the migrations ship. */
-const SHIPPED = ["public.task_types", "queue.settings"];
+const SHIPPED = ["public.task_types", "queue.settings", "queue.job_runs"];
 
 /**
  * Empties every table but those that the migrations fill, for tests that count

@@ -207,7 +207,11 @@ async function readTasks(sql: postgres.Sql): Promise<Row[]> {
 }
 
 /** What pg_cron may write at any full minute. */
-const WRITTEN_BY_JOBS = ["queue.minute_samples", "queue.status_totals"];
+const WRITTEN_BY_JOBS = [
+  "queue.minute_samples",
+  "queue.status_totals",
+  "queue.job_runs",
+];
 
 /** Every row of every table, as text. */
 async function everything(sql: postgres.Sql): Promise<unknown> {
