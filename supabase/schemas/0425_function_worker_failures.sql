@@ -57,7 +57,7 @@ begin
         select coalesce(json_agg(json_build_object('reason', r.reason, 'workers', r.workers) order by r.workers desc, r.reason), '[]')
         from (
           -- Ages and ids in it would make every reason its own.
-          select regexp_replace(left(f.reason, 200), '\d+(\.\d+)?', 'N', 'g') as reason, count(*) as workers
+          select regexp_replace(left(replace(f.reason, f.id, 'N'), 200), '\d+(\.\d+)?', 'N', 'g') as reason, count(*) as workers
           from failed as f
           group by 1
           order by 2 desc, 1

@@ -10,6 +10,8 @@ export interface LogLine {
   readonly level?: string;
   readonly message: string;
   readonly task_id?: string;
+  /** By the worker's own clock; absent = that of this process. */
+  readonly timestamp?: string;
 }
 
 /** The row that the deployed orchestrator makes before it rents a machine. */
@@ -36,12 +38,12 @@ export async function beat(
     vram_total_mb_param: 24_564,
     vram_used_mb_param: 1_024,
     status_param: status,
-    logs_param: logs.map(({ level = "INFO", message, task_id = null }) => ({
+    logs_param: logs.map((line) => ({
       timestamp: new Date().toISOString(),
-      level,
-      message,
-      task_id,
+      level: "INFO",
+      task_id: null,
       metadata: {},
+      ...line,
     })),
   }, { headers: { apikey: stack().serviceRoleKey } });
   expect(reply.json, reply.text).toMatchObject({ success: true });
