@@ -18,6 +18,7 @@ import {
 } from "../../stack/stack-addresses.ts";
 import { prepareStateDirs } from "../../stack/state-dir.ts";
 import { claimStateDir } from "../../stack/state-file.ts";
+import { pauseJobs } from "./pause-jobs.ts";
 
 /** Makes the schema of August 2025, or fills it. */
 export type OldContent = (sql: postgres.Sql, dbUrl: string) => Promise<void>;
@@ -46,6 +47,8 @@ export async function upgradeOldDatabase(
     stateDir,
     exposeNewTables: true,
   });
+  // The cleanup would cancel old rows while a test looks at them.
+  await pauseJobs(addresses.adminDbUrl);
   return {
     ...addresses,
     async discard() {

@@ -88,7 +88,54 @@ describe("51 tasks from August 2025", () => {
     expect(ClaimedTask.parse(await reply.json()).task_id).toBe(task?.id);
     expect((await claimOn(upgraded)).status).toBe(204);
   });
+
+  it("come with a warning when many are released at once", async () => {
+    const RELEASED = 20;
+    await sql`select queue.sweep()`;
+    await sql`
+      update queue.settings
+      set clock_offset = interval '1 minute', default_task_limit = ${RELEASED}
+    `;
+    await sql`
+      update public.tasks
+      set run_type = 'cloud', created_at = queue.now()
+      where id in (
+        select id from public.tasks
+        where standing = 'no_run_type' order by created_at limit ${RELEASED}
+      )
+    `;
+    const counts = await countOn(upgraded);
+    // One of the owner's slots is taken by the task of the test before.
+    expect(counts.totals.queued_only).toBe(RELEASED - 1);
+    expect(counts.blocked["no_run_type"]).toBe(ORPHANS - RELEASED);
+    expect(counts.warnings.map((warning) => warning.code))
+      .toContain("JUMP_FROM_ZERO");
+  });
+
+  it("are cancelled by the cleanup, and nothing else is", async () => {
+    const before = await statuses();
+    expect(before).toMatchObject({ no_run_type: 31, ready: 20, active: 1 });
+    await sql`select queue.run_job('cleanup')`;
+    expect(await statuses()).toEqual({ Cancelled: 31, ready: 20, active: 1 });
+    const [reason] = await sql`
+      select count(*)::integer as tasks
+      from public.tasks
+      where error_message like
+        'Cancelled by the cleanup: enqueued 2025-%, never started (no_run_type)'
+    `;
+    expect(reason).toEqual({ tasks: 31 });
+  });
 });
+
+/** How many tasks stand where, or have ended how. */
+async function statuses(): Promise<Record<string, number>> {
+  const rows = await sql<{ name: string; tasks: number }[]>`
+    select coalesce(standing, status) as name, count(*)::integer as tasks
+    from public.tasks
+    group by 1
+  `;
+  return Object.fromEntries(rows.map(({ name, tasks }) => [name, tasks]));
+}
 
 /** What is known of them, as of the moment of the incident. */
 async function expectTheIncident(old: postgres.Sql): Promise<void> {
