@@ -1127,16 +1127,17 @@ begin
           where k.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
         )
       union all
-      select 'SWEEP_LATE', pg_catalog.format('The sweep last ran at %s: is pg_cron running?', coalesce(v_sample.sampled_at::text, '(never)'))
-      where v_sample.sampled_at < v_now - interval '3 minutes'
-        or (v_sample.sampled_at is null and p_oldest < v_now - interval '3 minutes')
+      -- One warning for all jobs: when pg_cron stands still, all of them do.
+      select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end, string_agg(l.message, '; ' order by l.job)
+      from queue.late_jobs() as l
+      group by l.is_failing
     ) as w
   );
 end;
 $$;
 
 comment on function queue.count_warnings(text, queue.load_summary, timestamptz) is
-  'Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING, SWEEP_LATE.';
+  'Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING, JOB_FAILED, JOB_LATE.';
 
 revoke all on function queue.count_warnings(text, queue.load_summary, timestamptz) from public, anon, authenticated, service_role;
 

@@ -1,8 +1,10 @@
 begin;
-select plan(36);
+select plan(37);
 
 -- SETUP: a fleet in which all is well
 select tests.empty_queue();
+-- None of them is late, whatever the clock says.
+update queue.job_runs set period = '1 year', ran_at = queue.now(), failed_at = null;
 -- Keeps the scheduled sweep out until the end of the test.
 lock table queue.minute_samples in share row exclusive mode;
 create function pg_temp.codes(p_pool text default 'gpu') returns text language sql as $$
@@ -100,18 +102,18 @@ update public.tasks set status = 'Cancelled' where pool = 'gpu';
 select is(pg_temp.codes(), '', 'Without gpu work no worker is missed');
 select ok(not pg_temp.warns('NO_WORKER_BEATING', null), 'Nor when only api work waits');
 
--- TEST: SWEEP_LATE
-select tests.create_task(:'ana') from generate_series(1, 2);
+-- TEST: JOB_LATE and JOB_FAILED
 update public.workers set last_heartbeat = queue.now();
-select pg_temp.sampled(2, 0, '3 minutes');
-select is(pg_temp.codes(), '', 'A sweep three minutes ago is in time');
-select pg_temp.sampled(2, 0, '3 minutes 1 microsecond');
-select is(pg_temp.codes(), 'SWEEP_LATE', 'A microsecond more is late');
-select matches(tests.counts() #>> '{warnings,0,message}', 'pg_cron', 'The message says where to look');
-delete from queue.minute_samples;
-select is(pg_temp.codes(), '', 'A new database has not been swept yet');
-update public.tasks set created_at = queue.now() - interval '3 minutes 1 microsecond' where pool = 'gpu' and status = 'Queued';
-select is(pg_temp.codes(), 'SWEEP_LATE', 'One with work that is older than three minutes should have been');
+update queue.job_runs set ran_at = queue.now() - interval '2 minutes', failed_at = null, period = '1 minute';
+select is(pg_temp.codes(), '', 'Jobs that ran two periods ago are in time');
+update queue.job_runs set ran_at = ran_at - interval '1 microsecond' where job in ('rescue', 'sweep');
+select is(pg_temp.codes(), 'JOB_LATE', 'A microsecond more is late; two late jobs are one warning');
+select matches(tests.counts() #>> '{warnings,0,message}', 'Job rescue last ran .* pg_cron .*; Job sweep last ran', 'The message names both, and where to look');
+select ok(pg_temp.warns('JOB_LATE', 'api'), 'It concerns either pool');
+update queue.job_runs set ran_at = queue.now() - interval '1 second', failed_at = queue.now(), error = 'disk full' where job = 'rescue';
+select is(pg_temp.codes(), 'JOB_FAILED JOB_LATE', 'A job that fails is another matter');
+update queue.job_runs set ran_at = queue.now();
+select is(pg_temp.codes(), '', 'Until it has run again');
 
 -- TEST: users and their machines are told of none of it
 select is(tests.counts('gpu', true, tests.signed_in(:'ana')) -> 'warnings', '[]', 'A user gets no warnings about the fleet');
