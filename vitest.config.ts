@@ -47,14 +47,15 @@ export default defineConfig({
       onTheStack("incidents", 3),
       onTheStack("upgrade", 4),
       onTheStack("property", 5),
-      onTheStack("isolation", 6),
+      onTheStack("model", 6),
+      onTheStack("isolation", 7),
       {
         extends: true,
         test: {
           name: "deploy",
           include: ["tests/deploy/**/*.test.ts"],
           testTimeout: 60_000,
-          sequence: { groupOrder: 7 },
+          sequence: { groupOrder: 8 },
         },
       },
     ],

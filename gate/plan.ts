@@ -15,6 +15,7 @@ import {
   incidents,
   integration,
   isolation,
+  model,
   property,
   upgrade,
 } from "./steps/suites-on-the-stack.ts";
@@ -55,6 +56,7 @@ export const onTheSchema: readonly StackStep[] = [
 export const onTheStack: readonly StackStep[] = [
   database,
   property,
+  model,
   isolation,
   integration,
   e2e,

@@ -15,6 +15,12 @@ export const property: StackStep = {
   run: (context) => suite(context, "property"),
 };
 
+/** Random runs of commands: the queue does what its model does. */
+export const model: StackStep = {
+  name: "model",
+  run: (context) => suite(context, "model"),
+};
+
 /** Every order in which the steps of two transactions can meet. */
 export const isolation: StackStep = {
   name: "isolation",

@@ -16,3 +16,9 @@ function id(kind: number, index: number): string {
     value.toString(16).padStart(digits, "0");
   return `${hex(kind, 8)}-0000-4000-8000-${hex(index, 12)}`;
 }
+
+/** The place of the task with this id; undefined = it is none. */
+export function placeOf(id: unknown): number | undefined {
+  const hex = /^00000001-0000-4000-8000-([0-9a-f]{12})$/.exec(String(id))?.[1];
+  return hex === undefined ? undefined : Number.parseInt(hex, 16);
+}

@@ -1,0 +1,82 @@
+import type { Claim } from "./commands.ts";
+import { end, settle, startsAllowed } from "./endings.ts";
+import { KINDS } from "./kinds.ts";
+import { next } from "./one-rule.ts";
+import { type State, type Task, workerName } from "./state.ts";
+
+/** What a claim is answered with: a task, nothing, or a refusal. */
+export type ClaimAnswer = number | null | string;
+
+/**
+ * Answers a claim. Users may take turns in more ways than one: the task that
+ * the queue has chosen is taken, if it is one that may be chosen.
+ */
+export function claim(
+  state: State,
+  command: Claim,
+  chosen: unknown,
+): ClaimAnswer {
+  const { by, pool, claimId } = command;
+  const worker = workerName(by, command.worker);
+  const token = by === "service" ? null : by;
+  const status = state.workers.get(worker)?.status ?? "active";
+  if (["terminating", "terminated", "error"].includes(status)) {
+    return "409 WORKER_NOT_ELIGIBLE";
+  }
+
+  const own = [...state.tasks.values()]
+    .filter((task) => task.worker === worker && task.token === token);
+  const answered = claimId === null
+    ? undefined
+    : own.find((task) => task.claimId === claimId);
+  if (answered?.status === "In Progress") return answered.id;
+  if (answered !== undefined) return "409 CLAIM_ID_USED";
+
+  // A gpu worker runs one task.
+  const held = own.find((task) =>
+    task.status === "In Progress" && KINDS[task.kind].takesSlot &&
+    KINDS[task.kind].pool === pool
+  );
+  if (held !== undefined && pool === "gpu") {
+    if (holdAgain(state, held, claimId)) return held.id;
+  }
+
+  const free = next(state, { owner: token, pool });
+  const task = free.find(({ id }) => id === chosen) ?? free[0];
+  if (task === undefined) return null;
+  task.worker = worker;
+  task.token = token;
+  task.holders.add(worker);
+  start(state, task, claimId);
+  return task.id;
+}
+
+/** The reply was lost, or the worker died and came back under its name. */
+function holdAgain(
+  state: State,
+  held: Task,
+  claimId: number | null,
+): boolean {
+  if (!held.isDelivered) {
+    held.claimId = claimId;
+    held.claimedAt = state.now;
+    held.updatedAt = state.now;
+    return true;
+  }
+  if (held.attempts >= startsAllowed(held)) {
+    settle(state, [end(state, held, "Failed")]);
+    return false;
+  }
+  start(state, held, claimId);
+  return true;
+}
+
+function start(state: State, task: Task, claimId: number | null): void {
+  task.status = "In Progress";
+  task.claimId = claimId;
+  task.attempts += 1;
+  task.hasLease = true;
+  task.claimedAt = state.now;
+  task.isDelivered = false;
+  task.updatedAt = state.now;
+}

@@ -1,0 +1,127 @@
+import { verdict } from "./families.ts";
+import { KINDS } from "./kinds.ts";
+import { MAX_ATTEMPTS } from "./numbers.ts";
+import { isLive, type State, type Task } from "./state.ts";
+import type { Status } from "../property/world.ts";
+
+/** A task that has ended, or was put back after its end. */
+export interface Moved {
+  readonly task: Task;
+  readonly to: Status | "deleted";
+}
+
+/** How often it may be started. */
+export function startsAllowed(task: Task): number {
+  return task.maxAttempts ?? KINDS[task.kind].maxAttempts ?? MAX_ATTEMPTS;
+}
+
+/** Writes a result: the first one is the only one. */
+export function complete(
+  state: State,
+  task: Task,
+  output: string | null,
+): Moved {
+  task.status = "Complete";
+  task.output = output;
+  task.updatedAt = state.now;
+  if (KINDS[task.kind].createsGeneration && task.replacedBy === null) {
+    task.generation = output;
+  }
+  return { task, to: "Complete" };
+}
+
+/** Ends it without a result. */
+export function end(
+  state: State,
+  task: Task,
+  to: "Failed" | "Cancelled",
+): Moved {
+  task.status = to;
+  task.updatedAt = state.now;
+  return { task, to };
+}
+
+/** Back into the queue, or to its end when it was started often enough. */
+export function putBack(
+  state: State,
+  task: Task,
+  isForgiven = false,
+): Moved[] {
+  if (task.status === "In Progress") {
+    if (isForgiven) task.attempts -= 1;
+    else if (task.attempts >= startsAllowed(task)) {
+      return [end(state, task, "Failed")];
+    }
+  }
+  queueAgain(state, task);
+  return [];
+}
+
+/** As nobody's task. */
+export function queueAgain(state: State, task: Task): void {
+  task.status = "Queued";
+  task.worker = null;
+  task.token = null;
+  task.claimId = null;
+  task.hasLease = false;
+  task.isDelivered = false;
+  task.reportedAt = null;
+  task.updatedAt = state.now;
+}
+
+/** What follows for families and dependants from tasks that have moved. */
+export function settle(state: State, moved: readonly Moved[]): void {
+  if (moved.length === 0) return;
+  const parents = moved.filter(({ task }) => task.replacedBy === null)
+    .flatMap(({ task }) => state.tasks.get(task.parent ?? -1) ?? [])
+    .filter((parent) => state.families.has(parent.id));
+  for (const parent of new Set(parents)) {
+    const family = state.families.get(parent.id);
+    if (family !== undefined) family.changedAt = state.now;
+  }
+  for (const parent of new Set(parents)) judge(state, parent);
+
+  for (const { task, to } of moved) {
+    if (to === "Cancelled") cancelChildren(state, task.id);
+  }
+  for (const { task, to } of moved) {
+    if (to === "Failed" || to === "Cancelled" || to === "deleted") {
+      loseDependants(state, task, to === "Failed" ? "Failed" : "Cancelled");
+    }
+  }
+}
+
+/** Ends an orchestrator if its children say so. */
+export function judge(state: State, orchestrator: Task, quiet = false): void {
+  if (!state.families.has(orchestrator.id)) return;
+  const found = verdict(state, orchestrator, quiet);
+  if (found === null) return;
+  settle(state, [
+    found.to === "Complete"
+      ? complete(state, orchestrator, found.output)
+      : end(state, orchestrator, found.to),
+  ]);
+}
+
+/** Live children of an orchestrator that is no more go with it. */
+export function cancelChildren(state: State, orchestrator: number): void {
+  if (!state.families.has(orchestrator)) return;
+  const live = [...state.tasks.values()].filter((task) =>
+    task.parent === orchestrator && isLive(task)
+  );
+  settle(state, live.map((task) => end(state, task, "Cancelled")));
+}
+
+/** What waits for a task that cannot come any more cannot run, either. */
+function loseDependants(
+  state: State,
+  lost: Task,
+  to: "Failed" | "Cancelled",
+): void {
+  for (const task of state.tasks.values()) {
+    if (
+      task.dependsOn.includes(lost.id) && task.owner === lost.owner &&
+      task.status === "Queued"
+    ) settle(state, [end(state, task, to)]);
+  }
+}

@@ -1,0 +1,85 @@
+import { expect } from "vitest";
+import { taskId } from "../property/ids.ts";
+import type { Caller } from "../property/model.ts";
+import { startsAllowed } from "./endings.ts";
+import { KINDS } from "./kinds.ts";
+import { countsFor, runningOf } from "./one-rule.ts";
+import type { Seen } from "./play.ts";
+import type { State } from "./state.ts";
+import type { Step } from "./step.ts";
+
+/** Whether the queue is as the model says. */
+export function expectAgreement(
+  state: State,
+  answer: unknown,
+  seen: Seen,
+  asking: Caller | undefined,
+): void {
+  if (answer !== undefined) {
+    const task = typeof answer === "number" ? taskId(answer) : answer;
+    expect(seen.answer, "answer").toEqual(task);
+  } else expect(seen.answer, "answer").toBeNull();
+
+  const tasks = [...state.tasks.values()].map((task) => [
+    taskId(task.id),
+    task.status,
+    task.attempts,
+    task.worker,
+    task.status === "Complete" ? task.output : "no result",
+    task.generation === undefined ? [] : [task.generation],
+  ]);
+  // Before its end, and after a failure, the output is a text for people.
+  const found = seen.tasks.map((
+    [id, status, attempts, worker, output, made],
+  ) => [
+    ...[id, status, attempts, worker],
+    ...[status === "Complete" ? output : "no result", made],
+  ]);
+  expect(found, "tasks").toEqual(tasks);
+
+  if (seen.counts === null || asking === undefined) return;
+  const { told, drift, families } = seen.counts;
+  expect(drift, "drift").toEqual([]);
+  expect(families, "counts of families").toEqual([]);
+  expect({
+    claimable: told.totals.queued_only,
+    active: told.totals.active_only,
+    blocked: told.blocked,
+  }, `counts told to ${JSON.stringify(asking)}`)
+    .toEqual(countsFor(state, asking));
+}
+
+const FINAL = ["Complete", "Failed", "Cancelled"];
+
+/** What is promised whatever the model says: asked of what was seen alone. */
+export function expectPromises(
+  { command }: Step,
+  state: State,
+  before: Seen | undefined,
+  after: Seen,
+): void {
+  // A replaced child is put back when the one that had replaced it is deleted.
+  const mayReturn = ["requeue", "delete"].includes(command.do);
+  const earlier = new Map(before?.tasks.map((task) => [task[0], task]));
+  for (const [id, status, attempts, , output, generations] of after.tasks) {
+    expect(generations.length, "generations of a task").toBeLessThanOrEqual(1);
+    if (generations.length > 0) expect(generations[0]).toBe(output);
+    const was = earlier.get(id);
+    if (was === undefined) continue;
+    if (FINAL.includes(was[1]) && !(mayReturn && was[1] !== "Complete")) {
+      expect(status, `${id} stays as it ended`).toBe(was[1]);
+    }
+    const task = [...state.tasks.values()].find((each) =>
+      taskId(each.id) === id
+    );
+    if (attempts > was[2] && task !== undefined) {
+      expect(command.do, "only a claim starts a task").toBe("claim");
+      expect(attempts, `starts of ${id}`)
+        .toBeLessThanOrEqual(startsAllowed(task));
+      // A second start of what runs already takes no further slot.
+      if (was[1] === "In Progress" || !KINDS[task.kind].takesSlot) continue;
+      expect(runningOf(state, task.owner), "running")
+        .toBeLessThanOrEqual(state.limits[task.owner] ?? 0);
+    }
+  }
+}

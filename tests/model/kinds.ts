@@ -1,0 +1,49 @@
+import type { Pool } from "../property/world.ts";
+import type { Kind } from "./commands.ts";
+
+/** What the queue knows of a kind of task. */
+export interface KindOfTask {
+  readonly type: string;
+  readonly pool: Pool;
+  readonly takesSlot: boolean;
+  readonly createsGeneration: boolean;
+  readonly isRetryable: boolean;
+  /** Starts; null = what the settings say. */
+  readonly maxAttempts: number | null;
+  /** Seconds that one start may take. */
+  readonly timeout: number | null;
+  /** Whose output is its family's: that of the highest rank. */
+  readonly rank: number;
+}
+
+const usual: KindOfTask = {
+  type: "",
+  pool: "gpu",
+  takesSlot: true,
+  createsGeneration: true,
+  isRetryable: true,
+  maxAttempts: null,
+  timeout: null,
+  rank: 0,
+};
+
+/** All kinds; `fragile` is a type that the tests add (world.ts). */
+export const KINDS: Readonly<Record<Kind, KindOfTask>> = {
+  segment: { ...usual, type: "travel_segment", rank: 1 },
+  stitch: { ...usual, type: "travel_stitch", rank: 3 },
+  image: { ...usual, type: "qwen_image_edit", pool: "api" },
+  orchestrator: {
+    ...usual,
+    type: "travel_orchestrator",
+    takesSlot: false,
+    createsGeneration: false,
+  },
+  fragile: {
+    ...usual,
+    type: "model_fragile",
+    createsGeneration: false,
+    isRetryable: false,
+    maxAttempts: 2,
+    timeout: 645,
+  },
+};

@@ -1,0 +1,108 @@
+import {
+  activeCount,
+  blocked,
+  type Caller,
+  claimable,
+  claimableCount,
+  reasonOf,
+  running,
+} from "../property/model.ts";
+import type { World } from "../property/world.ts";
+import { KINDS } from "./kinds.ts";
+import { STALE_AFTER } from "./numbers.ts";
+import type { State, Task } from "./state.ts";
+
+// The one rule itself is tests/property/model.ts: the state as a world of it.
+
+/** What counts say of one pool. */
+export interface Counts {
+  readonly claimable: number;
+  readonly active: number;
+  readonly blocked: Readonly<Record<string, number>>;
+}
+
+/** What counts have to say to this caller. */
+export function countsFor(state: State, caller: Caller): Counts {
+  const { world } = asWorld(state);
+  return {
+    claimable: claimableCount(world, caller),
+    active: activeCount(world, caller),
+    blocked: blocked(world, caller),
+  };
+}
+
+/** The tasks that a claim may hand out: heads of the lines whose turn it is. */
+export function next(state: State, caller: Caller): Task[] {
+  const { world, tasks } = asWorld(state);
+  const free = claimable(world, caller).flatMap((task) =>
+    tasks[world.tasks.indexOf(task)] ?? []
+  );
+  const fewest = Math.min(...free.map(({ owner }) => running(world, owner)));
+  return free.filter((task) =>
+    running(world, task.owner) === fewest &&
+    !free.some((other) => other.owner === task.owner && goesFirst(other, task))
+  );
+}
+
+/** Tasks of this user that run and take a slot. */
+export function runningOf(state: State, owner: number): number {
+  return running(asWorld(state).world, owner);
+}
+
+/** Why a queued task waits, for the fleet. */
+export function reasonFor(state: State, task: Task): string | null {
+  const { world, tasks } = asWorld(state);
+  const found = world.tasks[tasks.indexOf(task)];
+  return found === undefined
+    ? null
+    : reasonOf(world, found, { owner: null, pool: null });
+}
+
+/** Whether it goes first in their owner's line. */
+function goesFirst(task: Task, other: Task): boolean {
+  return (other.priority - task.priority || task.createdAt - other.createdAt ||
+    task.id - other.id) < 0;
+}
+
+function asWorld(state: State): { world: World; tasks: Task[] } {
+  const tasks = [...state.tasks.values()];
+  const place = new Map(tasks.map((task, index) => [task.id, index]));
+  const world: World = {
+    users: state.limits.map((limit) => ({
+      credits: 1,
+      limit,
+      settings: {},
+      isLate: false,
+    })),
+    types: Object.values(KINDS).map(({ type, pool, takesSlot }) => ({
+      name: type,
+      before: "same",
+      pool,
+      isOrchestration: !takesSlot,
+      isActive: true,
+    })),
+    tasks: tasks.map((task) => ({
+      owner: task.owner,
+      hasOwner: true,
+      runType: task.isLocal ? "local" : "cloud",
+      type: KINDS[task.kind].type,
+      status: task.status,
+      holder: task.token === null ? "fleet" : "owner",
+      wasStarted: task.attempts > 0,
+      priority: task.priority,
+      ageMinutes: (state.now - task.createdAt) / 60,
+      dueInMinutes: task.dueAt === null ? null : (task.dueAt - state.now) / 60,
+      dependsOn: task.dependsOn.map((id) => place.get(id) ?? "missing"),
+      parent: task.parent === null ? null : place.get(task.parent) ?? "missing",
+      model: null,
+      isInSameStatement: false,
+    })),
+    settings: {
+      defaultLimit: 5,
+      staleAfterMinutes: STALE_AFTER / 60,
+      isLate: false,
+    },
+    elapsedMinutes: 0,
+  };
+  return { world, tasks };
+}

@@ -1,0 +1,137 @@
+import type { Beat, Job, SetWorker } from "./commands.ts";
+import { cleanUp } from "./cleaning-up.ts";
+import {
+  cancelChildren,
+  judge,
+  type Moved,
+  putBack,
+  settle,
+} from "./endings.ts";
+import { isQuiet, needsNoWorker } from "./families.ts";
+import { KINDS } from "./kinds.ts";
+import {
+  API_SILENCE,
+  GPU_SILENCE,
+  TOKEN_SILENCE,
+  UNDELIVERED,
+} from "./numbers.ts";
+import { type State, type Task, workerName } from "./state.ts";
+
+const ENDED = ["terminated", "error", "crashed"];
+
+/** Runs one of the jobs. */
+export function runJob(state: State, job: Job): void {
+  if (job === "rescue") rescue(state);
+  if (job === "cleanup") cleanUp(state);
+  if (job === "mend families") mendFamilies(state);
+  // The sweep only writes down what the rule says anyway.
+}
+
+/** A beat shows that the worker lives, and that what it names has arrived. */
+export function beat(state: State, command: Beat, named: number | null): void {
+  const name = workerName("service", command.worker);
+  const worker = state.workers.get(name) ??
+    {
+      status: command.isLast ? "crashed" : "active",
+      lastBeat: null,
+      isReaped: false,
+    };
+  state.workers.set(name, worker);
+  worker.lastBeat = state.now;
+  const isFinal = ["terminating", "terminated"].includes(worker.status) ||
+    (worker.status === "error" && !worker.isReaped);
+  if (!isFinal) setStatus(state, name, command.isLast ? "crashed" : "active");
+  if (ENDED.includes(worker.status)) return;
+
+  for (const task of heldBy(state, name)) {
+    task.updatedAt = state.now;
+    if (task.id === named) {
+      task.isDelivered = true;
+      task.reportedAt = state.now;
+    }
+  }
+}
+
+/** Somebody writes the status of a worker that has a row. */
+export function setWorker(state: State, { worker, to }: SetWorker): void {
+  const name = workerName("service", worker);
+  if (state.workers.has(name)) setStatus(state, name, to);
+}
+
+/** One that has ended gives its work back at once. */
+function setStatus(state: State, name: string, to: string): void {
+  const worker = state.workers.get(name);
+  if (worker === undefined) return;
+  const hasJustEnded = ENDED.includes(to) && worker.status !== to;
+  worker.status = to;
+  worker.isReaped = false;
+  if (hasJustEnded) putAllBack(state, heldBy(state, name));
+}
+
+function heldBy(state: State, worker: string): Task[] {
+  return [...state.tasks.values()].filter((task) =>
+    task.worker === worker && task.token === null &&
+    task.status === "In Progress"
+  );
+}
+
+function putAllBack(state: State, tasks: readonly Task[]): void {
+  const lost = tasks.filter((task) => !needsNoWorker(state, task));
+  settle(state, lost.flatMap((task) => putBack(state, task)));
+}
+
+/** Takes work back from those who will not finish it. */
+function rescue(state: State): void {
+  const moved: Moved[] = [];
+  const silent = new Set<string>();
+  const lost = [...state.tasks.values()].filter((task) =>
+    task.status === "In Progress" && !needsNoWorker(state, task)
+  ).map((task) => ({ task, cause: causeOfLoss(state, task) }));
+  for (const { task, cause } of lost) {
+    if (cause === null) continue;
+    if (cause === "worker silent") silent.add(task.worker ?? "");
+    moved.push(...putBack(state, task, cause === "never delivered"));
+  }
+  for (const name of silent) {
+    const worker = state.workers.get(name);
+    if (worker === undefined) continue;
+    worker.status = "error";
+    worker.isReaped = true;
+  }
+  settle(state, moved);
+}
+
+function causeOfLoss(state: State, task: Task): string | null {
+  const worker = task.token === null
+    ? state.workers.get(task.worker ?? "")
+    : undefined;
+  const startedAt = task.claimedAt ?? 0;
+  const lastReport = Math.max(startedAt, task.reportedAt ?? startedAt);
+  const lastSign = Math.max(lastReport, worker?.lastBeat ?? lastReport);
+  const { timeout, pool } = KINDS[task.kind];
+  const isOver = (from: number, seconds: number) => from < state.now - seconds;
+
+  if (worker !== undefined && ENDED.includes(worker.status)) {
+    return "worker ended";
+  }
+  if (timeout !== null && isOver(startedAt, timeout)) return "timed out";
+  if (task.token !== null) {
+    return isOver(lastReport, TOKEN_SILENCE) ? "machine silent" : null;
+  }
+  if (pool === "api") return isOver(lastSign, API_SILENCE) ? "silent" : null;
+  if (isOver(lastSign, GPU_SILENCE)) return "worker silent";
+  return !task.isDelivered && isOver(startedAt, UNDELIVERED)
+    ? "never delivered"
+    : null;
+}
+
+/** Ends what was missed. */
+function mendFamilies(state: State): void {
+  const orchestrators = [...state.tasks.values()]
+    .filter((task) => state.families.has(task.id))
+    .toSorted((one, other) => one.owner - other.owner || one.id - other.id);
+  for (const task of orchestrators) {
+    if (task.status === "Cancelled") cancelChildren(state, task.id);
+    else judge(state, task, isQuiet(state, task));
+  }
+}

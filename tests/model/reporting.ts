@@ -1,0 +1,124 @@
+import type { Report, Speaker } from "./commands.ts";
+import {
+  complete,
+  end,
+  judge,
+  putBack,
+  queueAgain,
+  settle,
+  startsAllowed,
+} from "./endings.ts";
+import { childrenOf } from "./families.ts";
+import { KINDS } from "./kinds.ts";
+import { GPU_SILENCE, RETRY_DELAY } from "./numbers.ts";
+import type { State, Task } from "./state.ts";
+
+const ILLEGAL = "409 ILLEGAL_TRANSITION";
+
+/** What a report is answered with: the task's status, or a refusal. */
+export function report(
+  state: State,
+  command: Report,
+  task: Task | undefined,
+  output: string,
+): string {
+  if (task === undefined || !mayReach(command.by, task)) {
+    return "404 TASK_NOT_FOUND";
+  }
+  const hasLease = command.lease !== "none";
+  if (hasLease && !(command.lease === "current" && task.hasLease)) {
+    return "409 LEASE_LOST";
+  }
+  switch (command.do) {
+    case "complete":
+      return reportComplete(state, task, hasLease, output);
+    case "fail":
+    case "fail, try again":
+      return reportFailure(state, task, hasLease, command.do !== "fail");
+    case "report progress":
+      return reportProgress(state, task);
+    case "hand back":
+      return handBack(state, task);
+    case "cancel":
+      return cancel(state, task);
+  }
+}
+
+/** A token reaches its owner's tasks. */
+function mayReach(by: Speaker, task: Task): boolean {
+  return by === "service" || by === task.owner;
+}
+
+function reportComplete(
+  state: State,
+  task: Task,
+  hasLease: boolean,
+  output: string,
+): string {
+  const isLate = task.status === "Queued" && task.claimedAt !== null;
+  if (task.status === "In Progress" || isLate) {
+    settle(state, [complete(state, task, output)]);
+  } else if (task.status === "Queued") return ILLEGAL;
+  else if (hasLease && task.status !== "Complete") return ILLEGAL;
+  return task.status;
+}
+
+function reportFailure(
+  state: State,
+  task: Task,
+  hasLease: boolean,
+  mayRetry: boolean,
+): string {
+  const applies = task.status === "In Progress" ||
+    (task.status === "Queued" && !mayRetry);
+  if (applies && (hasLease || !hasLiveFormerHolder(state, task))) {
+    if (
+      mayRetry && task.attempts < startsAllowed(task) &&
+      KINDS[task.kind].isRetryable
+    ) {
+      queueAgain(state, task);
+      task.dueAt = state.now + RETRY_DELAY;
+    } else settle(state, [end(state, task, "Failed")]);
+  } else if (hasLease && task.status === "Cancelled") return ILLEGAL;
+  return task.status;
+}
+
+/** Without a lease it may be another one who speaks. */
+function hasLiveFormerHolder(state: State, task: Task): boolean {
+  return [...task.holders].some((holder) => {
+    const lastBeat = state.workers.get(holder)?.lastBeat ?? null;
+    return holder !== task.worker && lastBeat !== null &&
+      lastBeat > state.now - GPU_SILENCE;
+  });
+}
+
+/** With it an orchestrator says that its children are enqueued. */
+function reportProgress(state: State, task: Task): string {
+  if (task.status !== "In Progress") return ILLEGAL;
+  task.isDelivered = true;
+  task.reportedAt = state.now;
+  task.updatedAt = state.now;
+  if (KINDS[task.kind].takesSlot) return task.status;
+
+  const family = state.families.get(task.id);
+  if (family?.enqueuedAttempt !== task.attempts) {
+    state.families.set(task.id, {
+      enqueuedAttempt: task.attempts,
+      changedAt: state.now,
+    });
+  }
+  if (childrenOf(state, task).length > 0) judge(state, task);
+  return task.status;
+}
+
+function handBack(state: State, task: Task): string {
+  if (task.status === "In Progress") putBack(state, task, true);
+  return task.status === "Queued" ? task.status : ILLEGAL;
+}
+
+function cancel(state: State, task: Task): string {
+  if (task.status === "Queued" || task.status === "In Progress") {
+    settle(state, [end(state, task, "Cancelled")]);
+  }
+  return task.status === "Cancelled" ? task.status : ILLEGAL;
+}

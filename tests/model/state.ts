@@ -1,0 +1,92 @@
+import type { Status } from "../property/world.ts";
+import type { Kind } from "./commands.ts";
+import { KNOWN_WORKERS, OWNERS, TASK_LIMIT } from "./numbers.ts";
+
+/** The queue as the model knows it. Seconds count from the start of the run. */
+export interface State {
+  now: number;
+  /** By their place in the order of enqueuing; deleted ones are gone. */
+  readonly tasks: Map<number, Task>;
+  /** How many tasks each user may run. */
+  readonly limits: number[];
+  readonly workers: Map<string, Worker>;
+  /** What orchestrators with children have said, and when a child last moved. */
+  readonly families: Map<number, Family>;
+}
+
+/** One task. */
+export interface Task {
+  readonly id: number;
+  readonly owner: number;
+  readonly kind: Kind;
+  readonly isLocal: boolean;
+  readonly priority: number;
+  readonly createdAt: number;
+  readonly parent: number | null;
+  readonly part: number | null;
+  /** How many segments it says it will enqueue. */
+  readonly announces: number | null;
+  readonly key: number | null;
+  dueAt: number | null;
+  dependsOn: number[];
+  status: Status;
+  attempts: number;
+  maxAttempts: number | null;
+  worker: string | null;
+  /** Whose token holds it; null = the service key. */
+  token: number | null;
+  claimId: number | null;
+  hasLease: boolean;
+  /** When it was last handed out; null = never. */
+  claimedAt: number | null;
+  isDelivered: boolean;
+  reportedAt: number | null;
+  updatedAt: number;
+  /** Everyone who was ever handed it. */
+  readonly holders: Set<string>;
+  output: string | null;
+  /** Where its result record says the result is; undefined = no record. */
+  generation: string | null | undefined;
+  /** The task that counts instead of it. */
+  replacedBy: number | null;
+}
+
+/** A worker of the fleet. */
+export interface Worker {
+  status: string;
+  lastBeat: number | null;
+  /** Its error was only silence. */
+  isReaped: boolean;
+}
+
+/** An orchestrator that has children, or has said that it has them all. */
+export interface Family {
+  enqueuedAttempt: number | null;
+  changedAt: number;
+}
+
+/** An empty queue with its users and the workers that have a row. */
+export function emptyState(): State {
+  return {
+    now: 0,
+    tasks: new Map(),
+    limits: Array.from({ length: OWNERS }, () => TASK_LIMIT),
+    workers: new Map(
+      Array.from({ length: KNOWN_WORKERS }, (_, index) => [
+        workerName("service", index),
+        { status: "active", lastBeat: 0, isReaped: false },
+      ]),
+    ),
+    families: new Map(),
+  };
+}
+
+/** What a worker calls itself; users' machines are not the fleet's. */
+export function workerName(by: "service" | number, index: number): string {
+  return by === "service" ? `gpu-${index}` : `home-${by}-${index}`;
+}
+
+/** Whether it has not ended. */
+export function isLive({ status }: Task): boolean {
+  return status === "Queued" || status === "In Progress";
+}
