@@ -49,6 +49,7 @@ export default defineConfig({
       onTheStack("property", 5),
       onTheStack("model", 6),
       onTheStack("isolation", 7),
+      onTheStack("faults", 8),
       {
         extends: true,
         test: {

@@ -12,6 +12,7 @@ import { migrationsEqualSchemas } from "./steps/migrations-equal-schemas.ts";
 import { openApi } from "./steps/openapi.ts";
 import {
   e2e,
+  faults,
   incidents,
   integration,
   isolation,
@@ -60,6 +61,7 @@ export const onTheStack: readonly StackStep[] = [
   isolation,
   integration,
   e2e,
+  faults,
   incidents,
   upgrade,
   functionsExecuted,

@@ -36,6 +36,12 @@ export const e2e: StackStep = {
   },
 };
 
+/** Every call that a function makes, failing in every way. */
+export const faults: StackStep = {
+  name: "faults",
+  run: (context) => suite(context, "faults"),
+};
+
 /** What has once gone wrong, replayed. */
 export const incidents: StackStep = {
   name: "incidents",

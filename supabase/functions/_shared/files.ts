@@ -18,6 +18,7 @@ export interface Files {
     path: string,
     bytes: Uint8Array<ArrayBuffer>,
     contentType: string,
+    timeoutMs?: number,
   ): Promise<void>;
   signUpload(path: string): Promise<SignedUpload>;
   exists(path: string): Promise<boolean>;
@@ -51,13 +52,12 @@ export function createFiles(config: FilesConfig): Files {
       .from(BUCKET);
   };
   const quick = bucket(CALL_TIMEOUT_MS);
-  const slow = bucket(UPLOAD_TIMEOUT_MS);
   const publicBase = `${config.publicUrl}/storage/v1/object`;
 
   return {
-    async upload(path, bytes, contentType) {
+    async upload(path, bytes, contentType, timeoutMs = UPLOAD_TIMEOUT_MS) {
       const options = { contentType, upsert: true };
-      dataOf(await slow.upload(path, bytes, options));
+      dataOf(await bucket(timeoutMs).upload(path, bytes, options));
     },
     async signUpload(path) {
       // Only a token made with `upsert` takes a second PUT; a header of the PUT

@@ -43,6 +43,21 @@ describe("createRpc()", () => {
     expect(headers.get("authorization")).toBe(`Bearer ${LEGACY}`);
   });
 
+  test.each([
+    ["claim_next_task", true],
+    ["create_task", true],
+    ["create_tasks", true],
+    ["complete_task", false],
+  ])("sends %s so that fetch cannot repeat it: %j", async (name, once) => {
+    const bodies: unknown[] = [];
+    const rpc = rpcWith((_url, init) => {
+      bodies.push(init?.body);
+      return Promise.resolve(new Response("null"));
+    });
+    await rpc(name, { p_caller: { kind: "service" } }, "id-1");
+    expect(bodies[0] instanceof Blob).toBe(once);
+  });
+
   test("leaves undefined arguments out and raw JSON as it is", async () => {
     const request = await sent("sb_secret_x", {
       p_caller: { kind: "service" },

@@ -25,6 +25,13 @@ export interface RpcConfig {
   readonly timeoutMs: number;
 }
 
+/** Calls that, run twice, may do twice what one of them does. */
+const SENT_ONCE: readonly string[] = [
+  "claim_next_task",
+  "create_task",
+  "create_tasks",
+];
+
 /**
  * An `Rpc` through PostgREST. Nothing is repeated here: the caller knows
  * whether its request may be, and 503 tells it to.
@@ -45,7 +52,7 @@ export function createRpc(config: RpcConfig): Rpc {
             "content-type": "application/json",
             "x-request-id": requestId,
           },
-          body: jsonText(args),
+          body: bodyOf(name, args),
           signal,
         },
       );
@@ -56,6 +63,16 @@ export function createRpc(config: RpcConfig): Rpc {
     if (!response.ok) throw rpcError(response.status, text);
     return text;
   };
+}
+
+/**
+ * Deno's fetch sends a text once more by itself when a connection that was used
+ * before closes without a reply, although the first may have been carried out.
+ * A Blob it sends once.
+ */
+function bodyOf(name: string, args: RpcArguments): string | Blob {
+  const text = jsonText(args);
+  return SENT_ONCE.includes(name) ? new Blob([text]) : text;
 }
 
 function unreachable(error: unknown): ApiError {

@@ -8,6 +8,9 @@ import type { Output, Result, SentFile } from "./output.ts";
 
 type Note = (fields: LogFields) => void;
 
+/** Two of them still fit into the time that a client waits. */
+const THUMBNAIL_TIMEOUT_MS = 8_000;
+
 /** The part of the reply that says which files are in use. */
 const StoredResult = CompleteReply.pick({
   output_location: true,
@@ -28,17 +31,16 @@ export async function completeWithSent(
 ): Promise<string> {
   const path = filePath(target, file.name);
   await files.upload(path, file.bytes, file.contentType);
-  const thumb = thumbnail &&
-    await uploadThumbnail(files, target, thumbnail, note);
+  const thumb = thumbnail && thumbnailPath(target, thumbnail.name);
+  const hasThumb = thumbnail !== undefined && thumb !== undefined &&
+    await uploadThumbnail(files, thumb, thumbnail, note);
 
   const paths = [path, thumb].filter((sent) => sent !== undefined);
   let reply: string;
   try {
     reply = await complete({
       location: files.publicUrl(path),
-      thumbnailUrl: thumb === undefined
-        ? text.thumbnailUrl
-        : files.publicUrl(thumb),
+      thumbnailUrl: hasThumb ? files.publicUrl(thumb) : text.thumbnailUrl,
     });
   } catch (error) {
     if (isRefusal(error)) await removeQuietly(files, paths, note);
@@ -53,20 +55,26 @@ export async function completeWithSent(
   return reply;
 }
 
-/** The thumbnail's path, or undefined: a result is worth having without one. */
+/**
+ * Whether the thumbnail is stored. A result is worth having without one, and
+ * the client would not bring it again: so it is tried twice.
+ */
 async function uploadThumbnail(
   files: Files,
-  target: UploadTarget,
-  { name, bytes, contentType }: SentFile,
+  path: string,
+  { bytes, contentType }: SentFile,
   note: Note,
-): Promise<string | undefined> {
-  const path = thumbnailPath(target, name);
+): Promise<boolean> {
+  const upload = () =>
+    files.upload(path, bytes, contentType, THUMBNAIL_TIMEOUT_MS);
   try {
-    await files.upload(path, bytes, contentType);
-    return path;
+    await upload().catch(upload);
+    return true;
   } catch {
+    // Of an upload without an answer the file may be there all the same; it is
+    // removed with the others that the result does not name.
     note({ thumbnail: "not stored" });
-    return undefined;
+    return false;
   }
 }
 

@@ -1,0 +1,109 @@
+import { vi } from "vitest";
+import { functionEnvironment } from "../../stack/function-env.ts";
+import { createDeps } from "../../supabase/functions/_shared/deps.ts";
+import { createFileDeps } from "../../supabase/functions/_shared/file-deps.ts";
+import { createHandler as createClaim } from "../../supabase/functions/claim-next-task/handler.ts";
+import { createHandler as createComplete } from "../../supabase/functions/complete-task/handler.ts";
+import { createHandler as createCreate } from "../../supabase/functions/create-task/handler.ts";
+import { createHandler as createUploadUrl } from "../../supabase/functions/generate-upload-url/handler.ts";
+import { createHandler as createMarkFailed } from "../../supabase/functions/mark-task-failed/handler.ts";
+import { createHandler as createCounts } from "../../supabase/functions/task-counts/handler.ts";
+import { createHandler as createUpdate } from "../../supabase/functions/update-task-status/handler.ts";
+import { stack } from "../support/stack.ts";
+import { type Fault, strike } from "./faults.ts";
+
+/** The functions that the deployed clients call. */
+export type FunctionName =
+  | "claim-next-task"
+  | "complete-task"
+  | "create-task"
+  | "generate-upload-url"
+  | "mark-task-failed"
+  | "task-counts"
+  | "update-task-status";
+
+/** Where a fault strikes. */
+export interface Plan {
+  readonly struck: FunctionName;
+  /** Which of its calls, from 1; 0 = the way between client and function. */
+  readonly call: number;
+  readonly fault: Fault;
+  /** How many requests to the function meet with it: the first, or all. */
+  readonly requests: number;
+}
+
+/** The functions with all that they are made of, behind a network with faults. */
+export interface Backend {
+  /** Sends one request to a function, as its client does. */
+  send(name: FunctionName, body: object): Promise<Response>;
+  /** From now on; no faults when undefined. */
+  plan: Plan | undefined;
+  /** The calls that each function's last request made, as method and path. */
+  readonly calls: Map<FunctionName, string[]>;
+}
+
+/** Functions as their entry files make them, each with a network of its own. */
+export function createBackend(): Backend {
+  // One client, so one request at a time.
+  let calls: string[] = [];
+  let strikes: Plan | undefined;
+  let requests = 0;
+
+  const network: typeof fetch = (input, init) => {
+    const { pathname } = new URL(String(input));
+    calls.push(`${init?.method} ${pathname}`);
+    const send = () => fetch(input, init);
+    return strikes?.call === calls.length
+      ? strike(strikes.fault, send)
+      : send();
+  };
+  const handlers = createHandlers(network);
+
+  const backend: Backend = {
+    plan: undefined,
+    calls: new Map(),
+    send(name, body) {
+      const { plan } = backend;
+      const isStruck = plan?.struck === name && requests++ < plan.requests;
+      strikes = isStruck ? plan : undefined;
+      const send = () => {
+        calls = [];
+        backend.calls.set(name, calls);
+        return handlers[name](requestWith(body));
+      };
+      return strikes?.call === 0 ? strike(strikes.fault, send) : send();
+    },
+  };
+  return backend;
+}
+
+function createHandlers(network: typeof fetch) {
+  const env = functionEnvironment(stack());
+  const read = (name: string) => env[name];
+  const silently = { log: () => {} };
+  // They take the global one when they are made.
+  vi.stubGlobal("fetch", network);
+  const deps = { ...createDeps(read), ...silently };
+  const fileDeps = { ...createFileDeps(read), ...silently };
+  vi.unstubAllGlobals();
+  return {
+    "claim-next-task": createClaim(deps),
+    "complete-task": createComplete(fileDeps),
+    "create-task": createCreate(deps),
+    "generate-upload-url": createUploadUrl(fileDeps),
+    "mark-task-failed": createMarkFailed(deps),
+    "task-counts": createCounts(deps),
+    "update-task-status": createUpdate(deps),
+  };
+}
+
+function requestWith(body: object): Request {
+  return new Request("http://functions.test/any", {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${stack().serviceRoleKey}`,
+      "content-type": "application/json",
+    },
+    body: JSON.stringify(body),
+  });
+}
