@@ -56,7 +56,7 @@ export default defineConfig({
           name: "deploy",
           include: ["tests/deploy/**/*.test.ts"],
           testTimeout: 60_000,
-          sequence: { groupOrder: 8 },
+          sequence: { groupOrder: 9 },
         },
       },
     ],
