@@ -7,6 +7,7 @@ const MAX_COMMANDS = 60;
 
 const place = fc.nat(11);
 const running = fc.record({ running: fc.nat(3) });
+const lost = fc.record({ lost: fc.nat(3) });
 const task = fc.oneof(place, running);
 const owner = fc.nat(OWNERS - 1);
 const worker = fc.nat(2);
@@ -31,14 +32,14 @@ const enqueueOf = (kinds: readonly Kind[]): fc.Arbitrary<Command> =>
     isOld: fc.constantFrom(false, false, false, false, false, true),
     dueIn: fc.constantFrom(null, null, null, null, 45, 615),
     dependsOn: seldom(place),
-    parent: fc.option(fc.nat(3), { nil: null, freq: 3 }),
-    part: fc.nat(2),
+    parent: fc.option(fc.nat(1), { nil: null, freq: 3 }),
+    part: fc.constantFrom(1, 1, 0, 2),
     key: fc.constantFrom(null, null, null, null, 0, 1),
   });
 
 const enqueue = enqueueOf([
-  ...["segment", "segment", "segment", "orchestrator", "stitch"] as const,
-  ...["image", "fragile"] as const,
+  ...["segment", "segment", "segment", "segment", "stitch"] as const,
+  ...["orchestrator", "image", "fragile"] as const,
 ]);
 
 const claim: fc.Arbitrary<Command> = fc.record({
@@ -77,10 +78,14 @@ const rare: fc.Arbitrary<Command> = fc.oneof(
   fc.record({
     do: fc.constant("patch" as const),
     tasks: fc.array(task, { minLength: 1, maxLength: 3 }),
+    to: fc.constantFrom(
+      ...["Queued", "Queued", "Queued", "Queued", "Complete"] as const,
+      ...["Failed", "Cancelled", "In Progress"] as const,
+    ),
   }),
   fc.record({
     do: fc.constant("requeue" as const),
-    tasks: fc.array(task, { minLength: 1, maxLength: 3 }),
+    tasks: fc.array(fc.oneof(lost, lost, task), { minLength: 1, maxLength: 3 }),
   }),
   fc.record({
     do: fc.constant("set worker" as const),
@@ -96,9 +101,7 @@ const rare: fc.Arbitrary<Command> = fc.oneof(
     to: fc.constantFrom(2, 4, 3, 1, 0),
   }),
   fc.record({
-    do: fc.constantFrom(
-      ...["rescue", "rescue", "sweep", "cleanup", "mend families"] as const,
-    ),
+    do: fc.constantFrom("sweep", "cleanup", "mend families"),
   }),
 );
 
@@ -113,6 +116,7 @@ const anything: fc.Arbitrary<Command> = fc.oneof(
   { weight: 8, arbitrary: report },
   { weight: 2, arbitrary: beat },
   { weight: 2, arbitrary: tick },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("rescue" as const) }) },
   { weight: 3, arbitrary: rare },
 );
 

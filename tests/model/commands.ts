@@ -1,4 +1,4 @@
-import type { Pool } from "../property/world.ts";
+import type { Pool, Status } from "../property/world.ts";
 
 /**
  * What can happen to the queue. Commands are data: a run is a list of them that
@@ -9,8 +9,7 @@ export type Command =
   | Claim
   | Report
   | { readonly do: "delete"; readonly task: TaskRef }
-  /** The reset of deployed orchestrators: ids read earlier, no guard. */
-  | { readonly do: "patch"; readonly tasks: readonly TaskRef[] }
+  | Patch
   | { readonly do: "requeue"; readonly tasks: readonly TaskRef[] }
   | Beat
   | SetWorker
@@ -21,8 +20,11 @@ export type Command =
 /** A task by its place in the order of enqueuing, counted round and round. */
 export type Place = number;
 
-/** A task by its place among all, or among those that run at that moment. */
-export type TaskRef = Place | { readonly running: Place };
+/** A task by its place among all, or among those that run or lost at that time. */
+export type TaskRef =
+  | Place
+  | { readonly running: Place }
+  | { readonly lost: Place };
 
 /** What runs by itself. The cleanup follows a sweep, as it does in life. */
 export type Job = "rescue" | "sweep" | "cleanup" | "mend families";
@@ -77,6 +79,16 @@ export type Saying =
   | "report progress"
   | "hand back"
   | "cancel";
+
+/**
+ * A direct change of rows, as deployed orchestrators send their resets: ids read
+ * earlier, no guard.
+ */
+export interface Patch {
+  readonly do: "patch";
+  readonly tasks: readonly TaskRef[];
+  readonly to: Status;
+}
 
 /** A sign of life of a fleet worker, which may name what it runs. */
 export interface Beat {

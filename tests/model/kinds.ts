@@ -43,7 +43,7 @@ export const KINDS: Readonly<Record<Kind, KindOfTask>> = {
     type: "model_fragile",
     createsGeneration: false,
     isRetryable: false,
-    maxAttempts: 2,
+    maxAttempts: 3,
     timeout: 645,
   },
 };

@@ -23,7 +23,7 @@ export const RETRY_DELAY = 20;
 /** How many tasks a user may run at first. */
 export const TASK_LIMIT = 2;
 /** How often a task may be started. */
-export const MAX_ATTEMPTS = 3;
+export const MAX_ATTEMPTS = 2;
 /** What a task that is enqueued old is aged, just short of stale. */
 export const OLD_AGE = STALE_AFTER - 45;
 

@@ -22,11 +22,11 @@ language sql security definer as $$
   select queue.now() + make_interval(secs => p_seconds)
 $$;
 
--- A task that runs, counted round and round; nobody's when none does.
-create function pg_temp.running(p_place integer) returns uuid
+-- One of the tasks in these states, counted round and round; nobody's when there are none.
+create function pg_temp.nth(p_place integer, variadic p_statuses text[]) returns uuid
 language plpgsql stable as $$
 declare
-  v_ids uuid[] := array(select t.id from public.tasks as t where t.status = 'In Progress' order by t.id);
+  v_ids uuid[] := array(select t.id from public.tasks as t where t.status = any (p_statuses) order by t.id);
 begin
   return coalesce(v_ids[1 + p_place % greatest(cardinality(v_ids), 1)], '00000001-0000-4000-8000-00000000ffff');
 end;

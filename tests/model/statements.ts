@@ -1,5 +1,6 @@
 import { taskId, tokenHash, userId } from "../property/ids.ts";
 import { meant, type Report, type Speaker, type TaskRef } from "./commands.ts";
+import type { Status } from "../property/world.ts";
 import { enqueueing } from "./enqueue-statement.ts";
 import { text } from "./literals.ts";
 import { workerName } from "./state.ts";
@@ -34,10 +35,10 @@ export function statementOf(step: Step): Statement {
         returning null`,
       );
     case "patch":
-      return service(`update public.tasks
-        set status = 'Queued', worker_id = null, generation_started_at = null,
-          generation_processed_at = null, error_message = 'Reset'
-        where id = any (${idsOf(step, command.tasks)}) returning null`);
+      return service(
+        `update public.tasks set ${patched(step, command.to)}
+        where id = any (${idsOf(step, command.tasks)}) returning null`,
+      );
     case "requeue":
       return service(
         `select null from public.requeue_tasks(${idsOf(step, command.tasks)})`,
@@ -105,6 +106,19 @@ function report(
   return service(`select ${calls[saying]} ->> 'status'`);
 }
 
+/** What deployed clients write together with a status. */
+function patched(step: Step, to: Status): string {
+  const texts = {
+    Queued: `worker_id = null, generation_started_at = null,
+      generation_processed_at = null, error_message = 'Reset'`,
+    "In Progress": "error_details = 'a note'",
+    Complete: `output_location = ${text(outputOf(step))}`,
+    Failed: "error_message = 'boom'",
+    Cancelled: "error_message = 'not wanted'",
+  };
+  return `status = ${text(to)}, ${texts[to]}`;
+}
+
 function service(sql: string): Statement {
   return { sql, role: "service_role" };
 }
@@ -122,7 +136,11 @@ function caller(by: Speaker): string {
 }
 
 function idOf({ known }: Step, ref: TaskRef): string {
-  if (typeof ref !== "number") return `pg_temp.running(${ref.running})`;
+  if (typeof ref !== "number") {
+    return "running" in ref
+      ? `pg_temp.nth(${ref.running}, 'In Progress')`
+      : `pg_temp.nth(${ref.lost}, 'Failed', 'Cancelled')`;
+  }
   const place = meant(ref, known);
   return `uuid ${text(place === null ? NO_TASK : taskId(place))}`;
 }

@@ -8,12 +8,13 @@ import {
   type Report,
   type TaskRef,
 } from "./commands.ts";
-import { putBack, settle } from "./endings.ts";
+import type { Status } from "../property/world.ts";
+import { complete, end, putBack, settle } from "./endings.ts";
 import { enqueue } from "./enqueuing.ts";
 import { remove, requeue } from "./parts.ts";
 import { beat, runJob, setWorker } from "./recovering.ts";
 import { report } from "./reporting.ts";
-import type { State, Task } from "./state.ts";
+import { isLive, type State, type Task } from "./state.ts";
 
 /** A command with what its references mean in its place of the run. */
 export interface Step {
@@ -62,7 +63,7 @@ export function takeStep(state: State, step: Step, answer: unknown): unknown {
     case "delete":
       return named([command.task]).forEach((task) => remove(state, task));
     case "patch":
-      return reset(state, named(command.tasks));
+      return patch(state, step, named(command.tasks), command.to);
     case "requeue":
       return requeueAll(state, named(command.tasks));
     case "beat":
@@ -96,7 +97,7 @@ export function takeStep(state: State, step: Step, answer: unknown): unknown {
   }
 }
 
-/** pg_temp.running says the same in SQL. */
+/** pg_temp.nth says the same in SQL. */
 function taskMeant(
   state: State,
   ref: TaskRef,
@@ -105,17 +106,32 @@ function taskMeant(
   if (typeof ref === "number") {
     return state.tasks.get(meant(ref, known) ?? -1);
   }
-  const running = [...state.tasks.values()]
-    .filter(({ status }) => status === "In Progress");
-  return running[meant(ref.running, running.length) ?? -1];
+  const [place, statuses] = "running" in ref
+    ? [ref.running, ["In Progress"]]
+    : [ref.lost, ["Failed", "Cancelled"]];
+  const some = [...state.tasks.values()]
+    .filter(({ status }) => statuses.includes(status));
+  return some[meant(place, some.length) ?? -1];
 }
 
-/** Finished tasks are left as they are. */
-function reset(state: State, tasks: readonly Task[]): void {
-  const live = tasks.filter(({ status }) =>
-    status === "In Progress" || status === "Queued"
-  );
-  settle(state, live.flatMap((task) => putBack(state, task)));
+/** Rows that may not change so are left as they are. */
+function patch(
+  state: State,
+  step: Step,
+  tasks: readonly Task[],
+  to: Status,
+): void {
+  const moved = tasks.filter(isLive).flatMap((task) => {
+    const hasStarted = task.claimedAt !== null;
+    if (to === "Queued") return putBack(state, task);
+    if (to === "Failed" || to === "Cancelled") return end(state, task, to);
+    if (to === "Complete") {
+      return hasStarted ? complete(state, task, outputOf(step)) : [];
+    }
+    if (task.status === "In Progress") task.updatedAt = state.now;
+    return [];
+  });
+  settle(state, moved);
 }
 
 /** Dead letters only. */
