@@ -55,10 +55,18 @@ begin
       available_at = null,
       output_location = null -- the reason of the failure, kept in error_message
     where t.id = any (v_ids);
-    -- Tasks that were put back together may wait for one another.
-    perform queue.ask_standing_again(v_ids || (
-      select coalesce(array_agg(d.task_id), array[]::uuid[]) from queue.task_dependencies as d where d.depends_on = any (v_ids)
-    ));
+    -- Tasks that were put back together may wait for one another, and children with a live parent are not stale.
+    perform queue.ask_standing_again(
+      v_ids
+      || array(select d.task_id from queue.task_dependencies as d where d.depends_on = any (v_ids))
+      || array(
+        select s.task_id
+        from queue.subtasks as s
+          join public.tasks as t on t.id = s.task_id
+        where s.orchestrator_id = any (v_ids)
+          and t.standing = 'stale'
+      )
+    );
     perform queue.say(null);
   end if;
 

@@ -1,4 +1,44 @@
-import type { Command } from "./commands.ts";
+import type { Command, Enqueue } from "./commands.ts";
+
+/** A new task like any other; a printed run says all of it. */
+const enqueue: Enqueue = {
+  do: "enqueue",
+  owner: 0,
+  kind: "segment",
+  isLocal: false,
+  priority: 0,
+  isOld: false,
+  dueIn: null,
+  dependsOn: null,
+  parent: null,
+  part: 1,
+  key: null,
+};
+
+/** An orchestrator whose segment is replaced, the copy deleted again. */
+const restoredPart: readonly Command[] = [
+  { ...enqueue, kind: "orchestrator" },
+  { ...enqueue, parent: 0 },
+  { ...enqueue, parent: 0 },
+  { ...enqueue, kind: "stitch", parent: 0, dependsOn: 2 },
+  { do: "delete", task: 2 },
+];
 
 /** Runs that once went wrong, by what went wrong. They are played first. */
-export const counterExamples: Readonly<Record<string, readonly Command[]>> = {};
+export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
+  "whoever waits for a part that is put back has not lost it": restoredPart,
+  "the cleanup leaves who waits for a part that is put back": [
+    ...restoredPart,
+    { do: "tick", seconds: 4_500 },
+    { do: "cleanup" },
+  ],
+  "a stale child is ready again when its parent is put back": [
+    { ...enqueue, kind: "orchestrator" },
+    { ...enqueue, parent: 0, isOld: true },
+    { do: "fail", task: 0, by: "service", lease: "none" },
+    { do: "tick", seconds: 90 },
+    { do: "sweep" },
+    { do: "requeue", tasks: [0] },
+    { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
+  ],
+};

@@ -11,7 +11,7 @@ import { preparePlayer } from "./play.ts";
 const seed = Number(process.env["MODEL_SEED"] ?? Date.now() % 1e9);
 const path = process.env["MODEL_PATH"];
 const numRuns = Number(process.env["MODEL_RUNS"] ?? 1_000);
-const MAX_SECONDS = Number(process.env["MODEL_SECONDS"] ?? 300);
+const MAX_SECONDS = Number(process.env["MODEL_SECONDS"] ?? 420);
 
 // Everything is counted, so nothing may be left from another suite.
 beforeAll(async () => {
