@@ -29,6 +29,8 @@ as $$
   from public.task_events as e
   where e.from_status in ('Complete', 'Failed', 'Cancelled')
     and e.to_status <> e.from_status
+    -- The one way out, for an operator.
+    and not coalesce(e.to_status = 'Queued' and e.reason like 'put back by an operator%', false)
   union all
   select r.running || ' ran at once with a limit of ' || r.task_limit
   from (
@@ -81,6 +83,53 @@ as $$
     join public.tasks as t on t.id = (r.reply ->> 'task_id')::uuid
   where r.reply ->> 'status' in ('Complete', 'Failed', 'Cancelled')
     and t.status <> r.reply ->> 'status'
+    and t.requeue_count = 0
+  union all
+  select 'a worker was told of another result than the task has: ' || coalesce(r.reply ->> 'output_location', 'none')
+  from isolation.replies as r
+    join public.tasks as t on t.id = (r.reply ->> 'task_id')::uuid
+  where r.reply ->> 'status' = 'Complete'
+    and t.output_location is distinct from r.reply ->> 'output_location'
+  union all
+  select 'two were told that they have ended the same task'
+  from isolation.replies as r
+    join public.tasks as t on t.id = (r.reply ->> 'task_id')::uuid
+  where r.reply ->> 'status' in ('Complete', 'Failed', 'Cancelled')
+    and (r.reply ->> 'changed')::boolean
+    and t.requeue_count = 0
+  group by t.id
+  having count(*) > 1
+  union all
+  select 'a task that runs has no holder, or one that waits has one'
+  from public.tasks as t
+  where t.status = 'In Progress' and (t.lease_token is null or t.worker_id is null)
+    or t.status = 'Queued' and (t.lease_token is not null or t.worker_id is not null)
+  union all
+  select 'a task counts more starts than it had: ' || t.attempts
+  from public.tasks as t
+  where t.attempts > (
+    select count(*) from public.task_events as e where e.task_id = t.id and e.to_status = 'In Progress'
+  )
+  union all
+  select 'a task waits for one that has ended without a result'
+  from public.tasks as t
+  where t.id in (isolation.id('waiting'), isolation.id('heir'))
+    and t.status = 'Queued'
+    -- An operator may put back the one and not the other.
+    and t.requeue_count = 0
+    and exists (
+      select
+      from queue.task_dependencies as d
+        join public.tasks as p on p.id = d.depends_on
+      where d.task_id = t.id
+        and p.status in ('Failed', 'Cancelled')
+    )
+  union all
+  select 'one request to create made two tasks'
+  from isolation.replies as r
+  where r.reply ? 'created'
+  having count(distinct r.reply ->> 'task_id') > 1
+    or count(*) filter (where (r.reply ->> 'created')::boolean) > 1
   union all
   select 'a task and its result name different files, or there is only one of them'
   from public.tasks as t
