@@ -1,4 +1,4 @@
-import { admin } from "./db.ts";
+import { admin, type Connection } from "./db.ts";
 
 /** A limit that a user had from a point in the history on. */
 export interface LimitChange {
@@ -31,6 +31,7 @@ interface Event {
 export async function illegalStarts(
   defaultLimit: number,
   changes: readonly LimitChange[] = [],
+  sql: Connection = admin(),
 ): Promise<Offence[]> {
   const limits = [...changes].sort((a, b) => a.afterEvent - b.afterEvent);
   const limitAt = (event: Event) =>
@@ -40,7 +41,7 @@ export async function illegalStarts(
 
   const running = new Map<string, Map<string, boolean>>();
   const offences: Offence[] = [];
-  for (const event of await readEvents()) {
+  for (const event of await readEvents(sql)) {
     const { taskId, userId } = event;
     const own = running.get(userId) ?? new Map<string, boolean>();
     running.set(userId, own);
@@ -59,9 +60,9 @@ export async function illegalStarts(
   return offences;
 }
 
-async function readEvents(): Promise<Event[]> {
+async function readEvents(sql: Connection): Promise<Event[]> {
   return [
-    ...await admin()<Event[]>`
+    ...await sql<Event[]>`
     select
       e.id::integer,
       e.task_id as "taskId",

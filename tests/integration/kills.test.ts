@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { drain, observe } from "../soak/drain.ts";
+import { type OwnStack, startOwnStack } from "../soak/own-stack.ts";
+import type { Part } from "../soak/parts.ts";
+import { wrongs } from "../soak/verdict.ts";
+
+const TASKS = 300;
+/** How often each part is killed. */
+const BLOWS = 2;
+const SEED = 20_261_123;
+
+let target: OwnStack;
+
+beforeAll(async () => {
+  target = await startOwnStack("test-kills");
+}, 120_000);
+
+afterAll(() => target?.discard());
+
+describe("a queue that drains while its processes are killed", () => {
+  it("loses nothing, does nothing twice, and keeps every limit", async () => {
+    const killed: Part[] = [];
+    const ledger = await drain(target, {
+      seed: SEED,
+      tasks: TASKS,
+      blows: BLOWS,
+      onBlow: (part) => killed.push(part),
+    });
+    const sql = observe(target);
+    try {
+      expect(await wrongs(sql, TASKS, ledger)).toEqual([]);
+      // That it would have said so.
+      await sql`delete from public.generations`;
+      await sql`update queue.user_slots set running = 1`;
+      expect((await wrongs(sql, TASKS, ledger)).length).toBeGreaterThan(100);
+    } finally {
+      await sql.end({ timeout: 5 });
+    }
+    expect(killed).toHaveLength(4 * BLOWS);
+    expect(ledger.told.length).toBeGreaterThan(TASKS / 2);
+    // Otherwise nothing was in the way of anybody.
+    expect(ledger.failedCalls).toBeGreaterThan(0);
+    expect(ledger.deaths).toBeGreaterThan(0);
+    expect(ledger.refusals).toBeGreaterThan(0);
+  }, 180_000);
+});

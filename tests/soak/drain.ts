@@ -1,0 +1,144 @@
+import { setTimeout as delay } from "node:timers/promises";
+import postgres from "postgres";
+import type { StackAddresses } from "../../stack/stack-addresses.ts";
+import { Chance } from "../support/chance.ts";
+import type { Connection } from "../support/db.ts";
+import { FleetWorker } from "./fleet-worker.ts";
+import { Ledger } from "./ledger.ts";
+import { kill, type Part, PARTS } from "./parts.ts";
+
+/** What one run is made of. */
+export interface DrainOptions {
+  readonly seed: number;
+  readonly tasks: number;
+  /** How often each part is killed. */
+  readonly blows: number;
+  readonly onBlow?: (part: Part, ended: number) => void;
+}
+
+const WORKERS = 12;
+const USERS = 4;
+/** Tasks a user may have running at once; the workers can reach it. */
+export const LIMIT = 4;
+const ROUND_MS = 50;
+/** The queue's clock goes on with the work, and when nothing moves at all. */
+const ENDED_PER_TICK = 15;
+const IDLE_ROUNDS_PER_TICK = 20;
+const PATIENCE_MS = 300_000;
+
+/**
+ * Enqueues tasks and drains them through HTTP with workers that die, while
+ * processes of the stack are killed at points that the seed decides; what the
+ * workers saw. The clock is stepped, so that dead workers' work comes back.
+ */
+export async function drain(
+  target: StackAddresses,
+  { seed, tasks, blows, onBlow = () => {} }: DrainOptions,
+): Promise<Ledger> {
+  const chance = new Chance(seed);
+  const ledger = new Ledger();
+  const sql = observe(target);
+  await enqueue(sql, tasks);
+
+  let isOver = false;
+  const workers = Array.from({ length: WORKERS }, (_, index) => {
+    const own = new Chance(seed * 100 + index);
+    return new FleetWorker(target, `gpu-${index}`, own, ledger)
+      .work(() => isOver);
+  });
+
+  const plan = planBlows(chance, tasks, blows);
+  const deadline = Date.now() + PATIENCE_MS;
+  let tickedAt = 0;
+  let idleRounds = 0;
+  let lastEnded = 0;
+  try {
+    for (;; await delay(ROUND_MS)) {
+      if (Date.now() > deadline) throw new Error("The queue does not drain");
+      const ended = await countEnded(sql).catch(() => undefined);
+      if (ended === undefined) continue;
+      if (ended === tasks) return ledger;
+
+      idleRounds = ended === lastEnded ? idleRounds + 1 : 0;
+      lastEnded = ended;
+      const next = plan[0];
+      if (next && ended >= next.after && kill(next.part, chance)) {
+        onBlow(next.part, ended);
+        plan.shift();
+      }
+      if (
+        ended >= tickedAt + ENDED_PER_TICK ||
+        idleRounds >= IDLE_ROUNDS_PER_TICK
+      ) {
+        tickedAt = ended;
+        idleRounds = 0;
+        await tick(sql).catch(() => {});
+      }
+    }
+  } finally {
+    isOver = true;
+    await Promise.all(workers);
+    await sql.end({ timeout: 5 });
+  }
+}
+
+/** A session that comes back by itself after the server was killed. */
+export function observe(target: StackAddresses): Connection {
+  return postgres(target.dbUrl, {
+    max: 1,
+    backoff: false,
+    fetch_types: false,
+    onnotice: () => {},
+  });
+}
+
+interface Blow {
+  readonly part: Part;
+  /** Once so many tasks have ended. */
+  readonly after: number;
+}
+
+/** Each part equally often, in random order, all before the last fifth. */
+function planBlows(chance: Chance, tasks: number, blows: number): Blow[] {
+  return PARTS
+    .flatMap((part) => Array.from({ length: blows }, () => part))
+    .map((part) => ({ part, after: Math.floor(chance.next() * tasks * 0.8) }))
+    .sort((a, b) => a.after - b.after);
+}
+
+async function enqueue(sql: Connection, tasks: number): Promise<void> {
+  await sql`update queue.settings set default_task_limit = ${LIMIT}`;
+  await sql`
+    with owner as (
+      insert into public.users (id, credits)
+      select gen_random_uuid(), 100 from generate_series(1, ${USERS})
+      returning id
+    ), project as (
+      insert into public.projects (user_id, name)
+      select id, 'Project of a soak' from owner
+      returning id
+    ), numbered as (
+      select id, row_number() over () as no from project
+    )
+    insert into public.tasks (task_type, project_id)
+    select 'travel_segment', p.id
+    from generate_series(1, ${tasks}) as n
+      join numbered as p on p.no = 1 + n % ${USERS}
+  `;
+}
+
+async function countEnded(sql: Connection): Promise<number> {
+  const [row] = await sql<{ ended: number }[]>`
+    select count(*)::integer as ended
+    from public.tasks
+    where status in ('Complete', 'Failed', 'Cancelled')
+  `;
+  return row?.ended ?? 0;
+}
+
+async function tick(sql: Connection): Promise<void> {
+  await sql`
+    update queue.settings set clock_offset = clock_offset + interval '40 seconds'
+  `;
+  await sql`select queue.run_job('rescue')`;
+}
