@@ -11,11 +11,20 @@ export async function inWorld(
   world: World,
   run: (sql: Connection, world: World) => Promise<void>,
 ): Promise<void> {
+  await inTransaction(async (sql) => {
+    await writeWorld(sql, world);
+    await run(sql, settled(world));
+  });
+}
+
+/** Runs in a transaction that leaves nothing behind. */
+export async function inTransaction(
+  run: (sql: Connection) => Promise<void>,
+): Promise<void> {
   const sql = admin();
   await sql.unsafe("begin");
   try {
-    await writeWorld(sql, world);
-    await run(sql, settled(world));
+    await run(sql);
   } finally {
     await sql.unsafe("rollback");
   }
