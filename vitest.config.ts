@@ -50,13 +50,14 @@ export default defineConfig({
       onTheStack("model", 6),
       onTheStack("isolation", 7),
       onTheStack("faults", 8),
+      onTheStack("fleet", 9),
       {
         extends: true,
         test: {
           name: "deploy",
           include: ["tests/deploy/**/*.test.ts"],
           testTimeout: 60_000,
-          sequence: { groupOrder: 9 },
+          sequence: { groupOrder: 10 },
         },
       },
     ],

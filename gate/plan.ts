@@ -13,6 +13,7 @@ import { openApi } from "./steps/openapi.ts";
 import {
   e2e,
   faults,
+  fleet,
   incidents,
   integration,
   isolation,
@@ -62,6 +63,7 @@ export const onTheStack: readonly StackStep[] = [
   integration,
   e2e,
   faults,
+  fleet,
   incidents,
   upgrade,
   functionsExecuted,

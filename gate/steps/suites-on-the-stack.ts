@@ -42,6 +42,12 @@ export const faults: StackStep = {
   run: (context) => suite(context, "faults"),
 };
 
+/** The deployed fleet: what its programs send, and whole jobs run by them. */
+export const fleet: StackStep = {
+  name: "fleet",
+  run: (context) => suite(context, "fleet"),
+};
+
 /** What has once gone wrong, replayed. */
 export const incidents: StackStep = {
   name: "incidents",

@@ -257,7 +257,9 @@ declare
         then nullif(new.output_location, '')
     end,
     case when new.error_details is distinct from old.error_details then nullif(new.error_details, '') end,
-    nullif(current_setting('queue.reason', true), '')
+    nullif(current_setting('queue.reason', true), ''),
+    -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was said again.
+    case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
   );
   v_is_forgiven boolean;
 begin
@@ -671,6 +673,8 @@ begin
         when n.error_message is distinct from o.error_message then n.error_message
         when n.error_details is distinct from o.error_details then n.error_details
         when n.status = 'Failed' then n.error_message
+        -- Said again in the same words, which looks like not said.
+        when o.status = 'In Progress' and coalesce(current_setting('queue.actor', true), '') = '' then n.error_message
       end
     ),
     case

@@ -21,7 +21,9 @@ declare
         then nullif(new.output_location, '')
     end,
     case when new.error_details is distinct from old.error_details then nullif(new.error_details, '') end,
-    nullif(current_setting('queue.reason', true), '')
+    nullif(current_setting('queue.reason', true), ''),
+    -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was said again.
+    case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
   );
   v_is_forgiven boolean;
 begin

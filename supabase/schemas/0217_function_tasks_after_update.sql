@@ -84,6 +84,8 @@ begin
         when n.error_message is distinct from o.error_message then n.error_message
         when n.error_details is distinct from o.error_details then n.error_details
         when n.status = 'Failed' then n.error_message
+        -- Said again in the same words, which looks like not said.
+        when o.status = 'In Progress' and coalesce(current_setting('queue.actor', true), '') = '' then n.error_message
       end
     ),
     case

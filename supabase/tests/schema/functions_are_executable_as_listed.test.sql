@@ -39,6 +39,7 @@ insert into listed_function values
   ('service_role', 'queue.worker_states'),
   ('service_role', 'queue.fleet_summary'),
   ('service_role', 'queue.count_on'),
+  ('service_role', 'func_get_task_counts'),
   ('service_role', 'func_insert_logs_batch'),
   ('service_role', 'queue.insert_logs_batch'),
   ('service_role', 'func_update_worker_heartbeat'),
