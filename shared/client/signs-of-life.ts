@@ -1,0 +1,71 @@
+import type { LogLine } from "../beat.ts";
+import { isLeaseLost, LeaseEnded, Refused } from "./errors.ts";
+import type { QueueClient } from "./queue-client.ts";
+import type { TaskRun } from "./task-run.ts";
+
+const MAX_LINES = 1000;
+const LINES_PER_BEAT = 100;
+
+/** Tells the queue that a worker lives, and its tasks when to stop. */
+export interface SignsOfLife {
+  /** Keeps a line for the next beat; the oldest give way to a flood. */
+  log(taskId: string, message: string): void;
+  /** One sign of life for everything that runs. Throws when it is not heard. */
+  show(): Promise<void>;
+}
+
+/** With a service key: one beat for the whole worker, with its log lines. */
+export function beats(
+  client: QueueClient,
+  workerId: string,
+  runs: ReadonlyMap<string, TaskRun>,
+): SignsOfLife {
+  const lines: LogLine[] = [];
+  let turn = 0;
+  return {
+    log(task_id, message) {
+      const timestamp = new Date().toISOString();
+      lines.push({ timestamp, level: "INFO", message, task_id });
+      if (lines.length > MAX_LINES) lines.shift();
+    },
+    async show() {
+      // A beat names one task, so they take turns.
+      const named = [...runs.keys()].at(turn++ % Math.max(runs.size, 1));
+      const logs = lines.splice(0, LINES_PER_BEAT);
+      try {
+        const reply = await client.beat({
+          worker_id: workerId,
+          logs,
+          ...(named === undefined ? {} : { task_id: named }),
+        });
+        for (const { task_id, reason } of reply.stop) {
+          runs.get(task_id)?.cut.abort(new LeaseEnded(reason));
+        }
+      } catch (error) {
+        // What was refused once would be refused again.
+        if (!(error instanceof Refused)) lines.unshift(...logs);
+        throw error;
+      }
+    },
+  };
+}
+
+/** With a token: a report per task, whose refusal says that it is lost. */
+export function reports(
+  client: QueueClient,
+  runs: ReadonlyMap<string, TaskRun>,
+): SignsOfLife {
+  return {
+    log: () => {},
+    async show() {
+      await Promise.all([...runs.values()].map(async ({ task, cut }) => {
+        try {
+          await client.report(task);
+        } catch (error) {
+          if (!isLeaseLost(error)) throw error;
+          cut.abort(new LeaseEnded(error.message));
+        }
+      }));
+    },
+  };
+}

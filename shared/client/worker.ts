@@ -1,0 +1,98 @@
+import { repeatingClaim } from "./claims.ts";
+import { Refused, ShuttingDown } from "./errors.ts";
+import type { Claim } from "./calls.ts";
+import { webRuntime } from "./runtime.ts";
+import { beats, reports } from "./signs-of-life.ts";
+import { runTask, type TaskRun } from "./task-run.ts";
+import type { WorkerOptions } from "./worker-options.ts";
+
+const SECOND = 1000;
+
+/**
+ * Works until `stop` aborts: claims, shows signs of life, hands in. Then it
+ * claims no more, lets its tasks finish within the grace or hands them back
+ * without burning a start, and returns.
+ *
+ * @throws {Refused} the queue refuses this worker: bad key, or told to end
+ * @example await runWorker({ client, workerId, handle, stop })
+ */
+export async function runWorker(options: WorkerOptions): Promise<void> {
+  const { client, workerId, handle, stop, runtime = webRuntime } = options;
+  const { pollMs = 10 * SECOND, graceMs = 5 * SECOND } = options;
+  const tell = options.onEvent ?? (() => {});
+  const runs = new Map<string, TaskRun>();
+  const signs = options.signsOfLife === "reports"
+    ? reports(client, runs)
+    : beats(client, workerId, runs);
+  const claim = repeatingClaim(client, {
+    worker_id: workerId,
+    run_type: options.pool ?? "gpu",
+  }, runtime.newId);
+  const deps = { client, runtime, handle, graceMs, log: signs.log, tell };
+
+  const over = new AbortController();
+  const living = showSigns();
+  const shutDown = () => {
+    for (const { cut } of runs.values()) cut.abort(new ShuttingDown());
+  };
+  stop.addEventListener("abort", shutDown, { once: true });
+  const working = new Set<Promise<void>>();
+  try {
+    while (!stop.aborted) {
+      if (working.size >= (options.concurrency ?? 1)) {
+        await Promise.race(working);
+        continue;
+      }
+      const task = await next();
+      // Each poll up to a tenth earlier, so that a fleet does not march.
+      if (task === null) await pause(pollMs * (1 - runtime.random() / 10));
+      else start(task);
+    }
+  } catch (error) {
+    shutDown();
+    throw error;
+  } finally {
+    await Promise.all(working);
+    over.abort();
+    await living;
+    stop.removeEventListener("abort", shutDown);
+  }
+
+  /** Never cut short: a task may be on its way in the reply. */
+  async function next(): Promise<Claim | null> {
+    try {
+      return await claim();
+    } catch (error) {
+      if (error instanceof Refused && error.code !== "CLAIM_ID_USED") {
+        throw error;
+      }
+      tell({ event: "unheard", detail: String(error) });
+      return null;
+    }
+  }
+
+  function start(task: Claim): void {
+    const run = { task, cut: new AbortController() };
+    runs.set(task.task_id, run);
+    if (stop.aborted) run.cut.abort(new ShuttingDown());
+    const work = runTask(run, deps).finally(() => {
+      runs.delete(task.task_id);
+      working.delete(work);
+    });
+    working.add(work);
+  }
+
+  async function showSigns(): Promise<void> {
+    const { signMs = 20 * SECOND } = options;
+    while (!over.signal.aborted) {
+      await signs.show().catch((error: unknown) =>
+        tell({ event: "unheard", detail: String(error) })
+      );
+      await runtime.wait(signMs, over.signal);
+    }
+  }
+
+  function pause(ms: number): Promise<void> {
+    return runtime.wait(ms, stop);
+  }
+}
