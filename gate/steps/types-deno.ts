@@ -6,7 +6,10 @@ import type { CheckoutStep } from "../step.ts";
 
 const FUNCTIONS = "supabase/functions";
 
-/** Every function, with all that it imports, has sound types under Deno. */
+/** What else Deno runs: the kit for workers is for Deno and Node alike. */
+const CLIENTS = ["examples/worker.ts", "examples/autoscaler.ts"];
+
+/** Functions and clients, with all they import, have sound types under Deno. */
 export const typesDeno: CheckoutStep = {
   name: "types-deno",
   async run({ root, run }) {
@@ -21,6 +24,7 @@ export const typesDeno: CheckoutStep = {
       // Without it Deno would take the packages in node_modules.
       `--config=${FUNCTIONS}/deno.json`,
       ...entries,
+      ...CLIENTS,
     ], { env: { DENO_DIR: denoCacheDir } });
     return ok ? passes() : fails(output);
   },
