@@ -1,0 +1,31 @@
+-- The switch of ADR 0012: whether the anon key reads tasks. Closed unless an operator has opened it.
+-- The columns are those that deployed workers ask for or filter by. The rows are those of live and fresh work: a worker
+-- reads about jobs that run, and the rest is nobody's business who only knows a public key.
+create function queue.allow_anon_reads(p_is_allowed boolean)
+returns void
+language plpgsql
+volatile
+security invoker -- whoever may change the table may turn the switch
+set search_path = ''
+set lock_timeout = '5s' -- a policy needs the table for itself, for a moment; claims must not queue up behind that
+as $$
+begin
+  drop policy if exists anyone_reads_fresh_tasks on public.tasks;
+  revoke all on table public.tasks from anon;
+
+  if p_is_allowed then
+    grant select (
+      id, task_type, params, status, project_id, dependant_on, worker_id, output_location, created_at
+    ) on table public.tasks to anon;
+    -- Not queue.now(): anon can execute nothing in there. updated_at is asked although it is not shown.
+    create policy anyone_reads_fresh_tasks on public.tasks
+      for select to anon
+      using (status in ('Queued', 'In Progress') or updated_at > now() - interval '1 day');
+  end if;
+end;
+$$;
+
+comment on function queue.allow_anon_reads(boolean) is
+  'Opens or closes the reads of tasks with the anon key; see docs/adr/0012. For operators: no API role may execute it.';
+
+revoke all on function queue.allow_anon_reads(boolean) from public, anon, authenticated, service_role;
