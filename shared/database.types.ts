@@ -553,6 +553,10 @@ export type Database = {
         };
         Returns: Json;
       };
+      "func_get_task_counts": {
+        Args: { "mode"?: string; "run_type_filter"?: string };
+        Returns: Json;
+      };
       "func_insert_logs_batch": { Args: { "": Json }; Returns: Json };
       "func_update_worker_heartbeat": {
         Args: { "": Json };
