@@ -1223,8 +1223,8 @@ comment on function public.health(jsonb) is
 revoke all on function public.health(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.health(jsonb) to service_role;
 
--- The counts, as the scripts of the fleet call them through the Data API. They name a mode, and read the same whatever
--- it says.
+-- The counts, as the scripts of the fleet call them through the Data API. They name a mode: "queued"
+-- leaves out what runs, any other means all.
 create function public.func_get_task_counts(mode text default null, run_type_filter text default null)
 returns json
 language plpgsql
@@ -1233,12 +1233,12 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return queue.task_counts('{"kind": "service"}', run_type_filter, true);
+  return queue.task_counts('{"kind": "service"}', run_type_filter, mode is distinct from 'queued');
 end;
 $$;
 
 comment on function public.func_get_task_counts(text, text) is
-  'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: taken and not looked at. run_type_filter: gpu, api or null for both. Out: see task_counts. service_role only.';
+  'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: gpu, api or null for both. Out: see task_counts. service_role only.';
 
 revoke all on function public.func_get_task_counts(text, text) from public, anon, authenticated, service_role;
 grant execute on function public.func_get_task_counts(text, text) to service_role;

@@ -39,7 +39,7 @@ const enqueueOf = (kinds: readonly Kind[]): fc.Arbitrary<Command> =>
 
 const enqueue = enqueueOf([
   ...["segment", "segment", "segment", "segment", "stitch"] as const,
-  ...["orchestrator", "image", "fragile"] as const,
+  ...["orchestrator", "orchestrator", "image", "fragile"] as const,
 ]);
 
 const claim: fc.Arbitrary<Command> = fc.record({
@@ -73,8 +73,28 @@ const beat: fc.Arbitrary<Command> = fc.record({
   isLast: fc.constantFrom(false, false, false, false, false, true),
 });
 
+const deletion: fc.Arbitrary<Command> = fc.record({
+  do: fc.constant("delete" as const),
+  task,
+});
+
+const requeue: fc.Arbitrary<Command> = fc.record({
+  do: fc.constant("requeue" as const),
+  tasks: fc.array(fc.oneof(lost, lost, task), { minLength: 1, maxLength: 3 }),
+});
+
+const job: fc.Arbitrary<Command> = fc.record({
+  do: fc.constantFrom("sweep", "cleanup", "mend families"),
+});
+
+const rescue: fc.Arbitrary<Command> = fc.record({
+  do: fc.constant("rescue" as const),
+});
+
 const rare: fc.Arbitrary<Command> = fc.oneof(
-  fc.record({ do: fc.constant("delete" as const), task }),
+  deletion,
+  requeue,
+  job,
   fc.record({
     do: fc.constant("patch" as const),
     tasks: fc.array(task, { minLength: 1, maxLength: 3 }),
@@ -82,10 +102,6 @@ const rare: fc.Arbitrary<Command> = fc.oneof(
       ...["Queued", "Queued", "Queued", "Queued", "Complete"] as const,
       ...["Failed", "Cancelled", "In Progress"] as const,
     ),
-  }),
-  fc.record({
-    do: fc.constant("requeue" as const),
-    tasks: fc.array(fc.oneof(lost, lost, task), { minLength: 1, maxLength: 3 }),
   }),
   fc.record({
     do: fc.constant("set worker" as const),
@@ -100,9 +116,6 @@ const rare: fc.Arbitrary<Command> = fc.oneof(
     owner,
     to: fc.constantFrom(2, 4, 3, 1, 0),
   }),
-  fc.record({
-    do: fc.constantFrom("sweep", "cleanup", "mend families"),
-  }),
 );
 
 const tick: fc.Arbitrary<Command> = fc.record({
@@ -116,18 +129,65 @@ const anything: fc.Arbitrary<Command> = fc.oneof(
   { weight: 8, arbitrary: report },
   { weight: 2, arbitrary: beat },
   { weight: 2, arbitrary: tick },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("rescue" as const) }) },
+  { weight: 1, arbitrary: rescue },
   { weight: 3, arbitrary: rare },
+);
+
+/** A child of the first task, or one that may be. */
+const child: fc.Arbitrary<Command> = fc.tuple(
+  enqueueOf(["segment", "segment", "stitch"]),
+  fc.record({
+    owner: fc.constant(0),
+    parent: fc.constantFrom(0, 0, 0, 0, null),
+    part: fc.nat(1),
+    dependsOn: fc.option(fc.nat(5), { nil: null, freq: 1 }),
+  }),
+).map(([any, family]) => ({ ...any, ...family }));
+
+const inFamily: fc.Arbitrary<Command> = fc.oneof(
+  { weight: 3, arbitrary: child },
+  { weight: 6, arbitrary: claim },
+  { weight: 8, arbitrary: report },
+  { weight: 2, arbitrary: deletion },
+  { weight: 2, arbitrary: requeue },
+  { weight: 3, arbitrary: job },
+  { weight: 3, arbitrary: anything },
 );
 
 const OPENING = 8;
 
+/** The first ones enqueue, so that there is something to claim. */
+function runsOf(
+  opening: readonly Command[],
+  first: fc.Arbitrary<Command>,
+  rest: fc.Arbitrary<Command>,
+): fc.Arbitrary<Command[]> {
+  return fc.tuple(
+    fc.constant(opening),
+    fc.array(first, { maxLength: OPENING - opening.length, size: "max" }),
+    fc.array(rest, { maxLength: MAX_COMMANDS - OPENING, size: "max" }),
+  ).map((parts) => parts.flat());
+}
+
+const parent: Command = {
+  do: "enqueue",
+  owner: 0,
+  kind: "orchestrator",
+  isLocal: false,
+  priority: 0,
+  isOld: false,
+  dueIn: null,
+  dependsOn: null,
+  parent: null,
+  part: 2,
+  key: null,
+};
+
 /**
- * Runs of commands. Any command may follow any other: all have an answer. The
- * first ones enqueue, so that there is something to claim.
+ * Runs of commands; a third of them about one family. Any command may follow any
+ * other: all have an answer.
  */
-export const runs: fc.Arbitrary<Command[]> = fc.tuple(
-  fc.array(enqueueOf(["orchestrator"]), { maxLength: 1 }),
-  fc.array(enqueue, { maxLength: OPENING - 1, size: "max" }),
-  fc.array(anything, { maxLength: MAX_COMMANDS - OPENING, size: "max" }),
-).map((parts) => parts.flat());
+export const runs: fc.Arbitrary<Command[]> = fc.oneof(
+  { weight: 2, arbitrary: runsOf([], enqueue, anything) },
+  { weight: 1, arbitrary: runsOf([parent], child, inFamily) },
+);

@@ -1,6 +1,6 @@
 import { end, settle } from "./endings.ts";
 import { DEPENDENCY_GRACE, STALE_AFTER } from "./numbers.ts";
-import { reasonFor } from "./one-rule.ts";
+import { standingOf } from "./one-rule.ts";
 import { isLive, type State, type Task } from "./state.ts";
 
 /** Cancels what is too old, or waits for what cannot come. */
@@ -14,8 +14,8 @@ export function cleanUp(state: State): void {
 
 /** Never started, too old, and nobody who is fresh waits for it. */
 function isForgotten(state: State, task: Task): boolean {
-  const reason = reasonOfItsOwn(state, task);
-  return reason !== null && reason !== "not_yet" && task.claimedAt === null &&
+  const standing = standingOf(state, task) ?? "ready";
+  return !["ready", "not_yet"].includes(standing) && task.claimedAt === null &&
     isStale(state, task) &&
     ![...state.tasks.values()].some((other) =>
       other.dependsOn.includes(task.id) &&
@@ -25,7 +25,7 @@ function isForgotten(state: State, task: Task): boolean {
 }
 
 function isLost(state: State, task: Task): boolean {
-  return reasonOfItsOwn(state, task) === "dependency_lost" &&
+  return standingOf(state, task) === "dependency_lost" &&
     task.createdAt >= state.now - STALE_AFTER &&
     task.updatedAt < state.now - DEPENDENCY_GRACE;
 }
@@ -34,11 +34,4 @@ function isStale(state: State, task: Task): boolean {
   const parent = state.tasks.get(task.parent ?? -1);
   return task.attempts === 0 && task.createdAt < state.now - STALE_AFTER &&
     !(parent !== undefined && isLive(parent));
-}
-
-/** The owner's limit hides that a task is stale. */
-function reasonOfItsOwn(state: State, task: Task): string | null {
-  const reason = reasonFor(state, task);
-  if (reason !== "user_at_limit") return reason;
-  return isStale(state, task) ? "stale" : null;
 }

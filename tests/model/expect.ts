@@ -1,11 +1,11 @@
 import { expect } from "vitest";
-import { taskId } from "../property/ids.ts";
+import { placeOf, taskId } from "../property/ids.ts";
 import type { Caller } from "../property/model.ts";
 import { startsAllowed } from "./endings.ts";
 import { KINDS } from "./kinds.ts";
-import { countsFor, runningOf } from "./one-rule.ts";
+import { countsFor, runningOf, standingOf } from "./one-rule.ts";
 import type { Seen } from "./play.ts";
-import type { State } from "./state.ts";
+import type { State, Task } from "./state.ts";
 import type { Step } from "./step.ts";
 
 /** Whether the queue is as the model says. */
@@ -37,6 +37,11 @@ export function expectAgreement(
   ]);
   expect(found, "tasks").toEqual(tasks);
 
+  for (const [id, , , , , , standing] of seen.tasks) {
+    const task = state.tasks.get(placeOf(id) ?? -1);
+    if (task !== undefined) expectStanding(state, task, standing);
+  }
+
   if (seen.counts === null || asking === undefined) return;
   const { told, drift, families } = seen.counts;
   expect(drift, "drift").toEqual([]);
@@ -47,6 +52,20 @@ export function expectAgreement(
     blocked: told.blocked,
   }, `counts told to ${JSON.stringify(asking)}`)
     .toEqual(countsFor(state, asking));
+}
+
+/** Time alone writes no row: until the sweep these two may be behind. */
+function expectStanding(
+  state: State,
+  task: Task,
+  standing: string | null,
+): void {
+  const isBehind = standing === "not_yet"
+    ? (task.dueAt ?? 0) <= state.now
+    : standing === "ready";
+  const now = standingOf(state, task);
+  if (isBehind && (standing === "not_yet" || now === "stale")) return;
+  expect(standing, `standing of task ${task.id}`).toBe(now);
 }
 
 const FINAL = ["Complete", "Failed", "Cancelled"];
@@ -69,9 +88,7 @@ export function expectPromises(
     if (FINAL.includes(was[1]) && !(mayReturn && was[1] !== "Complete")) {
       expect(status, `${id} stays as it ended`).toBe(was[1]);
     }
-    const task = [...state.tasks.values()].find((each) =>
-      taskId(each.id) === id
-    );
+    const task = state.tasks.get(placeOf(id) ?? -1);
     if (attempts > was[2] && task !== undefined) {
       expect(command.do, "only a claim starts a task").toBe("claim");
       expect(attempts, `starts of ${id}`)

@@ -49,13 +49,20 @@ export function runningOf(state: State, owner: number): number {
   return running(asWorld(state).world, owner);
 }
 
-/** Why a queued task waits, for the fleet. */
-export function reasonFor(state: State, task: Task): string | null {
+/**
+ * Where a task stands, whoever its owner is: active, ready or why it waits; null
+ * once it has ended.
+ */
+export function standingOf(state: State, task: Task): string | null {
+  if (task.status === "In Progress") return "active";
+  if (task.status !== "Queued") return null;
   const { world, tasks } = asWorld(state);
   const found = world.tasks[tasks.indexOf(task)];
+  const users = world.users.map((user) => ({ ...user, limit: Infinity }));
   return found === undefined
     ? null
-    : reasonOf(world, found, { owner: null, pool: null });
+    : reasonOf({ ...world, users }, found, { owner: null, pool: null }) ??
+      "ready";
 }
 
 /** Whether it goes first in their owner's line. */

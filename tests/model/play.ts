@@ -37,6 +37,7 @@ const Seen = z.array(z.object({
     z.string().nullable(),
     z.string().nullable(),
     z.array(z.string().nullable()),
+    z.string().nullable(),
   ])),
   counts: z.object({
     told: z.object({

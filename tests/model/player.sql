@@ -52,14 +52,15 @@ begin
 end;
 $$;
 
--- What can be seen of every task: id, status, attempts, worker, output, generations.
+-- What can be seen of every task: id, status, attempts, worker, output, generations, standing.
 create function pg_temp.see() returns text
 language plpgsql as $$
 begin
   return (
     select coalesce(json_agg(json_build_array(
       t.id, t.status, t.attempts, t.worker_id, t.output_location,
-      (select coalesce(json_agg(g.location), '[]') from public.generations as g where g.task_id = t.id)
+      (select coalesce(json_agg(g.location), '[]') from public.generations as g where g.task_id = t.id),
+      t.standing
     ) order by t.id), '[]')
     from public.tasks as t
   );
