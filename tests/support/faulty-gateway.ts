@@ -1,24 +1,12 @@
-import {
-  createServer,
-  type IncomingMessage,
-  request as sendRequest,
-  type ServerResponse,
-} from "node:http";
+import { createServer } from "node:http";
 import { functionEnvironment } from "../../stack/function-env.ts";
 import { startFunction } from "../../stack/function-process.ts";
 import { supabaseDir } from "../../stack/paths.ts";
 import { readSupabaseConfig } from "../../stack/supabase-config.ts";
+import { type Fault, relay } from "./relay.ts";
 import { stack } from "./stack.ts";
 
-/** What happens to one request on its way to the stack. */
-export type Fault =
-  | "none"
-  /** It never arrives. */
-  | "unreachable"
-  /** It is answered with 503. */
-  | "down"
-  /** It is carried out, and nobody hears of it. */
-  | "reply lost";
+export type { Fault };
 
 /** A function that reaches the stack through a gateway with faults. */
 export interface FaultyFunction {
@@ -60,33 +48,4 @@ export async function startBehindFaults(name: string): Promise<FaultyFunction> {
     },
   };
   return started;
-}
-
-function relay(
-  request: IncomingMessage,
-  response: ServerResponse,
-  fault: Fault,
-): void {
-  if (fault === "unreachable") return void request.socket.destroy();
-  if (fault === "down") {
-    response.writeHead(503, { "content-type": "text/html" });
-    return void response.end("<html>Service Unavailable</html>");
-  }
-  const { hostname, port } = new URL(stack().apiUrl);
-  const outgoing = sendRequest({
-    hostname,
-    port,
-    method: request.method,
-    path: request.url,
-    headers: request.headers,
-  }, (reply) => {
-    if (fault === "reply lost") {
-      reply.resume();
-      return void reply.once("end", () => request.socket.destroy());
-    }
-    response.writeHead(reply.statusCode ?? 502, reply.headers);
-    reply.pipe(response);
-  });
-  outgoing.once("error", () => response.destroy());
-  request.pipe(outgoing);
 }

@@ -1,0 +1,126 @@
+import { childrenOf, createChild, withoutDuplicates } from "./children.ts";
+import { predecessorFile } from "./predecessor.ts";
+import type { Result, Task } from "./task.ts";
+import type { Row, Wire } from "./wire.ts";
+
+const SEGMENT_ATTEMPTS = 6;
+
+/** Enqueues the segments as a chain and the stitch behind them. */
+export async function runTravel(wire: Wire, task: Task): Promise<Result> {
+  const { num_new_segments_to_generate: count, run_id } = detailsOf(task);
+  const children = await childrenOf(wire, task.id);
+  const parts = await withoutDuplicates(
+    wire,
+    children,
+    (child) => isStitch(child) ? "stitch" : paramsOf(child)["segment_index"],
+  );
+  const before = parts.size;
+  if (before === count + 1 && [...parts.values()].every(isComplete)) {
+    return {
+      kind: "output",
+      url: String(parts.get("stitch")?.["output_location"]),
+    };
+  }
+  let previous: string | null = null;
+  for (let index = 0; index < count; index++) {
+    const existing = parts.get(index)?.["id"];
+    previous = existing !== undefined ? String(existing) : await createChild(
+      wire,
+      task,
+      "travel_segment",
+      {
+        orchestrator_run_id: run_id,
+        segment_index: index,
+        is_first_segment: index === 0,
+        is_last_segment: index === count - 1,
+      },
+      previous,
+    );
+  }
+  if (!parts.has("stitch")) {
+    const params = { orchestrator_run_id: run_id, expected_segments: count };
+    await createChild(wire, task, "travel_stitch", params, previous);
+  }
+  const text = before > 0
+    ? `[IDEMPOTENT] ${before} sub-tasks were there already`
+    : `Successfully enqueued ${count} segments and a stitch`;
+  return { kind: "progress", text };
+}
+
+/** Makes a segment that begins where the one before ended. */
+export async function runTravelSegment(
+  wire: Wire,
+  task: Task,
+): Promise<Result> {
+  const index = Number(task.params["segment_index"]);
+  const before = index === 0 ? "" : `<${await predecessorFile(wire, task.id)}>`;
+  const name = `segment_${index}.mp4`;
+  return { kind: "file", name, bytes: `s${index}${before}` };
+}
+
+/** Puts all segments together, in the order of their indices. */
+export async function runTravelStitch(wire: Wire, task: Task): Promise<Result> {
+  const expected = Number(task.params["expected_segments"]);
+  const urls = await completedSegments(wire, task, expected);
+  const clips: string[] = [];
+  for (const url of urls) clips.push(await wire.download(url));
+  return { kind: "file", name: "stitched.mp4", bytes: clips.join(" + ") };
+}
+
+/** Asks six times until all are there, then the tables. */
+async function completedSegments(
+  wire: Wire,
+  { params, project_id }: Task,
+  expected: number,
+): Promise<string[]> {
+  const run_id = params["orchestrator_run_id"];
+  for (let attempt = 0; attempt < SEGMENT_ATTEMPTS; attempt++) {
+    const body = { run_id, project_id };
+    const answer = await wire.edge("get-completed-segments", body)
+      .catch(() => null);
+    if (answer?.status !== 200) continue;
+    const segments = answer.json as Segment[];
+    if (segments.length >= expected) return inOrder(segments);
+  }
+  const rows = await wire.rows("GET", "tasks", {
+    select: "params,output_location",
+    task_type: "eq.travel_segment",
+    status: "eq.Complete",
+  });
+  return inOrder(
+    rows.filter((row) => paramsOf(row)["orchestrator_run_id"] === run_id)
+      .map((row) => ({
+        segment_index: Number(paramsOf(row)["segment_index"]),
+        output_location: String(row["output_location"]),
+      })),
+  );
+}
+
+interface Segment {
+  readonly segment_index: number;
+  readonly output_location: string;
+}
+
+function inOrder(segments: readonly Segment[]): string[] {
+  return [...segments].sort((a, b) => a.segment_index - b.segment_index)
+    .map((segment) => segment.output_location);
+}
+
+function detailsOf({ params }: Task) {
+  return params["orchestrator_details"] as {
+    readonly num_new_segments_to_generate: number;
+    readonly run_id: string;
+  };
+}
+
+function paramsOf(child: Row): Record<string, unknown> {
+  return child["params"] as Record<string, unknown>;
+}
+
+function isStitch(child: Row): boolean {
+  return child["task_type"] === "travel_stitch";
+}
+
+function isComplete(child: Row): boolean {
+  return child["status"] === "Complete";
+}
