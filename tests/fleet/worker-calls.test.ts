@@ -53,7 +53,6 @@ describe("a claim", () => {
     await createTasks(owner, 6);
     await createTask(owner, {
       task_type: "travel_orchestrator",
-      created_at: "2026-01-01T00:00:00Z",
       priority: 9,
     });
     const statuses: number[] = [];
