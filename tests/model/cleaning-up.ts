@@ -12,21 +12,42 @@ export function cleanUp(state: State): void {
   settle(state, due.map((task) => end(state, task, "Cancelled")));
 }
 
-/** Never started, too old, and nobody who is fresh waits for it. */
+/** Never started, too old, and nothing that is fresh would go along. */
 function isForgotten(state: State, task: Task): boolean {
-  const standing = standingOf(state, task) ?? "ready";
-  return !["ready", "not_yet"].includes(standing) && task.claimedAt === null &&
-    isStale(state, task) &&
-    ![...state.tasks.values()].some((other) =>
-      other.dependsOn.includes(task.id) &&
-      (other.status === "In Progress" ||
-        (other.status === "Queued" && !isStale(state, other)))
+  const standing = standingOf(state, task) ?? "";
+  const along = goingAlong(state, task);
+  return ["dependency_pending", "stale"].includes(standing) &&
+    task.claimedAt === null && isStale(state, task) &&
+    ![...along].some((other) =>
+      other !== task && other.owner === task.owner &&
+      isFresh(state, other, along)
     );
+}
+
+/** What would be cancelled with it: dependants, children, and so on. */
+function goingAlong(state: State, task: Task): Set<Task> {
+  const along = new Set([task]);
+  // A set hands out what is added on the way, too.
+  for (const cause of along) {
+    if (!isLive(cause)) continue;
+    for (const other of state.tasks.values()) {
+      if (other.dependsOn.includes(cause.id) || other.parent === cause.id) {
+        along.add(other);
+      }
+    }
+  }
+  return along;
+}
+
+function isFresh(state: State, task: Task, along: Set<Task>): boolean {
+  if (task.status !== "Queued") return task.status === "In Progress";
+  const parent = state.tasks.get(task.parent ?? -1);
+  return task.attempts > 0 || task.createdAt >= state.now - STALE_AFTER ||
+    (!isStale(state, task) && parent !== undefined && !along.has(parent));
 }
 
 function isLost(state: State, task: Task): boolean {
   return standingOf(state, task) === "dependency_lost" &&
-    task.createdAt >= state.now - STALE_AFTER &&
     task.updatedAt < state.now - DEPENDENCY_GRACE;
 }
 
