@@ -94,7 +94,8 @@ function rescue(state: State): void {
   }
   for (const name of silent) {
     const worker = state.workers.get(name);
-    if (worker === undefined) continue;
+    // One that is going already goes on going.
+    if (worker === undefined || worker.status === "terminating") continue;
     worker.status = "error";
     worker.isReaped = true;
   }

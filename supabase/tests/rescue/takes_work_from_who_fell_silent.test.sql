@@ -1,5 +1,5 @@
 begin;
-select plan(33);
+select plan(34);
 
 -- SETUP: well after the database's start, so that silence counts
 select tests.empty_queue();
@@ -78,6 +78,7 @@ select pg_temp.worker('gpu-going', '5 minutes', 'terminating');
 select pg_temp.held(:'owner', 'gpu-going', '10 minutes') as going \gset
 select pg_temp.rescue();
 select is(pg_temp.status_of(:'going'), 'Queued', 'Work of a terminating worker that fell silent is back');
+select is((select w.status from public.workers as w where w.id = 'gpu-going'), 'terminating', 'And it stays terminating');
 
 -- TEST: api workers and users' own machines never beat: limits of their own
 select pg_temp.held(:'owner', 'api-worker-main', '7 minutes', 'qwen_image_edit') as api_in_time \gset
