@@ -17,6 +17,7 @@ import { measureHorizon } from "./sections/horizon.ts";
 import { measureIdle } from "./sections/idle.ts";
 import { measureWays } from "./sections/ways.ts";
 import { makeModel } from "./world/model.ts";
+import { shapeLabel } from "./world/shape.ts";
 
 // npm run bench: what the queue costs, beside others and beside the least that
 // Postgres can do, on this machine and in this run.
@@ -45,7 +46,18 @@ async function main(args: string[]): Promise<number> {
   const begin = Date.now();
   const log = (line: string) =>
     console.log(`${((Date.now() - begin) / 1000).toFixed(0)} s  ${line}`);
-  const plan = options.quick ? quickPlan : fullPlan;
+  const whole = options.quick ? quickPlan : fullPlan;
+  const labels = whole.shapes.map(shapeLabel);
+  if (options.shapes.some((label) => !labels.includes(label))) {
+    console.error(`${usage}\n\nShapes: ${labels.join(", ")}`);
+    return 2;
+  }
+  const plan = options.shapes.length === 0 ? whole : {
+    ...whole,
+    shapes: whole.shapes.filter((shape) =>
+      options.shapes.includes(shapeLabel(shape))
+    ),
+  };
   const stack = await startBenchStack("bench");
   try {
     const admin = connectOnce(stack.adminDbUrl);

@@ -8,13 +8,17 @@ export interface BenchOptions {
   write: boolean;
   /** The sections to run; empty = all. */
   only: string[];
+  /** The shapes that claims are measured in, as `1M/10k/even`; empty = all. */
+  shapes: string[];
 }
 
 /** The bench's help text. */
-export const usage = `npm run bench -- [--quick] [--write] [section ...]
+export const usage =
+  `npm run bench -- [--quick] [--write] [--shape 1M/10k/even ...] [section ...]
 
   --quick   small backlogs, three minutes; prints, and writes only with --write
   --write   put all results into docs/performance.md (the full run always does)
+  --shape   claims in this shape only, as backlog/users/distribution; prints only
 
 Sections: claims, ways, counts, completes, idle, horizon, durable`;
 
@@ -23,13 +27,20 @@ export function readOptions(args: string[]): BenchOptions {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { quick: { type: "boolean" }, write: { type: "boolean" } },
+    options: {
+      quick: { type: "boolean" },
+      write: { type: "boolean" },
+      shape: { type: "string", multiple: true },
+    },
   });
   const quick = values.quick ?? false;
+  const shapes = values.shape ?? [];
+  const isWhole = positionals.length === 0 && shapes.length === 0;
   return {
     quick,
     // A part of the bench is no document.
-    write: positionals.length === 0 && (values.write ?? !quick),
+    write: isWhole && (values.write ?? !quick),
     only: positionals,
+    shapes,
   };
 }

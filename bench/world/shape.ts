@@ -60,6 +60,11 @@ export function ownerNumber(shape: Shape, i = "m.i"): string {
     `then 1 + ${i} % ${capped} else ${free} end`;
 }
 
+/** A shape on the command line: `1M/10k/even`. */
+export function shapeLabel({ backlog, users, distribution }: Shape): string {
+  return `${short(backlog)}/${short(users)}/${distribution}`;
+}
+
 /** The shape in a few characters, for progress lines. */
 export function shapeName({ backlog, users, distribution }: Shape): string {
   return `${short(backlog)} tasks, ${short(users)} users, ${distribution}`;
