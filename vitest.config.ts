@@ -33,6 +33,7 @@ export default defineConfig({
           // Hundreds of random bodies take a while beside other suites.
           testTimeout: 20_000,
           include: [
+            "bench/**/*.test.ts",
             "gate/**/*.test.ts",
             "shared/**/*.test.ts",
             "stack/**/*.test.ts",

@@ -16,6 +16,7 @@ const OURS = "ours";
 export function claimsReport(
   results: ClaimResult[],
   leftOut: Shape[],
+  leftOutByPlan?: string,
 ): Section[] {
   const ours = results.filter(({ queue }) => queue === OURS);
   const peers = results.filter(({ queue }) => queue !== OURS);
@@ -28,6 +29,7 @@ export function claimsReport(
         'Shapes: "even": ' + words("even") + '; "skew90": ' + words("skew90") +
         '; "capped95": ' + words("capped95") + ".",
         summary(ours),
+        ...leftOutByPlan ? [leftOutByPlan] : [],
         ...leftOut.length > 0
           ? [`Left out for lack of time: ${leftOut.map(shapeName).join("; ")}.`]
           : [],

@@ -46,7 +46,7 @@ export async function measureClaims(context: Context): Promise<Section[]> {
       results.push(...await inShape(context, peer, floor, shape, peerClients));
     }
   }
-  return claimsReport(results, leftOut);
+  return claimsReport(results, leftOut, plan.leftOut);
 }
 
 async function inShape(

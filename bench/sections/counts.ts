@@ -30,6 +30,7 @@ export async function measureCounts(context: Context): Promise<Section[]> {
   const many = plan.mostUsers;
   const shapes: Shape[] = [
     { backlog: 1_000, users: 1_000, distribution: "even" },
+    { backlog: top, users: 10, distribution: "even", finished: top },
     { backlog: top, users: 1_000, distribution: "even", finished: top },
   ];
   if (many > 1_000) {
