@@ -178,6 +178,9 @@ describe("database functions", () => {
       expect(CountsReply.parse(reply.json).totals)
         .toMatchObject({ queued_only: 1, active_only: 1 });
     }
+    const queued = await scripts("func_get_task_counts", { mode: "queued" });
+    expect(CountsReply.parse(queued.json).totals)
+      .toMatchObject({ queued_only: 1, queued_plus_active: 1 });
   });
 
   it.each(["func_claim_available_task", "func_claim_task", "sql"])(
