@@ -1243,7 +1243,7 @@ comment on function public.func_get_task_counts(text, text) is
 revoke all on function public.func_get_task_counts(text, text) from public, anon, authenticated, service_role;
 grant execute on function public.func_get_task_counts(text, text) to service_role;
 
--- The switch of ADR 0012: whether the anon key reads tasks. Closed unless an operator has opened it.
+-- The switch of ADR 0013: whether the anon key reads tasks. Closed unless an operator has opened it.
 -- The columns are those that deployed workers ask for or filter by. The rows are those of live and fresh work: a worker
 -- reads about jobs that run, and the rest is nobody's business who only knows a public key.
 create function queue.allow_anon_reads(p_is_allowed boolean)
@@ -1271,7 +1271,7 @@ end;
 $$;
 
 comment on function queue.allow_anon_reads(boolean) is
-  'Opens or closes the reads of tasks with the anon key; see docs/adr/0012. For operators: no API role may execute it.';
+  'Opens or closes the reads of tasks with the anon key; see docs/adr/0013. For operators: no API role may execute it.';
 
 revoke all on function queue.allow_anon_reads(boolean) from public, anon, authenticated, service_role;
 

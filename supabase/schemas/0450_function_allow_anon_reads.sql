@@ -1,4 +1,4 @@
--- The switch of ADR 0012: whether the anon key reads tasks. Closed unless an operator has opened it.
+-- The switch of ADR 0013: whether the anon key reads tasks. Closed unless an operator has opened it.
 -- The columns are those that deployed workers ask for or filter by. The rows are those of live and fresh work: a worker
 -- reads about jobs that run, and the rest is nobody's business who only knows a public key.
 create function queue.allow_anon_reads(p_is_allowed boolean)
@@ -26,6 +26,6 @@ end;
 $$;
 
 comment on function queue.allow_anon_reads(boolean) is
-  'Opens or closes the reads of tasks with the anon key; see docs/adr/0012. For operators: no API role may execute it.';
+  'Opens or closes the reads of tasks with the anon key; see docs/adr/0013. For operators: no API role may execute it.';
 
 revoke all on function queue.allow_anon_reads(boolean) from public, anon, authenticated, service_role;
