@@ -32,6 +32,15 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
     { do: "tick", seconds: 4_500 },
     { do: "cleanup" },
   ],
+  "a replaced part that is put back is no part of a cancelled family": [
+    { ...enqueue, kind: "orchestrator" },
+    { ...enqueue, parent: 0 },
+    { ...enqueue, parent: 0 },
+    { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
+    { do: "cancel", task: 0, by: "service", lease: "none" },
+    { do: "requeue", tasks: [1] },
+    { do: "mend families" },
+  ],
   "a stale child is ready again when its parent is put back": [
     { ...enqueue, kind: "orchestrator" },
     { ...enqueue, parent: 0, isOld: true },

@@ -7,7 +7,7 @@ import {
   putBack,
   settle,
 } from "./endings.ts";
-import { isQuiet, needsNoWorker } from "./families.ts";
+import { childrenOf, isQuiet, needsNoWorker } from "./families.ts";
 import { KINDS } from "./kinds.ts";
 import {
   API_SILENCE,
@@ -15,7 +15,7 @@ import {
   TOKEN_SILENCE,
   UNDELIVERED,
 } from "./numbers.ts";
-import { type State, type Task, workerName } from "./state.ts";
+import { isLive, type State, type Task, workerName } from "./state.ts";
 
 const ENDED = ["terminated", "error", "crashed"];
 
@@ -132,7 +132,10 @@ function mendFamilies(state: State): void {
     .filter((task) => state.families.has(task.id))
     .toSorted((one, other) => one.owner - other.owner || one.id - other.id);
   for (const task of orchestrators) {
-    if (task.status === "Cancelled") cancelChildren(state, task.id);
-    else judge(state, task, isQuiet(state, task));
+    if (task.status === "Cancelled") {
+      // A child that another one has replaced is nobody's: if an operator puts
+      // it back, no family is looked through for it.
+      if (childrenOf(state, task).some(isLive)) cancelChildren(state, task.id);
+    } else judge(state, task, isQuiet(state, task));
   }
 }

@@ -1,8 +1,16 @@
 import process from "node:process";
 import fc from "fast-check";
 
+/**
+ * Where random runs begin when nobody says: in CI always in the same place, so
+ * that no merge fails for what it did not change; elsewhere in a new one.
+ */
+export const anySeed = process.env["CI"] === "true"
+  ? 20_261_123
+  : Date.now() % 1e9;
+
 /** What a failing run is repeated with: PROPERTY_SEED and PROPERTY_RUNS. */
-export const seed = Number(process.env["PROPERTY_SEED"] ?? Date.now() % 1e9);
+export const seed = Number(process.env["PROPERTY_SEED"] ?? anySeed);
 
 const runs = Number(process.env["PROPERTY_RUNS"] ?? 150);
 const MAX_SECONDS = Number(process.env["PROPERTY_SECONDS"] ?? 120);
