@@ -30,6 +30,8 @@ export interface PostgresOptions {
   dirs: StateDirs;
   port: number;
   durable: boolean;
+  /** Further variables of the server, for tests that change its clock. */
+  environment?: Record<string, string>;
   log: LogLine;
 }
 
@@ -138,12 +140,17 @@ interface Attempt {
 }
 
 async function tryStart(
-  { dirs }: PostgresOptions,
+  { dirs, environment: extra = {} }: PostgresOptions,
   dataDir: string,
 ): Promise<Attempt> {
   const logFile = join(dirs.state, "postgres.log");
   const log = openSync(logFile, "w");
-  const child = startChild(postgresProgram("postgres"), ["-D", dataDir], {
+  // By `env`, so that they reach the server alone, as the user that it is.
+  const extras = Object.entries(extra).map(([name, value]) =>
+    `${name}=${value}`
+  );
+  const command = [...extras, postgresProgram("postgres"), "-D", dataDir];
+  const child = startChild("/usr/bin/env", command, {
     cwd: "/",
     env: environment,
     // A file and not a pipe: the server must not die of writing to nobody.

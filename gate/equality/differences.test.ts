@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { withoutColumnOrder } from "./column-order.ts";
 import { differences } from "./differences.ts";
 import { dumpEntries } from "./dump-entries.ts";
 
@@ -94,7 +95,22 @@ describe("differences()", () => {
   it("finds the order of columns", () => {
     const columns = "    id uuid NOT NULL,\n    priority integer\n";
     const turned = "    priority integer,\n    id uuid NOT NULL\n";
-    expect(compare(DUMP.replace(columns, turned))).toHaveLength(1);
+    const changed = DUMP.replace(columns, turned);
+    expect(compare(changed)).toHaveLength(1);
+    const [a, b] = [DUMP, changed].map((dump) =>
+      withoutColumnOrder(dumpEntries(dump))
+    );
+    const sides = { left: "old", right: "fresh" };
+    expect(differences(a ?? [], b ?? [], sides)).toEqual([]);
+  });
+
+  it("finds a column's type also where the order does not count", () => {
+    const changed = DUMP.replace("priority integer", "priority bigint");
+    const [a, b] = [DUMP, changed].map((dump) =>
+      withoutColumnOrder(dumpEntries(dump))
+    );
+    const sides = { left: "old", right: "fresh" };
+    expect(differences(a ?? [], b ?? [], sides)).toHaveLength(1);
   });
 
   it("finds what only one side has", () => {

@@ -3,11 +3,14 @@ import { join } from "node:path";
 import { bootstrap } from "../../stack/bootstrap.ts";
 import { pickFreePort } from "../../stack/ports.ts";
 import { removeDatabase, startPostgres } from "../../stack/postgres.ts";
+import { databaseUrl } from "../../stack/stack-addresses.ts";
 import { prepareStateDirs } from "../../stack/state-dir.ts";
 
 /** A Postgres of its own that looks like a new Supabase project. */
 export interface ThrowAwayDatabase {
   readonly url: string;
+  /** The same, for the superuser. */
+  readonly adminUrl: string;
   /** Stops it and deletes what it kept. */
   discard(): Promise<void>;
 }
@@ -20,12 +23,14 @@ export async function makeThrowAwayDatabase(
   workDir: string,
   name: string,
   exposeNewTables: boolean,
+  environment: Record<string, string> = {},
 ): Promise<ThrowAwayDatabase> {
   const dirs = prepareStateDirs(join(workDir, name));
   await removeDatabase(dirs);
   const port = await pickFreePort();
   const log = () => {};
-  const server = await startPostgres({ dirs, port, durable: false, log });
+  const options = { dirs, port, durable: false, environment, log };
+  const server = await startPostgres(options);
   const discard = async () => {
     await server.stop();
     for (const dir of [dirs.postgres, dirs.sockets, dirs.state]) {
@@ -39,7 +44,8 @@ export async function makeThrowAwayDatabase(
     throw error;
   }
   return {
-    url: `postgresql://postgres:postgres@127.0.0.1:${port}/postgres`,
+    url: databaseUrl("postgres", port),
+    adminUrl: databaseUrl("supabase_admin", port),
     discard,
   };
 }

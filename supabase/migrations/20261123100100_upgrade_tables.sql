@@ -1,88 +1,60 @@
 -- What: brings the August 2025 tables to their present form, keeping every row.
--- Why: tasks need an owner, a place to run, leases and times; tokens must not lie in clear.
+-- Why: tasks need an owner, a place to run, leases and times; tokens must not lie in clear. What takes long has been
+-- done by the files before this one: nothing here reads or writes a million rows.
 -- Back out: restore from backup; columns are only added, but plain tokens are replaced by their hashes.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
+select queue.lock_tables(
+  'public.tasks', 'public.workers', 'public.users', 'public.projects', 'public.generations', 'public.system_logs',
+  'public.user_api_tokens'
+);
 
--- Databases of that time differ in small ways (a type for the status, foreign keys and checks that refuse what the
--- fleet sends). What is in the way goes; what is missing is added.
-alter table public.tasks drop constraint if exists tasks_worker_id_fkey;
 alter table public.workers drop constraint if exists workers_status_check;
 
-alter table public.tasks
-  add column if not exists error_details text,
-  add column if not exists result_data jsonb,
-  add column if not exists generation_created boolean not null default false,
-  add column if not exists updated_at timestamptz,
-  add column if not exists thumbnail_url text,
-  add column if not exists user_id uuid,
-  add column if not exists run_type text,
-  add column if not exists priority integer not null default 0,
-  add column if not exists available_at timestamptz,
-  add column if not exists idempotency_key text,
-  add column if not exists lease_token uuid,
-  add column if not exists claim_id text,
-  add column if not exists claimed_at timestamptz,
-  add column if not exists delivered_at timestamptz,
-  add column if not exists token_id uuid,
-  add column if not exists requeue_count integer not null default 0,
-  add column if not exists pool text,
-  add column if not exists takes_slot boolean,
-  add column if not exists standing text,
-  add column if not exists model text;
+-- From here on the queue's own triggers complete a row.
+drop trigger tasks_are_completed on public.tasks;
+drop function public.complete_old_task();
 
 -- Only new rows get a run type: an old row's is not known, so such rows wait (no_run_type) until an operator decides.
 alter table public.tasks alter column run_type set default 'cloud';
 
+-- The contract's types: these columns are never null. tasks_are_complete has been found true, so no row is read.
+alter table public.tasks
+  alter column attempts set not null,
+  alter column params set not null,
+  alter column created_at set not null,
+  alter column generation_created set not null,
+  alter column status set not null;
+
 do $$
 begin
-  -- As text with a check, a new status is a new line in a migration and not a type that locks the table.
-  if (
-    select a.atttypid <> 'text'::regtype
+  if exists (
+    select
     from pg_attribute as a
     where a.attrelid = 'public.tasks'::regclass
-      and a.attname = 'status'
+      and a.attname = 'status_as_text'
+      and not a.attisdropped
   ) then
-    alter table public.tasks alter column status drop default;
-    alter table public.tasks alter column status type text using status::text;
-    alter table public.tasks alter column status set default 'Queued';
+    alter table public.tasks alter column status_as_text set not null;
+    -- With it goes the rule, which names it.
+    alter table public.tasks drop column status;
+    alter table public.tasks rename column status_as_text to status;
   end if;
 end;
 $$;
 
+alter table public.tasks drop constraint if exists tasks_are_complete;
+alter table public.tasks alter column status set default 'Queued';
+
 drop type if exists public.task_status;
 
--- The contract's types: these columns are never null.
-update public.tasks as t set attempts = 0 where t.attempts is null;
-update public.tasks as t set params = '{}' where t.params is null;
 update public.workers as w set metadata = '{}' where w.metadata is null or jsonb_typeof(w.metadata) <> 'object';
-alter table public.tasks
-  alter column attempts set default 0,
-  alter column attempts set not null,
-  alter column params set default '{}',
-  alter column params set not null;
 alter table public.workers
   alter column metadata set default '{}',
   alter column metadata set not null;
 
--- What can be known about old rows: their owner.
-update public.tasks as t
-set user_id = p.user_id
-from public.projects as p
-where p.id = t.project_id
-  and t.user_id is null;
-
 alter table public.users add column if not exists max_in_progress integer;
 alter table public.users add constraint users_max_in_progress_is_not_negative check (max_in_progress >= 0);
-
-alter table public.generations
-  add column if not exists task_id uuid,
-  add column if not exists user_id uuid,
-  add column if not exists thumbnail_url text,
-  add column if not exists parent_generation_id uuid,
-  add column if not exists child_order integer,
-  add column if not exists is_child boolean not null default false,
-  add column if not exists based_on uuid;
 
 alter table public.user_api_tokens
   add column if not exists token_hash text,
@@ -101,19 +73,24 @@ alter table public.user_api_tokens
   add constraint user_api_tokens_hash_is_unique unique (token_hash),
   add constraint user_api_tokens_hash_is_sha256_hex check (token_hash ~ '^[0-9a-f]{64}$');
 
--- Constraints say their rule. Old rows are not asked again where they might not keep it (not valid).
+-- Constraints say their rule. Old rows are not asked here: that they keep it is read later
+-- (20261123200050_validate_old_rows.sql), or they might not (not valid).
 alter table public.tasks
-  add constraint tasks_status_is_known check (status in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled')),
-  add constraint tasks_run_type_is_known check (run_type in ('cloud', 'local')),
-  add constraint tasks_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade;
+  add constraint tasks_status_is_known
+    check (status in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled')) not valid,
+  add constraint tasks_run_type_is_known check (run_type in ('cloud', 'local')) not valid,
+  add constraint tasks_belong_to_a_user
+    foreign key (user_id) references public.users (id) on delete cascade not valid;
 
 alter table public.workers
   add constraint workers_metadata_is_an_object check (jsonb_typeof(metadata) = 'object');
 
 alter table public.generations
-  add constraint generations_are_one_per_task unique (task_id),
-  add constraint generations_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade,
-  add constraint generations_come_from_a_task foreign key (task_id) references public.tasks (id) on delete set null;
+  add constraint generations_are_one_per_task unique using index generations_are_one_per_task,
+  add constraint generations_belong_to_a_user
+    foreign key (user_id) references public.users (id) on delete cascade not valid,
+  add constraint generations_come_from_a_task
+    foreign key (task_id) references public.tasks (id) on delete set null not valid;
 
 do $$
 declare
@@ -188,26 +165,6 @@ create policy owners_delete_projects on public.projects
 -- Rows from before this rule are not asked again.
 alter table public.tasks
   add constraint tasks_failure_has_a_reason check (status <> 'Failed' or error_message is not null) not valid;
-
--- The line a claim takes from: one user's ready tasks of one pool, in claim order.
-create index tasks_line on public.tasks (user_id, pool, run_type, priority desc, created_at, id)
-  where standing = 'ready';
--- The same by model, for workers that have one loaded.
-create index tasks_line_by_model on public.tasks (user_id, pool, run_type, model, priority desc, created_at, id)
-  where standing = 'ready';
--- Tasks that wait for a time, to be released when it has come.
-create index tasks_not_yet on public.tasks (available_at) where standing = 'not_yet';
--- Ready tasks that were never started, to find those that have grown stale.
-create index tasks_never_started on public.tasks (created_at) where standing = 'ready' and attempts = 0;
--- What a worker holds; what runs.
-create index tasks_running_by_worker on public.tasks (worker_id) where status = 'In Progress';
-create index tasks_by_project on public.tasks (project_id);
-create index tasks_by_user on public.tasks (user_id, created_at);
-create unique index tasks_idempotency_key_is_unique_per_user on public.tasks (user_id, idempotency_key)
-  where idempotency_key is not null;
-create unique index tasks_claim_id_is_used_once
-  on public.tasks (worker_id, claim_id, coalesce(token_id, '00000000-0000-0000-0000-000000000000'))
-  where claim_id is not null;
 
 comment on table public.tasks is 'One row per task. State changes only along docs/architecture.md; an illegal direct change leaves its row as it is.';
 comment on column public.tasks.task_type is 'Any text; task_types says what the queue knows of it.';
@@ -289,9 +246,6 @@ revoke all on table public.workers from public, anon, authenticated, service_rol
 grant select, insert, update, delete on table public.workers to service_role;
 
 -- public.generations: indexes, comments, row level security, grants
-create index generations_by_project on public.generations (project_id);
-create index generations_by_user on public.generations (user_id);
-
 comment on table public.generations is 'Result records; exactly one per completed task of a type that creates them.';
 comment on column public.generations.type is 'image or video, from the task''s type.';
 comment on column public.generations.location is 'Where the result is; null when the worker reported none. Always the task''s output_location.';
@@ -313,10 +267,6 @@ create policy owners_read_generations on public.generations
   using (user_id = (select auth.uid()));
 
 -- public.system_logs: indexes, comments, row level security, grants
-create index system_logs_by_time on public.system_logs ("timestamp");
-create index system_logs_by_worker on public.system_logs (worker_id, "timestamp");
-create index system_logs_by_task on public.system_logs (task_id, "timestamp");
-
 comment on table public.system_logs is 'Log lines of workers and orchestrators.';
 comment on column public.system_logs.source_type is 'orchestrator_gpu, orchestrator_api, worker, edge_function, ...';
 comment on column public.system_logs.task_id is 'Text, because clients also log about ids that are not UUIDs.';

@@ -2,7 +2,8 @@
 -- Why: a claim and a count must cost the same at a thousand and at a million tasks.
 -- Back out: drop these tables; nothing else is kept in them that cannot be derived again, except history and types.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
+select queue.lock_tables('public.tasks', 'public.users');
 
 -- What the queue knows of a type of task. Tasks do not reference this table: unknown types must be
 -- storable, and count as gpu, processing, without a generation.

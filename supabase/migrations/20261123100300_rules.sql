@@ -2,7 +2,8 @@
 -- Why: whatever the way in, a task changes only as the state machine allows, and counters, history and records follow.
 -- Back out: drop the triggers on public.tasks, public.users, public.task_types and queue.settings.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
+select queue.lock_tables('public.tasks', 'public.users', 'public.task_types', 'queue.settings');
 
 -- Workers index into params: anything but an object kills them. A JSON text of an object is read as the object.
 create function queue.params_object(p_params jsonb)
@@ -1199,16 +1200,3 @@ create trigger tasks_after_delete
   after delete on public.tasks
   referencing old table as old_rows
   for each statement execute function queue.tasks_after_delete();
-
--- Rows from before: the triggers above derive what they would have derived.
-update public.users as u set max_in_progress = u.max_in_progress;
-
-insert into queue.task_dependencies (task_id, depends_on)
-select t.id, t.dependant_on
-from public.tasks as t
-where t.status = 'Queued'
-  and t.dependant_on <> t.id;
-
-update public.tasks as t
-set pool = null
-where t.status in ('Queued', 'In Progress');

@@ -5,7 +5,8 @@
 -- Back out: add the checks again as not valid (20261123100100_upgrade_tables.sql), recreate the index without the
 -- option, drop the two columns and add them again as in 20261123100200_new_tables.sql.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
+select queue.lock_tables('public.tasks', 'queue.user_slots', 'queue.user_lines');
 
 -- Each is kept by the triggers: a task begins Queued and changes only along the state machine, a Failed one is given a
 -- reason (tasks_before_update), a run_type that does not exist is refused (queue.refuse_impossible_values).

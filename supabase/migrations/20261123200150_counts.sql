@@ -3,7 +3,8 @@
 -- Back out: drop type queue.load_summary; alter table queue.user_lines drop column task_limit, drop column closed_by;
 --   after the functions that use them (20261123201100_operations).
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
+select queue.lock_tables('queue.user_slots', 'queue.user_lines');
 
 alter table queue.user_lines
   add column task_limit integer not null default 0,

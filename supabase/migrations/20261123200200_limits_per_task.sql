@@ -2,7 +2,8 @@
 -- Why: a failure may be worth another try, and how many depends on the task.
 -- Back out: drop the columns named here.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
+select queue.lock_tables('public.tasks', 'public.task_types', 'queue.settings');
 
 alter table queue.settings add column retry_delay interval not null default interval '10 seconds';
 alter table queue.settings add column max_retry_delay interval not null default interval '15 minutes';

@@ -2,7 +2,8 @@
 -- Why: create-task, and an end to a queue that one user fills for everybody.
 -- Back out: drop the column and the type named here, revoke the grant.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
+select queue.lock_tables('public.tasks', 'queue.settings');
 
 alter table queue.settings add column max_queued_per_user integer default 10000;
 alter table queue.settings

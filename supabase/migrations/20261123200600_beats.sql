@@ -1,10 +1,11 @@
--- What: what beats and the health of workers need: reaped_at and failed_at, four settings, an index over a worker's
--- ended tasks, refused claims, totals of ended tasks with the job that keeps them.
+-- What: what beats and the health of workers need: reaped_at and failed_at, four settings, refused claims, totals of
+-- ended tasks.
 -- Why: a beat takes back what the reaper said, and nothing that anybody else did; a worker is told what was cancelled
 -- under it, and an orchestrator asks for a worker's last completion, both without reading a million finished tasks.
--- Back out: unschedule queue-count-on; drop the tables, columns and the index named here; grant insert and update on public.workers to service_role.
+-- Back out: drop the tables and columns named here; grant insert and update on public.workers to service_role.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
+select queue.lock_tables('public.workers', 'queue.settings');
 
 alter table queue.settings add column max_logs_per_call integer not null default 1000;
 alter table queue.settings
@@ -42,9 +43,6 @@ grant insert (id, instance_type, status, last_heartbeat, created_at, metadata, c
   update (id, instance_type, status, last_heartbeat, created_at, metadata, current_model)
   on table public.workers to service_role;
 
-create index tasks_ended_by_worker on public.tasks (worker_id, status, generation_processed_at)
-  where worker_id is not null and status in ('Complete', 'Failed', 'Cancelled');
-
 -- Workers whose claims were refused because of what their row says. A refusal itself rolls back, so it is noted by a
 -- second call, at most once a minute and worker.
 create table queue.claim_refusals (
@@ -81,12 +79,3 @@ alter table queue.status_totals enable row level security;
 
 revoke all on table queue.status_totals from public, anon, authenticated, service_role;
 grant select on table queue.status_totals to service_role;
-
--- What has ended so far; from here on the history is counted on.
-insert into queue.status_totals (status, task_count, last_event_id)
-select s.status, count(t.id), (select coalesce(max(e.id), 0) from public.task_events as e)
-from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
-  left join public.tasks as t on t.status = s.status
-group by s.status;
-
-select cron.schedule('queue-count-on', '* * * * *', 'select queue.count_on()');

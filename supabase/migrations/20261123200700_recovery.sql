@@ -1,8 +1,9 @@
 -- What: the limits of silence, how long things are kept, and a record of what each job did.
 -- Why: work of dead workers goes back by itself, old rows go away by themselves, and a job that stops is noticed.
--- Back out: drop the columns, the table, the type and the index named here.
+-- Back out: drop the columns, the table and the type named here.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
+select queue.lock_tables('queue.settings');
 
 alter table queue.settings add column api_silence_limit interval not null default interval '7 minutes';
 alter table queue.settings add column token_silence_limit interval not null default interval '60 minutes';
@@ -31,10 +32,6 @@ comment on column queue.settings.log_retention is 'How long system_logs are kept
 comment on column queue.settings.event_retention is 'How long task_events are kept; null = for ever. Default null.';
 comment on column queue.settings.finished_task_retention is
   'How long finished tasks are kept after their last change; null = for ever. Default null.';
-
--- Queued tasks that wait for something other than a worker, by age: what the cleanup looks through.
-create index tasks_set_aside on public.tasks (created_at)
-  where standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale');
 
 -- When each job of the queue last ran and what came of it. Watched by health and task_counts: a job that fails or does
 -- not run is as bad as none.

@@ -2,7 +2,8 @@
 -- Why: whatever the way in, a task changes only as the state machine allows, and counters, history and records follow.
 -- Back out: apply the versions of these functions that the migrations before this one hold.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
+select queue.lock_tables('public.tasks', 'public.users', 'public.task_types', 'public.workers', 'queue.settings');
 
 drop function queue.blocked_by_reason(queue.caller, text, queue.user_load_row[]);
 drop function queue.count_warnings(text, queue.user_load_row[], timestamptz);

@@ -2,7 +2,8 @@
 -- Why: each is one function in one transaction.
 -- Back out: apply the versions of these functions that the migrations before this one hold.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
+select queue.lock_tables('public.workers', 'queue.user_lines');
 
 -- Hands a queued task out: a new lease, one more attempt. The task and its owner's slots are locked by the caller.
 -- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run while

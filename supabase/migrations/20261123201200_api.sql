@@ -2,7 +2,7 @@
 -- Why: public holds what the Data API exposes and nothing else.
 -- Back out: apply the versions of these functions that the migrations before this one hold.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
 
 -- Enqueuing one task, as functions call it.
 create function public.create_task(p_caller jsonb, p_task jsonb)

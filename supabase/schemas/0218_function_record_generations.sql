@@ -15,7 +15,7 @@ begin
   )
   select
     t.id, t.project_id, t.user_id, y.content_type, t.output_location, t.thumbnail_url, t.params,
-    t.generation_processed_at,
+    coalesce(t.generation_processed_at, t.updated_at, t.created_at), -- old rows may lack the first two
     l.parent_generation_id, l.child_order, l.parent_generation_id is not null, l.based_on
   from public.tasks as t
     left join public.task_types as y on y.name = t.task_type

@@ -92,21 +92,38 @@ async function makeOldDatabase(
 
 /** Applies the first migration alone, with the Supabase CLI. */
 export async function applyFirstMigration(dbUrl: string): Promise<void> {
-  const [first = ""] = readdirSync(join(supabaseDir, "migrations")).sort();
-  const dir = join(checkoutDir, ".stack", `first-migration-${process.pid}`);
+  const [first = ""] = migrationFiles();
+  await applyOtherMigrations(dbUrl, (migrations) => {
+    copyFileSync(
+      join(supabaseDir, "migrations", first),
+      join(migrations, first),
+    );
+  });
+}
+
+/** Applies what is put into a folder for migrations, with the Supabase CLI. */
+export async function applyOtherMigrations(
+  dbUrl: string,
+  fill: (migrations: string) => void,
+): Promise<void> {
+  const dir = join(checkoutDir, ".stack", `other-migrations-${process.pid}`);
   const migrations = join(dir, "supabase", "migrations");
   try {
     mkdirSync(migrations, { recursive: true });
     const config = "config.toml";
     copyFileSync(join(supabaseDir, config), join(dir, "supabase", config));
-    copyFileSync(
-      join(supabaseDir, "migrations", first),
-      join(migrations, first),
-    );
+    fill(migrations);
     await applyMigrations(dbUrl, dir);
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/** The names of all migrations, in their order. */
+export function migrationFiles(): string[] {
+  return readdirSync(join(supabaseDir, "migrations"))
+    .filter((name) => name.endsWith(".sql"))
+    .sort();
 }
 
 /** Applies the migrations that a database lacks; what the CLI says. */
@@ -114,8 +131,23 @@ export function applyMigrations(
   dbUrl: string,
   workDir = checkoutDir,
 ): Promise<string> {
-  return runOrThrow("supabase migration up", supabaseProgram(), [
-    ...["migration", "up", "--yes", "--include-all"],
-    `--remote=${dbUrl}?sslmode=disable`,
-  ], { cwd: workDir, env: { ...process.env, DO_NOT_TRACK: "1" } });
+  const { program, args, env } = migrationUp(dbUrl);
+  return runOrThrow("supabase migration up", program, args, {
+    cwd: workDir,
+    env,
+  });
+}
+
+/** The command that does so, for whoever wants to end it on the way. */
+export function migrationUp(
+  dbUrl: string,
+): { program: string; args: string[]; env: NodeJS.ProcessEnv } {
+  return {
+    program: supabaseProgram(),
+    args: [
+      ...["migration", "up", "--yes", "--include-all"],
+      `--remote=${dbUrl}?sslmode=disable`,
+    ],
+    env: { ...process.env, DO_NOT_TRACK: "1" },
+  };
 }

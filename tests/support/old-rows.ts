@@ -7,6 +7,8 @@ export const OLD = {
   inFlight: "0a000000-0000-4000-8000-000000000003",
   finished: "0a000000-0000-4000-8000-000000000004",
   failed: "0a000000-0000-4000-8000-000000000005",
+  failedWithReason: "0a000000-0000-4000-8000-000000000007",
+  withoutRecord: "0a000000-0000-4000-8000-000000000008",
   waiting: "0a000000-0000-4000-8000-000000000006",
   worker: "gpu-20251016_180000-0a0b0c0d",
   token: "pat-from-august-2025-0123456789abcdef",
@@ -60,6 +62,10 @@ export async function fillTheRest(sql: postgres.Sql): Promise<void> {
         null, null, now()),
       (${OLD.failed}, 'join_clips', ${OLD.project}, 'Failed',
         null, 3, null, null, null, now()),
+      (${OLD.failedWithReason}, 'join_clips', ${OLD.project}, 'Failed',
+        null, 3, 'Failed to create guide video', null, null, now()),
+      (${OLD.withoutRecord}, 'travel_stitch', ${OLD.project}, 'Complete',
+        null, 1, 'https://files.test/lost.mp4', null, null, now()),
       (${OLD.waiting}, 'travel_stitch', ${OLD.project}, 'Queued',
         null, 0, null, null, ${OLD.inFlight}, now())
   `;

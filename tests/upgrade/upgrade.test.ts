@@ -2,10 +2,6 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import postgres from "postgres";
 import { ClaimedTask } from "../../shared/claim.ts";
 import { CompleteReply } from "../../shared/complete.ts";
-import { describeDatabase } from "../../gate/equality/dump.ts";
-import { differences } from "../../gate/equality/differences.ts";
-import { Programs } from "../../gate/programs.ts";
-import { checkoutDir } from "../../stack/paths.ts";
 import { counterDrift } from "../support/drift.ts";
 import {
   applyFirstMigration,
@@ -23,8 +19,8 @@ import {
   WITHOUT_PROJECT,
 } from "../support/old-rows.ts";
 import { callOn, claimOn, countOn } from "../support/other-stack.ts";
-import { stack as freshStack } from "../support/stack.ts";
 import { makeSchemaByHand } from "./by-hand.ts";
+import { differencesFromFresh } from "./like-a-fresh-install.ts";
 
 const VARIANTS: Record<string, OldContent> = {
   "status is an enum": (_sql, url) => applyFirstMigration(url),
@@ -57,25 +53,58 @@ describe.each(Object.entries(VARIANTS))(
     });
 
     it("has the schema of a fresh install", async () => {
-      const programs = new Programs(checkoutDir);
-      const [old, fresh] = await Promise.all(
-        [upgraded.dbUrl, freshStack().dbUrl].map((url) =>
-          describeDatabase(programs.run, url)
-        ),
-      );
-      const sides = { left: "upgraded", right: "fresh" };
-      expect(differences(old ?? [], fresh ?? [], sides)).toEqual([]);
+      expect(await differencesFromFresh(upgraded.dbUrl)).toEqual([]);
     });
 
     it("keeps every row as it was", async () => {
       expect(await readTasks(sql)).toEqual(before);
-      expect(before).toHaveLength(ORPHANS + WITHOUT_PROJECT + 4);
+      expect(before).toHaveLength(ORPHANS + WITHOUT_PROJECT + 6);
       const [kept] = await sql`
         select
           (select count(*)::integer from public.generations) as generations,
           (select metadata from public.workers where id = ${OLD.worker}) as metadata
       `;
       expect(kept).toEqual({ generations: 1, metadata: {} });
+    });
+
+    it("knows why old tasks failed, where that was stored at all", async () => {
+      const rows = await sql`
+        select error_message from public.tasks
+        where id in (${OLD.failed}, ${OLD.failedWithReason}) order by id
+      `;
+      expect(rows.map((row) => row["error_message"]))
+        .toEqual([null, "Failed to create guide video"]);
+    });
+
+    it("knows whose old results are and of which task", async () => {
+      const rows = await sql`
+        select task_id, user_id, location from public.generations
+      `;
+      expect([...rows]).toEqual([{
+        task_id: OLD.finished,
+        user_id: OLD.user,
+        location: "https://files.test/old.mp4",
+      }]);
+    });
+
+    it("lists what could not be found out, and what to do", async () => {
+      const rows = await sql<Finding[]>`
+        select problem, count(*)::integer, min(what_to_do) as "whatToDo",
+          min(task_id::text) as first
+        from queue.upgrade_report() group by problem order by problem
+      `;
+      expect(rows.map(({ problem, count }) => [problem, count])).toEqual([
+        ["no_generation", 1],
+        ["no_owner", WITHOUT_PROJECT],
+        ["no_reason", 1],
+        ["no_run_type", ORPHANS + 1],
+      ]);
+      expect(rows[0]).toMatchObject({
+        first: OLD.withoutRecord,
+        whatToDo: expect.stringContaining("repair_generations"),
+      });
+      expect(rows[2]?.first).toBe(OLD.failed);
+      expect(rows[3]?.whatToDo).toContain("run_type");
     });
 
     it("knows owners by their projects and no run type", async () => {
@@ -91,7 +120,7 @@ describe.each(Object.entries(VARIANTS))(
           user_id: OLD.user,
           run_type: null,
           isLost: false,
-          count: ORPHANS + 4,
+          count: ORPHANS + 6,
         },
       ]);
     });
@@ -190,6 +219,14 @@ describe.each(Object.entries(VARIANTS))(
 
 type Row = Readonly<Record<string, unknown>>;
 
+/** One problem of queue.upgrade_report(), summed up. */
+interface Finding {
+  readonly problem: string;
+  readonly count: number;
+  readonly whatToDo: string;
+  readonly first: string;
+}
+
 /** The columns that there were in August 2025. */
 async function readTasks(sql: postgres.Sql): Promise<Row[]> {
   return [
@@ -197,7 +234,7 @@ async function readTasks(sql: postgres.Sql): Promise<Row[]> {
     select
       id, task_type, coalesce(params, '{}') as params, status::text, project_id,
       dependant_on, worker_id, output_location,
-      coalesce(attempts, 0) as attempts, error_message, error_details,
+      coalesce(attempts, 0) as attempts, error_details,
       created_at, updated_at, generation_started_at, generation_processed_at,
       result_data, generation_created
     from public.tasks

@@ -1,0 +1,110 @@
+-- What: the columns that tasks and generations of August 2025 lack, and a trigger that completes old rows.
+-- Why: a table with a million rows must not be rewritten while workers claim from it. Columns are added without a
+-- rewrite; the next file fills them in small pieces, and until then this trigger keeps new and changed rows complete.
+-- Back out: drop trigger tasks_are_completed on public.tasks; drop function public.complete_old_task(); the columns do
+-- no harm.
+
+set lock_timeout = '900ms';
+select queue.lock_tables('public.tasks', 'public.generations');
+
+-- Databases of that time differ in small ways (a type for the status, foreign keys and checks that refuse what the
+-- fleet sends). What is in the way goes; what is missing is added.
+alter table public.tasks drop constraint if exists tasks_worker_id_fkey;
+
+alter table public.tasks
+  add column if not exists error_details text,
+  add column if not exists result_data jsonb,
+  add column if not exists generation_created boolean not null default false,
+  add column if not exists updated_at timestamptz,
+  add column if not exists thumbnail_url text,
+  add column if not exists user_id uuid,
+  add column if not exists run_type text,
+  add column if not exists priority integer not null default 0,
+  add column if not exists available_at timestamptz,
+  add column if not exists idempotency_key text,
+  add column if not exists lease_token uuid,
+  add column if not exists claim_id text,
+  add column if not exists claimed_at timestamptz,
+  add column if not exists delivered_at timestamptz,
+  add column if not exists token_id uuid,
+  add column if not exists requeue_count integer not null default 0,
+  add column if not exists pool text,
+  add column if not exists takes_slot boolean,
+  add column if not exists standing text,
+  add column if not exists model text;
+
+alter table public.tasks
+  alter column params set default '{}',
+  alter column attempts set default 0,
+  alter column created_at set default now(),
+  alter column generation_created set default false;
+
+alter table public.generations
+  add column if not exists task_id uuid,
+  add column if not exists user_id uuid,
+  add column if not exists thumbnail_url text,
+  add column if not exists parent_generation_id uuid,
+  add column if not exists child_order integer,
+  add column if not exists is_child boolean not null default false,
+  add column if not exists based_on uuid;
+
+-- As text, a new status is a new line in a migration and not a type that locks the table. Changing the type of a
+-- column rewrites its table, so beside an enum a text column is filled, which takes its place later
+-- (20261123100100_upgrade_tables.sql).
+do $$
+begin
+  if exists (
+    select
+    from pg_attribute as a
+    where a.attrelid = 'public.tasks'::regclass
+      and a.attname = 'status'
+      and a.atttypid <> 'text'::regtype
+  ) then
+    if exists (select from public.tasks) then
+      alter table public.tasks add column if not exists status_as_text text;
+    else
+      alter table public.tasks alter column status drop default;
+      alter table public.tasks alter column status type text using status::text;
+      alter table public.tasks alter column status set default 'Queued';
+    end if;
+  end if;
+end;
+$$;
+
+-- Not run_type: an old row's is not known, so such rows wait (no_run_type) until an operator decides.
+create or replace function public.complete_old_task()
+returns trigger
+language plpgsql
+volatile
+security definer -- whoever writes a task may not be allowed to read its project
+set search_path = ''
+as $$
+begin
+  new.params := coalesce(new.params, '{}');
+  new.attempts := coalesce(new.attempts, 0);
+  new.created_at := coalesce(new.created_at, new.updated_at, new.generation_started_at, now());
+  new.generation_created := coalesce(new.generation_created, false);
+  -- Where deployed workers put the reason of a failure.
+  if new.status::text = 'Failed' and new.error_message is null then
+    new.error_message := coalesce(nullif(new.output_location, ''), nullif(new.error_details, ''));
+  end if;
+  if new.user_id is null and new.project_id is not null then
+    select p.user_id into new.user_id from public.projects as p where p.id = new.project_id;
+  end if;
+  -- As jsonb_populate_record, because the column is there only beside an enum.
+  return jsonb_populate_record(
+    new,
+    jsonb_build_object('status', coalesce(new.status::text, 'Queued'), 'status_as_text', coalesce(new.status::text, 'Queued'))
+  );
+end;
+$$;
+
+comment on function public.complete_old_task() is
+  'Trigger of the upgrade from August 2025: fills in what can be known of a row. Gone once that is done.';
+
+revoke all on function public.complete_old_task() from public, anon, authenticated, service_role;
+
+drop trigger if exists tasks_are_completed on public.tasks;
+create trigger tasks_are_completed
+  before insert or update on public.tasks
+  for each row execute function public.complete_old_task();

@@ -1,0 +1,70 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { admin, adminConnection } from "../support/db.ts";
+import { pidOf, untilBlocked } from "../support/sessions.ts";
+
+afterEach(async () => {
+  await admin()`drop index if exists public.unfinished`;
+});
+
+describe("queue.lock_tables()", () => {
+  it("makes nobody wait a second, however long it waits itself", async () => {
+    const [reader, migration, claim] = [
+      adminConnection(),
+      adminConnection(),
+      adminConnection(),
+    ];
+    const migrationPid = await pidOf(migration);
+    await claim`set lock_timeout = '1s'`;
+    await reader`begin`;
+    await reader`select 1 from public.tasks limit 1`;
+    const locked = migration.begin(async (sql) => {
+      await sql`select queue.lock_tables('queue.settings', 'public.tasks')`;
+    });
+    // Blocked anew in each of its tries; between them the tables are free.
+    for (let i = 0; i < 3; i++) {
+      await untilBlocked(migrationPid);
+      await claim`select s.default_task_limit from queue.settings as s`;
+      await claim`select 1 from public.tasks limit 1`;
+    }
+    await reader`commit`;
+    await locked;
+  });
+
+  it("does not meet those who take the tables the other way round", async () => {
+    const [claim, migration] = [adminConnection(), adminConnection()];
+    const migrationPid = await pidOf(migration);
+    await claim`begin`;
+    await claim`select 1 from public.tasks limit 1`;
+    const locked = migration.begin(async (sql) => {
+      await sql`select queue.lock_tables('queue.settings', 'public.tasks')`;
+    });
+    await untilBlocked(migrationPid);
+    // Held by the other one, which lets go of it.
+    await claim`set local lock_timeout = '1s'`;
+    await claim`select s.default_task_limit from queue.settings as s`;
+    await claim`commit`;
+    await locked;
+  });
+});
+
+describe("queue.drop_unfinished_indexes()", () => {
+  it("drops what a build that failed has left", async () => {
+    await admin()`
+      insert into public.system_logs (source_type, log_level, message)
+      select 'worker', 'INFO', 'twice' from generate_series(1, 2)
+    `;
+    await expect(admin()`
+      create unique index concurrently unfinished on public.system_logs (log_level)
+    `).rejects.toMatchObject({ code: "23505" });
+    expect(await isThere()).toBe(true);
+    await admin()`select queue.drop_unfinished_indexes('public.system_logs')`;
+    expect(await isThere()).toBe(false);
+  });
+
+  async function isThere(): Promise<boolean> {
+    const [row] = await admin()`
+      select to_regclass('public.unfinished') is not null as there
+    `;
+    return row?.["there"] === true;
+  }
+});
