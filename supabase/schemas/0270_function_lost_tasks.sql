@@ -1,5 +1,6 @@
 -- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
 -- fleet's gpu workers beat; api workers and users' own machines only report. NULLs count as the longest silence there is.
+-- Times are asked as queue.clock_watch says: the clock under the database may have jumped.
 create function queue.lost_tasks()
 returns setof queue.lost_task
 language plpgsql
@@ -12,25 +13,31 @@ declare
   v_settings queue.settings;
   -- After a start of the database nobody has had time to beat.
   v_may_judge_silence boolean;
+  v_trusted_since timestamptz;
 begin
   select s.* into v_settings from queue.settings as s;
   v_may_judge_silence := v_now - pg_postmaster_start_time() >= v_settings.gpu_silence_limit;
+  v_trusted_since := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
 
   return query
   with running as (
     select
       t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at,
       coalesce(t.timeout, y.timeout) as timeout,
-      w.status as worker_status, w.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
-      started.at as started_at,
-      greatest(started.at, t.reported_at) as last_report,
-      greatest(started.at, t.reported_at, w.last_heartbeat) as last_sign
+      w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
+      seen.started_at,
+      greatest(seen.started_at, v_trusted_since) as runs_since,
+      greatest(seen.started_at, seen.reported_at, v_trusted_since) as last_report,
+      greatest(seen.started_at, seen.reported_at, seen.last_heartbeat, v_trusted_since) as last_sign
     from public.tasks as t
       left join public.workers as w on w.id = t.worker_id and t.token_id is null
       left join public.task_types as y on y.name = t.task_type
       cross join lateral (
-        select coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity') as at
-      ) as started
+        select
+          queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
+          queue.seen_at(t.reported_at, v_now) as reported_at,
+          queue.seen_at(w.last_heartbeat, v_now) as last_heartbeat
+      ) as seen
     where t.status = 'In Progress'
       and not queue.needs_no_worker(t)
   ),
@@ -39,7 +46,7 @@ begin
       r.*,
       case
         when r.worker_status in ('terminated', 'error', 'crashed') then 'worker_ended'
-        when r.timeout < v_now - r.started_at then 'timed_out'
+        when r.runs_since < v_now - r.timeout then 'timed_out'
         when not v_may_judge_silence then null
         when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
         when r.worker_id is null then null
@@ -48,7 +55,7 @@ begin
         when r.pool = 'api' then
           case when r.last_sign < v_now - v_settings.api_silence_limit then 'caller_silent' end
         when r.last_sign < v_now - v_settings.gpu_silence_limit then 'worker_silent'
-        when r.delivered_at is null and r.started_at < v_now - v_settings.undelivered_limit then 'never_delivered'
+        when r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
       end as cause
     from running as r
   )

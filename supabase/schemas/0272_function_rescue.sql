@@ -19,6 +19,7 @@ begin
     return json_build_object('skipped', 'another rescue is running');
   end if;
 
+  perform queue.watch_clock();
   v_lost := array(select l from queue.lost_tasks() as l limit p_limit);
   if cardinality(v_lost) = 0 then
     return json_build_object('put_back', 0, 'workers_set_to_error', 0);
@@ -34,7 +35,9 @@ begin
     perform
     from public.workers as w
     where w.id = v_silent
-      and coalesce(w.last_heartbeat < queue.now() - (select s.gpu_silence_limit from queue.settings as s), true)
+      and coalesce(
+        queue.seen_at(w.last_heartbeat, queue.now()) < queue.now() - (select s.gpu_silence_limit from queue.settings as s), true
+      )
     for no key update skip locked;
     if not found and exists (select from public.workers as w where w.id = v_silent) then
       v_spared := v_spared || v_silent;

@@ -1,0 +1,25 @@
+-- What the queue has seen of the clock under the database. Written by each rescue (queue.watch_clock).
+create table queue.clock_watch (
+  is_only_row boolean not null default true,
+  looked_at timestamptz,
+  is_steady boolean not null default false,
+  trusted_since timestamptz not null default '-infinity',
+  set_back_at timestamptz,
+  set_back_until timestamptz,
+  constraint clock_watch_pkey primary key (is_only_row),
+  constraint clock_watch_has_one_row check (is_only_row)
+);
+
+comment on table queue.clock_watch is 'Since when the clock can be trusted to have measured every silence; exactly one row.';
+comment on column queue.clock_watch.is_only_row is 'Always true: the key that keeps this table at one row.';
+comment on column queue.clock_watch.looked_at is 'The machine''s own time at the last look, without queue.settings.clock_offset.';
+comment on column queue.clock_watch.is_steady is 'Whether the last look came when it was to be expected.';
+comment on column queue.clock_watch.trusted_since is
+  'The first look after a gap: no silence and no run is taken to be longer than since then. -infinity = there was no gap.';
+comment on column queue.clock_watch.set_back_at is 'The first look after the clock had last gone back; null = it never has.';
+comment on column queue.clock_watch.set_back_until is 'What the clock had shown before that: until it shows this again, rows carry times yet to come.';
+
+alter table queue.clock_watch enable row level security;
+
+revoke all on table queue.clock_watch from public, anon, authenticated, service_role;
+grant select on table queue.clock_watch to service_role;
