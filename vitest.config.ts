@@ -34,6 +34,7 @@ export default defineConfig({
           testTimeout: 20_000,
           include: [
             "bench/**/*.test.ts",
+            "demo/**/*.test.ts",
             "gate/**/*.test.ts",
             "shared/**/*.test.ts",
             "stack/**/*.test.ts",

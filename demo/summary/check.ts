@@ -1,0 +1,127 @@
+import type postgres from "postgres";
+import type { Run } from "../run.ts";
+import { type Peak, slotPeaks, stepsOf } from "./history.ts";
+import type { Finding } from "./report.ts";
+import { type Totals, totals } from "./totals.ts";
+
+/**
+ * Compares what the demo heard with what the database holds, promise by promise.
+ * Each needs both: the two sides agree, and what they say is what was promised.
+ */
+export async function checkPromises(
+  sql: postgres.Sql,
+  run: Run,
+): Promise<Finding[]> {
+  const stored = await totals(sql);
+  return [
+    eachTaskEnded(run, stored),
+    oneGenerationEach(run, stored),
+    limitsHeld(run, await slotPeaks(sql)),
+    nothingEndedTwice(run, stored),
+    attemptsHeld(run, stored),
+    await theDeadWereRescued(run, sql),
+    countersAreRight(run, stored),
+  ];
+}
+
+function eachTaskEnded({ ledger }: Run, stored: Totals): Finding {
+  const { enqueued, ended, complete, failed } = ledger;
+  const cancelled = ended.size - complete - failed;
+  const sum = stored.complete + stored.failed + stored.cancelled;
+  return {
+    promise: "in = Complete+Failed+Cancelled",
+    heard: `${enqueued.size} = ${complete} + ${failed} + ${cancelled}`,
+    stored:
+      `${stored.tasks} = ${stored.complete} + ${stored.failed} + ${stored.cancelled}`,
+    holds: stored.tasks === sum && stored.tasks === enqueued.size &&
+      stored.complete === complete && stored.failed === failed,
+  };
+}
+
+function oneGenerationEach({ ledger }: Run, stored: Totals): Finding {
+  const { generations, owed, kept } = stored;
+  return {
+    promise: "one generation per result",
+    heard: `${ledger.generations.size} generations`,
+    stored: `${generations} for ${owed} results`,
+    holds: kept === owed && generations === owed &&
+      generations === ledger.generations.size,
+  };
+}
+
+function limitsHeld({ ledger, people }: Run, peaks: readonly Peak[]): Finding {
+  const peakOf = (userId: string) =>
+    peaks.find((peak) => peak.userId === userId);
+  const seen = people.map(({ userId, limit }) => ({
+    limit,
+    heard: ledger.mostSlots.get(userId) ?? 0,
+    peak: peakOf(userId),
+  }));
+  const countOf = (is: (one: typeof seen[number]) => boolean) =>
+    seen.filter(is).length;
+  const reached = countOf(({ peak, limit }) => peak?.most === limit);
+  const above = countOf(({ peak, limit }) => (peak?.most ?? 0) > limit);
+  return {
+    promise: "no user above the limit, ever",
+    heard: `${countOf(({ heard, limit }) => heard === limit)} seen at it`,
+    stored: `${reached} at it, ${above} above`,
+    // The screen looks now and then; the history knows every instant.
+    holds: seen.every(({ heard, limit, peak }) =>
+      peak !== undefined && peak.limit === limit && peak.most <= limit &&
+      heard <= peak.most
+    ),
+  };
+}
+
+function nothingEndedTwice({ ledger }: Run, stored: Totals): Finding {
+  const twice = [...ledger.completedBy.values()]
+    .filter((starts) => starts.length > 1).length;
+  return {
+    promise: "no task finished twice",
+    heard: `${twice} twice`,
+    stored: `${stored.endedTwice} twice`,
+    holds: twice === 0 && stored.endedTwice === 0,
+  };
+}
+
+function attemptsHeld({ ledger }: Run, stored: Totals): Finding {
+  const { mostAttempts, overdrawn } = stored;
+  return {
+    promise: "no more starts than allowed",
+    heard: `at most ${ledger.highestAttempt}`,
+    stored: `at most ${mostAttempts}, ${overdrawn} above`,
+    holds: overdrawn === 0 && mostAttempts === ledger.highestAttempt,
+  };
+}
+
+async function theDeadWereRescued(
+  { ledger: { lostStart, completedBy } }: Run,
+  sql: postgres.Sql,
+): Promise<Finding> {
+  const promise = "lost work is done by another";
+  if (lostStart === undefined) {
+    return { promise, heard: "nobody died", stored: "", holds: false };
+  }
+  const [finisher] = completedBy.get(lostStart.taskId) ?? [];
+  const steps = await stepsOf(sql, lostStart.taskId);
+  const started = steps.find(({ to }) => to === "In Progress");
+  const last = steps.at(-1);
+  return {
+    promise,
+    heard: `${lostStart.workerId}, then ${finisher?.workerId}`,
+    stored: `${last?.workerId}, start ${last?.attempt}`,
+    holds: started?.workerId === lostStart.workerId &&
+      last?.to === "Complete" && last.workerId !== lostStart.workerId &&
+      last.workerId === finisher?.workerId &&
+      last.attempt === finisher?.attempt && last.attempt > lostStart.attempt,
+  };
+}
+
+function countersAreRight({ ledger }: Run, stored: Totals): Finding {
+  return {
+    promise: "the counters are what is there",
+    heard: `${ledger.leftOver} left in the count`,
+    stored: `${stored.drift} rows of drift`,
+    holds: ledger.leftOver === 0 && stored.drift === 0,
+  };
+}
