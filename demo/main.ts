@@ -7,7 +7,7 @@ import {
   UnknownOption,
   usage,
 } from "./options.ts";
-import { startOwnStack } from "./own-stack.ts";
+import { type DemoStack, startOwnStack } from "./own-stack.ts";
 import { recorder } from "./picture/recorder.ts";
 import { runDemo } from "./run.ts";
 import { plainScreen } from "./screen/plain.ts";
@@ -18,65 +18,81 @@ import { summaryLines } from "./summary/report.ts";
 
 // npm run demo: the queue at work, on a stack of its own. See options.ts.
 
+const FAILED = 1;
 const WRONG_USE = 2;
 const INTERRUPTED = 130;
 
-const code = await main(process.argv.slice(2));
+const code = await main(process.argv.slice(2)).catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  if (!(error instanceof UnknownOption)) return FAILED;
+  console.error("npm run demo -- --help says what there is");
+  return WRONG_USE;
+});
 // The dead worker leaves its timers behind.
 process.exit(code);
 
 async function main(args: string[]): Promise<number> {
-  let options: DemoOptions | "help";
-  try {
-    options = readOptions(args);
-  } catch (error) {
-    if (!(error instanceof UnknownOption)) throw error;
-    console.error(`${error.message}. See npm run demo -- --help`);
-    return WRONG_USE;
-  }
+  const options = readOptions(args);
   if (options === "help") {
     console.log(usage);
     return 0;
   }
-  const stop = new AbortController();
-  const interrupt = () => stop.abort();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
-    process.on(signal, interrupt);
-  }
-  onLauncherGone(interrupt);
-  // The reader of our output is gone, as in `npm run demo | head`.
-  process.stdout.on("error", interrupt);
-  return await show(options, stop.signal);
+  const stop = onStop();
+  const code = await onOwnStack(options, stop).catch((error: unknown) => {
+    // Ctrl-C also reaches the programs that set the database up.
+    if (!stop.aborted) throw error;
+  });
+  if (code !== undefined) return code;
+  console.log("Stopped early: nothing was checked, and nothing is left");
+  return INTERRUPTED;
 }
 
-/** Starts the stack, runs the demo on it and checks what came of it. */
-async function show(options: DemoOptions, stop: AbortSignal): Promise<number> {
+async function onOwnStack(
+  options: DemoOptions,
+  stop: AbortSignal,
+): Promise<number | undefined> {
   console.log("Starting a stack of its own for the demo ...");
   const stack = await startOwnStack();
-  const sql = postgres(stack.adminDbUrl, { max: 2, onnotice: () => {} });
-  const recording = options.record === undefined
-    ? undefined
-    : recorder(screenHere());
-  const screen = recording ?? screenHere();
   try {
-    if (stop.aborted) return INTERRUPTED;
+    return stop.aborted ? undefined : await show(stack, options, stop);
+  } finally {
+    await stack.discard();
+  }
+}
+
+/** Runs the demo and checks what came of it; undefined when it was stopped. */
+async function show(
+  stack: DemoStack,
+  options: DemoOptions,
+  stop: AbortSignal,
+): Promise<number | undefined> {
+  const sql = postgres(stack.adminDbUrl, { max: 2, onnotice: () => {} });
+  const screen = recorder(screenHere());
+  try {
     const run = await runDemo(stack, sql, options, screen, stop);
-    if (stop.aborted) {
-      screen.close([]);
-      console.log("Stopped early, so nothing was checked");
-      return INTERRUPTED;
-    }
-    const findings = await checkPromises(sql, run);
-    screen.close(summaryLines(findings));
-    if (options.record !== undefined) recording?.save(options.record);
-    return findings.every(({ holds }) => holds) ? 0 : 1;
+    const findings = stop.aborted ? [] : await checkPromises(sql, run);
+    screen.close(stop.aborted ? [] : summaryLines(findings));
+    if (stop.aborted) return undefined;
+    if (options.record !== undefined) screen.save(options.record);
+    return findings.every(({ holds }) => holds) ? 0 : FAILED;
   } catch (error) {
     screen.close([]);
     throw error;
   } finally {
     await sql.end({ timeout: 5 });
-    await stack.discard();
   }
+}
+
+/** Aborts when the user, the launcher or the reader of our output leaves. */
+function onStop(): AbortSignal {
+  const stop = new AbortController();
+  const leave = () => stop.abort();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    process.on(signal, leave);
+  }
+  onLauncherGone(leave);
+  process.stdout.on("error", leave);
+  return stop.signal;
 }
 
 function screenHere(): Screen {

@@ -93,9 +93,8 @@ function readNumber(
   given: string | number,
 ): number {
   const { low, high, isWhole } = numbers[name];
-  const rule = `must be a ${
-    isWhole ? "whole " : ""
-  }number from ${low} to ${high.toString()}`;
+  const kind = isWhole ? "whole number" : "number";
+  const rule = `must be a ${kind} from ${low} to ${high}`;
   const parsed = z.coerce.number().min(low).max(high)
     .refine((value) => !isWhole || Number.isInteger(value))
     // An empty text would be read as 0.

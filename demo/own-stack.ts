@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { checkoutDir } from "../stack/paths.ts";
 import { type Stack, startStack } from "../stack/stack.ts";
 import { prepareStateDirs } from "../stack/state-dir.ts";
+import { AlreadyRunning, readState } from "../stack/state-file.ts";
 
 const stateDir = join(checkoutDir, ".stack", "demo");
 
@@ -14,15 +15,26 @@ export interface DemoStack extends Stack {
 
 /** Starts one on free ports, with an empty queue. */
 export async function startOwnStack(): Promise<DemoStack> {
-  const stack = await startStack({ stateDir, fresh: true });
-  return {
-    ...stack,
-    async discard() {
-      await stack.stop();
-      const { postgres, sockets, state } = prepareStateDirs(stateDir);
-      for (const dir of [postgres, sockets, state]) {
-        rmSync(dir, { recursive: true, force: true });
-      }
-    },
-  };
+  const running = readState(stateDir);
+  if (running) {
+    throw new Error(
+      `A demo runs in this checkout already (process ${running.pid}). ` +
+        "Wait for its end, or stop it with Ctrl-C",
+    );
+  }
+  try {
+    const stack = await startStack({ stateDir, fresh: true });
+    return { ...stack, discard: () => stack.stop().finally(removeAll) };
+  } catch (error) {
+    // Then what is there belongs to another demo, which was quicker.
+    if (!(error instanceof AlreadyRunning)) removeAll();
+    throw error;
+  }
+}
+
+function removeAll(): void {
+  const { postgres, sockets, state } = prepareStateDirs(stateDir);
+  for (const dir of [postgres, sockets, state]) {
+    rmSync(dir, { recursive: true, force: true });
+  }
 }

@@ -81,12 +81,12 @@ export class Story {
   }
 
   served({ project_id }: Claim): void {
-    this.#turns.push(this.nameOf(project_id));
+    this.#turns.push(this.#nameOf(project_id));
     if (this.#turns.length > KEPT_TURNS) this.#turns.shift();
   }
 
   completed({ project_id }: Claim): void {
-    const name = this.nameOf(project_id);
+    const name = this.#nameOf(project_id);
     this.#completeOf.set(name, (this.#completeOf.get(name) ?? 0) + 1);
     this.#endings.push(this.now());
   }
@@ -97,7 +97,7 @@ export class Story {
 
   /** The task in a few words, as people speak of it. */
   describe({ task_id, task_type, project_id }: Claim): string {
-    return `${task_type} ${task_id.slice(0, 4)} of ${this.nameOf(project_id)}`;
+    return `${task_type} ${task_id.slice(0, 4)} of ${this.#nameOf(project_id)}`;
   }
 
   board(): Board {
@@ -129,7 +129,7 @@ export class Story {
     };
   }
 
-  private nameOf(projectId: string | null): string {
+  #nameOf(projectId: string | null): string {
     return this.#people.get(projectId ?? "")?.name ?? "nobody";
   }
 

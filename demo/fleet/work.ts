@@ -14,8 +14,8 @@ export interface Machine {
   readonly pace: Pace;
   /** A task has begun. */
   onBegin(task: Claim): void;
-  /** Asked in the middle of a task; after "dies" nothing happens any more. */
-  onHalfWay?(task: Claim): void;
+  /** Half of the work is done. A machine may die of it. */
+  onHalfWay(task: Claim): void;
 }
 
 /** Seconds of production that a task takes when it does not say. */
@@ -42,7 +42,7 @@ export function simulatedWork(machine: Machine): Handler {
     }
     await progress("Loading the model");
     await runtime.wait(half, signal);
-    machine.onHalfWay?.(task);
+    machine.onHalfWay(task);
     await runtime.wait(half, signal);
     // Cancelled, lost or told to stop: the kit says the rest.
     signal.throwIfAborted();

@@ -19,7 +19,7 @@ export async function checkPromises(
     limitsHeld(run, await slotPeaks(sql)),
     nothingEndedTwice(run, stored),
     attemptsHeld(run, stored),
-    await theDeadWereRescued(run, sql),
+    await lostWorkWasDone(run, stored, sql),
     countersAreRight(run, stored),
   ];
 }
@@ -94,13 +94,16 @@ function attemptsHeld({ ledger }: Run, stored: Totals): Finding {
   };
 }
 
-async function theDeadWereRescued(
+async function lostWorkWasDone(
   { ledger: { lostStart, completedBy } }: Run,
+  { putBack }: Totals,
   sql: postgres.Sql,
 ): Promise<Finding> {
   const promise = "lost work is done by another";
   if (lostStart === undefined) {
-    return { promise, heard: "nobody died", stored: "", holds: false };
+    // Users' own machines were quicker than the cloud: a very short run.
+    const stored = `${putBack} put back`;
+    return { promise, heard: "nobody died", stored, holds: putBack === 0 };
   }
   const [finisher] = completedBy.get(lostStart.taskId) ?? [];
   const steps = await stepsOf(sql, lostStart.taskId);

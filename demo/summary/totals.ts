@@ -16,6 +16,8 @@ export interface Totals {
   readonly mostAttempts: number;
   /** Tasks that were started more often than they may be. */
   readonly overdrawn: number;
+  /** How often work was taken from a worker that was lost. */
+  readonly putBack: number;
   readonly drift: number;
 }
 
@@ -51,6 +53,12 @@ export async function totals(sql: postgres.Sql): Promise<Totals> {
       (select count(*) from ending)::integer as "endedTwice",
       coalesce(max(attempts), 0)::integer as "mostAttempts",
       count(*) filter (where attempts > most)::integer as overdrawn,
+      (
+        select count(*)
+        from public.task_events as e
+        where e.from_status = 'In Progress'
+          and e.reason like 'Start % ended without a result%'
+      )::integer as "putBack",
       (select count(*) from queue.drift())::integer as drift
     from task
   `;
