@@ -64,7 +64,9 @@ export async function runDemo(
   const own = new OwnMachines(stack, site);
   const scaler = new Autoscaler(stack, cloud, story, options.workers);
 
-  const calmDown = await hurry(sql, pace);
+  const { silentSeconds, restore } = await hurry(sql, pace);
+  const lost = `silent for ${silentSeconds.toFixed(1)} s is lost`;
+  story.tell(`All is ${options.speed} x faster, the limits, too: ${lost}`);
   try {
     background.add(runJobs(sql, pace, story, background.signal));
     const plans = planTasks(options.tasks, people.length, options.seed);
@@ -78,7 +80,7 @@ export async function runDemo(
     await watchUntilEmpty(stack, ledger, story, screen, background.signal);
   } finally {
     await Promise.all([cloud.close(), own.close()]);
-    await background.end().finally(calmDown);
+    await background.end().finally(restore);
     screen.draw(story.board());
   }
   return { ledger, people };

@@ -1,30 +1,45 @@
 import type postgres from "postgres";
 import type { Pace } from "../pace.ts";
 
+/** Settings that go with the speed of the demo. */
+export interface HurriedSettings {
+  /** A worker that was not heard of for so long is lost. */
+  readonly silentSeconds: number;
+  /** Puts them back, for a stack that goes on. */
+  restore(): Promise<void>;
+}
+
 /**
  * Divides the queue's own limits by the speed of the demo, so that they stay to
- * its beats and its work what they are in production (see Pace). Returns what
- * puts them back, for a stack that goes on.
+ * its beats and its work what they are in production (see Pace).
  */
 export async function hurry(
   sql: postgres.Sql,
   { speed }: Pace,
-): Promise<() => Promise<void>> {
-  const [before] = await sql<{ silence: string; delay: string }[]>`
-    select gpu_silence_limit::text as silence, retry_delay::text as delay
+): Promise<HurriedSettings> {
+  const [before] = await sql<
+    { silence: string; delay: string; seconds: number }[]
+  >`
+    select
+      gpu_silence_limit::text as silence, retry_delay::text as delay,
+      extract(epoch from gpu_silence_limit)::double precision as seconds
     from queue.settings
   `;
   if (before === undefined) throw new Error("The queue has no settings");
+  const { silence, delay, seconds } = before;
   await sql`
     update queue.settings
     set gpu_silence_limit = gpu_silence_limit / ${speed}::numeric,
       retry_delay = retry_delay / ${speed}::numeric
   `;
-  return async () => {
-    await sql`
-      update queue.settings
-      set gpu_silence_limit = ${before.silence}::interval,
-        retry_delay = ${before.delay}::interval
-    `;
+  return {
+    silentSeconds: seconds / speed,
+    async restore() {
+      await sql`
+        update queue.settings
+        set gpu_silence_limit = ${silence}::interval,
+          retry_delay = ${delay}::interval
+      `;
+    },
   };
 }
