@@ -10,6 +10,7 @@ import type { Section } from "./report/section.ts";
 import { textTable } from "./report/table.ts";
 import { writeDocs } from "./report/write-docs.ts";
 import { measureClaims } from "./sections/claims.ts";
+import { measureCleanup } from "./sections/cleanup.ts";
 import { measureCompletes } from "./sections/completes.ts";
 import { measureCounts } from "./sections/counts.ts";
 import { measureDurable } from "./sections/durable.ts";
@@ -26,6 +27,7 @@ const measurements = {
   ways: measureWays,
   idle: measureIdle,
   durable: measureDurable,
+  cleanup: measureCleanup,
   horizon: measureHorizon,
   completes: measureCompletes,
   counts: measureCounts,

@@ -15,6 +15,8 @@ export interface Plan {
   rounds: number;
   /** A contest that takes longer stops early. */
   budgetMs: number;
+  /** Rows of each kind that the jobs of cleaning find due, and how long they get. */
+  cleaning: { rows: number; minutes: number };
   /** Rounds of work while a long transaction holds the horizon. */
   horizonRounds: number;
   /** After so long the rest of the matrix is left out, and the report says so. */
@@ -46,6 +48,7 @@ export const fullPlan: Plan = {
   batch: 80,
   rounds: 10,
   budgetMs: 4_000,
+  cleaning: { rows: 1_000_000, minutes: 6 },
   horizonRounds: 60,
   minutes: 36,
   clientsIn: () => [1, 8],
@@ -76,6 +79,7 @@ export const quickPlan: Plan = {
   batch: 40,
   rounds: 5,
   budgetMs: 1_500,
+  cleaning: { rows: 20_000, minutes: 0.5 },
   horizonRounds: 12,
   minutes: 6,
   clientsIn: ({ backlog, distribution }) =>

@@ -1,5 +1,5 @@
--- What pg_cron calls. A job that fails is recorded instead of raised: its row in queue.job_runs is what health, warnings
--- and operators look at, and a raised error would take that row with it.
+-- What pg_cron calls, and an operator by hand. A job that fails is recorded instead of raised: a raised error would take
+-- the record with it.
 create function queue.run_job(p_job text)
 returns jsonb
 language plpgsql
@@ -8,7 +8,7 @@ security definer -- writes job_runs for pg_cron and the operator
 set search_path = ''
 as $$
 declare
-  v_started timestamptz := clock_timestamp();
+  v_started_at timestamptz := clock_timestamp();
   v_result jsonb;
 begin
   begin
@@ -25,23 +25,17 @@ begin
       perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no job %s', p_job));
     end if;
   exception when others then
-    raise warning 'queue job % failed: % (%)', p_job, sqlerrm, sqlstate;
-    update queue.job_runs as r
-    set failed_at = queue.now(), error = pg_catalog.format('%s (%s)', sqlerrm, sqlstate)
-    where r.job = p_job;
-    return jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
+    v_result := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
   end;
 
-  update queue.job_runs as r
-  set ran_at = queue.now(), took = clock_timestamp() - v_started, result = v_result
-  where r.job = p_job;
+  perform queue.record_run(p_job, v_started_at, v_result);
   raise log 'queue job %: %', p_job, v_result;
   return v_result;
 end;
 $$;
 
 comment on function queue.run_job(text) is
-  'Runs one job (sweep, rescue, mend_orchestrations, count_on, cleanup, purge, reconcile) and records in queue.job_runs when, how long and what it did, or why it failed. Returns what it did, or {error, sqlstate}.';
+  'Runs one job (sweep, rescue, mend_orchestrations, count_on, cleanup, purge, reconcile) in one transaction and records in queue.job_runs when, how long and what it did, or why it failed. Returns what it did, or {error, sqlstate}.';
 
 revoke all on function queue.run_job(text) from public, anon, authenticated, service_role;
 grant execute on function queue.run_job(text) to service_role;

@@ -14,13 +14,7 @@ on conflict (job) do update set period = excluded.period;
 select cron.schedule('queue-sweep', '* * * * *', $$select queue.run_job('sweep')$$);
 select cron.schedule('queue-mend-orchestrations', '* * * * *', $$select queue.run_job('mend_orchestrations')$$);
 select cron.schedule('queue-count-on', '* * * * *', $$select queue.run_job('count_on')$$);
-select cron.schedule('queue-cleanup', '*/10 * * * *', $$select queue.run_job('cleanup')$$);
-select cron.schedule('queue-purge', '7 * * * *', $$select queue.run_job('purge')$$);
 select cron.schedule('queue-reconcile', '17 * * * *', $$select queue.run_job('reconcile')$$);
-select cron.schedule(
-  'queue-purge-cron-history', '41 2 * * *',
-  $$delete from cron.job_run_details where end_time < now() - interval '7 days'$$
-);
 
 -- A minute is soon enough for what is promised (180 s after the last sign); where pg_cron knows seconds (1.5 and
 -- later), work of a dead worker does not wait for the full one.
@@ -37,3 +31,17 @@ begin
   );
 end;
 $$;
+
+-- The jobs that clean commit after each batch. Not a procedure: one that commits can pin no search_path.
+select cron.schedule(j.name, j.schedule, format($job$do $$
+declare
+  v_run queue.batch_run := queue.begin_batches(%L);
+begin
+  while not v_run.is_over loop
+    v_run := queue.run_batch(v_run);
+    commit;
+    perform pg_catalog.pg_sleep_for(v_run.pause);
+  end loop;
+end;
+$$$job$, j.job))
+from (values ('queue-cleanup', '*/10 * * * *', 'cleanup'), ('queue-purge', '7 * * * *', 'purge')) as j (name, schedule, job);

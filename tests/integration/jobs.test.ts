@@ -6,6 +6,14 @@ import postgres from "postgres";
 
 const MINUTE = 60_000;
 
+/** The jobs of the test, with their schedules as shipped. */
+const JOBS = {
+  "queue-sweep": "* * * * *",
+  "queue-rescue": "* * * * *",
+  "queue-cleanup": "*/10 * * * *",
+  "queue-purge": "7 * * * *",
+};
+
 let owner: postgres.Sql;
 
 beforeAll(async () => {
@@ -19,29 +27,42 @@ afterAll(async () => {
 });
 
 describe("pg_cron", () => {
-  it("runs the jobs of each minute, which record what they did", async () => {
-    await admin()`update queue.job_runs set ran_at = null, failed_at = null`;
-    await setActive(true);
-    await vi.waitUntil(async () => {
-      const [runs] = await admin()<{ jobs: string[] }[]>`
+  it(
+    "runs jobs in one transaction and in many, which record what they did",
+    async () => {
+      await admin()`update queue.job_runs set ran_at = null, failed_at = null`;
+      await setActive(true);
+      await vi.waitUntil(async () => {
+        const [runs] = await admin()<{ jobs: string[] }[]>`
         select array_agg(job order by job) as jobs
         from queue.job_runs
         where ran_at is not null and failed_at is null
       `;
-      return runs?.jobs?.includes("sweep") && runs.jobs.includes("rescue");
-    }, { timeout: 1.5 * MINUTE, interval: 500 });
-    const failed = await owner`
+        return ["sweep", "rescue", "cleanup", "purge"].every((job) =>
+          runs?.jobs?.includes(job)
+        );
+      }, { timeout: 1.5 * MINUTE, interval: 500 });
+      const failed = await owner`
       select command, return_message from cron.job_run_details
       where status = 'failed' and command like '%queue.%'
     `;
-    expect([...failed]).toEqual([]);
-  }, 2 * MINUTE);
+      expect([...failed]).toEqual([]);
+    },
+    2 * MINUTE,
+  );
 });
 
+/** Lets them run each minute, or leaves them as they were. */
 async function setActive(active: boolean): Promise<void> {
-  await owner`
-    select cron.alter_job(jobid, active := ${active})
-    from cron.job
-    where jobname in ('queue-sweep', 'queue-rescue')
-  `;
+  for (const [name, schedule] of Object.entries(JOBS)) {
+    await owner`
+      select cron.alter_job(
+        jobid, schedule := ${
+      active ? "* * * * *" : schedule
+    }, active := ${active}
+      )
+      from cron.job
+      where jobname = ${name}
+    `;
+  }
 }

@@ -1,187 +1,130 @@
+import process from "node:process";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { admin, type Connection } from "../support/db.ts";
-import { createOwner, createTask, startTask } from "../support/world.ts";
-import { inTransaction } from "./in-world.ts";
+import { Chance } from "../support/chance.ts";
+import type { Connection } from "../support/db.ts";
+import { type Limits, type Row, toCancel, toPurge } from "./cleaning-rule.ts";
+import {
+  anyLimits,
+  anyPlan,
+  limitsAt,
+  type Plan,
+  readRows,
+  setLimits,
+  writeWorld,
+} from "./cleaning-world.ts";
+import { inTransaction, tentatively } from "./in-world.ts";
 import { holds, seed, timeout } from "./random-runs.ts";
 
-/** Ages at the limits: a microsecond before, on them, a microsecond after. */
-const AGES = [
-  ...["0 seconds", "00:59:59.999999", "1 hour", "01:00:00.000001"],
-  ...["6 days 23:59:59.999999", "7 days", "7 days 00:00:00.000001", "30 days"],
-];
-const STATES = ["never started", "started once", "running", "ended"] as const;
-const ENDS = ["Complete", "Failed", "Cancelled"];
-const FLAWS = ["", "", "", "no run type", "scheduled"] as const;
+/**
+ * CLEANING_ROWS=10000 CLEANING_WORLDS=20 CLEANING_CASES=10 plays 200 cases of
+ * 10,000 rows; that takes an hour.
+ */
+const ROWS = Number(process.env["CLEANING_ROWS"] ?? 1_000);
+const WORLDS = Number(process.env["CLEANING_WORLDS"] ?? 1);
+/** Cases of limits in which each world is cleaned. */
+const CASES = Number(process.env["CLEANING_CASES"] ?? 4);
+const EVERYTHING = 1_000_000;
+/** Small worlds: each is cleaned four times, twice for real. */
+const RUNS = 60;
 
-/** A task to be written; the numbers point to tasks written before it. */
-const planned = fc.record({
-  age: fc.constantFrom(...AGES),
-  state: fc.constantFrom(...STATES),
-  end: fc.constantFrom(...ENDS),
-  flaw: fc.constantFrom(...FLAWS),
-  dependsOn: fc.option(fc.nat(7), { freq: 2 }),
-  isMissing: fc.boolean(),
-  childOf: fc.option(fc.nat(7), { freq: 4 }),
-});
-type Planned = typeof planned extends fc.Arbitrary<infer T> ? T : never;
-
-/** A row as it stands; ages in microseconds. */
-interface Row {
-  readonly id: string;
-  readonly status: string;
-  readonly attempts: number;
-  readonly wasClaimed: boolean;
-  readonly hasRunType: boolean;
-  readonly isScheduled: boolean;
-  readonly age: number;
-  readonly unchangedFor: number;
-  readonly parent: string | null;
-  readonly waitsFor: readonly string[];
-}
-
-const HOUR = 3_600e6;
-const WEEK = 7 * 24 * HOUR;
-
-describe(`the cleanup (PROPERTY_SEED=${seed})`, () => {
-  it("cancels exactly what a plain reading of its rule says", async () => {
+describe(`cleanup and purge (PROPERTY_SEED=${seed})`, () => {
+  it("take exactly what a plain reading of their rules says", async () => {
     await holds(
-      fc.array(planned, { minLength: 1, maxLength: 9 }),
-      (plan) =>
+      fc.tuple(anyPlan, anyLimits),
+      ([plan, limits]) =>
         inTransaction(async (sql) => {
-          await write(plan);
-          await sql`select queue.sweep()`;
-          const before = await readRows(sql);
-          await sql`select queue.cleanup()`;
-          const cancelled = await newlyCancelled(sql, before);
-          expect(cancelled).toEqual(toCancel(before));
-          await sql`select queue.cleanup()`;
-          expect(await newlyCancelled(sql, before)).toEqual(cancelled);
+          await writeWorld(sql, [plan], limits);
+          await setLimits(sql, limits);
+          await clean(sql, limits, "first run");
+          // What was cancelled may have been in the way of something else.
+          await clean(sql, limits, "second run");
         }),
+      RUNS,
     );
   }, timeout);
+
+  it(`do so among ${ROWS} rows`, async () => {
+    for (let world = 0; world < WORLDS; world++) {
+      const chance = new Chance(seed + world);
+      const plans = fc.sample(anyPlan, { seed: seed + world, numRuns: ROWS });
+      const first = anyLimitsOf(seed + world);
+      await inTransaction(async (sql) => {
+        await writeWorld(sql, plans.slice(0, sizeOf(plans)), first);
+        const rows = await readRows(sql);
+        expect(rows.length).toBeGreaterThanOrEqual(ROWS);
+        for (let n = 0; n < CASES; n++) {
+          const limits = n === 0 ? first : limitsAt(rows, chance);
+          await tentatively(sql, async () => {
+            await setLimits(sql, limits);
+            await clean(sql, limits, `world ${world}, case ${n}`);
+          });
+          // Only somebody who waits for an hour wants to see it.
+          if (WORLDS > 1) console.log(`world ${world}, case ${n}: right`);
+        }
+      });
+    }
+  }, 60_000 * WORLDS * CASES);
 });
 
-/** The rule, read plainly: what is due, and what goes with it. */
-function toCancel(rows: readonly Row[]): string[] {
-  const byId = new Map(rows.map((row) => [row.id, row]));
-  const isLive = (id: string) =>
-    ["Queued", "In Progress"].includes(byId.get(id)?.status ?? "");
-  /** What would go with a task, whatever its state, in any number of steps. */
-  const along = (id: string): Row[] =>
-    rows.filter((row) => row.waitsFor.includes(id) || row.parent === id)
-      .flatMap((row) => isLive(row.id) ? [row, ...along(row.id)] : []);
-
-  const isStale = (row: Row) =>
-    row.status === "Queued" && row.attempts === 0 && row.age > WEEK &&
-    !(row.parent !== null && isLive(row.parent));
-  const isHeld = (row: Row) => {
-    const others = along(row.id);
-    const goes = (id: string | null) =>
-      id === row.id || others.some((other) => other.id === id);
-    return others.some((other) =>
-      other.status === "In Progress" || other.attempts > 0 ||
-      other.age <= WEEK || (!isStale(other) && !goes(other.parent))
-    );
-  };
-  const isLost = (row: Row) =>
-    row.hasRunType && row.waitsFor.length > 0 && !row.waitsFor.some(isLive) &&
-    row.waitsFor.some((id) => byId.get(id)?.status !== "Complete");
-
-  const isDue = (row: Row) => {
-    if (row.status !== "Queued" || row.isScheduled) return false;
-    if (isLost(row)) return row.unchangedFor > HOUR;
-    return isStale(row) && !row.wasClaimed && !isHeld(row);
-  };
-  const due = rows.filter(isDue);
-  const gone = (row: Row): Row[] => [
-    row,
-    ...rows.filter((other) =>
-      (other.waitsFor.includes(row.id) && other.status === "Queued") ||
-      (other.parent === row.id && isLive(other.id))
-    ).flatMap(gone),
-  ];
-  return [...new Set(due.flatMap(gone).map((row) => row.id))].sort();
+function anyLimitsOf(seed: number): Limits {
+  const [limits] = fc.sample(anyLimits, { seed, numRuns: 1 });
+  if (!limits) throw new Error("fast-check made no sample");
+  return limits;
 }
 
-async function write(plan: readonly Planned[]): Promise<void> {
-  const owner = await createOwner({ maxInProgress: 100 });
-  const ids: string[] = [];
-  for (const task of plan) {
-    const dependency = task.isMissing
-      ? crypto.randomUUID()
-      : ids[task.dependsOn ?? -1];
-    const parent = ids[task.childOf ?? -1];
-    const id = await createTask(owner, {
-      created_at: await ago(task.age),
-      params: parent ? { orchestrator_task_id_ref: parent } : {},
-      ...(task.dependsOn !== null && dependency
-        ? { dependant_on: dependency }
-        : {}),
-      ...(task.flaw === "scheduled"
-        ? { available_at: await ago("-1 day") }
-        : {}),
-    });
-    ids.push(id);
-    await putInto(task, id);
-  }
+/** How many of these plans have as many tasks together as are wanted. */
+function sizeOf(plans: readonly Plan[]): number {
+  let rows = 0;
+  return 1 + plans.findIndex((plan) => (rows += plan.length) >= ROWS);
 }
 
-async function putInto({ state, end, flaw }: Planned, id: string) {
-  const sql = admin();
-  if (flaw === "no run type") {
-    await sql`update public.tasks set run_type = null where id = ${id}`;
-  }
-  if (state === "never started") return;
-  const [row] = await sql`select status from public.tasks where id = ${id}`;
-  if (row?.["status"] !== "Queued") return;
-  await startTask(id);
-  const status = {
-    "started once": "Queued",
-    running: "In Progress",
-    ended: end,
-  };
-  await sql`update public.tasks set status = ${status[state]} where id = ${id}`;
-}
-
-async function ago(age: string): Promise<string> {
-  const [row] = await admin()<{ at: string }[]>`
-    select (queue.now() - ${age}::interval)::text as at
-  `;
-  return row?.at ?? "";
-}
-
-async function readRows(sql: Connection): Promise<Row[]> {
-  return [
-    ...await sql<Row[]>`
-      select
-        t.id, t.status, t.attempts,
-        t.claimed_at is not null as "wasClaimed",
-        t.run_type is not null as "hasRunType",
-        coalesce(t.run_type is not null and t.available_at > queue.now(), false)
-          as "isScheduled",
-        (extract(epoch from queue.now() - t.created_at) * 1e6)::float as age,
-        (extract(epoch from queue.now() - coalesce(t.updated_at, t.created_at))
-          * 1e6)::float as "unchangedFor",
-        queue.parent_task_id(t.params) as parent,
-        array(
-          select d.depends_on
-          from queue.task_dependencies as d
-          where d.task_id = t.id
-        ) as "waitsFor"
-      from public.tasks as t
-      order by t.id
-    `,
-  ];
-}
-
-async function newlyCancelled(
+/** Lets both jobs run, each after a dry run, and compares with the model. */
+async function clean(
   sql: Connection,
-  before: readonly Row[],
+  limits: Limits,
+  name: string,
+): Promise<void> {
+  await sql`select queue.sweep(${EVERYTHING})`;
+  const before = await readRows(sql);
+  const due = toCancel(before, limits);
+  expect(await rehearsed(sql, "cleanup"), `${name}: dry cleanup`).toEqual(due);
+  expect(await readRows(sql), `${name}: dry cleanup`).toEqual(before);
+  await sql`select queue.cleanup(${EVERYTHING})`;
+  const after = await readRows(sql);
+  expect(cancelled(before, after), `${name}: cleanup`).toEqual(due);
+
+  const done = new Set(toPurge(after, limits));
+  expect(await rehearsed(sql, "purge"), `${name}: dry purge`)
+    .toEqual([...done]);
+  await sql`select queue.purge(${EVERYTHING})`;
+  expect(await readRows(sql), `${name}: purge`)
+    .toEqual(after.filter((row) => !done.has(row.id)));
+  expect([...await sql`select * from queue.drift()`], name).toEqual([]);
+}
+
+/** The tasks that a dry run names. */
+async function rehearsed(
+  sql: Connection,
+  job: "cleanup" | "purge",
 ): Promise<string[]> {
-  const now = await readRows(sql);
-  const was = new Map(before.map((row) => [row.id, row.status]));
-  const changed = now.filter((row) => was.get(row.id) !== row.status);
+  const tasks = await sql<{ id: string }[]>`
+    select x ->> 'task_id' as id
+    from jsonb_array_elements(
+      ${sql.unsafe(`queue.${job}(${EVERYTHING}, true)`)}::jsonb -> 'due'
+    ) as x
+    order by 1
+  `;
+  return tasks.map(({ id }) => id);
+}
+
+/** The tasks that were cancelled; nothing else may have changed. */
+function cancelled(before: readonly Row[], after: readonly Row[]): string[] {
+  const was = new Map(before.map((row) => [row.id, row]));
+  const changed = after.filter((row) => was.get(row.id)?.status !== row.status);
+  const ids = new Set(changed.map((row) => row.id));
   expect(changed.filter((row) => row.status !== "Cancelled")).toEqual([]);
-  return changed.map((row) => row.id).sort();
+  expect(after.filter((row) => !ids.has(row.id)))
+    .toEqual(before.filter((row) => !ids.has(row.id)));
+  return [...ids].sort();
 }

@@ -12,7 +12,7 @@ export const anySeed = process.env["CI"] === "true"
 /** What a failing run is repeated with: PROPERTY_SEED and PROPERTY_RUNS. */
 export const seed = Number(process.env["PROPERTY_SEED"] ?? anySeed);
 
-const runs = Number(process.env["PROPERTY_RUNS"] ?? 150);
+const DEFAULT_RUNS = 150;
 const MAX_SECONDS = Number(process.env["PROPERTY_SECONDS"] ?? 120);
 
 /** Milliseconds that a test with one of these properties may take. */
@@ -22,10 +22,11 @@ export const timeout = (MAX_SECONDS + 20) * 1000;
 export async function holds<T>(
   arbitrary: fc.Arbitrary<T>,
   check: (value: T) => Promise<void>,
+  runs = DEFAULT_RUNS,
 ): Promise<void> {
   await fc.assert(fc.asyncProperty(arbitrary, check), {
     seed,
-    numRuns: runs,
+    numRuns: Number(process.env["PROPERTY_RUNS"] ?? runs),
     // Shrinking ends in time as well, with the smallest world so far.
     interruptAfterTimeLimit: MAX_SECONDS * 1000,
     markInterruptAsFailure: true,

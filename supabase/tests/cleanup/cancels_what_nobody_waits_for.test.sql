@@ -1,5 +1,5 @@
 begin;
-select plan(21);
+select plan(25);
 
 -- SETUP
 select tests.empty_queue();
@@ -54,6 +54,14 @@ select tests.create_task(:'owner', p_age => '8 days') as old_dependency \gset
 select tests.create_task(:'owner', p_age => '1 day', p_dependant_on => :'old_dependency') as fresh_dependant \gset
 select tests.create_task(:'owner', p_age => '9 days') as old_first \gset
 select tests.create_task(:'owner', p_age => '9 days', p_dependant_on => :'old_first') as old_second \gset
+select tests.create_task(:'owner', p_age => '8 days', p_task_type => 'travel_orchestrator') as old_parent \gset
+select tests.create_task(:'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'old_parent'), p_age => '8 days') as old_child \gset
+select jsonb_object_agg(d.due ->> 'task_id', d.due ->> 'reason') as listed
+from (select jsonb_array_elements(pg_temp.cleanup(true) -> 'due') as due) as d \gset
+select is((select count(*)::integer from jsonb_object_keys(:'listed')), 4, 'A dry run lists what would go, also along');
+select matches(:'listed'::jsonb ->> :'old_child', 'its orchestrator was Cancelled', 'Each with its reason');
+select is((tests.task(:'old_child')).status, 'Queued', 'And takes all of it back');
+select is_empty($$select from public.task_events as e where e.actor like 'queue.cleanup %'$$, 'Also from the history');
 select pg_temp.cleanup();
 select is((tests.task(:'child')).status, 'Queued', 'The child of a live parent is left');
 select is((tests.task(:'old_dependency')).status, 'Queued', 'What a fresh task waits for is left');

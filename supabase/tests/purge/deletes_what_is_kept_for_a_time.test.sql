@@ -1,5 +1,5 @@
 begin;
-select plan(15);
+select plan(21);
 
 -- SETUP
 select tests.empty_queue();
@@ -33,11 +33,25 @@ select is(pg_temp.purge() ->> 'tokens', '1', 'One token ended long ago');
 select is(tests.token_id(:'old'), null, 'It is gone');
 select isnt(tests.token_id(:'endless'), null, 'One without an end stays');
 
+-- TEST: what pg_cron wrote about its runs
+insert into cron.job_run_details (runid, username, command, status, start_time, end_time) values
+  (-1, current_user, 'select 1', 'succeeded', queue.now() - interval '8 days', queue.now() - interval '7 days 1 second'),
+  (-2, current_user, 'select 2', 'failed', queue.now() - interval '7 days', null),
+  (-3, current_user, 'select 3', 'starting', null, null);
+select cmp_ok((pg_temp.purge(true) ->> 'cron_runs')::integer, '>=', 1, 'A dry run counts the records of runs a week ago');
+select cmp_ok((pg_temp.purge() ->> 'cron_runs')::integer, '>=', 1, 'The purge deletes them');
+select set_eq(
+  'select r.command from cron.job_run_details as r where r.runid < 0', array['select 2', 'select 3'], 'Not the younger ones, nor one that has only just begun'
+);
+
 -- TEST: history and finished tasks stay for ever, until the settings say otherwise
 select tests.create_task_in('Complete', :'owner') as old_task \gset
 select tests.create_task_in('Complete', :'owner') as needed \gset
 select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as parent \gset
 select tests.create_task_in('Complete', :'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'parent')) as child \gset
+select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as failed_parent \gset
+select tests.create_task_in('In Progress', :'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'failed_parent')) as live_child \gset
+update public.tasks set status = 'Failed', error_message = 'broken' where id = :'failed_parent';
 select tests.step_clock('400 days');
 select tests.create_task(:'owner', p_dependant_on => :'needed') as dependant \gset
 update public.tasks set status = 'In Progress', worker_id = 'w', lease_token = gen_random_uuid() where id = :'dependant';
@@ -45,10 +59,15 @@ select tests.create_task_in('Complete', :'owner') as new_task \gset
 select is(pg_temp.purge() ->> 'tasks', '0', 'Finished tasks are kept');
 select is(pg_temp.purge() ->> 'events', '0', 'So is history');
 update queue.settings set finished_task_retention = '90 days', event_retention = '90 days';
-select is(pg_temp.purge() ->> 'tasks', '1', 'With a setting, old ones go');
+select is(
+  pg_temp.purge(true) -> 'due' -> 0 ->> 'task_id', :'old_task', 'With a setting, a dry run names the old one'
+);
+select is(pg_temp.purge() ->> 'tasks', '1', 'And it goes');
 select is((tests.task(:'old_task')).id, null, 'The old one');
 select isnt((tests.task(:'needed')).id, null, 'Not one that a live task waited for');
 select isnt((tests.task(:'child')).id, null, 'Not the child of a live parent');
+select isnt((tests.task(:'failed_parent')).id, null, 'Not the parent of a live child');
+select is((tests.task(:'live_child')).status, 'In Progress', 'Which goes on');
 select isnt((tests.task(:'new_task')).id, null, 'Not a new one');
 select is(
   (select count(*)::integer from public.task_events as e where e.at < queue.now() - interval '90 days'), 0, 'And old history goes'

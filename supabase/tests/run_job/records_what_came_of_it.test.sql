@@ -39,8 +39,11 @@ select is(pg_temp.run('unheard of') ->> 'sqlstate', 'PT400', 'A job that does no
 
 -- TEST: what pg_cron calls
 select set_eq(
-  $$select j.command from cron.job as j where j.jobname like 'queue-%' and j.jobname <> 'queue-purge-cron-history'$$,
-  $$select format('select queue.run_job(%L)', r.job) from queue.job_runs as r$$,
+  $$select substring(j.command from '(?:queue.run_job|queue.begin_batches)\([^)]*\)') from cron.job as j where j.jobname like 'queue-%'$$,
+  $$
+    select format('queue.%s(%L)', case when r.job in ('cleanup', 'purge') then 'begin_batches' else 'run_job' end, r.job)
+    from queue.job_runs as r
+  $$,
   'pg_cron calls each of them, and nothing else'
 );
 

@@ -1,0 +1,13 @@
+-- A run of a job that cleans, between two of its batches.
+create type queue.batch_run as (
+  job text,
+  due uuid[],
+  done_count integer,
+  result jsonb,
+  started_at timestamptz,
+  pause interval,
+  is_over boolean
+);
+
+comment on type queue.batch_run is
+  'A run of cleanup or purge: the tasks that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';

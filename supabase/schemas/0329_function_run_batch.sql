@@ -1,0 +1,50 @@
+-- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to be
+-- committed before the next one, and claims then have the machine for as long as it took. Recorded with what those before
+-- it did.
+create function queue.run_batch(p_run queue.batch_run)
+returns queue.batch_run
+language plpgsql
+volatile
+security definer -- cleans for pg_cron
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_size constant integer := 50;
+  v_started_at constant timestamptz := clock_timestamp();
+  v_tasks uuid[] := p_run.due[p_run.done_count + 1 : p_run.done_count + v_size];
+  v_batch jsonb;
+begin
+  begin
+    v_batch := case p_run.job
+      when 'cleanup' then jsonb_build_object('cancelled', queue.cancel_due(v_tasks))
+      when 'purge' then queue.purge_kept(1000, false) || jsonb_build_object('tasks', queue.purge_tasks(v_tasks))
+    end;
+    p_run.done_count := p_run.done_count + cardinality(v_tasks);
+    p_run.is_over := (
+      p_run.done_count >= cardinality(p_run.due)
+      and not exists (select from jsonb_each_text(v_batch) as b where b.key <> 'tasks' and b.value::integer >= 1000)
+    ) or clock_timestamp() > p_run.started_at + interval '45 seconds';
+    p_run.result := (
+      select jsonb_object_agg(b.key, b.value::bigint + coalesce((p_run.result ->> b.key)::bigint, 0))
+      from jsonb_each_text(v_batch) as b
+    );
+  exception when others then
+    p_run.result := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
+    p_run.is_over := true;
+  end;
+
+  perform queue.record_run(p_run.job, p_run.started_at, p_run.result);
+  if p_run.is_over then
+    raise log 'queue job %: %', p_run.job, p_run.result;
+  end if;
+  p_run.pause := clock_timestamp() - v_started_at;
+  return p_run;
+end;
+$$;
+
+comment on function queue.run_batch(queue.batch_run) is
+  'The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron and events. Over when all tasks that were due have been looked at and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.';
+
+revoke all on function queue.run_batch(queue.batch_run) from public, anon, authenticated, service_role;

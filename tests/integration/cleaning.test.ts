@@ -1,0 +1,217 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { resetClock, stepClock } from "../support/clock.ts";
+import {
+  admin,
+  adminConnection,
+  as,
+  closeConnections,
+  type Connection,
+} from "../support/db.ts";
+import { counterDrift } from "../support/drift.ts";
+import { claim } from "../support/operations.ts";
+import { deadlocks, pidOf, untilBlocked } from "../support/sessions.ts";
+import {
+  createOwner,
+  createTask,
+  createTasks,
+  type Owner,
+  reset,
+  startTask,
+} from "../support/world.ts";
+
+/** As many as queue.run_batch changes in one transaction. */
+const BATCH = 50;
+
+beforeEach(reset);
+// A transaction that a failed test left open would block the next reset.
+afterEach(closeConnections);
+afterEach(resetClock);
+afterEach(async () => {
+  await admin()`
+    update queue.settings
+    set finished_task_retention = null, event_retention = null
+  `;
+});
+
+describe("a job that cleans", () => {
+  it("commits a batch before it begins the next, an owner's at a time", async () => {
+    const [first, second] = await ownersInOrder();
+    await oldTasks(first, BATCH / 2);
+    await oldTasks(second, BATCH);
+    await oldTasks(first, BATCH / 2);
+    await createTask(first);
+    const holder = await holdCounters(second);
+
+    const cleaner = adminConnection();
+    const pid = await pidOf(cleaner);
+    const run = cleanUp(cleaner);
+    await untilBlocked(pid);
+
+    expect(await cancelled(first)).toBe(BATCH);
+    expect(await cancelled(second)).toBe(0);
+    expect(await jobRun("cleanup")).toMatchObject({
+      result: { cancelled: BATCH },
+    });
+    // Nothing of what it has done is in the way of a claim any more.
+    const claimer = as("service_role");
+    await claimer`set lock_timeout = '1s'`;
+    expect(await claim(claimer, "worker-1")).toBeTruthy();
+
+    await holder`rollback`;
+    await run;
+    expect(await cancelled(second)).toBe(BATCH);
+    expect(await jobRun("cleanup")).toMatchObject({
+      result: { cancelled: 2 * BATCH },
+    });
+    expect(await counterDrift()).toEqual([]);
+  });
+
+  it("records a batch that fails, and keeps what was done before", async () => {
+    const [first, second] = await ownersInOrder();
+    await oldTasks(first, BATCH);
+    await oldTasks(second, 1);
+    const holder = await holdCounters(second);
+
+    const cleaner = adminConnection();
+    await cleaner`set lock_timeout = '100ms'`;
+    await cleanUp(cleaner);
+    await holder`rollback`;
+
+    expect(await cancelled(first)).toBe(BATCH);
+    expect(await jobRun("cleanup")).toMatchObject({
+      error: expect.stringContaining("lock timeout (55P03)"),
+    });
+    expect(await lateJobs()).toContain("cleanup");
+
+    await cleanUp(cleaner);
+    expect(await cancelled(second)).toBe(1);
+    expect(await lateJobs()).not.toContain("cleanup");
+  });
+
+  it("looks at each task once more under its lock", async () => {
+    const [first, second] = await ownersInOrder();
+    await oldTasks(first, BATCH);
+    const [wanted = ""] = await oldTasks(second, 1);
+    const holder = await holdCounters(first);
+    const cleaner = adminConnection();
+    const pid = await pidOf(cleaner);
+    const run = cleanUp(cleaner);
+    await untilBlocked(pid);
+
+    // It is in the list of what is due; now something young waits for it.
+    await createTask(second, { dependant_on: wanted });
+    await holder`rollback`;
+    await run;
+
+    expect(await cancelled(first)).toBe(BATCH);
+    expect(await cancelled(second)).toBe(0);
+  });
+
+  it("may run twice at once", async () => {
+    const owners = [await createOwner(), await createOwner()];
+    for (const owner of owners) await oldTasks(owner, 3 * BATCH);
+    const cleaners = [adminConnection(), adminConnection()];
+    const deadlocksBefore = await deadlocks();
+
+    await Promise.all(cleaners.map(cleanUp));
+    await cleanUp(admin());
+
+    const [events] = await admin()`
+      select count(*)::integer as all, count(distinct task_id)::integer as tasks
+      from public.task_events
+      where to_status = 'Cancelled'
+    `;
+    expect(events).toEqual({ all: 6 * BATCH, tasks: 6 * BATCH });
+    expect(await deadlocks(cleaners)).toBe(deadlocksBefore);
+    expect(await counterDrift()).toEqual([]);
+  });
+
+  it("purges until nothing is left of what is due", async () => {
+    const owner = await createOwner({ maxInProgress: 1000 });
+    for (const id of await createTasks(owner, 2 * BATCH + 1)) {
+      await startTask(id);
+    }
+    await admin()`update public.tasks set status = 'Complete'`;
+    await admin()`
+      insert into public.system_logs ("timestamp", source_type, log_level, message)
+      select queue.now(), 'worker', 'INFO', 'Step ' || n
+      from generate_series(1, 2500) as n
+    `;
+    await stepClock("100 days");
+    await createTask(owner);
+    await admin()`
+      update queue.settings
+      set finished_task_retention = '90 days', event_retention = '90 days'
+    `;
+
+    await runAsScheduled(admin(), "queue-purge");
+
+    expect(await jobRun("purge")).toMatchObject({
+      result: { tasks: 2 * BATCH + 1, logs: 2500, events: 3 * (2 * BATCH + 1) },
+    });
+    const [left] = await admin()`
+      select
+        (select count(*)::integer from public.tasks) as tasks,
+        (select count(*)::integer from public.system_logs) as logs
+    `;
+    expect(left).toEqual({ tasks: 1, logs: 0 });
+  });
+});
+
+/** Two owners, in the order in which the job comes to them. */
+async function ownersInOrder(): Promise<[Owner, Owner]> {
+  const [a, b] = [await createOwner(), await createOwner()];
+  return a.id < b.id ? [a, b] : [b, a];
+}
+
+/** Tasks that are due to be cancelled. */
+async function oldTasks(owner: Owner, count: number): Promise<string[]> {
+  const [row] = await admin()`select queue.now() - interval '8 days' as at`;
+  const ids = await createTasks(owner, count, { created_at: row?.["at"] });
+  await admin()`select queue.sweep()`;
+  return ids;
+}
+
+/** Holds what a batch of this owner's has to write, in an open transaction. */
+async function holdCounters(owner: Owner): Promise<Connection> {
+  const holder = adminConnection();
+  await holder`begin`;
+  await holder`
+    select from queue.blocked_tasks where user_id = ${owner.id} for update
+  `;
+  return holder;
+}
+
+async function cleanUp(sql: Connection): Promise<void> {
+  await runAsScheduled(sql, "queue-cleanup");
+}
+
+/** What pg_cron sends, in the way in which it does. */
+async function runAsScheduled(sql: Connection, name: string): Promise<void> {
+  const [job] = await admin()<{ command: string }[]>`
+    select command from cron.job where jobname = ${name}
+  `;
+  await sql.unsafe(job?.command ?? "").simple();
+}
+
+async function cancelled(owner: Owner): Promise<number> {
+  const rows = await admin()`
+    select from public.tasks
+    where user_id = ${owner.id} and status = 'Cancelled'
+  `;
+  return rows.length;
+}
+
+async function jobRun(job: string) {
+  const [run] = await admin()`
+    select result, error from queue.job_runs where job = ${job}
+  `;
+  return run;
+}
+
+async function lateJobs(): Promise<string[]> {
+  const jobs = await admin()<{ job: string }[]>`
+    select job from queue.late_jobs() where is_failing
+  `;
+  return jobs.map(({ job }) => job);
+}

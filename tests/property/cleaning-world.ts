@@ -1,0 +1,252 @@
+import fc from "fast-check";
+import type { Chance } from "../support/chance.ts";
+import type { Connection } from "../support/db.ts";
+import type { Limits, Row } from "./cleaning-rule.ts";
+
+const HOUR = 3_600e6;
+const DAY = 24 * HOUR;
+const STATES = ["never started", "started once", "running", "ended"] as const;
+const FLAWS = [
+  ...["", "", "", "no run type", "scheduled", "type switched off"],
+  "no owner", // only of a task that is alone: who belongs to nobody has no kin
+] as const;
+
+/** The settings, some of them not as they ship. */
+export const anyLimits: fc.Arbitrary<Limits> = fc.record({
+  staleAfter: fc.constantFrom(7 * DAY, 7 * DAY, DAY, 3 * HOUR),
+  dependencyGrace: fc.constantFrom(HOUR, HOUR, 10 * 60e6),
+  retention: fc.constantFrom(30 * DAY, 2 * DAY, null),
+});
+
+/** Ages at the limits: a microsecond before, on them, a microsecond after. */
+const anyAge = fc.record({
+  limit: fc.constantFrom<keyof Limits>(
+    ...["staleAfter", "dependencyGrace", "retention"] as const,
+  ),
+  beyond: fc.constantFrom(-1, 0, 1, 1, 40 * DAY),
+});
+
+const planned = fc.record({
+  age: anyAge,
+  unchangedFor: anyAge,
+  state: fc.constantFrom(...STATES),
+  end: fc.constantFrom("Complete", "Failed", "Cancelled"),
+  flaw: fc.constantFrom(...FLAWS),
+  isOrchestrator: fc.boolean(),
+  dependsOn: fc.option(fc.nat(7), { freq: 2 }),
+  isMissing: fc.boolean(),
+  childOf: fc.option(fc.nat(7), { freq: 4 }),
+});
+type Planned = typeof planned extends fc.Arbitrary<infer T> ? T : never;
+
+/** Tasks to be written; their numbers point to those before them. */
+export const anyPlan = fc.array(planned, { minLength: 1, maxLength: 9 });
+export type Plan = typeof anyPlan extends fc.Arbitrary<infer T> ? T : never;
+
+interface Task extends Planned {
+  readonly id: string;
+  readonly owner: number;
+  readonly parent: string | null;
+  readonly dependency: string | null;
+}
+
+/** Plans that share an owner. */
+const PLANS_PER_OWNER = 20;
+
+/** Writes all plans: the first task of each, what becomes of it, the second. */
+export async function writeWorld(
+  sql: Connection,
+  plans: readonly Plan[],
+  limits: Limits,
+): Promise<void> {
+  await sql`
+    insert into public.task_types (name, is_active)
+    values ('switched_off', false)
+    on conflict do nothing
+  `;
+  const owners = await writeOwners(sql, plans.length / PLANS_PER_OWNER);
+  const families = plans.map(identify);
+  for (let step = 0; step < 9; step++) {
+    const tasks = families.flatMap((family) => family[step] ?? []);
+    if (tasks.length === 0) break;
+    await insert(sql, tasks, limits, owners);
+    await putIntoStates(sql, tasks, limits);
+  }
+}
+
+/** Writes the limits into the settings, for the next run of the jobs. */
+export async function setLimits(
+  sql: Connection,
+  limits: Limits,
+): Promise<void> {
+  await sql`
+    update queue.settings
+    set stale_after = ${interval(limits.staleAfter)}::interval,
+      dependency_grace = ${interval(limits.dependencyGrace)}::interval,
+      finished_task_retention = ${interval(limits.retention)}::interval
+  `;
+}
+
+/** Limits at which some row stands, or a microsecond beside it. */
+export function limitsAt(rows: readonly Row[], chance: Chance): Limits {
+  const near = (ages: number[]) =>
+    Math.max(1, chance.pick(ages) + chance.pick([-1, 0, 1]));
+  return {
+    staleAfter: near(rows.map((row) => row.age)),
+    dependencyGrace: near(rows.map((row) => row.unchangedFor)),
+    retention: near(rows.map((row) => row.unchangedFor)),
+  };
+}
+
+async function writeOwners(sql: Connection, count: number): Promise<string[]> {
+  const owners = await sql<{ id: string }[]>`
+    with owner as (
+      insert into public.users (id, credits, max_in_progress)
+      select gen_random_uuid(), 100, 1000
+      from generate_series(0, ${Math.ceil(count)})
+      returning id
+    )
+    insert into public.projects (id, user_id, name)
+    select id, id, 'Project of a test' from owner
+    returning id
+  `;
+  return owners.map(({ id }) => id);
+}
+
+function identify(plan: Plan, number: number): Task[] {
+  const ids = plan.map(() => crypto.randomUUID());
+  return plan.map((task, n) => {
+    const before = (index: number | null) =>
+      index !== null && index < n ? ids[index] ?? null : null;
+    const isAlone = plan.length === 1;
+    return {
+      ...task,
+      id: ids[n] ?? "",
+      owner: Math.floor(number / PLANS_PER_OWNER),
+      flaw: task.flaw === "no owner" && !isAlone ? "" : task.flaw,
+      parent: before(task.childOf),
+      dependency: task.dependsOn !== null && task.isMissing
+        ? crypto.randomUUID()
+        : before(task.dependsOn),
+    };
+  });
+}
+
+async function insert(
+  sql: Connection,
+  tasks: readonly Task[],
+  limits: Limits,
+  owners: readonly string[],
+): Promise<void> {
+  const rows = tasks.map((task) => ({
+    id: task.id,
+    project_id: owners[task.owner],
+    task_type: task.flaw === "type switched off"
+      ? "switched_off"
+      : task.isOrchestrator
+      ? "travel_orchestrator"
+      : "travel_segment",
+    params: task.parent ? { orchestrator_task_id_ref: task.parent } : {},
+    dependant_on: task.dependency,
+    age: interval(ageOf(task.age, limits)),
+    is_scheduled: task.flaw === "scheduled",
+  }));
+  await sql`
+    insert into public.tasks (
+      id, project_id, task_type, params, dependant_on, created_at, available_at
+    )
+    select
+      t.id, t.project_id, t.task_type, t.params, t.dependant_on,
+      queue.now() - t.age,
+      case when t.is_scheduled then queue.now() + interval '1 day' end
+    from jsonb_to_recordset(${sql.json(rows)}) as t (
+      id uuid, project_id uuid, task_type text, params jsonb,
+      dependant_on uuid, age interval, is_scheduled boolean
+    )
+  `;
+}
+
+async function putIntoStates(
+  sql: Connection,
+  tasks: readonly Task[],
+  limits: Limits,
+): Promise<void> {
+  const ids = (which: (task: Task) => boolean) =>
+    tasks.filter(which).map((task) => task.id);
+  await sql`
+    update public.tasks set run_type = null
+    where id = any (${ids((task) => task.flaw === "no run type")}::uuid[])
+  `;
+  await sql`
+    update public.tasks set user_id = null, project_id = null
+    where id = any (${ids((task) => task.flaw === "no owner")}::uuid[])
+  `;
+  await sql`
+    update public.tasks
+    set status = 'In Progress', worker_id = 'worker-of-a-test',
+      lease_token = gen_random_uuid(), attempts = attempts + 1,
+      claimed_at = queue.now(), generation_started_at = queue.now()
+    where status = 'Queued'
+      and id = any (${ids((task) => task.state !== "never started")}::uuid[])
+  `;
+  await sql`
+    update public.tasks set status = 'Queued'
+    where id = any (${ids((task) => task.state === "started once")}::uuid[])
+  `;
+  const ended = tasks.filter((task) => task.state === "ended").map((task) => ({
+    id: task.id,
+    status: task.end,
+    unchanged_for: interval(ageOf(task.unchangedFor, limits)),
+  }));
+  await sql`
+    update public.tasks as t
+    set status = e.status
+    from jsonb_to_recordset(${sql.json(ended)}) as e (id uuid, status text)
+    where t.id = e.id
+  `;
+  // Asked to derive its columns anew, a row keeps the time of its last change.
+  await sql`
+    update public.tasks as t
+    set pool = null, updated_at = queue.now() - e.unchanged_for
+    from jsonb_to_recordset(${sql.json(ended)})
+      as e (id uuid, unchanged_for interval)
+    where t.id = e.id
+  `;
+}
+
+function ageOf(
+  { limit, beyond }: Planned["age"],
+  limits: Limits,
+): number {
+  return Math.max(0, (limits[limit] ?? 40 * DAY) + beyond);
+}
+
+function interval(microseconds: number | null): string | null {
+  return microseconds === null ? null : `${microseconds} microseconds`;
+}
+
+/** Every task as it stands. */
+export async function readRows(sql: Connection): Promise<Row[]> {
+  return [
+    ...await sql<Row[]>`
+      select
+        t.id, t.status, t.attempts,
+        t.claimed_at is not null as "wasClaimed",
+        t.user_id is not null as "hasOwner",
+        t.run_type is not null as "hasRunType",
+        t.task_type <> 'switched_off' as "isActiveType",
+        coalesce(t.available_at > queue.now(), false) as "isScheduled",
+        (extract(epoch from queue.now() - t.created_at) * 1e6)::float as age,
+        (extract(epoch from queue.now() - coalesce(t.updated_at, t.created_at))
+          * 1e6)::float as "unchangedFor",
+        t.params ->> 'orchestrator_task_id_ref' as parent,
+        array(
+          select d.depends_on
+          from queue.task_dependencies as d
+          where d.task_id = t.id
+        ) as "waitsFor"
+      from public.tasks as t
+      order by t.id
+    `,
+  ];
+}
