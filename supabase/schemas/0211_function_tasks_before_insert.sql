@@ -30,7 +30,7 @@ begin
   new.params := queue.params_object(new.params);
   -- A default timestamp becomes the queue's own time. One that was given stays, unless a user gave it: an older task
   -- is served first.
-  if new.created_at is null or new.created_at = pg_catalog.now() or queue.actor() = 'authenticated' then
+  if new.created_at is null or new.created_at = pg_catalog.now() or queue.actor() ~ '^(authenticated$|user:)' then
     new.created_at := queue.now();
   end if;
   new.updated_at := coalesce(new.updated_at, new.created_at);

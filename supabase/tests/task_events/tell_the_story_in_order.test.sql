@@ -27,7 +27,7 @@ select results_eq(
   format(
     $$
       values
-        (null::text, 'Queued'::text, null::text, 0, 'authenticated'::text, 'created'::text),
+        (null::text, 'Queued'::text, null::text, 0, %2$L, 'created'::text),
         ('Queued', 'In Progress', 'gpu-1', 1, 'service', null),
         ('In Progress', 'Queued', 'gpu-1', 1, 'service_role', 'Reset - orphaned from failed worker'),
         ('Queued', 'In Progress', 'mac', 2, %1$L, null),
