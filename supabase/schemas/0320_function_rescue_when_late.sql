@@ -27,11 +27,18 @@ begin
   if not found then
     return 0;
   end if;
-  return coalesce((queue.rescue() ->> 'put_back')::integer, 0);
+
+  begin
+    return coalesce((queue.rescue() ->> 'put_back')::integer, 0);
+  exception when others then
+    -- A claim must not fail because the rescue does; health tells.
+    perform queue.record_run('rescue', v_now, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
+    return 0;
+  end;
 end;
 $$;
 
 comment on function queue.rescue_when_late() is
-  'Does the work of the job rescue when that has not run for two periods, and returns how many tasks it put back; else 0.';
+  'Does the work of the job rescue when that has not run for two periods, and returns how many tasks it put back; else, or when that fails (which is recorded), 0.';
 
 revoke all on function queue.rescue_when_late() from public, anon, authenticated, service_role;

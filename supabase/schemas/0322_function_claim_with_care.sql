@@ -45,14 +45,15 @@ begin
   end if;
 
   v_task := queue.give_back_held_task(v_caller, p_worker_id, v_pool, p_claim_id, v_now);
-  if v_task.id is null and v_caller.kind = 'token' then
-    v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
-  elsif v_task.id is null then
-    v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
-    if v_task.id is null and queue.rescue_when_late() > 0 then
+  while v_task.id is null loop
+    if v_caller.kind = 'token' then
+      v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
+    else
       v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
     end if;
-  end if;
+    -- Once more if the job that puts work back is late and this claim has done its work.
+    exit when v_task.id is null and queue.rescue_when_late() = 0;
+  end loop;
 
   return case when v_task.id is not null then queue.claim_reply(v_task) end;
 end;

@@ -1,5 +1,5 @@
 begin;
-select plan(7);
+select plan(11);
 
 -- SETUP: the job has not run for a while; a worker died with a task
 select tests.empty_queue();
@@ -25,6 +25,22 @@ select matches(
 select is((select r.stood_in_at is not null from queue.job_runs as r where r.job = 'rescue'), true, 'It is noted');
 select is(queue.rescue_when_late(), 0, 'The next claim does not repeat it');
 select isnt_empty($$select * from queue.late_jobs() as l where l.job = 'rescue'$$, 'The job still counts as late');
+
+-- TEST: users' own machines claim, too
+select tests.with_token(:'owner') as token \gset
+select tests.step_clock('3 minutes');
+select is(tests.claim('mac', 'gpu', null, :'token'), :'task'::uuid, 'A claim with a token rescues the task and gets it');
+
+-- TEST: a rescue that fails does not fail the claim
+select tests.step_clock('2 hours');
+create or replace function queue.lost_tasks() returns setof queue.lost_task language plpgsql as $$
+begin
+  raise exception 'disk full';
+end;
+$$;
+select is(tests.claim('gpu-c'), null, 'A claim is answered although the rescue fails');
+select matches((select r.error from queue.job_runs as r where r.job = 'rescue'), 'disk full', 'Health tells why it does');
+select is(queue.rescue_when_late(), 0, 'And the next claim does not try again at once');
 
 select * from finish();
 rollback;
