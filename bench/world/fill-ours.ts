@@ -16,7 +16,7 @@ const Differing = z.array(z.unknown()).length(0);
 export async function fillOurs(admin: Sql, shape: Shape): Promise<void> {
   await admin.unsafe(`
     truncate public.users, public.task_events, public.workers,
-      queue.blocked_tasks, queue.minute_samples cascade;
+      queue.blocked_tasks, queue.minute_samples, queue.status_totals cascade;
     -- The bench measures the sweep by itself; here it would only be noise.
     update cron.job set active = false;
     insert into public.task_types
@@ -48,6 +48,8 @@ export async function fillOurs(admin: Sql, shape: Shape): Promise<void> {
         where standing is not null
         group by user_id, pool, takes_slot, standing
       ) as c`);
+    // They have no history from which they could be counted.
+    await sql.unsafe("select queue.recount_totals()");
   });
   await admin.unsafe(
     "vacuum (analyze) public.tasks, public.users, public.projects, " +

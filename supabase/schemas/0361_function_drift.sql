@@ -1,5 +1,5 @@
--- Users whose derived state is not what their user row and their tasks add up to. A stable function sees one snapshot,
--- so work that is going on is never mistaken for drift.
+-- Users whose derived state is not what their user row and their tasks add up to, and totals that are not what all tasks
+-- do. A stable function sees one snapshot, so work that is going on is never mistaken for drift.
 create function queue.drift()
 returns table (user_id uuid, pool text, stored jsonb, counted jsonb)
 language plpgsql
@@ -96,11 +96,21 @@ begin
     and not exists (
       select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = queue.parent_task_id(t.params)
     );
+
+  -- Tasks that have ended, whosever they were: what the history was counted on to, beside the tasks themselves.
+  return query
+  select null::uuid, null::text, jsonb_build_object(e.status, e.stored), jsonb_build_object(e.status, e.counted)
+  from (
+    select s.status, queue.ended_total(s.status) as stored, coalesce(c.counted, 0) as counted
+    from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
+      left join (select t.status, count(*) as counted from public.tasks as t group by t.status) as c on c.status = s.status
+  ) as e
+  where e.stored <> e.counted;
 end;
 $$;
 
 comment on function queue.drift() is
-  'Derived state that is not what users and tasks add up to: owner, pool (null for the owner''s slots), what is stored, what was counted. No rows = no drift.';
+  'Derived state that is not what users and tasks add up to: owner (null for queue.status_totals), pool (null for the owner''s slots), what is stored, what was counted. No rows = no drift.';
 
 revoke all on function queue.drift() from public, anon, authenticated, service_role;
 grant execute on function queue.drift() to service_role;

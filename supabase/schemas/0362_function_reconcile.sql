@@ -1,5 +1,6 @@
--- Mends drift, owner by owner under the owner's lock: under it the tasks can be counted without anything moving.
-create function queue.reconcile()
+-- Mends drift, owner by owner under the owner's lock: under it the tasks can be counted without anything moving. An owner
+-- that somebody serves is left for the next time: nobody waits for one owner while he holds others.
+create function queue.reconcile(p_limit integer default 100)
 returns integer
 language plpgsql
 volatile
@@ -12,13 +13,20 @@ declare
   v_mended integer := 0;
 begin
   for v_user_id in
-    select distinct d.user_id from queue.drift() as d order by d.user_id
+    select distinct d.user_id from queue.drift() as d order by d.user_id nulls first limit p_limit
   loop
+    if v_user_id is null then
+      perform queue.recount_totals();
+      v_mended := v_mended + 1;
+      continue;
+    end if;
+
     -- The lock; a row that is gone comes back first, closed, so that there is something to lock.
     insert into queue.user_slots (user_id, task_limit, has_credits, cloud_on, local_on)
     select u.id, 0, false, false, false from public.users as u where u.id = v_user_id
     on conflict do nothing;
-    perform from queue.user_slots as s where s.user_id = v_user_id for no key update;
+    perform from queue.user_slots as s where s.user_id = v_user_id for no key update skip locked;
+    continue when not found and exists (select from queue.user_slots as s where s.user_id = v_user_id);
 
     update queue.user_slots as s
     set running = w.running, task_limit = w.task_limit, has_credits = w.has_credits, cloud_on = w.cloud_on,
@@ -59,8 +67,8 @@ begin
 end;
 $$;
 
-comment on function queue.reconcile() is
-  'Counts again for every owner whose counters have drifted and returns how many there were; 0 is what should come out.';
+comment on function queue.reconcile(integer) is
+  'Counts again for up to p_limit owners whose counters have drifted, and the totals if they have, and returns how many it mended; 0 is what should come out. Safe to repeat and to run twice at once.';
 
-revoke all on function queue.reconcile() from public, anon, authenticated, service_role;
-grant execute on function queue.reconcile() to service_role;
+revoke all on function queue.reconcile(integer) from public, anon, authenticated, service_role;
+grant execute on function queue.reconcile(integer) to service_role;

@@ -1,5 +1,5 @@
 begin;
-select plan(36);
+select plan(39);
 
 -- SETUP: a mixture of everything that is counted
 select tests.empty_queue();
@@ -76,6 +76,16 @@ select pg_temp.finds(
 
 -- TEST: the copy of running orders the turns, so it counts where the line is open
 select pg_temp.finds('update queue.user_lines set running = running + 1 where is_open', :'owner');
+
+-- TEST: totals of tasks that have ended, which are nobody's.
+insert into queue.status_totals (status, task_count, last_event_id) values ('Complete', 7, (select max(e.id) from public.task_events as e))
+on conflict (status) do update set task_count = excluded.task_count, last_event_id = excluded.last_event_id;
+select results_eq(
+  'select d.user_id, d.stored, d.counted from queue.drift() as d', $$values (null::uuid, '{"Complete": 7}'::jsonb, '{"Complete": 0}'::jsonb)$$,
+  'drift() finds a total that is wrong'
+);
+select is(queue.reconcile(), 1, 'reconcile() mends it');
+select is_empty('select * from queue.drift()', 'For good');
 
 -- TEST: for the operator alone
 select tests.authenticate_as('service_role');
