@@ -72,6 +72,11 @@ export async function writeWorld(
     await insert(sql, tasks, limits, owners);
     await putIntoStates(sql, tasks, limits);
   }
+  // Nobody else can, while this transaction is open.
+  await sql`
+    analyze public.tasks, public.task_events, queue.task_dependencies,
+      queue.subtasks, queue.orchestrations, queue.user_lines
+  `;
 }
 
 /** Writes the limits into the settings, for the next run of the jobs. */
