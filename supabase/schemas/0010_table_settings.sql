@@ -27,6 +27,7 @@ create table queue.settings (
   log_retention interval not null default interval '48 hours',
   event_retention interval,
   finished_task_retention interval,
+  max_free_returns integer not null default 10,
   constraint settings_pkey primary key (is_only_row),
   constraint settings_has_one_row check (is_only_row),
   constraint settings_default_task_limit_is_not_negative check (default_task_limit >= 0),
@@ -50,7 +51,8 @@ create table queue.settings (
   constraint settings_retentions_are_positive check (
     dependency_grace > interval '0' and log_retention > interval '0' and event_retention > interval '0'
     and finished_task_retention > interval '0'
-  )
+  ),
+  constraint settings_max_free_returns_is_not_negative check (max_free_returns >= 0)
 );
 
 comment on table queue.settings is 'Every number the queue depends on; exactly one row.';
@@ -99,6 +101,8 @@ comment on column queue.settings.undelivered_limit is
 comment on column queue.settings.dependency_grace is
   'How long a task may wait for a task that has failed or does not exist before it is cancelled. Default 1 hour.';
 comment on column queue.settings.log_retention is 'How long system_logs are kept. Default 48 hours.';
+comment on column queue.settings.max_free_returns is
+  'How often in a row a start may be taken off again, because its holder hands the task back or it never reached its worker; after that each one counts. Default 10.';
 comment on column queue.settings.event_retention is 'How long task_events are kept; null = for ever. Default null.';
 comment on column queue.settings.finished_task_retention is
   'How long finished tasks are kept after their last change; null = for ever. Default null.';

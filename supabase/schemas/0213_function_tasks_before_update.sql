@@ -26,6 +26,7 @@ declare
     case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
   );
   v_is_forgiven boolean;
+  v_times_started integer;
 begin
   if not queue.is_legal_transition(old, new) then
     return null;
@@ -37,6 +38,14 @@ begin
   -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
   v_is_forgiven := old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
     and current_setting('queue.forgives_starts', true) = 'on';
+  if v_is_forgiven then
+    -- Not for ever: from the second time in a row on the task waits, longer each time, and in the end its starts count.
+    v_times_started := queue.times_started(old);
+    v_is_forgiven := v_times_started <= (select s.max_free_returns from queue.settings as s);
+    if v_times_started > 1 then
+      new.available_at := greatest(new.available_at, queue.now() + queue.retry_wait(v_times_started - 1));
+    end if;
+  end if;
   if not v_is_new_start and new.requeue_count = old.requeue_count and not v_is_forgiven then
     new.attempts := old.attempts;
   end if;

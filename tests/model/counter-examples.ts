@@ -24,7 +24,13 @@ const restoredPart: readonly Command[] = [
   { do: "delete", task: 2 },
 ];
 
-/** Runs that once went wrong, by what went wrong. They are played first. */
+/** A worker claims the first task and hands it back. */
+const handBack: readonly Command[] = [
+  { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
+  { do: "hand back", task: 0, by: "service", lease: "current" },
+];
+
+/** Runs that once went wrong, or that chance seldom finds, by what they show. They are played first. */
 export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
   "whoever waits for a part that is put back has not lost it": restoredPart,
   "the cleanup leaves who waits for a part that is put back": [
@@ -40,6 +46,19 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
     { do: "cancel", task: 0, by: "service", lease: "none" },
     { do: "requeue", tasks: [1] },
     { do: "mend families" },
+  ],
+  "a task that is handed back twice waits": [
+    enqueue,
+    ...handBack,
+    ...handBack,
+    ...handBack,
+  ],
+  "a task that is handed back for ever ends": [
+    enqueue,
+    ...Array.from({ length: 6 }, (): readonly Command[] => [
+      ...handBack,
+      { do: "tick", seconds: 30 },
+    ]).flat(),
   ],
   "a stale child is ready again when its parent is put back": [
     { ...enqueue, kind: "orchestrator" },

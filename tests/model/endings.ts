@@ -1,6 +1,6 @@
 import { verdict } from "./families.ts";
 import { KINDS } from "./kinds.ts";
-import { MAX_ATTEMPTS } from "./numbers.ts";
+import { MAX_ATTEMPTS, MAX_FREE_RETURNS, RETRY_DELAY } from "./numbers.ts";
 import { isLive, type State, type Task } from "./state.ts";
 import type { Status } from "../property/world.ts";
 
@@ -48,7 +48,11 @@ export function putBack(
   isForgiven = false,
 ): Moved[] {
   if (task.status === "In Progress") {
-    if (isForgiven) task.attempts -= 1;
+    const times = task.handedOut.get(task.attempts) ?? 0;
+    if (isForgiven && times > 1) {
+      task.dueAt = Math.max(task.dueAt ?? 0, state.now + RETRY_DELAY);
+    }
+    if (isForgiven && times <= MAX_FREE_RETURNS) task.attempts -= 1;
     else if (task.attempts >= startsAllowed(task)) {
       return [end(state, task, "Failed")];
     }

@@ -112,8 +112,10 @@ function reportProgress(state: State, task: Task): string {
 }
 
 function handBack(state: State, task: Task): string {
-  if (task.status === "In Progress") putBack(state, task, true);
-  return task.status === "Queued" ? task.status : ILLEGAL;
+  if (task.status === "Queued") return task.status;
+  if (task.status !== "In Progress") return ILLEGAL;
+  settle(state, putBack(state, task, true));
+  return task.status;
 }
 
 function cancel(state: State, task: Task): string {

@@ -1,0 +1,177 @@
+-- What: a start is taken off again ten times in a row at most, and the task waits in between.
+-- Why: a worker that hands everything back, or gets nothing, would have gone on for ever.
+-- Back out: apply queue.tasks_before_update of 20261123201000_rules.sql again, drop queue.times_started and the column.
+
+set lock_timeout = '5s';
+
+alter table queue.settings add column max_free_returns integer not null default 10;
+alter table queue.settings add constraint settings_max_free_returns_is_not_negative check (max_free_returns >= 0);
+comment on column queue.settings.max_free_returns is
+  'How often in a row a start may be taken off again, because its holder hands the task back or it never reached its worker; after that each one counts. Default 10.';
+
+-- How often a task was handed out as the start that it is in: more than once when that start was taken off again, because
+-- its holder handed it back or it never arrived.
+create or replace function queue.times_started(p_task public.tasks)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select count(*)
+    from public.task_events as e
+    where e.task_id = p_task.id
+      and e.from_status = 'Queued'
+      and e.to_status = 'In Progress'
+      and e.attempt = p_task.attempts
+  );
+end;
+$$;
+
+comment on function queue.times_started(public.tasks) is
+  'How often the history has this task handed out under its present number of starts.';
+
+revoke all on function queue.times_started(public.tasks) from public, anon, authenticated, service_role;
+
+-- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
+-- between, so an illegal row is left as it is (and not returned) and the rest of the statement goes through.
+create or replace function queue.tasks_before_update()
+returns trigger
+language plpgsql
+security definer -- reads type, settings and dependencies on behalf of any caller who may update
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_is_new_start boolean := new.lease_token is distinct from old.lease_token and new.lease_token is not null;
+  -- No API role can write these two columns: the queue itself asks for them to be derived again.
+  v_is_derived_again boolean := new.pool is null or (new.standing is null and old.standing is not null);
+  v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
+  -- What this statement says, not what an earlier one left in the columns.
+  v_said text := coalesce(
+    case when new.error_message is distinct from old.error_message then nullif(new.error_message, '') end,
+    case
+      when new.status = 'Failed' and new.output_location is distinct from old.output_location
+        then nullif(new.output_location, '')
+    end,
+    case when new.error_details is distinct from old.error_details then nullif(new.error_details, '') end,
+    nullif(current_setting('queue.reason', true), ''),
+    -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was said again.
+    case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
+  );
+  v_is_forgiven boolean;
+  v_times_started integer;
+begin
+  if not queue.is_legal_transition(old, new) then
+    return null;
+  end if;
+
+  perform queue.refuse_impossible_values(new);
+
+  -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
+  -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
+  v_is_forgiven := old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
+    and current_setting('queue.forgives_starts', true) = 'on';
+  if v_is_forgiven then
+    -- Not for ever: from the second time in a row on the task waits, longer each time, and in the end its starts count.
+    v_times_started := queue.times_started(old);
+    v_is_forgiven := v_times_started <= (select s.max_free_returns from queue.settings as s);
+    if v_times_started > 1 then
+      new.available_at := greatest(new.available_at, queue.now() + queue.retry_wait(v_times_started - 1));
+    end if;
+  end if;
+  if not v_is_new_start and new.requeue_count = old.requeue_count and not v_is_forgiven then
+    new.attempts := old.attempts;
+  end if;
+
+  if old.status = 'In Progress' and new.status = 'Queued' and not v_is_forgiven then
+    -- Rows that were started before starts were counted.
+    new.attempts := greatest(new.attempts, 1);
+    if new.attempts >= queue.starts_allowed(new) then
+      new.status := 'Failed';
+      v_said := pg_catalog.format(
+        'Given up after %s starts; the last one ended with: %s', new.attempts, coalesce(v_said, 'no reason given')
+      );
+      new.worker_id := old.worker_id;
+    end if;
+  end if;
+
+  if new.status in ('Complete', 'Failed', 'Cancelled') and old.status = new.status then
+    -- A finished task keeps its result and its story.
+    new.output_location := old.output_location;
+    new.thumbnail_url := old.thumbnail_url;
+    new.error_message := coalesce(
+      old.error_message, new.error_message,
+      -- An old failure may lack its reason; a new version of the row may not.
+      case when old.status = 'Failed' then 'Failed without a reason' end
+    );
+    new.generation_started_at := old.generation_started_at;
+    new.generation_processed_at := old.generation_processed_at;
+    new.worker_id := old.worker_id;
+  elsif new.status = 'Failed' then
+    new.error_message := queue.cut_text(coalesce(v_said, 'Failed without a reason'));
+    if v_is_direct and new.error_message <> v_said then
+      -- The history keeps it whole. A direct change says the same of all its rows.
+      perform set_config('queue.details', jsonb_build_object('error_message', v_said)::text, true);
+    end if;
+    new.output_location := case
+      when new.output_location is distinct from old.output_location
+        then coalesce(queue.cut_text(nullif(new.output_location, '')), new.error_message)
+      else new.error_message
+    end;
+  elsif new.status = 'Complete' then
+    new.generation_processed_at := queue.now();
+    if v_is_direct and new.output_location is not distinct from old.output_location then
+      new.output_location := null; -- a progress text is no result
+    end if;
+    new.generation_created := queue.creates_generation(new.task_type, new.params);
+  elsif new.status = 'Queued' then
+    new.lease_token := null;
+    new.claim_id := null;
+    new.token_id := null;
+    new.worker_id := null;
+    new.delivered_at := null;
+    new.reported_at := null;
+    -- Proof of a start, also on rows that were started before the column existed.
+    if old.status = 'In Progress' then
+      new.claimed_at := coalesce(old.claimed_at, old.generation_started_at, old.updated_at, old.created_at);
+    end if;
+    new.generation_started_at := null;
+    new.generation_processed_at := null;
+  end if;
+
+  if new.task_type is distinct from old.task_type or new.pool is null then
+    select y.run_type, y.category <> 'orchestration'
+    into new.pool, new.takes_slot
+    from public.task_types as y
+    where y.name = new.task_type;
+    new.pool := coalesce(new.pool, 'gpu');
+    new.takes_slot := coalesce(new.takes_slot, true);
+  end if;
+  if new.params is distinct from old.params then
+    new.params := queue.params_object(new.params);
+  end if;
+  if v_is_derived_again or new.params is distinct from old.params then
+    new.model := queue.task_model(new.params);
+  end if;
+
+  if new.status = 'In Progress' then
+    new.standing := 'active';
+  else
+    new.standing := queue.task_standing(new);
+  end if;
+
+  if not v_is_derived_again then
+    new.updated_at := queue.now();
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.tasks_before_update() is
+  'Trigger: refuses illegal changes row by row, and keeps the columns that follow from the state.';
+
+revoke all on function queue.tasks_before_update() from public, anon, authenticated, service_role;

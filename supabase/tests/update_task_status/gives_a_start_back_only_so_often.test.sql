@@ -1,0 +1,62 @@
+begin;
+select plan(12);
+
+-- SETUP
+select tests.empty_queue();
+select tests.create_user() as owner \gset
+update queue.settings set max_free_returns = 3, retry_delay = '10 seconds', max_retry_delay = '15 seconds';
+select tests.create_task(:'owner') as task \gset
+create function pg_temp.start_and_hand_back(p_task_id uuid) returns text language plpgsql as $$
+begin
+  perform tests.claim('gpu-1');
+  perform public.update_task_status(tests.service(), p_task_id, 'Queued');
+  return (select concat_ws(' ', t.status, t.attempts, t.standing) from public.tasks as t where t.id = p_task_id);
+end;
+$$;
+
+-- TEST: a worker that shuts down costs no start and no time
+select is(pg_temp.start_and_hand_back(:'task'), 'Queued 0 ready', 'The first time the task is ready at once');
+
+-- TEST: one that hands everything back does not spin
+select is(pg_temp.start_and_hand_back(:'task'), 'Queued 0 not_yet', 'The second time it waits');
+select is(tests.claim('gpu-2'), null, 'So nobody gets it for now');
+select tests.step_clock('11 seconds');
+select is(pg_temp.start_and_hand_back(:'task'), 'Queued 0 not_yet', 'Then it is handed out again, still without a start');
+select cmp_ok((tests.task(:'task')).available_at, '>', queue.now() + interval '11 seconds', 'And waits longer');
+
+-- TEST: nor for ever
+select tests.step_clock('16 seconds');
+select is(pg_temp.start_and_hand_back(:'task'), 'Queued 1 not_yet', 'After as many times as the setting says it counts');
+select tests.step_clock('16 seconds');
+select is(pg_temp.start_and_hand_back(:'task'), 'Queued 1 ready', 'The next start has as many of its own');
+select is((select count(*)::integer from public.task_events as e where e.task_id = :'task' and e.to_status = 'In Progress'), 5, 'The history has every one of them');
+
+-- TEST: in the end the task fails, and says so
+select tests.claim('gpu-1');
+select public.update_task_status(tests.service(), :'task', 'In Progress', 'working');
+update public.tasks set max_attempts = 2 where id = :'task';
+update queue.settings set max_free_returns = 0;
+select is(
+  public.update_task_status(tests.service(), :'task', 'Queued', p_error_message => 'shutting down') ->> 'status', 'Failed', 'The last one ends it'
+);
+select is(
+  (tests.task(:'task')).error_message, 'Given up after 2 starts; the last one ended with: shutting down', 'With its story'
+);
+
+-- TEST: what never reached its worker
+update queue.settings set max_free_returns = 1;
+select tests.create_task(:'owner') as lost \gset
+select tests.claim('gpu-3');
+select tests.beat('gpu-3');
+select tests.step_clock('16 minutes');
+select tests.beat('gpu-3');
+select queue.rescue();
+select is((tests.task(:'lost')).attempts, 0, 'A task that did not arrive gets its start back, too');
+select tests.claim('gpu-3');
+select tests.step_clock('16 minutes');
+select tests.beat('gpu-3');
+select queue.rescue();
+select is((tests.task(:'lost')).attempts, 1, 'As often');
+
+select * from finish();
+rollback;
