@@ -20,11 +20,11 @@ begin
       -- Those of one owner together, so that a batch locks few owners.
       when 'cleanup' then array(
         select c.task_id
-        from queue.tasks_to_cancel(20000) as c
+        from queue.tasks_to_cancel(10000) as c
           join public.tasks as t on t.id = c.task_id
         order by t.user_id, c.created_at
       )
-      when 'purge' then array(select t.id from queue.tasks_to_purge(20000) as t order by t.user_id)
+      when 'purge' then array(select t.id from queue.tasks_to_purge(10000) as t order by t.user_id)
     end;
   exception when others then
     perform queue.record_run(p_job, v_run.started_at, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
@@ -35,6 +35,6 @@ end;
 $$;
 
 comment on function queue.begin_batches(text) is
-  'Begins a run of cleanup or purge: up to 20,000 tasks that are due (of each kind), by owner. An error is recorded in queue.job_runs, and the run is over.';
+  'Begins a run of cleanup or purge: up to 10,000 tasks that are due (of each kind), by owner. An error is recorded in queue.job_runs, and the run is over.';
 
 revoke all on function queue.begin_batches(text) from public, anon, authenticated, service_role;

@@ -1,6 +1,6 @@
 -- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to be
--- committed before the next one, and claims then have the machine for as long as it took. Recorded with what those before
--- it did.
+-- committed before the next one, and claims then have the machine to themselves for three times as long. Recorded with
+-- what those before it did.
 create function queue.run_batch(p_run queue.batch_run)
 returns queue.batch_run
 language plpgsql
@@ -39,7 +39,7 @@ begin
   if p_run.is_over then
     raise log 'queue job %: %', p_run.job, p_run.result;
   end if;
-  p_run.pause := clock_timestamp() - v_started_at;
+  p_run.pause := 3 * (clock_timestamp() - v_started_at);
   return p_run;
 end;
 $$;

@@ -9,6 +9,7 @@ as $$
 #variable_conflict use_column
 declare
   v_old_before timestamptz := queue.now() - (select s.stale_after from queue.settings as s);
+  v_found integer;
 begin
   return query
   select t.id, t.created_at, r.reason
@@ -19,7 +20,12 @@ begin
     and r.reason is not null
   order by t.created_at
   limit p_limit;
+  get diagnostics v_found = row_count;
 
+  -- The index knows both kinds by age alone: not past all of the first for a few of the second. They come next time.
+  if v_found = p_limit then
+    return;
+  end if;
   return query
   select t.id, t.created_at, r.reason
   from public.tasks as t
@@ -32,6 +38,6 @@ end;
 $$;
 
 comment on function queue.tasks_to_cancel(integer) is
-  'Up to p_limit tasks of each kind that the cleanup would cancel, with the reason (queue.reason_to_cancel): never started and too old, or waiting for what cannot come.';
+  'Up to p_limit tasks that the cleanup would cancel because they were never started and are too old; if those are fewer, also up to p_limit that wait for what cannot come. Each with the reason (queue.reason_to_cancel).';
 
 revoke all on function queue.tasks_to_cancel(integer) from public, anon, authenticated, service_role;

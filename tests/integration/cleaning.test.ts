@@ -1,3 +1,4 @@
+import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { resetClock, stepClock } from "../support/clock.ts";
 import {
@@ -10,6 +11,7 @@ import {
 import { counterDrift } from "../support/drift.ts";
 import { claim } from "../support/operations.ts";
 import { deadlocks, pidOf, untilBlocked } from "../support/sessions.ts";
+import { stack } from "../support/stack.ts";
 import {
   createOwner,
   createTask,
@@ -124,6 +126,21 @@ describe("a job that cleans", () => {
     expect(events).toEqual({ all: 6 * BATCH, tasks: 6 * BATCH });
     expect(await deadlocks(cleaners)).toBe(deadlocksBefore);
     expect(await counterDrift()).toEqual([]);
+  });
+
+  it("says in one line of the log what all its batches did", async () => {
+    await oldTasks(await createOwner(), 2 * BATCH + 1);
+    const lines: (string | undefined)[] = [];
+    const cleaner = postgres(stack().dbUrl, {
+      max: 1,
+      connection: { client_min_messages: "log" },
+      onnotice: (notice) => lines.push(notice["message"]),
+    });
+    await cleanUp(cleaner);
+    await cleaner.end();
+    expect(lines.filter((line) => line?.startsWith("queue job"))).toEqual([
+      `queue job cleanup: {"cancelled": ${2 * BATCH + 1}}`,
+    ]);
   });
 
   it("purges until nothing is left of what is due", async () => {
