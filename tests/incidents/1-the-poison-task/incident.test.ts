@@ -118,6 +118,29 @@ describe("a task that kills its worker", () => {
   });
 });
 
+describe("the work of a worker that has ended", () => {
+  it.each(["terminated", "error", "crashed"])(
+    "is back at once when its row says %s",
+    async (status) => {
+      const workerId = `gpu-20251007_200000-${status}`;
+      await spawnWorker(workerId);
+      await beat(workerId);
+      const id = await createTask(await createOwner());
+      expect((await claimAs(workerId))?.task_id).toBe(id);
+      const reply = await rest("PATCH", "workers", { id: `eq.${workerId}` }, {
+        body: { status },
+      });
+      expect(reply.status, reply.text).toBe(200);
+      expect(await readTask(id)).toMatchObject({
+        status: "Queued",
+        attempts: 1,
+        error_message: expect.stringContaining(`is ${status}`),
+      });
+      await admin()`delete from public.tasks where id = ${id}`;
+    },
+  );
+});
+
 /** A worker starts, beats, claims the poison and is gone. */
 async function dieOf(workerId: string): Promise<void> {
   await spawnWorker(workerId);

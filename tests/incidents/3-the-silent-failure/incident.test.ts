@@ -1,9 +1,18 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WorkerHealthReply } from "../../../shared/worker-health.ts";
 import { resetClock, stepClock } from "../../support/clock.ts";
 import { admin } from "../../support/db.ts";
-import { beat, claimAs, spawnWorker, storyOf } from "../../support/fleet.ts";
+import {
+  beat,
+  claimAs,
+  runJob,
+  spawnWorker,
+  storyOf,
+} from "../../support/fleet.ts";
 import { callFunction } from "../../support/http.ts";
+import { expectOk } from "../../support/replies.ts";
+import { rest } from "../../support/rest.ts";
 import { stack } from "../../support/stack.ts";
 import {
   createOwner,
@@ -73,8 +82,9 @@ describe("a failure reported only in output_location", () => {
     expect(end?.signs).toMatchObject({
       beats: true,
       log_lines: 0,
-      running_seconds: 260,
-      seconds_since_last_beat: 0,
+      // What the tests themselves took is in it.
+      running_seconds: expect.closeTo(260, -1),
+      seconds_since_last_beat: expect.closeTo(0, -1),
     });
   });
 });
@@ -91,6 +101,58 @@ describe("no way to a failure without a reason", () => {
     expect(await readTask(other)).toMatchObject({
       status: "Failed",
       error_message: expect.stringMatching(/\S/),
+    });
+  });
+
+  it.each([{}, { error_message: null }, { output_location: "" }])(
+    "a direct PATCH with %o gives one",
+    async (fields) => {
+      const other = await createTask(await createOwner());
+      await claimAs("gpu-20251010_130000-0000cafe");
+      const reply = await rest("PATCH", "tasks", { id: `eq.${other}` }, {
+        body: { status: "Failed", ...fields },
+      });
+      expect(reply.status, reply.text).toBe(200);
+      expect(await readTask(other)).toMatchObject({
+        status: "Failed",
+        error_message: expect.stringMatching(/\S/),
+      });
+    },
+  );
+});
+
+describe("a task of which nothing is heard while its worker beats", () => {
+  it("is flagged, and left to its worker", async () => {
+    const id = await createTask(await createOwner());
+    const worker = "gpu-20251010_140000-0000f00d";
+    await spawnWorker(worker);
+    await beat(worker);
+    expect((await claimAs(worker))?.task_id).toBe(id);
+    await beat(worker, [{ message: "Loading the model", task_id: id }]);
+    for (let minutes = 0; minutes < 21; minutes++) {
+      await stepClock("1 minute");
+      await beat(worker);
+      await runJob("rescue");
+    }
+
+    const reply = await callFunction("worker-health", {}, {
+      key: stack().serviceRoleKey,
+    });
+    expect(expectOk(reply, WorkerHealthReply).workers).toContainEqual(
+      expect.objectContaining({
+        worker_id: worker,
+        health: "stuck_task",
+        current_task_id: id,
+      }),
+    );
+    const view = await rest("GET", "orchestrator_status", {
+      select: "stuck_tasks",
+    });
+    expect(view.json).toEqual([{ stuck_tasks: 1 }]);
+    expect(await readTask(id)).toMatchObject({
+      status: "In Progress",
+      worker_id: worker,
+      attempts: 1,
     });
   });
 });

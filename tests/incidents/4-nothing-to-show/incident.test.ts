@@ -57,7 +57,12 @@ describe.each(Object.entries(WAYS))("Complete by %s", (_name, complete) => {
     await startTask(id);
     expect((await complete(id)).status).toBe(200);
     expect(await generationsOf(id)).toEqual([
-      { type: content, location: OUTPUT, generation_created: true },
+      {
+        type: content,
+        location: OUTPUT,
+        generation_created: true,
+        is_of_one_transaction: true,
+      },
     ]);
     expect(await counterDrift()).toEqual([]);
   });
@@ -92,7 +97,9 @@ function call(name: string, body: unknown) {
 
 async function generationsOf(taskId: string) {
   const found = await admin()`
-    select g.type, g.location, t.generation_created
+    select
+      g.type, g.location, t.generation_created,
+      g.xmin = t.xmin as is_of_one_transaction
     from public.generations as g
       join public.tasks as t on t.id = g.task_id
     where g.task_id = ${taskId}
