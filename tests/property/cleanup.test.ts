@@ -3,16 +3,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Chance } from "../support/chance.ts";
 import type { Connection } from "../support/db.ts";
+import { anyLimits, anyPlan, limitsAt, type Plan } from "./cleaning-plans.ts";
 import { type Limits, type Row, toCancel, toPurge } from "./cleaning-rule.ts";
-import {
-  anyLimits,
-  anyPlan,
-  limitsAt,
-  type Plan,
-  readRows,
-  setLimits,
-  writeWorld,
-} from "./cleaning-world.ts";
+import { readRows, setLimits, writeWorld } from "./cleaning-world.ts";
 import { inTransaction, tentatively } from "./in-world.ts";
 import { holds, seed, timeout } from "./random-runs.ts";
 
