@@ -4,7 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { checkoutDir } from "../../stack/paths.ts";
+import { checkoutDir, denoCacheDir, denoProgram } from "../../stack/paths.ts";
 import { admin } from "../support/db.ts";
 import { stack } from "../support/stack.ts";
 import {
@@ -41,14 +41,28 @@ afterEach(async () => {
   }
 });
 
+/** How each runtime starts an example. */
+const RUNTIMES = {
+  node: [process.execPath, "--import", "tsx"],
+  deno: [
+    ...[denoProgram(), "run", "--no-prompt", "--allow-net", "--allow-env"],
+    "--config=supabase/functions/deno.json",
+  ],
+};
+
 /** Starts an example as its first lines say; its events as they come. */
-function start(name: string, env: Readonly<Record<string, string>> = {}) {
-  const file = join(checkoutDir, "examples", name);
-  const child = spawn(process.execPath, ["--import", "tsx", file], {
+function start(
+  name: string,
+  env: Readonly<Record<string, string>> = {},
+  runtime: keyof typeof RUNTIMES = "node",
+) {
+  const [program = "", ...args] = RUNTIMES[runtime];
+  const child = spawn(program, [...args, join("examples", name)], {
     cwd: checkoutDir,
     env: {
       ...process.env,
       SUPABASE_URL: stack().apiUrl,
+      DENO_DIR: denoCacheDir,
       QUEUE_KEY: stack().secretKey,
       POLL_MS: "200",
       SIGN_MS: "200",
@@ -116,21 +130,24 @@ describe("examples/worker.ts", () => {
     expect(await untilExit(worker)).toBe(0);
   });
 
-  it("hands its task back on SIGTERM, and no start is burned", async () => {
-    const id = await createTask(owner, { params: { seconds: 600 } });
-    const worker = start("worker.ts");
-    await untilBegan(id);
-    worker.child.kill("SIGTERM");
-    expect(await untilExit(worker)).toBe(0);
-    expect(await readTask(id)).toMatchObject({
-      status: "Queued",
-      standing: "ready",
-      attempts: 0,
-      worker_id: null,
-    });
-    expect(worker.events.map(({ event }) => event))
-      .toEqual(["claimed", "handed back"]);
-  });
+  it.each(["node", "deno"] as const)(
+    "hands its task back on SIGTERM, and no start is burned (%s)",
+    async (runtime) => {
+      const id = await createTask(owner, { params: { seconds: 600 } });
+      const worker = start("worker.ts", {}, runtime);
+      await untilBegan(id);
+      worker.child.kill("SIGTERM");
+      expect(await untilExit(worker)).toBe(0);
+      expect(await readTask(id)).toMatchObject({
+        status: "Queued",
+        standing: "ready",
+        attempts: 0,
+        worker_id: null,
+      });
+      expect(worker.events.map(({ event }) => event))
+        .toEqual(["claimed", "handed back"]);
+    },
+  );
 
   it("lets go of a task that is cancelled, and takes the next", async () => {
     const id = await createTask(owner, { params: { seconds: 600 } });
