@@ -17,6 +17,19 @@ begin
     and t.user_id = p_user_id
     and t.id <> p_to;
 
+  -- Also children that were cancelled for another one: they may be put back. Of them only this is written, as nobody
+  -- waits for a task while holding an owner; queue.put_back_part brings the task itself up to date.
+  update queue.task_dependencies as d
+  set depends_on = p_to
+  where d.depends_on = p_from
+    and d.task_id <> p_to
+    and exists (
+      select
+      from queue.subtasks as s
+      where s.task_id = d.task_id and s.user_id = p_user_id and s.replaced_by is not null
+    )
+    and not exists (select from queue.task_dependencies as e where e.task_id = d.task_id and e.depends_on = p_to);
+
   if v_waiting is null then
     return;
   end if;
@@ -36,6 +49,6 @@ end;
 $$;
 
 comment on function queue.move_dependants(uuid, uuid, uuid) is
-  'Makes this owner''s queued tasks that wait for the first task wait for the second one instead.';
+  'Makes this owner''s queued tasks, and replaced children, that wait for the first task wait for the second one instead.';
 
 revoke all on function queue.move_dependants(uuid, uuid, uuid) from public, anon, authenticated, service_role;

@@ -20,7 +20,18 @@ begin
       else t.max_attempts
     end,
     error_message = null,
-    output_location = null
+    output_location = null,
+    -- What it waited for may have been replaced, or put back, meanwhile.
+    dependant_on = coalesce(
+      (
+        select d.depends_on
+        from queue.task_dependencies as d
+        where d.task_id = t.id
+        order by d.depends_on = t.dependant_on desc, d.depends_on
+        limit 1
+      ),
+      t.dependant_on
+    )
   where t.id = p_task_id;
   -- Whoever waits for it had lost it.
   perform queue.ask_standing_again(array(select d.task_id from queue.task_dependencies as d where d.depends_on = p_task_id));
