@@ -1,4 +1,5 @@
 -- The switch of ADR 0013: whether the anon key reads tasks. Closed unless an operator has opened it.
+-- It also takes back what queue.allow_anon_deletes has opened beyond that.
 -- The columns are those that deployed workers ask for or filter by. The rows are those of live and fresh work: a worker
 -- reads about jobs that run, and the rest is nobody's business who only knows a public key.
 create function queue.allow_anon_reads(p_is_allowed boolean)
@@ -11,7 +12,9 @@ set lock_timeout = '5s' -- a policy needs the table for itself, for a moment; cl
 as $$
 begin
   drop policy if exists anyone_reads_fresh_tasks on public.tasks;
+  drop policy if exists anyone_deletes_spare_parts on public.tasks;
   revoke all on table public.tasks from anon;
+  revoke all on function queue.is_spare_part(uuid) from anon;
 
   if p_is_allowed then
     grant select (

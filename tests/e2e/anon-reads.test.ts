@@ -2,15 +2,23 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { admin } from "../support/db.ts";
 import { rest, SINGLE } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
-import { createOwner, createTask, reset, startTask } from "../support/world.ts";
+import {
+  createOwner,
+  createTask,
+  type Owner,
+  readTask,
+  reset,
+  startTask,
+} from "../support/world.ts";
 
 const W = "gpu-20251015_182603-1a2b3c4d";
+let owner: Owner;
 let parent: string;
 let child: string;
 
 beforeAll(async () => {
   await reset();
-  const owner = await createOwner();
+  owner = await createOwner();
   parent = await createTask(owner, { task_type: "travel_orchestrator" });
   await startTask(parent, W);
   const params = { orchestrator_task_id_ref: parent, segment_index: 0 };
@@ -31,6 +39,10 @@ const READS: Record<string, () => Record<string, string>> = {
     status: "eq.In Progress",
     limit: "1",
   }),
+  "B, which children are unfinished": () => ({
+    select: "id,status",
+    params: `cs.{"orchestrator_task_id_ref": "${parent}"}`,
+  }),
   "G, an orchestrator's children": () => ({
     select: "id,task_type,status,params,output_location",
     params: `cs.{"orchestrator_task_id_ref": "${parent}"}`,
@@ -44,12 +56,20 @@ const READS: Record<string, () => Record<string, string>> = {
 const SINGLE_READS: Record<string, string> = {
   "C, the dependency": "dependant_on",
   "D, its output": "output_location,status",
+  "E, a task it will depend on": "id",
   "F, a task it has enqueued": "status,created_at,project_id,task_type",
   "I, its params": "params",
+  "J, what became of it": "status,output_location",
 };
 
 function read(query: Record<string, string>, headers = {}) {
   return rest("GET", "tasks", query, { key: stack().anonKey, headers });
+}
+
+/** As supabase-py does: with a body, and the deleted row wanted back. */
+function remove(id: string) {
+  const query = { id: `eq.${id}` };
+  return rest("DELETE", "tasks", query, { key: stack().anonKey, body: {} });
 }
 
 describe("a worker that has only the anon key", () => {
@@ -66,7 +86,9 @@ describe("a worker that has only the anon key", () => {
       const reply = await read(READS[name]?.() ?? {});
       expect(reply.status, reply.text).toBe(200);
       const ids = (reply.json as { id: string }[]).map(({ id }) => id);
-      expect(ids).toEqual({ A: [parent], G: [child] }[name.charAt(0)] ?? []);
+      expect(ids).toEqual(
+        { A: [parent], B: [child], G: [child] }[name.charAt(0)] ?? [],
+      );
     });
 
     it.each(Object.entries(SINGLE_READS))("reads %s", async (_, select) => {
@@ -82,10 +104,35 @@ describe("a worker that has only the anon key", () => {
     });
 
     it("deletes nothing", async () => {
-      const query = { id: `eq.${child}` };
-      const key = stack().anonKey;
-      const reply = await rest("DELETE", "tasks", query, { key, body: {} });
-      expect(reply.status).toBe(401);
+      expect((await remove(child)).status).toBe(401);
+    });
+  });
+
+  describe("after queue.allow_anon_deletes(true)", () => {
+    beforeAll(() => admin()`select queue.allow_anon_deletes(true)`);
+
+    it("H: deletes a duplicate child, and counts the row that comes back", async () => {
+      const duplicate = await createTask(owner, {
+        params: { orchestrator_task_id_ref: parent, segment_index: 0 },
+      });
+      const deleted = await remove(duplicate);
+      expect([deleted.status, deleted.json])
+        .toMatchObject([200, [{ id: duplicate, status: "Queued" }]]);
+      expect((await remove(duplicate)).json).toEqual([]);
+      // The child that it had replaced counts again.
+      expect(await readTask(child)).toMatchObject({ status: "Queued" });
+    });
+
+    it("L: counts what it may see", async () => {
+      const query = { select: "count", limit: "1" };
+      const reply = await read(query, { prefer: "count=exact" });
+      expect([reply.status, reply.json]).toEqual([206, [{ count: 2 }]]);
+    });
+
+    it("deletes no child that is the only one of its part", async () => {
+      const reply = await remove(child);
+      expect([reply.status, reply.json]).toEqual([200, []]);
+      expect(await readTask(child)).toMatchObject({ id: child });
     });
   });
 });

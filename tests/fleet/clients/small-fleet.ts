@@ -19,6 +19,7 @@ export class SmallFleet {
     private readonly wire: Wire,
     private readonly onStart: (task: Task) => void = () => {},
     maxWorkers = 2,
+    private readonly workerWire: Wire = wire,
   ) {
     this.orchestrator = new GpuOrchestrator(
       wire,
@@ -66,7 +67,7 @@ export class SmallFleet {
   }
 
   private add(id: string): void {
-    this.workers.push(new GpuWorker(id, this.wire, this.onStart));
+    this.workers.push(new GpuWorker(id, this.workerWire, this.onStart));
     this.guardians.set(id, new Guardian(id, this.wire));
   }
 }

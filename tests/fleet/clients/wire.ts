@@ -21,6 +21,8 @@ export class Wire {
   constructor(
     private readonly base: string,
     private readonly key: string = stack().serviceRoleKey,
+    /** `--supabase-anon-key`: what tables are read with. */
+    private readonly dataKey: string = key,
   ) {}
 
   /** An edge function, once: `Authorization` and nothing else. */
@@ -61,7 +63,7 @@ export class Wire {
     const url = `${this.base}/rest/v1/${table}?${new URLSearchParams(query)}`;
     const isWrite = body !== undefined;
     const answer = await this.data(method, url, {
-      ...supabasePy(this.key),
+      ...supabasePy(this.dataKey),
       ...(isWrite ? { prefer: "return=representation" } : {}),
       ...(isWrite ? { "content-type": "application/json" } : {}),
     }, isWrite ? JSON.stringify(body) : undefined);
@@ -75,7 +77,7 @@ export class Wire {
     query: Readonly<Record<string, string>>,
   ): Promise<Row> {
     const url = `${this.base}/rest/v1/${table}?${new URLSearchParams(query)}`;
-    const headers = { ...supabasePy(this.key), ...SINGLE };
+    const headers = { ...supabasePy(this.dataKey), ...SINGLE };
     const answer = await this.data("GET", url, headers);
     if (answer.status !== 200) throw new Error(answer.text);
     return answer.json as Row;
