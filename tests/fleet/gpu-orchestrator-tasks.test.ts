@@ -1,8 +1,9 @@
 /** What the GPU orchestrator asks about tasks, and its resets: contract 4.2. */
+import { isDeepStrictEqual } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { resetClock, stepClock } from "../support/clock.ts";
 import { admin } from "../support/db.ts";
-import { storyOf } from "../support/fleet.ts";
+import { runJob, storyOf } from "../support/fleet.ts";
 import { callFunction } from "../support/http.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
@@ -99,6 +100,59 @@ describe("the GPU orchestrator's questions about tasks", () => {
       error_message: message,
       attempts: 1,
     }]);
+  });
+
+  it("reset what they name and no other column, row or task", async () => {
+    const id = await createTask(owner, { params: { a: 1 }, priority: 3 });
+    const [other, waiting] = [await createTask(owner), await createTask(owner)];
+    await startTask(id, W);
+    await startTask(other, W);
+    const others = [await readTask(other), await readTask(waiting)];
+    const before = await readTask(id);
+    const body = { ...RESET, error_message: "Reset - orphaned" };
+    await rest("PATCH", "tasks", { id: `in.(${id})` }, { body });
+    const after = await readTask(id);
+    const changed = Object.keys(after)
+      .filter((name) => !isDeepStrictEqual(after[name], before[name]));
+    expect(changed.toSorted()).toEqual([
+      "error_message",
+      "generation_started_at",
+      // The proof of the start that is over, and where the task stands now.
+      "lease_token",
+      "standing",
+      "status",
+      "updated_at",
+      "worker_id",
+    ]);
+    expect([await readTask(other), await readTask(waiting)]).toEqual(others);
+  });
+
+  it("do not find what has no time, which the queue itself looks after", async () => {
+    const id = await createTask(owner);
+    await startTask(id, W);
+    // As on rows from before these columns were kept.
+    await admin()`alter table public.tasks disable trigger user`;
+    await admin()`
+      update public.tasks
+      set generation_started_at = null, updated_at = null, claimed_at = null,
+        created_at = now() - interval '1 day'
+      where id = ${id}
+    `;
+    await admin()`alter table public.tasks enable trigger user`;
+    for (
+      const filter of [
+        { updated_at: `lt.${minutesAgo(30)}` },
+        { generation_started_at: `lt.${minutesAgo(7)}` },
+      ]
+    ) {
+      const query = { select: "id", status: "eq.In Progress", ...filter };
+      expect((await tasks(query)).json).toEqual([]);
+    }
+    await runJob("rescue");
+    expect(await readTask(id)).toMatchObject({
+      status: "Queued",
+      worker_id: null,
+    });
   });
 
   it("find stale work by updated_at, and reset it with its message", async () => {
