@@ -58,11 +58,16 @@ create index tasks_set_aside on public.tasks (created_at)
   where standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale');
 -- What a worker holds; what runs.
 create index tasks_running_by_worker on public.tasks (worker_id) where status = 'In Progress';
--- What a worker has done: its last completion, what was cancelled under it.
-create index tasks_ended_by_worker on public.tasks (worker_id, status, generation_processed_at)
-  where worker_id is not null and status in ('Complete', 'Failed', 'Cancelled');
+-- What a worker holds and has done: its last completion, what was cancelled under it, all of it.
+create index tasks_by_worker on public.tasks (worker_id, status, generation_processed_at) where worker_id is not null;
 create index tasks_by_project on public.tasks (project_id);
 create index tasks_by_user on public.tasks (user_id, created_at);
+-- The newest tasks, which the debug tools list.
+create index tasks_by_age on public.tasks (created_at);
+-- What waits for a task, by the column that deployed clients read.
+create index tasks_by_dependency on public.tasks (dependant_on) where dependant_on is not null;
+-- `params @> {...}`: workers look for an orchestrator's children with it at each poll (docs/adr/0014).
+create index tasks_by_params on public.tasks using gin (params jsonb_path_ops);
 create unique index tasks_idempotency_key_is_unique_per_user on public.tasks (user_id, idempotency_key)
   where idempotency_key is not null;
 create unique index tasks_claim_id_is_used_once

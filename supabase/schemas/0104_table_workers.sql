@@ -17,6 +17,9 @@ create table public.workers (
 alter table public.workers
   add constraint workers_times_are_finite check (isfinite(last_heartbeat) and isfinite(created_at)) not valid;
 
+-- The list of every orchestrator's cycle, newest first. A beat changes nothing in it.
+create index workers_by_age on public.workers (created_at);
+
 comment on table public.workers is 'Machines that announced themselves, by the id they send with every call.';
 comment on column public.workers.status is
   'inactive, spawning, active, terminating, terminated, error or crashed; other values are stored as they come. terminating, terminated and error get no work.';

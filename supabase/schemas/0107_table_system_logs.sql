@@ -16,6 +16,8 @@ create table public.system_logs (
 create index system_logs_by_time on public.system_logs ("timestamp");
 create index system_logs_by_worker on public.system_logs (worker_id, "timestamp");
 create index system_logs_by_task on public.system_logs (task_id, "timestamp");
+-- The cycles of an orchestrator; lines of workers have none and pay nothing.
+create index system_logs_by_cycle on public.system_logs (cycle_number) where cycle_number is not null;
 
 comment on table public.system_logs is 'Log lines of workers and orchestrators.';
 comment on column public.system_logs.source_type is 'orchestrator_gpu, orchestrator_api, worker, edge_function, ...';

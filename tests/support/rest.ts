@@ -48,7 +48,7 @@ export function supabasePy(key: string): Record<string, string> {
 export function rest(
   method: string,
   table: string,
-  query: Readonly<Record<string, string>> = {},
+  query: Readonly<Record<string, string>> | URLSearchParams = {},
   { key = stack().serviceRoleKey, body, headers = {} }: {
     readonly key?: string;
     readonly body?: unknown;

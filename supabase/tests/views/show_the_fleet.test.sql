@@ -74,7 +74,7 @@ begin
 end;
 $$;
 select ok(
-  exists (select from plan where line like '%tasks_ended_by_worker%') and not exists (select from plan where line like '%Sort%'),
+  exists (select from plan where line like '%tasks_by_worker%') and not exists (select from plan where line like '%Sort%'),
   'So is the last completion of a worker, which its orchestrator asks for each cycle'
 );
 
