@@ -3,7 +3,7 @@
 -- Back out: select queue.allow_anon_deletes(false); drop function queue.allow_anon_deletes(boolean); restore
 --   queue.allow_anon_reads from 20261123201200_api.sql; drop function queue.is_spare_part(uuid).
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
 
 -- A child that has taken the place of another one, which takes it back when this one is deleted (queue.leave_families):
 -- nothing is lost with it. Policies ask this on behalf of roles that may read nothing else (queue.allow_anon_deletes).

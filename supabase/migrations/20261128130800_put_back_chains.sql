@@ -3,7 +3,7 @@
 --   for one that had been deleted before, and its job never ended.
 -- Back out: restore both functions from 20261123201000_rules.sql.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
 
 -- Queued tasks that waited for one task wait for another one from now on.
 create or replace function queue.move_dependants(p_from uuid, p_to uuid, p_user_id uuid)

@@ -2,7 +2,7 @@
 -- Why: a thousand tasks in one transaction held their owners' locks, which claims need, until the last of them was done.
 -- Back out: apply the functions of 20261123201100_operations.sql again and schedule their jobs as 20261123201300_schedule.sql does.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
 
 -- A run of a job that cleans, between two of its batches.
 create type queue.batch_run as (

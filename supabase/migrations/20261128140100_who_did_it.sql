@@ -2,7 +2,7 @@
 -- Why: 'authenticated' says no more than that it was somebody.
 -- Back out: apply queue.actor and queue.tasks_before_insert of 20261123201000_rules.sql again.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
 
 -- Who is behind a change, for the history. Queue functions say it once per transaction; of a direct change through the
 -- Data API the caller's JWT tells the user, or at least the role.

@@ -2,7 +2,7 @@
 -- Why: where only users' own machines claim, work stayed lost while pg_cron stood still.
 -- Back out: apply both functions of 20261123201100_operations.sql again.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
 
 -- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, at most once in two of
 -- its periods. While the job runs, this only reads one row.

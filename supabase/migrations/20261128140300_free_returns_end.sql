@@ -2,7 +2,8 @@
 -- Why: a worker that hands everything back, or gets nothing, would have gone on for ever.
 -- Back out: apply queue.tasks_before_update of 20261123201000_rules.sql again, drop queue.times_started and the column.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
+select queue.lock_tables('queue.settings');
 
 alter table queue.settings add column max_free_returns integer not null default 10;
 alter table queue.settings add constraint settings_max_free_returns_is_not_negative check (max_free_returns >= 0);

@@ -4,7 +4,7 @@
 -- Back out: drop queue.reconcile(integer) and queue.recount_totals; apply queue.drift and queue.reconcile of
 --   20261123201100_operations.sql again.
 
-set lock_timeout = '5s';
+set lock_timeout = '900ms';
 
 drop function queue.reconcile();
 
