@@ -6,6 +6,7 @@ export interface ListRequest {
   readonly limit?: number;
   readonly offset?: number;
   readonly search?: string;
+  readonly sortBy?: { readonly column?: string; readonly order?: string };
 }
 
 /** The folder that a list is of, as the beginning of its objects' names. */
@@ -33,5 +34,22 @@ export function listFolder(
     );
   }
   const offset = request.offset ?? 0;
-  return [...entries.values()].slice(offset, offset + (request.limit ?? 100));
+  const rows = sorted([...entries.values()], request.sortBy);
+  return rows.slice(offset, offset + (request.limit ?? 100));
+}
+
+/** By the column asked for, then by name; folders, which have none, come first. */
+function sorted(
+  rows: readonly Record<string, unknown>[],
+  { column = "name", order = "asc" }: ListRequest["sortBy"] = {},
+): Record<string, unknown>[] {
+  const direction = order.toLowerCase() === "desc" ? -1 : 1;
+  const key = (row: Record<string, unknown>) => {
+    const value = row[column];
+    return value instanceof Date ? value.getTime() : String(value ?? "");
+  };
+  return rows.toSorted((a, b) => {
+    const [first, second] = [key(a), key(b)];
+    return first === second ? 0 : direction * (first < second ? -1 : 1);
+  });
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { TransactionSql } from "postgres";
 import type { Claims } from "./caller.ts";
 import { alreadyExists } from "./storage-error.ts";
@@ -25,26 +26,44 @@ export interface NewObject {
   readonly metadata: object;
 }
 
-/** Writes one row in the name of whoever the transaction is. */
+const UNIQUE_VIOLATION = "23505";
+
+/**
+ * Writes one row in the name of whoever the transaction is.
+ *
+ * As with the real one, a new object needs the right to insert and no other; to
+ * replace one, the caller has to be allowed to see and to update it, too.
+ */
 export async function writeObject(
   sql: TransactionSql,
   claims: Claims,
-  { bucketId, name, version, metadata }: NewObject,
+  object: NewObject,
   upsert: boolean,
 ): Promise<{ id: string; replaced: string | undefined }> {
+  const { bucketId, name, version, metadata } = object;
   // Two uploads of one path follow one another, also when there is no row yet.
   await sql`select pg_advisory_xact_lock(hashtext(${bucketId}), hashtext(${name}))`;
+  const id = randomUUID();
+  const owner = typeof claims["sub"] === "string" ? claims["sub"] : null;
+  const json = JSON.stringify(metadata);
+  const insert = sql`
+    insert into storage.objects (id, bucket_id, name, owner_id, version, metadata)
+    values (${id}, ${bucketId}, ${name}, ${owner}, ${version}, ${json}::text::jsonb)
+  `;
+  if (!upsert) {
+    // Without `returning`, which would ask for the right to read.
+    await insert.catch((error: { code?: unknown }) => {
+      throw error.code === UNIQUE_VIOLATION ? alreadyExists() : error;
+    });
+    return { id, replaced: undefined };
+  }
   const [old] = await sql<{ version: string }[]>`
     select version from storage.objects
     where bucket_id = ${bucketId} and name = ${name}
     for update
   `;
-  if (old && !upsert) throw alreadyExists();
-  const owner = typeof claims["sub"] === "string" ? claims["sub"] : null;
-  const json = JSON.stringify(metadata);
   const [row] = await sql<{ id: string }[]>`
-    insert into storage.objects (bucket_id, name, owner_id, version, metadata)
-    values (${bucketId}, ${name}, ${owner}, ${version}, ${json}::text::jsonb)
+    ${insert}
     on conflict (bucket_id, name) do update
     set version = excluded.version, metadata = excluded.metadata, updated_at = now()
     returning id

@@ -1,8 +1,10 @@
 import { StorageClient } from "@supabase/storage-js";
 import { expect, it } from "vitest";
+import { signJwt } from "../../stack/keys.ts";
+import { admin } from "../support/db.ts";
 import { send } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
-import { BUCKET, getFile } from "../support/storage.ts";
+import { BUCKET, getFile, publicUrl, putFile } from "../support/storage.ts";
 
 // What the Supabase client sees of the stack's stand-in for Storage. Where the
 // real one is known to answer so, these are the answers the functions rely on.
@@ -11,8 +13,9 @@ const PNG = { contentType: "image/png" };
 let folders = 0;
 
 /** A folder of its own, and the bucket as the owner of a key sees it. */
-function bucket(key = stack().secretKey) {
-  const headers = { apikey: key };
+function bucket(key = stack().secretKey, token?: string) {
+  const bearer = token ? { authorization: `Bearer ${token}` } : {};
+  const headers = { apikey: key, ...bearer };
   return new StorageClient(`${stack().apiUrl}/storage/v1`, headers)
     .from(BUCKET);
 }
@@ -60,6 +63,96 @@ it("decides about replacing when it signs, not when it is uploaded to", async ()
   // Nor does it sign what could not be used.
   expect((await bucket().createSignedUploadUrl(path)).error)
     .toMatchObject({ statusCode: "409" });
+});
+
+it("takes from deployed clients what they send, again and again", async () => {
+  const path = `${newFolder()}/a b.mp4`;
+  const { data } = await bucket().createSignedUploadUrl(path, { upsert: true });
+  const signed = data?.signedUrl ?? "";
+  const video = { "content-type": "video/mp4" };
+  // The worker, twice, then the API orchestrator, whose header changes nothing.
+  expect(await putFile(signed, "first")).toBe(200);
+  expect(await putFile(signed, "again")).toBe(200);
+  expect(await putFile(signed, "third", { ...video, "x-upsert": "true" }))
+    .toBe(200);
+  const read = await getFile(publicUrl(encodeURI(path)));
+  expect(read).toMatchObject({ status: 200, bytes: "third" });
+  expect(read.headers.get("content-length")).toBe("5");
+
+  // A composite: a bearer alone, also where there is an object already.
+  const composite = `task_outputs/_composite_${Date.now()}.jpg`;
+  for (const bytes of ["one", "other"]) {
+    const posted = await fetch(
+      `${stack().apiUrl}/storage/v1/object/${BUCKET}/${composite}`,
+      {
+        method: "POST",
+        headers: {
+          authorization: `Bearer ${stack().serviceRoleKey}`,
+          "content-type": "image/jpeg",
+          "x-upsert": "true",
+        },
+        body: bytes,
+      },
+    );
+    expect(posted.status).toBe(200);
+    expect((await getFile(publicUrl(composite))).bytes).toBe(bytes);
+  }
+});
+
+it("lets a user do what the policies of the table say, and no more", async () => {
+  const owner = crypto.randomUUID();
+  const token = signJwt({ sub: owner, role: "authenticated" });
+  const own = bucket(stack().anonKey, token);
+  const path = `${owner}/a.png`;
+  const allow = (operation: string, clause: string) =>
+    admin().unsafe(`
+      create policy stand_in_${operation} on storage.objects
+      for ${operation} to authenticated
+      ${clause} ((storage.foldername(name))[1] = (select auth.uid())::text)
+    `);
+  try {
+    expect((await own.upload(path, "one", PNG)).error)
+      .toMatchObject({ statusCode: "403" });
+    // To insert is enough for what is new, and shows nothing.
+    await allow("insert", "with check");
+    expect((await own.upload(path, "one", PNG)).error).toBeNull();
+    expect((await own.upload(path, "two", PNG)).error)
+      .toMatchObject({ statusCode: "409" });
+    expect((await own.upload(`${newFolder()}/a.png`, "x", PNG)).error)
+      .toMatchObject({ statusCode: "403" });
+    expect((await own.list(owner)).data).toEqual([]);
+    const upsert = { ...PNG, upsert: true };
+    expect((await own.upload(path, "two", upsert)).error)
+      .toMatchObject({ statusCode: "403" });
+    // To replace takes the rights to see and to update, too.
+    await allow("select", "using");
+    await allow("update", "using");
+    expect((await own.upload(path, "two", upsert)).error).toBeNull();
+    expect(await (await own.download(path)).data?.text()).toBe("two");
+    expect((await own.list(owner)).data).toMatchObject([{ name: "a.png" }]);
+    expect((await own.remove([path])).data).toEqual([]);
+    await allow("delete", "using");
+    expect((await own.remove([path])).data).toMatchObject([{ name: path }]);
+  } finally {
+    for (const operation of ["insert", "select", "update", "delete"]) {
+      await admin().unsafe(
+        `drop policy if exists stand_in_${operation} on storage.objects`,
+      );
+    }
+  }
+});
+
+it("lists in the order asked for", async () => {
+  const folder = newFolder();
+  for (const name of ["b.png", "c.png", "a.png"]) {
+    await bucket().upload(`${folder}/${name}`, "x", PNG);
+  }
+  const names = async (column: string, order: string) =>
+    (await bucket().list(folder, { sortBy: { column, order } })).data
+      ?.map(({ name }) => name);
+  expect(await names("name", "desc")).toEqual(["c.png", "b.png", "a.png"]);
+  expect(await names("created_at", "asc"))
+    .toEqual(["b.png", "c.png", "a.png"]);
 });
 
 it("lists one level, describes and removes", async () => {
