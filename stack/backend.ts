@@ -1,11 +1,14 @@
 import { bootstrap } from "./bootstrap.ts";
 import { type LogLine, prefixed } from "./log.ts";
+import { removeIfUnfinished } from "./interrupted-start.ts";
 import { migrate } from "./migrate.ts";
-import { pickFreePort } from "./ports.ts";
+import { pickFreePort, settlePort, type WantedPort } from "./ports.ts";
 import { PortTaken, type Postgres, startPostgres } from "./postgres.ts";
+import type { Durable } from "./postgres-settings.ts";
 import { type Postgrest, startPostgrest } from "./postgrest.ts";
 import { seed } from "./seed.ts";
 import { databaseUrl } from "./stack-addresses.ts";
+import type { StartReport } from "./start-report.ts";
 import type { StateDirs } from "./state-dir.ts";
 import type { ApiConfig } from "./supabase-config.ts";
 
@@ -20,8 +23,11 @@ export interface Backend {
 export interface BackendOptions {
   dirs: StateDirs;
   /** Undefined = any free port. */
-  dbPort: number | undefined;
-  durable: boolean;
+  dbPort: WantedPort | undefined;
+  /** Hears which port is used instead of a taken one. */
+  say: LogLine;
+  report: StartReport;
+  durable: Durable;
   seed: boolean;
   api: ApiConfig;
   log: LogLine;
@@ -29,16 +35,21 @@ export interface BackendOptions {
 
 /** Starts Postgres, brings the database up to date, starts PostgREST. */
 export async function startBackend(options: BackendOptions): Promise<Backend> {
-  const { dirs, api, log } = options;
-  const postgres = await startOnSomePort(options);
+  const { dirs, api, log, report } = options;
+  removeIfUnfinished(dirs, log);
+  const postgres = await report.time(
+    "Postgres",
+    () => startOnSomePort(options),
+  );
   try {
-    await bootstrap(postgres, dirs, api.exposeNewTables);
-    await migrate(postgres, databaseUrl("postgres", postgres.port));
-    if (options.seed) await seed(postgres, dirs);
-    const postgrest = await startPostgrest(
-      postgres,
-      api,
-      prefixed("postgrest", log),
+    await report.time("migrations", async () => {
+      report.isCold = await bootstrap(postgres, dirs, api.exposeNewTables);
+      await migrate(postgres, databaseUrl("postgres", postgres.port));
+      if (options.seed) await seed(postgres, dirs);
+    });
+    const postgrest = await report.time(
+      "PostgREST",
+      () => startPostgrest(postgres, api, prefixed("postgrest", log)),
     );
     return {
       postgres,
@@ -60,12 +71,13 @@ async function startOnSomePort(options: BackendOptions): Promise<Postgres> {
   // Postgres cannot pick a port itself, and a free one may be gone by the time
   // it binds.
   for (let attempts = 5;; attempts--) {
-    const port = dbPort ?? await pickFreePort();
+    const port = dbPort
+      ? await settlePort(dbPort, options.say)
+      : await pickFreePort();
     try {
       return await startPostgres({ dirs, durable, port, log });
     } catch (error) {
-      const canRetry = error instanceof PortTaken && dbPort === undefined;
-      if (!canRetry || attempts === 0) throw error;
+      if (!(error instanceof PortTaken) || attempts === 0) throw error;
     }
   }
 }

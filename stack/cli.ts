@@ -7,6 +7,7 @@ import {
   stopStack,
 } from "./commands.ts";
 import { envLines, namedAddresses } from "./env-output.ts";
+import { type WantedPort, wantedPort } from "./ports.ts";
 import { stackAddresses } from "./stack-addresses.ts";
 import { defaultStateDir } from "./state-dir.ts";
 import { readState } from "./state-file.ts";
@@ -21,7 +22,8 @@ const usage = `npm run stack -- <command>
   reset               make the database anew: migrations, then seed
   logs [-f]           what it has printed; -f goes on printing
 
-API_PORT and DB_PORT choose other ports than 54321 and 54322.`;
+API_PORT and DB_PORT name other ports than 54321 and 54322. Without them, and
+with one of those taken, the next free one of 54331, 54341, ... is used.`;
 
 /** Runs one command of the stack; returns the exit code. */
 export async function main(args: string[]): Promise<number> {
@@ -100,14 +102,14 @@ function devStackOptions(env: NodeJS.ProcessEnv): DevStackOptions {
 
 function portFrom(
   env: NodeJS.ProcessEnv,
-  name: string,
+  name: "API_PORT" | "DB_PORT",
   fallback: number,
-): number {
+): WantedPort {
   const text = env[name];
-  if (!text) return fallback;
+  if (!text) return wantedPort(name, fallback, false);
   const port = Number(text);
   if (!Number.isInteger(port) || port < 1 || port > 65535) {
     throw new Error(`${name} must be a port from 1 to 65535, not "${text}"`);
   }
-  return port;
+  return wantedPort(name, port, true);
 }

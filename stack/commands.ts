@@ -18,7 +18,7 @@ export async function startInBackground(
   options: DevStackOptions,
 ): Promise<void> {
   const running = readState(options.stateDir);
-  if (running) throw new AlreadyRunning(running.pid);
+  if (running) throw new AlreadyRunning(running);
   mkdirSync(options.stateDir, { recursive: true });
   // Only what breaks before the log is open ends here.
   const outputFile = join(options.stateDir, "background.log");
@@ -37,6 +37,7 @@ export async function startInBackground(
     if (state?.phase === "ready" && state.apiPort && state.dbPort) {
       child.unref();
       const addresses = stackAddresses(state.apiPort, state.dbPort);
+      for (const note of state.notes) console.log(note);
       console.log(`Ready (process ${state.pid})\n\n${statusText(addresses)}`);
       return;
     }
@@ -71,8 +72,9 @@ export async function resetStack(options: DevStackOptions): Promise<void> {
     );
   } else {
     console.log("Making the database anew ...");
-    const stack = await startStack({ ...options, seed: true });
-    await stack.reset().finally(stack.stop);
+    // Not a start and then a reset: this is how to leave a damaged one behind.
+    const stack = await startStack({ ...options, fresh: true, seed: true });
+    await stack.stop();
   }
   const error = readState(options.stateDir)?.error;
   if (error) throw new Error(error);

@@ -15,6 +15,7 @@ let rest: Server;
 let fn: Server;
 let gateway: Gateway;
 let restUpstream: Upstream | undefined;
+let isStarting: boolean;
 let log: string[];
 
 const echo: RequestListener = async (request, response) => {
@@ -47,17 +48,19 @@ beforeEach(async () => {
   const address = fn.address();
   const fnPort = typeof address === "object" ? address?.port ?? 0 : 0;
   restUpstream = { socketPath };
+  isStarting = false;
   gateway = await startGateway({
     port: 0,
     rest: () => restUpstream,
     storage: { handle: (_request, response) => void response.end() },
-    functions: () => ({
-      find: functionNamed,
-      port: (name) =>
-        name === "broken"
-          ? Promise.reject(new Error("Unexpected token"))
-          : Promise.resolve(fnPort),
-    }),
+    functions: () =>
+      isStarting ? undefined : {
+        find: functionNamed,
+        port: (name) =>
+          name === "broken"
+            ? Promise.reject(new Error("Unexpected token"))
+            : Promise.resolve(fnPort),
+      },
     log: (line) => log.push(line),
   });
 });
@@ -142,6 +145,13 @@ describe("startGateway() before functions", () => {
     expect((await call(url, { headers: apikey })).status).toBe(401);
     expect((await call(url, { headers: { authorization } })).status).toBe(200);
     expect((await call(url, { method: "OPTIONS" })).status).toBe(200);
+  });
+
+  it("answers 503 until the stack has started", async () => {
+    isStarting = true;
+    const reply = await call("/functions/v1/open");
+    expect(reply.status).toBe(503);
+    expect(await reply.json()).toMatchObject({ code: "STARTING" });
   });
 
   it("answers 503 BOOT_ERROR with Deno's words", async () => {

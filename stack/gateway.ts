@@ -8,6 +8,7 @@ import { answerPreflight, corsHeaders } from "./cors.ts";
 import type { Functions } from "./functions.ts";
 import { authorizeRest, refuseWithoutJwt } from "./gateway-keys.ts";
 import type { LogLine } from "./log.ts";
+import { settlePort, type WantedPort } from "./ports.ts";
 import { answerJson, Proxy, type Upstream } from "./proxy.ts";
 import { below, parseTarget, type RequestTarget } from "./request-target.ts";
 import type { StorageStandIn } from "./storage/storage.ts";
@@ -16,8 +17,9 @@ import type { StorageStandIn } from "./storage/storage.ts";
 export interface GatewayOptions {
   /** 0 = any free port. */
   port: number;
-  /** Undefined while PostgREST is being restarted. */
+  /** Undefined while the database is made or started. */
   rest(): Upstream | undefined;
+  /** Undefined until they can be started. */
   functions(): Pick<Functions, "find" | "port"> | undefined;
   storage: Pick<StorageStandIn, "handle">;
   log: LogLine;
@@ -33,6 +35,24 @@ interface Exchange {
   request: IncomingMessage;
   response: ServerResponse;
   target: RequestTarget;
+}
+
+/** Starts the gateway on the port that is wanted, or on any. */
+export async function openGateway(
+  wanted: WantedPort | undefined,
+  say: LogLine,
+  options: Omit<GatewayOptions, "port">,
+): Promise<Gateway> {
+  for (;;) {
+    const port = wanted ? await settlePort(wanted, say) : 0;
+    try {
+      return await startGateway({ ...options, port });
+    } catch (error) {
+      // Another stack that starts just now can have been quicker.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== "EADDRINUSE") throw error;
+    }
+  }
 }
 
 /** Starts the gateway; rejects when its port is taken. */
@@ -94,7 +114,7 @@ function toRest(
   const upstream = options.rest();
   if (!upstream) {
     return answerJson(response, 503, {
-      message: "The database is being reset",
+      message: "The database is being started or reset",
     }, cors);
   }
   proxy.forward(request, response, {
@@ -113,8 +133,14 @@ async function toFunction(
 ): Promise<void> {
   const name = path.split("/")[1] ?? "";
   const functions = options.functions();
-  const config = functions?.find(name);
-  if (!functions || !config) {
+  if (!functions) {
+    return answerJson(response, 503, {
+      code: "STARTING",
+      message: "The stack is starting",
+    });
+  }
+  const config = functions.find(name);
+  if (!config) {
     return answerJson(response, 404, {
       code: "NOT_FOUND",
       message: "Requested function was not found",

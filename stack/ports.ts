@@ -1,16 +1,58 @@
 import { createServer } from "node:net";
 import { describeHolder } from "./port-holder.ts";
 
-/** Fails with the name of the holder when something listens on the port. */
-export async function requireFreePort(
-  port: number,
-  variable: "API_PORT" | "DB_PORT",
-): Promise<void> {
-  if (await isFree(port)) return;
+/** The port that a stack would like to have. */
+export interface WantedPort {
+  port: number;
+  /** The variable that names another one. */
+  variable: PortVariable;
+  /** Somebody named this one: then no other will do. */
+  isNamed: boolean;
+}
+
+/** What is reached at the port that a variable names. */
+const REACHED = { API_PORT: "The API", DB_PORT: "The database" };
+type PortVariable = keyof typeof REACHED;
+
+/** Keeps the ports of one stack together: 54321 and 54322, 54331 and 54332. */
+const STEP = 10;
+const TRIES = 50;
+
+/**
+ * A free port: the wanted one, or the next of its kind, which `say` then hears.
+ *
+ * It may be taken a moment later; who takes it has to be ready for that.
+ */
+export async function settlePort(
+  wanted: WantedPort,
+  say: (line: string) => void,
+): Promise<number> {
+  const { port, variable, isNamed } = wanted;
+  if (await isFree(port)) return port;
+  const taken = `Port ${port} is taken by ${describeHolder(port)}`;
+  if (isNamed) {
+    throw new Error(
+      `${taken}. Stop it, or choose another port with ${variable}=<port>`,
+    );
+  }
+  for (let tries = 1; tries <= TRIES; tries++) {
+    const other = port + tries * STEP;
+    if (other > 65_535 || !await isFree(other)) continue;
+    say(`${taken}. ${REACHED[variable]} is on port ${other} instead`);
+    return other;
+  }
   throw new Error(
-    `Port ${port} is taken by ${describeHolder(port)}. ` +
-      `Stop it, or choose another port with ${variable}=<port>`,
+    `${taken}, and so are ${TRIES} others. Name a free port with ${variable}=<port>`,
   );
+}
+
+/** Describes a port that is wanted, or that it has to be. */
+export function wantedPort(
+  variable: PortVariable,
+  port: number,
+  isNamed: boolean,
+): WantedPort {
+  return { variable, port, isNamed };
 }
 
 /** A port that nothing listens on now; it may be taken a moment later. */

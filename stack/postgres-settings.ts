@@ -1,14 +1,23 @@
+/**
+ * What of a commit that was acknowledged is still there afterwards.
+ *
+ * True: all of it, as in production. "kills": all of it after `kill -9` of
+ * anything, not after a power cut; the kernel has it, and a start after a kill
+ * need not wait for the disk. False: the last moments may be missing.
+ */
+export type Durable = boolean | "kills";
+
 /** What differs between one local Postgres and another. */
 export interface PostgresSettings {
   port: number;
   socketDir: string;
-  /** True = every commit reaches the disk, as in production. */
-  durable: boolean;
+  durable: Durable;
 }
 
 /** Text of the configuration file that the stack adds to initdb's. */
 export function postgresSettings(settings: PostgresSettings): string {
-  const sync = settings.durable ? "on" : "off";
+  const { durable } = settings;
+  const written = durable ? "on" : "off";
   const values: Record<string, string | number> = {
     listen_addresses: "127.0.0.1",
     port: settings.port,
@@ -23,9 +32,9 @@ export function postgresSettings(settings: PostgresSettings): string {
     max_connections: 100,
     max_worker_processes: 16,
     shared_buffers: "128MB",
-    fsync: sync,
-    synchronous_commit: sync,
-    full_page_writes: sync,
+    fsync: durable === true ? "on" : "off",
+    synchronous_commit: written,
+    full_page_writes: written,
     // As on the hosted service, where short queries are the rule.
     jit: "off",
     timezone: "UTC",

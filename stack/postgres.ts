@@ -1,14 +1,16 @@
 import type { ChildProcess } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync, rmSync } from "node:fs";
-import { writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ended, startChild, stopChild } from "./child.ts";
+import { explainFullDisk } from "./full-disk.ts";
 import type { LogLine } from "./log.ts";
 import { postgresProgram } from "./paths.ts";
-import { postgresSettings } from "./postgres-settings.ts";
-import { commandLine } from "./process-info.ts";
+import { type Durable, postgresSettings } from "./postgres-settings.ts";
+import { endLeftover } from "./leftover-postgres.ts";
 import { runOrThrow } from "./run.ts";
+import { startFailure } from "./start-failure.ts";
 import { type StateDirs, storageDir } from "./state-dir.ts";
 
 /** Somebody else got the port first. */
@@ -29,7 +31,7 @@ export interface Postgres {
 export interface PostgresOptions {
   dirs: StateDirs;
   port: number;
-  durable: boolean;
+  durable: Durable;
   /** Further variables of the server, for tests that change its clock. */
   environment?: Record<string, string>;
   log: LogLine;
@@ -40,13 +42,15 @@ const environment = { PATH: "/usr/bin:/bin", LC_ALL: "C.UTF-8", HOME: "/tmp" };
 /** A crashed predecessor's memory or socket can be in the way this long. */
 const startPatienceMs = 20_000;
 
+const tryAgainAfterMs = 1_000;
+
 /** Makes the data directory if there is none, then starts the server. */
 export async function startPostgres(
   options: PostgresOptions,
 ): Promise<Postgres> {
   const { dirs, port } = options;
   const dataDir = join(dirs.postgres, "data");
-  if (!existsSync(join(dataDir, "PG_VERSION"))) await initialise(dirs, dataDir);
+  if (!existsSync(dataDir)) await initialise(dirs, dataDir);
   const settings = postgresSettings({ ...options, socketDir: dirs.sockets });
   writeFileSync(join(dataDir, "stack.conf"), settings, { mode: 0o644 });
 
@@ -56,13 +60,11 @@ export async function startPostgres(
     server.once("exit", async (code, signal) => {
       if (isStopping) return;
       options.log(`ended unexpectedly (${signal ?? code}), starting it again`);
-      try {
-        server = await startPatiently(options, dataDir);
-        if (isStopping) await stopServer(server);
-        else restartWhenLost();
-      } catch (error) {
-        options.log(String(error));
-      }
+      const again = await startAgain(options, dataDir, () => isStopping);
+      if (!again) return;
+      server = again;
+      if (isStopping) await stopServer(server);
+      else restartWhenLost();
     });
   };
   restartWhenLost();
@@ -90,11 +92,12 @@ export async function removeDatabase(dirs: StateDirs): Promise<void> {
 }
 
 async function initialise(dirs: StateDirs, dataDir: string): Promise<void> {
-  // An interrupted initdb leaves a directory that the next one refuses.
-  rmSync(dataDir, { recursive: true, force: true });
+  // Only what is whole gets the name of a database.
+  const unfinished = `${dataDir}.new`;
+  rmSync(unfinished, { recursive: true, force: true });
   const initdb = [
     postgresProgram("initdb"),
-    `--pgdata=${dataDir}`,
+    `--pgdata=${unfinished}`,
     "--username=supabase_admin",
     "--encoding=UTF8",
     "--locale=C.UTF-8",
@@ -106,15 +109,17 @@ async function initialise(dirs: StateDirs, dataDir: string): Promise<void> {
   const setpriv = user
     ? [`--reuid=${user}`, `--regid=${user}`, "--clear-groups"]
     : [];
+  setpriv.push("--pdeathsig=KILL");
   await runOrThrow("initdb", "setpriv", [...setpriv, "--", ...initdb], {
     cwd: "/",
     env: environment,
   });
   writeFileSync(
-    join(dataDir, "postgresql.conf"),
+    join(unfinished, "postgresql.conf"),
     "include 'stack.conf'\n",
     { flag: "a" },
   );
+  renameSync(unfinished, dataDir);
 }
 
 async function startPatiently(
@@ -127,10 +132,30 @@ async function startPatiently(
     if (ready) return child;
     if (/could not bind/i.test(log)) throw new PortTaken(options.port);
     if (!canPass(log) || Date.now() > deadline) {
-      throw new Error(`Postgres did not start:\n${log.trim()}`);
+      throw startFailure(log, dataDir);
     }
     await delay(250);
   }
+}
+
+/** Tries until it succeeds: room can be made on a full disk. */
+async function startAgain(
+  options: PostgresOptions,
+  dataDir: string,
+  isStopping: () => boolean,
+): Promise<ChildProcess | undefined> {
+  let lastWords = "";
+  while (!isStopping()) {
+    try {
+      return await startPatiently(options, dataDir);
+    } catch (error) {
+      const words = String(explainFullDisk(error, [dataDir]));
+      if (words !== lastWords) options.log(`${words}. Trying again and again`);
+      lastWords = words;
+      await delay(tryAgainAfterMs);
+    }
+  }
+  return undefined;
 }
 
 interface Attempt {
@@ -193,12 +218,5 @@ function canPass(log: string): boolean {
 export async function stopLeftover(dirs: StateDirs): Promise<void> {
   const dataDir = join(dirs.postgres, "data");
   const pid = Number(pidFile(dataDir)[0]);
-  const isOurs = () => commandLine(pid).includes(dataDir);
-  if (!pid || !isOurs()) return;
-  const deadline = Date.now() + startPatienceMs;
-  process.kill(pid, "SIGINT");
-  while (isOurs()) {
-    if (Date.now() > deadline) process.kill(pid, "SIGQUIT");
-    await delay(50);
-  }
+  await endLeftover({ dataDir, pid, socketDir: dirs.sockets });
 }

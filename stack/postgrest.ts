@@ -18,6 +18,10 @@ export interface Postgrest {
 
 const readyPatienceMs = 30_000;
 
+/** One that ends sooner than this is not started again at once. */
+const shortLifeMs = 5_000;
+const pauseMs = 1_000;
+
 /** What it says at every start, of use only when the start fails. */
 const startupChatter =
   /: (Starting PostgREST|Attempting to connect|Connection success|Listening|Config reloaded|Schema cache loaded)/;
@@ -40,6 +44,7 @@ export async function startPostgrest(
 
   const launch = () => {
     rmSync(socketPath, { force: true });
+    const began = Date.now();
     child = startChild(postgrestProgram(), [], {
       cwd: "/",
       env: environment(postgres, api, socketPath),
@@ -51,7 +56,8 @@ export async function startPostgrest(
     child.once("exit", (code) => {
       if (stopping) return;
       log(`ended unexpectedly (exit code ${code}), starting it again`);
-      setTimeout(() => stopping || launch(), 1000);
+      const pause = Date.now() - began < shortLifeMs ? pauseMs : 0;
+      setTimeout(() => stopping || launch(), pause);
     });
   };
   const stop = async () => {

@@ -5,12 +5,15 @@ import {
   functionSourceDirs,
   hostFunctions,
 } from "./functions.ts";
-import { type Gateway, startGateway } from "./gateway.ts";
+import { explainFullDisk } from "./full-disk.ts";
+import { type Gateway, openGateway } from "./gateway.ts";
 import type { LogLine } from "./log.ts";
 import { checkoutDir, supabaseDir } from "./paths.ts";
-import { requireFreePort } from "./ports.ts";
+import { type WantedPort, wantedPort } from "./ports.ts";
 import { removeDatabase, stopLeftover } from "./postgres.ts";
+import type { Durable } from "./postgres-settings.ts";
 import { type StackAddresses, stackAddresses } from "./stack-addresses.ts";
+import { StartReport } from "./start-report.ts";
 import {
   prepareStateDirs,
   removeSocketDir,
@@ -25,22 +28,24 @@ import { readSupabaseConfig } from "./supabase-config.ts";
 export interface StackOptions {
   /** Where it keeps its database, sockets and logs; made if missing. */
   stateDir: string;
-  /** 0 or absent = any free port. */
-  apiPort?: number;
-  /** 0 or absent = any free port. */
-  dbPort?: number;
+  /** Absent = any free port. */
+  apiPort?: WantedPort;
+  /** Absent = any free port. */
+  dbPort?: WantedPort;
   /** The platform's auto_expose_new_tables; absent = as config.toml says. */
   exposeNewTables?: boolean;
   /** Begin with an empty database, whatever an earlier run has left. */
   fresh?: boolean;
   /** Restart functions when their files change. */
   watch?: boolean;
-  /** Every commit reaches the disk, as in production. */
-  durable?: boolean;
+  /** What of a commit survives what; absent = not everything. */
+  durable?: Durable;
   /** Load supabase/seed.sql into a new database. */
   seed?: boolean;
   /** Variables that functions get besides the platform's own. */
   functionEnv?: Record<string, string>;
+  /** Is told what took how long. */
+  report?: StartReport;
   /** Receives the request log and what the parts print. */
   onLog?(line: string): void;
 }
@@ -62,15 +67,19 @@ export interface Stack extends StackAddresses {
  * await stack.stop();
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const dirs = prepareStateDirs(options.stateDir);
-  const claim = claimStateDir(options.stateDir);
+  let release = () => {};
   try {
+    const dirs = prepareStateDirs(options.stateDir);
+    const claim = claimStateDir(options.stateDir);
+    release = () => {
+      removeSocketDir(dirs);
+      claim.release();
+    };
     await (options.fresh ? removeDatabase(dirs) : stopLeftover(dirs));
     return await startParts(options, dirs, claim);
   } catch (error) {
-    removeSocketDir(dirs);
-    claim.release();
-    throw error;
+    release();
+    throw explainFullDisk(error, [options.stateDir]);
   }
 }
 
@@ -84,12 +93,14 @@ async function startParts(
     log(`The database is in ${dirs.postgres}: Postgres, which may not run as`);
     log(`root, cannot enter ${dirs.state}`);
   }
-  if (options.apiPort) await requireFreePort(options.apiPort, "API_PORT");
-  if (options.dbPort) await requireFreePort(options.dbPort, "DB_PORT");
-
-  const backendOptions = describeBackend(options, dirs, log);
-  let backend: Backend | undefined = await startBackend(backendOptions);
-  const dbPort = backend.postgres.port;
+  // Which ports are used instead of those that are taken.
+  const notes: string[] = [];
+  const say = (line: string) => {
+    notes.push(line);
+    log(line);
+  };
+  const report = options.report ?? new StartReport(0);
+  let backend: Backend | undefined;
   let functions: Functions | undefined;
   let gateway: Gateway | undefined;
   const storage: StorageStandIn = standInForStorage({
@@ -111,23 +122,18 @@ async function startParts(
     removeSocketDir(dirs);
     claim.release();
   };
-  const makeAnew = announced(async () => {
-    await storage.stop();
-    await backend?.stop();
-    backend = undefined;
-    await removeDatabase(dirs);
-    backend = await startBackend({ ...backendOptions, dbPort });
-  }, claim);
-  const reset = () => lastReset = lastReset.catch(() => {}).then(makeAnew);
 
   try {
-    gateway = await startGateway({
-      port: options.apiPort ?? 0,
+    // First, so that the port is ours for as long as the rest takes.
+    gateway = await openGateway(options.apiPort, say, {
       rest: () => backend?.postgrest,
       functions: () => functions,
       storage,
       log,
     });
+    const backendOptions = describeBackend(options, dirs, { log, say, report });
+    backend = await startBackend(backendOptions);
+    const dbPort = backend.postgres.port;
     const addresses = stackAddresses(gateway.port, dbPort);
     functions = hostFunctions({
       supabaseDir,
@@ -135,7 +141,17 @@ async function startParts(
       watchDirs: options.watch ? functionSourceDirs(checkoutDir) : [],
       log,
     });
-    claim.update({ phase: "ready", apiPort: gateway.port, dbPort });
+    const makeAnew = announced(async () => {
+      await storage.stop();
+      await backend?.stop();
+      backend = undefined;
+      await removeDatabase(dirs);
+      // The functions know the port.
+      const samePort = wantedPort("DB_PORT", dbPort, true);
+      backend = await startBackend({ ...backendOptions, dbPort: samePort });
+    }, claim);
+    const reset = () => lastReset = lastReset.catch(() => {}).then(makeAnew);
+    claim.update({ phase: "ready", apiPort: gateway.port, dbPort, notes });
     return { ...addresses, reset, stop };
   } catch (error) {
     await stop();
@@ -146,17 +162,17 @@ async function startParts(
 function describeBackend(
   options: StackOptions,
   dirs: StateDirs,
-  log: LogLine,
+  told: Pick<BackendOptions, "log" | "say" | "report">,
 ): BackendOptions {
   const { api } = readSupabaseConfig(supabaseDir);
   const exposeNewTables = options.exposeNewTables ?? api.exposeNewTables;
   return {
     dirs,
-    dbPort: options.dbPort || undefined,
+    dbPort: options.dbPort,
     durable: options.durable ?? false,
     seed: options.seed ?? false,
     api: { ...api, exposeNewTables },
-    log,
+    ...told,
   };
 }
 

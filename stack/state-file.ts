@@ -19,6 +19,8 @@ const stackState = z.object({
   /** Resets that have ended, well or badly. */
   resets: z.number(),
   error: z.string().optional(),
+  /** What whoever started it should know, such as another port. */
+  notes: z.array(z.string()).default([]),
 });
 
 /** What a running stack says about itself to other processes. */
@@ -30,6 +32,7 @@ export interface StateChange {
   apiPort?: number;
   dbPort?: number;
   resets?: number;
+  notes?: string[];
   /** Absent = there is none any more. */
   error?: string;
 }
@@ -42,10 +45,16 @@ export interface Claim {
 
 /** Another live stack has this state directory. */
 export class AlreadyRunning extends Error {
-  constructor(pid: number) {
+  constructor(state: StackState | undefined) {
+    const { pid, apiPort, phase } = state ?? {};
+    const process = pid === undefined ? "" : ` (process ${pid})`;
+    const where = apiPort === undefined
+      ? "starting"
+      : `${phase} on http://127.0.0.1:${apiPort}`;
     super(
-      `The stack of this checkout is already running (process ${pid}). ` +
-        'Stop it with "npm run stack -- stop"',
+      `The stack of this checkout is already there${process}, ${where}. ` +
+        '"npm run stack -- status" prints its addresses and keys, ' +
+        '"npm run stack -- stop" stops it',
     );
   }
 }
@@ -53,7 +62,7 @@ export class AlreadyRunning extends Error {
 /** Takes a state directory; throws when a live stack has it. */
 export function claimStateDir(stateDir: string): Claim {
   const running = readState(stateDir);
-  if (running) throw new AlreadyRunning(running.pid);
+  if (running) throw new AlreadyRunning(running);
   const path = stateFile(stateDir);
   const own = `${path}.${process.pid}`;
   let state: StackState = {
@@ -61,6 +70,7 @@ export function claimStateDir(stateDir: string): Claim {
     processStart: processStart(process.pid) ?? "",
     phase: "starting",
     resets: 0,
+    notes: [],
   };
   // What is left is of a dead process.
   rmSync(path, { force: true });
@@ -69,7 +79,7 @@ export function claimStateDir(stateDir: string): Claim {
     // Fails when another start was quicker, which a plain write would not.
     linkSync(own, path);
   } catch {
-    throw new AlreadyRunning(readState(stateDir)?.pid ?? 0);
+    throw new AlreadyRunning(readState(stateDir));
   } finally {
     rmSync(own, { force: true });
   }

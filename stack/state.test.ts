@@ -15,6 +15,11 @@ describe("claimStateDir()", () => {
   it("lets one live stack have a directory", () => {
     const claim = claimStateDir(dir);
     expect(() => claimStateDir(dir)).toThrow(AlreadyRunning);
+    expect(() => claimStateDir(dir)).toThrow(
+      `(process ${process.pid}), starting. "npm run stack -- status"`,
+    );
+    claim.update({ phase: "ready", apiPort: 54331, dbPort: 2 });
+    expect(() => claimStateDir(dir)).toThrow("ready on http://127.0.0.1:54331");
     claim.release();
     claimStateDir(dir).release();
   });
@@ -24,7 +29,8 @@ describe("claimStateDir()", () => {
     expect(readState(dir)).toMatchObject({ phase: "starting", resets: 0 });
     claim.update({ phase: "broken", error: "no space" });
     expect(readState(dir)).toMatchObject({ error: "no space" });
-    claim.update({ phase: "ready", apiPort: 1, dbPort: 2 });
+    const notes = ["Port 1 is taken"];
+    claim.update({ phase: "ready", apiPort: 1, dbPort: 2, notes });
     expect(readState(dir)).toEqual({
       pid: process.pid,
       processStart: processStart(process.pid),
@@ -32,6 +38,7 @@ describe("claimStateDir()", () => {
       apiPort: 1,
       dbPort: 2,
       resets: 0,
+      notes,
     });
     claim.release();
     expect(readState(dir)).toBeUndefined();
@@ -79,5 +86,16 @@ describe("postgresSettings()", () => {
       .toContain("fsync = 'on'");
     expect(postgresSettings({ ...settings, durable: false }))
       .toContain("fsync = 'off'");
+  });
+
+  it("hands every commit to the kernel when it has to survive kills", () => {
+    const text = postgresSettings({
+      port: 5,
+      socketDir: "/tmp/x",
+      durable: "kills",
+    });
+    expect(text).toContain("fsync = 'off'");
+    expect(text).toContain("synchronous_commit = 'on'");
+    expect(text).toContain("full_page_writes = 'on'");
   });
 });

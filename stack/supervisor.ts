@@ -1,14 +1,16 @@
 import { createWriteStream, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { onLauncherGone } from "./launcher-watch.ts";
+import type { WantedPort } from "./ports.ts";
 import { startStack } from "./stack.ts";
+import { StartReport } from "./start-report.ts";
 import { statusText, tryItText } from "./status-text.ts";
 
 /** What the dev stack is started with. */
 export interface DevStackOptions {
   stateDir: string;
-  apiPort: number;
-  dbPort: number;
+  apiPort: WantedPort;
+  dbPort: WantedPort;
 }
 
 /** Where the supervisor's words go besides the log file. */
@@ -30,6 +32,8 @@ export async function superviseStack(
 ): Promise<void> {
   mkdirSync(options.stateDir, { recursive: true });
   const file = createWriteStream(logFile(options.stateDir));
+  // On a full disk the log is what can be missed.
+  file.on("error", () => {});
   const say = (text: string) => {
     if (audience === "terminal") console.log(text);
   };
@@ -56,11 +60,14 @@ export async function superviseStack(
   });
 
   log("Starting the stack ...");
-  const started = Date.now();
+  // What came before, since this process began.
+  const report = new StartReport(performance.now());
   const stack = await startStack({
     ...options,
     watch: true,
+    durable: "kills",
     seed: true,
+    report,
     onLog: log,
   });
   process.on("SIGUSR2", () => {
@@ -70,8 +77,7 @@ export async function superviseStack(
       (error) => log(`Reset failed: ${error.message}`),
     );
   });
-  const seconds = ((Date.now() - started) / 1000).toFixed(1);
-  log(`Ready after ${seconds} s`);
+  log(report.text(performance.now()));
   say(`\n${statusText(stack)}\n${tryItText(stack)}`);
   say("Ctrl-C stops everything. Requests:\n");
 

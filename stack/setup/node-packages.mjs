@@ -3,6 +3,12 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runWithProgress } from "./progress.mjs";
 
+/** Without a network npm would say so only after two minutes. */
+const promptRetries = [
+  "--fetch-retry-mintimeout=1000",
+  "--fetch-retry-maxtimeout=5000",
+];
+
 /** Plans `npm ci`, unless node_modules is what package-lock.json says. */
 export function planNodePackages(checkoutDir) {
   const lockFile = join(checkoutDir, "package-lock.json");
@@ -22,7 +28,7 @@ export function planNodePackages(checkoutDir) {
       await runWithProgress(
         "Installing node packages",
         "npm",
-        ["ci", "--no-audit", "--no-fund"],
+        ["ci", "--no-audit", "--no-fund", ...promptRetries],
         { cwd: checkoutDir },
       );
       writeFileSync(stamp, wanted);

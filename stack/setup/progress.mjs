@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { ExplainedError } from "./explained-error.mjs";
+import { failureReason } from "./failure-reason.mjs";
 
 /** Steps that run now, each with its title and when it began. */
 const running = new Map();
@@ -9,8 +10,9 @@ let ticker;
 /**
  * Runs a program to its end and shows how long it takes.
  *
- * Its output appears only when it fails. In a terminal one line counts the
- * seconds of all that runs; elsewhere a line is printed now and then.
+ * Its output appears only when it fails in a way that has no name here. In a
+ * terminal one line counts the seconds of all that runs; elsewhere a line is
+ * printed now and then.
  */
 export async function runWithProgress(title, program, args, options = {}) {
   const started = Date.now();
@@ -29,7 +31,12 @@ export async function runWithProgress(title, program, args, options = {}) {
   console.log(`${clear}${title}: ${result} in ${secondsSince(started)} s`);
   showInTerminal();
   if (failure !== undefined) {
-    throw new ExplainedError(`${title} failed: ${failure}`);
+    const reason = failureReason(failure);
+    throw new ExplainedError(
+      reason === undefined
+        ? `${title} failed: ${failure}`
+        : `${title} failed. ${reason}.`,
+    );
   }
 }
 

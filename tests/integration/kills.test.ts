@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { drain, observe } from "../soak/drain.ts";
 import { type OwnStack, startOwnStack } from "../soak/own-stack.ts";
-import type { Part } from "../soak/parts.ts";
+import { kill, type Part, shuffledParts } from "../soak/parts.ts";
 import { wrongs } from "../soak/verdict.ts";
+import { Chance } from "../support/chance.ts";
 
 const TASKS = 300;
 /** How often each part is killed. */
@@ -23,8 +24,12 @@ describe("a queue that drains while its processes are killed", () => {
     const ledger = await drain(target, {
       seed: SEED,
       tasks: TASKS,
-      blows: BLOWS,
-      onBlow: (part) => killed.push(part),
+      blows: shuffledParts(BLOWS, new Chance(SEED)),
+      strike(part, chance) {
+        if (kill(part, chance) === undefined) return false;
+        killed.push(part);
+        return true;
+      },
     });
     const sql = observe(target);
     try {

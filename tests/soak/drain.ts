@@ -5,15 +5,19 @@ import { Chance } from "../support/chance.ts";
 import type { Connection } from "../support/db.ts";
 import { FleetWorker } from "./fleet-worker.ts";
 import { Ledger } from "./ledger.ts";
-import { kill, type Part, PARTS } from "./parts.ts";
 
 /** What one run is made of. */
-export interface DrainOptions {
+export interface DrainOptions<Part> {
   readonly seed: number;
   readonly tasks: number;
-  /** How often each part is killed. */
-  readonly blows: number;
-  readonly onBlow?: (part: Part, ended: number) => void;
+  /** What is killed, in this order, while the first four fifths end. */
+  readonly blows: readonly Part[];
+  /** Kills it; false when that is to be tried again, with the next look. */
+  readonly strike: (
+    part: Part,
+    chance: Chance,
+    ledger: Ledger,
+  ) => boolean | Promise<boolean>;
 }
 
 const WORKERS = 12;
@@ -31,9 +35,9 @@ const PATIENCE_MS = 300_000;
  * processes of the stack are killed at points that the seed decides; what the
  * workers saw. The clock is stepped, so that dead workers' work comes back.
  */
-export async function drain(
+export async function drain<Part>(
   target: StackAddresses,
-  { seed, tasks, blows, onBlow = () => {} }: DrainOptions,
+  { seed, tasks, blows, strike }: DrainOptions<Part>,
 ): Promise<Ledger> {
   const chance = new Chance(seed);
   const ledger = new Ledger();
@@ -62,9 +66,8 @@ export async function drain(
       idleRounds = ended === lastEnded ? idleRounds + 1 : 0;
       lastEnded = ended;
       const next = plan[0];
-      if (next && ended >= next.after && kill(next.part, chance)) {
-        onBlow(next.part, ended);
-        plan.shift();
+      if (next && ended >= next.after) {
+        if (await strike(next.part, chance, ledger)) plan.shift();
       }
       if (
         ended >= tickedAt + ENDED_PER_TICK ||
@@ -92,18 +95,21 @@ export function observe(target: StackAddresses): Connection {
   });
 }
 
-interface Blow {
+interface Blow<Part> {
   readonly part: Part;
   /** Once so many tasks have ended. */
   readonly after: number;
 }
 
-/** Each part equally often, in random order, all before the last fifth. */
-function planBlows(chance: Chance, tasks: number, blows: number): Blow[] {
-  return PARTS
-    .flatMap((part) => Array.from({ length: blows }, () => part))
-    .map((part) => ({ part, after: Math.floor(chance.next() * tasks * 0.8) }))
-    .sort((a, b) => a.after - b.after);
+/** At random points, all before the last fifth. */
+function planBlows<Part>(
+  chance: Chance,
+  tasks: number,
+  parts: readonly Part[],
+): Blow<Part>[] {
+  const points = parts.map(() => Math.floor(chance.next() * tasks * 0.8))
+    .sort((a, b) => a - b);
+  return parts.map((part, index) => ({ part, after: points[index] ?? 0 }));
 }
 
 async function enqueue(sql: Connection, tasks: number): Promise<void> {

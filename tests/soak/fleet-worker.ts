@@ -152,6 +152,7 @@ export class FleetWorker {
         this.#ledger.failedCalls++;
         return undefined;
       }
+      if (name === "claim-next-task") this.#ledger.silence.answered();
       if (answer.status >= 400) this.#judge(name, answer);
       return answer;
     } catch {

@@ -1,3 +1,5 @@
+import { Silence } from "./silence.ts";
+
 /** How a task had ended, as a worker was told. */
 export interface Told {
   readonly taskId: string;
@@ -11,6 +13,8 @@ export class Ledger {
   readonly told: Told[] = [];
   /** Replies that no correct worker should get. */
   readonly unexpected: string[] = [];
+  /** Between two claims that were answered. */
+  readonly silence = new Silence();
   calls = 0;
   /** Calls that got no answer, or one that says to try again. */
   failedCalls = 0;

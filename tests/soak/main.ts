@@ -2,7 +2,9 @@ import process from "node:process";
 import { drain, observe } from "./drain.ts";
 import type { Ledger } from "./ledger.ts";
 import { startOwnStack } from "./own-stack.ts";
+import { kill, shuffledParts } from "./parts.ts";
 import { wrongs } from "./verdict.ts";
+import { Chance } from "../support/chance.ts";
 import type { Connection } from "../support/db.ts";
 
 // npm run soak -- [rounds] [tasks] [seed]: queues are drained while processes
@@ -25,11 +27,16 @@ async function soak(seed: number): Promise<number> {
   try {
     const started = Date.now();
     const struck: Record<string, number> = {};
+    const times = Math.ceil(tasks / TASKS_PER_BLOW);
     const ledger = await drain(target, {
       seed,
       tasks,
-      blows: Math.ceil(tasks / TASKS_PER_BLOW),
-      onBlow: (part) => struck[part] = (struck[part] ?? 0) + 1,
+      blows: shuffledParts(times, new Chance(seed)),
+      strike(part, chance) {
+        if (kill(part, chance) === undefined) return false;
+        struck[part] = (struck[part] ?? 0) + 1;
+        return true;
+      },
     });
     const sql = observe(target);
     const found = await wrongs(sql, tasks, ledger);

@@ -14,19 +14,34 @@ export const PARTS: readonly Part[] = [
   "postmaster",
 ];
 
-/**
- * Sends SIGKILL to one process of this kind of the stack that this process has
- * started; false when there is none right now.
- */
-export function kill(part: Part, chance: Chance): boolean {
-  const pids = processesOf(part);
-  if (pids.length === 0) return false;
-  process.kill(chance.pick(pids), "SIGKILL");
-  return true;
+/** Each part equally often, in random order. */
+export function shuffledParts(times: number, chance: Chance): Part[] {
+  return PARTS
+    .flatMap((part) => Array.from({ length: times }, () => part))
+    .map((part) => ({ part, place: chance.next() }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ part }) => part);
 }
 
-function processesOf(part: Part): number[] {
-  const ours = childrenOf(process.pid);
+/**
+ * Sends SIGKILL to one process of this kind of the stack that `supervisor` has
+ * started, and answers which; undefined when there is none right now.
+ */
+export function kill(
+  part: Part,
+  chance: Chance,
+  supervisor = process.pid,
+): number | undefined {
+  const pids = processesOf(part, supervisor);
+  if (pids.length === 0) return undefined;
+  const pid = chance.pick(pids);
+  process.kill(pid, "SIGKILL");
+  return pid;
+}
+
+/** Pids of all processes of one kind that a supervisor has now. */
+export function processesOf(part: Part, supervisor: number): number[] {
+  const ours = childrenOf(supervisor);
   const postmasters = ours.filter((pid) => / -D .*data$/.test(command(pid)));
   switch (part) {
     case "function":
@@ -44,7 +59,8 @@ function processesOf(part: Part): number[] {
 
 const command = commandLine;
 
-function childrenOf(parent: number): number[] {
+/** Pids of the processes that a process has started itself. */
+export function childrenOf(parent: number): number[] {
   return readdirSync("/proc")
     .map(Number)
     .filter((pid) => pid > 0 && parentOf(pid) === parent);

@@ -1,0 +1,30 @@
+/** What a start has done so far, and how long each part of it took. */
+export class StartReport {
+  /** The database was made, not found. */
+  isCold = false;
+  readonly #phases: [name: string, ms: number][] = [];
+
+  /** Begins with what came before: checks, installing, loading the program. */
+  constructor(setupMs: number) {
+    this.#phases.push(["setup", setupMs]);
+  }
+
+  /** Does some work and remembers how long it took. */
+  async time<T>(phase: string, work: () => Promise<T>): Promise<T> {
+    const begin = performance.now();
+    const result = await work();
+    this.#phases.push([phase, performance.now() - begin]);
+    return result;
+  }
+
+  /** One line for who waits for it. */
+  text(totalMs: number): string {
+    const kind = this.isCold ? "cold start, the database is new" : "warm start";
+    const parts = this.#phases.map(([name, ms]) => `${name} ${seconds(ms)}`);
+    return `Ready after ${seconds(totalMs)}: ${kind} (${parts.join(", ")})`;
+  }
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
