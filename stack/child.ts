@@ -3,6 +3,7 @@ import {
   spawn,
   type StdioOptions,
 } from "node:child_process";
+import type { Account } from "./account.ts";
 
 /** How a part of the stack is started. */
 export interface ChildOptions {
@@ -10,7 +11,7 @@ export interface ChildOptions {
   env: Record<string, string>;
   stdio: StdioOptions;
   /** Account to run as; only root can choose one. */
-  user?: string | undefined;
+  user?: Account | undefined;
   /** Signal that the child gets when we die, however we die. */
   deathSignal: "TERM" | "INT";
 }
@@ -29,7 +30,7 @@ export function startChild(
 ): ChildProcess {
   const setpriv = ["--pdeathsig", options.deathSignal];
   if (options.user) {
-    setpriv.push(`--reuid=${options.user}`, `--regid=${options.user}`);
+    setpriv.push(`--reuid=${options.user.uid}`, `--regid=${options.user.gid}`);
     setpriv.push("--clear-groups");
   }
   return spawn("setpriv", [...setpriv, "--", program, ...args], {

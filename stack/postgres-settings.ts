@@ -1,7 +1,10 @@
+import type { PostgresServer } from "./postgres-server.ts";
+
 /** What differs between one local Postgres and another. */
 export interface PostgresSettings {
   port: number;
   socketDir: string;
+  server: PostgresServer;
   /** True = every commit reaches the disk, as in production. */
   durable: boolean;
 }
@@ -14,7 +17,7 @@ export function postgresSettings(settings: PostgresSettings): string {
     port: settings.port,
     unix_socket_directories: settings.socketDir,
     // Only a superuser could load these later; the hosted service does it too.
-    shared_preload_libraries: "pg_cron,pg_stat_statements,plpgsql_check",
+    shared_preload_libraries: settings.server.preload.join(","),
     "cron.database_name": "postgres",
     // pg_cron logs in as the job's owner; over the socket it needs no password.
     "cron.host": settings.socketDir,

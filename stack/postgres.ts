@@ -5,11 +5,12 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ended, startChild, stopChild } from "./child.ts";
 import type { LogLine } from "./log.ts";
-import { postgresProgram } from "./paths.ts";
+import { checkoutDir } from "./paths.ts";
 import { postgresSettings } from "./postgres-settings.ts";
+import type { PostgresServer } from "./postgres-server.ts";
 import { commandLine } from "./process-info.ts";
 import { runOrThrow } from "./run.ts";
-import { type StateDirs, storageDir } from "./state-dir.ts";
+import { makeReachableDir, type StateDirs, storageDir } from "./state-dir.ts";
 
 /** Somebody else got the port first. */
 export class PortTaken extends Error {
@@ -20,6 +21,7 @@ export class PortTaken extends Error {
 
 /** A running Postgres. */
 export interface Postgres {
+  server: PostgresServer;
   port: number;
   socketDir: string;
   stop(): Promise<void>;
@@ -45,7 +47,11 @@ export async function startPostgres(
   const { dirs, port } = options;
   const dataDir = join(dirs.postgres, "data");
   if (!existsSync(join(dataDir, "PG_VERSION"))) await initialise(dirs, dataDir);
-  const settings = postgresSettings({ ...options, socketDir: dirs.sockets });
+  const settings = postgresSettings({
+    ...options,
+    server: dirs.server,
+    socketDir: dirs.sockets,
+  });
   writeFileSync(join(dataDir, "stack.conf"), settings, { mode: 0o644 });
 
   let server = await startPatiently(options, dataDir);
@@ -65,6 +71,7 @@ export async function startPostgres(
   };
   restartWhenLost();
   return {
+    server: dirs.server,
     port,
     socketDir: dirs.sockets,
     stop() {
@@ -87,22 +94,28 @@ export async function removeDatabase(dirs: StateDirs): Promise<void> {
   rmSync(storageDir(dirs), { recursive: true, force: true });
 }
 
+function program(dirs: StateDirs, name: "initdb" | "postgres"): string {
+  const base = join(checkoutDir, ".stack");
+  const reachable = makeReachableDir(base, dirs.postgresUser);
+  return join(dirs.server.programs(reachable), name);
+}
+
 async function initialise(dirs: StateDirs, dataDir: string): Promise<void> {
   // An interrupted initdb leaves a directory that the next one refuses.
   rmSync(dataDir, { recursive: true, force: true });
   const initdb = [
-    postgresProgram("initdb"),
+    program(dirs, "initdb"),
     `--pgdata=${dataDir}`,
     "--username=supabase_admin",
     "--encoding=UTF8",
-    "--locale=C.UTF-8",
+    ...dirs.server.locale,
     "--auth-local=trust",
     "--auth-host=scram-sha-256",
     "--no-sync",
   ];
   const user = dirs.postgresUser;
   const setpriv = user
-    ? [`--reuid=${user}`, `--regid=${user}`, "--clear-groups"]
+    ? [`--reuid=${user.uid}`, `--regid=${user.gid}`, "--clear-groups"]
     : [];
   await runOrThrow("initdb", "setpriv", [...setpriv, "--", ...initdb], {
     cwd: "/",
@@ -143,7 +156,7 @@ async function tryStart(
 ): Promise<Attempt> {
   const logFile = join(dirs.state, "postgres.log");
   const log = openSync(logFile, "w");
-  const child = startChild(postgresProgram("postgres"), ["-D", dataDir], {
+  const child = startChild(program(dirs, "postgres"), ["-D", dataDir], {
     cwd: "/",
     env: environment,
     // A file and not a pipe: the server must not die of writing to nobody.

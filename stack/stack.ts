@@ -1,4 +1,5 @@
 import { type Backend, type BackendOptions, startBackend } from "./backend.ts";
+import type { DenoVersion } from "./deno-runtime.ts";
 import { functionEnvironment } from "./function-env.ts";
 import {
   type Functions,
@@ -9,6 +10,7 @@ import { type Gateway, startGateway } from "./gateway.ts";
 import type { LogLine } from "./log.ts";
 import { checkoutDir, supabaseDir } from "./paths.ts";
 import { requireFreePort } from "./ports.ts";
+import { describeChoice, postgresServer } from "./postgres-server.ts";
 import { removeDatabase, stopLeftover } from "./postgres.ts";
 import { type StackAddresses, stackAddresses } from "./stack-addresses.ts";
 import {
@@ -29,6 +31,10 @@ export interface StackOptions {
   apiPort?: number;
   /** 0 or absent = any free port. */
   dbPort?: number;
+  /** Absent = what this machine uses by itself. */
+  postgres?: 15 | 17;
+  /** Which Deno runs the functions; absent = the newer one. */
+  deno?: DenoVersion;
   /** The platform's auto_expose_new_tables; absent = as config.toml says. */
   exposeNewTables?: boolean;
   /** Begin with an empty database, whatever an earlier run has left. */
@@ -62,10 +68,12 @@ export interface Stack extends StackAddresses {
  * await stack.stop();
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const dirs = prepareStateDirs(options.stateDir);
+  const server = options.postgres && postgresServer(options.postgres);
+  const dirs = prepareStateDirs(options.stateDir, server);
   const claim = claimStateDir(options.stateDir);
   try {
     await (options.fresh ? removeDatabase(dirs) : stopLeftover(dirs));
+    options.onLog?.(server?.description ?? describeChoice());
     return await startParts(options, dirs, claim);
   } catch (error) {
     removeSocketDir(dirs);
@@ -131,6 +139,7 @@ async function startParts(
     const addresses = stackAddresses(gateway.port, dbPort);
     functions = hostFunctions({
       supabaseDir,
+      deno: options.deno,
       env: { ...functionEnvironment(addresses), ...options.functionEnv },
       watchDirs: options.watch ? functionSourceDirs(checkoutDir) : [],
       log,

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { postgresSettings } from "./postgres-settings.ts";
+import { postgresServer } from "./postgres-server.ts";
 import { processStart } from "./process-info.ts";
 import { socketDir } from "./state-dir.ts";
 import { AlreadyRunning, claimStateDir, readState } from "./state-file.ts";
@@ -66,15 +67,18 @@ describe("socketDir()", () => {
 });
 
 describe("postgresSettings()", () => {
+  const server = postgresServer(15);
+
   it("quotes values, so that a path cannot end the setting", () => {
-    const settings = { port: 5, socketDir: "/tmp/o'brien", durable: false };
+    const socketDir = "/tmp/o'brien";
+    const settings = { port: 5, server, socketDir, durable: false };
     expect(postgresSettings(settings)).toContain(
       "unix_socket_directories = '/tmp/o''brien'\n",
     );
   });
 
   it("waits for the disk only when durable", () => {
-    const settings = { port: 5, socketDir: "/tmp/x" };
+    const settings = { port: 5, server, socketDir: "/tmp/x" };
     expect(postgresSettings({ ...settings, durable: true }))
       .toContain("fsync = 'on'");
     expect(postgresSettings({ ...settings, durable: false }))

@@ -2,12 +2,21 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { bootstrap } from "../../stack/bootstrap.ts";
 import { pickFreePort } from "../../stack/ports.ts";
-import { removeDatabase, startPostgres } from "../../stack/postgres.ts";
+import {
+  chosenServer,
+  type PostgresServer,
+} from "../../stack/postgres-server.ts";
+import {
+  type Postgres,
+  removeDatabase,
+  startPostgres,
+} from "../../stack/postgres.ts";
 import { prepareStateDirs } from "../../stack/state-dir.ts";
 
 /** A Postgres of its own that looks like a new Supabase project. */
 export interface ThrowAwayDatabase {
   readonly url: string;
+  readonly postgres: Postgres;
   /** Stops it and deletes what it kept. */
   discard(): Promise<void>;
 }
@@ -20,26 +29,28 @@ export async function makeThrowAwayDatabase(
   workDir: string,
   name: string,
   exposeNewTables: boolean,
+  server: PostgresServer = chosenServer(),
 ): Promise<ThrowAwayDatabase> {
-  const dirs = prepareStateDirs(join(workDir, name));
+  const dirs = prepareStateDirs(join(workDir, name), server);
   await removeDatabase(dirs);
   const port = await pickFreePort();
   const log = () => {};
-  const server = await startPostgres({ dirs, port, durable: false, log });
+  const postgres = await startPostgres({ dirs, port, durable: false, log });
   const discard = async () => {
-    await server.stop();
+    await postgres.stop();
     for (const dir of [dirs.postgres, dirs.sockets, dirs.state]) {
       rmSync(dir, { recursive: true, force: true });
     }
   };
   try {
-    await bootstrap(server, dirs, exposeNewTables);
+    await bootstrap(postgres, dirs, exposeNewTables);
   } catch (error) {
     await discard();
     throw error;
   }
   return {
     url: `postgresql://postgres:postgres@127.0.0.1:${port}/postgres`,
+    postgres,
     discard,
   };
 }

@@ -25,10 +25,24 @@ const noMainCluster = `
   grep -qs '^ *create_main_cluster *= *false' createcluster.conf ||
     echo 'create_main_cluster = false' >> createcluster.conf`;
 
+/** The packages that are not installed. */
+export function missingPackages() {
+  return Object.keys(packages).filter((name) => !existsSync(packages[name]));
+}
+
+/** Why this user cannot install them without being asked; undefined = can. */
+export function obstacleToInstalling() {
+  if (!isDebian12()) return `this is ${system()} and not Debian 12`;
+  if (process.getuid() === 0) return undefined;
+  const sudo = spawnSync("sudo", ["-n", "true"]);
+  return sudo.error || sudo.status !== 0
+    ? `this user may not install ${missingPackages().join(" ")}`
+    : undefined;
+}
+
 /** Plans the Debian packages, unless they are all there. */
 export function planSystemPackages() {
-  const missing = Object.keys(packages)
-    .filter((name) => !existsSync(packages[name]));
+  const missing = missingPackages();
   if (missing.length === 0) return undefined;
   if (!isDebian12()) throw notDebian(missing);
   const asRoot = rootCommand(missing);
@@ -93,8 +107,9 @@ function rootCommand(missing) {
   const mayAsk = process.stdin.isTTY && !process.env.CI;
   if (hasSudo.error || (hasSudo.status !== 0 && !mayAsk)) {
     throw new ExplainedError(
-      "Debian packages are missing and this user can neither be root nor use " +
-        "sudo without a password. Let an administrator run:\n\n" +
+      "POSTGRES=15 needs Debian packages, and this user can neither be root " +
+        "nor use sudo without a password. Leave POSTGRES out for npm's " +
+        "Postgres 17, or let an administrator run:\n\n" +
         commandsFor(missing),
     );
   }
@@ -107,15 +122,14 @@ function rootCommand(missing) {
 
 function notDebian(missing) {
   return new ExplainedError(
-    "The local stack installs itself only on Debian 12; this is " +
-      `${releaseField("PRETTY_NAME") ?? process.platform}. It needs ` +
-      `PostgreSQL 15 in ${"/usr/lib/postgresql/15"} and these packages:\n\n` +
-      `  ${
-        missing.join("\n  ")
-      }\n\nOn a system with apt and these packages:\n\n` +
-      `${commandsFor(missing)}\n\n` +
-      'With Docker, "npx supabase start" runs the project without them.',
+    `POSTGRES=15 installs itself only on Debian 12; this is ${system()}. ` +
+      "Leave POSTGRES out for npm's Postgres 17. Where apt knows these " +
+      `packages, as root:\n\n${commandsFor(missing)}`,
   );
+}
+
+function system() {
+  return releaseField("PRETTY_NAME") ?? process.platform;
 }
 
 function commandsFor(missing) {
