@@ -14,9 +14,25 @@ export interface Account {
  */
 export function postgresAccount(): Account | undefined {
   if (process.getuid?.() !== 0) return undefined;
+  if (process.platform !== "linux") {
+    throw new Error("Start it as an ordinary user: Postgres may not be root's");
+  }
   const account = accountOf("postgres") ?? accountOf("nobody");
   if (!account) throw new Error("There is neither a user postgres nor nobody");
   return account;
+}
+
+/** The words that run a program as an account, and end it with its parent. */
+export function setpriv(
+  words: readonly string[],
+  account: Account | undefined,
+  deathSignal?: "TERM" | "INT",
+): string[] {
+  const user = account
+    ? [`--reuid=${account.uid}`, `--regid=${account.gid}`, "--clear-groups"]
+    : [];
+  const death = deathSignal ? ["--pdeathsig", deathSignal] : [];
+  return ["setpriv", ...user, ...death, "--", ...words];
 }
 
 function accountOf(user: string): Account | undefined {

@@ -5,6 +5,7 @@ import {
   cpSync,
   existsSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -16,7 +17,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { embeddedPostgresDir, pgTapArchive } from "./paths.ts";
 
-const cronSql = fileURLToPath(new URL("./cron/stand-in.sql", import.meta.url));
+const cronDir = fileURLToPath(new URL("./cron/stand-in", import.meta.url));
 
 // 1.6 is what hosted projects have. Migrations ask for the version.
 const cronControl =
@@ -61,7 +62,7 @@ function fill(dir: string, packaged: string): void {
   const extensions = "share/postgresql/extension";
   execFileSync("tar", ["-xzf", pgTapArchive(), "-C", dir, extensions]);
   writeFileSync(join(dir, extensions, "pg_cron.control"), cronControl);
-  cpSync(cronSql, join(dir, extensions, "pg_cron--1.6.sql"));
+  writeFileSync(join(dir, extensions, "pg_cron--1.6.sql"), cronSql());
   // For Postgres' own account, whatever our umask is.
   execFileSync("chmod", ["-R", "a+rX", dir]);
 }
@@ -77,12 +78,16 @@ function linkLibraries(dir: string): void {
   }
 }
 
+function cronSql(): string {
+  const files = readdirSync(cronDir).filter((name) => name.endsWith(".sql"));
+  return files.sort().map((name) => readFileSync(join(cronDir, name), "utf8"))
+    .join("\n");
+}
+
 function fingerprint(packaged: string): string {
-  const hash = createHash("sha256");
-  for (
-    const file of [join(packaged, "package.json"), pgTapArchive(), cronSql]
-  ) {
+  const hash = createHash("sha256").update(cronControl).update(cronSql());
+  for (const file of [join(packaged, "package.json"), pgTapArchive()]) {
     hash.update(readFileSync(file));
   }
-  return hash.update(cronControl).digest("hex").slice(0, 12);
+  return hash.digest("hex").slice(0, 12);
 }

@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, rmSync } from "node:fs";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { setpriv } from "./account.ts";
 import { ended, startChild, stopChild } from "./child.ts";
 import type { LogLine } from "./log.ts";
 import { checkoutDir } from "./paths.ts";
@@ -113,11 +114,9 @@ async function initialise(dirs: StateDirs, dataDir: string): Promise<void> {
     "--auth-host=scram-sha-256",
     "--no-sync",
   ];
-  const user = dirs.postgresUser;
-  const setpriv = user
-    ? [`--reuid=${user.uid}`, `--regid=${user.gid}`, "--clear-groups"]
-    : [];
-  await runOrThrow("initdb", "setpriv", [...setpriv, "--", ...initdb], {
+  const account = dirs.postgresUser;
+  const [first = "", ...rest] = account ? setpriv(initdb, account) : initdb;
+  await runOrThrow("initdb", first, rest, {
     cwd: "/",
     env: environment,
   });

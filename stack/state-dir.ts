@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, chownSync, lstatSync, mkdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
-import { type Account, postgresAccount } from "./account.ts";
+import { type Account, postgresAccount, setpriv } from "./account.ts";
 import { checkoutDir } from "./paths.ts";
 import { chosenServer, type PostgresServer } from "./postgres-server.ts";
 
@@ -83,10 +83,9 @@ export function socketDir(base: string): string {
   return usable ? natural : join("/tmp", `task-queue-${shortHash(base)}`);
 }
 
-function canEnter({ uid, gid }: Account, dir: string): boolean {
-  const asUser = [`--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"];
-  const test = spawnSync("setpriv", [...asUser, "test", "-x", dir]);
-  return test.status === 0;
+function canEnter(account: Account, dir: string): boolean {
+  const [program = "", ...args] = setpriv(["test", "-x", dir], account);
+  return spawnSync(program, args).status === 0;
 }
 
 /** Makes a directory that is surely ours: those under /tmp are open to all. */
