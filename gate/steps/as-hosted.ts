@@ -1,14 +1,14 @@
 import { hasHostedDeno } from "../../stack/paths.ts";
 import { skips, total } from "../outcome.ts";
-import { prove } from "../prove.ts";
 import type { StackStep } from "../step.ts";
+import { proveDatabase } from "./database.ts";
 import { NO_HOSTED_DENO } from "./types-deno-hosted.ts";
 import { suite } from "./suites-on-the-stack.ts";
 
 /** pgTAP on Postgres 17 under strict grants: each of the `database` checks. */
 export const databaseAsHosted: StackStep = {
   name: "database-as-hosted",
-  run: (context) => prove(context, context.stack.dbUrl, ["supabase/tests"]),
+  run: proveDatabase,
 };
 
 /** Requests to functions that run on Deno 2.1, under strict grants. */
