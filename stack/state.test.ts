@@ -5,7 +5,12 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { postgresSettings } from "./postgres-settings.ts";
 import { postgresServer } from "./postgres-server.ts";
 import { processStart } from "./process-info.ts";
-import { socketDir } from "./state-dir.ts";
+import {
+  prepareStateDirs,
+  removeSocketDir,
+  socketDir,
+  storageDir,
+} from "./state-dir.ts";
 import { AlreadyRunning, claimStateDir, readState } from "./state-file.ts";
 
 let dir: string;
@@ -63,6 +68,16 @@ describe("socketDir()", () => {
     ["with a comma", "/srv/a,b"],
   ])("is under /tmp when the path is %s", (_what, base) => {
     expect(socketDir(base)).toMatch(/^\/tmp\/task-queue-[0-9a-f]{12}$/);
+  });
+});
+
+describe("prepareStateDirs()", () => {
+  it("keeps the data of the two servers apart", () => {
+    const debian = prepareStateDirs(dir, postgresServer(15));
+    const npm = prepareStateDirs(dir, postgresServer(17));
+    expect(npm.postgres).not.toBe(debian.postgres);
+    expect(storageDir(npm)).not.toBe(storageDir(debian));
+    removeSocketDir(npm);
   });
 });
 
