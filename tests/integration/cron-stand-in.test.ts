@@ -1,39 +1,17 @@
-import { join } from "node:path";
-import postgres from "postgres";
+import type postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import {
-  makeThrowAwayDatabase,
-  type ThrowAwayDatabase,
-} from "../../gate/equality/throw-away-database.ts";
-import { type CronTimer, startCronTimer } from "../../stack/cron/timer.ts";
-import { checkoutDir } from "../../stack/paths.ts";
-import { postgresServer } from "../../stack/postgres-server.ts";
-import { databaseUrl } from "../../stack/stack-addresses.ts";
-import { until } from "../support/sessions.ts";
+import { type CronWorld, makeCronWorld } from "./cron-world.ts";
 
-let database: ThrowAwayDatabase;
-/** As migrations are: not a superuser. */
+let world: CronWorld;
 let owner: postgres.Sql;
 let superuser: postgres.Sql;
 
 beforeAll(async () => {
-  const dir = join(checkoutDir, ".stack", "test-cron-stand-in");
-  database = await makeThrowAwayDatabase(dir, "db", true, postgresServer(17));
-  const settings = { max: 1, onnotice: () => {} };
-  owner = postgres(database.url, settings);
-  const { port } = database.postgres;
-  superuser = postgres(databaseUrl("supabase_admin", port), settings);
-  await owner`create table public.marks (at timestamptz, by text)`;
+  world = await makeCronWorld("stand-in");
+  ({ owner, superuser } = world);
 });
-
-beforeEach(async () => {
-  await superuser`truncate cron.job, cron.job_run_details, public.marks`;
-});
-
-afterAll(async () => {
-  await Promise.all([owner?.end(), superuser?.end()]);
-  await database?.discard();
-});
+beforeEach(() => world.empty());
+afterAll(() => world?.discard());
 
 async function jobs() {
   return [
@@ -182,65 +160,19 @@ describe("cron.begin_due_runs()", () => {
       select cron.alter_job(jobid, active := false) from cron.job
       where jobname = 'off'
     `;
-    const begin = () =>
-      superuser`select from cron.begin_due_runs(now(), now() + interval '1 hour')`;
-    expect((await begin()).length).toBe(1);
-    expect((await begin()).length).toBe(0);
+    const runsAt = async (time: string) => {
+      const at = `2026-11-29 ${time} UTC`;
+      const runs = await superuser`
+        select from cron.begin_due_runs(${at}::timestamptz, ${at}::timestamptz)
+      `;
+      return runs.length;
+    };
+    expect(await runsAt("10:20:05")).toBe(1);
+    expect(await runsAt("10:20:15")).toBe(0);
     await superuser`select cron.end_lost_runs()`;
     expect(
       await superuser`select status, return_message from cron.job_run_details`,
-    )
-      .toEqual([{ status: "failed", return_message: "server restarted" }]);
-  });
-});
-
-describe("startCronTimer()", () => {
-  let timer: CronTimer | undefined;
-  const start = () => {
-    const said: string[] = [];
-    timer = startCronTimer(database.postgres, (line) => said.push(line));
-    return said;
-  };
-  const runs = async () => [
-    ...await owner`
-      select status, return_message, command, end_time >= start_time as ended
-      from cron.job_run_details order by runid
-    `,
-  ];
-  const untilRan = (count: number) =>
-    until(`${count} runs`, async () => {
-      const ended = (await runs()).filter((run) => run["ended"]);
-      return ended.length >= count;
-    });
-
-  it("runs a job as its owner, and records what came of it", async () => {
-    const command = "insert into public.marks values (now(), current_user)";
-    await owner`select cron.schedule('mark', '59 seconds', ${command})`;
-    await owner`select cron.schedule('fail', '59 seconds', 'select nosuch()')`;
-    const said = start();
-    await untilRan(2);
-    await timer?.stop();
-    expect(await owner`select by from public.marks`).toEqual([{
-      by: "postgres",
-    }]);
-    expect(await runs()).toEqual([
-      { status: "succeeded", return_message: "1 row", command, ended: true },
-      {
-        status: "failed",
-        return_message: "function nosuch() does not exist",
-        command: "select nosuch()",
-        ended: true,
-      },
-    ]);
-    expect(said).toEqual([]);
-  });
-
-  it("waits at its stop for what runs", async () => {
-    const command = "select pg_sleep(0.3)";
-    await owner`select cron.schedule('slow', '59 seconds', ${command})`;
-    start();
-    await until("it runs", async () => (await runs()).length === 1);
-    await timer?.stop();
-    expect(await runs()).toMatchObject([{ status: "succeeded" }]);
+    ).toEqual([{ status: "failed", return_message: "server restarted" }]);
+    expect(await runsAt("10:20:25")).toBe(1);
   });
 });

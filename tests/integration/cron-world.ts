@@ -1,0 +1,44 @@
+import { join } from "node:path";
+import postgres from "postgres";
+import { makeThrowAwayDatabase } from "../../gate/equality/throw-away-database.ts";
+import { checkoutDir } from "../../stack/paths.ts";
+import type { Postgres } from "../../stack/postgres.ts";
+import { postgresServer } from "../../stack/postgres-server.ts";
+import { databaseUrl } from "../../stack/stack-addresses.ts";
+
+/** A database with the stand-in for pg_cron, and no timer. */
+export interface CronWorld {
+  readonly server: Postgres;
+  /** As migrations are: not a superuser. */
+  readonly owner: postgres.Sql;
+  readonly superuser: postgres.Sql;
+  empty(): Promise<void>;
+  discard(): Promise<void>;
+}
+
+/** Makes one of its own, whatever this machine uses by itself. */
+export async function makeCronWorld(name: string): Promise<CronWorld> {
+  const dir = join(checkoutDir, ".stack", "test-cron");
+  const npm = postgresServer(17);
+  const database = await makeThrowAwayDatabase(dir, name, true, npm);
+  const settings = { max: 1, onnotice: () => {} };
+  const server = database.postgres;
+  const owner = postgres(database.url, settings);
+  const superuser = postgres(
+    databaseUrl("supabase_admin", server.port),
+    settings,
+  );
+  await owner`create table public.marks (at timestamptz, by text)`;
+  return {
+    server,
+    owner,
+    superuser,
+    async empty() {
+      await superuser`truncate cron.job, cron.job_run_details, public.marks`;
+    },
+    async discard() {
+      await Promise.all([owner.end(), superuser.end()]);
+      await database.discard();
+    },
+  };
+}
