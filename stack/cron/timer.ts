@@ -26,6 +26,7 @@ const PATIENCE_S = 5;
 export function startCronTimer(server: Postgres, log: LogLine): CronTimer {
   const clock = connect(server, "supabase_admin");
   const running = new Set<Promise<void>>();
+  let mustBegin = true;
   const stopping = new AbortController();
 
   const tick = async (since: Date): Promise<Date> => {
@@ -40,22 +41,31 @@ export function startCronTimer(server: Postgres, log: LogLine): CronTimer {
         .then(({ status, message }) =>
           clock`select cron.end_run(${run.runid}, ${status}, ${message})`
         )
-        .then(() => {}, (error) => log(String(error)))
+        .then(() => {}, lose)
         .finally(() => running.delete(ended));
       running.add(ended);
     }
     return now;
   };
 
+  // The server has crashed or is on its way up again: jobs can wait that long,
+  // but runs that it took with it must not count as running for ever.
+  const lose = (error: unknown) => {
+    mustBegin = true;
+    if (!stopping.signal.aborted) log(String(error));
+  };
+
   const loop = async () => {
-    let since: Date | undefined;
+    let since = new Date();
     while (!stopping.signal.aborted) {
       try {
-        since ??= await begin(clock);
+        if (mustBegin) {
+          since = await begin(clock);
+          mustBegin = false;
+        }
         since = await tick(since);
       } catch (error) {
-        // The server may be on its way up again; jobs can wait that long.
-        if (!stopping.signal.aborted) log(String(error));
+        lose(error);
       }
       await delay(TICK_MS, undefined, { signal: stopping.signal })
         .catch(() => {});

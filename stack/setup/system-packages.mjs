@@ -48,8 +48,15 @@ export function planSystemPackages() {
   const asRoot = rootCommand(missing);
   return {
     what: `Debian packages, by apt: ${missing.join(" ")}`,
-    install: () => install(missing, asRoot),
+    install: () => install(missing, asRoot).catch(nameTheOther),
   };
+}
+
+/** apt may have no way to its archive where npm has one to its own. */
+function nameTheOther(error) {
+  throw new ExplainedError(
+    `${error.message}\n\nPOSTGRES=17 does without these packages`,
+  );
 }
 
 async function install(missing, asRoot) {

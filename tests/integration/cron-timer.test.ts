@@ -1,5 +1,13 @@
 import type postgres from "postgres";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import {
+  afterAll,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  vi,
+} from "vitest";
 import { type CronTimer, startCronTimer } from "../../stack/cron/timer.ts";
 import { until } from "../support/sessions.ts";
 import { type CronWorld, makeCronWorld } from "./cron-world.ts";
@@ -53,6 +61,32 @@ describe("startCronTimer()", () => {
       },
     ]);
     expect(said).toEqual([]);
+  });
+
+  it("goes on after the server has crashed in the middle of a run", async () => {
+    await owner`select cron.schedule('job', '1 second', 'select pg_sleep(60)')`;
+    start();
+    const sleeping = () =>
+      owner<{ pid: number }[]>`
+        select pid from pg_stat_activity where query = 'select pg_sleep(60)'
+      `;
+    await until("it sleeps", async () => (await sleeping()).length === 1);
+    // A crash takes along what no commit has waited for.
+    await owner`set synchronous_commit = on`;
+    await owner`
+      select cron.alter_job(jobid, command := 'select 1') from cron.job
+    `;
+    const [session] = await sleeping();
+    process.kill(session?.pid ?? 0, "SIGKILL");
+    await vi.waitUntil(
+      () =>
+        owner`select from cron.job_run_details where status = 'succeeded'`
+          .then((rows) => rows.length > 0, () => false),
+      { timeout: 20_000 },
+    );
+    await timer?.stop();
+    const command = "select pg_sleep(60)";
+    expect((await runs())[0]).toMatchObject({ status: "failed", command });
   });
 
   it("waits at its stop for what runs", async () => {
