@@ -1,18 +1,37 @@
 import { appendFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import {
+  chosenServer,
+  describeChoice,
+  type PostgresServer,
+  postgresServer,
+} from "../stack/postgres-server.ts";
 import type { Stack } from "../stack/stack.ts";
-import { startFreshStack } from "./fresh-stack.ts";
+import { startFreshStack, startStackAsHosted } from "./fresh-stack.ts";
 import { FunctionCalls } from "./function-calls.ts";
-import { fails, type Outcome, passes, total } from "./outcome.ts";
-import { onTheFiles, onTheSchema, onTheStack } from "./plan.ts";
+import { fails, type Outcome, passes, skips, total } from "./outcome.ts";
+import {
+  onTheFiles,
+  onTheSchema,
+  onTheStack,
+  onTheStackAsHosted,
+} from "./plan.ts";
 import { Programs } from "./programs.ts";
 import { excerpt, stepLine } from "./report.ts";
-import type { CheckoutContext, StackContext } from "./step.ts";
+import type { CheckoutContext, StackContext, StackStep } from "./step.ts";
 
 /** A step with its context already in it. */
 interface Task {
   readonly name: string;
   readonly run: () => Promise<Outcome>;
+}
+
+/** A stack that steps run on. */
+interface GateStack {
+  /** Also the name of its log and of its folder. */
+  readonly name: string;
+  readonly server: PostgresServer;
+  readonly begin: typeof startFreshStack;
 }
 
 /** One run of the gate: what it started and what it found so far. */
@@ -21,7 +40,6 @@ export class Gate {
   readonly #programs: Programs;
   readonly #wants: (name: string) => boolean;
   readonly #outcomes: Outcome[] = [];
-  readonly #logFile: string;
   #stack: Promise<Stack> | undefined;
   #running: Promise<void> | undefined;
   #isStopping = false;
@@ -30,7 +48,6 @@ export class Gate {
     this.#programs = new Programs(root);
     this.#context = { root, workDir, run: this.#programs.run };
     this.#wants = (name) => only?.has(name) ?? true;
-    this.#logFile = join(workDir, "stack.log");
   }
 
   /** Whether the run was told to end before its last step. */
@@ -49,14 +66,13 @@ export class Gate {
   async stop(): Promise<void> {
     this.#isStopping = true;
     await this.#programs.stop();
-    const stack = await this.#stack?.catch(() => undefined);
-    await stack?.stop();
+    await this.#stopStack();
     // Steps clean up behind themselves, now that their programs have ended.
     await this.#running?.catch(() => undefined);
   }
 
   async #runSteps(): Promise<void> {
-    const { onFiles, onSchema, onStack } = this.#wanted();
+    const { onFiles, onSchema, onStack, asHosted } = this.#wanted();
     // Two cores: while the stack starts and is looked at, the files are read.
     const files = this.#runAll(
       onFiles.map(({ name, run }) => ({
@@ -64,18 +80,34 @@ export class Gate {
         run: () => run(this.#context),
       })),
     );
-    const context = onSchema.length + onStack.length > 0
-      ? await this.#start()
-      : undefined;
-    const bind = (steps: typeof onStack) =>
-      steps.map(({ name, run }) => ({
-        name,
-        run: () => context ? run(context) : Promise.resolve(notRun(name)),
-      }));
-    await this.#runAll(bind(onSchema));
+    let context: StackContext | undefined;
+    if (onSchema.length + onStack.length > 0) {
+      console.log(describeChoice());
+      const server = chosenServer();
+      context = await this.#start({
+        name: "stack",
+        server,
+        begin: startFreshStack,
+      });
+    }
+    await this.#runAll(bind(onSchema, context));
     await files;
     // These ask two sessions to meet, or watch the clock: nothing beside them.
-    await this.#runAll(bind(onStack));
+    await this.#runAll(bind(onStack, context));
+    if (asHosted.length === 0) return;
+    await this.#stopStack();
+    context = await this.#start({
+      name: "stack-as-hosted",
+      server: postgresServer(17),
+      begin: startStackAsHosted,
+    });
+    await this.#runAll(bind(asHosted, context));
+  }
+
+  async #stopStack(): Promise<void> {
+    const stack = await this.#stack?.catch(() => undefined);
+    this.#stack = undefined;
+    await stack?.stop();
   }
 
   #wanted() {
@@ -84,18 +116,23 @@ export class Gate {
       onFiles: onTheFiles.filter(wanted),
       onSchema: onTheSchema.filter(wanted),
       onStack: onTheStack.filter(wanted),
+      asHosted: onTheStackAsHosted.filter(wanted),
     };
   }
 
-  async #start(): Promise<StackContext | undefined> {
+  async #start(
+    { name, server, begin }: GateStack,
+  ): Promise<StackContext | undefined> {
     let context: StackContext | undefined;
+    const folder = join(this.#context.workDir, name);
+    const stackLog = `${folder}.log`;
     await this.#runOne({
-      name: "stack",
+      name,
       run: async () => {
-        writeFileSync(this.#logFile, "");
-        this.#stack = startFreshStack(
-          join(this.#context.workDir, "stack"),
-          (line) => appendFileSync(this.#logFile, `${line}\n`),
+        writeFileSync(stackLog, "");
+        this.#stack = begin(
+          folder,
+          (line) => appendFileSync(stackLog, `${line}\n`),
         );
         const stack = await this.#stack;
         const functionCalls = new FunctionCalls(stack.adminDbUrl);
@@ -103,7 +140,8 @@ export class Gate {
         context = {
           ...this.#context,
           stack,
-          stackLog: this.#logFile,
+          server,
+          stackLog,
           functionCalls,
         };
         return passes();
@@ -133,6 +171,16 @@ export class Gate {
   }
 }
 
-function notRun(name: string): Outcome {
-  return { ...passes(0), skipped: [`${name}: the stack did not start`] };
+/** Gives steps their stack; without one they are not run. */
+function bind(
+  steps: readonly StackStep[],
+  context: StackContext | undefined,
+): Task[] {
+  return steps.map(({ name, run }) => ({
+    name,
+    run: () =>
+      context
+        ? run(context)
+        : Promise.resolve(skips(`${name}: the stack did not start`)),
+  }));
 }

@@ -18,6 +18,11 @@ export function fails(report: string, count = 1): Outcome {
   return { passed: 0, failed: count, skipped: [], report };
 }
 
+/** Cannot be checked here; `reason` says why. */
+export function skips(reason: string): Outcome {
+  return { ...passes(0), skipped: [reason] };
+}
+
 /** Passes when there is nothing to complain about. */
 export function passesWithout(complaints: readonly string[]): Outcome {
   return complaints.length === 0

@@ -1,5 +1,6 @@
 import type { CheckoutStep, StackStep } from "./step.ts";
 import { advisors } from "./steps/advisors.ts";
+import { databaseAsHosted, e2eAsHosted } from "./steps/as-hosted.ts";
 import { closedByDefault } from "./steps/closed-by-default.ts";
 import { database } from "./steps/database.ts";
 import { dbLint } from "./steps/db-lint.ts";
@@ -22,6 +23,7 @@ import {
   upgrade,
 } from "./steps/suites-on-the-stack.ts";
 import { triggerLint } from "./steps/trigger-lint.ts";
+import { typesDenoHosted } from "./steps/types-deno-hosted.ts";
 import { typesDeno } from "./steps/types-deno.ts";
 import { typesNode } from "./steps/types-node.ts";
 import { unit } from "./steps/unit.ts";
@@ -31,6 +33,7 @@ export const onTheFiles: readonly CheckoutStep[] = [
   format,
   lint,
   typesDeno,
+  typesDenoHosted,
   typesNode,
   openApi,
   unit,
@@ -69,9 +72,16 @@ export const onTheStack: readonly StackStep[] = [
   functionsExecuted,
 ];
 
+/** Use a second stack, which is as near to a hosted project as npm comes. */
+export const onTheStackAsHosted: readonly StackStep[] = [
+  databaseAsHosted,
+  e2eAsHosted,
+];
+
 /** The names that `--only` knows. */
 export const stepNames: readonly string[] = [
   ...onTheFiles,
   ...onTheSchema,
   ...onTheStack,
+  ...onTheStackAsHosted,
 ].map((step) => step.name);

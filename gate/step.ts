@@ -1,4 +1,5 @@
 import type { StackAddresses } from "../stack/stack-addresses.ts";
+import type { PostgresServer } from "../stack/postgres-server.ts";
 import type { FunctionCalls } from "./function-calls.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Run } from "./programs.ts";
@@ -15,6 +16,8 @@ export interface CheckoutContext {
 /** What a step that talks to the running stack may use. */
 export interface StackContext extends CheckoutContext {
   readonly stack: StackAddresses;
+  /** What runs the stack's database. */
+  readonly server: PostgresServer;
   /** Where requests and the words of the stack's parts are logged. */
   readonly stackLog: string;
   readonly functionCalls: FunctionCalls;

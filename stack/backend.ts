@@ -1,4 +1,5 @@
 import { bootstrap } from "./bootstrap.ts";
+import { startCronTimer } from "./cron/timer.ts";
 import { type LogLine, prefixed } from "./log.ts";
 import { removeIfUnfinished } from "./interrupted-start.ts";
 import { migrate } from "./migrate.ts";
@@ -51,10 +52,14 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
       "PostgREST",
       () => startPostgrest(postgres, api, prefixed("postgrest", log)),
     );
+    const cronTimer = dirs.server.hasCron
+      ? undefined
+      : startCronTimer(postgres, prefixed("cron stand-in", log));
     return {
       postgres,
       postgrest,
       async stop() {
+        await cronTimer?.stop();
         await postgrest.stop();
         await postgres.stop();
       },

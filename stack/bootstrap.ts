@@ -2,7 +2,7 @@ import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Postgres } from "./postgres.ts";
-import { psql } from "./psql.ts";
+import { runSqlFiles } from "./sql.ts";
 import type { StateDirs } from "./state-dir.ts";
 
 const sqlDir = fileURLToPath(new URL("./bootstrap", import.meta.url));
@@ -20,11 +20,14 @@ export async function bootstrap(
   const stamp = join(dirs.postgres, "data", "stack-bootstrapped");
   if (existsSync(stamp)) return false;
   const files = readdirSync(sqlDir).filter((name) => name.endsWith(".sql"));
-  await psql(postgres, {
-    role: "supabase_admin",
-    files: files.sort().map((name) => join(sqlDir, name)),
-    variables: { expose: exposeNewTables ? "on" : "off" },
-  });
+  await runSqlFiles(
+    postgres,
+    {
+      role: "supabase_admin",
+      settings: { "stack.expose_new_tables": String(exposeNewTables) },
+    },
+    files.sort().map((name) => join(sqlDir, name)),
+  );
   writeFileSync(stamp, "");
   return true;
 }

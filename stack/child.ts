@@ -3,6 +3,8 @@ import {
   spawn,
   type StdioOptions,
 } from "node:child_process";
+import process from "node:process";
+import { type Account, setpriv } from "./account.ts";
 
 /** How a part of the stack is started. */
 export interface ChildOptions {
@@ -10,13 +12,14 @@ export interface ChildOptions {
   env: Record<string, string>;
   stdio: StdioOptions;
   /** Account to run as; only root can choose one. */
-  user?: string | undefined;
+  user?: Account | undefined;
   /** Signal that the child gets when we die, however we die. */
   deathSignal: "TERM" | "INT";
 }
 
 /**
- * Starts a program that cannot outlive this process, even after SIGKILL.
+ * Starts a program that, on Linux, cannot outlive this process, even after
+ * SIGKILL; other kernels have no such thing.
  *
  * `setpriv` asks the kernel to signal the child when its parent is gone. Each
  * child has its own process group, so that Ctrl-C in a terminal reaches only
@@ -27,12 +30,10 @@ export function startChild(
   args: string[],
   options: ChildOptions,
 ): ChildProcess {
-  const setpriv = ["--pdeathsig", options.deathSignal];
-  if (options.user) {
-    setpriv.push(`--reuid=${options.user}`, `--regid=${options.user}`);
-    setpriv.push("--clear-groups");
-  }
-  return spawn("setpriv", [...setpriv, "--", program, ...args], {
+  const [first = program, ...rest] = process.platform === "linux"
+    ? setpriv([program, ...args], options.user, options.deathSignal)
+    : [program, ...args];
+  return spawn(first, rest, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: options.env,
     stdio: options.stdio,

@@ -2,8 +2,12 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { startChild, stopChild } from "./child.ts";
+import {
+  type DenoRuntime,
+  denoRuntime,
+  type DenoVersion,
+} from "./deno-runtime.ts";
 import { lineSplitter, type LogLine } from "./log.ts";
-import { denoCacheDir, denoProgram } from "./paths.ts";
 import type { FunctionConfig } from "./supabase-config.ts";
 
 /** One running Deno process that serves one function. */
@@ -23,14 +27,16 @@ export function startFunction(
   config: FunctionConfig,
   env: Record<string, string>,
   log: LogLine,
+  deno: DenoVersion = "2.9",
 ): FunctionProcess {
   // Not `deno run --watch`: in watch mode the process survives its own
   // Deno.exit(), and so would outlive us.
-  const child = startChild(denoProgram(), denoArguments(config), {
+  const runtime = denoRuntime(deno);
+  const child = startChild(runtime.program, denoArguments(config, runtime), {
     cwd: dirname(config.entrypoint),
     env: {
       ...env,
-      DENO_DIR: denoCacheDir,
+      DENO_DIR: runtime.cacheDir,
       DENO_NO_UPDATE_CHECK: "1",
       NO_COLOR: "1",
     },
@@ -74,8 +80,12 @@ export function startFunction(
   };
 }
 
-function denoArguments({ entrypoint, denoConfig }: FunctionConfig): string[] {
-  const lock = denoConfig && join(dirname(denoConfig), "deno.lock");
+function denoArguments(
+  { entrypoint, denoConfig }: FunctionConfig,
+  { readsLock }: DenoRuntime,
+): string[] {
+  const lock = readsLock && denoConfig &&
+    join(dirname(denoConfig), "deno.lock");
   return [
     "run",
     "--no-prompt",

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { DenoVersion } from "./deno-runtime.ts";
 import { type FunctionProcess, startFunction } from "./function-process.ts";
 import { type LogLine, prefixed } from "./log.ts";
 import type { FunctionConfig } from "./supabase-config.ts";
@@ -18,6 +19,8 @@ export interface Functions {
 /** What the host of the functions is told. */
 export interface FunctionsOptions {
   supabaseDir: string;
+  /** Absent = the newer one. */
+  deno?: DenoVersion | undefined;
   env: Record<string, string>;
   /** Folders whose changes restart running functions; none = no hot reload. */
   watchDirs: string[];
@@ -59,6 +62,7 @@ export function hostFunctions(options: FunctionsOptions): Functions {
         config,
         options.env,
         prefixed(name, options.log),
+        options.deno,
       );
       running.set(name, started);
       void started.gone.then(() => {

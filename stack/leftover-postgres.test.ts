@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { postgresServer } from "./postgres-server.ts";
 import { removeIfUnfinished } from "./interrupted-start.ts";
 import { endLeftover } from "./leftover-postgres.ts";
 
@@ -58,6 +59,7 @@ describe("removeIfUnfinished()", () => {
       postgres: dir,
       sockets: dir,
       postgresUser: undefined,
+      server: postgresServer(15),
     };
     removeIfUnfinished(dirs, (line) => said.push(line));
   };

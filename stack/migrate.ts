@@ -2,8 +2,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { checkoutDir, supabaseDir, supabaseProgram } from "./paths.ts";
 import type { Postgres } from "./postgres.ts";
-import { psql } from "./psql.ts";
 import { runOrThrow } from "./run.ts";
+import { querySql, type SqlSession } from "./sql.ts";
 
 /** Applies the migrations that are missing, with the Supabase CLI. */
 export async function migrate(
@@ -36,15 +36,18 @@ function migrationVersions(): string[] {
 }
 
 async function appliedVersions(postgres: Postgres): Promise<Set<string>> {
+  const session: SqlSession = { role: "postgres" };
   const table = "supabase_migrations.schema_migrations";
-  const exists = await psql(postgres, {
-    role: "postgres",
-    command: `select to_regclass('${table}')`,
-  });
-  if (exists.trim() === "") return new Set();
-  const versions = await psql(postgres, {
-    role: "postgres",
-    command: `select version from ${table}`,
-  });
-  return new Set(versions.trim().split("\n"));
+  const [found] = await querySql<{ exists: boolean }>(
+    postgres,
+    session,
+    `select to_regclass('${table}') is not null as exists`,
+  );
+  if (!found?.exists) return new Set();
+  const rows = await querySql<{ version: string }>(
+    postgres,
+    session,
+    `select version from ${table}`,
+  );
+  return new Set(rows.map((row) => row.version));
 }

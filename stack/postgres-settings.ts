@@ -1,3 +1,5 @@
+import type { PostgresServer } from "./postgres-server.ts";
+
 /**
  * What of a commit that was acknowledged is still there afterwards.
  *
@@ -11,6 +13,7 @@ export type Durable = boolean | "kills";
 export interface PostgresSettings {
   port: number;
   socketDir: string;
+  server: PostgresServer;
   durable: Durable;
 }
 
@@ -23,7 +26,7 @@ export function postgresSettings(settings: PostgresSettings): string {
     port: settings.port,
     unix_socket_directories: settings.socketDir,
     // Only a superuser could load these later; the hosted service does it too.
-    shared_preload_libraries: "pg_cron,pg_stat_statements,plpgsql_check",
+    shared_preload_libraries: settings.server.preload.join(","),
     "cron.database_name": "postgres",
     // pg_cron logs in as the job's owner; over the socket it needs no password.
     "cron.host": settings.socketDir,

@@ -3,15 +3,17 @@ import { closeSync, existsSync, openSync, readFileSync, rmSync } from "node:fs";
 import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { setpriv } from "./account.ts";
 import { ended, startChild, stopChild } from "./child.ts";
 import { explainFullDisk } from "./full-disk.ts";
 import type { LogLine } from "./log.ts";
-import { postgresProgram } from "./paths.ts";
-import { type Durable, postgresSettings } from "./postgres-settings.ts";
 import { endLeftover } from "./leftover-postgres.ts";
+import { checkoutDir } from "./paths.ts";
+import type { PostgresServer } from "./postgres-server.ts";
+import { type Durable, postgresSettings } from "./postgres-settings.ts";
 import { runOrThrow } from "./run.ts";
 import { startFailure } from "./start-failure.ts";
-import { type StateDirs, storageDir } from "./state-dir.ts";
+import { makeReachableDir, type StateDirs, storageDir } from "./state-dir.ts";
 
 /** Somebody else got the port first. */
 export class PortTaken extends Error {
@@ -22,6 +24,7 @@ export class PortTaken extends Error {
 
 /** A running Postgres. */
 export interface Postgres {
+  server: PostgresServer;
   port: number;
   socketDir: string;
   stop(): Promise<void>;
@@ -51,7 +54,11 @@ export async function startPostgres(
   const { dirs, port } = options;
   const dataDir = join(dirs.postgres, "data");
   if (!existsSync(dataDir)) await initialise(dirs, dataDir);
-  const settings = postgresSettings({ ...options, socketDir: dirs.sockets });
+  const settings = postgresSettings({
+    ...options,
+    server: dirs.server,
+    socketDir: dirs.sockets,
+  });
   writeFileSync(join(dataDir, "stack.conf"), settings, { mode: 0o644 });
 
   let server = await startPatiently(options, dataDir);
@@ -69,6 +76,7 @@ export async function startPostgres(
   };
   restartWhenLost();
   return {
+    server: dirs.server,
     port,
     socketDir: dirs.sockets,
     stop() {
@@ -91,26 +99,30 @@ export async function removeDatabase(dirs: StateDirs): Promise<void> {
   rmSync(storageDir(dirs), { recursive: true, force: true });
 }
 
+function program(dirs: StateDirs, name: "initdb" | "postgres"): string {
+  const base = join(checkoutDir, ".stack");
+  const reachable = makeReachableDir(base, dirs.postgresUser);
+  return join(dirs.server.programs(reachable), name);
+}
+
 async function initialise(dirs: StateDirs, dataDir: string): Promise<void> {
   // Only what is whole gets the name of a database.
   const unfinished = `${dataDir}.new`;
   rmSync(unfinished, { recursive: true, force: true });
   const initdb = [
-    postgresProgram("initdb"),
+    program(dirs, "initdb"),
     `--pgdata=${unfinished}`,
     "--username=supabase_admin",
     "--encoding=UTF8",
-    "--locale=C.UTF-8",
+    ...dirs.server.locale,
     "--auth-local=trust",
     "--auth-host=scram-sha-256",
     "--no-sync",
   ];
-  const user = dirs.postgresUser;
-  const setpriv = user
-    ? [`--reuid=${user}`, `--regid=${user}`, "--clear-groups"]
-    : [];
-  setpriv.push("--pdeathsig=KILL");
-  await runOrThrow("initdb", "setpriv", [...setpriv, "--", ...initdb], {
+  const [first = "", ...rest] = process.platform === "linux"
+    ? setpriv(initdb, dirs.postgresUser, "KILL")
+    : initdb;
+  await runOrThrow("initdb", first, rest, {
     cwd: "/",
     env: environment,
   });
@@ -174,7 +186,7 @@ async function tryStart(
   const extras = Object.entries(extra).map(([name, value]) =>
     `${name}=${value}`
   );
-  const command = [...extras, postgresProgram("postgres"), "-D", dataDir];
+  const command = [...extras, program(dirs, "postgres"), "-D", dataDir];
   const child = startChild("/usr/bin/env", command, {
     cwd: "/",
     env: environment,

@@ -2,7 +2,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { supabaseDir } from "./paths.ts";
 import type { Postgres } from "./postgres.ts";
-import { psql } from "./psql.ts";
+import { runSqlFiles } from "./sql.ts";
 import type { StateDirs } from "./state-dir.ts";
 
 /** Loads supabase/seed.sql once per database; returns whether it did. */
@@ -14,7 +14,7 @@ export async function seed(
   // A stamp and not "was the database new": a start may fail before the seed.
   const stamp = join(dirs.postgres, "data", "stack-seeded");
   if (existsSync(stamp) || !existsSync(file)) return false;
-  await psql(postgres, { role: "postgres", files: [file] });
+  await runSqlFiles(postgres, { role: "postgres" }, [file]);
   writeFileSync(stamp, "");
   return true;
 }

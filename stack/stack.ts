@@ -1,4 +1,5 @@
 import { type Backend, type BackendOptions, startBackend } from "./backend.ts";
+import type { DenoVersion } from "./deno-runtime.ts";
 import { functionEnvironment } from "./function-env.ts";
 import {
   type Functions,
@@ -10,6 +11,7 @@ import { type Gateway, openGateway } from "./gateway.ts";
 import type { LogLine } from "./log.ts";
 import { checkoutDir, supabaseDir } from "./paths.ts";
 import { type WantedPort, wantedPort } from "./ports.ts";
+import { describeChoice, postgresServer } from "./postgres-server.ts";
 import { removeDatabase, stopLeftover } from "./postgres.ts";
 import type { Durable } from "./postgres-settings.ts";
 import { type StackAddresses, stackAddresses } from "./stack-addresses.ts";
@@ -32,6 +34,10 @@ export interface StackOptions {
   apiPort?: WantedPort;
   /** Absent = any free port. */
   dbPort?: WantedPort;
+  /** Absent = what this machine uses by itself. */
+  postgres?: 15 | 17;
+  /** Which Deno runs the functions; absent = the newer one. */
+  deno?: DenoVersion;
   /** The platform's auto_expose_new_tables; absent = as config.toml says. */
   exposeNewTables?: boolean;
   /** Begin with an empty database, whatever an earlier run has left. */
@@ -69,13 +75,15 @@ export interface Stack extends StackAddresses {
 export async function startStack(options: StackOptions): Promise<Stack> {
   let release = () => {};
   try {
-    const dirs = prepareStateDirs(options.stateDir);
+    const server = options.postgres && postgresServer(options.postgres);
+    const dirs = prepareStateDirs(options.stateDir, server);
     const claim = claimStateDir(options.stateDir);
     release = () => {
       removeSocketDir(dirs);
       claim.release();
     };
     await (options.fresh ? removeDatabase(dirs) : stopLeftover(dirs));
+    options.onLog?.(server?.description ?? describeChoice());
     return await startParts(options, dirs, claim);
   } catch (error) {
     release();
@@ -137,6 +145,7 @@ async function startParts(
     const addresses = stackAddresses(gateway.port, dbPort);
     functions = hostFunctions({
       supabaseDir,
+      deno: options.deno,
       env: { ...functionEnvironment(addresses), ...options.functionEnv },
       watchDirs: options.watch ? functionSourceDirs(checkoutDir) : [],
       log,

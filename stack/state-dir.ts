@@ -2,38 +2,57 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, chownSync, lstatSync, mkdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
+import { type Account, postgresAccount, setpriv } from "./account.ts";
 import { checkoutDir } from "./paths.ts";
+import { chosenServer, type PostgresServer } from "./postgres-server.ts";
 
 /** Where one stack keeps what it has. */
 export interface StateDirs {
   /** Log and state file. */
   state: string;
-  /** The database; elsewhere when Postgres cannot reach `state`. */
+  /** The server that runs the database. */
+  server: PostgresServer;
+  /** The server's database; elsewhere when Postgres cannot reach `state`. */
   postgres: string;
   /** Unix sockets of Postgres and PostgREST. */
   sockets: string;
   /** Account that Postgres runs as, when we are root. */
-  postgresUser: string | undefined;
+  postgresUser: Account | undefined;
 }
 
 /** Makes the directories of a stack and returns where they are. */
-export function prepareStateDirs(stateDir: string): StateDirs {
-  const postgresUser = process.getuid?.() === 0 ? "postgres" : undefined;
-  makeOwnDir(stateDir, 0o755);
-  const base = postgresUser && !canEnter(postgresUser, stateDir)
-    ? join("/var/tmp", `task-queue-${shortHash(stateDir)}`)
-    : stateDir;
-  makeOwnDir(base, 0o755);
-  const postgres = join(base, "postgres");
+export function prepareStateDirs(
+  stateDir: string,
+  server: PostgresServer = chosenServer(),
+): StateDirs {
+  const postgresUser = postgresAccount();
+  const base = makeReachableDir(stateDir, postgresUser);
+  // One server cannot read what another has written.
+  const postgres = join(base, server.stateName("postgres"));
   makeOwnDir(postgres, 0o700, postgresUser);
   const sockets = socketDir(base);
   makeOwnDir(sockets, 0o700, postgresUser);
-  return { state: stateDir, postgres, sockets, postgresUser };
+  return { state: stateDir, server, postgres, sockets, postgresUser };
+}
+
+/**
+ * Makes a directory, and another one under /var/tmp if the account cannot enter
+ * it; returns the one to use.
+ */
+export function makeReachableDir(
+  dir: string,
+  account: Account | undefined,
+): string {
+  makeOwnDir(dir, 0o755);
+  if (!account || canEnter(account, dir)) return dir;
+  const other = join("/var/tmp", `task-queue-${shortHash(dir)}`);
+  makeOwnDir(other, 0o755);
+  return other;
 }
 
 /** Where the stand-in for Storage keeps the bytes of files. */
 export function storageDir(dirs: StateDirs): string {
-  return join(dirs.state, "storage");
+  return join(dirs.state, dirs.server.stateName("storage"));
 }
 
 /** Removes the socket directory, which is litter when it is under /tmp. */
@@ -64,28 +83,16 @@ export function socketDir(base: string): string {
   return usable ? natural : join("/tmp", `task-queue-${shortHash(base)}`);
 }
 
-function canEnter(user: string, dir: string): boolean {
-  const asUser = ["--reuid", user, "--regid", user, "--clear-groups"];
-  const test = spawnSync("setpriv", [...asUser, "test", "-x", dir]);
-  return test.status === 0;
-}
-
-interface Account {
-  uid: number;
-  gid: number;
-}
-
-function accountOf(user: string): Account {
-  const id = (option: string) => Number(spawnSync("id", [option, user]).stdout);
-  return { uid: id("-u"), gid: id("-g") };
+function canEnter(account: Account, dir: string): boolean {
+  const [program = "", ...args] = setpriv(["test", "-x", dir], account);
+  return spawnSync(program, args).status === 0;
 }
 
 /** Makes a directory that is surely ours: those under /tmp are open to all. */
-function makeOwnDir(dir: string, mode: number, user?: string): void {
+function makeOwnDir(dir: string, mode: number, owner?: Account): void {
   try {
     mkdirSync(dir, { recursive: true });
     const self = process.getuid?.() ?? 0;
-    const owner = user ? accountOf(user) : undefined;
     const found = lstatSync(dir);
     if (!found.isDirectory()) throw new Error("it is not a directory");
     if (found.uid !== self && found.uid !== owner?.uid) {

@@ -3,8 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { postgresSettings } from "./postgres-settings.ts";
+import { postgresServer } from "./postgres-server.ts";
 import { processStart } from "./process-info.ts";
-import { socketDir } from "./state-dir.ts";
+import {
+  prepareStateDirs,
+  removeSocketDir,
+  socketDir,
+  storageDir,
+} from "./state-dir.ts";
 import { AlreadyRunning, claimStateDir, readState } from "./state-file.ts";
 
 let dir: string;
@@ -72,16 +78,29 @@ describe("socketDir()", () => {
   });
 });
 
+describe("prepareStateDirs()", () => {
+  it("keeps the data of the two servers apart", () => {
+    const debian = prepareStateDirs(dir, postgresServer(15));
+    const npm = prepareStateDirs(dir, postgresServer(17));
+    expect(npm.postgres).not.toBe(debian.postgres);
+    expect(storageDir(npm)).not.toBe(storageDir(debian));
+    removeSocketDir(npm);
+  });
+});
+
 describe("postgresSettings()", () => {
+  const server = postgresServer(15);
+
   it("quotes values, so that a path cannot end the setting", () => {
-    const settings = { port: 5, socketDir: "/tmp/o'brien", durable: false };
+    const socketDir = "/tmp/o'brien";
+    const settings = { port: 5, server, socketDir, durable: false };
     expect(postgresSettings(settings)).toContain(
       "unix_socket_directories = '/tmp/o''brien'\n",
     );
   });
 
   it("waits for the disk only when durable", () => {
-    const settings = { port: 5, socketDir: "/tmp/x" };
+    const settings = { port: 5, server, socketDir: "/tmp/x" };
     expect(postgresSettings({ ...settings, durable: true }))
       .toContain("fsync = 'on'");
     expect(postgresSettings({ ...settings, durable: false }))
@@ -91,6 +110,7 @@ describe("postgresSettings()", () => {
   it("hands every commit to the kernel when it has to survive kills", () => {
     const text = postgresSettings({
       port: 5,
+      server,
       socketDir: "/tmp/x",
       durable: "kills",
     });

@@ -1,5 +1,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import type { Postgres } from "../../stack/postgres.ts";
+import { runSqlFiles } from "../../stack/sql.ts";
 import type { CheckoutContext } from "../step.ts";
 
 /** Brings an empty database up the way production goes. */
@@ -16,16 +18,11 @@ export async function applyMigrations(
 
 /** Brings an empty database up from the schema files, in name order. */
 export async function applySchemas(
-  { root, run }: CheckoutContext,
-  url: string,
+  { root }: CheckoutContext,
+  postgres: Postgres,
 ): Promise<void> {
   const dir = join(root, "supabase", "schemas");
   const files = readdirSync(dir).filter((name) => name.endsWith(".sql")).sort();
-  const psql = await run("psql", [
-    ...["--no-psqlrc", "--quiet", "--single-transaction"],
-    "--set=ON_ERROR_STOP=1",
-    `--dbname=${url}`,
-    ...files.map((name) => `--file=${join(dir, name)}`),
-  ]);
-  if (!psql.ok) throw new Error(`Schema files failed:\n${psql.output}`);
+  const paths = files.map((name) => join(dir, name));
+  await runSqlFiles(postgres, { role: "postgres" }, paths);
 }

@@ -35,6 +35,19 @@ const FACTS = `
     left join pg_catalog.pg_database as d on d.oid = s.setdatabase
 `;
 
+/** Why a server of that version cannot be dumped here; undefined = it can. */
+export async function obstacleToDumping(
+  run: Run,
+  major: number,
+): Promise<string | undefined> {
+  const { ok, stdout } = await run("pg_dump", ["--version"]);
+  if (!ok) return "there is no pg_dump";
+  const version = Number(/\d+/.exec(stdout)?.[0]);
+  return version < major
+    ? `pg_dump ${version} cannot read Postgres ${major}`
+    : undefined;
+}
+
 /** Everything about a database that migrations and schema files decide. */
 export async function describeDatabase(
   run: Run,

@@ -2,7 +2,15 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { bootstrap } from "../../stack/bootstrap.ts";
 import { pickFreePort } from "../../stack/ports.ts";
-import { removeDatabase, startPostgres } from "../../stack/postgres.ts";
+import {
+  chosenServer,
+  type PostgresServer,
+} from "../../stack/postgres-server.ts";
+import {
+  type Postgres,
+  removeDatabase,
+  startPostgres,
+} from "../../stack/postgres.ts";
 import { databaseUrl } from "../../stack/stack-addresses.ts";
 import { prepareStateDirs } from "../../stack/state-dir.ts";
 
@@ -11,6 +19,7 @@ export interface ThrowAwayDatabase {
   readonly url: string;
   /** The same, for the superuser. */
   readonly adminUrl: string;
+  readonly postgres: Postgres;
   /** Stops it and deletes what it kept. */
   discard(): Promise<void>;
 }
@@ -23,22 +32,31 @@ export async function makeThrowAwayDatabase(
   workDir: string,
   name: string,
   exposeNewTables: boolean,
-  environment: Record<string, string> = {},
+  options: {
+    server?: PostgresServer;
+    environment?: Record<string, string>;
+  } = {},
 ): Promise<ThrowAwayDatabase> {
-  const dirs = prepareStateDirs(join(workDir, name));
+  const { server = chosenServer(), environment = {} } = options;
+  const dirs = prepareStateDirs(join(workDir, name), server);
   await removeDatabase(dirs);
   const port = await pickFreePort();
   const log = () => {};
-  const options = { dirs, port, durable: false, environment, log };
-  const server = await startPostgres(options);
+  const postgres = await startPostgres({
+    dirs,
+    port,
+    durable: false,
+    environment,
+    log,
+  });
   const discard = async () => {
-    await server.stop();
+    await postgres.stop();
     for (const dir of [dirs.postgres, dirs.sockets, dirs.state]) {
       rmSync(dir, { recursive: true, force: true });
     }
   };
   try {
-    await bootstrap(server, dirs, exposeNewTables);
+    await bootstrap(postgres, dirs, exposeNewTables);
   } catch (error) {
     await discard();
     throw error;
@@ -46,6 +64,7 @@ export async function makeThrowAwayDatabase(
   return {
     url: databaseUrl("postgres", port),
     adminUrl: databaseUrl("supabase_admin", port),
+    postgres,
     discard,
   };
 }

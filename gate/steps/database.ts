@@ -1,8 +1,17 @@
+import { pauseJobs } from "../../tests/support/pause-jobs.ts";
+import type { Outcome } from "../outcome.ts";
 import { prove } from "../prove.ts";
-import type { StackStep } from "../step.ts";
+import type { StackContext, StackStep } from "../step.ts";
 
 /** The pgTAP tests; the helpers' file sorts first and stays installed. */
 export const database: StackStep = {
   name: "database",
-  run: (context) => prove(context, context.stack.dbUrl, ["supabase/tests"]),
+  run: proveDatabase,
 };
+
+/** Runs all pgTAP tests on the context's stack. */
+export async function proveDatabase(context: StackContext): Promise<Outcome> {
+  // One that runs just then has the lock that a test of it wants.
+  await pauseJobs(context.stack.adminDbUrl);
+  return await prove(context, context.stack.dbUrl, ["supabase/tests"]);
+}

@@ -60,7 +60,11 @@ export const upgrade: StackStep = {
   run: (context) => suite(context, "upgrade"),
 };
 
-async function suite(context: StackContext, name: string): Promise<Outcome> {
+/** Runs a project of vitest on the context's stack. */
+export async function suite(
+  context: StackContext,
+  name: string,
+): Promise<Outcome> {
   const env = stackEnvironment(context.stack);
   const outcome = await vitest(context, name, env);
   if (outcome.failed === 0) return outcome;

@@ -1,4 +1,4 @@
-import { passesWithout } from "../outcome.ts";
+import { passesWithout, skips } from "../outcome.ts";
 import { query } from "../query.ts";
 import type { StackStep } from "../step.ts";
 
@@ -21,7 +21,8 @@ const FINDINGS = `
 /** `supabase db lint` skips trigger functions, so they are linted here. */
 export const triggerLint: StackStep = {
   name: "trigger-lint",
-  async run({ stack }) {
+  async run({ stack, server }) {
+    if (!server.hasLint) return skips("npm's Postgres has no plpgsql_check");
     const rows = await query<{ finding: string }>(stack.dbUrl, FINDINGS);
     return passesWithout(rows.map((row) => row.finding));
   },

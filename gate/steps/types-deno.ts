@@ -4,27 +4,30 @@ import { denoCacheDir } from "../../stack/paths.ts";
 import { fails, passes } from "../outcome.ts";
 import type { CheckoutStep } from "../step.ts";
 
-const FUNCTIONS = "supabase/functions";
+/** Where the functions are, from the checkout's folder. */
+export const FUNCTIONS = "supabase/functions";
 
 /** What else Deno runs: the kit for workers is for Deno and Node alike. */
 const CLIENTS = ["examples/worker.ts", "examples/autoscaler.ts"];
+
+/** The files that Deno is given: all others are imported by these. */
+export function denoEntries(root: string): string[] {
+  const functions = readdirSync(join(root, FUNCTIONS))
+    .map((name) => `${FUNCTIONS}/${name}/index.ts`)
+    .filter((file) => existsSync(join(root, file)));
+  if (functions.length === 0) throw new Error(`No function in ${FUNCTIONS}`);
+  return [...functions, ...CLIENTS];
+}
 
 /** Functions and clients, with all they import, have sound types under Deno. */
 export const typesDeno: CheckoutStep = {
   name: "types-deno",
   async run({ root, run }) {
-    const entries = readdirSync(join(root, FUNCTIONS))
-      .map((name) => `${FUNCTIONS}/${name}/index.ts`)
-      .filter((file) => existsSync(join(root, file)));
-    if (entries.length === 0) {
-      return fails(`No function in ${FUNCTIONS}`);
-    }
     const { ok, output } = await run("deno", [
       ...["check", "--frozen"],
       // Without it Deno would take the packages in node_modules.
       `--config=${FUNCTIONS}/deno.json`,
-      ...entries,
-      ...CLIENTS,
+      ...denoEntries(root),
     ], { env: { DENO_DIR: denoCacheDir } });
     return ok ? passes() : fails(output);
   },

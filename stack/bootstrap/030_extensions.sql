@@ -6,8 +6,18 @@
 create extension pgcrypto with schema extensions;
 create extension "uuid-ossp" with schema extensions;
 create extension pg_stat_statements with schema extensions;
-create extension plpgsql_check with schema extensions;
 create extension pg_cron with schema pg_catalog;
+
+-- Only the linters need it, and npm's Postgres does not have it.
+do $$
+begin
+  if exists (
+    select 1 from pg_available_extensions where name = 'plpgsql_check'
+  ) then
+    create extension plpgsql_check with schema extensions;
+  end if;
+end
+$$;
 
 grant all on all tables in schema extensions to postgres with grant option;
 grant all on all routines in schema extensions to postgres with grant option;

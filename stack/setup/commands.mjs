@@ -23,7 +23,7 @@ export async function runCommand([command, ...rest]) {
       return runStackCommand(rest);
     case "run":
       if (!rest[0]) throw new ExplainedError(usage);
-      await prepare();
+      await prepare({ forChecks: true });
       return runFile(rest[0], rest.slice(1));
     default:
       throw new ExplainedError(usage);

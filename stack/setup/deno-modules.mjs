@@ -11,28 +11,57 @@ import { runWithProgress } from "./progress.mjs";
 
 /** Plans fetching what the functions import, so that they run offline. */
 export function planDenoModules(checkoutDir) {
+  return plan(checkoutDir, {
+    name: "Deno",
+    cacheDir: join(checkoutDir, ".stack", "deno"),
+    program: denoProgram(checkoutDir),
+    lockOption,
+  });
+}
+
+/** The same for the Deno that hosted functions run on; only checks use it. */
+export function planHostedDenoModules(checkoutDir) {
+  const program = hostedDenoProgram(checkoutDir);
+  return program && plan(checkoutDir, {
+    name: "Deno 2.1",
+    cacheDir: join(checkoutDir, ".stack", "deno-2.1"),
+    program,
+    // It cannot read the form of our lock file.
+    lockOption: () => ["--no-lock"],
+  });
+}
+
+function plan(checkoutDir, { name, cacheDir, program, lockOption }) {
   const functionsDir = join(checkoutDir, "supabase", "functions");
   const config = join(functionsDir, "deno.json");
   if (!existsSync(config)) return undefined;
-  const cacheDir = join(checkoutDir, ".stack", "deno");
   const stamp = join(cacheDir, "fetched-for");
   const wanted = fingerprint([functionsDir, join(checkoutDir, "shared")]);
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) {
     return undefined;
   }
   return {
-    what: "modules that the functions import, by Deno (into .stack/deno)",
+    what: `modules that the functions import, by ${name} (into .stack)`,
     async install() {
       mkdirSync(cacheDir, { recursive: true });
       await runWithProgress(
-        "Fetching Deno modules",
-        denoProgram(checkoutDir),
+        `Fetching modules for ${name}`,
+        program,
         ["cache", ...lockOption(functionsDir), `--config=${config}`]
           .concat(entryFiles(functionsDir)),
-        { env: { ...process.env, DENO_DIR: cacheDir } },
+        { env: denoEnvironment(cacheDir) },
       );
       writeFileSync(stamp, wanted);
     },
+  };
+}
+
+function denoEnvironment(cacheDir) {
+  return {
+    // The older one trusts only authorities that it brings itself.
+    DENO_TLS_CA_STORE: "system",
+    ...process.env,
+    DENO_DIR: cacheDir,
   };
 }
 
@@ -64,6 +93,15 @@ function fingerprint(dirs) {
 }
 
 function denoProgram(checkoutDir) {
-  const name = `linux-${process.arch}-glibc`;
+  const libc = process.platform === "linux" ? "-glibc" : "";
+  const name = `${process.platform}-${process.arch}${libc}`;
   return join(checkoutDir, "node_modules", "@deno", name, "deno");
+}
+
+/** Undefined where package.json does not have it. */
+function hostedDenoProgram(checkoutDir) {
+  const machine = `${process.platform}-${process.arch}`;
+  return machine === "linux-x64"
+    ? join(checkoutDir, "node_modules", `deno-2.1-${machine}`, "deno")
+    : undefined;
 }

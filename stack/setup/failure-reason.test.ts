@@ -1,8 +1,5 @@
 import { describe, expect, it } from "vitest";
-// @ts-expect-error plain JavaScript, because it runs before anything is installed
-import { failureReason as untyped } from "./failure-reason.mjs";
-
-const failureReason: (output: string) => string | undefined = untyped;
+import { failureReason } from "./failure-reason.mjs";
 
 describe("failureReason()", () => {
   it.each([

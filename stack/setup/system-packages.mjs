@@ -15,6 +15,14 @@ const packages = {
   "libtap-parser-sourcehandler-pgtap-perl": "/usr/bin/pg_prove",
 };
 
+// What only checks use; where nobody can install it, they are skipped.
+const packagesForChecks = {
+  // Shows a server another time.
+  "libfaketime": `/usr/lib/${
+    process.arch === "arm64" ? "aarch64" : "x86_64"
+  }-linux-gnu/faketime/libfaketime.so.1`,
+};
+
 const aptLists = "/var/lib/apt/lists";
 const listsKeepMs = 24 * 60 * 60 * 1000;
 
@@ -25,17 +33,44 @@ const noMainCluster = `
   grep -qs '^ *create_main_cluster *= *false' createcluster.conf ||
     echo 'create_main_cluster = false' >> createcluster.conf`;
 
+/** The packages that are not installed. */
+export function missingPackages() {
+  return missingOf(packages);
+}
+
+function missingOf(wanted) {
+  return Object.keys(wanted).filter((name) => !existsSync(wanted[name]));
+}
+
+/** Why this user cannot install them without being asked; undefined = can. */
+export function obstacleToInstalling() {
+  if (!isDebian12()) return `this is ${system()} and not Debian 12`;
+  if (process.getuid() === 0) return undefined;
+  const sudo = spawnSync("sudo", ["-n", "true"]);
+  return sudo.error || sudo.status !== 0
+    ? `this user may not install ${missingPackages().join(" ")}`
+    : undefined;
+}
+
 /** Plans the Debian packages, unless they are all there. */
-export function planSystemPackages() {
-  const missing = Object.keys(packages)
-    .filter((name) => !existsSync(packages[name]));
+export function planSystemPackages(forChecks) {
+  const forThem = forChecks ? missingOf(packagesForChecks) : [];
+  const wanted = forThem.length === 0 || obstacleToInstalling() ? [] : forThem;
+  const missing = [...missingPackages(), ...wanted];
   if (missing.length === 0) return undefined;
   if (!isDebian12()) throw notDebian(missing);
   const asRoot = rootCommand(missing);
   return {
     what: `Debian packages, by apt: ${missing.join(" ")}`,
-    install: () => install(missing, asRoot),
+    install: () => install(missing, asRoot).catch(nameTheOther),
   };
+}
+
+/** apt may have no way to its archive where npm has one to its own. */
+function nameTheOther(error) {
+  throw new ExplainedError(
+    `${error.message}\n\nPOSTGRES=17 does without these packages`,
+  );
 }
 
 async function install(missing, asRoot) {
@@ -93,8 +128,9 @@ function rootCommand(missing) {
   const mayAsk = process.stdin.isTTY && !process.env.CI;
   if (hasSudo.error || (hasSudo.status !== 0 && !mayAsk)) {
     throw new ExplainedError(
-      "Debian packages are missing and this user can neither be root nor use " +
-        "sudo without a password. Let an administrator run:\n\n" +
+      "POSTGRES=15 needs Debian packages, and this user can neither be root " +
+        "nor use sudo without a password. Leave POSTGRES out for npm's " +
+        "Postgres 17, or let an administrator run:\n\n" +
         commandsFor(missing),
     );
   }
@@ -107,15 +143,14 @@ function rootCommand(missing) {
 
 function notDebian(missing) {
   return new ExplainedError(
-    "The local stack installs itself only on Debian 12; this is " +
-      `${releaseField("PRETTY_NAME") ?? process.platform}. It needs ` +
-      `PostgreSQL 15 in ${"/usr/lib/postgresql/15"} and these packages:\n\n` +
-      `  ${
-        missing.join("\n  ")
-      }\n\nOn a system with apt and these packages:\n\n` +
-      `${commandsFor(missing)}\n\n` +
-      'With Docker, "npx supabase start" runs the project without them.',
+    `POSTGRES=15 installs itself only on Debian 12; this is ${system()}. ` +
+      "Leave POSTGRES out for npm's Postgres 17. Where apt knows these " +
+      `packages, as root:\n\n${commandsFor(missing)}`,
   );
+}
+
+function system() {
+  return releaseField("PRETTY_NAME") ?? process.platform;
 }
 
 function commandsFor(missing) {

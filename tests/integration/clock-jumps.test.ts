@@ -33,7 +33,7 @@ describe.skipIf(noFakeClock !== undefined)(
         workDir,
         "database",
         true,
-        clock.environment,
+        { environment: clock.environment },
       );
       await applyMigrations(database.url);
       const admin = postgres(database.adminUrl, { max: 1 });

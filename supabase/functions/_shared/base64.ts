@@ -1,11 +1,12 @@
 import { Buffer } from "node:buffer";
+import type { Bytes } from "./bytes.ts";
 
 /**
  * The bytes that `text` encodes, or null when it is not plain base64. Line
  * breaks and the head of a data URL are tolerated; nothing else is skipped, as
  * a file that silently lost bytes would be stored as a result.
  */
-export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | null {
+export function decodeBase64(text: string): Bytes | null {
   const head = /^\s*data:[^,]{0,200};base64,/i.exec(text)?.[0] ?? "";
   const encoded = text.slice(head.length).replace(/\s+/g, "");
   const digits = encoded.endsWith("==")

@@ -1,5 +1,6 @@
 import { StorageClient, type StorageError } from "@supabase/storage-js";
 import { decodeJwt } from "jose";
+import type { Bytes } from "./bytes.ts";
 import { keyHeaders } from "./key-headers.ts";
 import { saysNoSuchFile, storageError } from "./storage-error.ts";
 import { BUCKET } from "./storage-path.ts";
@@ -16,7 +17,7 @@ export interface Files {
   /** Stores a file; one that is there is replaced. */
   upload(
     path: string,
-    bytes: Uint8Array<ArrayBuffer>,
+    bytes: Bytes,
     contentType: string,
     timeoutMs?: number,
   ): Promise<void>;

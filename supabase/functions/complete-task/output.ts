@@ -1,6 +1,7 @@
 import type { CompleteRequest } from "../../../shared/complete.ts";
 import { ApiError } from "../_shared/api-error.ts";
 import { decodeBase64 } from "../_shared/base64.ts";
+import type { Bytes } from "../_shared/bytes.ts";
 import { safeFile } from "../_shared/file-name.ts";
 import { assertPlainPath } from "../_shared/storage-path.ts";
 
@@ -14,7 +15,7 @@ export interface Output {
 export interface SentFile {
   readonly name: string;
   readonly contentType: string;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly bytes: Bytes;
 }
 
 /** What a body says about its result: text, paths in the bucket, or files. */
