@@ -14,7 +14,7 @@ declare
   v_from tid;
   v_to tid;
 begin
-  -- The triggers of users keep a row of queue.user_slots for each.
+  -- Whoever signed up in the moment before the triggers were there.
   update public.users as u set max_in_progress = u.max_in_progress
   where not exists (select from queue.user_slots as s where s.user_id = u.id);
   commit;

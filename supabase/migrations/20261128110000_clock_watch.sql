@@ -20,7 +20,7 @@ create table queue.clock_watch (
 comment on table queue.clock_watch is 'Since when the clock can be trusted to have measured every silence; exactly one row.';
 comment on column queue.clock_watch.is_only_row is 'Always true: the key that keeps this table at one row.';
 comment on column queue.clock_watch.looked_at is 'The machine''s own time at the last look, without queue.settings.clock_offset.';
-comment on column queue.clock_watch.is_steady is 'Whether the last look came when it was to be expected.';
+comment on column queue.clock_watch.is_steady is 'Whether the last look came in time, and a full gpu_silence_limit has been judged since the last gap.';
 comment on column queue.clock_watch.trusted_since is
   'The first look after a gap: no silence and no run is taken to be longer than since then. -infinity = there was no gap.';
 comment on column queue.clock_watch.set_back_at is 'The first look after the clock had last gone back; null = it never has.';
@@ -58,8 +58,8 @@ revoke all on function queue.seen_at(timestamptz, timestamptz) from public, anon
 
 -- Nobody is silent because the clock has jumped. A jump and a rescue that did not run look the same from in here, a gap
 -- between two looks, and in both nobody was watched meanwhile; so silences and runs are measured anew from the first
--- look after it. Once: while looks keep coming late (claims stand in for a dead pg_cron), gaps are all there is, and
--- dead workers have to be found all the same.
+-- look after it. Not again before a full silence has been judged since: while looks keep coming late (claims stand in for a
+-- dead pg_cron, or that misses minutes), gaps are all there is, and dead workers have to be found all the same.
 create function queue.watch_clock(p_clock timestamptz default clock_timestamp())
 returns void
 language plpgsql
@@ -73,9 +73,20 @@ declare
   v_watch queue.clock_watch;
   v_has_gone_back boolean;
   v_has_gap boolean;
+  v_ahead timestamptz;
 begin
   select w.* into v_watch from queue.clock_watch as w;
   v_has_gone_back := coalesce(p_clock < v_watch.looked_at - v_tolerance, false);
+  -- It may have gone ahead and back between two looks: then nothing but what was written meanwhile says so.
+  select max(a.sign)
+  into v_ahead
+  from (
+    select w.last_heartbeat as sign from public.workers as w where w.last_heartbeat > v_now + v_tolerance
+    union all
+    select greatest(t.claimed_at, t.reported_at)
+    from public.tasks as t
+    where t.status = 'In Progress' and greatest(t.claimed_at, t.reported_at) > v_now + v_tolerance
+  ) as a;
   v_has_gap := v_has_gone_back or exists (
     select
     from queue.job_runs as r
@@ -85,10 +96,15 @@ begin
 
   update queue.clock_watch as w
   set looked_at = p_clock,
-    is_steady = not v_has_gap,
+    is_steady = not v_has_gap and w.trusted_since <= v_now - (select s.gpu_silence_limit from queue.settings as s),
     trusted_since = case when v_has_gone_back or (v_has_gap and w.is_steady) then v_now else w.trusted_since end,
-    set_back_at = case when v_has_gone_back then v_now else w.set_back_at end,
-    set_back_until = case when v_has_gone_back then v_now + (w.looked_at - p_clock) else w.set_back_until end;
+    set_back_at = case
+      when v_has_gone_back or v_ahead > coalesce(w.set_back_until, '-infinity') then v_now
+      else w.set_back_at
+    end,
+    set_back_until = greatest(
+      case when v_has_gone_back then v_now + (w.looked_at - p_clock) else w.set_back_until end, v_ahead
+    );
 end;
 $$;
 
@@ -115,7 +131,8 @@ declare
   v_trusted_since timestamptz;
 begin
   select s.* into v_settings from queue.settings as s;
-  v_may_judge_silence := v_now - pg_postmaster_start_time() >= v_settings.gpu_silence_limit;
+  v_may_judge_silence := v_now < pg_postmaster_start_time() -- set back since; then v_trusted_since says from when
+    or v_now - pg_postmaster_start_time() >= v_settings.gpu_silence_limit;
   v_trusted_since := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
 
   return query

@@ -11,12 +11,20 @@ as $$
 declare
   v_tries constant integer := 100;
   v_lock_timeout text := pg_catalog.current_setting('lock_timeout');
+  v_give_up_at timestamptz;
+  v_table regclass;
 begin
   for v_try in 1 .. v_tries loop
     begin
-      -- The busier the tables are, the longer the tries; never so long that a claim waits for a second.
-      perform pg_catalog.set_config('lock_timeout', least(50 + 10 * v_try, 800) || 'ms', true);
-      execute pg_catalog.format('lock table %s in access exclusive mode', pg_catalog.array_to_string(p_tables, ', '));
+      -- For all tables together: what is held already is missed by others while the rest is waited for. The busier the
+      -- tables are, the longer the tries; never so long that a claim waits for a second.
+      v_give_up_at := clock_timestamp() + least(50 + 10 * v_try, 800) * interval '1 millisecond';
+      foreach v_table in array p_tables loop
+        perform pg_catalog.set_config(
+          'lock_timeout', greatest(1, ceil(1000 * extract(epoch from v_give_up_at - clock_timestamp()))) || 'ms', true
+        );
+        execute pg_catalog.format('lock table %s in access exclusive mode', v_table);
+      end loop;
       perform pg_catalog.set_config('lock_timeout', v_lock_timeout, true);
       return;
     exception when lock_not_available or deadlock_detected then

@@ -13,7 +13,7 @@ create table queue.clock_watch (
 comment on table queue.clock_watch is 'Since when the clock can be trusted to have measured every silence; exactly one row.';
 comment on column queue.clock_watch.is_only_row is 'Always true: the key that keeps this table at one row.';
 comment on column queue.clock_watch.looked_at is 'The machine''s own time at the last look, without queue.settings.clock_offset.';
-comment on column queue.clock_watch.is_steady is 'Whether the last look came when it was to be expected.';
+comment on column queue.clock_watch.is_steady is 'Whether the last look came in time, and a full gpu_silence_limit has been judged since the last gap.';
 comment on column queue.clock_watch.trusted_since is
   'The first look after a gap: no silence and no run is taken to be longer than since then. -infinity = there was no gap.';
 comment on column queue.clock_watch.set_back_at is 'The first look after the clock had last gone back; null = it never has.';

@@ -16,7 +16,8 @@ declare
   v_trusted_since timestamptz;
 begin
   select s.* into v_settings from queue.settings as s;
-  v_may_judge_silence := v_now - pg_postmaster_start_time() >= v_settings.gpu_silence_limit;
+  v_may_judge_silence := v_now < pg_postmaster_start_time() -- set back since; then v_trusted_since says from when
+    or v_now - pg_postmaster_start_time() >= v_settings.gpu_silence_limit;
   v_trusted_since := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
 
   return query

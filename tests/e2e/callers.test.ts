@@ -21,6 +21,11 @@ const ENDPOINTS = {
   "complete_task": { task_id: NO_TASK },
   "update-task-status": { task_id: NO_TASK, status: "Failed" },
   "mark-task-failed": { task_id: NO_TASK },
+  "generate-upload-url": {
+    task_id: NO_TASK,
+    filename: "out.mp4",
+    content_type: "video/mp4",
+  },
   "create-task": { task_type: "test", project_id: NO_TASK },
   "get-task-status": { task_id: NO_TASK },
   "get-task-output": { task_id: NO_TASK },

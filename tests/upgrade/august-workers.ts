@@ -7,6 +7,8 @@ export interface Meetings {
   claimed: number;
   /** Tasks they completed. */
   completed: number;
+  /** Tasks that were enqueued meanwhile. */
+  readonly enqueued: string[];
   /** What was refused, with its SQLSTATE. */
   readonly errors: string[];
   /** The longest that a claim or a completion took, in milliseconds. */
@@ -34,17 +36,31 @@ const COMPLETE = `
   returning id
 `;
 
+/** As the earlier backend enqueued, for any of the projects. */
+const ENQUEUE = `
+  insert into public.tasks (task_type, project_id)
+  select 'travel_segment', p.id from public.projects as p
+  order by md5(p.id::text || $1) limit 1
+  returning id
+`;
+
 /**
- * Workers that claim and complete on tables until they are stopped. Whoever
- * waits a second for a lock gives up with 55P03.
+ * Workers that claim and complete on tables, and a web app that enqueues, until
+ * they are stopped. Whoever waits a second for a lock gives up with 55P03.
  */
 export function augustWorkers(
   dbUrl: string,
   count: number,
 ): { readonly met: Meetings; stop(): Promise<Meetings> } {
-  const met: Meetings = { claimed: 0, completed: 0, errors: [], longestMs: 0 };
+  const met: Meetings = {
+    claimed: 0,
+    completed: 0,
+    enqueued: [],
+    errors: [],
+    longestMs: 0,
+  };
   let isOver = false;
-  const work = async (name: string) => {
+  const connect = () => {
     const sql = postgres(dbUrl, {
       max: 1,
       prepare: false,
@@ -61,6 +77,19 @@ export function augustWorkers(
       met.longestMs = Math.max(met.longestMs, performance.now() - begin);
       return rows[0]?.id;
     };
+    return { sql, ask };
+  };
+  const enqueue = async () => {
+    const { sql, ask } = connect();
+    for (let i = 0; !isOver; i++) {
+      const id = await ask(ENQUEUE, String(i));
+      if (id !== undefined) met.enqueued.push(id);
+      await delay(20);
+    }
+    await sql.end();
+  };
+  const work = async (name: string) => {
+    const { sql, ask } = connect();
     while (!isOver) {
       const id = await ask(CLAIM, name);
       if (id !== undefined) {
@@ -72,10 +101,10 @@ export function augustWorkers(
     }
     await sql.end();
   };
-  const workers = Array.from(
-    { length: count },
-    (_, i) => work(`gpu-old-${i + 1}`),
-  );
+  const workers = [
+    enqueue(),
+    ...Array.from({ length: count }, (_, i) => work(`gpu-old-${i + 1}`)),
+  ];
   return {
     met,
     async stop() {

@@ -40,7 +40,7 @@ export async function oldDatabaseAtSize(
     `);
     await sql.unsafe(FILL, [rows]);
     // For the claims of that time.
-    await sql`create index tasks_by_age on public.tasks (created_at)`;
+    await sql`create index old_tasks_by_age on public.tasks (created_at)`;
     await sql`vacuum analyze public.tasks`;
   } finally {
     await sql.end();

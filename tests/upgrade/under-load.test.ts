@@ -73,7 +73,7 @@ describe(`an upgrade of ${ROWS} old tasks beside workers that claim`, () => {
       from public.tasks as t
     `;
     expect(found).toEqual({
-      rows: ROWS,
+      rows: ROWS + met.enqueued.length,
       withoutOwner: 0,
       withoutStanding: 0,
       withoutDependency: 0,
@@ -83,6 +83,27 @@ describe(`an upgrade of ${ROWS} old tasks beside workers that claim`, () => {
       from public.tasks where status = 'In Progress' and standing <> 'active'
     `;
     expect(running).toEqual({ count: 0 });
+  });
+
+  it("takes in what was enqueued meanwhile", async () => {
+    const [found] = await sql<{ owned: number; late: number; cloud: number }[]>`
+      with enqueued as (
+        select t.created_at, t.run_type, t.user_id = p.user_id as is_owned
+        from public.tasks as t
+          join public.projects as p on p.id = t.project_id
+        where t.id = any (${met.enqueued})
+      )
+      select
+        count(*) filter (where is_owned)::integer as owned,
+        count(*) filter (where run_type = 'cloud')::integer as cloud,
+        count(*) filter (where run_type is null and created_at > (
+          select min(created_at) from enqueued where run_type = 'cloud'
+        ))::integer as late
+      from enqueued
+    `;
+    // Before the column was there, nobody could say.
+    expect(found).toMatchObject({ owned: met.enqueued.length, late: 0 });
+    expect(found?.cloud).toBeGreaterThan(0);
   });
 
   it("has counters that say what the rows say", async () => {

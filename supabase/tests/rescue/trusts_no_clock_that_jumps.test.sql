@@ -1,5 +1,5 @@
 begin;
-select plan(30);
+select plan(32);
 
 -- SETUP: well after the database's start, so that silence counts; a rescue once a minute
 select tests.empty_queue();
@@ -45,7 +45,10 @@ select is(pg_temp.look('12:03:50.000001'), 'measured anew', 'More than that is a
 select tests.step_clock('1 second');
 select is(pg_temp.look('12:06:00'), 'as before', 'A second gap on its heels is no news');
 select is(pg_temp.look('12:07:00'), 'as before', 'A look in time');
-select is(pg_temp.look('12:09:00'), 'measured anew', 'After one in time a gap counts again');
+select is(pg_temp.look('12:09:00'), 'as before', 'Nor while no full silence has been judged since');
+select tests.step_clock('99 seconds');
+select pg_temp.look('12:10:00');
+select is(pg_temp.look('12:12:00'), 'measured anew', 'After that, and a look in time, a gap counts again');
 
 -- TEST: every silence and every run begins anew after a gap of an hour
 select pg_temp.forget_looks();
@@ -126,6 +129,14 @@ select is(queue.seen_at(null, queue.now()), null, 'Never stays never');
 update queue.clock_watch set set_back_until = queue.now();
 select is(
   queue.seen_at(queue.now() + interval '1 hour', queue.now()), queue.now() + interval '1 hour', 'Once the clock has caught up, there is no such time'
+);
+
+-- TEST: ahead and back between two looks
+select pg_temp.forget_looks();
+update public.workers set last_heartbeat = queue.now() + interval '1 hour' where id = 'gpu-alive';
+select pg_temp.look('12:00:00');
+select is(
+  queue.seen_at(queue.now() + interval '1 hour', queue.now()), queue.now(), 'A sign of a time yet to come says that the clock has gone back'
 );
 
 -- TEST: each rescue looks

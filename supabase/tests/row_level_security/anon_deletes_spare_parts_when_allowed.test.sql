@@ -1,7 +1,8 @@
 begin;
-select plan(13);
+select plan(14);
 
--- SETUP: a family in which one child took the place of another, one is alone, and one that did so runs
+-- SETUP: a family in which one child took the place of another, one is alone, one that
+-- did so runs, and one took the place of a failed one
 select tests.empty_queue();
 select tests.create_user() as owner \gset
 select tests.create_orchestrator(:'owner') as orchestrator \gset
@@ -11,6 +12,9 @@ select tests.create_child(:'orchestrator', 'travel_segment', 1) as alone \gset
 select tests.create_child(:'orchestrator', 'travel_segment', 2) as former_of_running \gset
 select tests.create_child(:'orchestrator', 'travel_segment', 2) as running \gset
 select tests.start(:'running');
+select tests.create_child(:'orchestrator', 'travel_segment', 3) as failed \gset
+update public.tasks set status = 'Failed', error_message = 'boom' where id = :'failed';
+select tests.create_child(:'orchestrator', 'travel_segment', 3) as in_place_of_failed \gset
 
 -- As PostgREST writes a DELETE that wants its rows back.
 create function pg_temp.remove(p_id uuid) returns text language plpgsql as $$
@@ -45,6 +49,7 @@ select is(pg_temp.remove(:'alone'), '0', 'allow_anon_deletes() leaves a child th
 select is(pg_temp.remove(:'former'), '0', 'and one that another has replaced');
 select is(pg_temp.remove(:'running'), '0', 'and one that runs');
 select is(pg_temp.remove(:'orchestrator'), '0', 'and an orchestrator');
+select is(pg_temp.remove(:'in_place_of_failed'), '0', 'and one in the place of a failed one, which would end the job');
 select is(pg_temp.remove(:'spare'), '1', 'It lets a duplicate be deleted, and its row be read');
 select is(
   (select status from public.tasks where id = :'former'), 'Queued',

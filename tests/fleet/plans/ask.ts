@@ -9,20 +9,14 @@ import type { Filters, Query } from "./queries.ts";
 /** One step of a plan that PostgREST tells. */
 export interface Step {
   readonly type: string;
-  readonly table: string | undefined;
-  readonly index: string | undefined;
 }
 
 /** More often than Postgres plans a prepared statement for its values. */
 const TIMES = 8;
 
 /** Sends a query, as its client does. */
-export function ask(
-  { table, query, isSingle, isCounted }: Query,
-  key?: string,
-) {
+export function ask({ table, query, isSingle, isCounted }: Query) {
   return rest("GET", table, search(query), {
-    ...(key === undefined ? {} : { key }),
     headers: {
       ...(isSingle === true ? SINGLE : {}),
       ...(isCounted === true ? { prefer: "count=exact" } : {}),
@@ -85,8 +79,6 @@ export async function tellPlans(isOn: boolean): Promise<void> {
 
 const Node = z.object({
   "Node Type": z.string(),
-  "Relation Name": z.string().optional(),
-  "Index Name": z.string().optional(),
   get Plans() {
     return z.array(Node).optional();
   },
@@ -94,11 +86,7 @@ const Node = z.object({
 const Plans = z.array(z.object({ Plan: Node }));
 
 function* stepsOf(node: z.infer<typeof Node>): Iterable<Step> {
-  yield {
-    type: node["Node Type"],
-    table: node["Relation Name"],
-    index: node["Index Name"],
-  };
+  yield { type: node["Node Type"] };
   for (const child of node.Plans ?? []) yield* stepsOf(child);
 }
 
