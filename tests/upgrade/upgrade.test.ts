@@ -21,6 +21,7 @@ import {
 import { callOn, claimOn, countOn } from "../support/other-stack.ts";
 import { makeSchemaByHand } from "./by-hand.ts";
 import { differencesFromFresh } from "./like-a-fresh-install.ts";
+import { everything, readTasks, type Row } from "./rows.ts";
 
 const VARIANTS: Record<string, OldContent> = {
   "status is an enum": (_sql, url) => applyFirstMigration(url),
@@ -217,50 +218,10 @@ describe.each(Object.entries(VARIANTS))(
   },
 );
 
-type Row = Readonly<Record<string, unknown>>;
-
 /** One problem of queue.upgrade_report(), summed up. */
 interface Finding {
   readonly problem: string;
   readonly count: number;
   readonly whatToDo: string;
   readonly first: string;
-}
-
-/** The columns that there were in August 2025. */
-async function readTasks(sql: postgres.Sql): Promise<Row[]> {
-  return [
-    ...await sql<Row[]>`
-    select
-      id, task_type, coalesce(params, '{}') as params, status::text, project_id,
-      dependant_on, worker_id, output_location,
-      coalesce(attempts, 0) as attempts, error_details,
-      created_at, updated_at, generation_started_at, generation_processed_at,
-      result_data, generation_created
-    from public.tasks
-    order by id
-  `,
-  ];
-}
-
-/** What pg_cron may write at any full minute. */
-const WRITTEN_BY_JOBS = [
-  "queue.minute_samples",
-  "queue.status_totals",
-  "queue.job_runs",
-];
-
-/** Every row of every table, as text. */
-async function everything(sql: postgres.Sql): Promise<unknown> {
-  const tables = await sql<{ name: string }[]>`
-    select format('%I.%I', schemaname, tablename) as name
-    from pg_catalog.pg_tables
-    where schemaname in ('public', 'queue')
-      and format('%s.%s', schemaname, tablename) <> all (${WRITTEN_BY_JOBS})
-    order by 1
-  `;
-  return await Promise.all(tables.map(async ({ name }) => [
-    name,
-    [...await sql.unsafe(`select t::text from ${name} as t order by 1`)],
-  ]));
 }

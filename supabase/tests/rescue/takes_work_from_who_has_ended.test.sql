@@ -1,5 +1,5 @@
 begin;
-select plan(17);
+select plan(19);
 
 -- SETUP
 select tests.empty_queue();
@@ -31,6 +31,16 @@ select is((tests.task(:'crashed')).standing, 'ready', 'Work of a crashed worker 
 select matches((tests.task(:'deleted')).error_message, 'the row of worker gpu-deleted was deleted', 'Work of a deleted worker is back');
 select is((tests.task(:'terminating')).status, 'In Progress', 'A terminating worker may finish');
 select is((tests.task(:'active')).status, 'In Progress', 'Other workers go on');
+
+-- TEST: also a worker that claimed before anybody made a row for it
+select tests.create_task_in('In Progress', :'owner', p_worker_id => 'gpu-unknown') as unknown \gset
+select tests.create_task_in('In Progress', :'owner', p_worker_id => 'gpu-late-row') as late \gset
+select tests.authenticate_as('service_role');
+insert into public.workers (id, status, metadata)
+values ('gpu-unknown', 'error', '{"error_reason": "Failed to spawn"}'), ('gpu-late-row', 'spawning', '{}');
+select tests.clear_authentication();
+select matches((tests.task(:'unknown')).error_message, 'worker gpu-unknown is error \(Failed to spawn\)', 'A row that comes as error is an end, too');
+select is((tests.task(:'late')).status, 'In Progress', 'One that comes as spawning is not');
 
 -- TEST: counted once, also when the orchestrator resets the same tasks after it
 select tests.authenticate_as('service_role');
