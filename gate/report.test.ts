@@ -1,6 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { fails, passes, total } from "./outcome.ts";
-import { excerpt, exitCode, stepLine, summaryLine } from "./report.ts";
+import {
+  excerpt,
+  exitCode,
+  skippedLines,
+  stepLine,
+  summaryLine,
+} from "./report.ts";
 
 const SUMMARY = /^\d+ passed, \d+ failed(, \d+ skipped)?$/;
 
@@ -57,5 +63,15 @@ describe("exitCode()", () => {
     expect(exitCode(passes(1))).toBe(0);
     expect(exitCode(total([passes(9), fails("")]))).toBe(1);
     expect(exitCode(passes(0))).toBe(1);
+  });
+});
+
+describe("skippedLines()", () => {
+  it("names the first test of a file, and how many more were left out", () => {
+    expect(skippedLines(["lint: no plpgsql_check", "a.ts: x", "a.ts: y"]))
+      .toEqual([
+        "skipped: lint: no plpgsql_check",
+        "skipped: a.ts: x, and 1 more in a.ts",
+      ]);
   });
 });

@@ -23,6 +23,20 @@ export function stepLine(
   return words.join(" ");
 }
 
+/** What was left out, tests of one file together. */
+export function skippedLines(skipped: readonly string[]): string[] {
+  const files = new Map<string, string[]>();
+  for (const reason of skipped) {
+    const [file = reason] = reason.split(": ");
+    files.set(file, [...files.get(file) ?? [], reason]);
+  }
+  return [...files].map(([file, [first = "", ...more]]) =>
+    more.length === 0
+      ? `skipped: ${first}`
+      : `skipped: ${first}, and ${more.length} more in ${file}`
+  );
+}
+
 /** The part of a report worth reading, indented; long ones lose their middle. */
 export function excerpt(report: string): string {
   const lines = report.split("\n")

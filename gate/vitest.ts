@@ -26,7 +26,7 @@ export async function vitest(
     report: explained.report.replaceAll(`${root}/`, ""),
     skipped: explained.skipped.map((name) => name.replace(`${root}/`, "")),
   };
-  return named.passed + named.failed > 0
+  return named.passed + named.failed + named.skipped.length > 0
     ? named
     : total([named, fails(`No test ran in project ${project}\n${output}`)]);
 }

@@ -71,7 +71,8 @@ export async function resetStack(options: DevStackOptions): Promise<void> {
       "reset its database",
     );
   } else {
-    console.log("Making the database anew ...");
+    const { postgres } = prepareStateDirs(options.stateDir);
+    console.log(`Making the database in ${postgres} anew ...`);
     // Not a start and then a reset: this is how to leave a damaged one behind.
     const stack = await startStack({ ...options, fresh: true, seed: true });
     await stack.stop();

@@ -144,7 +144,7 @@ async function startPatiently(
     if (ready) return child;
     if (/could not bind/i.test(log)) throw new PortTaken(options.port);
     if (!canPass(log) || Date.now() > deadline) {
-      throw startFailure(log, dataDir);
+      throw startFailure(log, dataDir, options.dirs.server.major);
     }
     await delay(250);
   }

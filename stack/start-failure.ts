@@ -3,7 +3,11 @@
  *
  * A database may hold something that its owner wants: nothing here removes one.
  */
-export function startFailure(log: string, dataDir: string): Error {
+export function startFailure(
+  log: string,
+  dataDir: string,
+  major: number,
+): Error {
   const lines = log.trim().split("\n").map((line) =>
     /(?:FATAL|PANIC|DETAIL): +(.*)/.exec(line)?.[1]
   ).filter((line) => line !== undefined);
@@ -11,6 +15,7 @@ export function startFailure(log: string, dataDir: string): Error {
   return new Error(
     `Postgres does not start on the database in ${dataDir}. It says: ${said}\n` +
       "The database was left as it is. To give it up and make a new one: " +
-      "npm run stack -- reset",
+      // Named, because the other server has a database of its own.
+      `POSTGRES=${major} npm run stack -- reset`,
   );
 }

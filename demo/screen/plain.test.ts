@@ -6,8 +6,8 @@ import { plainScreen, statusLine } from "./plain.ts";
 describe("statusLine()", () => {
   test("says all of it in one line without colours", () => {
     expect(statusLine(aBoard())).toBe(
-      "1:23 claimable 6, active 3, waiting 21, complete 61, failed 1 of 112; " +
-        "Dana 3/3, Robin 1/3; rescued 1",
+      "1:23 claimable 6, active 3, waiting 21, complete 61, failed 1 of 112, " +
+        "3.3 tasks/s; Dana 3/3, Robin 1/3; 1 of 2 workers work; rescued 1",
     );
   });
 });

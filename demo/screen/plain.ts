@@ -21,7 +21,7 @@ export function plainScreen(print: (text: string) => void): Screen {
 
 /** The board in one line. */
 export function statusLine(
-  { elapsedMs, queue, users, rescues }: Board,
+  { elapsedMs, queue, users, workers, perSecond, rescues }: Board,
 ): string {
   const waiting = Object.values(queue.blocked)
     .reduce((sum, tasks) => sum + tasks, 0);
@@ -30,6 +30,9 @@ export function statusLine(
   );
   return `${clock(elapsedMs)} claimable ${queue.claimable}, ` +
     `active ${queue.active}, waiting ${waiting}, complete ${queue.complete}, ` +
-    `failed ${queue.failed} of ${queue.enqueued}; ${slots.join(", ")}` +
+    `failed ${queue.failed} of ${queue.enqueued}, ` +
+    `${perSecond.toFixed(1)} tasks/s; ${slots.join(", ")}; ` +
+    `${workers.filter(({ state }) => state === "working").length} of ` +
+    `${workers.length} workers work` +
     (rescues > 0 ? `; rescued ${rescues}` : "");
 }
