@@ -46,6 +46,23 @@ describe("create-task", () => {
     expect(await counterDrift()).toEqual([]);
   });
 
+  it("lets the next segment wait for the one before, and a worker find it by that", async () => {
+    const [first, second] = [deployed(), deployed()];
+    expectOk(await create(first), CreateReply);
+    const dependant_on = first.task_id;
+    expectOk(await create({ ...second, dependant_on }), CreateReply);
+    // Query C of the contract.
+    const row = await rest("GET", "tasks", {
+      select: "dependant_on",
+      id: `eq.${second.task_id}`,
+    }, { headers: SINGLE });
+    expect(row.json).toEqual({ dependant_on });
+    expect(await readTask(second.task_id)).toMatchObject({
+      standing: "dependency_pending",
+    });
+    expect(await readTask(first.task_id)).toMatchObject({ standing: "ready" });
+  });
+
   it("answers a repeat with the same task, whatever has become of it", async () => {
     const body = deployed();
     const first = await create(body);

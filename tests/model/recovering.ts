@@ -31,11 +31,7 @@ export function runJob(state: State, job: Job): void {
 export function beat(state: State, command: Beat, named: number | null): void {
   const name = workerName("service", command.worker);
   const worker = state.workers.get(name) ??
-    {
-      status: command.isLast ? "crashed" : "active",
-      lastBeat: null,
-      isReaped: false,
-    };
+    { status: "active", lastBeat: null, isReaped: false };
   state.workers.set(name, worker);
   worker.lastBeat = state.now;
   const isFinal = ["terminating", "terminated"].includes(worker.status) ||
