@@ -12,7 +12,9 @@ const RUNTIMES = {
   // It may talk and read its environment, nothing else.
   deno: [
     ...[denoProgram(), "run", "--no-prompt", "--allow-net", "--allow-env"],
-    ...["--frozen", "--config=supabase/functions/deno.json", PROGRAM],
+    // What it fetches it would tell between the lines of the program.
+    ...["--quiet", "--frozen"],
+    ...["--config=supabase/functions/deno.json", PROGRAM],
   ],
 };
 
