@@ -21,7 +21,7 @@ create table queue.settings (
   quiet_task_limit interval not null default interval '20 minutes',
   max_failure_rate numeric not null default 0.5,
   api_silence_limit interval not null default interval '7 minutes',
-  token_silence_limit interval not null default interval '60 minutes',
+  token_silence_limit interval not null default interval '58 minutes',
   undelivered_limit interval not null default interval '15 minutes',
   dependency_grace interval not null default interval '1 hour',
   log_retention interval not null default interval '48 hours',
@@ -95,7 +95,7 @@ comment on column queue.settings.max_failure_rate is
 comment on column queue.settings.api_silence_limit is
   'An api worker that gave no sign (a call, a log, a beat) for this long loses its tasks. Default 7 minutes.';
 comment on column queue.settings.token_silence_limit is
-  'The same for users'' own machines, which never beat. Default 60 minutes.';
+  'The same for users'' own machines, which never beat. Default 58 minutes: with the job''s minute, and one run missed, an hour.';
 comment on column queue.settings.undelivered_limit is
   'A gpu task that no call or log has named for this long, while its worker beats, never reached it. Default 15 minutes.';
 comment on column queue.settings.dependency_grace is

@@ -9,7 +9,7 @@ export const GPU_SILENCE = 105;
 /** A silent api worker counts as gone. */
 export const API_SILENCE = 435;
 /** A silent machine of a user counts as gone. */
-export const TOKEN_SILENCE = 3_615;
+export const TOKEN_SILENCE = 3_495;
 /** A task that its beating worker never named did not arrive. */
 export const UNDELIVERED = 915;
 /** A task that was never started is stale. */

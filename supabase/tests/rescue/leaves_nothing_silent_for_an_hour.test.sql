@@ -23,13 +23,14 @@ where t.id = h.task_id;
 
 -- TEST: who lives is left
 select is((select count(*)::integer from public.tasks where status = 'In Progress'), 80, 'There are 80 kinds of holders');
-select tests.step_clock('1 hour 1 second');
+-- The job looks once a minute and may miss a run: this look is the last one within the hour.
+select tests.step_clock('58 minutes 1 second');
 update public.workers set last_heartbeat = queue.now() where id = 'known';
 update public.tasks set delivered_at = queue.now(), reported_at = queue.now() where worker_id = 'known';
 select queue.rescue();
 select is(
   (select count(*)::integer from public.tasks as t where t.status = 'In Progress' and t.worker_id is distinct from 'known'), 0,
-  'An hour without a sign is too long for any of them'
+  'None of them is left without a sign for an hour'
 );
 select is((select count(*)::integer from public.tasks as t where t.status = 'In Progress'), 16, 'Those that gave one go on');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
