@@ -2,12 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { drain, observe } from "../soak/drain.ts";
 import { type OwnStack, startOwnStack } from "../soak/own-stack.ts";
 import { kill, type Part, shuffledParts } from "../soak/parts.ts";
+import { lateRescues, rescuesOf } from "../soak/rescues.ts";
 import { wrongs } from "../soak/verdict.ts";
 import { Chance } from "../support/chance.ts";
 
-const TASKS = 300;
+const TASKS = 1000;
 /** How often each part is killed. */
-const BLOWS = 2;
+const BLOWS = 3;
 const SEED = 20_261_123;
 
 let target: OwnStack;
@@ -34,7 +35,11 @@ describe("a queue that drains while its processes are killed", () => {
     const sql = observe(target);
     try {
       expect(await wrongs(sql, TASKS, ledger)).toEqual([]);
+      const rescues = await rescuesOf(sql);
+      expect(rescues.length).toBeGreaterThan(TASKS / 100);
       // That it would have said so.
+      expect(lateRescues(rescues.map((it) => ({ ...it, seconds: 181 }))))
+        .toHaveLength(rescues.length);
       await sql`delete from public.generations`;
       await sql`update queue.user_slots set running = 1`;
       expect((await wrongs(sql, TASKS, ledger)).length).toBeGreaterThan(100);
@@ -47,5 +52,5 @@ describe("a queue that drains while its processes are killed", () => {
     expect(ledger.failedCalls).toBeGreaterThan(0);
     expect(ledger.deaths).toBeGreaterThan(0);
     expect(ledger.refusals).toBeGreaterThan(0);
-  }, 180_000);
+  }, 400_000);
 });

@@ -142,9 +142,13 @@ async function countEnded(sql: Connection): Promise<number> {
   return row?.ended ?? 0;
 }
 
+/**
+ * One message, so one transaction: the clock must not go on when the job is
+ * struck down. (The driver's own transactions do not outlive a lost session.)
+ */
 async function tick(sql: Connection): Promise<void> {
   await sql`
-    update queue.settings set clock_offset = clock_offset + interval '40 seconds'
-  `;
-  await sql`select queue.run_job('rescue')`;
+    update queue.settings set clock_offset = clock_offset + interval '40 seconds';
+    select queue.run_job('rescue')
+  `.simple();
 }

@@ -3,6 +3,7 @@ import { drain, observe } from "./drain.ts";
 import type { Ledger } from "./ledger.ts";
 import { startOwnStack } from "./own-stack.ts";
 import { kill, shuffledParts } from "./parts.ts";
+import { rescuesOf } from "./rescues.ts";
 import { wrongs } from "./verdict.ts";
 import { Chance } from "../support/chance.ts";
 import type { Connection } from "../support/db.ts";
@@ -45,6 +46,9 @@ async function soak(seed: number): Promise<number> {
     console.log(`  killed: ${describe(struck)}`);
     console.log(`  workers: ${describe(figuresOf(ledger))}`);
     console.log(`  tasks: ${describe(await outcomes(sql))}`);
+    const rescues = await rescuesOf(sql);
+    const longest = rescues.at(-1)?.seconds.toFixed(0) ?? "-";
+    console.log(`  rescues: ${rescues.length}, the longest after ${longest} s`);
     for (const item of found) console.log(`  WRONG: ${item}`);
     await sql.end({ timeout: 5 });
     return found.length;

@@ -3,6 +3,7 @@ import { counterDrift } from "../support/drift.ts";
 import { illegalStarts } from "../support/history.ts";
 import { LIMIT } from "./drain.ts";
 import type { Ledger } from "./ledger.ts";
+import { lateRescues, rescuesOf } from "./rescues.ts";
 
 /** What is wrong after a run, each as a sentence; none is what should come. */
 export async function wrongs(
@@ -68,5 +69,6 @@ export async function wrongs(
   const drift = await counterDrift(sql);
   const starts = await illegalStarts(LIMIT, [], sql);
   found.push(...[...drift, ...starts].map((item) => JSON.stringify(item)));
+  found.push(...lateRescues(await rescuesOf(sql)));
   return [...found, ...ledger.unexpected];
 }
