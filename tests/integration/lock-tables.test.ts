@@ -30,6 +30,33 @@ describe("queue.lock_tables()", () => {
     await locked;
   });
 
+  it("counts what it holds already among its second", async () => {
+    const [first, second, migration, claim] = [
+      adminConnection(),
+      adminConnection(),
+      adminConnection(),
+      adminConnection(),
+    ];
+    const migrationPid = await pidOf(migration);
+    await claim`set lock_timeout = '1s'`;
+    await first`begin`;
+    await first`select 1 from queue.settings limit 1`;
+    await second`begin`;
+    await second`select 1 from public.tasks limit 1`;
+    const locked = migration.begin(async (sql) => {
+      await sql`select queue.lock_tables('queue.settings', 'public.tasks')`;
+    });
+    await untilBlocked(migrationPid);
+    // It gets one table in the middle of a try, and waits for the other one.
+    await first`commit`;
+    for (let i = 0; i < 10; i++) {
+      await untilBlocked(migrationPid);
+      await claim`select s.default_task_limit from queue.settings as s`;
+    }
+    await second`commit`;
+    await locked;
+  });
+
   it("does not meet those who take the tables the other way round", async () => {
     const [claim, migration] = [adminConnection(), adminConnection()];
     const migrationPid = await pidOf(migration);

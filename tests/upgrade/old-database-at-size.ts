@@ -10,7 +10,8 @@ import { applyFirstMigration } from "../support/old-database.ts";
 /**
  * A database of August 2025 with many rows and nulls wherever a column took
  * them: of a hundred tasks 95 have ended, three wait, one waits for another and
- * one runs.
+ * one runs. Of the running ones each tenth is an orchestrator; it has a child in
+ * the next four thousands of tasks, and one in the ninth.
  */
 export async function oldDatabaseAtSize(
   name: string,
@@ -31,7 +32,7 @@ export async function oldDatabaseAtSize(
 
       insert into public.users (id, credits)
       select ('0a000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid, 10
-      from generate_series(1, 50) as i;
+      from generate_series(1, 1000) as i;
       insert into public.projects (id, user_id)
       select u.id, u.id from public.users as u;
       insert into public.workers (id, metadata)
@@ -56,9 +57,19 @@ const FILL = `
   )
   select
     ('0b000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid,
-    case i % 3 when 0 then 'travel_stitch' when 1 then 'travel_segment' else 'wgp' end,
-    case when i % 7 > 0 then
-      jsonb_build_object('segment_index', i, 'prompt', repeat('a lighthouse at dusk ', 20))
+    case
+      when i % 1000 = 99 then 'travel_orchestrator'
+      when i % 1000 in (90, 95, 96, 97, 98) then 'travel_segment'
+      else case i % 3 when 0 then 'travel_stitch' when 1 then 'travel_segment' else 'wgp' end
+    end,
+    case
+      when i % 1000 in (90, 95, 96, 97, 98) then
+        jsonb_build_object('segment_index', i, 'orchestrator_task_id_ref', (
+          -- The one whose owner this task has, by the number of its project below.
+          '0b000000-0000-4000-8000-' || lpad(abs(i - 999 * (99 - i % 1000))::text, 12, '0')
+        ))
+      when i % 7 > 0 then
+        jsonb_build_object('segment_index', i, 'prompt', repeat('a lighthouse at dusk ', 20))
     end,
     (case
       when i % 100 < 95 then (array['Complete', 'Failed', 'Cancelled'])[1 + (i % 20) / 18]
@@ -66,7 +77,7 @@ const FILL = `
       else 'In Progress'
     end)::public.task_status,
     case when i % 51 > 0 then
-      ('0a000000-0000-4000-8000-' || lpad((1 + i % 50)::text, 12, '0'))::uuid
+      ('0a000000-0000-4000-8000-' || lpad((1 + (i + i / 1000) % 1000)::text, 12, '0'))::uuid
     end,
     case when i % 100 = 98 then
       ('0b000000-0000-4000-8000-' || lpad((i - 3)::text, 12, '0'))::uuid

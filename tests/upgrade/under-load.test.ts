@@ -106,6 +106,18 @@ describe(`an upgrade of ${ROWS} old tasks beside workers that claim`, () => {
     expect(found?.cloud).toBeGreaterThan(0);
   });
 
+  it("counts the families that were under way", async () => {
+    const [found] = await sql`
+      select
+        count(*)::integer as families,
+        count(*) filter (where o.open_count > 0 and o.complete_count > 0)::integer as "underWay"
+      from queue.orchestrations as o
+    `;
+    // One in a thousand, less those whose child or parent has no project.
+    expect(found?.["families"]).toBeGreaterThan(ROWS / 1000 * 0.9);
+    expect(found?.["underWay"]).toBeGreaterThan(0);
+  });
+
   it("has counters that say what the rows say", async () => {
     expect(await counterDrift(sql)).toEqual([]);
   }, PATIENCE_MS);
