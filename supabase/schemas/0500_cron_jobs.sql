@@ -27,7 +27,15 @@ begin
         then '20 seconds'
       else '* * * * *'
     end,
-    'select queue.run_job(''rescue'')'
+    -- A region that is gone takes thousands of workers along: batch after batch, while there are full ones.
+    $job$do $body$
+begin
+  for v_batch in 1 .. 100 loop
+    exit when coalesce((queue.run_job('rescue') ->> 'put_back')::integer, 0) < 200;
+    commit;
+  end loop;
+end;
+$body$;$job$
   );
 end;
 $$;

@@ -10,6 +10,7 @@ import {
 } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { claim } from "../support/operations.ts";
+import { runAsScheduled } from "../support/scheduled-jobs.ts";
 import { deadlocks, pidOf, untilBlocked } from "../support/sessions.ts";
 import { stack } from "../support/stack.ts";
 import {
@@ -201,14 +202,6 @@ async function holdCounters(owner: Owner): Promise<Connection> {
 
 async function cleanUp(sql: Connection): Promise<void> {
   await runAsScheduled(sql, "queue-cleanup");
-}
-
-/** What pg_cron sends, in the way in which it does. */
-async function runAsScheduled(sql: Connection, name: string): Promise<void> {
-  const [job] = await admin()<{ command: string }[]>`
-    select command from cron.job where jobname = ${name}
-  `;
-  await sql.unsafe(job?.command ?? "").simple();
 }
 
 async function cancelled(owner: Owner): Promise<number> {

@@ -1,0 +1,93 @@
+-- What: the rescue puts 200 tasks back in a transaction, not 1,000, and its job goes on while batches are full.
+-- Why: a thousand tasks held their owners for two seconds, in which their claims waited; and of more than a thousand that
+-- were lost at once some came back only after the next minute, later than is promised.
+-- Back out: apply queue.rescue of 20261123201000_rules.sql and the schedule of 20261123201300_schedule.sql again.
+
+set lock_timeout = '900ms';
+
+-- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
+-- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
+-- Owners are locked until it is committed and their claims wait: so a batch is small, and the job runs batch after batch.
+create or replace function queue.rescue(p_limit integer default 200)
+returns json
+language plpgsql
+volatile
+security definer -- changes workers and leases for pg_cron, claims and the operator
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+as $$
+declare
+  v_lost queue.lost_task[];
+  v_silent text;
+  v_reaped text[] := array[]::text[];
+  v_spared text[] := array[]::text[];
+begin
+  -- One at a time; the other one has nothing to add.
+  if not pg_try_advisory_xact_lock(hashtextextended('queue.rescue', 0)) then
+    return json_build_object('skipped', 'another rescue is running');
+  end if;
+
+  perform queue.watch_clock();
+  v_lost := array(select l from queue.lost_tasks() as l limit p_limit);
+  if cardinality(v_lost) = 0 then
+    return json_build_object('put_back', 0, 'workers_set_to_error', 0);
+  end if;
+
+  perform queue.say('queue.rescue');
+  -- The trigger on workers would put the same tasks back (queue.workers_after_write).
+  perform set_config('queue.rescues', 'on', true);
+  for v_silent in
+    select distinct l.worker_id from unnest(v_lost) as l where l.cause = 'worker_silent' order by l.worker_id
+  loop
+    -- A beat in this very moment wins.
+    perform
+    from public.workers as w
+    where w.id = v_silent
+      and coalesce(
+        queue.seen_at(w.last_heartbeat, queue.now()) < queue.now() - (select s.gpu_silence_limit from queue.settings as s), true
+      )
+    for no key update skip locked;
+    if not found and exists (select from public.workers as w where w.id = v_silent) then
+      v_spared := v_spared || v_silent;
+    elsif queue.mark_reaped(v_silent, (select min(l.reason) from unnest(v_lost) as l where l.worker_id = v_silent)) then
+      v_reaped := v_reaped || v_silent;
+    end if;
+  end loop;
+  perform set_config('queue.rescues', 'off', true);
+
+  v_lost := array(
+    select l from unnest(v_lost) as l where l.worker_id is null or l.cause <> 'worker_silent' or l.worker_id <> all (v_spared)
+  );
+  return json_build_object('put_back', queue.put_back(v_lost), 'workers_set_to_error', cardinality(v_reaped));
+end;
+$$;
+
+comment on function queue.rescue(integer) is
+  'Puts up to p_limit lost tasks back (queue.lost_tasks) and sets gpu workers that fell silent with work to error; returns {put_back, workers_set_to_error}, or {skipped} while another rescue runs. Safe to repeat.';
+
+revoke all on function queue.rescue(integer) from public, anon, authenticated, service_role;
+grant execute on function queue.rescue(integer) to service_role;
+
+-- A minute is soon enough for what is promised (180 s after the last sign); where pg_cron knows seconds (1.5 and
+-- later), work of a dead worker does not wait for the full one.
+do $$
+begin
+  perform cron.schedule(
+    'queue-rescue',
+    case
+      when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
+        then '20 seconds'
+      else '* * * * *'
+    end,
+    -- A region that is gone takes thousands of workers along: batch after batch, while there are full ones.
+    $job$do $body$
+begin
+  for v_batch in 1 .. 100 loop
+    exit when coalesce((queue.run_job('rescue') ->> 'put_back')::integer, 0) < 200;
+    commit;
+  end loop;
+end;
+$body$;$job$
+  );
+end;
+$$;
