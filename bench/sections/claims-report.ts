@@ -8,7 +8,14 @@ import {
   shapeName,
   short,
 } from "../world/shape.ts";
-import type { ClaimResult } from "./claims.ts";
+
+/** One contest of the matrix. */
+export interface ClaimResult {
+  queue: string;
+  shape: Shape;
+  clients: number;
+  contest: Contest;
+}
 
 const OURS = "ours";
 

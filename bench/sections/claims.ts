@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { type Contest, contest } from "../measure/contest.ts";
+import { contest } from "../measure/contest.ts";
 import { floorQueue } from "../queues/floor.ts";
 import { graphileQueue } from "../queues/graphile-worker.ts";
 import { connectBySql } from "../queues/ours-sql.ts";
@@ -8,15 +8,7 @@ import { pgBossQueue } from "../queues/pg-boss.ts";
 import type { Queue } from "../queues/queue.ts";
 import type { Section } from "../report/section.ts";
 import { capacity, type Shape, shapeName } from "../world/shape.ts";
-import { claimsReport } from "./claims-report.ts";
-
-/** One contest of the matrix. */
-export interface ClaimResult {
-  queue: string;
-  shape: Shape;
-  clients: number;
-  contest: Contest;
-}
+import { type ClaimResult, claimsReport } from "./claims-report.ts";
 
 /** Claims and completions in every shape: ours, the peers, the floor. */
 export async function measureClaims(context: Context): Promise<Section[]> {
