@@ -23,7 +23,7 @@ const usage = `npm run stack -- <command>
   logs [-f]           what it has printed; -f goes on printing
 
 API_PORT and DB_PORT name other ports than 54321 and 54322. Without them, and
-with one of those taken, the next free one of 54331, 54341, ... is used.
+with one of those taken, both give way to 54331 and 54332, 54341 and 54342, ...
 POSTGRES=15 or 17 names the server; see docs/platforms.md.`;
 
 /** Runs one command of the stack; returns the exit code. */

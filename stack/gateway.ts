@@ -8,7 +8,6 @@ import { answerPreflight, corsHeaders } from "./cors.ts";
 import type { Functions } from "./functions.ts";
 import { authorizeRest, refuseWithoutJwt } from "./gateway-keys.ts";
 import type { LogLine } from "./log.ts";
-import { settlePort, type WantedPort } from "./ports.ts";
 import { answerJson, Proxy, type Upstream } from "./proxy.ts";
 import { below, parseTarget, type RequestTarget } from "./request-target.ts";
 import type { StorageStandIn } from "./storage/storage.ts";
@@ -35,24 +34,6 @@ interface Exchange {
   request: IncomingMessage;
   response: ServerResponse;
   target: RequestTarget;
-}
-
-/** Starts the gateway on the port that is wanted, or on any. */
-export async function openGateway(
-  wanted: WantedPort | undefined,
-  say: LogLine,
-  options: Omit<GatewayOptions, "port">,
-): Promise<Gateway> {
-  for (;;) {
-    const port = wanted ? await settlePort(wanted, say) : 0;
-    try {
-      return await startGateway({ ...options, port });
-    } catch (error) {
-      // Another stack that starts just now can have been quicker.
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== "EADDRINUSE") throw error;
-    }
-  }
 }
 
 /** Starts the gateway; rejects when its port is taken. */

@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { describeHolder } from "./port-holder.ts";
 
-/** The port that a stack would like to have. */
+/** A port that a stack would like to have. */
 export interface WantedPort {
   port: number;
   /** The variable that names another one. */
@@ -15,8 +15,8 @@ const REACHED = { API_PORT: "The API", DB_PORT: "The database" };
 type PortVariable = keyof typeof REACHED;
 
 /** Keeps the ports of one stack together: 54321 and 54322, 54331 and 54332. */
-const STEP = 10;
-const TRIES = 50;
+export const PORT_STEP = 10;
+export const PORT_TRIES = 50;
 
 /**
  * A free port: the wanted one, or the next of its kind, which `say` then hears.
@@ -29,21 +29,27 @@ export async function settlePort(
 ): Promise<number> {
   const { port, variable, isNamed } = wanted;
   if (await isFree(port)) return port;
-  const taken = `Port ${port} is taken by ${describeHolder(port)}`;
+  const taken = takenPort(port);
   if (isNamed) {
     throw new Error(
       `${taken}. Stop it, or choose another port with ${variable}=<port>`,
     );
   }
-  for (let tries = 1; tries <= TRIES; tries++) {
-    const other = port + tries * STEP;
+  for (let tries = 1; tries <= PORT_TRIES; tries++) {
+    const other = port + tries * PORT_STEP;
     if (other > 65_535 || !await isFree(other)) continue;
     say(`${taken}. ${REACHED[variable]} is on port ${other} instead`);
     return other;
   }
   throw new Error(
-    `${taken}, and so are ${TRIES} others. Name a free port with ${variable}=<port>`,
+    `${taken}, and so are ${PORT_TRIES} others. ` +
+      `Name a free port with ${variable}=<port>`,
   );
+}
+
+/** Says that a port is taken, and by whom. */
+export function takenPort(port: number): string {
+  return `Port ${port} is taken by ${describeHolder(port)}`;
 }
 
 /** Describes a port that is wanted, or that it has to be. */
@@ -70,7 +76,8 @@ export function pickFreePort(): Promise<number> {
   });
 }
 
-function isFree(port: number): Promise<boolean> {
+/** Whether nothing listens on a port of this machine now. */
+export function isFree(port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", (error: NodeJS.ErrnoException) => {

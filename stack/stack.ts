@@ -7,9 +7,10 @@ import {
   hostFunctions,
 } from "./functions.ts";
 import { explainFullDisk } from "./full-disk.ts";
-import { type Gateway, openGateway } from "./gateway.ts";
+import { type Gateway, startGateway } from "./gateway.ts";
 import type { LogLine } from "./log.ts";
 import { checkoutDir, supabaseDir } from "./paths.ts";
+import { takePorts } from "./port-pair.ts";
 import { type WantedPort, wantedPort } from "./ports.ts";
 import { describeChoice, postgresServer } from "./postgres-server.ts";
 import { removeDatabase, stopLeftover } from "./postgres.ts";
@@ -132,14 +133,25 @@ async function startParts(
   };
 
   try {
-    // First, so that the port is ours for as long as the rest takes.
-    gateway = await openGateway(options.apiPort, say, {
+    // First, so that both ports are ours for as long as the rest takes.
+    const behind = {
       rest: () => backend?.postgrest,
       functions: () => functions,
       storage,
       log,
+    };
+    const ports = await takePorts(
+      options,
+      (port) => startGateway({ ...behind, port }),
+      say,
+    );
+    gateway = ports.holder;
+    const backendOptions = describeBackend(options, dirs, {
+      dbPort: ports.dbPort,
+      log,
+      say,
+      report,
     });
-    const backendOptions = describeBackend(options, dirs, { log, say, report });
     backend = await startBackend(backendOptions);
     const dbPort = backend.postgres.port;
     const addresses = stackAddresses(gateway.port, dbPort);
@@ -171,17 +183,16 @@ async function startParts(
 function describeBackend(
   options: StackOptions,
   dirs: StateDirs,
-  told: Pick<BackendOptions, "log" | "say" | "report">,
+  rest: Pick<BackendOptions, "dbPort" | "log" | "say" | "report">,
 ): BackendOptions {
   const { api } = readSupabaseConfig(supabaseDir);
   const exposeNewTables = options.exposeNewTables ?? api.exposeNewTables;
   return {
     dirs,
-    dbPort: options.dbPort,
     durable: options.durable ?? false,
     seed: options.seed ?? false,
     api: { ...api, exposeNewTables },
-    ...told,
+    ...rest,
   };
 }
 
