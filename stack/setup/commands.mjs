@@ -1,8 +1,10 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { ExplainedError } from "./explained-error.mjs";
 import { checkoutDir, prepare } from "./prepare.mjs";
+import { onReaderGone } from "./reader-gone.mjs";
 
 const usage = `Usage:
   node stack/setup.mjs
@@ -12,6 +14,11 @@ const usage = `Usage:
 
 /** Runs one command line; see setup.mjs. */
 export async function runCommand([command, ...rest]) {
+  // A stack is left as it was asked for. A program that only prints what it
+  // finds out has nobody to do it for, and tidies up as after any SIGTERM.
+  onReaderGone(() => {
+    if (command === "run") process.kill(process.pid, "SIGTERM");
+  });
   switch (command) {
     case undefined:
       return prepare();
