@@ -51,6 +51,8 @@ export interface StackOptions {
   seed?: boolean;
   /** Variables that functions get besides the platform's own. */
   functionEnv?: Record<string, string>;
+  /** Is told when the state directory, and so the log in it, is this stack's. */
+  onClaim?(): void;
   /** Is told what took how long. */
   report?: StartReport;
   /** Receives the request log and what the parts print. */
@@ -83,6 +85,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       removeSocketDir(dirs);
       claim.release();
     };
+    options.onClaim?.();
     await (options.fresh ? removeDatabase(dirs) : stopLeftover(dirs));
     options.onLog?.(server?.description ?? describeChoice());
     return await startParts(options, dirs, claim);

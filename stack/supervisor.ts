@@ -1,4 +1,4 @@
-import { createWriteStream, mkdirSync } from "node:fs";
+import { createWriteStream, type WriteStream } from "node:fs";
 import { join } from "node:path";
 import { onLauncherGone } from "./launcher-watch.ts";
 import type { WantedPort } from "./ports.ts";
@@ -30,15 +30,13 @@ export async function superviseStack(
   options: DevStackOptions,
   audience: Audience,
 ): Promise<void> {
-  mkdirSync(options.stateDir, { recursive: true });
-  const file = createWriteStream(logFile(options.stateDir));
-  // On a full disk the log is what can be missed.
-  file.on("error", () => {});
+  // Another stack's until the state directory is claimed.
+  let file: WriteStream | undefined;
   const say = (text: string) => {
     if (audience === "terminal") console.log(text);
   };
   const log = (line: string) => {
-    file.write(`${new Date().toISOString()} ${line}\n`);
+    file?.write(`${new Date().toISOString()} ${line}\n`);
     say(line);
   };
 
@@ -59,7 +57,7 @@ export async function superviseStack(
     process.stdout.on("error", () => told || stop());
   });
 
-  log("Starting the stack ...");
+  say("Starting the stack ...");
   // What came before, since this process began.
   const report = new StartReport(performance.now());
   const stack = await startStack({
@@ -68,6 +66,7 @@ export async function superviseStack(
     durable: "kills",
     seed: true,
     report,
+    onClaim: () => file = openLog(options.stateDir),
     onLog: log,
   });
   process.on("SIGUSR2", () => {
@@ -84,4 +83,11 @@ export async function superviseStack(
   await toldToStop;
   await stack.stop();
   log("Stopped");
+}
+
+function openLog(stateDir: string): WriteStream {
+  const file = createWriteStream(logFile(stateDir));
+  // On a full disk the log is what can be missed.
+  file.on("error", () => {});
+  return file;
 }
