@@ -1,7 +1,11 @@
 import { bootstrap } from "./bootstrap.ts";
 import { startCronTimer } from "./cron/timer.ts";
 import { type LogLine, prefixed } from "./log.ts";
-import { removeIfUnfinished } from "./interrupted-start.ts";
+import {
+  endFirstStart,
+  isFirstStart,
+  removeIfUnfinished,
+} from "./interrupted-start.ts";
 import { migrate } from "./migrate.ts";
 import { pickFreePort, settlePort, type WantedPort } from "./ports.ts";
 import { PortTaken, type Postgres, startPostgres } from "./postgres.ts";
@@ -44,9 +48,15 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
   );
   try {
     await report.time("migrations", async () => {
-      report.isCold = await bootstrap(postgres, dirs, api.exposeNewTables);
+      if (isFirstStart(dirs)) {
+        log("An earlier first start was interrupted; this one does the rest");
+        report.found = "a part";
+      }
+      const isNew = await bootstrap(postgres, dirs, api.exposeNewTables);
+      if (isNew) report.found = "nothing";
       await migrate(postgres, databaseUrl("postgres", postgres.port));
       if (options.seed) await seed(postgres, dirs);
+      endFirstStart(dirs);
     });
     const postgrest = await report.time(
       "PostgREST",

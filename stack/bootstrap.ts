@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { beginFirstStart } from "./interrupted-start.ts";
 import type { Postgres } from "./postgres.ts";
 import { runSqlFiles } from "./sql.ts";
 import type { StateDirs } from "./state-dir.ts";
@@ -28,6 +29,7 @@ export async function bootstrap(
     },
     files.sort().map((name) => join(sqlDir, name)),
   );
+  beginFirstStart(dirs);
   writeFileSync(stamp, "");
   return true;
 }

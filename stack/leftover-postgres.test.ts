@@ -2,6 +2,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -69,6 +70,12 @@ describe("removeIfUnfinished()", () => {
     writeFileSync(join(dataDir, "PG_VERSION"), "15\n");
     remove();
     expect(existsSync(dataDir)).toBe(false);
+    expect(said.join(" ")).toContain("made anew");
+  });
+
+  it("says so when not even initdb was done", () => {
+    renameSync(dataDir, `${dataDir}.new`);
+    remove();
     expect(said.join(" ")).toContain("made anew");
   });
 

@@ -1,7 +1,14 @@
+/** What a start can find, each with what it is called in the report. */
+const KINDS = {
+  nothing: "cold start, the database is new",
+  "a part": "the rest of a cold start that was interrupted",
+  "a database": "warm start",
+};
+
 /** What a start has done so far, and how long each part of it took. */
 export class StartReport {
-  /** The database was made, not found. */
-  isCold = false;
+  /** What of the database was there. */
+  found: keyof typeof KINDS = "a database";
   readonly #phases: [name: string, ms: number][] = [];
 
   /** Begins with what came before: checks, installing, loading the program. */
@@ -19,9 +26,10 @@ export class StartReport {
 
   /** One line for who waits for it. */
   text(totalMs: number): string {
-    const kind = this.isCold ? "cold start, the database is new" : "warm start";
     const parts = this.#phases.map(([name, ms]) => `${name} ${seconds(ms)}`);
-    return `Ready after ${seconds(totalMs)}: ${kind} (${parts.join(", ")})`;
+    return `Ready after ${seconds(totalMs)}: ${KINDS[this.found]} (${
+      parts.join(", ")
+    })`;
   }
 }
 
