@@ -1,25 +1,32 @@
 import type postgres from "postgres";
 import type { Run } from "../run.ts";
-import { type Peak, slotPeaks, stepsOf } from "./history.ts";
+import { type Evidence, gatherEvidence } from "./evidence.ts";
+import type { Peak } from "./history.ts";
 import type { Finding } from "./report.ts";
-import { type Totals, totals } from "./totals.ts";
+import type { Totals } from "./totals.ts";
 
-/**
- * Compares what the demo heard with what the database holds, promise by promise.
- * Each needs both: the two sides agree, and what they say is what was promised.
- */
+/** Compares what the demo heard with what the database holds. */
 export async function checkPromises(
   sql: postgres.Sql,
   run: Run,
 ): Promise<Finding[]> {
-  const stored = await totals(sql);
+  return judge(run, await gatherEvidence(sql, run.ledger));
+}
+
+/**
+ * Both sides, promise by promise. Each needs both: the two agree, and what they
+ * say is what was promised. A run without what could break a promise has not
+ * tested it.
+ */
+export function judge(run: Run, evidence: Evidence): Finding[] {
+  const stored = evidence.totals;
   return [
     eachTaskEnded(run, stored),
     oneGenerationEach(run, stored),
-    limitsHeld(run, await slotPeaks(sql)),
+    limitsHeld(run, evidence.peaks),
     nothingEndedTwice(run, stored),
     attemptsHeld(run, stored),
-    await lostWorkWasDone(run, stored, sql),
+    lostWorkWasDone(run, evidence),
     countersAreRight(run, stored),
   ];
 }
@@ -35,6 +42,7 @@ function eachTaskEnded({ ledger }: Run, stored: Totals): Finding {
       `${stored.tasks} = ${stored.complete} + ${stored.failed} + ${stored.cancelled}`,
     holds: stored.tasks === sum && stored.tasks === enqueued.size &&
       stored.complete === complete && stored.failed === failed,
+    isTested: stored.tasks > 0,
   };
 }
 
@@ -46,6 +54,7 @@ function oneGenerationEach({ ledger }: Run, stored: Totals): Finding {
     stored: `${generations} for ${owed} results`,
     holds: kept === owed && generations === owed &&
       generations === ledger.generations.size,
+    isTested: owed > 0,
   };
 }
 
@@ -70,6 +79,7 @@ function limitsHeld({ ledger, people }: Run, peaks: readonly Peak[]): Finding {
       peak !== undefined && peak.limit === limit && peak.most <= limit &&
       heard <= peak.most
     ),
+    isTested: reached > 0,
   };
 }
 
@@ -81,34 +91,39 @@ function nothingEndedTwice({ ledger }: Run, stored: Totals): Finding {
     heard: `${twice} twice`,
     stored: `${stored.endedTwice} twice`,
     holds: twice === 0 && stored.endedTwice === 0,
+    isTested: stored.tasks > 0,
   };
 }
 
 function attemptsHeld({ ledger }: Run, stored: Totals): Finding {
-  const { mostAttempts, overdrawn } = stored;
+  const { mostAttempts, exhausted, overdrawn } = stored;
   return {
     promise: "no more starts than allowed",
     heard: `at most ${ledger.highestAttempt}`,
     stored: `at most ${mostAttempts}, ${overdrawn} above`,
     holds: overdrawn === 0 && mostAttempts === ledger.highestAttempt,
+    isTested: exhausted > 0,
   };
 }
 
-async function lostWorkWasDone(
+function lostWorkWasDone(
   { ledger: { lostStart, completedBy } }: Run,
-  { putBack }: Totals,
-  sql: postgres.Sql,
-): Promise<Finding> {
+  { totals: { putBack }, lostSteps }: Evidence,
+): Finding {
   const promise = "lost work is done by another";
   if (lostStart === undefined) {
     // Users' own machines were quicker than the cloud: a very short run.
-    const stored = `${putBack} put back`;
-    return { promise, heard: "nobody died", stored, holds: putBack === 0 };
+    return {
+      promise,
+      heard: "nobody died",
+      stored: `${putBack} put back`,
+      holds: putBack === 0,
+      isTested: false,
+    };
   }
   const [finisher] = completedBy.get(lostStart.taskId) ?? [];
-  const steps = await stepsOf(sql, lostStart.taskId);
-  const started = steps.find(({ to }) => to === "In Progress");
-  const last = steps.at(-1);
+  const started = lostSteps.find(({ to }) => to === "In Progress");
+  const last = lostSteps.at(-1);
   return {
     promise,
     heard: `${lostStart.workerId}, then ${finisher?.workerId}`,
@@ -117,6 +132,7 @@ async function lostWorkWasDone(
       last?.to === "Complete" && last.workerId !== lostStart.workerId &&
       last.workerId === finisher?.workerId &&
       last.attempt === finisher?.attempt && last.attempt > lostStart.attempt,
+    isTested: true,
   };
 }
 
@@ -126,5 +142,6 @@ function countersAreRight({ ledger }: Run, stored: Totals): Finding {
     heard: `${ledger.leftOver} left in the count`,
     stored: `${stored.drift} rows of drift`,
     holds: ledger.leftOver === 0 && stored.drift === 0,
+    isTested: stored.tasks > 0,
   };
 }

@@ -2,12 +2,13 @@ import { describe, expect, test } from "vitest";
 import { textOf, widthOf } from "../screen/line.ts";
 import { type Finding, summaryLines } from "./report.ts";
 
-function finding(holds: boolean): Finding {
+function finding(holds: boolean, isTested = true): Finding {
   return {
     promise: "no task finished twice",
     heard: "0 twice",
     stored: holds ? "0 twice" : "1 twice",
     holds,
+    isTested,
   };
 }
 
@@ -28,10 +29,28 @@ describe("summaryLines()", () => {
     ]);
   });
 
+  test("says what was not put to the test instead of that it was kept", () => {
+    const lines = summaryLines([finding(true), finding(true, false)]);
+    expect(lines.slice(1).map(textOf)).toEqual([
+      "ok no task finished twice           0 twice                0 twice",
+      "-- no task finished twice           0 twice                not put to the test",
+      "Both agree; not put to the test: 1 of 2",
+    ]);
+  });
+
+  test("says NO to what does not hold, tested or not", () => {
+    const lines = summaryLines([finding(false, false)]).map(textOf);
+    expect(lines.slice(1)).toEqual([
+      "NO no task finished twice           0 twice                1 twice",
+      "1 of 1 do not hold",
+    ]);
+  });
+
   test("stays within 80 columns, whatever was found", () => {
     const text = "x".repeat(100);
     const long = { promise: text, heard: text, stored: text, holds: true };
-    for (const line of summaryLines([long])) {
+    const findings = [true, false].map((isTested) => ({ ...long, isTested }));
+    for (const line of summaryLines(findings)) {
       expect(widthOf(line)).toBeLessThanOrEqual(80);
     }
   });

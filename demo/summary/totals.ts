@@ -14,6 +14,8 @@ export interface Totals {
   /** Tasks that ended more than once. */
   readonly endedTwice: number;
   readonly mostAttempts: number;
+  /** Tasks that used every start they may have. */
+  readonly exhausted: number;
   /** Tasks that were started more often than they may be. */
   readonly overdrawn: number;
   /** How often work was taken from a worker that was lost. */
@@ -52,6 +54,7 @@ export async function totals(sql: postgres.Sql): Promise<Totals> {
       count(*) filter (where owes_one and generations = 1)::integer as kept,
       (select count(*) from ending)::integer as "endedTwice",
       coalesce(max(attempts), 0)::integer as "mostAttempts",
+      count(*) filter (where attempts >= most)::integer as exhausted,
       count(*) filter (where attempts > most)::integer as overdrawn,
       (
         select count(*)
