@@ -110,7 +110,7 @@ export class SimulatedWorker {
   #end({ event, detail = "" }: WorkerEvent): void {
     const task = this.#inHand;
     // A sign of life that was not heard ends nothing.
-    const isEnd = event !== "claimed" && event !== "unheard";
+    const isEnd = !["claimed", "waiting", "unheard"].includes(event);
     if (!isEnd || task === undefined) return;
     this.#inHand = undefined;
     const { story, ledger, onCompleted } = this.site;

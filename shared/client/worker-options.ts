@@ -31,6 +31,8 @@ export type Handler = (
 export interface WorkerEvent {
   readonly event:
     | "claimed"
+    /** Nothing to claim; said once, until there is something again. */
+    | "waiting"
     | "completed"
     | "enqueued"
     | "failed"

@@ -189,6 +189,24 @@ test("runWorker() claims on after a claim without an answer", async () => {
   expect(claims[1]?.claim_id).toBe(claims[0]?.claim_id);
 });
 
+test("runWorker() says once that it waits, each time that it has to", async () => {
+  const stop = new AbortController();
+  const answers = [null, null, NO_ANSWER, null, TASK, null, null];
+  const { events } = await work(() => Promise.resolve({}), {
+    stop: stop.signal,
+    client: {
+      claim: () => {
+        const answer = answers.shift();
+        if (answers.length === 0) stop.abort();
+        return answer instanceof Error ? Promise.reject(answer) : answer;
+      },
+    },
+  });
+  expect(events).toEqual([
+    ...["waiting", "unheard", "claimed", "completed", "waiting"],
+  ]);
+});
+
 test("runWorker() ends when the queue refuses the worker", async () => {
   const refused = new Refused(409, "WORKER_NOT_ELIGIBLE", "Terminating");
   const { error, calls } = await work(untilCut, {

@@ -37,6 +37,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   };
   stop.addEventListener("abort", shutDown, { once: true });
   const working = new Set<Promise<void>>();
+  let isWaiting = false;
   try {
     while (!stop.aborted) {
       if (working.size >= (options.concurrency ?? 1)) {
@@ -61,7 +62,10 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   /** Never cut short: a task may be on its way in the reply. */
   async function next(): Promise<Claim | null> {
     try {
-      return await claim();
+      const task = await claim();
+      if (task === null && !isWaiting) tell({ event: "waiting" });
+      isWaiting = task === null;
+      return task;
     } catch (error) {
       if (error instanceof Refused && error.code !== "CLAIM_ID_USED") {
         throw error;

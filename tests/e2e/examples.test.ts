@@ -130,6 +130,17 @@ describe("examples/worker.ts", () => {
     expect(await untilExit(worker)).toBe(0);
   });
 
+  it("says once that it waits, and takes what comes then", async () => {
+    const worker = start("worker.ts", { WORKER_ID: "example-2" });
+    const isWaiting = { worker_id: "example-2", event: "waiting" };
+    await vi.waitFor(() => expect(worker.events).toEqual([isWaiting]), WAIT);
+    const id = await createTask(owner, { params: { seconds: 0 } });
+    await untilIs(id, "Complete");
+    await vi.waitFor(() => expect(worker.events).toHaveLength(4), WAIT);
+    expect(worker.events.map(({ event }) => event))
+      .toEqual(["waiting", "claimed", "completed", "waiting"]);
+  });
+
   it.each(["node", "deno"] as const)(
     "hands its task back on SIGTERM, and no start is burned (%s)",
     async (runtime) => {
