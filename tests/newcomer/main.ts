@@ -9,7 +9,13 @@ import { readState } from "../../stack/state-file.ts";
 import { memoryOf } from "./memory.ts";
 import { Person, type Started } from "./person.ts";
 import { blockWith, printedCommands, quickStart } from "./readme.ts";
-import { ownerFor, prefixFor, WHO, type Who } from "./who.ts";
+import {
+  ownerFor,
+  POSTGRES_PROGRAMS,
+  prefixFor,
+  WHO,
+  type Who,
+} from "./who.ts";
 
 // npm run try-out -- [--as root|user|bare] [--with-test]: what the README tells
 // a newcomer to do, done in a fresh clone of the last commit.
@@ -36,6 +42,10 @@ try {
   const owner = ownerFor(who);
   if (owner) await runOrThrow("chown", "chown", ["-R", owner, dir]);
 
+  if (who === "bare") {
+    const seen = await person.paste(POSTGRES_PROGRAMS);
+    if (seen !== "") throw new Error(`Not hidden:\n${seen}`);
+  }
   started = await person.start();
   say(readyLine(started.output));
   const blocks = quickStart(clone);

@@ -12,12 +12,26 @@ export const WHO: Readonly<Record<Who, string>> = {
 /** Nobody's account, which every machine has. */
 const UID = 65_534;
 
-/** In a mount namespace of its own: the machine keeps what it has. */
+/**
+ * In a mount namespace of its own: the machine keeps what it has. Programs go
+ * from an overlay, because what is mounted over a file leaves one there.
+ */
 const HIDE_POSTGRES = `
+  set -e
   for dir in /usr/lib/postgresql /usr/share/postgresql; do
     [ ! -d "$dir" ] || mount -t tmpfs none "$dir"
   done
+  mount -t tmpfs none /mnt
+  mkdir /mnt/changes /mnt/work
+  mount -t overlay none /usr/bin \
+    -o lowerdir=/usr/bin,upperdir=/mnt/changes,workdir=/mnt/work
+  find /usr/bin -lname '*/pg_wrapper' -delete
+  rm -f /usr/bin/pg_prove /usr/bin/pg_config
   exec "$@"`;
+
+/** Shell: names each of the programs that somebody without Postgres lacks. */
+export const POSTGRES_PROGRAMS =
+  "type -P psql pg_dump pg_prove pg_config initdb postgres || true";
 
 /** What comes in front of a command, so that it is run by them. */
 export function prefixFor(who: Who): string[] {
