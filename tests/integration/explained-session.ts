@@ -10,6 +10,8 @@ export interface PlanNode {
   /** The table or, where the step reads only that, the index. */
   readonly table: string | undefined;
   readonly index: string | undefined;
+  /** By what the index is searched. */
+  readonly condition: string | undefined;
 }
 
 /** What a call did, its inner statements included. */
@@ -74,6 +76,7 @@ const Node = z.object({
   "Node Type": z.string(),
   "Relation Name": z.string().optional(),
   "Index Name": z.string().optional(),
+  "Index Cond": z.string().optional(),
   "Shared Hit Blocks": z.int(),
   "Shared Read Blocks": z.int(),
   get Plans() {
@@ -91,6 +94,7 @@ function* nodesOf(node: Node, statement: string): Iterable<PlanNode> {
     type: node["Node Type"],
     table: node["Relation Name"],
     index: node["Index Name"],
+    condition: node["Index Cond"],
   };
   for (const child of node.Plans ?? []) yield* nodesOf(child, statement);
 }
