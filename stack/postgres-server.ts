@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { installEmbeddedPostgres } from "./embedded-postgres.ts";
 import { postgresHere } from "./setup/postgres-choice.mjs";
+import { missingPackages } from "./setup/system-packages.mjs";
 
 /** A Postgres that can run the stack's database, and what it can do. */
 export interface PostgresServer {
@@ -60,6 +61,18 @@ export function postgresServer(major: 15 | 17): PostgresServer {
 /** The server that this machine uses by itself; POSTGRES forces one. */
 export function chosenServer(): PostgresServer {
   return postgresServer(postgresHere().major);
+}
+
+/** Every server that could run here, and why another could not. */
+export function serversHere(): {
+  servers: readonly PostgresServer[];
+  obstacle: string | undefined;
+} {
+  if (missingPackages().length === 0) {
+    return { servers: [debianServer, embeddedServer], obstacle: undefined };
+  }
+  const obstacle = "Postgres 15: not all of Debian's packages are installed";
+  return { servers: [embeddedServer], obstacle };
 }
 
 /** One line for people: which server that is, and why. */

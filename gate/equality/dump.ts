@@ -60,6 +60,10 @@ export async function describeDatabase(
     `--dbname=${url}`,
   ]);
   if (!dump.ok) throw new Error(`pg_dump failed:\n${dump.stderr}`);
-  const facts = await query<DumpEntry>(url, FACTS);
-  return [...dumpEntries(dump.stdout), ...facts];
+  return [...dumpEntries(dump.stdout), ...await describeFacts(url)];
+}
+
+/** What belongs to the two schemas and lies outside of them. */
+export function describeFacts(url: string): Promise<DumpEntry[]> {
+  return query<DumpEntry>(url, FACTS);
 }
