@@ -11,6 +11,7 @@ import { generatedTypes } from "./steps/generated-types.ts";
 import { lint } from "./steps/lint.ts";
 import { migrationsEqualSchemas } from "./steps/migrations-equal-schemas.ts";
 import { openApi } from "./steps/openapi.ts";
+import { databaseInOtherCorners } from "./steps/other-corners.ts";
 import {
   e2e,
   faults,
@@ -60,6 +61,7 @@ export const onTheSchema: readonly StackStep[] = [
  */
 export const onTheStack: readonly StackStep[] = [
   database,
+  databaseInOtherCorners,
   property,
   model,
   isolation,
