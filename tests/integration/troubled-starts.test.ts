@@ -24,17 +24,18 @@ const SEEDED_TASKS = 4;
 const NPM_START = ["npm", "start"];
 const STACK_TRACE = /^\s+at /m;
 
-/** Refused: one message, and exit code 1. */
+/** Refused: one message, whose parts are returned, and exit code 1. */
 async function expectRefusal(
   copy: CheckoutCopy,
   words: RegExp,
   env: Readonly<Record<string, string>> = {},
   command: readonly string[] = NPM_START,
-): Promise<void> {
+): Promise<RegExpExecArray | []> {
   const { code, output } = await copy.run(command, env);
   expect(output).toMatch(words);
   expect(output).not.toMatch(STACK_TRACE);
   expect(code).toBe(1);
+  return words.exec(output) ?? [];
 }
 
 /** A process that has said its last word may take a moment to end. */
@@ -185,15 +186,20 @@ describe("npm start in two checkouts", () => {
   }, A_START_MS);
 
   it(
-    "leaves a half written database alone, and says how to give it up",
+    "leaves a half written database alone; the reset that it names works",
     async () => {
       const control = join(databaseOf(other), "global", "pg_control");
       truncateSync(control, 100);
-      await expectRefusal(
+      const [, reset = ""] = await expectRefusal(
         other,
-        /does not start on the database in .*\. It says: .*\n.*left as it is.*: POSTGRES=\d\d npm run stack -- reset$/m,
+        /does not start on the database in .*\. It says: .*\n.*left as it is.*: (POSTGRES=\d\d npm run stack -- reset)$/m,
       );
       expect(readFileSync(control)).toHaveLength(100);
+      await nobodyIsLeft(other);
+
+      const { code, output } = await other.run(["sh", "-c", reset]);
+      expect(output).toMatch(/^Done: migrations applied, seed loaded$/m);
+      expect(code).toBe(0);
       await nobodyIsLeft(other);
     },
     A_START_MS,
