@@ -17,6 +17,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { checkoutDir } from "../../stack/paths.ts";
 import { commandLine, processStart } from "../../stack/process-info.ts";
 import { type Finished, run } from "../../stack/run.ts";
+import { socketDir } from "../../stack/state-dir.ts";
 import { readState } from "../../stack/state-file.ts";
 
 const PATIENCE_MS = 60_000;
@@ -95,7 +96,10 @@ export class CheckoutCopy {
   /** Ends what runs in it, and removes it. */
   async discard(): Promise<void> {
     await this.killAll();
-    rmSync(this.#parent, { recursive: true, force: true });
+    // Its path is too long for sockets: those of the killed are under /tmp.
+    for (const dir of [socketDir(this.stateDir), this.#parent]) {
+      rmSync(dir, { recursive: true, force: true });
+    }
   }
 
   #install(): void {
