@@ -101,7 +101,7 @@ export const ERROR_CODES = {
   },
   PROJECT_REQUIRED: {
     status: 400,
-    meaning: "Neither project_id nor the parent in params leads to a project",
+    meaning: "Nothing in the request leads to one project of the caller",
     action: "Send the project's UUID, or the orchestrator's id in params",
   },
   PROJECT_NOT_FOUND: {

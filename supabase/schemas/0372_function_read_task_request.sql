@@ -22,7 +22,7 @@ begin
     v_request.created_at := null;
   end if;
 
-  v_project := queue.project_for(p_caller, v_request.project, v_request.params);
+  v_project := queue.project_for(p_caller, v_request);
   v_request.project_id := v_project.id;
   v_request.owner_id := coalesce(v_project.user_id, p_caller.user_id);
   return v_request;

@@ -19,7 +19,7 @@ begin
   perform queue.refuse(
     400, 'PROJECT_REQUIRED',
     pg_catalog.format(
-      'The project_id %s is no UUID, and params name no orchestrator whose project could be taken',
+      'The project_id %s is no UUID, and neither params nor dependencies lead to a project',
       coalesce(to_json(left(p_request.project, 100))::text, 'null')
     ),
     'Send the project''s UUID, or the parent in params.orchestrator_task_id_ref'
