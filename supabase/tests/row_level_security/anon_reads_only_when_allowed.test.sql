@@ -1,15 +1,18 @@
 begin;
-select plan(22);
+select plan(23);
 
 -- SETUP: an owner's live, fresh and old work
 select tests.empty_queue();
 select tests.create_user() as owner \gset
-select tests.step_clock('-3 days');
+select tests.step_clock('-4 days');
+select tests.create_task(:'owner') as ended_late \gset
+select tests.step_clock('1 day');
 select tests.create_task_in('Complete', :'owner') as old \gset
 select tests.create_task(:'owner') as waiting \gset
 select tests.step_clock('3 days');
 select tests.create_task(:'owner') as queued \gset
 select tests.create_task_in('Complete', :'owner') as fresh \gset
+update public.tasks as t set status = 'Cancelled' where t.id = :'ended_late';
 
 create function pg_temp.try(p_statement text) returns text language plpgsql as $$
 declare
@@ -49,6 +52,7 @@ select is(pg_temp.read(:'queued'), '1', 'Then a queued task is read');
 select is(pg_temp.read(:'fresh'), '1', 'A task that ended within a day is read');
 select is(pg_temp.read(:'waiting'), '1', 'A task that has been waiting for days is read');
 select is(pg_temp.read(:'old'), '0', 'A task that ended before that is not');
+select is(pg_temp.read(:'ended_late'), '0', 'Nor one that ended within a day, and was enqueued more than three days before');
 select is(pg_temp.try(format('select %I from public.tasks limit 1', c.name)), 'refused', format('%s stays hidden', c.name))
 from unnest('{user_id,lease_token,claim_id,token_id,error_details,result_data,idempotency_key}'::text[]) as c (name);
 select is(pg_temp.try('delete from public.tasks returning id'), 'refused', 'It deletes nothing');

@@ -15,8 +15,9 @@ export interface Step {
 const TIMES = 8;
 
 /** Sends a query, as its client does. */
-export function ask({ table, query, isSingle, isCounted }: Query) {
+export function ask({ table, query, isSingle, isCounted, isAnon }: Query) {
   return rest("GET", table, search(query), {
+    key: keyOf(isAnon),
     headers: {
       ...(isSingle === true ? SINGLE : {}),
       ...(isCounted === true ? { prefer: "count=exact" } : {}),
@@ -45,9 +46,12 @@ export async function pagesOf(
 }
 
 /** The plan that PostgREST's own statement gets, for these values. */
-export async function planOf({ table, query, isSingle, isCounted }: Query) {
+export async function planOf(
+  { table, query, isSingle, isCounted, isAnon }: Query,
+) {
   const reads = isSingle === true ? SINGLE.accept : "application/json";
   const reply = await rest("GET", table, search(query), {
+    key: keyOf(isAnon),
     headers: {
       accept: `application/vnd.pgrst.plan+json; for="${reads}"`,
       ...(isCounted === true ? { prefer: "count=exact" } : {}),
@@ -88,6 +92,10 @@ const Plans = z.array(z.object({ Plan: Node }));
 function* stepsOf(node: z.infer<typeof Node>): Iterable<Step> {
   yield { type: node["Node Type"] };
   for (const child of node.Plans ?? []) yield* stepsOf(child);
+}
+
+function keyOf(isAnon = false): string {
+  return isAnon ? stack().anonKey : stack().serviceRoleKey;
 }
 
 function search(query: Filters): URLSearchParams {

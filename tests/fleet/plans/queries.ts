@@ -12,6 +12,8 @@ export interface Query {
   readonly isSingle?: boolean;
   /** With `Prefer: count=exact`. */
   readonly isCounted?: boolean;
+  /** With the anon key, for which row security goes first. */
+  readonly isAnon?: boolean;
   /** Finds nothing here, and that as quickly. */
   readonly isEmpty?: boolean;
   /** What it may read; absent = little more than the rows it is answered with. */
@@ -20,6 +22,8 @@ export interface Query {
     | "first rows"
     /** The table from its newest row, until it has as many as it wants. */
     | "newest rows"
+    /** What the anon key may see: what is live or a few days old. */
+    | "visible rows"
     /** Up to all of one worker, who may be a third of the fleet. */
     | "a worker's rows"
     /** Everything, as nothing else could answer it. */
@@ -195,7 +199,8 @@ export const DEBUG: readonly Query[] = [
   },
 ];
 
-function tasks(name: string, select: string, query: Filters): Query {
+/** A read of `tasks`. */
+export function tasks(name: string, select: string, query: Filters): Query {
   return { name, table: "tasks", query: { select, ...query } };
 }
 
@@ -218,13 +223,14 @@ function newest(filter: Readonly<Record<string, string>>): Query {
   });
 }
 
-function one(name: string, select: string, task: number): Query {
+/** `.single()` of one task. */
+export function one(name: string, select: string, task: number): Query {
   const query = { id: `eq.${taskId(task)}` };
   return { ...tasks(name, select, query), isSingle: true };
 }
 
 /** As Python prints JSON, with a space. */
-function childrenOf(task: number): string {
+export function childrenOf(task: number): string {
   return `cs.{"orchestrator_task_id_ref": "${taskId(task)}"}`;
 }
 
