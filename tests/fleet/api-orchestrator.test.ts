@@ -1,6 +1,7 @@
 /** The API orchestrator: its part of contract 2, 3 and 6. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { callFunction, type Reply } from "../support/http.ts";
+import { send } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
 import { getFile, publicUrl, putFile } from "../support/storage.ts";
 import {
@@ -61,6 +62,24 @@ describe("the API orchestrator", () => {
       public_url: publicUrl(urls["storage_path"] ?? ""),
       thumbnail_url: publicUrl(urls["thumbnail_storage_path"] ?? ""),
     }]);
+  });
+
+  it("stores a composite itself, again and again, for all to download", async () => {
+    const path = `task_outputs/out_composite_${crypto.randomUUID()}.jpg`;
+    for (const body of ["half", "the whole"]) {
+      const reply = await send(`/storage/v1/object/image_uploads/${path}`, {
+        method: "POST",
+        headers: {
+          authorization: `Bearer ${stack().serviceRoleKey}`,
+          "content-type": "image/jpeg",
+          "x-upsert": "true",
+        },
+        body,
+      });
+      expect([200, 201], reply.text).toContain(reply.status);
+    }
+    expect(await getFile(publicUrl(path)))
+      .toMatchObject({ status: 200, bytes: "the whole" });
   });
 
   it("hands in base64 with a screenshot, and finds where it is in the reply", async () => {

@@ -179,6 +179,17 @@ describe("errors are JSON with message, code, details and hint", () => {
     expect([reply.status, reply.json]).toMatchObject([status, { code }]);
   });
 
+  it("the words `0 rows`, for which clients ask again, whole", async () => {
+    const query = { select: "id", id: `eq.${NOBODY}` };
+    const reply = await rest("GET", "tasks", query, { headers: SINGLE });
+    expect([reply.status, reply.json]).toEqual([406, {
+      code: "PGRST116",
+      message: expect.any(String),
+      details: "The result contains 0 rows",
+      hint: null,
+    }]);
+  });
+
   it("more than one row for .single()", async () => {
     await createTasks(owner, 2);
     const reply = await rest("GET", "tasks", {}, { headers: SINGLE });

@@ -1,7 +1,6 @@
 /** What `debug.py` and the scripts read and write: contract 4.4, and 5 below. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { CountsReply } from "../../shared/counts.ts";
-import { admin } from "../support/db.ts";
 import { rest } from "../support/rest.ts";
 import {
   createOwner,
@@ -25,6 +24,12 @@ beforeEach(async () => {
 });
 
 describe("tasks", () => {
+  it("are read by id, alone or with others", async () => {
+    const query = { select: "*", id: `eq.${task}` };
+    expect((await rest("GET", "tasks", query)).json)
+      .toMatchObject([{ id: task, worker_id: W }]);
+  });
+
   it.each([
     ["of a worker", { worker_id: `eq.${W}`, limit: "20" }],
     ["of a status", { status: "eq.In Progress", limit: "50" }],
@@ -191,60 +196,6 @@ describe("database functions", () => {
         .toMatchObject([404, { code: "PGRST202" }]);
     },
   );
-});
-
-describe("the columns that clients rely on", () => {
-  it("have the types of contract 7, in a task", async () => {
-    const [row] = (await rest("GET", "tasks", { select: "*" }))
-      .json as object[];
-    expect(row).toMatchObject({
-      id: task,
-      task_type: "travel_segment",
-      params: {},
-      status: "In Progress",
-      project_id: owner.projectId,
-      dependant_on: null,
-      worker_id: W,
-      output_location: null,
-      attempts: 1,
-      error_message: null,
-      error_details: null,
-      created_at: expect.stringMatching(/\+00:00$/),
-      updated_at: expect.stringMatching(/\+00:00$/),
-      generation_started_at: expect.stringMatching(/\+00:00$/),
-      generation_processed_at: null,
-      result_data: null,
-      generation_created: false,
-    });
-  });
-
-  it("are in a worker and in a log line, by these names", async () => {
-    await admin()`insert into public.workers (id) values (${W})`;
-    const [worker] = (await rest("GET", "workers", {})).json as object[];
-    expect(worker).toMatchObject({
-      id: W,
-      instance_type: expect.any(String),
-      status: "inactive",
-      last_heartbeat: null,
-      created_at: expect.stringMatching(/\+00:00$/),
-      metadata: {},
-      current_model: null,
-    });
-    const line = { source_type: "edge_function", message: "hello" };
-    await scripts("func_insert_logs_batch", { logs: [line] });
-    const [log] = (await rest("GET", "system_logs", {})).json as object[];
-    expect(log).toMatchObject({
-      id: expect.any(Number),
-      timestamp: expect.stringMatching(/\+00:00$/),
-      ...line,
-      source_id: null,
-      log_level: expect.any(String),
-      task_id: null,
-      worker_id: null,
-      cycle_number: null,
-      metadata: {},
-    });
-  });
 });
 
 /** Calls a database function as supabase-py does. */

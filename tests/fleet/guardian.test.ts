@@ -26,6 +26,19 @@ describe("the guardian", () => {
     expect(await worker()).toMatchObject({ status: "active", metadata: {} });
   });
 
+  it("reads an object of a truth and counts, and may name its task", async () => {
+    const task = await createTask(await createOwner());
+    await startTask(task, W);
+    const named = { current_task_id_param: task };
+    const reply = await curl(BEAT, beatBody(W, [{ message: "a" }], named));
+    expect([reply.status, reply.json]).toMatchObject([200, {
+      success: true,
+      heartbeat_updated: true,
+      logs_inserted: 1,
+      log_errors: 0,
+    }]);
+  });
+
   it("writes the memory as numbers, the time as epoch seconds", async () => {
     await curl(BEAT, beatBody(W));
     const { metadata } = await worker();
