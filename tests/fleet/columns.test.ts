@@ -144,13 +144,16 @@ describe("a log line", () => {
       const line = {
         level,
         message: "Step 7 of 20 \u{1F600}",
-        timestamp: "2026-01-11T12:00:00.123456+00:00",
+        timestamp: new Date(Date.now() - 5_000).toISOString(),
         task_id: task,
         metadata: { module: "worker", lineno: 7 },
       };
       await curl(BEAT, beatBody(W, [line]));
       const query = { task_id: `eq.${task}` };
-      expect((await rest("GET", "system_logs", query)).json).toMatchObject([{
+      const { json } = await rest("GET", "system_logs", query);
+      const [row] = json as { timestamp: string }[];
+      expect(Date.parse(row?.timestamp ?? "")).toBe(Date.parse(line.timestamp));
+      expect(json).toMatchObject([{
         source_type: "worker",
         log_level: level,
         message: line.message,

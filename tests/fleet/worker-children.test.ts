@@ -1,6 +1,6 @@
 /**
  * A worker that makes a chain of children and asks for their results: contract
- * 3.7 to 3.9. What strangers are told is in tests/e2e/create-task.test.ts and
+ * 3.7 to 3.9, and the end of 9. What strangers are told is in tests/e2e/create-task.test.ts and
  * task-reads.test.ts.
  */
 import { beforeEach, describe, expect, it } from "vitest";
@@ -181,6 +181,40 @@ describe("get-completed-segments", () => {
     await edge("complete_task", { task_id, output_location: "0.mp4" });
     expect((await edge("get-completed-segments", { run_id: RUN })).json)
       .toEqual([{ segment_index: 0, output_location: "0.mp4" }]);
+  });
+});
+
+describe("an orchestrator that has enqueued its children", () => {
+  it("stays with its worker while they run, and ends with the last", async () => {
+    const parent = await createTask(owner, {
+      task_type: "travel_orchestrator",
+      params: { orchestrator_details: { num_new_segments_to_generate: 1 } },
+    });
+    await startTask(parent, W);
+    const params = { orchestrator_task_id_ref: parent, segment_index: 0 };
+    const segment = await create({ params });
+    const stitch = await create({
+      task_type: "travel_stitch",
+      params: { orchestrator_task_id_ref: parent },
+      dependant_on: segment,
+    });
+    const text = "Successfully enqueued 1 segment";
+    for (const task_id of [segment, stitch]) {
+      await update(parent, "In Progress", text);
+      expect(await readTask(parent)).toMatchObject({
+        status: "In Progress",
+        worker_id: W,
+        output_location: text,
+      });
+      await startTask(task_id, "another-worker");
+      const output_location = `${task_id}.mp4`;
+      await edge("complete_task", { task_id, output_location });
+    }
+    expect(await readTask(parent)).toMatchObject({
+      status: "Complete",
+      worker_id: W,
+      output_location: `${stitch}.mp4`,
+    });
   });
 });
 
