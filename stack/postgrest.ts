@@ -6,8 +6,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { startChild, stopChild } from "./child.ts";
 import { jwtSecret } from "./keys.ts";
 import { lineSplitter, type LogLine } from "./log.ts";
-import { postgrestProgram } from "./paths.ts";
 import type { Postgres } from "./postgres.ts";
+import { postgrestProgram } from "./postgrest-program.ts";
 import type { ApiConfig } from "./supabase-config.ts";
 
 /** A running PostgREST. */
