@@ -1,4 +1,4 @@
--- A run of a job that cleans, between two of its batches.
+-- A run of a job that works in batches, between two of them.
 create type queue.batch_run as (
   job text,
   due uuid[],
@@ -10,4 +10,4 @@ create type queue.batch_run as (
 );
 
 comment on type queue.batch_run is
-  'A run of cleanup or purge: the tasks that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';
+  'A run of cleanup, purge or reconcile: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';

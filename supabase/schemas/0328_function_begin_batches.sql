@@ -25,6 +25,7 @@ begin
         order by t.user_id, c.created_at
       )
       when 'purge' then array(select t.id from queue.tasks_to_purge(10000) as t order by t.user_id)
+      when 'reconcile' then array(select distinct d.user_id from queue.drift() as d order by d.user_id nulls first)
     end;
   exception when others then
     perform queue.record_run(p_job, v_run.started_at, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
@@ -35,6 +36,6 @@ end;
 $$;
 
 comment on function queue.begin_batches(text) is
-  'Begins a run of cleanup or purge: up to 10,000 tasks that are due (of each kind), by owner. An error is recorded in queue.job_runs, and the run is over.';
+  'Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner) or reconcile (the owners that have drifted). An error is recorded in queue.job_runs, and the run is over.';
 
 revoke all on function queue.begin_batches(text) from public, anon, authenticated, service_role;

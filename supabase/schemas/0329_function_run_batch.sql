@@ -11,17 +11,19 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_size constant integer := 50;
+  -- A cancelled task takes a millisecond; an owner is counted again in some twenty.
+  v_size constant integer := case p_run.job when 'reconcile' then 5 else 50 end;
   v_started_at constant timestamptz := clock_timestamp();
-  v_tasks uuid[] := p_run.due[p_run.done_count + 1 : p_run.done_count + v_size];
+  v_due uuid[] := p_run.due[p_run.done_count + 1 : p_run.done_count + v_size];
   v_batch jsonb;
 begin
   begin
     v_batch := case p_run.job
-      when 'cleanup' then jsonb_build_object('cancelled', queue.cancel_due(v_tasks))
-      when 'purge' then queue.purge_kept(1000, false) || jsonb_build_object('tasks', queue.purge_tasks(v_tasks))
+      when 'cleanup' then jsonb_build_object('cancelled', queue.cancel_due(v_due))
+      when 'purge' then queue.purge_kept(1000, false) || jsonb_build_object('tasks', queue.purge_tasks(v_due))
+      when 'reconcile' then jsonb_build_object('mended', queue.reconcile_owners(v_due))
     end;
-    p_run.done_count := p_run.done_count + cardinality(v_tasks);
+    p_run.done_count := p_run.done_count + cardinality(v_due);
     p_run.is_over := (
       p_run.done_count >= cardinality(p_run.due)
       and not exists (select from jsonb_each_text(v_batch) as b where b.key <> 'tasks' and b.value::integer >= 1000)
@@ -45,6 +47,6 @@ end;
 $$;
 
 comment on function queue.run_batch(queue.batch_run) is
-  'The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron and events. Over when all tasks that were due have been looked at and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.';
+  'The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron and events; of reconcile: 5 owners. Over when all that were due have been looked at and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.';
 
 revoke all on function queue.run_batch(queue.batch_run) from public, anon, authenticated, service_role;

@@ -6,6 +6,8 @@ language plpgsql
 stable
 security definer -- recount and the lines are for nobody else
 set search_path = ''
+set plan_cache_mode = force_custom_plan -- reads all there is, whoever asks
+set enable_seqscan = on
 as $$
 #variable_conflict use_column
 begin

@@ -1,5 +1,4 @@
--- Mends drift, owner by owner under the owner's lock: under it the tasks can be counted without anything moving. An owner
--- that somebody serves is left for the next time: nobody waits for one owner while he holds others.
+-- Mends drift in one transaction, for the operator; the job does it a few owners at a time (queue.run_batch).
 create function queue.reconcile(p_limit integer default 100)
 returns integer
 language plpgsql
@@ -7,68 +6,15 @@ volatile
 security definer -- writes derived state for the operator
 set search_path = ''
 as $$
-declare
-  v_user_id uuid;
-  v_turns jsonb;
-  v_mended integer := 0;
 begin
-  for v_user_id in
+  return queue.reconcile_owners(array(
     select distinct d.user_id from queue.drift() as d order by d.user_id nulls first limit p_limit
-  loop
-    if v_user_id is null then
-      perform queue.recount_totals();
-      v_mended := v_mended + 1;
-      continue;
-    end if;
-
-    -- The lock; a row that is gone comes back first, closed, so that there is something to lock.
-    insert into queue.user_slots (user_id, task_limit, has_credits, cloud_on, local_on)
-    select u.id, 0, false, false, false from public.users as u where u.id = v_user_id
-    on conflict do nothing;
-    perform from queue.user_slots as s where s.user_id = v_user_id for no key update skip locked;
-    continue when not found and exists (select from queue.user_slots as s where s.user_id = v_user_id);
-
-    update queue.user_slots as s
-    set running = w.running, task_limit = w.task_limit, has_credits = w.has_credits, cloud_on = w.cloud_on,
-      local_on = w.local_on, settings_malformed = w.settings_malformed, cloud_reason = w.cloud_reason,
-      local_reason = w.local_reason
-    from public.users as u
-      cross join lateral queue.slots_of(
-        u, (select count(*)::integer from public.tasks as t where t.user_id = v_user_id and t.standing = 'active' and t.takes_slot)
-      ) as w
-    where u.id = v_user_id
-      and s.user_id = v_user_id;
-
-    -- Whoever waits for a turn goes on waiting where they were.
-    select coalesce(jsonb_object_agg(l.pool, l.turn_at), '{}')
-    into v_turns
-    from queue.user_lines as l
-    where l.user_id = v_user_id;
-    delete from queue.user_lines as l where l.user_id = v_user_id;
-    insert into queue.user_lines
-    select (r.c).*
-    from (
-      select jsonb_populate_record(c, jsonb_build_object('turn_at', coalesce(v_turns ->> c.pool, queue.now()::text))) as c
-      from queue.recount(v_user_id) as c
-    ) as r;
-
-    delete from queue.blocked_tasks as b where b.user_id = v_user_id;
-    insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
-    select v_user_id, t.pool, t.standing, t.run_type is distinct from 'local', count(*)
-    from public.tasks as t
-    where t.user_id is not distinct from nullif(v_user_id, '00000000-0000-0000-0000-000000000000')
-      and t.standing not in ('ready', 'active')
-    group by t.pool, t.standing, t.run_type is distinct from 'local';
-
-    perform queue.reconcile_families(v_user_id);
-    v_mended := v_mended + 1;
-  end loop;
-  return v_mended;
+  ));
 end;
 $$;
 
 comment on function queue.reconcile(integer) is
-  'Counts again for up to p_limit owners whose counters have drifted, and the totals if they have, and returns how many it mended; 0 is what should come out. Safe to repeat and to run twice at once.';
+  'Counts again for up to p_limit owners whose counters have drifted, and the totals if they have, and returns how many it mended; 0 is what should come out. Their claims wait until it is committed. Safe to repeat and to run twice at once.';
 
 revoke all on function queue.reconcile(integer) from public, anon, authenticated, service_role;
 grant execute on function queue.reconcile(integer) to service_role;

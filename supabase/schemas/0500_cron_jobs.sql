@@ -14,7 +14,6 @@ on conflict (job) do update set period = excluded.period;
 select cron.schedule('queue-sweep', '* * * * *', $$select queue.run_job('sweep')$$);
 select cron.schedule('queue-mend-orchestrations', '* * * * *', $$select queue.run_job('mend_orchestrations')$$);
 select cron.schedule('queue-count-on', '* * * * *', $$select queue.run_job('count_on')$$);
-select cron.schedule('queue-reconcile', '17 * * * *', $$select queue.run_job('reconcile')$$);
 
 -- A minute is soon enough for what is promised (180 s after the last sign); where pg_cron knows seconds (1.5 and
 -- later), work of a dead worker does not wait for the full one.
@@ -40,7 +39,7 @@ $body$;$job$
 end;
 $$;
 
--- The jobs that clean commit after each batch. Not a procedure: one that commits can pin no search_path.
+-- The jobs that lock many owners commit after each batch. Not a procedure: one that commits can pin no search_path.
 select cron.schedule(j.name, j.schedule, format($job$do $$
 declare
   v_run queue.batch_run := queue.begin_batches(%L);
@@ -52,4 +51,6 @@ begin
   end loop;
 end;
 $$$job$, j.job))
-from (values ('queue-cleanup', '*/10 * * * *', 'cleanup'), ('queue-purge', '7 * * * *', 'purge')) as j (name, schedule, job);
+from (
+  values ('queue-cleanup', '*/10 * * * *', 'cleanup'), ('queue-purge', '7 * * * *', 'purge'), ('queue-reconcile', '17 * * * *', 'reconcile')
+) as j (name, schedule, job);

@@ -1,0 +1,53 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { admin, adminConnection, closeConnections } from "../support/db.ts";
+import { counterDrift } from "../support/drift.ts";
+import { runAsScheduled } from "../support/scheduled-jobs.ts";
+import { createOwner, createTask, reset } from "../support/world.ts";
+
+/** As many owners as queue.run_batch counts again in one transaction. */
+const BATCH = 5;
+const OWNERS = 2 * BATCH + 1;
+
+beforeEach(reset);
+// A transaction that a failed test left open would block the next reset.
+afterEach(closeConnections);
+
+describe("the job that mends drift", () => {
+  it("commits after every few owners, and says how many they were", async () => {
+    for (let i = 0; i < OWNERS; i++) await createTask(await createOwner());
+    await admin()`update queue.user_slots set running = 7`;
+    expect(await counterDrift()).not.toEqual([]);
+
+    await runAsScheduled(admin(), "queue-reconcile");
+
+    expect(await counterDrift()).toEqual([]);
+    const [found] = await admin()`
+      select count(*)::integer as owners,
+        -- Which transaction wrote the row.
+        count(distinct s.xmin::text)::integer as batches
+      from queue.user_slots as s
+    `;
+    expect(found).toEqual({ owners: OWNERS, batches: 3 });
+    const [run] = await admin()`
+      select result, error from queue.job_runs where job = 'reconcile'
+    `;
+    expect(run).toMatchObject({ result: { mended: OWNERS } });
+  });
+
+  it("leaves an owner who is being served for the next time", async () => {
+    const [busy, other] = [await createOwner(), await createOwner()];
+    for (const owner of [busy, other]) await createTask(owner);
+    await admin()`update queue.user_slots set running = 7`;
+
+    const holder = adminConnection();
+    await holder`begin`;
+    await holder`
+      select from queue.user_slots where user_id = ${busy.id} for update
+    `;
+    await runAsScheduled(admin(), "queue-reconcile");
+    await holder`rollback`;
+
+    const drifting = await admin()`select distinct user_id from queue.drift()`;
+    expect([...drifting]).toEqual([{ user_id: busy.id }]);
+  });
+});
