@@ -243,6 +243,7 @@ begin
         order by t.user_id, c.created_at
       )
       when 'purge' then array(select t.id from queue.tasks_to_purge(10000) as t order by t.user_id)
+      -- What takes longest comes first, before any owner is locked: the totals, and tasks that nobody owns.
       when 'reconcile' then array(select distinct d.user_id from queue.drift() as d order by d.user_id nulls first)
     end;
   exception when others then
@@ -335,7 +336,8 @@ declare
 begin
   -- Owners that somebody served meanwhile are left; what still drifts after so many tries is left to the job.
   for v_try in 1 .. 20 loop
-    v_owners := array(select distinct d.user_id from queue.drift() as d);
+    -- What takes longest comes first, before any owner is locked: the totals, and tasks that nobody owns.
+    v_owners := array(select distinct d.user_id from queue.drift() as d order by d.user_id nulls first);
     exit when cardinality(v_owners) = 0;
     for v_at in 1 .. cardinality(v_owners) by v_size loop
       perform queue.reconcile_owners(v_owners[v_at : v_at + v_size - 1]);

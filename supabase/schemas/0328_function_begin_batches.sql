@@ -25,6 +25,7 @@ begin
         order by t.user_id, c.created_at
       )
       when 'purge' then array(select t.id from queue.tasks_to_purge(10000) as t order by t.user_id)
+      -- What takes longest comes first, before any owner is locked: the totals, and tasks that nobody owns.
       when 'reconcile' then array(select distinct d.user_id from queue.drift() as d order by d.user_id nulls first)
     end;
   exception when others then
