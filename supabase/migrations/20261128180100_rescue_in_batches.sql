@@ -1,4 +1,4 @@
--- What: the rescue puts 200 tasks back in a transaction, not 1,000, and its job goes on while batches are full.
+-- What: the rescue puts 100 tasks back in a transaction, not 1,000, and its job goes on while batches are full.
 -- Why: a thousand tasks held their owners for two seconds, in which their claims waited; and of more than a thousand that
 -- were lost at once some came back only after the next minute, later than is promised.
 -- Back out: apply queue.rescue of 20261123201000_rules.sql and the schedule of 20261123201300_schedule.sql again.
@@ -8,7 +8,7 @@ set lock_timeout = '900ms';
 -- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
 -- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
 -- Owners are locked until it is committed and their claims wait: so a batch is small, and the job runs batch after batch.
-create or replace function queue.rescue(p_limit integer default 200)
+create or replace function queue.rescue(p_limit integer default 100)
 returns json
 language plpgsql
 volatile
@@ -82,8 +82,8 @@ begin
     -- A region that is gone takes thousands of workers along: batch after batch, while there are full ones.
     $job$do $body$
 begin
-  for v_batch in 1 .. 100 loop
-    exit when coalesce((queue.run_job('rescue') ->> 'put_back')::integer, 0) < 200;
+  for v_batch in 1 .. 200 loop
+    exit when coalesce((queue.run_job('rescue') ->> 'put_back')::integer, 0) < 100;
     commit;
   end loop;
 end;

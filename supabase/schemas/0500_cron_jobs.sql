@@ -29,8 +29,8 @@ begin
     -- A region that is gone takes thousands of workers along: batch after batch, while there are full ones.
     $job$do $body$
 begin
-  for v_batch in 1 .. 100 loop
-    exit when coalesce((queue.run_job('rescue') ->> 'put_back')::integer, 0) < 200;
+  for v_batch in 1 .. 200 loop
+    exit when coalesce((queue.run_job('rescue') ->> 'put_back')::integer, 0) < 100;
     commit;
   end loop;
 end;

@@ -11,7 +11,7 @@ import {
 } from "../support/world.ts";
 
 /** As many as queue.rescue puts back in one transaction. */
-const BATCH = 200;
+const BATCH = 100;
 const LOST = 2 * BATCH + 50;
 
 beforeEach(reset);
