@@ -57,7 +57,8 @@ begin
     insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
     select v_user_id, t.pool, t.standing, t.run_type is distinct from 'local', count(*)
     from public.tasks as t
-    where t.user_id is not distinct from nullif(v_user_id, '00000000-0000-0000-0000-000000000000')
+    -- Not "is not distinct from", which no index serves: every owner would read what waits of all.
+    where (t.user_id = v_user_id or (v_user_id = '00000000-0000-0000-0000-000000000000' and t.user_id is null))
       and t.standing not in ('ready', 'active')
     group by t.pool, t.standing, t.run_type is distinct from 'local';
 
