@@ -2,7 +2,13 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { admin, adminConnection, closeConnections } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { runAsScheduled } from "../support/scheduled-jobs.ts";
-import { createOwner, createTask, reset } from "../support/world.ts";
+import {
+  createOwner,
+  createTask,
+  createTasks,
+  reset,
+} from "../support/world.ts";
+import { ExplainedSession } from "./explained-session.ts";
 
 /** As many owners as queue.run_batch counts again in one transaction. */
 const BATCH = 5;
@@ -32,6 +38,24 @@ describe("the job that mends drift", () => {
       select result, error from queue.job_runs where job = 'reconcile'
     `;
     expect(run).toMatchObject({ result: { mended: OWNERS } });
+  });
+
+  it("reads the tasks of an owner, not those of all", async () => {
+    const [owner, other] = [await createOwner(), await createOwner()];
+    await createTask(owner);
+    const session = new ExplainedSession();
+    const pagesBeside = async (count: number) => {
+      await createTasks(other, count, { run_type: null });
+      const { buffers } = await session.explain((sql) =>
+        sql`select queue.reconcile_owners(array[${owner.id}]::uuid[])`
+      );
+      return buffers;
+    };
+    // A session's first one reads what the tables are, too.
+    await pagesBeside(100);
+    const few = await pagesBeside(100);
+    expect(await pagesBeside(20_000)).toBeLessThanOrEqual(1.5 * few);
+    await session.end();
   });
 
   it("leaves an owner who is being served for the next time", async () => {
