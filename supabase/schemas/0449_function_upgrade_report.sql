@@ -22,6 +22,7 @@ begin
       when 'no_run_type' then
         'It never runs. Cancel it (the cleanup does, after stale_after), or set run_type to cloud, and created_at to queue.now() if it is older than stale_after'
       when 'no_reason' then 'Nothing: why it failed was never stored'
+      when 'no_age' then 'Nothing: when it was made was never stored; created_at is the time of the upgrade'
       when 'no_generation' then 'select public.repair_generations(1000, true), then with false, records its result'
     end
   from public.tasks as t
@@ -36,6 +37,8 @@ begin
           and queue.creates_generation(t.task_type, t.params)
           and not exists (select from public.generations as g where g.task_id = t.id)
           then 'no_generation'
+        -- Of those that have not ended no_run_type is told, which comes to the same: somebody has to look at them.
+        when t.run_type is null and t.created_at > t.generation_processed_at then 'no_age'
       end as problem
     ) as p
   where p.problem is not null
@@ -44,6 +47,6 @@ end;
 $$;
 
 comment on function queue.upgrade_report() is
-  'Tasks from before the upgrade of which something could not be found out, oldest first, each with the problem (unknown_status, no_owner, no_run_type, no_reason, no_generation) and what to do. Reads every task. For operators: no API role may execute it.';
+  'Tasks from before the upgrade of which something could not be found out, oldest first, each with the problem (unknown_status, no_owner, no_run_type, no_reason, no_generation, no_age) and what to do. Reads every task. For operators: no API role may execute it.';
 
 revoke all on function queue.upgrade_report() from public, anon, authenticated, service_role;

@@ -11,21 +11,24 @@ select tests.create_task(:'owner', p_age => '3 seconds') as no_reason \gset
 select tests.create_task(:'owner', p_age => '4 seconds') as no_generation \gset
 select tests.create_task(:'owner', p_age => '5 seconds') as unknown_status \gset
 select tests.create_task(:'owner', p_age => '6 seconds') as finished \gset
+select tests.create_task(:'owner', p_age => '7 seconds') as no_age \gset
 alter table public.tasks disable trigger user;
 update public.tasks set run_type = null where id <> :'fine';
 update public.tasks set user_id = null where id = :'no_owner';
 update public.tasks set status = 'Failed', standing = null where id = :'no_reason';
-update public.tasks set status = 'Complete', standing = null where id in (:'no_generation', :'finished');
+update public.tasks set status = 'Complete', standing = null where id in (:'no_generation', :'finished', :'no_age');
+update public.tasks set generation_processed_at = created_at + interval '1 second' where id = :'finished';
+update public.tasks set generation_processed_at = created_at - interval '1 second' where id = :'no_age';
 update public.tasks set status = 'Paused' where id = :'unknown_status';
 alter table public.tasks enable trigger user;
-insert into public.generations (task_id, user_id) values (:'finished', :'owner');
+insert into public.generations (task_id, user_id) values (:'finished', :'owner'), (:'no_age', :'owner');
 
 -- TEST: each problem, oldest first
 select results_eq(
   'select r.task_id, r.problem from queue.upgrade_report() as r',
   format(
-    'values (%L::uuid, %L), (%L, %L), (%L, %L), (%L, %L), (%L, %L)',
-    :'unknown_status', 'unknown_status', :'no_generation', 'no_generation', :'no_reason', 'no_reason',
+    'values (%L::uuid, %L), (%L, %L), (%L, %L), (%L, %L), (%L, %L), (%L, %L)',
+    :'no_age', 'no_age', :'unknown_status', 'unknown_status', :'no_generation', 'no_generation', :'no_reason', 'no_reason',
     :'no_owner', 'no_owner', :'no_run_type', 'no_run_type'
   ),
   'Lists what could not be found out, and nothing else'
@@ -44,7 +47,7 @@ update public.tasks set run_type = 'cloud' where id = :'no_owner';
 select is((tests.task(:'no_owner')).standing, 'ready', 'With both it may run');
 select is((public.repair_generations(1000, false)::jsonb ->> 'missing')::integer, 1, 'A missing record is made');
 select results_eq(
-  'select r.problem from queue.upgrade_report() as r', array['unknown_status', 'no_reason'], 'What is left nobody can mend'
+  'select r.problem from queue.upgrade_report() as r', array['no_age', 'unknown_status', 'no_reason'], 'What is left nobody can mend'
 );
 
 -- TEST: it is for operators
