@@ -12,6 +12,16 @@ begin
   if current_setting('queue.rescues', true) = 'on' then
     return null;
   end if;
+  -- A beat writes its worker's row: it must not pay for the triggers of tasks, which run for no rows, too.
+  if not exists (
+    select
+    from new_rows as n
+      join old_rows as o on o.id = n.id
+    where n.status in ('terminated', 'error', 'crashed')
+      and o.status is distinct from n.status
+  ) then
+    return null;
+  end if;
 
   update public.tasks as t
   set status = 'Queued',

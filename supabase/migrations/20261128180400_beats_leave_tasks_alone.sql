@@ -1,0 +1,51 @@
+-- What: a worker's row that is written without saying that the worker has ended no longer runs the triggers of tasks.
+-- Why: every beat paid for them.
+-- Back out: apply queue.workers_after_write of 20261123201000_rules.sql again.
+
+set lock_timeout = '900ms';
+
+-- A worker whose row says that it has ended gives its work back at once, whoever wrote the row. Per statement, so that
+-- the owners of all its tasks are locked in order.
+create or replace function queue.workers_after_write()
+returns trigger
+language plpgsql
+security definer -- puts tasks back on behalf of any caller who may write workers
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if current_setting('queue.rescues', true) = 'on' then
+    return null;
+  end if;
+  -- A beat writes its worker's row: it must not pay for the triggers of tasks, which run for no rows, too.
+  if not exists (
+    select
+    from new_rows as n
+      join old_rows as o on o.id = n.id
+    where n.status in ('terminated', 'error', 'crashed')
+      and o.status is distinct from n.status
+  ) then
+    return null;
+  end if;
+
+  update public.tasks as t
+  set status = 'Queued',
+    error_message = pg_catalog.format(
+      'Start %s ended without a result: worker %s is %s%s',
+      greatest(t.attempts, 1), t.worker_id, n.status, coalesce(' (' || (n.metadata ->> 'error_reason') || ')', '')
+    )
+  from new_rows as n
+    join old_rows as o on o.id = n.id
+  where n.status in ('terminated', 'error', 'crashed')
+    and o.status is distinct from n.status
+    and t.worker_id = n.id
+    and t.token_id is null
+    and t.status = 'In Progress'
+    and not queue.needs_no_worker(t);
+  return null;
+end;
+$$;
+
+comment on function queue.workers_after_write() is
+  'Trigger: tasks of workers that have just become terminated, error or crashed go back to the queue.';
