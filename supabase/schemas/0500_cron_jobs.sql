@@ -15,31 +15,9 @@ select cron.schedule('queue-sweep', '* * * * *', $$select queue.run_job('sweep')
 select cron.schedule('queue-mend-orchestrations', '* * * * *', $$select queue.run_job('mend_orchestrations')$$);
 select cron.schedule('queue-count-on', '* * * * *', $$select queue.run_job('count_on')$$);
 
--- A minute is soon enough for what is promised (180 s after the last sign); where pg_cron knows seconds (1.5 and
--- later), work of a dead worker does not wait for the full one.
-do $$
-begin
-  perform cron.schedule(
-    'queue-rescue',
-    case
-      when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
-        then '20 seconds'
-      else '* * * * *'
-    end,
-    -- A region that is gone takes thousands of workers along: batch after batch, while there are full ones.
-    $job$do $body$
-begin
-  for v_batch in 1 .. 200 loop
-    exit when coalesce((queue.run_job('rescue') ->> 'put_back')::integer, 0) < 100;
-    commit;
-  end loop;
-end;
-$body$;$job$
-  );
-end;
-$$;
-
 -- The jobs that lock many owners commit after each batch. Not a procedure: one that commits can pin no search_path.
+-- A minute is soon enough for the rescue (180 s after the last sign are promised); where pg_cron knows seconds (1.5 and
+-- later), work of a dead worker does not wait for the full one.
 select cron.schedule(j.name, j.schedule, format($job$do $$
 declare
   v_run queue.batch_run := queue.begin_batches(%L);
@@ -52,5 +30,17 @@ begin
 end;
 $$$job$, j.job))
 from (
-  values ('queue-cleanup', '*/10 * * * *', 'cleanup'), ('queue-purge', '7 * * * *', 'purge'), ('queue-reconcile', '17 * * * *', 'reconcile')
+  values
+    ('queue-cleanup', '*/10 * * * *', 'cleanup'),
+    ('queue-purge', '7 * * * *', 'purge'),
+    ('queue-reconcile', '17 * * * *', 'reconcile'),
+    (
+      'queue-rescue',
+      case
+        when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
+          then '20 seconds'
+        else '* * * * *'
+      end,
+      'rescue'
+    )
 ) as j (name, schedule, job);

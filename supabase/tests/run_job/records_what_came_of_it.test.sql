@@ -41,7 +41,7 @@ select is(pg_temp.run('unheard of') ->> 'sqlstate', 'PT400', 'A job that does no
 select set_eq(
   $$select substring(j.command from '(?:queue.run_job|queue.begin_batches)\([^)]*\)') from cron.job as j where j.jobname like 'queue-%'$$,
   $$
-    select format('queue.%s(%L)', case when r.job in ('cleanup', 'purge', 'reconcile') then 'begin_batches' else 'run_job' end, r.job)
+    select format('queue.%s(%L)', case when r.job in ('cleanup', 'purge', 'reconcile', 'rescue') then 'begin_batches' else 'run_job' end, r.job)
     from queue.job_runs as r
   $$,
   'pg_cron calls each of them, and nothing else'

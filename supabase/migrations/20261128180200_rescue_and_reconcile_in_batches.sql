@@ -1,5 +1,7 @@
--- What: drift is mended a few owners at a time, each batch a transaction of its own, also what an upgrade has left of it.
--- Why: a thousand owners in one transaction kept their claims waiting for twenty seconds.
+-- What: the rescue puts 100 tasks back in a transaction, the reconcile counts five owners again, each job goes on batch
+-- after batch; and what an upgrade has left of drift is mended so.
+-- Why: a thousand owners in one transaction kept their claims waiting, for twenty seconds after an upgrade and for two
+-- when a thousand workers were gone; and of more than a thousand some came back later than is promised.
 -- Back out: apply queue.drift and queue.reconcile of 20261128140400_drift_of_totals.sql, queue.begin_batches and
 -- queue.run_batch of 20261128140000_clean_in_batches.sql and the schedule of 20261123201300_schedule.sql again; drop
 -- queue.reconcile_owners.
@@ -236,6 +238,8 @@ begin
   v_run.is_over := false;
   begin
     v_run.due := case p_job
+      -- Each batch looks anew: what is lost changes from one second to the next.
+      when 'rescue' then array[]::uuid[]
       -- Those of one owner together, so that a batch locks few owners.
       when 'cleanup' then array(
         select c.task_id
@@ -256,7 +260,7 @@ end;
 $$;
 
 comment on function queue.begin_batches(text) is
-  'Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner) or reconcile (the owners that have drifted). An error is recorded in queue.job_runs, and the run is over.';
+  'Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner) reconcile (the owners that have drifted) or rescue (which looks anew for each batch). An error is recorded in queue.job_runs, and the run is over.';
 
 -- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to be
 -- committed before the next one, and claims then have the machine to themselves for three times as long. Recorded with
@@ -282,15 +286,22 @@ begin
       when 'cleanup' then jsonb_build_object('cancelled', queue.cancel_due(v_due))
       when 'purge' then queue.purge_kept(1000, false) || jsonb_build_object('tasks', queue.purge_tasks(v_due))
       when 'reconcile' then jsonb_build_object('mended', queue.reconcile_owners(v_due))
+      -- A region that is gone takes thousands of workers along. Another rescue that runs is none of ours.
+      when 'rescue' then queue.rescue(100)::jsonb - 'skipped'
     end;
     p_run.done_count := p_run.done_count + cardinality(v_due);
-    p_run.is_over := (
-      p_run.done_count >= cardinality(p_run.due)
-      and not exists (select from jsonb_each_text(v_batch) as b where b.key <> 'tasks' and b.value::integer >= 1000)
-    ) or clock_timestamp() > p_run.started_at + interval '45 seconds';
-    p_run.result := (
-      select jsonb_object_agg(b.key, b.value::bigint + coalesce((p_run.result ->> b.key)::bigint, 0))
-      from jsonb_each_text(v_batch) as b
+    p_run.is_over := case
+      -- Not when it was less than a full batch: what somebody holds is passed over.
+      when p_run.job = 'rescue' then coalesce((v_batch ->> 'put_back')::integer, 0) = 0
+      else p_run.done_count >= cardinality(p_run.due)
+        and not exists (select from jsonb_each_text(v_batch) as b where b.key <> 'tasks' and b.value::integer >= 1000)
+    end or clock_timestamp() > p_run.started_at + interval '45 seconds';
+    p_run.result := coalesce(
+      (
+        select jsonb_object_agg(b.key, b.value::bigint + coalesce((p_run.result ->> b.key)::bigint, 0))
+        from jsonb_each_text(v_batch) as b
+      ),
+      p_run.result, '{}'
     );
   exception when others then
     p_run.result := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
@@ -301,18 +312,21 @@ begin
   if p_run.is_over then
     raise log 'queue job %: %', p_run.job, p_run.result;
   end if;
-  p_run.pause := 3 * (clock_timestamp() - v_started_at);
+  -- What is lost has waited long enough.
+  p_run.pause := case p_run.job when 'rescue' then 0 else 3 end * (clock_timestamp() - v_started_at);
   return p_run;
 end;
 $$;
 
 comment on function queue.run_batch(queue.batch_run) is
-  'The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron and events; of reconcile: 5 owners. Over when all that were due have been looked at and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.';
+  'The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron and events; of reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back. Over when all that were due have been looked at and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.';
 
 comment on type queue.batch_run is
-  'A run of cleanup, purge or reconcile: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';
+  'A run of cleanup, purge, reconcile or rescue: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';
 
 -- The jobs that lock many owners commit after each batch. Not a procedure: one that commits can pin no search_path.
+-- A minute is soon enough for the rescue (180 s after the last sign are promised); where pg_cron knows seconds (1.5 and
+-- later), work of a dead worker does not wait for the full one.
 select cron.schedule(j.name, j.schedule, format($job$do $$
 declare
   v_run queue.batch_run := queue.begin_batches(%L);
@@ -325,7 +339,19 @@ begin
 end;
 $$$job$, j.job))
 from (
-  values ('queue-cleanup', '*/10 * * * *', 'cleanup'), ('queue-purge', '7 * * * *', 'purge'), ('queue-reconcile', '17 * * * *', 'reconcile')
+  values
+    ('queue-cleanup', '*/10 * * * *', 'cleanup'),
+    ('queue-purge', '7 * * * *', 'purge'),
+    ('queue-reconcile', '17 * * * *', 'reconcile'),
+    (
+      'queue-rescue',
+      case
+        when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
+          then '20 seconds'
+        else '* * * * *'
+      end,
+      'rescue'
+    )
 ) as j (name, schedule, job);
 
 -- Owners whose tasks came and went while the migrations ran: for a moment of them the rules are there and not all that
