@@ -260,7 +260,7 @@ end;
 $$;
 
 comment on function queue.begin_batches(text) is
-  'Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner) reconcile (the owners that have drifted) or rescue (which looks anew for each batch). An error is recorded in queue.job_runs, and the run is over.';
+  'Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner), reconcile (the owners that have drifted) or rescue (which looks anew for each batch). An error is recorded in queue.job_runs, and the run is over.';
 
 -- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to be
 -- committed before the next one, and claims then have the machine to themselves for three times as long. Recorded with
@@ -269,7 +269,7 @@ create or replace function queue.run_batch(p_run queue.batch_run)
 returns queue.batch_run
 language plpgsql
 volatile
-security definer -- cleans for pg_cron
+security definer -- works for pg_cron
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full

@@ -14,18 +14,21 @@ set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
+declare
+  v_ended text[];
 begin
   if current_setting('queue.rescues', true) = 'on' then
     return null;
   end if;
   -- A beat writes its worker's row: it must not pay for the triggers of tasks, which run for no rows, too.
-  if not exists (
-    select
+  v_ended := array(
+    select n.id
     from new_rows as n
       join old_rows as o on o.id = n.id
     where n.status in ('terminated', 'error', 'crashed')
       and o.status is distinct from n.status
-  ) then
+  );
+  if cardinality(v_ended) = 0 then
     return null;
   end if;
 
@@ -36,9 +39,7 @@ begin
       greatest(t.attempts, 1), t.worker_id, n.status, coalesce(' (' || (n.metadata ->> 'error_reason') || ')', '')
     )
   from new_rows as n
-    join old_rows as o on o.id = n.id
-  where n.status in ('terminated', 'error', 'crashed')
-    and o.status is distinct from n.status
+  where n.id = any (v_ended)
     and t.worker_id = n.id
     and t.token_id is null
     and t.status = 'In Progress'

@@ -39,6 +39,6 @@ end;
 $$;
 
 comment on function queue.begin_batches(text) is
-  'Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner) reconcile (the owners that have drifted) or rescue (which looks anew for each batch). An error is recorded in queue.job_runs, and the run is over.';
+  'Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner), reconcile (the owners that have drifted) or rescue (which looks anew for each batch). An error is recorded in queue.job_runs, and the run is over.';
 
 revoke all on function queue.begin_batches(text) from public, anon, authenticated, service_role;

@@ -5,7 +5,7 @@ create function queue.run_batch(p_run queue.batch_run)
 returns queue.batch_run
 language plpgsql
 volatile
-security definer -- cleans for pg_cron
+security definer -- works for pg_cron
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
