@@ -564,11 +564,20 @@ export type Database = {
       };
       "func_worker_heartbeat_with_logs": { Args: { "": Json }; Returns: Json };
       "get_completed_segments": {
-        Args: { "p_caller": Json; "p_project_id"?: string; "p_run_id": string };
+        Args: {
+          "p_after_index"?: number;
+          "p_caller": Json;
+          "p_project_id"?: string;
+          "p_run_id": string;
+        };
         Returns: Json;
       };
       "get_orchestrator_children": {
-        Args: { "p_caller": Json; "p_orchestrator_task_id": string };
+        Args: {
+          "p_after"?: string;
+          "p_caller": Json;
+          "p_orchestrator_task_id": string;
+        };
         Returns: Json;
       };
       "get_predecessor_output": {

@@ -1,9 +1,13 @@
 import { z } from "zod";
-import { JsonObject, Uuid } from "./fields.ts";
+import { JsonObject, name, optional, Uuid } from "./fields.ts";
 import { TaskStatus } from "./task-status.ts";
 
 /** Body of `POST /get-orchestrator-children`. */
-export const ChildrenRequest = z.object({ orchestrator_task_id: Uuid });
+export const ChildrenRequest = z.object({
+  orchestrator_task_id: Uuid,
+  /** `next` of the reply before, to get what comes after it. */
+  after: optional(name(100)),
+});
 export type ChildrenRequest = z.infer<typeof ChildrenRequest>;
 
 /** Reply of `POST /get-orchestrator-children`, oldest first. */
@@ -17,5 +21,7 @@ export const ChildrenReply = z.looseObject({
   })),
   /** True: there are more than the reply holds. */
   is_cut: z.boolean(),
+  /** Send it as `after` to get the rest; null: that was all. */
+  next: z.string().nullable(),
 });
 export type ChildrenReply = z.infer<typeof ChildrenReply>;

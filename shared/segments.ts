@@ -6,6 +6,8 @@ export const SegmentsRequest = z.object({
   /** Compared as text with `params.orchestrator_run_id`. */
   run_id: name(1000),
   project_id: optional(Uuid),
+  /** Only segments above this index: the last one of a full reply. */
+  after_index: optional(z.int().min(0).max(999999999)),
 });
 export type SegmentsRequest = z.infer<typeof SegmentsRequest>;
 

@@ -17,22 +17,32 @@ as $$
 declare
   v_max constant integer := 1000;
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_limit integer := coalesce(p_limit, case when p_task_ids is null then 100 else v_max end);
   v_matching uuid[];
   v_ids uuid[];
+  v_has_more boolean := false;
 begin
-  if p_limit is null or p_limit not between 1 and v_max then
-    perform queue.refuse(
-      400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to %s, not %s', v_max, coalesce(p_limit::text, 'null'))
-    );
+  if v_limit not between 1 and v_max then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to %s, not %s', v_max, p_limit));
   elsif (p_task_ids is null) = (p_filter is null) then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'Name the tasks by their ids or by a filter, one of the two');
   end if;
 
-  v_matching := case
-    when p_task_ids is not null
-      then (select array_agg(i.id) from (select distinct x.id from unnest(p_task_ids) as x (id) limit p_limit) as i)
-    else (select array_agg(d.id) from (select x.id from queue.dead_letters(p_filter, p_limit) as x) as d)
-  end;
+  if p_task_ids is not null then
+    -- All that are named or none: those that were left out would be thought to run.
+    v_matching := array(select distinct x.id from unnest(p_task_ids) as x (id) where x.id is not null);
+    if cardinality(v_matching) > v_limit then
+      perform queue.refuse(
+        400, 'INVALID_ARGUMENT',
+        pg_catalog.format('One call puts at most %s tasks back, %s are named; none was put back', v_limit, cardinality(v_matching)),
+        pg_catalog.format('Name at most %s at a time, or use a filter and repeat while has_more is true', v_max)
+      );
+    end if;
+  else
+    v_matching := array(select x.id from queue.dead_letters(p_filter, v_limit + 1) as x);
+    v_has_more := cardinality(v_matching) > v_limit;
+    v_matching := v_matching[:v_limit];
+  end if;
 
   -- What somebody else is just changing is left for the next call.
   select array_agg(l.id)
@@ -74,6 +84,9 @@ begin
     'requeued', case when p_dry_run then 0 else coalesce(cardinality(v_ids), 0) end,
     'matched', coalesce(cardinality(v_ids), 0),
     'task_ids', to_json(coalesce(v_ids, array[]::uuid[])),
+    -- Not Failed or Cancelled, not there, or just being changed by somebody else.
+    'passed_over', to_json(array(select m.id from unnest(v_matching) as m (id) where m.id <> all (coalesce(v_ids, array[]::uuid[])))),
+    'has_more', v_has_more,
     'dry_run', coalesce(p_dry_run, false)
   );
 end;

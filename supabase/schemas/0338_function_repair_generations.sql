@@ -11,8 +11,8 @@ declare
   v_missing uuid[];
   v_torn uuid[];
 begin
-  if p_limit is null or p_limit < 1 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The limit must be 1 or more');
+  if p_limit is null or p_limit not between 1 and 10000 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The limit must be 1 to 10000');
   end if;
 
   select array_agg(m.id)
@@ -62,6 +62,8 @@ begin
     'missing', coalesce(cardinality(v_missing), 0),
     'torn', coalesce(cardinality(v_torn), 0),
     'task_ids', to_json(coalesce(v_missing || v_torn, v_missing, v_torn, array[]::uuid[])),
+    -- Perhaps: one more call finds out.
+    'has_more', coalesce(greatest(cardinality(v_missing), cardinality(v_torn)) >= p_limit, false),
     'dry_run', coalesce(p_dry_run, false)
   );
 end;

@@ -1,5 +1,5 @@
 -- The finished segments of a run, for the worker that puts them together.
-create function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid)
+create function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
 returns json
 language plpgsql
 stable
@@ -33,7 +33,7 @@ begin
         and t.params ->> 'orchestrator_run_id' = p_run_id
         and (v_caller.kind = 'service' or t.user_id = v_caller.user_id)
         and (p_project_id is null or t.project_id = p_project_id)
-        and n.segment_index is not null
+        and n.segment_index > coalesce(p_after_index, -1)
         and t.output_location <> ''
       order by n.segment_index, t.generation_processed_at desc nulls last, t.created_at desc, t.id
       limit v_most
@@ -42,7 +42,7 @@ begin
 end;
 $$;
 
-comment on function queue.get_completed_segments(jsonb, text, uuid) is 'See public.get_completed_segments.';
+comment on function queue.get_completed_segments(jsonb, text, uuid, integer) is 'See public.get_completed_segments.';
 
-revoke all on function queue.get_completed_segments(jsonb, text, uuid) from public, anon, authenticated, service_role;
-grant execute on function queue.get_completed_segments(jsonb, text, uuid) to service_role;
+revoke all on function queue.get_completed_segments(jsonb, text, uuid, integer) from public, anon, authenticated, service_role;
+grant execute on function queue.get_completed_segments(jsonb, text, uuid, integer) to service_role;

@@ -1,5 +1,5 @@
 -- The tasks that an orchestrator has enqueued, so that it does not enqueue them twice.
-create function queue.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid)
+create function queue.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text)
 returns json
 language plpgsql
 stable
@@ -14,13 +14,28 @@ declare
   v_orchestrator public.tasks := queue.readable_task(
     queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_orchestrator_task_id
   );
+  v_after_time timestamptz;
+  v_after_id uuid;
   v_tasks json;
   v_found integer;
   v_told integer;
+  v_last text;
 begin
+  if p_after is not null then
+    begin
+      v_after_time := split_part(p_after, ',', 1)::timestamp at time zone 'UTC';
+      v_after_id := split_part(p_after, ',', 2)::uuid;
+    exception when data_exception then
+      perform queue.refuse(
+        400, 'INVALID_ARGUMENT', 'after is not the next of an earlier reply',
+        'Send next as it came, or leave after out to begin at the front'
+      );
+    end;
+  end if;
+
   with child as (
     select c.*
-    from queue.children_of(v_orchestrator, v_most + 1) as c
+    from queue.children_of(v_orchestrator, v_most + 1, v_after_time, v_after_id) as c
   ),
   -- Params may be large, and the reply is made in the memory of the database.
   measured as (
@@ -30,6 +45,11 @@ begin
       sum(octet_length(c.params::text) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes
     from child as c
     window in_order as (order by c.created_at, c.id)
+  ),
+  -- The first one always: whoever asks for the rest must come on.
+  told as (
+    select m.*, m.place <= v_most and (m.bytes <= v_most_bytes or m.place = 1) as is_told
+    from measured as m
   )
   select
     coalesce(
@@ -39,19 +59,20 @@ begin
           'output_location', m.output_location
         )
         order by m.place
-      ) filter (where m.place <= v_most and m.bytes <= v_most_bytes),
+      ) filter (where m.is_told),
       '[]'
     ),
     count(*),
-    count(*) filter (where m.place <= v_most and m.bytes <= v_most_bytes)
-  into v_tasks, v_found, v_told
-  from measured as m;
+    count(*) filter (where m.is_told),
+    (array_agg(pg_catalog.format('%s,%s', m.created_at at time zone 'UTC', m.id) order by m.place desc) filter (where m.is_told))[1]
+  into v_tasks, v_found, v_told, v_last
+  from told as m;
 
-  return json_build_object('tasks', v_tasks, 'is_cut', v_told < v_found);
+  return json_build_object('tasks', v_tasks, 'is_cut', v_told < v_found, 'next', case when v_told < v_found then v_last end);
 end;
 $$;
 
-comment on function queue.get_orchestrator_children(jsonb, uuid) is 'See public.get_orchestrator_children.';
+comment on function queue.get_orchestrator_children(jsonb, uuid, text) is 'See public.get_orchestrator_children.';
 
-revoke all on function queue.get_orchestrator_children(jsonb, uuid) from public, anon, authenticated, service_role;
-grant execute on function queue.get_orchestrator_children(jsonb, uuid) to service_role;
+revoke all on function queue.get_orchestrator_children(jsonb, uuid, text) from public, anon, authenticated, service_role;
+grant execute on function queue.get_orchestrator_children(jsonb, uuid, text) to service_role;

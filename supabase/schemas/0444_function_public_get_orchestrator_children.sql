@@ -1,5 +1,5 @@
 -- The tasks that an orchestrator has enqueued, as functions ask it.
-create function public.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid)
+create function public.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text default null)
 returns json
 language plpgsql
 stable
@@ -7,12 +7,12 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id);
+  return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id, p_after);
 end;
 $$;
 
-comment on function public.get_orchestrator_children(jsonb, uuid) is
-  '{tasks: [{id, task_type, status, params, output_location}], is_cut}: the tasks of the same owner whose params.orchestrator_task_id_ref is this task, oldest first; at most 1000 and 32 MiB, is_cut says that there are more. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+comment on function public.get_orchestrator_children(jsonb, uuid, text) is
+  '{tasks: [{id, task_type, status, params, output_location}], is_cut, next}: the tasks of the same owner whose params.orchestrator_task_id_ref is this task, oldest first; at most 1000 and 32 MiB, is_cut says that there are more, and next is the p_after that gets them. Errors: 400 INVALID_ARGUMENT, 404 TASK_NOT_FOUND, 403. service_role only.';
 
-revoke all on function public.get_orchestrator_children(jsonb, uuid) from public, anon, authenticated, service_role;
-grant execute on function public.get_orchestrator_children(jsonb, uuid) to service_role;
+revoke all on function public.get_orchestrator_children(jsonb, uuid, text) from public, anon, authenticated, service_role;
+grant execute on function public.get_orchestrator_children(jsonb, uuid, text) to service_role;

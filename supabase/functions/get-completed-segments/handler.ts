@@ -19,6 +19,7 @@ export function createHandler(deps: EndpointDeps): Handler {
         await rpc("get_completed_segments", {
           p_run_id: body.run_id,
           p_project_id: body.project_id,
+          p_after_index: body.after_index,
         }),
       ),
   });

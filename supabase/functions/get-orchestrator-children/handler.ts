@@ -19,6 +19,7 @@ export function createHandler(deps: EndpointDeps): Handler {
       return objectReply(
         await rpc("get_orchestrator_children", {
           p_orchestrator_task_id: body.orchestrator_task_id,
+          p_after: body.after,
         }),
       );
     },

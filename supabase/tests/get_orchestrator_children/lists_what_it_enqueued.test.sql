@@ -1,5 +1,5 @@
 begin;
-select plan(15);
+select plan(18);
 
 -- SETUP
 select tests.empty_queue();
@@ -21,7 +21,7 @@ create function pg_temp.ids(p_parent uuid) returns text[] language sql as $$
 $$;
 
 -- TEST: none yet
-select is(pg_temp.children(:'parent'), '{"tasks": [], "is_cut": false}', 'An orchestrator without children has an empty list');
+select is(pg_temp.children(:'parent'), '{"tasks": [], "is_cut": false, "next": null}', 'An orchestrator without children has an empty list');
 
 -- TEST: its own, in the order in which they came
 select pg_temp.child(:'owner', :'parent', '{"seed": 9007199254740993}') as first \gset
@@ -60,6 +60,15 @@ select is(pg_temp.children(:'fertile') -> 'is_cut', 'false'::jsonb, 'A thousand 
 select pg_temp.child(:'owner', :'fertile') \g /dev/null
 select is(pg_temp.children(:'fertile') -> 'is_cut', 'true'::jsonb, 'Of more the reply says that they are more');
 select is(jsonb_array_length(pg_temp.children(:'fertile') -> 'tasks'), 1000, 'And lists the first thousand');
+select pg_temp.children(:'fertile') ->> 'next' as next \gset
+select tests.answer(format('public.get_orchestrator_children(%L, %L, %L)', tests.service(), :'fertile', :'next')) as rest \gset
+select is(jsonb_array_length(:'rest'::jsonb -> 'tasks'), 1, 'next of a reply gets what comes after it');
+select is(:'rest'::jsonb -> 'next', 'null'::jsonb, 'The last page names no next');
+select is(
+  tests.answer(format('public.get_orchestrator_children(%L, %L, %L)', tests.service(), :'fertile', 'nonsense'))
+    || ', ' || tests.answer(format('public.get_orchestrator_children(%L, %L, %L)', tests.service(), :'fertile', 'infinity,x')),
+  '400 INVALID_ARGUMENT, 400 INVALID_ARGUMENT', 'What was no next is refused'
+);
 select tests.create_task(:'owner', 'travel_orchestrator') as heavy \gset
 select count(pg_temp.child(:'owner', :'heavy', jsonb_build_object('ballast', repeat('x', 9000000))))
 from generate_series(1, 4) \g /dev/null
