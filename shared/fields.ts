@@ -49,10 +49,46 @@ export const FreeText = z.unknown().optional().transform(
   (value): string | undefined => {
     if (value === null || value === undefined || value === "") return undefined;
     return sanitiseText(
-      typeof value === "string" ? value : JSON.stringify(value),
+      typeof value === "string" || typeof value === "number"
+        ? String(value)
+        : JSON.stringify(value),
     );
   },
 );
+
+/** How clients without booleans, or with texts for them, say yes and no. */
+const FLAGS: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
+  [true, true],
+  [1, true],
+  ["true", true],
+  ["1", true],
+  ["yes", true],
+  ["on", true],
+  [false, false],
+  [0, false],
+  ["false", false],
+  ["0", false],
+  ["no", false],
+  ["off", false],
+]);
+
+/** A flag of a report; what is neither yes nor no is as good as absent. */
+export const ReportedFlag = z.unknown().optional().transform(
+  (value): boolean | undefined =>
+    FLAGS.get(typeof value === "string" ? value.trim().toLowerCase() : value),
+).meta({ type: "boolean" });
+
+/**
+ * The lease that a report names. What is no UUID was never a lease, so the
+ * report names none: it counts as that of a client that knows of no leases.
+ */
+export const Lease = z.unknown().optional().transform(
+  (value): string | undefined =>
+    typeof value === "string" ? canonicalUuid(value) ?? undefined : undefined,
+).meta({ type: "string", format: "uuid" });
+
+/** What a report brings beside its words: anything, see `reportedData`. */
+export const ReportedData = z.unknown().optional().meta({ type: "object" });
 
 /** True for what `{…}` parses to: no array, no null. */
 export function isJsonObject(

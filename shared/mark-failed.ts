@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Flag, FreeText, optional, Uuid } from "./fields.ts";
+import { FreeText, Lease, ReportedFlag, Uuid } from "./fields.ts";
 import { TaskStatus } from "./task-status.ts";
 
 /** Body of `POST /mark-task-failed`. */
@@ -10,8 +10,8 @@ export const MarkFailedRequest = z.object({
   output_location: FreeText,
   error_details: FreeText,
   /** False ends the task at once; absent = try again while starts are left. */
-  retryable: optional(Flag),
-  lease_token: optional(Uuid),
+  retryable: ReportedFlag,
+  lease_token: Lease,
 });
 export type MarkFailedRequest = z.infer<typeof MarkFailedRequest>;
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Flag, FreeText, JsonObject, optional, Uuid } from "./fields.ts";
+import { FreeText, Lease, ReportedData, ReportedFlag, Uuid } from "./fields.ts";
 import { TaskStatus } from "./task-status.ts";
 
 /**
@@ -13,9 +13,9 @@ export const UpdateStatusRequest = z.object({
   error_message: FreeText,
   error_details: FreeText,
   thumbnail_url: FreeText,
-  result_data: optional(JsonObject),
-  reset_generation_started_at: optional(Flag),
-  lease_token: optional(Uuid),
+  result_data: ReportedData,
+  reset_generation_started_at: ReportedFlag,
+  lease_token: Lease,
 });
 export type UpdateStatusRequest = z.infer<typeof UpdateStatusRequest>;
 

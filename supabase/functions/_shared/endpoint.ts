@@ -4,6 +4,7 @@ import type { Caller, Identify } from "./caller.ts";
 import { CORS_HEADERS, preflightResponse } from "./cors.ts";
 import { readCredentials } from "./credentials.ts";
 import { levelOf, type LogFields, type LogSink, writeLog } from "./log.ts";
+import { mendJson } from "./mend-json.ts";
 import { parseBody } from "./parse-body.ts";
 import { readBody } from "./read-body.ts";
 import { requestIdOf } from "./request-id.ts";
@@ -24,7 +25,7 @@ export interface EndpointDeps {
 export interface Call<Body> {
   readonly caller: Caller;
   readonly body: Body;
-  /** The body as it came, for members that must keep their spelling. */
+  /** The body as it came (a report: mended), for members that must keep their spelling. */
   readonly bodyText: string;
   /** Calls the database in the caller's name. */
   readonly rpc: (name: string, args: RpcArguments) => Promise<string>;
@@ -38,7 +39,8 @@ export interface Endpoint<Body> {
   readonly callers: readonly Caller["kind"][];
   readonly schema: z.ZodType<Body>;
   readonly maxBytes: number;
-  readonly acceptsAnyBytes?: boolean;
+  /** A report is read whatever its sender's JSON library makes of it. */
+  readonly isReport?: boolean;
   readonly answer: (call: Call<Body>) => Promise<Response>;
 }
 
@@ -111,11 +113,13 @@ async function answer<Body>(
     );
   }
 
-  const bodyText = await readBody(request, {
+  const isReport = endpoint.isReport ?? false;
+  const sent = await readBody(request, {
     maxBytes: endpoint.maxBytes,
     timeoutMs: BODY_TIMEOUT_MS,
-    isLenient: endpoint.acceptsAnyBytes ?? false,
+    isLenient: isReport,
   });
+  const bodyText = isReport ? mendJson(sent) : sent;
   const body = parseBody(bodyText, endpoint.schema);
   const rpc = (name: string, args: RpcArguments) =>
     deps.rpc(name, { p_caller: caller, ...args }, requestId);

@@ -4,6 +4,7 @@ import { RawJson } from "../_shared/raw-json.ts";
 import { outcome, post, TASK_ID } from "../_test/fakes.ts";
 import { createFileWorld, target } from "../_test/fake-storage.ts";
 import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
+import { assertTakesEveryReport } from "../_test/reports.ts";
 import { createHandler } from "./handler.ts";
 
 const REPLY = `{"task_id":"${TASK_ID}","status":"Complete","public_url":null}`;
@@ -77,10 +78,8 @@ describe("createHandler()", () => {
     {},
     { task_id: null },
     { task_id: "unknown_task_1767225600" },
-    { task_id: TASK_ID, lease_token: "7" },
-    { task_id: TASK_ID, result_data: [] },
     { task_id: TASK_ID, storage_path: "../secret" },
-    { task_id: TASK_ID, storage_path: 7 },
+    { task_id: TASK_ID, storage_path: { path: "a/../b" } },
   ])("answers 400 to %j", async (body) => {
     const { deps, rpcCalls } = createWorld(REPLY);
     expect(await outcome(createHandler(deps), post(body)))
@@ -94,6 +93,33 @@ describe("createHandler()", () => {
     expect(await outcome(createHandler(deps), post(body)))
       .toBe("413 BODY_TOO_LARGE");
   });
+
+  test("takes whatever a worker says beside its result", async () => {
+    const optional = [
+      "thumbnail_url",
+      "result_data",
+      "lease_token",
+      "thumbnail_storage_path",
+      "filename",
+      "first_frame_data",
+      "first_frame_filename",
+    ];
+    const tolerant = (deps: EndpointDeps) =>
+      createHandler({
+        ...deps,
+        files: createFileWorld().deps.files,
+        rpc: (name, args, requestId) =>
+          name === "upload_target"
+            ? Promise.resolve(target())
+            : deps.rpc(name, args, requestId),
+      });
+    const fields = {
+      needed: { task_id: TASK_ID },
+      optional,
+      words: ["output_location"],
+    };
+    await assertTakesEveryReport(tolerant, fields, REPLY);
+  }, 60_000);
 
   test("survives hostile bodies", async () => {
     const valid = {

@@ -3,7 +3,7 @@ import { COMPLETION_BODY } from "../_shared/body-limits.ts";
 import { createEndpoint, type Handler } from "../_shared/endpoint.ts";
 import type { FileDeps } from "../_shared/file-deps.ts";
 import { objectReply } from "../_shared/json-reply.ts";
-import { rawMember } from "../_shared/raw-json.ts";
+import { reportedData } from "../_shared/reported-data.ts";
 import { askUploadTarget } from "../_shared/upload-target.ts";
 import { type Output, readResult } from "./output.ts";
 import { completeWithSent } from "./sent-files.ts";
@@ -17,10 +17,11 @@ export function createHandler(deps: FileDeps): Handler {
     callers: ["service", "token", "user"],
     schema: CompleteRequest,
     maxBytes: COMPLETION_BODY,
+    isReport: true,
     answer: async ({ caller, body, bodyText, rpc, note }) => {
       note({ task_id: body.task_id });
       const result = readResult(body);
-      const resultData = rawMember(bodyText, "result_data");
+      const resultData = reportedData(bodyText, "result_data");
       const complete = (output: Output) =>
         rpc("complete_task", {
           p_task_id: body.task_id,

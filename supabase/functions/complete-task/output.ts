@@ -49,13 +49,11 @@ export function readResult(body: CompleteRequest): Result {
     return { kind: "sent", file, thumbnail: sentThumbnail(body), text };
   }
   const path = body.storage_path;
-  const thumbnailPath = body.thumbnail_storage_path;
+  const thumbnailPath = storedThumbnail(body);
   if (path === undefined && thumbnailPath === undefined) {
     return { kind: "text", output: text };
   }
-  for (const given of [path, thumbnailPath]) {
-    if (given !== undefined) assertPlainPath(given);
-  }
+  if (path !== undefined) assertPlainPath(path);
   return { kind: "stored", path, thumbnailPath, text };
 }
 
@@ -74,12 +72,26 @@ function sentFile(data: string, filename: string | undefined): SentFile {
   return { name, contentType, bytes };
 }
 
-/** A result is worth having without its thumbnail, so a bad one is left out. */
+function storedThumbnail(body: CompleteRequest): string | undefined {
+  const path = body.thumbnail_storage_path;
+  if (path === undefined) return undefined;
+  return unlessRefused(() => {
+    assertPlainPath(path);
+    return path;
+  });
+}
+
 function sentThumbnail(body: CompleteRequest): SentFile | undefined {
-  if (body.first_frame_data === undefined) return undefined;
+  const data = body.first_frame_data;
+  if (data === undefined) return undefined;
+  const name = body.first_frame_filename ?? "thumb.jpg";
+  return unlessRefused(() => sentFile(data, name));
+}
+
+/** A result is worth having without its thumbnail, so a bad one is left out. */
+function unlessRefused<T>(read: () => T): T | undefined {
   try {
-    const name = body.first_frame_filename ?? "thumb.jpg";
-    return sentFile(body.first_frame_data, name);
+    return read();
   } catch (error) {
     if (error instanceof ApiError) return undefined;
     throw error;

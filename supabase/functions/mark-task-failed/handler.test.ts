@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createWorld, outcome, post, TASK_ID } from "../_test/fakes.ts";
 import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
+import { assertTakesEveryReport } from "../_test/reports.ts";
 import { createHandler } from "./handler.ts";
 
 const REPLY = `{"task_id":"${TASK_ID}","status":"Queued"}`;
@@ -43,7 +44,22 @@ describe("createHandler()", () => {
     });
   });
 
-  test.each([{}, { task_id: "7" }, { task_id: TASK_ID, retryable: "no" }])(
+  test.each([["no", false], ["True", true], [0, false], ["maybe", undefined]])(
+    "reads the flag %j as %j",
+    async (retryable, flag) => {
+      expect((await argsOf({ task_id: TASK_ID, retryable }))["p_retryable"])
+        .toBe(flag);
+    },
+  );
+
+  test("reads a lease that is none as absent", async () => {
+    expect(await argsOf({ task_id: TASK_ID, lease_token: "" })).toEqual({
+      p_caller: { kind: "service" },
+      p_task_id: TASK_ID,
+    });
+  });
+
+  test.each([{}, { task_id: "7" }, { task_id: [TASK_ID] }])(
     "answers 400 to %j",
     async (body) => {
       const { deps, rpcCalls } = createWorld(REPLY);
@@ -59,6 +75,13 @@ describe("createHandler()", () => {
       p_error_message: "a\uFFFD\uFFFD",
     });
   });
+
+  test("takes whatever a worker says", async () => {
+    const words = ["error_message", "error_details"];
+    const optional = [...words, "output_location", "retryable", "lease_token"];
+    const report = { needed: { task_id: TASK_ID }, optional, words };
+    await assertTakesEveryReport(createHandler, report, REPLY);
+  }, 60_000);
 
   test("survives hostile bodies", async () => {
     const valid = {

@@ -14,8 +14,7 @@ export function createHandler(deps: EndpointDeps): Handler {
     callers: ["service", "token", "user"],
     schema: MarkFailedRequest,
     maxBytes: FAILURE_BODY,
-    // The text of a failure is what a crashed process printed, in any encoding.
-    acceptsAnyBytes: true,
+    isReport: true,
     answer: async ({ body, rpc, note }) => {
       note({ task_id: body.task_id });
       return objectReply(

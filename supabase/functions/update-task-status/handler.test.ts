@@ -3,8 +3,10 @@ import { TASK_STATUSES } from "../../../shared/task-status.ts";
 import { ApiError } from "../_shared/api-error.ts";
 import { createWorld, KEYS, outcome, post, TASK_ID } from "../_test/fakes.ts";
 import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
+import { assertTakesEveryReport } from "../_test/reports.ts";
 import { createHandler } from "./handler.ts";
 
+const WORDS = ["output_location", "error_message", "error_details"];
 const REPLY = `{"task_id":"${TASK_ID}","status":"Failed"}`;
 
 async function argsOf(body: unknown) {
@@ -125,6 +127,21 @@ describe("createHandler()", () => {
     expect(await outcome(createHandler(deps), post(body)))
       .toBe("409 ILLEGAL_TRANSITION");
   });
+
+  test.each([
+    ["a failure", { status: "Failed" }, WORDS],
+    ["progress", { status: "In Progress" }, ["output_location"]],
+  ])("takes whatever a worker says with %s", async (_what, fields, words) => {
+    const optional = [
+      ...WORDS,
+      "thumbnail_url",
+      "result_data",
+      "reset_generation_started_at",
+      "lease_token",
+    ];
+    const report = { needed: { task_id: TASK_ID, ...fields }, optional, words };
+    await assertTakesEveryReport(createHandler, report, REPLY);
+  }, 60_000);
 
   test("survives hostile bodies", async () => {
     const valid = {

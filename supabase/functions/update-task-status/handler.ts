@@ -6,7 +6,7 @@ import {
   type Handler,
 } from "../_shared/endpoint.ts";
 import { objectReply } from "../_shared/json-reply.ts";
-import { rawMember } from "../_shared/raw-json.ts";
+import { reportedData } from "../_shared/reported-data.ts";
 
 /** `POST /update-task-status`: progress, failure or completion of a task. */
 export function createHandler(deps: EndpointDeps): Handler {
@@ -15,8 +15,7 @@ export function createHandler(deps: EndpointDeps): Handler {
     callers: ["service", "token", "user"],
     schema: UpdateStatusRequest,
     maxBytes: FAILURE_BODY,
-    // The text of a failure is what a crashed process printed, in any encoding.
-    acceptsAnyBytes: true,
+    isReport: true,
     answer: async ({ body, bodyText, rpc, note }) => {
       note({ task_id: body.task_id });
       return objectReply(
@@ -27,7 +26,7 @@ export function createHandler(deps: EndpointDeps): Handler {
           p_error_message: body.error_message,
           p_error_details: body.error_details,
           p_thumbnail_url: body.thumbnail_url,
-          p_result_data: rawMember(bodyText, "result_data"),
+          p_result_data: reportedData(bodyText, "result_data"),
           p_reset_generation_started_at: body.reset_generation_started_at,
           p_lease_token: body.lease_token,
         }),
