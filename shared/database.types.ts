@@ -237,6 +237,7 @@ export type Database = {
           "dependant_on": string | null;
           "error_details": string | null;
           "error_message": string | null;
+          "free_returns": number;
           "generation_created": boolean;
           "generation_processed_at": string | null;
           "generation_started_at": string | null;
@@ -276,6 +277,7 @@ export type Database = {
           "dependant_on"?: string | null;
           "error_details"?: string | null;
           "error_message"?: string | null;
+          "free_returns"?: number;
           "generation_created"?: boolean;
           "generation_processed_at"?: string | null;
           "generation_started_at"?: string | null;
@@ -314,6 +316,7 @@ export type Database = {
           "dependant_on"?: string | null;
           "error_details"?: string | null;
           "error_message"?: string | null;
+          "free_returns"?: number;
           "generation_created"?: boolean;
           "generation_processed_at"?: string | null;
           "generation_started_at"?: string | null;

@@ -74,6 +74,12 @@ export const ERROR_CODES = {
     meaning: "The task cannot go from its status to the one asked for",
     action: "Read the task again; both statuses are in the message",
   },
+  NOT_THE_HOLDER: {
+    status: 409,
+    meaning:
+      "Only the worker that runs the task reports its progress or hands it back",
+    action: "Cancel or complete the task, or leave it to its worker",
+  },
   LEASE_LOST: {
     status: 409,
     meaning: "The lease token is not that of the task's last start",

@@ -9,6 +9,174 @@ drop function if exists public.get_orchestrator_children(jsonb, uuid);
 drop function if exists queue.children_of(public.tasks, integer);
 drop function if exists queue.get_completed_segments(jsonb, text, uuid);
 drop function if exists queue.get_orchestrator_children(jsonb, uuid);
+drop function if exists queue.times_started(public.tasks);
+
+-- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
+-- between, so an illegal row is left as it is (and not returned) and the rest of the statement goes through.
+create or replace function queue.tasks_before_update()
+returns trigger
+language plpgsql
+security definer -- reads type, settings and dependencies on behalf of any caller who may update
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_is_new_start boolean := new.lease_token is distinct from old.lease_token and new.lease_token is not null;
+  -- No API role can write these two columns: the queue itself asks for them to be derived again.
+  v_is_derived_again boolean := new.pool is null or (new.standing is null and old.standing is not null);
+  v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
+  -- What this statement says, not what an earlier one left in the columns.
+  v_said text := coalesce(
+    case when new.error_message is distinct from old.error_message then nullif(new.error_message, '') end,
+    case
+      when new.status = 'Failed' and new.output_location is distinct from old.output_location
+        then nullif(new.output_location, '')
+    end,
+    case when new.error_details is distinct from old.error_details then nullif(new.error_details, '') end,
+    nullif(current_setting('queue.reason', true), ''),
+    -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was said again.
+    case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
+  );
+  v_is_given_back boolean;
+  v_is_forgiven boolean;
+begin
+  if not queue.is_legal_transition(old, new) then
+    return null;
+  end if;
+
+  perform queue.refuse_impossible_values(new);
+
+  -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
+  -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
+  v_is_given_back := old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
+    and current_setting('queue.forgives_starts', true) = 'on';
+  -- Not for ever: from the second time on the task waits, longer each time, and in the end its starts count. What is
+  -- counted is the task's, whatever comes between: a start that counts is no reason to give as many again.
+  v_is_forgiven := v_is_given_back and old.free_returns < (select s.max_free_returns from queue.settings as s);
+  if v_is_given_back then
+    new.free_returns := old.free_returns + 1;
+    if old.free_returns > 0 then
+      new.available_at := greatest(new.available_at, queue.now() + queue.retry_wait(old.free_returns));
+    end if;
+  elsif new.requeue_count > old.requeue_count then
+    new.free_returns := 0;
+  end if;
+  if not v_is_new_start and new.requeue_count = old.requeue_count and not v_is_forgiven then
+    new.attempts := old.attempts;
+  end if;
+
+  if old.status = 'In Progress' and new.status = 'Queued' and not v_is_forgiven then
+    -- Rows that were started before starts were counted.
+    new.attempts := greatest(new.attempts, 1);
+    if new.attempts >= queue.starts_allowed(new) then
+      new.status := 'Failed';
+      v_said := pg_catalog.format(
+        'Given up after %s starts; the last one ended with: %s', new.attempts, coalesce(v_said, 'no reason given')
+      );
+      new.worker_id := old.worker_id;
+    end if;
+  end if;
+
+  if new.status in ('Complete', 'Failed', 'Cancelled') and old.status = new.status then
+    -- A finished task keeps its result and its story.
+    new.output_location := old.output_location;
+    new.thumbnail_url := old.thumbnail_url;
+    new.error_message := coalesce(
+      old.error_message, new.error_message,
+      -- An old failure may lack its reason; a new version of the row may not.
+      case when old.status = 'Failed' then 'Failed without a reason' end
+    );
+    new.generation_started_at := old.generation_started_at;
+    new.generation_processed_at := old.generation_processed_at;
+    new.worker_id := old.worker_id;
+  elsif new.status = 'Failed' then
+    new.error_message := queue.cut_text(coalesce(v_said, 'Failed without a reason'));
+    if v_is_direct and new.error_message <> v_said then
+      -- The history keeps it whole. A direct change says the same of all its rows.
+      perform set_config('queue.details', jsonb_build_object('error_message', v_said)::text, true);
+    end if;
+    new.output_location := case
+      when new.output_location is distinct from old.output_location
+        then coalesce(queue.cut_text(nullif(new.output_location, '')), new.error_message)
+      else new.error_message
+    end;
+  elsif new.status = 'Complete' then
+    new.generation_processed_at := queue.now();
+    if v_is_direct and new.output_location is not distinct from old.output_location then
+      new.output_location := null; -- a progress text is no result
+    end if;
+    new.generation_created := queue.creates_generation(new.task_type, new.params);
+  elsif new.status = 'Queued' then
+    new.lease_token := null;
+    new.claim_id := null;
+    new.token_id := null;
+    new.worker_id := null;
+    new.delivered_at := null;
+    new.reported_at := null;
+    -- Proof of a start, also on rows that were started before the column existed.
+    if old.status = 'In Progress' then
+      new.claimed_at := coalesce(old.claimed_at, old.generation_started_at, old.updated_at, old.created_at);
+    end if;
+    new.generation_started_at := null;
+    new.generation_processed_at := null;
+  end if;
+
+  if new.task_type is distinct from old.task_type or new.pool is null then
+    select y.run_type, y.category <> 'orchestration'
+    into new.pool, new.takes_slot
+    from public.task_types as y
+    where y.name = new.task_type;
+    new.pool := coalesce(new.pool, 'gpu');
+    new.takes_slot := coalesce(new.takes_slot, true);
+  end if;
+  if new.params is distinct from old.params then
+    new.params := queue.params_object(new.params);
+  end if;
+  if v_is_derived_again or new.params is distinct from old.params then
+    new.model := queue.task_model(new.params);
+  end if;
+
+  if new.status = 'In Progress' then
+    new.standing := 'active';
+  else
+    new.standing := queue.task_standing(new);
+  end if;
+
+  if not v_is_derived_again then
+    new.updated_at := queue.now();
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.tasks_before_update() is
+  'Trigger: refuses illegal changes row by row, and keeps the columns that follow from the state.';
+
+revoke all on function queue.tasks_before_update() from public, anon, authenticated, service_role;
+
+-- Whether a caller is the one who runs the task. A lease is no proof here: owners can read it. The service key speaks for
+-- any worker of the fleet, because deployed workers do not say which one they are; a user who has signed in runs nothing.
+create or replace function queue.is_holder(p_caller queue.caller, p_task public.tasks)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case p_caller.kind
+    when 'service' then p_task.token_id is null
+    when 'token' then p_task.token_id is not distinct from p_caller.token_id
+    else false
+  end;
+end;
+$$;
+
+comment on function queue.is_holder(queue.caller, public.tasks) is
+  'Whether this caller holds the running task: a token what was claimed with it, the service key what no token holds, a signed-in user nothing.';
+
+revoke all on function queue.is_holder(queue.caller, public.tasks) from public, anon, authenticated, service_role;
 
 -- Puts dead letters back into the queue: the one way out of a final state. The starts so far stay counted, and the task
 -- gets as many more as its type allows.
@@ -187,6 +355,190 @@ revoke all on function queue.repair_generations(integer, boolean) from public, a
 
 grant execute on function queue.repair_generations(integer, boolean) to service_role;
 
+-- Ends a task as Failed, or has it tried again where that is allowed. The reason is kept whichever field it came in; the
+-- whole text is in the history.
+create or replace function queue.fail_task(
+  p_caller queue.caller,
+  p_task public.tasks,
+  p_reason text,
+  p_details text,
+  p_has_lease boolean,
+  p_may_retry boolean
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
+  -- What is cut on the task is whole in the history.
+  v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
+    'error_message', case when v_reason <> queue.cut_text(v_reason) then v_reason end,
+    'error_details', case when p_details <> queue.cut_text(p_details) then p_details end
+  )), '{}');
+  -- A task that waits in the queue again is tried again already; and putting one back is its holder's.
+  v_applies boolean := case
+    when p_task.status = 'In Progress' then not p_may_retry or p_caller.kind = 'service' or queue.is_holder(p_caller, p_task)
+    else p_task.status = 'Queued' and not p_may_retry
+  end;
+  v_wait interval;
+  v_task public.tasks;
+begin
+  if v_applies and (p_has_lease or not queue.has_live_former_holder(p_task)) then
+    if p_may_retry and p_task.attempts < queue.starts_allowed(p_task) and queue.is_retryable(p_task.task_type) then
+      v_wait := queue.retry_wait(p_task.attempts);
+      perform queue.say(
+        queue.caller_name(p_caller),
+        pg_catalog.format('failed, to be tried again in %s s: %s', ceil(extract(epoch from v_wait)), queue.cut_text(v_reason)),
+        v_full
+      );
+      update public.tasks as t
+      set status = 'Queued',
+        available_at = queue.now() + v_wait,
+        error_message = queue.cut_text(v_reason),
+        error_details = coalesce(queue.cut_text(p_details), t.error_details)
+      where t.id = p_task.id
+      returning t.* into v_task;
+    else
+      perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
+      update public.tasks as t
+      set status = 'Failed',
+        error_message = v_reason,
+        error_details = coalesce(queue.cut_text(p_details), t.error_details),
+        output_location = v_reason
+      where t.id = p_task.id
+      returning t.* into v_task;
+    end if;
+    perform queue.say(null);
+    return queue.report_reply(v_task, true);
+  end if;
+
+  if p_has_lease and p_task.status in ('Queued', 'Cancelled') then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become Failed', p_task.id, p_task.status),
+      'Drop this task; its end is final'
+    );
+  end if;
+
+  perform queue.record_report(
+    p_task, p_caller,
+    'failure reported, not applied: ' || queue.cut_text(v_reason), v_full
+  );
+  return queue.report_reply(p_task, false);
+end;
+$$;
+
+comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean) is
+  'Ends a locked task as Failed with this reason; puts it back with a wait when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking, or somebody who does not hold it wants it tried again.';
+
+revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean) from public, anon, authenticated, service_role;
+
+-- What a worker reports other than a result (docs/architecture.md, "Endings").
+create or replace function queue.update_task_status(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_status text,
+  p_output_location text,
+  p_error_message text,
+  p_error_details text,
+  p_thumbnail_url text,
+  p_result_data jsonb,
+  p_reset_generation_started_at boolean,
+  p_lease_token uuid
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes delivered_at, which no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks;
+begin
+  if p_status = 'Complete' then
+    return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
+  end if;
+
+  v_task := queue.lock_task_for(v_caller, p_task_id, case when p_status in ('Failed', 'Cancelled') then p_status end);
+  if p_lease_token is not null then
+    perform queue.refuse_stale_lease(v_task, p_lease_token);
+  end if;
+
+  if p_status = 'Failed' then
+    return queue.fail_task(
+      v_caller, v_task, coalesce(nullif(p_error_message, ''), p_output_location), p_error_details,
+      p_has_lease => p_lease_token is not null, p_may_retry => false
+    );
+  end if;
+
+  if not coalesce(
+    (v_task.status, p_status) in (
+      ('In Progress', 'In Progress'), ('In Progress', 'Queued'), ('In Progress', 'Cancelled'), ('Queued', 'Cancelled')
+    ) or (v_task.status = p_status and p_status in ('Cancelled', 'Queued')),
+    false
+  ) then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become %s', v_task.id, v_task.status, coalesce(p_status, 'null')),
+      case when v_task.status = 'Queued' then 'Claim it first' else 'Nothing was changed' end
+    );
+  elsif v_task.status = p_status and p_status in ('Cancelled', 'Queued') then
+    return queue.report_reply(v_task, false);
+  elsif p_status in ('In Progress', 'Queued') and v_caller.kind <> 'service' and not queue.is_holder(v_caller, v_task) then
+    -- What is billed, and how often it is tried, is not for the owner to say.
+    perform queue.refuse(
+      409, 'NOT_THE_HOLDER',
+      pg_catalog.format('Task %s is run by another worker, which alone reports its progress and hands it back', v_task.id),
+      'Cancel it, or complete it, if it is yours'
+    );
+  end if;
+
+  perform queue.say(
+    queue.caller_name(v_caller),
+    case p_status
+      when 'Queued' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'handed back')
+      when 'Cancelled' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'cancelled')
+    end
+  );
+  -- Who hands its task back itself has not failed at it.
+  perform set_config('queue.forgives_starts', case p_status when 'Queued' then 'on' else 'off' end, true);
+  update public.tasks as t
+  set status = p_status,
+    attempts = t.attempts - (p_status = 'Queued')::integer,
+    output_location = coalesce(queue.cut_text(nullif(p_output_location, '')), t.output_location),
+    thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
+    result_data = coalesce(p_result_data, t.result_data),
+    error_message = case when p_status = 'In Progress' then t.error_message else coalesce(queue.cut_text(nullif(p_error_message, '')), t.error_message) end,
+    generation_started_at = case when p_reset_generation_started_at then queue.now() else t.generation_started_at end,
+    delivered_at = coalesce(t.delivered_at, queue.now()),
+    reported_at = queue.now()
+  where t.id = v_task.id
+  returning t.* into v_task;
+  perform set_config('queue.forgives_starts', 'off', true);
+  perform queue.say(null);
+
+  -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now.
+  if p_status = 'In Progress' and coalesce(p_output_location, '') <> '' then
+    perform queue.note_enqueued(v_task.id);
+    select t.* into v_task from public.tasks as t where t.id = v_task.id;
+  end if;
+  return queue.report_reply(v_task, true);
+end;
+$$;
+
+comment on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) is
+  'See public.update_task_status.';
+
+revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
+
 -- The tasks that name another one as their orchestrator. A family that the queue keeps count of is listed; one that had
 -- ended before the queue did so, and one that has no child yet, is looked for among its owner's tasks since then. A day
 -- more, because clocks are set back.
@@ -230,6 +582,133 @@ comment on function queue.children_of(public.tasks, integer, timestamptz, uuid) 
   'Up to so many tasks of the same owner whose params name this one as their orchestrator, oldest first; only those after this time and id, if they are given.';
 
 revoke all on function queue.children_of(public.tasks, integer, timestamptz, uuid) from public, anon, authenticated, service_role;
+
+-- Starts and time of a task are machines' time: an owner may ask for less than the type allows, never for more.
+create or replace function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_max_attempts integer;
+  v_timeout interval;
+begin
+  if p_caller.kind = 'service' then
+    return;
+  end if;
+
+  v_max_attempts := queue.max_attempts(p_request.task_type);
+  if p_request.max_attempts > v_max_attempts then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format(
+        'The max_attempts of a task of type %s must be at most %s, not %s',
+        p_request.task_type, v_max_attempts, p_request.max_attempts
+      ),
+      'Leave it out for the type''s'
+    );
+  end if;
+
+  select y.timeout into v_timeout from public.task_types as y where y.name = p_request.task_type;
+  if make_interval(secs => p_request.timeout_seconds) > v_timeout then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format(
+        'The timeout_seconds of a task of type %s must be at most %s, not %s',
+        p_request.task_type, extract(epoch from v_timeout)::bigint, p_request.timeout_seconds
+      ),
+      'Leave it out for the type''s'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_raised_limits(queue.caller, queue.task_request) is
+  'Raises 400 INVALID_ARGUMENT when a user or token asks for more starts or a longer timeout than the task''s type allows.';
+
+revoke all on function queue.refuse_raised_limits(queue.caller, queue.task_request) from public, anon, authenticated, service_role;
+
+-- Enqueues tasks, all of them or none (docs/architecture.md, "Enqueuing"). What was enqueued before, under the same id
+-- or key, is answered as it is now: the reply to the first request may have been lost.
+create or replace function queue.create_tasks(p_caller jsonb, p_tasks jsonb)
+returns json
+language plpgsql
+volatile
+security definer -- the queue's own way of enqueuing
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_requests queue.task_request[];
+  v_new queue.task_request[] := array[]::queue.task_request[];
+  v_request queue.task_request;
+  v_task public.tasks;
+  v_replies json[] := array[]::json[];
+  v_created uuid[] := array[]::uuid[];
+  -- Ids of this batch, and the tasks that have been there under the same key.
+  v_sent uuid[] := array[]::uuid[];
+  v_known uuid[] := array[]::uuid[];
+begin
+  if jsonb_typeof(p_tasks) is distinct from 'array' or jsonb_array_length(p_tasks) not between 1 and 1000 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
+  end if;
+
+  select array_agg(queue.read_task_request(v_caller, b.body) order by b.place)
+  into v_requests
+  from jsonb_array_elements(p_tasks) with ordinality as b (body, place);
+
+  perform queue.lock_enqueuing(v_requests);
+
+  foreach v_request in array v_requests loop
+    v_task := queue.task_for_request(v_caller, v_request);
+    if v_task.id is null then
+      perform queue.refuse_homeless_task(v_request);
+      perform queue.refuse_raised_limits(v_caller, v_request);
+      v_new := v_new || v_request;
+    elsif v_task.id <> v_request.task_id then
+      v_sent := v_sent || v_request.task_id;
+      v_known := v_known || v_task.id;
+    end if;
+  end loop;
+
+  if cardinality(v_new) > 0 then
+    if cardinality(v_sent) > 0 then
+      for v_place in 1..cardinality(v_new) loop
+        v_new[v_place].depends_on := array(
+          select coalesce(v_known[array_position(v_sent, d.id)], d.id)
+          from unnest(v_new[v_place].depends_on) with ordinality as d (id, place)
+          order by d.place
+        );
+      end loop;
+    end if;
+
+    perform queue.say(queue.caller_name(v_caller));
+    v_created := queue.insert_requested_tasks(v_new);
+    perform queue.say(null);
+  end if;
+
+  foreach v_request in array v_requests loop
+    v_task := queue.task_for_request(v_caller, v_request);
+    if v_task.id is null then
+      perform queue.refuse(
+        503, 'UNAVAILABLE', pg_catalog.format('Task %s came and went at this moment', v_request.task_id), 'Repeat the same request'
+      );
+    end if;
+    v_replies := v_replies || queue.created_reply(v_task, v_task.id = any (v_created));
+  end loop;
+  return array_to_json(v_replies);
+end;
+$$;
+
+comment on function queue.create_tasks(jsonb, jsonb) is 'See public.create_tasks.';
+
+revoke all on function queue.create_tasks(jsonb, jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function queue.create_tasks(jsonb, jsonb) to service_role;
 
 -- Dead letters back into the queue, as operators call it (docs/operations.md).
 create or replace function public.requeue_tasks(

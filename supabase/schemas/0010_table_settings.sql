@@ -102,7 +102,7 @@ comment on column queue.settings.dependency_grace is
   'How long a task may wait for a task that has failed or does not exist before it is cancelled. Default 1 hour.';
 comment on column queue.settings.log_retention is 'How long system_logs are kept. Default 48 hours.';
 comment on column queue.settings.max_free_returns is
-  'How often in a row a start may be taken off again, because its holder hands the task back or it never reached its worker; after that each one counts. Default 10.';
+  'How often a start of a task may be taken off again, because its holder hands the task back or it never reached its worker; after that each one counts, until somebody requeues the task. Default 10.';
 comment on column queue.settings.event_retention is 'How long task_events are kept; null = for ever. Default null.';
 comment on column queue.settings.finished_task_retention is
   'How long finished tasks are kept after their last change; null = for ever. Default null.';

@@ -38,6 +38,7 @@ create table public.tasks (
   max_attempts integer,
   timeout interval,
   reported_at timestamptz,
+  free_returns integer not null default 0,
   constraint tasks_pkey primary key (id),
   constraint tasks_belong_to_a_project foreign key (project_id) references public.projects (id) on delete cascade,
   constraint tasks_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
@@ -111,6 +112,8 @@ comment on column public.tasks.standing is 'Derived: active (In Progress), ready
 comment on column public.tasks.max_attempts is 'How often this task may be started before it ends Failed; null = what its type or the settings say.';
 comment on column public.tasks.timeout is 'How long one start of this task may run; null = what its type says.';
 comment on column public.tasks.reported_at is 'When a call or a log last named the task.';
+comment on column public.tasks.free_returns is
+  'How often the task was handed back by its holder, or never reached it, since it was enqueued or requeued; max_free_returns of these cost no start.';
 
 alter table public.tasks set (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 

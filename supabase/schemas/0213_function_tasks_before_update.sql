@@ -25,8 +25,8 @@ declare
     -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was said again.
     case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
   );
+  v_is_given_back boolean;
   v_is_forgiven boolean;
-  v_times_started integer;
 begin
   if not queue.is_legal_transition(old, new) then
     return null;
@@ -36,15 +36,18 @@ begin
 
   -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
   -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
-  v_is_forgiven := old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
+  v_is_given_back := old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
     and current_setting('queue.forgives_starts', true) = 'on';
-  if v_is_forgiven then
-    -- Not for ever: from the second time in a row on the task waits, longer each time, and in the end its starts count.
-    v_times_started := queue.times_started(old);
-    v_is_forgiven := v_times_started <= (select s.max_free_returns from queue.settings as s);
-    if v_times_started > 1 then
-      new.available_at := greatest(new.available_at, queue.now() + queue.retry_wait(v_times_started - 1));
+  -- Not for ever: from the second time on the task waits, longer each time, and in the end its starts count. What is
+  -- counted is the task's, whatever comes between: a start that counts is no reason to give as many again.
+  v_is_forgiven := v_is_given_back and old.free_returns < (select s.max_free_returns from queue.settings as s);
+  if v_is_given_back then
+    new.free_returns := old.free_returns + 1;
+    if old.free_returns > 0 then
+      new.available_at := greatest(new.available_at, queue.now() + queue.retry_wait(old.free_returns));
     end if;
+  elsif new.requeue_count > old.requeue_count then
+    new.free_returns := 0;
   end if;
   if not v_is_new_start and new.requeue_count = old.requeue_count and not v_is_forgiven then
     new.attempts := old.attempts;

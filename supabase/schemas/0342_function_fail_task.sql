@@ -21,8 +21,11 @@ declare
     'error_message', case when v_reason <> queue.cut_text(v_reason) then v_reason end,
     'error_details', case when p_details <> queue.cut_text(p_details) then p_details end
   )), '{}');
-  -- A task that waits in the queue again is tried again already.
-  v_applies boolean := p_task.status = 'In Progress' or (p_task.status = 'Queued' and not p_may_retry);
+  -- A task that waits in the queue again is tried again already; and putting one back is its holder's.
+  v_applies boolean := case
+    when p_task.status = 'In Progress' then not p_may_retry or p_caller.kind = 'service' or queue.is_holder(p_caller, p_task)
+    else p_task.status = 'Queued' and not p_may_retry
+  end;
   v_wait interval;
   v_task public.tasks;
 begin
@@ -55,7 +58,7 @@ begin
     return queue.report_reply(v_task, true);
   end if;
 
-  if p_has_lease and p_task.status not in ('Complete', 'Failed') then
+  if p_has_lease and p_task.status in ('Queued', 'Cancelled') then
     perform queue.refuse(
       409, 'ILLEGAL_TRANSITION',
       pg_catalog.format('Task %s is %s and cannot become Failed', p_task.id, p_task.status),
@@ -72,6 +75,6 @@ end;
 $$;
 
 comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean) is
-  'Ends a locked task as Failed with this reason; puts it back with a wait when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended or a former holder may be speaking.';
+  'Ends a locked task as Failed with this reason; puts it back with a wait when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking, or somebody who does not hold it wants it tried again.';
 
 revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean) from public, anon, authenticated, service_role;

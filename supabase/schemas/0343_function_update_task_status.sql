@@ -52,6 +52,13 @@ begin
     );
   elsif v_task.status = p_status and p_status in ('Cancelled', 'Queued') then
     return queue.report_reply(v_task, false);
+  elsif p_status in ('In Progress', 'Queued') and v_caller.kind <> 'service' and not queue.is_holder(v_caller, v_task) then
+    -- What is billed, and how often it is tried, is not for the owner to say.
+    perform queue.refuse(
+      409, 'NOT_THE_HOLDER',
+      pg_catalog.format('Task %s is run by another worker, which alone reports its progress and hands it back', v_task.id),
+      'Cancel it, or complete it, if it is yours'
+    );
   end if;
 
   perform queue.say(

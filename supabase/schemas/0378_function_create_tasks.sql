@@ -35,6 +35,7 @@ begin
     v_task := queue.task_for_request(v_caller, v_request);
     if v_task.id is null then
       perform queue.refuse_homeless_task(v_request);
+      perform queue.refuse_raised_limits(v_caller, v_request);
       v_new := v_new || v_request;
     elsif v_task.id <> v_request.task_id then
       v_sent := v_sent || v_request.task_id;

@@ -48,8 +48,6 @@ export function claim(
   task.token = token;
   task.holders.add(worker);
   start(state, task, claimId);
-  const before = task.handedOut.get(task.attempts) ?? 0;
-  task.handedOut.set(task.attempts, before + 1);
   return task.id;
 }
 

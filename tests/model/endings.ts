@@ -48,11 +48,12 @@ export function putBack(
   isForgiven = false,
 ): Moved[] {
   if (task.status === "In Progress") {
-    const times = task.handedOut.get(task.attempts) ?? 0;
-    if (isForgiven && times > 1) {
+    const earlier = task.freeReturns;
+    if (isForgiven) task.freeReturns += 1;
+    if (isForgiven && earlier > 0) {
       task.dueAt = Math.max(task.dueAt ?? 0, state.now + RETRY_DELAY);
     }
-    if (isForgiven && times <= MAX_FREE_RETURNS) task.attempts -= 1;
+    if (isForgiven && earlier < MAX_FREE_RETURNS) task.attempts -= 1;
     else if (task.attempts >= startsAllowed(task)) {
       return [end(state, task, "Failed")];
     }

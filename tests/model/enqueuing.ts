@@ -47,7 +47,7 @@ export function enqueue(
     reportedAt: null,
     updatedAt: state.now - (command.isOld ? OLD_AGE : 0),
     holders: new Set(),
-    handedOut: new Map(),
+    freeReturns: 0,
     output: null,
     generation: undefined,
     replacedBy: null,

@@ -20,7 +20,7 @@ export const DEPENDENCY_GRACE = 3_645;
 export const FAMILY_QUIET = 615;
 /** After a failure a task waits for at most this long, and for less than a tick. */
 export const RETRY_DELAY = 20;
-/** How often in a row a start is taken off again. */
+/** How often a start of a task is taken off again. */
 export const MAX_FREE_RETURNS = 2;
 /** How many tasks a user may run at first. */
 export const TASK_LIMIT = 2;

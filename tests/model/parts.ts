@@ -26,6 +26,7 @@ export function requeue(state: State, task: Task, allowsMore: boolean): void {
     task.maxAttempts = task.attempts +
       (KINDS[task.kind].maxAttempts ?? MAX_ATTEMPTS);
   }
+  task.freeReturns = 0;
   queueAgain(state, task);
 }
 

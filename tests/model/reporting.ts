@@ -14,6 +14,7 @@ import { GPU_SILENCE, RETRY_DELAY } from "./numbers.ts";
 import type { State, Task } from "./state.ts";
 
 const ILLEGAL = "409 ILLEGAL_TRANSITION";
+const NOT_THE_HOLDER = "409 NOT_THE_HOLDER";
 
 /** What a report is answered with: the task's status, or a refusal. */
 export function report(
@@ -33,11 +34,15 @@ export function report(
     case "complete":
       return reportComplete(state, task, hasLease, output);
     case "fail":
+      return reportFailure(state, task, hasLease, false);
     case "fail, try again":
-      return reportFailure(state, task, hasLease, command.do !== "fail");
+      if (isAnothers(command.by, task)) return task.status;
+      return reportFailure(state, task, hasLease, true);
     case "report progress":
+      if (isAnothers(command.by, task)) return NOT_THE_HOLDER;
       return reportProgress(state, task);
     case "hand back":
+      if (isAnothers(command.by, task)) return NOT_THE_HOLDER;
       return handBack(state, task);
     case "cancel":
       return cancel(state, task);
@@ -47,6 +52,11 @@ export function report(
 /** A token reaches its owner's tasks. */
 function mayReach(by: Speaker, task: Task): boolean {
   return by === "service" || by === task.owner;
+}
+
+/** Whether somebody runs it who is not the one who speaks; the fleet is one. */
+function isAnothers(by: Speaker, task: Task): boolean {
+  return task.status === "In Progress" && by !== "service" && task.token !== by;
 }
 
 function reportComplete(

@@ -31,8 +31,8 @@ export interface Task {
   dependsOn: number[];
   status: Status;
   attempts: number;
-  /** How often it was handed out as its first start, as its second, and so on. */
-  readonly handedOut: Map<number, number>;
+  /** How often it was handed back, or never arrived, since it was put in line. */
+  freeReturns: number;
   maxAttempts: number | null;
   worker: string | null;
   /** Whose token holds it; null = the service key. */

@@ -1,5 +1,5 @@
 begin;
-select plan(21);
+select plan(23);
 
 -- SETUP: what a caller with the right lease, with an old one and with none is to see
 select tests.empty_queue();
@@ -52,8 +52,13 @@ select is(
 )
 from cell as c;
 
--- TEST: the owner's token may, a stranger finds nothing
-select is(pg_temp.try(:'owner', 'In Progress', 'none', tests.with_token(:'owner')), 'Queued, changed', 'The owner''s token may report');
+-- TEST: a token has what it claimed tried again, not what others run; a stranger finds nothing
+select is(pg_temp.try(:'owner', 'In Progress', 'none', tests.with_token(:'owner')), 'In Progress', 'What the owner''s token says of another''s start is recorded');
+select is(pg_temp.try(:'owner', 'In Progress', 'last', tests.signed_in(:'owner')), 'In Progress', 'So is what the signed-in owner says, who can read the lease');
+select tests.with_token(:'owner') as token \gset
+select tests.create_task_in('In Progress', :'owner') as own \gset
+update public.tasks set token_id = tests.token_id(:'token') where id = :'own';
+select is(public.mark_task_failed(:'token', :'own', 'cuda died') ->> 'status', 'Queued', 'The token that holds a task has it tried again');
 select tests.create_user() as stranger \gset
 select is(
   array_agg(distinct pg_temp.try(:'owner', c.state, c.lease, tests.with_token(:'stranger'))), array['404 TASK_NOT_FOUND'],

@@ -16,6 +16,7 @@ insert into cell values
   ('Cancelled', 'Queued', null), ('Cancelled', 'In Progress', null), ('Cancelled', 'Complete', null), ('Cancelled', 'Failed', null);
 alter table cell add column task_id uuid;
 update cell set task_id = tests.create_task_in(state, :'owner');
+update public.tasks set generation_started_at = queue.now() - interval '10 minutes' where status = 'In Progress';
 create temporary table before as select * from public.tasks;
 grant select on cell to service_role;
 
@@ -24,7 +25,10 @@ declare
   v_becomes text;
 begin
   set local role service_role;
-  update public.tasks set status = p_status, worker_id = 'gpu-forger', attempts = 0 where id = p_task_id
+  update public.tasks
+  set status = p_status, worker_id = 'gpu-forger', attempts = 0,
+    generation_started_at = now() + interval '1 hour', generation_processed_at = now() + interval '1 hour'
+  where id = p_task_id
   returning status into v_becomes;
   reset role;
   return v_becomes;

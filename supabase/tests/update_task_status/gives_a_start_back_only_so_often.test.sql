@@ -1,5 +1,5 @@
 begin;
-select plan(12);
+select plan(13);
 
 -- SETUP
 select tests.empty_queue();
@@ -28,20 +28,26 @@ select cmp_ok((tests.task(:'task')).available_at, '>', queue.now() + interval '1
 select tests.step_clock('16 seconds');
 select is(pg_temp.start_and_hand_back(:'task'), 'Queued 1 not_yet', 'After as many times as the setting says it counts');
 select tests.step_clock('16 seconds');
-select is(pg_temp.start_and_hand_back(:'task'), 'Queued 1 ready', 'The next start has as many of its own');
-select is((select count(*)::integer from public.task_events as e where e.task_id = :'task' and e.to_status = 'In Progress'), 5, 'The history has every one of them');
+select is(pg_temp.start_and_hand_back(:'task'), 'Queued 2 not_yet', 'And so does each one after it');
 
 -- TEST: in the end the task fails, and says so
+select tests.step_clock('16 seconds');
 select tests.claim('gpu-1');
-select public.update_task_status(tests.service(), :'task', 'In Progress', 'working');
-update public.tasks set max_attempts = 2 where id = :'task';
-update queue.settings set max_free_returns = 0;
 select is(
   public.update_task_status(tests.service(), :'task', 'Queued', p_error_message => 'shutting down') ->> 'status', 'Failed', 'The last one ends it'
 );
 select is(
-  (tests.task(:'task')).error_message, 'Given up after 2 starts; the last one ended with: shutting down', 'With its story'
+  (tests.task(:'task')).error_message, 'Given up after 3 starts; the last one ended with: shutting down', 'With its story'
 );
+select is(
+  (select count(*)::integer from public.task_events as e where e.task_id = :'task' and e.from_status = 'Queued' and e.to_status = 'In Progress'), 6,
+  'Three starts and three free returns are six, not three times four'
+);
+
+-- TEST: who puts it back gives it all anew
+select public.requeue_tasks(array[:'task']::uuid[]);
+select is(pg_temp.start_and_hand_back(:'task'), 'Queued 3 ready', 'A requeued task may be handed back for nothing again');
+delete from public.tasks where id = :'task';
 
 -- TEST: what never reached its worker
 update queue.settings set max_free_returns = 1;
