@@ -9,6 +9,7 @@ drop function if exists public.get_orchestrator_children(jsonb, uuid);
 drop function if exists queue.children_of(public.tasks, integer);
 drop function if exists queue.get_completed_segments(jsonb, text, uuid);
 drop function if exists queue.get_orchestrator_children(jsonb, uuid);
+drop function if exists queue.overtaken_by_time();
 drop function if exists queue.times_started(public.tasks);
 
 -- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
@@ -155,6 +156,833 @@ comment on function queue.tasks_before_update() is
 
 revoke all on function queue.tasks_before_update() from public, anon, authenticated, service_role;
 
+-- After an update statement: counters, history, result records, dependants and families follow, in the same transaction and
+-- whatever the way in.
+create or replace function queue.tasks_after_update()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may update
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_changes queue.load_change[];
+  v_complete uuid[];
+  v_lost queue.task_end[];
+  v_owners uuid[];
+  v_moved uuid[];
+  v_from text[];
+  v_to text[];
+  v_now timestamptz;
+begin
+  v_now := queue.now();
+
+  select
+    array_agg(n.id) filter (where n.status = 'Complete'),
+    array_agg((n.id, n.user_id, n.status, n.error_message)::queue.task_end) filter (where n.status in ('Failed', 'Cancelled')),
+    array_agg(distinct n.user_id),
+    array_agg(n.id), array_agg(o.status), array_agg(n.status)
+  into v_complete, v_lost, v_owners, v_moved, v_from, v_to
+  -- A full join, and a condition that leaves it one: the plan is made for the few rows of a first call and kept, and an
+  -- inner join for few rows compares each with each. This one is merged or hashed, however many rows come.
+  from new_rows as n
+    full join old_rows as o on o.id = n.id
+  where coalesce(
+    n.status <> o.status
+      -- Ended, or put back after its end.
+      and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress')),
+    false
+  );
+
+  -- Other tasks are locked before any owner, like everywhere.
+  if v_complete is not null then
+    perform queue.lock_relatives_of(v_complete, v_owners, false);
+  end if;
+  if v_lost is not null then
+    perform queue.lock_relatives_of((select array_agg(l.task_id) from unnest(v_lost) as l), v_owners, true);
+  end if;
+
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  into v_changes
+  from (
+    select m.user_id, m.pool, m.is_cloud, m.takes_slot, m.standing, sum(m.delta)::integer as delta
+    from (
+      select
+        o.user_id, o.pool,
+        case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
+        o.takes_slot, o.standing, -1 as delta
+      from old_rows as o
+      where o.standing is not null
+      union all
+      select
+        n.user_id, n.pool,
+        case when n.status = 'In Progress' then n.token_id is null else n.run_type is distinct from 'local' end,
+        n.takes_slot, n.standing, 1
+      from new_rows as n
+      where n.standing is not null
+    ) as m
+    group by 1, 2, 3, 4, 5
+    having sum(m.delta) <> 0
+  ) as g;
+
+  if v_changes is not null then
+    perform queue.shift_load(v_changes, v_now);
+  end if;
+
+  -- The state, or the start (a second start by the same worker changes only the lease).
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+  select
+    n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id),
+    greatest(n.attempts, o.attempts), -- a start that is taken off again is still told by its number
+    queue.actor(),
+    coalesce(
+      nullif(current_setting('queue.reason', true), ''),
+      case
+        when n.status = 'In Progress' and n.attempts = o.attempts then 'handed out again, the reply was lost'
+        when n.status = 'In Progress' then 'started again by its holder'
+      end,
+      case
+        when n.status not in ('Failed', 'Queued', 'Cancelled') then null
+        when n.error_message is distinct from o.error_message then n.error_message
+        when n.error_details is distinct from o.error_details then n.error_details
+        when n.status = 'Failed' then n.error_message
+        -- Said again in the same words, which looks like not said.
+        when o.status = 'In Progress' and coalesce(current_setting('queue.actor', true), '') = '' then n.error_message
+      end
+    ),
+    case
+      when o.status = 'In Progress' and n.status in ('Queued', 'Failed') then
+        coalesce(nullif(current_setting('queue.details', true), '')::jsonb, '{}')
+          || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at))
+      else nullif(current_setting('queue.details', true), '')::jsonb
+    end
+  from new_rows as n
+    full join old_rows as o on o.id = n.id -- full as above
+  where coalesce(n.status <> o.status or n.lease_token <> o.lease_token, false);
+
+  if coalesce(current_setting('queue.actor', true), '') = '' then
+    perform set_config('queue.details', '', true);
+  end if;
+
+  if v_complete is not null then
+    perform queue.record_generations(v_complete);
+    perform queue.settle_dependants(v_complete);
+  end if;
+  -- The family first: its orchestrator names the child that failed, not one that went with it.
+  if v_moved is not null then
+    perform queue.settle_families(v_moved, v_from, v_to);
+  end if;
+  if v_lost is not null then
+    perform queue.settle_lost(v_lost);
+  end if;
+
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_update() is
+  'Trigger: counters, history, result records, dependants and families of changed tasks.';
+
+revoke all on function queue.tasks_after_update() from public, anon, authenticated, service_role;
+
+-- What waited for a task that failed, was cancelled or deleted can never run. All of it ends at once, however long the
+-- chain: Failed below a failed task, else Cancelled. Only queued tasks of the same owner; a task that was in somebody
+-- else's way was in nobody's way (queue.dependency_state).
+create or replace function queue.settle_lost(p_lost queue.task_end[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_ends queue.task_end[];
+begin
+  with recursive reached (task_id, via, root, user_id, status, reason) as (
+    -- Each task once per way to it and cause: diamonds do not multiply, and a circle ends.
+    select l.task_id, null::uuid, l.task_id, l.user_id, l.status, pg_catalog.left(nullif(l.reason, ''), 500)
+    from unnest(p_lost) as l
+    where l.user_id is not null
+      and exists (select from queue.task_dependencies as d where d.depends_on = l.task_id)
+    union
+    select d.task_id, r.task_id, r.root, r.user_id, r.status, r.reason
+    from reached as r
+      join queue.task_dependencies as d on d.depends_on = r.task_id
+    -- One task by its key; as a join, a plan from when the queue was small would go through all tasks of the owner.
+    where (select t.status = 'Queued' and t.user_id = r.user_id from public.tasks as t where t.id = d.task_id)
+  ),
+  -- One cause per task: a failure rather than a cancellation.
+  chosen as (
+    select distinct on (r.task_id) r.task_id, r.via, r.root, r.status, r.reason
+    from reached as r
+    order by r.task_id, r.via is not null, r.status = 'Failed' desc, r.root, r.via
+  )
+  select array_agg((
+    c.task_id, null,
+    case c.status when 'Failed' then 'Failed' else 'Cancelled' end,
+    pg_catalog.format(
+      'Cascaded failed from related task %s: %s (%s)', c.root,
+      concat_ws(
+        ' <- ', c.root,
+        -- The last links of a long chain.
+        case when b.via <> c.root then '…' end,
+        case when b.via is not null then b.task_id end,
+        c.task_id
+      ),
+      concat_ws(': ', c.status, c.reason)
+    )
+  )::queue.task_end)
+  into v_ends
+  from chosen as c
+    left join chosen as b on b.task_id = c.via and b.via is not null
+  where c.via is not null;
+
+  if v_ends is not null then
+    perform queue.end_tasks(v_ends);
+  end if;
+end;
+$$;
+
+comment on function queue.settle_lost(queue.task_end[]) is
+  'Ends every queued task that depends, directly or not, on one of these, which were lost: Failed, Cancelled or deleted.';
+
+revoke all on function queue.settle_lost(queue.task_end[]) from public, anon, authenticated, service_role;
+
+-- Tasks have ended, or were put back: their families count it and follow. An orchestrator's end is remembered, its own
+-- children go with it when it was cancelled, and it is judged when children of its have changed.
+create or replace function queue.settle_families(p_task_ids uuid[], p_from text[], p_to text[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_changes queue.family_change[];
+  v_change queue.family_change;
+  v_cancelled uuid[];
+begin
+  -- Most tasks have no family.
+  if not exists (select from queue.subtasks as s where s.task_id = any (p_task_ids))
+    and not exists (select from queue.orchestrations as o where o.orchestrator_id = any (p_task_ids)) then
+    return;
+  end if;
+
+  with change as (
+    select
+      c.orchestrator_id,
+      sum((m.new_status in ('Queued', 'In Progress'))::integer - (m.old_status in ('Queued', 'In Progress'))::integer)::integer as open,
+      sum((m.new_status = 'Complete')::integer - (m.old_status = 'Complete')::integer)::integer as complete,
+      sum((m.new_status = 'Failed')::integer - (m.old_status = 'Failed')::integer)::integer as failed,
+      sum((m.new_status = 'Cancelled')::integer - (m.old_status = 'Cancelled')::integer)::integer as cancelled
+    from unnest(p_task_ids, p_from, p_to) as m (task_id, old_status, new_status)
+      -- One child by its key: a join may compare each with each.
+      cross join lateral (
+        select s.orchestrator_id, s.user_id
+        from queue.subtasks as s
+        where s.task_id = m.task_id
+          and s.replaced_by is null
+        limit 1
+      ) as c
+    where exists (
+      select from queue.orchestrations as o where o.orchestrator_id = c.orchestrator_id and o.user_id = c.user_id
+    )
+    group by c.orchestrator_id
+  )
+  select array_agg((c.orchestrator_id, c.open, c.complete, c.failed, c.cancelled)::queue.family_change order by c.orchestrator_id)
+  into v_changes
+  from change as c;
+
+  with ended as (
+    update queue.orchestrations as o
+    set ended_as = case when m.new_status in ('Complete', 'Failed', 'Cancelled') then m.new_status end
+    from unnest(p_task_ids, p_to) as m (task_id, new_status)
+    where o.orchestrator_id = m.task_id
+    returning o.orchestrator_id, o.user_id, o.ended_as
+  )
+  select array_agg(e.orchestrator_id)
+  into v_cancelled
+  from ended as e
+  where e.ended_as = 'Cancelled'
+    and e.user_id = (select t.user_id from public.tasks as t where t.id = e.orchestrator_id);
+
+  if v_changes is not null then
+    foreach v_change in array v_changes loop
+      update queue.orchestrations as o
+      set open_count = o.open_count + v_change.open,
+        complete_count = o.complete_count + v_change.complete,
+        failed_count = o.failed_count + v_change.failed,
+        cancelled_count = o.cancelled_count + v_change.cancelled,
+        changed_at = queue.now()
+      where o.orchestrator_id = v_change.orchestrator_id;
+    end loop;
+    foreach v_change in array v_changes loop
+      perform queue.judge_orchestration(v_change.orchestrator_id);
+    end loop;
+  end if;
+
+  if v_cancelled is not null then
+    perform queue.cancel_children(v_cancelled, 'Cancelled');
+  end if;
+end;
+$$;
+
+comment on function queue.settle_families(uuid[], text[], text[]) is
+  'Moves the counts of the families of these tasks, which went from one status to another, and does what follows from it. Call it under the owners'' locks.';
+
+revoke all on function queue.settle_families(uuid[], text[], text[]) from public, anon, authenticated, service_role;
+
+-- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
+-- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
+create or replace function queue.rescue(p_limit integer default 1000)
+returns json
+language plpgsql
+volatile
+security definer -- changes workers and leases for pg_cron, claims and the operator
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+as $$
+declare
+  v_lost queue.lost_task[];
+  v_silent text;
+  v_reaped text[] := array[]::text[];
+  v_spared text[] := array[]::text[];
+begin
+  -- One at a time; the other one has nothing to add.
+  if not pg_try_advisory_xact_lock(hashtextextended('queue.rescue', 0)) then
+    return json_build_object('skipped', 'another rescue is running');
+  end if;
+
+  perform queue.watch_clock();
+  v_lost := array(select l from queue.lost_tasks() as l limit p_limit);
+  if cardinality(v_lost) = 0 then
+    return json_build_object('put_back', 0, 'workers_set_to_error', 0);
+  end if;
+
+  perform queue.say('queue.rescue');
+  -- The trigger on workers would put the same tasks back (queue.workers_after_write).
+  perform set_config('queue.rescues', 'on', true);
+  for v_silent in
+    select distinct l.worker_id from unnest(v_lost) as l where l.cause = 'worker_silent' order by l.worker_id
+  loop
+    -- A beat in this very moment wins.
+    perform
+    from public.workers as w
+    where w.id = v_silent
+      and coalesce(
+        queue.seen_at(w.last_heartbeat, queue.now()) < queue.now() - (select s.gpu_silence_limit from queue.settings as s), true
+      )
+    for no key update skip locked;
+    if not found and exists (select from public.workers as w where w.id = v_silent) then
+      v_spared := v_spared || v_silent;
+    elsif queue.mark_reaped(v_silent, (select min(l.reason) from unnest(v_lost) as l where l.worker_id = v_silent)) then
+      v_reaped := v_reaped || v_silent;
+    end if;
+  end loop;
+  perform set_config('queue.rescues', 'off', true);
+
+  v_lost := array(
+    select l from unnest(v_lost) as l where l.worker_id is null or l.cause <> 'worker_silent' or l.worker_id <> all (v_spared)
+  );
+  return json_build_object('put_back', queue.put_back(v_lost), 'workers_set_to_error', cardinality(v_reaped));
+end;
+$$;
+
+comment on function queue.rescue(integer) is
+  'Puts up to p_limit lost tasks back (queue.lost_tasks) and sets gpu workers that fell silent with work to error; returns {put_back, workers_set_to_error}, or {skipped} while another rescue runs. Safe to repeat.';
+
+revoke all on function queue.rescue(integer) from public, anon, authenticated, service_role;
+
+grant execute on function queue.rescue(integer) to service_role;
+
+-- A worker whose row says that it has ended gives its work back at once, whoever wrote the row. Per statement, so that
+-- the owners of all its tasks are locked in order.
+create or replace function queue.workers_after_write()
+returns trigger
+language plpgsql
+security definer -- puts tasks back on behalf of any caller who may write workers
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_ended text[];
+begin
+  if current_setting('queue.rescues', true) = 'on' then
+    return null;
+  end if;
+  -- A beat writes its worker's row: it must not pay for the triggers of tasks, which run for no rows, too.
+  v_ended := array(
+    select n.id
+    from new_rows as n
+      full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
+    where coalesce(n.status in ('terminated', 'error', 'crashed') and o.status is distinct from n.status, false)
+  );
+  if cardinality(v_ended) = 0 then
+    return null;
+  end if;
+
+  update public.tasks as t
+  set status = 'Queued',
+    error_message = pg_catalog.format(
+      'Start %s ended without a result: worker %s is %s%s',
+      greatest(t.attempts, 1), t.worker_id, n.status, coalesce(' (' || (n.metadata ->> 'error_reason') || ')', '')
+    )
+  from new_rows as n
+  where n.id = any (v_ended)
+    and t.worker_id = n.id
+    and t.token_id is null
+    and t.status = 'In Progress'
+    and not queue.needs_no_worker(t);
+  return null;
+end;
+$$;
+
+comment on function queue.workers_after_write() is
+  'Trigger: tasks of workers that have just become terminated, error or crashed go back to the queue.';
+
+revoke all on function queue.workers_after_write() from public, anon, authenticated, service_role;
+
+-- Whose due tasks a claim of the fleet releases: owners who may run one now. A task whose owner may run none waits for the
+-- sweep, and no claim looks at it twice. However much is due, this stays one short look, or one step into an index for
+-- each owner who has something waiting for a time.
+create or replace function queue.owners_to_release(p_pool text)
+returns uuid[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_few constant integer := 100;
+  v_now timestamptz := queue.now();
+  v_due integer;
+  v_owners uuid[];
+begin
+  select count(*), array_agg(distinct d.user_id) filter (where d.pool = p_pool and d.run_type = 'cloud')
+  into v_due, v_owners
+  from (
+    select t.user_id, t.pool, t.run_type
+    from public.tasks as t
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+    order by t.available_at
+    limit v_few
+  ) as d;
+
+  if v_due < v_few then
+    return array(
+      select s.user_id from queue.user_slots as s where s.user_id = any (v_owners) and s.cloud_reason is null
+    );
+  end if;
+
+  -- Many are due at once. Those who are due first may all belong to one owner, so owners are asked, in turn.
+  return array(
+    select s.user_id
+    from queue.blocked_tasks as b
+      join queue.user_slots as s on s.user_id = b.user_id
+      left join queue.user_lines as l on l.user_id = b.user_id and l.pool = p_pool
+    where b.pool = p_pool
+      and b.reason = 'not_yet'
+      and b.is_cloud
+      and b.task_count > 0
+      and s.cloud_reason is null
+      -- In the order of the index that has it all: without an order another one may look as good to a planner.
+      and (
+        select true
+        from public.tasks as t
+        where t.user_id = b.user_id
+          and t.pool = p_pool
+          and t.run_type = 'cloud'
+          and t.standing = 'not_yet'
+          and t.available_at <= v_now
+        order by t.priority desc, t.available_at
+        limit 1
+      )
+    order by s.running, l.turn_at
+    limit v_few
+  );
+end;
+$$;
+
+comment on function queue.owners_to_release(text) is
+  'Up to 100 owners of due cloud tasks in the pool who could run one now, those whose turn it is first; empty when there are none.';
+
+revoke all on function queue.owners_to_release(text) from public, anon, authenticated, service_role;
+
+-- Tasks whose available_at has come, of users who could run one now: of each the most urgent first, and of each some, so
+-- that neither a user with ten thousand nor an earlier time comes before a priority or a turn. Who is just being served
+-- is passed over: nobody is waited for here.
+create or replace function queue.release_due_tasks(p_pool text, p_caller queue.caller)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_batch constant integer := 100;
+  v_now timestamptz := queue.now();
+  v_owners uuid[];
+  v_due uuid[];
+begin
+  if p_caller.user_id is null then
+    v_owners := queue.owners_to_release(p_pool);
+  else
+    v_owners := array(
+      select s.user_id from queue.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is null
+    );
+  end if;
+  if cardinality(v_owners) = 0 then
+    return 0;
+  end if;
+
+  v_owners := array(
+    select s.user_id from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update skip locked
+  );
+  v_due := array(
+    select d.id
+    from unnest(v_owners) as o (user_id)
+      cross join unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
+      cross join lateral (
+        select t.id
+        from public.tasks as t
+        where t.user_id = o.user_id
+          and t.pool = p_pool
+          and t.run_type = y.run_type
+          and t.standing = 'not_yet'
+          and t.available_at <= v_now
+        order by t.priority desc, t.available_at
+        limit greatest(v_batch / cardinality(v_owners), 1)
+        for no key update skip locked
+      ) as d
+  );
+
+  if cardinality(v_due) > 0 then
+    perform queue.ask_standing_again(v_due);
+  end if;
+  return cardinality(v_due);
+end;
+$$;
+
+comment on function queue.release_due_tasks(text, queue.caller) is
+  'Makes tasks ready whose available_at has come and whose owner could run one now: some 100, of up to 100 owners, of each the most urgent (for a token: the owner''s own); returns how many.';
+
+revoke all on function queue.release_due_tasks(text, queue.caller) from public, anon, authenticated, service_role;
+
+-- Looks for work until it has a task or knows that there is none. The first look passes over users whom somebody else
+-- is just serving, the second waits for one. Each look is a subtransaction: one that does not end in a claim gives its
+-- locks back, so that nobody ever waits while holding somebody's slots.
+create or replace function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_old_before timestamptz := p_now - (select s.stale_after from queue.settings as s);
+  v_passed_over uuid[] := array[]::uuid[];
+  v_user_id uuid;
+  v_task_id uuid;
+  v_wait boolean := false;
+  v_has_written boolean;
+  -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
+  v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
+  v_task public.tasks;
+begin
+  -- Nothing tells the queue that a task's time has come, so every claim asks; their owners' locks are held from here on.
+  if queue.release_due_tasks(p_pool, p_caller) > 0 then
+    v_may_wait := false;
+  end if;
+
+  loop
+    begin
+      v_task_id := null;
+      v_has_written := false;
+      if v_wait then
+        v_user_id := queue.wait_for_open_user(p_pool, v_passed_over, p_affinity);
+      elsif p_affinity.model is not null then
+        v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
+      else
+        with turn as materialized (
+          -- Fewest running first, then who has waited longest for a turn.
+          select s.user_id, s.running, s.task_limit
+          from queue.user_lines as l
+            join queue.user_slots as s on s.user_id = l.user_id
+          where l.pool = p_pool
+            and l.is_open
+            and l.user_id <> all (v_passed_over)
+          order by l.running, l.turn_at
+          limit 1
+          for no key update of s skip locked
+        )
+        select u.user_id, h.id
+        into v_user_id, v_task_id
+        from turn as u
+          left join lateral (
+            select t.id, t.attempts, t.created_at
+            from public.tasks as t
+            where t.user_id = u.user_id
+              and t.pool = p_pool
+              and t.run_type = 'cloud'
+              and t.standing = 'ready'
+            order by t.priority desc, t.created_at, t.id
+            limit 1
+            for no key update skip locked
+          ) as h on u.running < u.task_limit and (h.attempts > 0 or h.created_at >= v_old_before);
+      end if;
+
+      -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
+      if v_user_id is not null and v_task_id is null then
+        select h.task_id, h.has_written
+        into v_task_id, v_has_written
+        from queue.lock_head_of_line(v_user_id, p_pool, p_caller, p_affinity) as h;
+      end if;
+
+      if v_task_id is not null then
+        return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
+      elsif v_user_id is not null and v_has_written then
+        v_passed_over := v_passed_over || v_user_id;
+        v_may_wait := false;
+      elsif v_user_id is not null then
+        raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
+      end if;
+    exception when sqlstate 'QU001' then
+      v_passed_over := v_passed_over || v_user_id;
+    end;
+
+    if v_user_id is null then
+      if v_wait or not v_may_wait then
+        return v_task;
+      end if;
+      v_wait := true;
+    end if;
+  end loop;
+
+  return v_task;
+end;
+$$;
+
+comment on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) is
+  'Claims the next cloud task of the pool for this worker and returns it; null when there is none.';
+
+revoke all on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;
+
+-- What a claim would find, without taking it or locking anything.
+create or replace function queue.preview_claim(p_caller queue.caller, p_pool text)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_load queue.load_summary := queue.load_summary(p_caller, p_pool);
+  v_turns queue.user_load_row[] := array(select u from queue.users_in_turn(p_caller, p_pool, v_load, 1) as u);
+  v_task public.tasks;
+begin
+  -- By its key: joined, a plan from when the queue was small would go through all tasks.
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = (select n.task_id from queue.next_tasks(p_caller, p_pool, 1, v_turns) as n);
+
+  return json_build_object(
+    'dry_run', true,
+    'available_tasks', v_load.claimable,
+    'task', case when v_task.id is not null then queue.claim_reply(v_task)::jsonb - 'lease_token' end
+  );
+end;
+$$;
+
+comment on function queue.preview_claim(queue.caller, text) is
+  'What a claim by this caller in this pool would find: {"dry_run":true,"available_tasks":n,"task":{…}|null}. Changes nothing.';
+
+revoke all on function queue.preview_claim(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
+--
+-- The plain case is one question and one statement: a worker with the service key that has no model loaded and holds
+-- nothing. All else is left to queue.claim_with_care. What the statement does is said once more there, so whoever
+-- changes one changes the other: the turn is that of queue.take_next_task, the start that of queue.start_task, the
+-- reply queue.claim_reply. claim_next_task/plain_and_careful_claims_agree.test.sql compares what they leave behind.
+create or replace function queue.claim_next_task(
+  p_caller jsonb,
+  p_worker_id text,
+  p_run_type text,
+  p_claim_id text,
+  p_same_model_only boolean,
+  p_max_task_wait_minutes numeric,
+  p_dry_run boolean
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes lease columns, which no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_now timestamptz;
+  v_old_before timestamptz;
+  v_has_open boolean;
+  v_reply json;
+begin
+  if p_caller ->> 'kind' = 'service' and p_worker_id <> '' and v_pool in ('gpu', 'api')
+    and p_claim_id is null and not p_dry_run then
+    -- Two claims at once under one name: the second one waits, with care (queue.give_back_held_task).
+    if pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
+      select
+        pg_catalog.now() + c.clock_offset,
+        pg_catalog.now() + c.clock_offset - c.stale_after,
+        exists (select from queue.user_lines as l where l.pool = v_pool and l.is_open)
+      into v_now, v_old_before, v_has_open
+      from queue.settings as c
+      where not exists (
+          select
+          from public.workers as w
+          where w.id = p_worker_id
+            and (w.current_model is not null or w.status in ('terminating', 'terminated', 'error'))
+        )
+        and (
+          case v_pool when 'gpu' then c.gpu_tasks_per_worker else c.api_tasks_per_worker end is null
+          or p_worker_id = any (c.shared_worker_ids)
+          or not exists (select from public.tasks as t where t.worker_id = p_worker_id and t.status = 'In Progress')
+        )
+        -- Nothing is due, or nothing that a claim would release. Few ever ask the second.
+        and (
+          not exists (
+            select from public.tasks as t
+            where t.standing = 'not_yet' and t.available_at <= pg_catalog.now() + c.clock_offset
+          )
+          or cardinality(queue.owners_to_release(v_pool)) = 0
+        );
+    end if;
+  end if;
+
+  if v_now is null then
+    return queue.claim_with_care(
+      p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
+    );
+  elsif not v_has_open and queue.rescue_when_late() = 0 then
+    return null;
+  end if;
+
+  begin
+    perform set_config('queue.counts_itself', 'on', true);
+    with turn as materialized (
+      -- Fewest running first, then who has waited longest for a turn.
+      select s.user_id, s.cloud_reason
+      from queue.user_lines as l
+        join queue.user_slots as s on s.user_id = l.user_id
+      where l.pool = v_pool
+        and l.is_open
+      order by l.running, l.turn_at
+      limit 1
+      for no key update of s skip locked
+    ),
+    head as materialized (
+      select h.id
+      from turn as u
+        cross join lateral (
+          select t.id, t.attempts, t.created_at
+          from public.tasks as t
+          where t.user_id = u.user_id
+            and t.pool = v_pool
+            and t.run_type = 'cloud'
+            and t.standing = 'ready'
+          order by t.priority desc, t.created_at, t.id
+          limit 1
+          for no key update skip locked
+        ) as h
+      where u.cloud_reason is null
+        and (h.attempts > 0 or h.created_at >= v_old_before)
+    ),
+    started as (
+      update public.tasks as t
+      set status = 'In Progress',
+        standing = 'active',
+        worker_id = p_worker_id,
+        token_id = null,
+        claim_id = null,
+        lease_token = gen_random_uuid(),
+        attempts = t.attempts + 1,
+        claimed_at = v_now,
+        generation_started_at = v_now,
+        delivered_at = null,
+        updated_at = v_now
+      from head as h
+      where t.id = h.id
+      returning
+        t.id, t.user_id, t.task_type, t.params, t.project_id, t.lease_token, t.attempts, t.takes_slot::integer as slot
+    ),
+    slots as (
+      update queue.user_slots as s
+      set running = s.running + x.slot,
+        cloud_reason = case when s.running + x.slot >= s.task_limit then 'user_at_limit' end,
+        local_reason = coalesce(s.local_reason, case when s.running + x.slot >= s.task_limit then 'user_at_limit' end)
+      from started as x
+      where s.user_id = x.user_id
+      returning s.user_id, s.running, s.cloud_reason, x.slot
+    ),
+    -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
+    lines as (
+      update queue.user_lines as l
+      set ready_cloud = l.ready_cloud - case when l.pool = v_pool then s.slot else 0 end,
+        ready_cloud_orchestration = l.ready_cloud_orchestration - case when l.pool = v_pool then 1 - s.slot else 0 end,
+        active_cloud = l.active_cloud + case when l.pool = v_pool then s.slot else 0 end,
+        active_cloud_orchestration = l.active_cloud_orchestration + case when l.pool = v_pool then 1 - s.slot else 0 end,
+        running = s.running,
+        is_open = s.cloud_reason is null
+          and l.ready_cloud + l.ready_cloud_orchestration > case when l.pool = v_pool then 1 else 0 end,
+        turn_at = case when l.pool = v_pool then v_now else l.turn_at end
+      from slots as s
+      where l.user_id = s.user_id
+        and (l.pool = v_pool or l.ready_cloud + l.ready_cloud_orchestration > 0)
+    ),
+    event as (
+      insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
+      select x.id, x.user_id, v_now, 'Queued', 'In Progress', p_worker_id, x.attempts, 'service'
+      from started as x
+    )
+    select json_build_object(
+      'task_id', x.id,
+      'task_type', x.task_type,
+      'params', case when jsonb_typeof(x.params) = 'object' then x.params else jsonb_build_object('params', x.params) end,
+      'project_id', x.project_id,
+      'lease_token', x.lease_token,
+      'attempt', x.attempts
+    )
+    into v_reply
+    from started as x;
+    perform set_config('queue.counts_itself', 'off', true);
+
+    if v_reply is null then
+      raise sqlstate 'QU001' using message = 'This look found nothing, its locks are given back';
+    end if;
+    return v_reply;
+  exception when sqlstate 'QU001' then
+    v_reply := null;
+  end;
+
+  return queue.claim_with_care(
+    p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
+  );
+end;
+$$;
+
+comment on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
+  'See public.claim_next_task.';
+
+revoke all on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
+
+grant execute on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
+
 -- Whether a caller is the one who runs the task. A lease is no proof here: owners can read it. The service key speaks for
 -- any worker of the fleet, because deployed workers do not say which one they are; a user who has signed in runs nothing.
 create or replace function queue.is_holder(p_caller queue.caller, p_task public.tasks)
@@ -193,6 +1021,7 @@ language plpgsql
 volatile
 security definer -- writes requeue_count, which no API role may
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_max constant integer := 1000;
@@ -286,6 +1115,7 @@ language plpgsql
 volatile
 security definer -- writes generation_created, which no API role may
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_missing uuid[];
@@ -539,6 +1369,693 @@ revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, t
 
 grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
 
+-- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
+-- Claims and the sweep put them right; who only reads takes them into account with this.
+-- When very many are due at once, it takes some of each owner's: the sweep puts the rest right.
+create or replace function queue.overtaken_by_time(p_user_id uuid)
+returns setof queue.load_change
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_many constant integer := 1000;
+  v_per_line integer;
+  v_now timestamptz := queue.now();
+  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+begin
+  if p_user_id is null then
+    -- As many as nearly always are due can be looked at in the order of their time.
+    perform
+    from public.tasks as t
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+    order by t.available_at
+    offset v_many
+    limit 1;
+    if found then
+      select greatest(v_many / greatest(count(*), 1), 10)
+      into v_per_line
+      from queue.blocked_tasks as b
+      where b.reason = 'not_yet'
+        and b.task_count > 0;
+    end if;
+  else
+    v_per_line := v_many;
+  end if;
+
+  return query
+  with due as (
+    select t as task
+    from public.tasks as t
+    where v_per_line is null
+      and t.standing = 'not_yet'
+      and t.available_at <= v_now
+    union all
+    select d.task
+    from queue.blocked_tasks as b
+      cross join lateral (
+        select q as task
+        from public.tasks as q
+        where q.user_id = b.user_id
+          and q.pool = b.pool
+          and q.run_type = case when b.is_cloud then 'cloud' else 'local' end
+          and q.standing = 'not_yet'
+          and q.available_at <= v_now
+        order by q.priority desc, q.available_at
+        limit v_per_line
+      ) as d
+    where v_per_line is not null
+      and b.reason = 'not_yet'
+      and b.task_count > 0
+      and (p_user_id is null or b.user_id = p_user_id)
+  ),
+  overtaken as (
+    select
+      (d.task).user_id, (d.task).pool, (d.task).run_type, (d.task).takes_slot, (d.task).standing as stood,
+      -- The rule is asked where more than the time could hold the task back.
+      case
+        when (d.task).dependant_on is null and ((d.task).attempts > 0 or (d.task).created_at >= v_stale_before) then 'ready'
+        else queue.task_standing(d.task)
+      end as stands
+    from due as d
+    union all
+    select t.user_id, t.pool, t.run_type, t.takes_slot, t.standing, 'stale'
+    from public.tasks as t
+    where t.standing = 'ready'
+      and t.attempts = 0
+      and t.created_at < v_stale_before
+      and (p_user_id is null or t.user_id = p_user_id)
+      and queue.is_stale(t.created_at, t.attempts, t.params)
+  )
+  select o.user_id, o.pool, o.run_type = 'cloud', o.takes_slot, c.standing, sum(c.delta)::integer
+  from overtaken as o
+    cross join lateral (values (o.stood, -1), (o.stands, 1)) as c (standing, delta)
+  group by o.user_id, o.pool, o.run_type, o.takes_slot, c.standing;
+end;
+$$;
+
+comment on function queue.overtaken_by_time(uuid) is
+  'By how much the derived counters are behind because only time has changed where queued tasks stand; of one owner, or of all (null). Of a thousand due tasks and more, some of each owner.';
+
+revoke all on function queue.overtaken_by_time(uuid) from public, anon, authenticated, service_role;
+
+-- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut. p_turns are the
+-- first users in turn, at least p_limit of them where there are so many.
+create or replace function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_turns queue.user_load_row[])
+returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_now timestamptz := queue.now();
+  v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_pools text[] := case when p_pool is null then array['gpu', 'api'] else array[p_pool] end;
+  v_run_types text[] := case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end;
+begin
+  return query
+  with round as (
+    -- A user served once more runs one more, and the turn goes to those who run fewer: so many of each come first.
+    select r.user_id, r.running, r.turn_at, count(*) as task_count
+    from (
+      select u.user_id, u.running, u.turn_at
+      from (
+        select
+          t.user_id, t.running, t.turn_at,
+          least(t.claimable, case when count(*) over () < p_limit then p_limit else max(t.running) over () - t.running + 1 end) as most
+        from unnest(p_turns) as t
+      ) as u
+        cross join lateral generate_series(1, u.most) as k
+      order by u.running + k, k, u.turn_at
+      limit p_limit
+    ) as r
+    group by r.user_id, r.running, r.turn_at
+  )
+  select t.id, t.task_type, t.user_id, t.created_at
+  from (
+    select c.*, row_number() over (partition by c.user_id order by c.priority desc, c.created_at, c.id) as k
+    from (
+      -- One pool and run type at a time: each comes from the index in the order of the line.
+      select r.id, r.task_type, r.created_at, r.priority, u.user_id, u.running, u.turn_at, u.task_count
+      from round as u
+        cross join unnest(v_pools) as l (pool)
+        cross join unnest(v_run_types) as y (run_type)
+        cross join lateral (
+          select q.id, q.task_type, q.created_at, q.priority
+          from public.tasks as q
+          where q.user_id = u.user_id
+            and q.pool = l.pool
+            and q.run_type = y.run_type
+            and q.standing = 'ready'
+            -- Asked only where the answer could be yes.
+            and (q.attempts > 0 or q.created_at >= v_old_before or not queue.is_stale(q.created_at, q.attempts, q.params))
+          order by q.priority desc, q.created_at, q.id
+          limit u.task_count
+        ) as r
+      union all
+      -- Due, but not yet released by a claim.
+      select
+        (d.task).id, (d.task).task_type, (d.task).created_at, (d.task).priority, u.user_id, u.running, u.turn_at, u.task_count
+      from round as u
+        cross join unnest(v_pools) as l (pool)
+        cross join unnest(v_run_types) as y (run_type)
+        cross join lateral (
+          select q as task
+          from public.tasks as q
+          where q.user_id = u.user_id
+            and q.pool = l.pool
+            and q.run_type = y.run_type
+            and q.standing = 'not_yet'
+            and q.available_at <= v_now
+          order by q.priority desc, q.available_at
+          limit u.task_count + 100 -- some may have another reason to wait
+        ) as d
+      where queue.task_standing(d.task) = 'ready'
+    ) as c
+  ) as t
+  where t.k <= t.task_count
+  order by t.running + t.k, t.k, t.turn_at;
+end;
+$$;
+
+comment on function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]) is
+  'Up to p_limit tasks that this caller''s claims would hand out next, in that order.';
+
+revoke all on function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]) from public, anon, authenticated, service_role;
+
+-- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
+create or replace function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_list_limit constant integer := 100;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_now timestamptz := queue.now();
+  v_load queue.load_summary;
+  v_turns queue.user_load_row[];
+  v_listed integer;
+  v_next json;
+  v_running json;
+  v_recent json;
+  v_oldest timestamptz;
+  v_per_worker integer;
+  v_total integer;
+  v_arrivals numeric;
+  v_completions numeric;
+begin
+  if p_run_type not in ('gpu', 'api') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', p_run_type));
+  end if;
+
+  v_load := queue.load_summary(v_caller, p_run_type);
+  v_turns := array(select u from queue.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);
+
+  select
+    coalesce(json_agg(t), '[]'),
+    count(*),
+    min(t.created_at)
+  into v_next, v_listed, v_oldest
+  from queue.next_tasks(v_caller, p_run_type, v_list_limit, v_turns) as t;
+  v_oldest := queue.oldest_claimable(v_caller, p_run_type, v_oldest, v_listed < v_load.claimable);
+
+  with running as materialized (
+    select
+      r.id as task_id, r.task_type, r.worker_id, r.token_id,
+      coalesce(r.generation_started_at, r.claimed_at, r.updated_at, r.created_at) as started_at
+    from public.tasks as r
+    where r.status = 'In Progress'
+      and (p_run_type is null or r.pool = p_run_type)
+      and (v_caller.user_id is null or r.user_id = v_caller.user_id)
+    order by r.worker_id
+    limit v_list_limit
+  )
+  select
+    -- Deployed clients cut these texts: none may be null.
+    (select json_strip_nulls(json_agg(a)) from (select r.task_id, r.task_type, r.worker_id, r.started_at from running as r) as a),
+    (select json_agg(a) from (select r.task_id, 'In Progress' as status, r.token_id is null as is_cloud from running as r) as a)
+  into v_running, v_recent;
+
+  select case p_run_type when 'gpu' then s.gpu_tasks_per_worker when 'api' then s.api_tasks_per_worker end
+  into v_per_worker
+  from queue.settings as s;
+
+  -- The fleet's rates over the last five samples; one user's are not kept.
+  select round(avg(m.arrivals), 1), round(avg(m.completions), 1)
+  into v_arrivals, v_completions
+  from (
+    select sum(s.arrivals) as arrivals, sum(s.completions) as completions
+    from queue.minute_samples as s
+    where v_caller.user_id is null
+      and s.sampled_at > v_now - interval '10 minutes'
+      and (p_run_type is null or s.pool = p_run_type)
+    group by s.sampled_at
+    order by s.sampled_at desc
+    limit 5
+  ) as m;
+
+  v_total := v_load.claimable + case when coalesce(p_include_active, true) then v_load.active else 0 end;
+
+  return json_build_object(
+    'run_type', p_run_type,
+    'totals', json_build_object(
+      'queued_only', v_load.claimable,
+      'eligible_queued', v_load.claimable,
+      'active_only', v_load.active,
+      'queued_plus_active', v_total
+    ),
+    'count', v_total,
+    'available_tasks', v_total,
+    'queued_plus_active', v_total,
+    'global_task_breakdown', json_build_object(
+      'in_progress_total', v_load.active + v_load.active_orchestration + v_load.active_elsewhere,
+      'in_progress_cloud', v_load.active + v_load.active_orchestration,
+      'in_progress_local', v_load.active_elsewhere,
+      'orchestrator_tasks', v_load.active_orchestration
+    ),
+    'blocked', queue.blocked_by_reason(v_caller, p_run_type, v_load),
+    'oldest_claimable_age_seconds', extract(epoch from v_now - v_oldest),
+    'users', queue.listed_users(v_caller, p_run_type, v_load, v_turns, v_list_limit),
+    'users_total', v_load.users,
+    'recent_tasks', coalesce(v_recent, '[]'),
+    'queued_tasks', v_next,
+    'active_tasks', coalesce(v_running, '[]'),
+    'arrivals_per_minute', v_arrivals,
+    'completions_per_minute', v_completions,
+    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_load, v_oldest) else '[]' end,
+    'suggested_workers', ceil((v_load.claimable + v_load.active)::numeric / v_per_worker),
+    'snapshot_at', v_now
+  );
+end;
+$$;
+
+comment on function queue.task_counts(jsonb, text, boolean) is 'See public.task_counts.';
+
+revoke all on function queue.task_counts(jsonb, text, boolean) from public, anon, authenticated, service_role;
+
+grant execute on function queue.task_counts(jsonb, text, boolean) to service_role;
+
+-- Adds the queue up for a caller. A line by itself says what its owner adds, so the fleet's sums are one walk over the
+-- lines. Not so where time has overtaken a counter and where an owner's two lines share one limit: those owners, and the
+-- one owner that a token or user is about, are looked at apart.
+create or replace function queue.load_summary(p_caller queue.caller, p_pool text)
+returns queue.load_summary
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_own boolean := p_caller.user_id is not null;
+  v_apart uuid[];
+  v_none_apart boolean;
+  v_ready integer;
+  v_sum queue.load_summary;
+begin
+  -- Two looks say that there is nothing to put right, as is nearly always so.
+  if exists (select from public.tasks as t where t.standing = 'not_yet' and t.available_at <= v_now)
+    or exists (
+      select from public.tasks as t
+      where t.standing = 'ready'
+        and t.attempts = 0
+        and t.created_at < v_now - (select s.stale_after from queue.settings as s)
+    ) then
+    v_sum.overtaken := array(select o from queue.overtaken_by_time(p_caller.user_id) as o);
+  end if;
+
+  if v_own then
+    v_apart := array[p_caller.user_id];
+  else
+    v_apart := array(
+      select o.user_id
+      from unnest(v_sum.overtaken) as o
+      where o.user_id is not null
+        and (p_pool is null or o.pool = p_pool)
+      union
+      select a.user_id
+      from queue.user_lines as a
+        join queue.user_lines as g on g.user_id = a.user_id and g.pool = 'gpu'
+      where p_pool is null
+        and a.pool = 'api'
+    );
+  end if;
+  v_none_apart := v_apart = '{}';
+
+  -- Whether a line is open, and running and the limit of an open one, are kept up with its owner's slots.
+  select
+    coalesce(sum(l.ready_cloud_orchestration + least(l.ready_cloud, l.task_limit - l.running)) filter (where l.is_open), 0),
+    count(*) filter (where l.is_open),
+    count(*) filter (where l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits'), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled'), 0),
+    0,
+    coalesce(sum(l.active_cloud), 0),
+    coalesce(sum(l.active_cloud_orchestration), 0),
+    coalesce(sum(l.active_local + l.active_local_orchestration), 0)
+  into
+    v_sum.claimable, v_sum.owners, v_sum.users, v_ready, v_sum.no_credits, v_sum.cloud_disabled, v_sum.local_disabled,
+    v_sum.active, v_sum.active_orchestration, v_sum.active_elsewhere
+  from queue.user_lines as l
+  where not v_own
+    and (p_pool is null or l.pool = p_pool)
+    and (v_none_apart or l.user_id not in (select a.user_id from unnest(v_apart) as a (user_id)));
+  v_sum.user_at_limit := v_ready - v_sum.no_credits - v_sum.cloud_disabled - v_sum.claimable;
+  if v_none_apart then
+    return v_sum;
+  end if;
+
+  v_sum.apart := array(select u from queue.user_load(p_caller, p_pool, v_apart, v_sum.overtaken) as u);
+  select
+    v_sum.claimable + coalesce(sum(u.claimable), 0),
+    v_sum.owners + count(*) filter (where u.claimable > 0),
+    v_sum.users + count(*) filter (where u.ready > 0 or u.active > 0),
+    v_sum.user_at_limit + coalesce(sum(u.ready - u.claimable) filter (where coalesce(u.reason, 'user_at_limit') = 'user_at_limit'), 0),
+    v_sum.no_credits + coalesce(sum(u.ready) filter (where u.reason = 'no_credits'), 0),
+    v_sum.cloud_disabled + coalesce(sum(u.ready) filter (where u.reason = 'cloud_disabled'), 0),
+    coalesce(sum(u.ready) filter (where u.reason = 'local_disabled'), 0),
+    v_sum.active + coalesce(sum(u.active), 0),
+    v_sum.active_orchestration + coalesce(sum(u.active_orchestration), 0),
+    v_sum.active_elsewhere + coalesce(sum(u.active_elsewhere), 0)
+  into
+    v_sum.claimable, v_sum.owners, v_sum.users, v_sum.user_at_limit, v_sum.no_credits, v_sum.cloud_disabled,
+    v_sum.local_disabled, v_sum.active, v_sum.active_orchestration, v_sum.active_elsewhere
+  from unnest(v_sum.apart) as u;
+  return v_sum;
+end;
+$$;
+
+comment on function queue.load_summary(queue.caller, text) is
+  'What the queue adds up to for this caller, in one pool or both (null).';
+
+revoke all on function queue.load_summary(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
+-- counts. Bounded and safe to run twice or in parallel: rows that somebody holds are left for the next time.
+create or replace function queue.sweep(p_limit integer default 1000)
+returns json
+language plpgsql
+volatile
+security definer -- writes derived state for pg_cron and the operator
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_due uuid[];
+  v_stale uuid[];
+  v_last_event_id bigint;
+begin
+  select array_agg(d.id)
+  into v_due
+  from (
+    select t.id
+    from public.tasks as t
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+    order by t.available_at
+    limit p_limit
+    for no key update skip locked
+  ) as d;
+  perform queue.ask_standing_again(coalesce(v_due, array[]::uuid[]));
+
+  select array_agg(o.id)
+  into v_stale
+  from (
+    select t.id
+    from public.tasks as t
+    where t.standing = 'ready'
+      and t.attempts = 0
+      and t.created_at < v_stale_before
+      and queue.is_stale(t.created_at, t.attempts, t.params)
+    limit p_limit
+    for no key update skip locked
+  ) as o;
+  perform queue.ask_standing_again(coalesce(v_stale, array[]::uuid[]));
+
+  -- A second sweep in the same minute has nothing to add to the sample.
+  if not exists (select from queue.minute_samples as m where m.sampled_at > v_now - interval '30 seconds') then
+    select coalesce(max(m.last_event_id), 0) into v_last_event_id from queue.minute_samples as m;
+
+    insert into queue.minute_samples (sampled_at, pool, claimable, arrivals, completions, last_event_id)
+    select
+      v_now, p.pool, queue.claimable_count(('service', null, null)::queue.caller, p.pool),
+      coalesce(e.arrivals, 0), coalesce(e.completions, 0), coalesce(n.id, v_last_event_id)
+    from unnest(array['gpu', 'api']) as p (pool)
+      cross join (select max(x.id) as id from public.task_events as x) as n
+      left join (
+        select
+          t.pool,
+          count(*) filter (where x.from_status is null) as arrivals,
+          count(*) filter (where x.to_status = 'Complete' and x.from_status <> 'Complete') as completions
+        from public.task_events as x
+          join public.tasks as t on t.id = x.task_id
+        where x.id > v_last_event_id
+          and x.at > v_now - interval '5 minutes'
+        group by t.pool
+      ) as e on e.pool = p.pool
+    on conflict do nothing;
+
+    delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
+  end if;
+
+  -- Last, because it locks owners until the end.
+  perform queue.drop_empty_lines(p_limit);
+
+  return json_build_object(
+    'released', coalesce(cardinality(v_due), 0),
+    'grown_stale', coalesce(cardinality(v_stale), 0)
+  );
+end;
+$$;
+
+comment on function queue.sweep(integer) is
+  'Releases due tasks, sets stale ones aside (at most p_limit each) and samples the counts; returns {released, grown_stale}.';
+
+revoke all on function queue.sweep(integer) from public, anon, authenticated, service_role;
+
+grant execute on function queue.sweep(integer) to service_role;
+
+-- Why a task is not running, what would have to change, and where in line it is.
+create or replace function queue.explain_task(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_limit constant integer := 10000;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks;
+  v_standing text;
+  v_slots queue.user_slots;
+  v_line queue.user_lines;
+  v_reason text;
+  v_ahead integer;
+  v_users_ahead integer;
+  v_now timestamptz := queue.now();
+  v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+begin
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = p_task_id
+    and (v_caller.kind = 'service' or t.user_id = v_caller.user_id);
+  if v_task.id is null then
+    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+  end if;
+
+  -- Asked anew: what is stored may have been overtaken by time.
+  v_standing := queue.task_standing(v_task);
+  select s.* into v_slots from queue.user_slots as s where s.user_id = v_task.user_id;
+  select l.* into v_line from queue.user_lines as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
+
+  v_reason := case
+    when v_task.status <> 'Queued' then null
+    when v_standing in ('ready', 'stale') then coalesce(
+      case when v_task.run_type = 'local' then v_slots.local_reason
+        else v_slots.cloud_reason
+      end,
+      nullif(v_standing, 'ready')
+    )
+    else v_standing
+  end;
+
+  if v_standing = 'ready' then
+    select count(*)
+    into v_ahead
+    from (
+      select
+      from public.tasks as t
+      where t.user_id = v_task.user_id
+        and t.pool = v_task.pool
+        and t.run_type = v_task.run_type
+        and t.standing = 'ready'
+        and (t.attempts > 0 or t.created_at >= v_old_before or not queue.is_stale(t.created_at, t.attempts, t.params))
+        and (-t.priority, t.created_at, t.id) < (-v_task.priority, v_task.created_at, v_task.id)
+      union all
+      -- Due, but not yet released.
+      select
+      from public.tasks as d
+      where d.standing = 'not_yet'
+        and d.available_at <= v_now
+        and d.user_id = v_task.user_id
+        and d.pool = v_task.pool
+        and d.run_type = v_task.run_type
+        and d.id <> v_task.id
+        and (-d.priority, d.created_at, d.id) < (-v_task.priority, v_task.created_at, v_task.id)
+        and queue.task_standing(d) = 'ready'
+      limit v_limit
+    ) as a;
+
+    -- A line that is empty begins to wait when its first task is released.
+    if v_line.user_id is null or v_line.ready_cloud + v_line.ready_cloud_orchestration = 0 then
+      v_line.turn_at := v_now;
+    end if;
+
+    select count(*)
+    into v_users_ahead
+    from (
+      select
+      from queue.user_lines as l
+      where l.pool = v_task.pool
+        and l.is_open
+        and v_task.run_type = 'cloud' -- on the user's own machine nobody else takes turns
+        and (l.running, l.turn_at) < (v_slots.running, v_line.turn_at)
+      limit v_limit
+    ) as u;
+  end if;
+
+  return json_build_object(
+    'task_id', v_task.id,
+    'status', v_task.status,
+    'claimable', v_task.status = 'Queued' and v_reason is null,
+    'reason', v_reason,
+    'remedy', queue.remedy(coalesce(v_reason, case v_task.status when 'Queued' then 'ready' else v_task.status end))
+      -- What only the fleet may not run, the owner's own machine may.
+      || case
+        when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')
+          and v_standing = 'ready' and v_slots.local_reason is null then '; the owner''s own machine can run it now'
+        else ''
+      end,
+    'pool', v_task.pool,
+    'attempts', v_task.attempts,
+    'max_attempts', queue.starts_allowed(v_task),
+    'available_at', v_task.available_at,
+    'worker_id', v_task.worker_id,
+    'tasks_ahead', v_ahead,
+    'users_ahead', v_users_ahead,
+    'running', v_slots.running,
+    'task_limit', v_slots.task_limit,
+    'waits_for', (
+      select json_agg(json_build_object('task_id', d.depends_on, 'status', t.status))
+      from queue.task_dependencies as d
+        -- Somebody else's task counts as missing, and nothing is said of it.
+        left join public.tasks as t on t.id = d.depends_on and t.user_id is not distinct from v_task.user_id
+      where d.task_id = v_task.id
+        and t.status is distinct from 'Complete'
+    )
+  );
+end;
+$$;
+
+comment on function queue.explain_task(jsonb, uuid) is 'See public.explain_task.';
+
+revoke all on function queue.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function queue.explain_task(jsonb, uuid) to service_role;
+
+-- Why a worker gets nothing.
+create or replace function queue.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_worker public.workers;
+  v_limit integer;
+  v_held json;
+  v_held_count integer;
+  v_load queue.load_summary;
+  v_reason text;
+begin
+  if v_pool not in ('gpu', 'api') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
+  end if;
+
+  if v_caller.kind = 'service' then
+    select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+  end if;
+
+  select case v_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
+  into v_limit
+  from queue.settings as s
+  where p_worker_id <> all (s.shared_worker_ids);
+
+  select
+    count(*),
+    coalesce(json_agg(json_build_object('task_id', t.id, 'task_type', t.task_type, 'claimed_at', t.claimed_at)), '[]')
+  into v_held_count, v_held
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.status = 'In Progress'
+    and t.token_id is not distinct from v_caller.token_id
+    and t.pool = v_pool
+    and t.takes_slot;
+
+  v_load := queue.load_summary(v_caller, v_pool);
+
+  v_reason := case
+    when v_worker.status in ('terminating', 'terminated', 'error') then 'worker_' || v_worker.status
+    when v_held_count >= v_limit then 'holds_all_it_may'
+    when v_load.claimable = 0 then 'nothing_claimable'
+  end;
+
+  return json_build_object(
+    'worker_id', p_worker_id,
+    'known', v_worker.id is not null,
+    'status', v_worker.status,
+    'last_heartbeat', v_worker.last_heartbeat,
+    'current_model', v_worker.current_model,
+    'pool', v_pool,
+    'gets_work', v_reason is null,
+    'reason', v_reason,
+    'remedy', case v_reason
+      when 'holds_all_it_may' then 'It gets back what it holds until it completes or fails it'
+      when 'nothing_claimable' then 'Nothing waits that this worker may run; blocked says what waits for what'
+      else case when v_reason is null then 'Nothing: its next claim gets a task' else 'Claim under a new worker id' end
+    end,
+    'claimable', v_load.claimable,
+    'holds', v_held,
+    'blocked', queue.blocked_by_reason(v_caller, v_pool, v_load)
+  );
+end;
+$$;
+
+comment on function queue.explain_worker(jsonb, text, text) is 'See public.explain_worker.';
+
+revoke all on function queue.explain_worker(jsonb, text, text) from public, anon, authenticated, service_role;
+
+grant execute on function queue.explain_worker(jsonb, text, text) to service_role;
+
 -- The tasks that name another one as their orchestrator. A family that the queue keeps count of is listed; one that had
 -- ended before the queue did so, and one that has no child yet, is looked for among its owner's tasks since then. A day
 -- more, because clocks are set back.
@@ -582,6 +2099,63 @@ comment on function queue.children_of(public.tasks, integer, timestamptz, uuid) 
   'Up to so many tasks of the same owner whose params name this one as their orchestrator, oldest first; only those after this time and id, if they are given.';
 
 revoke all on function queue.children_of(public.tasks, integer, timestamptz, uuid) from public, anon, authenticated, service_role;
+
+-- Whether the queue looks after itself: its jobs run, its counters agree. What the fleet does is in worker_health, what
+-- waits in task_counts.
+create or replace function queue.health(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_reasons json;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  select coalesce(json_agg(json_build_object('code', r.code, 'message', r.message)), '[]')
+  into v_reasons
+  from (
+    select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end as code, l.message
+    from queue.late_jobs() as l
+    union all
+    select 'DRIFT', pg_catalog.format(
+      'The counters of %s owners had drifted and were mended at %s; please report it', r.result ->> 'mended', r.ran_at
+    )
+    from queue.job_runs as r
+    where r.job = 'reconcile'
+      and (r.result ->> 'mended')::integer > 0
+  ) as r;
+
+  return json_build_object(
+    'status', case when json_array_length(v_reasons) = 0 then 'ok' else 'degraded' end,
+    'reasons', v_reasons,
+    'checked_at', v_now,
+    'database_started_at', pg_postmaster_start_time(),
+    'jobs', (
+      select json_agg(json_build_object(
+        'job', r.job,
+        'period_seconds', extract(epoch from r.period),
+        'ran_at', r.ran_at,
+        'took_ms', round((extract(epoch from r.took) * 1000)::numeric, 1),
+        'result', r.result,
+        'failed_at', r.failed_at,
+        'error', r.error
+      ) order by r.job)
+      from queue.job_runs as r
+    )
+  );
+end;
+$$;
+
+comment on function queue.health(jsonb) is 'See public.health.';
+
+revoke all on function queue.health(jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function queue.health(jsonb) to service_role;
 
 -- Starts and time of a task are machines' time: an owner may ask for less than the type allows, never for more.
 create or replace function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
@@ -710,6 +2284,106 @@ revoke all on function queue.create_tasks(jsonb, jsonb) from public, anon, authe
 
 grant execute on function queue.create_tasks(jsonb, jsonb) to service_role;
 
+-- Orchestrators read a worker, think, and PATCH status and metadata whole. What a beat wrote in between must survive
+-- that, and so must the id of the rented machine: without it nobody can switch that machine off.
+create or replace function queue.workers_before_write()
+returns trigger
+language plpgsql
+security definer -- asks who is behind the change on behalf of any caller who may write
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  new.metadata := coalesce(new.metadata, case when tg_op = 'UPDATE' then old.metadata end, '{}');
+
+  if tg_op = 'UPDATE' then
+    -- Whoever else says the status, it is no longer the reaper's.
+    if new.reaped_at is not distinct from old.reaped_at then
+      new.reaped_at := null;
+    end if;
+
+    if old.metadata ? 'runpod_id' and not new.metadata ? 'runpod_id' then
+      new.metadata := new.metadata || jsonb_build_object('runpod_id', old.metadata -> 'runpod_id');
+    end if;
+    -- A beat moves last_heartbeat and knows better than anyone.
+    if new.last_heartbeat is not distinct from old.last_heartbeat
+      and not coalesce(new.metadata -> 'vram_timestamp' >= old.metadata -> 'vram_timestamp', false) then
+      new.metadata := new.metadata || coalesce(
+        (select jsonb_object_agg(k.key, k.value) from jsonb_each(old.metadata) as k where k.key like 'vram\_%'), '{}'
+      );
+    end if;
+  end if;
+
+  if new.status not in ('terminated', 'error', 'crashed') then
+    new.failed_at := null;
+  elsif new.failed_at is null and (
+    new.status <> 'terminated'
+    or coalesce(new.metadata ->> 'error_reason', '') <> ''
+    or exists (
+      select from public.tasks as t where t.worker_id = new.id and t.status = 'In Progress' and t.token_id is null
+    )
+  ) then
+    new.failed_at := queue.now();
+  end if;
+
+  if new.status in ('terminated', 'error', 'crashed') and coalesce(new.metadata ->> 'error_reason', '') = '' then
+    new.metadata := new.metadata || jsonb_build_object(
+      'error_reason',
+      case new.status
+        when 'crashed' then 'The worker process is gone, as its guardian reported'
+        else pg_catalog.format(
+          'Set to %s without a reason by %s%s', new.status, queue.actor(),
+          case when tg_op = 'UPDATE' then pg_catalog.format('; it was %s, last beat %s', old.status, coalesce(old.last_heartbeat::text, 'never')) end
+        )
+      end
+    );
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.workers_before_write() is
+  'Trigger: a change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, gives every end a metadata.error_reason and every failure its time.';
+
+revoke all on function queue.workers_before_write() from public, anon, authenticated, service_role;
+
+-- Deletes what is kept for a time only: logs, tokens that have ended, what pg_cron wrote about its runs, and, when the
+-- settings say so, history and finished tasks. Rows that somebody holds are left for the next time.
+create or replace function queue.purge(p_limit integer default 5000, p_dry_run boolean default false)
+returns json
+language plpgsql
+volatile
+security definer -- deletes for pg_cron and the operator
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_tasks uuid[] := array(select t.id from queue.tasks_to_purge(p_limit) as t);
+begin
+  if p_dry_run then
+    return queue.purge_kept(p_limit, true) || jsonb_build_object(
+      'tasks', cardinality(v_tasks),
+      'due', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+          'task_id', t.id, 'status', t.status, 'reason', pg_catalog.format('Finished, not changed since %s', coalesce(t.updated_at, t.created_at))
+        ) order by t.updated_at), '[]')
+        from public.tasks as t
+        where t.id = any (v_tasks)
+      ),
+      'dry_run', true
+    );
+  end if;
+  return queue.purge_kept(p_limit, false) || jsonb_build_object('tasks', queue.purge_tasks(v_tasks), 'dry_run', false);
+end;
+$$;
+
+comment on function queue.purge(integer, boolean) is
+  'Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older than 7 days, history older than event_retention, finished tasks older than finished_task_retention (both off while null). Returns {logs, tokens, cron_runs, events, tasks, dry_run}; a dry run changes nothing, counts, and lists the tasks: due: [{task_id, status, reason}].';
+
+revoke all on function queue.purge(integer, boolean) from public, anon, authenticated, service_role;
+
+grant execute on function queue.purge(integer, boolean) to service_role;
+
 -- Dead letters back into the queue, as operators call it (docs/operations.md).
 create or replace function public.requeue_tasks(
   p_task_ids uuid[] default null,
@@ -756,6 +2430,59 @@ comment on function public.repair_generations(integer, boolean) is
 revoke all on function public.repair_generations(integer, boolean) from public, anon, authenticated, service_role;
 
 grant execute on function public.repair_generations(integer, boolean) to service_role;
+
+-- Log lines of orchestrators, which never try twice: what can be stored is stored, the rest is counted.
+create or replace function queue.insert_logs_batch(p_body json)
+returns json
+language plpgsql
+volatile
+security definer -- the helpers that it calls are nobody's but the queue's
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_body json := queue.readable_json(p_body);
+  v_logs json[];
+  v_surplus integer;
+  v_stored integer;
+begin
+  select b.logs, b.surplus
+  into v_logs, v_surplus
+  from queue.bounded_logs(case when json_typeof(v_body) = 'object' then v_body -> 'logs' else v_body end) as b;
+  v_stored := queue.store_logs(v_logs, null, queue.now());
+
+  return json_build_object(
+    'success', true,
+    'inserted', v_stored,
+    'errors', cardinality(v_logs) - v_stored + v_surplus
+  );
+end;
+$$;
+
+comment on function queue.insert_logs_batch(json) is 'See public.func_insert_logs_batch.';
+
+revoke all on function queue.insert_logs_batch(json) from public, anon, authenticated, service_role;
+
+grant execute on function queue.insert_logs_batch(json) to service_role;
+
+create or replace function public.func_insert_logs_batch(json)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.insert_logs_batch($1);
+end;
+$$;
+
+comment on function public.func_insert_logs_batch(json) is
+  'Stores log lines. The whole body: {logs: [{timestamp, source_type, source_id, log_level, message, task_id, worker_id, cycle_number, metadata}]}. Out: {success, inserted, errors}. service_role only.';
+
+revoke all on function public.func_insert_logs_batch(json) from public, anon, authenticated, service_role;
+
+grant execute on function public.func_insert_logs_batch(json) to service_role;
 
 -- The finished segments of a run, for the worker that puts them together.
 create or replace function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
@@ -928,3 +2655,30 @@ comment on function public.get_orchestrator_children(jsonb, uuid, text) is
 revoke all on function public.get_orchestrator_children(jsonb, uuid, text) from public, anon, authenticated, service_role;
 
 grant execute on function public.get_orchestrator_children(jsonb, uuid, text) to service_role;
+
+-- A child that has taken the place of another one, which takes it back when this one is deleted (queue.leave_families):
+-- nothing is lost with it. Not in the place of one that has failed: that one would count again, and end the job. Policies
+-- ask this on behalf of roles that may read nothing else (queue.allow_anon_deletes).
+create or replace function queue.is_spare_part(p_task_id uuid)
+returns boolean
+language plpgsql
+stable
+security definer -- asked on behalf of anon, which may not read families
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  return exists (select from queue.subtasks as s where s.replaced_by = p_task_id)
+    and not exists (
+      select
+      from queue.subtasks as s
+        join public.tasks as t on t.id = s.task_id
+      where s.replaced_by = p_task_id and t.status = 'Failed'
+    );
+end;
+$$;
+
+comment on function queue.is_spare_part(uuid) is
+  'Whether the task is a child in whose place another one, which has not failed, would count again. anon may execute it while its deletes are allowed.';
+
+revoke all on function queue.is_spare_part(uuid) from public, anon, authenticated, service_role;

@@ -52,6 +52,10 @@ create index tasks_line_by_model on public.tasks (user_id, pool, run_type, model
   where standing = 'ready';
 -- Tasks that wait for a time, to be released when it has come.
 create index tasks_not_yet on public.tasks (available_at) where standing = 'not_yet';
+-- The same for one user, pool and run type: the most urgent first. Who names no user cannot use it, so that no plan takes
+-- it for the one above.
+create index tasks_not_yet_line on public.tasks (user_id, pool, run_type, priority desc, available_at)
+  where standing = 'not_yet' and user_id is not null;
 -- Ready tasks that were never started, to find those that have grown stale.
 create index tasks_never_started on public.tasks (created_at) where standing = 'ready' and attempts = 0;
 -- Queued tasks that wait for something other than a worker, by age: what the cleanup looks through.

@@ -9,6 +9,9 @@ create table queue.blocked_tasks (
   constraint blocked_tasks_pkey primary key (user_id, pool, reason, is_cloud)
 );
 
+-- Whose tasks wait for a time: when many are due, claims ask these owners.
+create index blocked_tasks_not_yet on queue.blocked_tasks (pool, user_id) where reason = 'not_yet' and is_cloud;
+
 comment on table queue.blocked_tasks is
   'Counts of queued tasks that are not ready, per owner, pool and reason. Derived, kept in the transaction of each change.';
 comment on column queue.blocked_tasks.user_id is 'The owner; 00000000-0000-0000-0000-000000000000 for tasks without one.';

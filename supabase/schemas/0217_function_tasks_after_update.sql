@@ -26,11 +26,16 @@ begin
     array_agg(distinct n.user_id),
     array_agg(n.id), array_agg(o.status), array_agg(n.status)
   into v_complete, v_lost, v_owners, v_moved, v_from, v_to
+  -- A full join, and a condition that leaves it one: the plan is made for the few rows of a first call and kept, and an
+  -- inner join for few rows compares each with each. This one is merged or hashed, however many rows come.
   from new_rows as n
-    join old_rows as o on o.id = n.id
-  where n.status <> o.status
-    -- Ended, or put back after its end.
-    and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress'));
+    full join old_rows as o on o.id = n.id
+  where coalesce(
+    n.status <> o.status
+      -- Ended, or put back after its end.
+      and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress')),
+    false
+  );
 
   -- Other tasks are locked before any owner, like everywhere.
   if v_complete is not null then
@@ -95,9 +100,8 @@ begin
       else nullif(current_setting('queue.details', true), '')::jsonb
     end
   from new_rows as n
-    join old_rows as o on o.id = n.id
-  where n.status <> o.status
-    or n.lease_token <> o.lease_token;
+    full join old_rows as o on o.id = n.id -- full as above
+  where coalesce(n.status <> o.status or n.lease_token <> o.lease_token, false);
 
   if coalesce(current_setting('queue.actor', true), '') = '' then
     perform set_config('queue.details', '', true);

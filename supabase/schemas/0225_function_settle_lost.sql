@@ -11,14 +11,14 @@ as $$
 declare
   v_ends queue.task_end[];
 begin
-  with recursive reached (task_id, via, root, user_id) as (
+  with recursive reached (task_id, via, root, user_id, status, reason) as (
     -- Each task once per way to it and cause: diamonds do not multiply, and a circle ends.
-    select l.task_id, null::uuid, l.task_id, l.user_id
+    select l.task_id, null::uuid, l.task_id, l.user_id, l.status, pg_catalog.left(nullif(l.reason, ''), 500)
     from unnest(p_lost) as l
     where l.user_id is not null
       and exists (select from queue.task_dependencies as d where d.depends_on = l.task_id)
     union
-    select d.task_id, r.task_id, r.root, r.user_id
+    select d.task_id, r.task_id, r.root, r.user_id, r.status, r.reason
     from reached as r
       join queue.task_dependencies as d on d.depends_on = r.task_id
     -- One task by its key; as a join, a plan from when the queue was small would go through all tasks of the owner.
@@ -26,10 +26,9 @@ begin
   ),
   -- One cause per task: a failure rather than a cancellation.
   chosen as (
-    select distinct on (r.task_id) r.task_id, r.via, r.root, l.status, l.reason
+    select distinct on (r.task_id) r.task_id, r.via, r.root, r.status, r.reason
     from reached as r
-      join unnest(p_lost) as l on l.task_id = r.root
-    order by r.task_id, r.via is not null, l.status = 'Failed' desc, r.root, r.via
+    order by r.task_id, r.via is not null, r.status = 'Failed' desc, r.root, r.via
   )
   select array_agg((
     c.task_id, null,
@@ -43,7 +42,7 @@ begin
         case when b.via is not null then b.task_id end,
         c.task_id
       ),
-      concat_ws(': ', c.status, pg_catalog.left(nullif(c.reason, ''), 500))
+      concat_ws(': ', c.status, c.reason)
     )
   )::queue.task_end)
   into v_ends

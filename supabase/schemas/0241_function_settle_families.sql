@@ -18,22 +18,25 @@ begin
     return;
   end if;
 
-  with child as materialized (
-    select s.task_id, s.orchestrator_id
-    from queue.subtasks as s
-      join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
-    where s.task_id = any (p_task_ids)
-      and s.replaced_by is null
-  ),
-  change as (
+  with change as (
     select
       c.orchestrator_id,
       sum((m.new_status in ('Queued', 'In Progress'))::integer - (m.old_status in ('Queued', 'In Progress'))::integer)::integer as open,
       sum((m.new_status = 'Complete')::integer - (m.old_status = 'Complete')::integer)::integer as complete,
       sum((m.new_status = 'Failed')::integer - (m.old_status = 'Failed')::integer)::integer as failed,
       sum((m.new_status = 'Cancelled')::integer - (m.old_status = 'Cancelled')::integer)::integer as cancelled
-    from child as c
-      join unnest(p_task_ids, p_from, p_to) as m (task_id, old_status, new_status) on m.task_id = c.task_id
+    from unnest(p_task_ids, p_from, p_to) as m (task_id, old_status, new_status)
+      -- One child by its key: a join may compare each with each.
+      cross join lateral (
+        select s.orchestrator_id, s.user_id
+        from queue.subtasks as s
+        where s.task_id = m.task_id
+          and s.replaced_by is null
+        limit 1
+      ) as c
+    where exists (
+      select from queue.orchestrations as o where o.orchestrator_id = c.orchestrator_id and o.user_id = c.user_id
+    )
     group by c.orchestrator_id
   )
   select array_agg((c.orchestrator_id, c.open, c.complete, c.failed, c.cancelled)::queue.family_change order by c.orchestrator_id)

@@ -6,6 +6,7 @@ language plpgsql
 volatile
 security definer -- changes workers and leases for pg_cron, claims and the operator
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare

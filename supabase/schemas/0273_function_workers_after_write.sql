@@ -18,9 +18,8 @@ begin
   v_ended := array(
     select n.id
     from new_rows as n
-      join old_rows as o on o.id = n.id
-    where n.status in ('terminated', 'error', 'crashed')
-      and o.status is distinct from n.status
+      full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
+    where coalesce(n.status in ('terminated', 'error', 'crashed') and o.status is distinct from n.status, false)
   );
   if cardinality(v_ended) = 0 then
     return null;

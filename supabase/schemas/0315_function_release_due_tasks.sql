@@ -1,4 +1,6 @@
--- Tasks whose available_at has come, of users who could run one now.
+-- Tasks whose available_at has come, of users who could run one now: of each the most urgent first, and of each some, so
+-- that neither a user with ten thousand nor an earlier time comes before a priority or a turn. Who is just being served
+-- is passed over: nobody is waited for here.
 create function queue.release_due_tasks(p_pool text, p_caller queue.caller)
 returns integer
 language plpgsql
@@ -7,33 +9,51 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_batch constant integer := 100;
+  v_now timestamptz := queue.now();
+  v_owners uuid[];
   v_due uuid[];
 begin
-  select array_agg(d.id)
-  into v_due
-  from (
-    select t.id
-    from public.tasks as t
-      join queue.user_slots as s on s.user_id = t.user_id
-    where t.standing = 'not_yet'
-      and t.available_at <= queue.now()
-      and t.pool = p_pool
-      and (p_caller.user_id is not null or t.run_type = 'cloud')
-      and (p_caller.user_id is null or t.user_id = p_caller.user_id)
-      and case when p_caller.user_id is null then s.cloud_reason else s.local_reason end is null
-    order by t.available_at
-    limit 100
-    for no key update of t skip locked
-  ) as d;
+  if p_caller.user_id is null then
+    v_owners := queue.owners_to_release(p_pool);
+  else
+    v_owners := array(
+      select s.user_id from queue.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is null
+    );
+  end if;
+  if cardinality(v_owners) = 0 then
+    return 0;
+  end if;
 
-  if v_due is not null then
+  v_owners := array(
+    select s.user_id from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update skip locked
+  );
+  v_due := array(
+    select d.id
+    from unnest(v_owners) as o (user_id)
+      cross join unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
+      cross join lateral (
+        select t.id
+        from public.tasks as t
+        where t.user_id = o.user_id
+          and t.pool = p_pool
+          and t.run_type = y.run_type
+          and t.standing = 'not_yet'
+          and t.available_at <= v_now
+        order by t.priority desc, t.available_at
+        limit greatest(v_batch / cardinality(v_owners), 1)
+        for no key update skip locked
+      ) as d
+  );
+
+  if cardinality(v_due) > 0 then
     perform queue.ask_standing_again(v_due);
   end if;
-  return coalesce(cardinality(v_due), 0);
+  return cardinality(v_due);
 end;
 $$;
 
 comment on function queue.release_due_tasks(text, queue.caller) is
-  'Makes up to 100 tasks ready whose available_at has come and whose owner could run one now (for a token: the owner''s own); returns how many.';
+  'Makes tasks ready whose available_at has come and whose owner could run one now: some 100, of up to 100 owners, of each the most urgent (for a token: the owner''s own); returns how many.';
 
 revoke all on function queue.release_due_tasks(text, queue.caller) from public, anon, authenticated, service_role;

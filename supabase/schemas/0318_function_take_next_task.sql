@@ -20,8 +20,7 @@ declare
   v_task public.tasks;
 begin
   -- Nothing tells the queue that a task's time has come, so every claim asks; their owners' locks are held from here on.
-  if exists (select from public.tasks as t where t.standing = 'not_yet' and t.available_at <= p_now)
-    and queue.release_due_tasks(p_pool, p_caller) > 0 then
+  if queue.release_due_tasks(p_pool, p_caller) > 0 then
     v_may_wait := false;
   end if;
 

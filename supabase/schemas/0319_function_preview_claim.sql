@@ -11,10 +11,11 @@ declare
   v_turns queue.user_load_row[] := array(select u from queue.users_in_turn(p_caller, p_pool, v_load, 1) as u);
   v_task public.tasks;
 begin
+  -- By its key: joined, a plan from when the queue was small would go through all tasks.
   select t.*
   into v_task
-  from queue.next_tasks(p_caller, p_pool, 1, v_turns) as n
-    join public.tasks as t on t.id = n.task_id;
+  from public.tasks as t
+  where t.id = (select n.task_id from queue.next_tasks(p_caller, p_pool, 1, v_turns) as n);
 
   return json_build_object(
     'dry_run', true,

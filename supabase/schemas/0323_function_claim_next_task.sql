@@ -49,9 +49,13 @@ begin
           or p_worker_id = any (c.shared_worker_ids)
           or not exists (select from public.tasks as t where t.worker_id = p_worker_id and t.status = 'In Progress')
         )
-        and not exists (
-          select from public.tasks as t
-          where t.standing = 'not_yet' and t.available_at <= pg_catalog.now() + c.clock_offset
+        -- Nothing is due, or nothing that a claim would release. Few ever ask the second.
+        and (
+          not exists (
+            select from public.tasks as t
+            where t.standing = 'not_yet' and t.available_at <= pg_catalog.now() + c.clock_offset
+          )
+          or cardinality(queue.owners_to_release(v_pool)) = 0
         );
     end if;
   end if;

@@ -6,6 +6,7 @@ language plpgsql
 volatile
 security definer -- writes generation_created, which no API role may
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_missing uuid[];

@@ -55,14 +55,23 @@ begin
         ) as r
       union all
       -- Due, but not yet released by a claim.
-      select d.id, d.task_type, d.created_at, d.priority, u.user_id, u.running, u.turn_at, u.task_count
-      from public.tasks as d
-        join round as u on u.user_id = d.user_id
-      where d.standing = 'not_yet'
-        and d.available_at <= v_now
-        and d.pool = any (v_pools)
-        and d.run_type = any (v_run_types)
-        and queue.task_standing(d) = 'ready'
+      select
+        (d.task).id, (d.task).task_type, (d.task).created_at, (d.task).priority, u.user_id, u.running, u.turn_at, u.task_count
+      from round as u
+        cross join unnest(v_pools) as l (pool)
+        cross join unnest(v_run_types) as y (run_type)
+        cross join lateral (
+          select q as task
+          from public.tasks as q
+          where q.user_id = u.user_id
+            and q.pool = l.pool
+            and q.run_type = y.run_type
+            and q.standing = 'not_yet'
+            and q.available_at <= v_now
+          order by q.priority desc, q.available_at
+          limit u.task_count + 100 -- some may have another reason to wait
+        ) as d
+      where queue.task_standing(d.task) = 'ready'
     ) as c
   ) as t
   where t.k <= t.task_count

@@ -24,9 +24,7 @@ begin
         and t.attempts = 0
         and t.created_at < v_now - (select s.stale_after from queue.settings as s)
     ) then
-    v_sum.overtaken := array(
-      select o from queue.overtaken_by_time() as o where not v_own or o.user_id = p_caller.user_id
-    );
+    v_sum.overtaken := array(select o from queue.overtaken_by_time(p_caller.user_id) as o);
   end if;
 
   if v_own then

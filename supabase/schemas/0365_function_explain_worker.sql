@@ -5,6 +5,7 @@ language plpgsql
 stable
 security definer -- reads the derived state
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);

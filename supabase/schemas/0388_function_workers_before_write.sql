@@ -5,6 +5,7 @@ returns trigger
 language plpgsql
 security definer -- asks who is behind the change on behalf of any caller who may write
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
   new.metadata := coalesce(new.metadata, case when tg_op = 'UPDATE' then old.metadata end, '{}');

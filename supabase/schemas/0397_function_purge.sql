@@ -6,6 +6,7 @@ language plpgsql
 volatile
 security definer -- deletes for pg_cron and the operator
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_tasks uuid[] := array(select t.id from queue.tasks_to_purge(p_limit) as t);

@@ -5,6 +5,7 @@ language plpgsql
 volatile
 security definer -- the helpers that it calls are nobody's but the queue's
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_body json := queue.readable_json(p_body);

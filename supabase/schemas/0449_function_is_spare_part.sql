@@ -7,6 +7,7 @@ language plpgsql
 stable
 security definer -- asked on behalf of anon, which may not read families
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
   return exists (select from queue.subtasks as s where s.replaced_by = p_task_id)

@@ -12,6 +12,8 @@ export interface PlanNode {
   readonly index: string | undefined;
   /** By what the index is searched. */
   readonly condition: string | undefined;
+  /** Rows that it looked at, whether it returned them or not. */
+  readonly rows: number;
 }
 
 /** What a call did, its inner statements included. */
@@ -77,6 +79,10 @@ const Node = z.object({
   "Relation Name": z.string().optional(),
   "Index Name": z.string().optional(),
   "Index Cond": z.string().optional(),
+  "Actual Rows": z.number().default(0),
+  "Actual Loops": z.number().default(0),
+  "Rows Removed by Filter": z.number().default(0),
+  "Rows Removed by Join Filter": z.number().default(0),
   "Shared Hit Blocks": z.int(),
   "Shared Read Blocks": z.int(),
   get Plans() {
@@ -95,6 +101,9 @@ function* nodesOf(node: Node, statement: string): Iterable<PlanNode> {
     table: node["Relation Name"],
     index: node["Index Name"],
     condition: node["Index Cond"],
+    rows: node["Actual Loops"] *
+      (node["Actual Rows"] + node["Rows Removed by Filter"] +
+        node["Rows Removed by Join Filter"]),
   };
   for (const child of node.Plans ?? []) yield* nodesOf(child, statement);
 }

@@ -1,24 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { admin, type Connection } from "../support/db.ts";
 import { claim, complete } from "../support/operations.ts";
-import { createOwner, createTasks, reset } from "../support/world.ts";
+import { reset } from "../support/world.ts";
 import {
   type Explained,
   ExplainedSession,
   type PlanNode,
 } from "./explained-session.ts";
+import { analyze, fill, letAutovacuum, TURNS, warmUp } from "./plan-world.ts";
 
 const FEW = 200;
 const MANY = 20_000;
-const USERS = 10;
-const TURNS = 10;
 
 /** Each of them finds what a claim wants without passing over other rows. */
 const NARROW = /_pkey$|^tasks_(line|line_by_model|not_yet|running_by_worker)$/;
 /** This one, too, but by worker and state: by worker alone it has all it ever did. */
 const BY_WORKER = "tasks_by_worker";
-
-const TABLES = ["public.tasks", "queue.user_lines", "queue.user_slots"];
 
 // The statistics stay those of an empty queue, however much comes.
 beforeAll(() => letAutovacuum(false));
@@ -80,7 +76,7 @@ function wholeReads({ nodes }: Explained): string[] {
 
 async function explainWork(tasks: number, isWarm: boolean): Promise<Work> {
   await reset();
-  await admin().unsafe(`analyze ${TABLES.join(", ")}`);
+  await analyze();
   const session = new ExplainedSession();
   try {
     if (isWarm) await warmUp(session.sql);
@@ -110,32 +106,4 @@ function together(calls: readonly Explained[]): Explained {
     buffers: calls.reduce((sum, { buffers }) => sum + buffers, 0) /
       calls.length,
   };
-}
-
-/** Until the session's plans are made for good. */
-async function warmUp(sql: Connection): Promise<void> {
-  await createTasks(await createOwner(), TURNS);
-  for (let turn = 0; turn < TURNS; turn++) {
-    const task = await claim(sql, `early-${turn}`);
-    if (task !== null) await complete(sql, task.task_id);
-  }
-}
-
-/** Nine of ten tasks, the oldest, belong to a user who may run none. */
-async function fill(tasks: number): Promise<void> {
-  const others = tasks / 10;
-  await createTasks(await createOwner({ maxInProgress: 0 }), tasks - others);
-  for (let user = 0; user < USERS; user++) {
-    await createTasks(await createOwner(), others / USERS);
-  }
-}
-
-async function letAutovacuum(isOn: boolean): Promise<void> {
-  for (const table of TABLES) {
-    await admin().unsafe(
-      isOn
-        ? `alter table ${table} reset (autovacuum_enabled)`
-        : `alter table ${table} set (autovacuum_enabled = off)`,
-    );
-  }
 }

@@ -26,7 +26,7 @@ create function pg_temp.one_by_one(p_pool text) returns integer[] language sql a
     sum(u.ready) filter (where u.reason = 'no_credits'), sum(u.ready) filter (where u.reason = 'cloud_disabled')
   ]::integer[]
   from queue.user_load(
-    ('service', null, null)::queue.caller, p_pool, array(select o.id from owners as o), array(select t from queue.overtaken_by_time() as t)
+    ('service', null, null)::queue.caller, p_pool, array(select o.id from owners as o), array(select t from queue.overtaken_by_time(null) as t)
   ) as u;
 $$;
 
