@@ -161,7 +161,7 @@ async function startParts(
     functions = hostFunctions({
       supabaseDir,
       deno: options.deno,
-      env: { ...functionEnvironment(addresses), ...options.functionEnv },
+      env: functionEnvironment(addresses, options.functionEnv),
       watchDirs: options.watch ? functionSourceDirs(checkoutDir) : [],
       log,
     });

@@ -10,6 +10,7 @@ drop function if exists queue.children_of(public.tasks, integer);
 drop function if exists queue.get_completed_segments(jsonb, text, uuid);
 drop function if exists queue.get_orchestrator_children(jsonb, uuid);
 drop function if exists queue.overtaken_by_time();
+drop function if exists queue.repeat_claim(queue.caller, text, text);
 drop function if exists queue.times_started(public.tasks);
 
 -- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
@@ -47,6 +48,9 @@ begin
   end if;
 
   perform queue.refuse_impossible_values(new);
+  if new.token_id is null and new.worker_id is distinct from old.worker_id then
+    perform queue.refuse_name_of_a_token(new.worker_id);
+  end if;
 
   -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
   -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
@@ -117,6 +121,10 @@ begin
     new.reported_at := null;
     -- Proof of a start, also on rows that were started before the column existed.
     if old.status = 'In Progress' then
+      -- How far the last start came says nothing of the next one.
+      if new.output_location is not distinct from old.output_location then
+        new.output_location := null;
+      end if;
       new.claimed_at := coalesce(old.claimed_at, old.generation_started_at, old.updated_at, old.created_at);
     end if;
     new.generation_started_at := null;
@@ -433,6 +441,154 @@ comment on function queue.settle_families(uuid[], text[], text[]) is
 
 revoke all on function queue.settle_families(uuid[], text[], text[]) from public, anon, authenticated, service_role;
 
+-- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
+-- fleet's gpu workers beat; api workers and users' own machines only report. NULLs count as the longest silence there is.
+-- Times are asked as queue.clock_watch says: the clock under the database may have jumped.
+create or replace function queue.lost_tasks()
+returns setof queue.lost_task
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings;
+  -- After a start of the database nobody has had time to beat.
+  v_may_judge_silence boolean;
+  v_trusted_since timestamptz;
+begin
+  select s.* into v_settings from queue.settings as s;
+  v_may_judge_silence := v_now < pg_postmaster_start_time() -- set back since; then v_trusted_since says from when
+    or v_now - pg_postmaster_start_time() >= v_settings.gpu_silence_limit;
+  v_trusted_since := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
+
+  return query
+  with running as (
+    select
+      t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at,
+      coalesce(t.timeout, y.timeout) as timeout,
+      w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
+      t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
+      seen.started_at,
+      greatest(seen.started_at, v_trusted_since) as runs_since,
+      greatest(seen.started_at, seen.reported_at, v_trusted_since) as last_report,
+      greatest(seen.started_at, seen.reported_at, seen.last_heartbeat, v_trusted_since) as last_sign
+    from public.tasks as t
+      left join public.workers as w on w.id = t.worker_id and t.token_id is null
+      left join public.task_types as y on y.name = t.task_type
+      left join public.user_api_tokens as k on k.id = t.token_id
+      cross join lateral (
+        select
+          queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
+          queue.seen_at(t.reported_at, v_now) as reported_at,
+          queue.seen_at(w.last_heartbeat, v_now) as last_heartbeat
+      ) as seen
+    where t.status = 'In Progress'
+      and not queue.needs_no_worker(t)
+  ),
+  judged as (
+    select
+      r.*,
+      case
+        when r.worker_status in ('terminated', 'error', 'crashed') then 'worker_ended'
+        when r.runs_since < v_now - r.timeout then 'timed_out'
+        -- Whatever it does, nobody would listen to it.
+        when r.is_shut_out then 'token_ended'
+        when not v_may_judge_silence then null
+        when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
+        when r.worker_id is null then null
+        when r.token_id is not null then
+          case when r.last_report < v_now - v_settings.token_silence_limit then 'caller_silent' end
+        when r.pool = 'api' then
+          case when r.last_sign < v_now - v_settings.api_silence_limit then 'caller_silent' end
+        when r.last_sign < v_now - v_settings.gpu_silence_limit then 'worker_silent'
+        when r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
+      end as cause
+    from running as r
+  )
+  select
+    j.id, j.lease_token, j.reported_at, j.worker_id, j.cause,
+    pg_catalog.format(
+      'Start %s ended without a result: %s',
+      greatest(j.attempts, 1),
+      case j.cause
+        when 'worker_ended' then pg_catalog.format(
+          'worker %s is %s%s', j.worker_id, j.worker_status, coalesce(' (' || j.error_reason || ')', '')
+        )
+        when 'worker_silent' then pg_catalog.format(
+          case
+            when j.last_heartbeat is null or j.last_heartbeat < j.started_at then 'worker %s sent no heartbeat since its claim, %s s ago'
+            else 'worker %s has been silent for %s s'
+          end,
+          j.worker_id, queue.seconds_between(j.last_sign, v_now)
+        )
+        when 'caller_silent' then pg_catalog.format(
+          '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, queue.sent_name(j.worker_id),
+          queue.seconds_between(case when j.token_id is null then j.last_sign else j.last_report end, v_now)
+        )
+        when 'token_ended' then pg_catalog.format('the token of the user''s machine %s was revoked or has expired', queue.sent_name(j.worker_id))
+        when 'unassigned' then 'it had no worker'
+        when 'timed_out' then pg_catalog.format(
+          'it ran for %s s, its timeout is %s s', queue.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
+        )
+        when 'never_delivered' then pg_catalog.format(
+          'worker %s beats, but has not named the task in %s s', j.worker_id, queue.seconds_between(j.started_at, v_now)
+        )
+      end
+    )
+  from judged as j
+  where j.cause is not null;
+end;
+$$;
+
+comment on function queue.lost_tasks() is
+  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit), no worker at all, a token that is accepted no more, the timeout of the task or its type, or never delivered (undelivered_limit). Orchestrators that only wait for their children are none.';
+
+revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;
+
+-- Puts running tasks back, each with its reason, in one statement: so their owners are locked once, in order. What has
+-- reported, ended or changed hands since it was looked at is left alone, and so is what somebody is just changing.
+create or replace function queue.put_back(p_lost queue.lost_task[])
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_count integer;
+begin
+  -- A task that never reached its worker, or whose worker was shut out, gets its start back (queue.tasks_before_update).
+  perform set_config('queue.forgives_starts', 'on', true);
+  with held as (
+    select t.id
+    from public.tasks as t
+      join unnest(p_lost) as l on l.task_id = t.id
+    where t.status = 'In Progress'
+      and t.lease_token is not distinct from l.lease_token
+      and t.reported_at is not distinct from l.reported_at
+    order by t.id
+    for no key update of t skip locked
+  )
+  update public.tasks as t
+  set status = 'Queued',
+    attempts = t.attempts - (l.cause in ('never_delivered', 'token_ended'))::integer,
+    error_message = l.reason
+  from held as h
+    join unnest(p_lost) as l on l.task_id = h.id
+  where t.id = h.id;
+  get diagnostics v_count = row_count;
+  perform set_config('queue.forgives_starts', 'off', true);
+  return v_count;
+end;
+$$;
+
+comment on function queue.put_back(queue.lost_task[]) is
+  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, and returns how many; the start of one that was never delivered, or whose token has ended, is not counted.';
+
+revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;
+
 -- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
 -- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
 create or replace function queue.rescue(p_limit integer default 1000)
@@ -545,6 +701,93 @@ comment on function queue.workers_after_write() is
 
 revoke all on function queue.workers_after_write() from public, anon, authenticated, service_role;
 
+-- A machine whose token is taken back can report nothing any more, so its tasks go back at once. Tokens that expire or
+-- are deleted, and a claim that was under way, are seen by the rescue within a minute.
+create or replace function queue.user_api_tokens_after_update()
+returns trigger
+language plpgsql
+security definer -- puts tasks back on behalf of any caller who may revoke
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_lost queue.lost_task[];
+begin
+  select array_agg((
+    t.id, t.lease_token, t.reported_at, t.worker_id, 'token_ended',
+    pg_catalog.format(
+      'Start %s ended without a result: the token of the user''s machine %s was revoked',
+      greatest(t.attempts, 1), queue.sent_name(t.worker_id)
+    )
+  )::queue.lost_task)
+  into v_lost
+  from new_rows as n
+    join old_rows as o on o.id = n.id
+    join public.tasks as t on t.token_id = n.id -- of those that run, which have an index
+  where n.revoked_at is not null
+    and o.revoked_at is null
+    and t.status = 'In Progress'
+    and not queue.needs_no_worker(t);
+  if v_lost is not null then
+    perform queue.put_back(v_lost);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.user_api_tokens_after_update() is
+  'Trigger: the running tasks of tokens that have just been revoked go back to the queue; that start is not counted.';
+
+revoke all on function queue.user_api_tokens_after_update() from public, anon, authenticated, service_role;
+
+-- The names that users' own machines hold tasks under are nobody else's.
+create or replace function queue.refuse_name_of_a_token(p_worker_id text)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if starts_with(p_worker_id, 'token:') then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('A worker of the fleet may not be called %s: names that begin with token: are those of tokens', left(p_worker_id, 100)),
+      'Send another worker_id'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_name_of_a_token(text) is
+  'Raises 400 INVALID_ARGUMENT when a name begins as those of users'' own machines do.';
+
+revoke all on function queue.refuse_name_of_a_token(text) from public, anon, authenticated, service_role;
+
+-- Under which name a caller's worker holds tasks. Owners see the ids of the fleet's workers, so a token's worker has its
+-- token before its name: nobody else can hold anything under that, and it can hold nothing under anybody else's.
+create or replace function queue.holder_name(p_caller queue.caller, p_worker_id text)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_caller.kind = 'token' then
+    return queue.caller_name(p_caller) || ':' || p_worker_id;
+  end if;
+  perform queue.refuse_name_of_a_token(p_worker_id);
+  return p_worker_id;
+end;
+$$;
+
+comment on function queue.holder_name(queue.caller, text) is
+  'The worker_id that tasks get: token:<token id>:<name> for a token, the name itself for a service key, which may not begin with token: (400 INVALID_ARGUMENT).';
+
+revoke all on function queue.holder_name(queue.caller, text) from public, anon, authenticated, service_role;
+
 -- Whose due tasks a claim of the fleet releases: owners who may run one now. A task whose owner may run none waits for the
 -- sweep, and no claim looks at it twice. However much is due, this stays one short look, or one step into an index for
 -- each owner who has something waiting for a time.
@@ -612,6 +855,23 @@ comment on function queue.owners_to_release(text) is
 
 revoke all on function queue.owners_to_release(text) from public, anon, authenticated, service_role;
 
+-- A worker's name as it was sent, for replies and texts that its owner reads.
+create or replace function queue.sent_name(p_worker_id text)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return regexp_replace(p_worker_id, '^token:[0-9a-f-]{36}:', '');
+end;
+$$;
+
+comment on function queue.sent_name(text) is 'The name without the token that queue.holder_name has put before it.';
+
+revoke all on function queue.sent_name(text) from public, anon, authenticated, service_role;
+
 -- Tasks whose available_at has come, of users who could run one now: of each the most urgent first, and of each some, so
 -- that neither a user with ten thousand nor an earlier time comes before a priority or a turn. Who is just being served
 -- is passed over: nobody is waited for here.
@@ -671,6 +931,135 @@ comment on function queue.release_due_tasks(text, queue.caller) is
   'Makes tasks ready whose available_at has come and whose owner could run one now: some 100, of up to 100 owners, of each the most urgent (for a token: the owner''s own); returns how many.';
 
 revoke all on function queue.release_due_tasks(text, queue.caller) from public, anon, authenticated, service_role;
+
+-- A worker that claims although it holds all it may. Either it never heard of the task (the reply was lost: the same
+-- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
+-- was its last).
+create or replace function queue.give_back_held_task(
+  p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz
+)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_limit integer;
+  v_held_count integer;
+  v_held_id uuid;
+  v_held public.tasks;
+  v_reason text;
+begin
+  select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
+  into v_limit
+  from queue.settings as s
+  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
+
+  if v_limit is null then
+    return null;
+  end if;
+
+  -- Two claims at once under one name: the second waits here and then sees what the first got.
+  perform pg_advisory_xact_lock(
+    hashtextextended('queue.holder::' || p_worker_id, 0)
+  );
+
+  select count(*), (array_agg(t.id order by t.claimed_at))[1]
+  into v_held_count, v_held_id
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.status = 'In Progress'
+    and t.token_id is not distinct from p_caller.token_id
+    and t.pool = p_pool
+    and t.takes_slot;
+
+  if v_held_count < v_limit then
+    return null;
+  end if;
+
+  -- It may be ending just now; then the worker holds it no more.
+  select t.*
+  into v_held
+  from public.tasks as t
+  where t.id = v_held_id
+    and t.status = 'In Progress'
+    and t.worker_id = p_worker_id
+  for no key update;
+
+  if v_held.id is null then
+    return null;
+  end if;
+
+  perform queue.say(queue.caller_name(p_caller));
+  if v_held.delivered_at is null then
+    update public.tasks as t
+    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now
+    where t.id = v_held.id
+    returning t.* into v_held;
+  elsif v_held.attempts < queue.starts_allowed(v_held) then
+    v_held := queue.restart_task(v_held.id, p_claim_id, p_now);
+  else
+    v_reason := pg_catalog.format(
+      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, queue.sent_name(p_worker_id)
+    );
+    update public.tasks as t
+    set status = 'Failed', error_message = v_reason, output_location = v_reason
+    where t.id = v_held.id;
+    v_held := null;
+  end if;
+  perform queue.say(null);
+  return v_held;
+end;
+$$;
+
+comment on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) is
+  'The task that a worker at its own limit already holds, handed out again; null when it may take another one.';
+
+revoke all on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) from public, anon, authenticated, service_role;
+
+-- A claim request that was already answered gets the same answer: the reply was lost on the way.
+create or replace function queue.repeat_claim(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  -- The same request twice at once: the second waits for the first.
+  perform pg_advisory_xact_lock(hashtextextended('queue.claim:' || p_worker_id || ':' || p_claim_id, 0));
+
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.claim_id = p_claim_id
+    and t.token_id is not distinct from p_caller.token_id;
+
+  if v_task.status <> 'In Progress' then
+    perform queue.refuse(
+      409, 'CLAIM_ID_USED',
+      pg_catalog.format('claim_id %s was already answered, with a task that has ended since', p_claim_id),
+      'Use a new claim_id for a new claim'
+    );
+  elsif v_task.pool <> p_pool then
+    perform queue.refuse(
+      409, 'CLAIM_ID_USED',
+      pg_catalog.format('claim_id %s was already answered, with a task of the pool %s', p_claim_id, v_task.pool),
+      'Use a new claim_id for a claim of another pool'
+    );
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.repeat_claim(queue.caller, text, text, text) is
+  'The running task that this claim request was answered with, or null when it is new; 409 CLAIM_ID_USED when that task has ended or is of another pool.';
+
+revoke all on function queue.repeat_claim(queue.caller, text, text, text) from public, anon, authenticated, service_role;
 
 -- Looks for work until it has a task or knows that there is none. The first look passes over users whom somebody else
 -- is just serving, the second waits for one. Each look is a subtransaction: one that does not end in a claim gives its
@@ -803,6 +1192,75 @@ comment on function queue.preview_claim(queue.caller, text) is
 
 revoke all on function queue.preview_claim(queue.caller, text) from public, anon, authenticated, service_role;
 
+-- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id, a model, work already held, tasks
+-- that have just become due, users whom others are serving. One step at a time, each looked at under its lock.
+create or replace function queue.claim_with_care(
+  p_caller jsonb,
+  p_worker_id text,
+  p_run_type text,
+  p_claim_id text,
+  p_same_model_only boolean,
+  p_max_task_wait_minutes numeric,
+  p_dry_run boolean
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_holder text;
+  v_now timestamptz := queue.now();
+  v_affinity queue.affinity;
+  v_task public.tasks;
+begin
+  if coalesce(p_worker_id, '') = '' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
+  elsif v_pool not in ('gpu', 'api') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
+  end if;
+
+  v_holder := queue.holder_name(v_caller, p_worker_id);
+
+  -- The workers table is the fleet's: API workers are not in it, and a user's machine may choose any id.
+  if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id) then
+    v_affinity := queue.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
+  end if;
+
+  if p_dry_run then
+    return queue.preview_claim(v_caller, v_pool);
+  end if;
+
+  if p_claim_id is not null then
+    v_task := queue.repeat_claim(v_caller, v_holder, v_pool, p_claim_id);
+    if v_task.id is not null then
+      return queue.claim_reply(v_task);
+    end if;
+  end if;
+
+  v_task := queue.give_back_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
+  while v_task.id is null loop
+    if v_caller.kind = 'token' then
+      v_task := queue.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
+    else
+      v_task := queue.take_next_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
+    end if;
+    -- Once more if the job that puts work back is late and this claim has done its work.
+    exit when v_task.id is null and queue.rescue_when_late() = 0;
+  end loop;
+
+  return case when v_task.id is not null then queue.claim_reply(v_task) end;
+end;
+$$;
+
+comment on function queue.claim_with_care(jsonb, text, text, text, boolean, numeric, boolean) is
+  'The claim in all its cases; arguments and answer are those of public.claim_next_task.';
+
+revoke all on function queue.claim_with_care(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
+
 -- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
 --
 -- The plain case is one question and one statement: a worker with the service key that has no model loaded and holds
@@ -833,7 +1291,7 @@ declare
   v_has_open boolean;
   v_reply json;
 begin
-  if p_caller ->> 'kind' = 'service' and p_worker_id <> '' and v_pool in ('gpu', 'api')
+  if p_caller ->> 'kind' = 'service' and p_worker_id <> '' and not starts_with(p_worker_id, 'token:') and v_pool in ('gpu', 'api')
     and p_claim_id is null and not p_dry_run then
     -- Two claims at once under one name: the second one waits, with care (queue.give_back_held_task).
     if pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
@@ -1369,6 +1827,40 @@ revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, t
 
 grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
 
+-- What would have to change for a task to run, in words.
+create or replace function queue.remedy(p_reason text)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case p_reason
+    when 'ready' then 'Nothing: it runs when its owner''s turn comes and a worker claims'
+    when 'no_owner' then 'Give it a project: it has no owner'
+    when 'no_run_type' then 'An operator sets run_type to cloud or local, or cancels it: it is from before that column existed'
+    when 'type_inactive' then 'Switch its type on in task_types'
+    when 'not_yet' then 'Wait until available_at'
+    when 'dependency_pending' then 'The tasks it waits for have to complete'
+    when 'dependency_lost' then 'It can never run: a task it waits for failed, was cancelled or is missing'
+    when 'no_credits' then 'Its owner needs credits'
+    when 'cloud_disabled' then 'Its owner switches settings.ui.generationMethods.inCloud on'
+    when 'local_disabled' then 'Its owner switches settings.ui.generationMethods.onComputer on'
+    when 'user_at_limit' then 'One of its owner''s running tasks has to end, or the limit be raised'
+    when 'stale' then 'Enqueue it again: it was never started and is older than queue.settings.stale_after'
+    when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is put back within a minute'
+    when 'In Progress' then 'Nothing: it is running'
+    else 'Nothing: it has ended'
+  end;
+end;
+$$;
+
+comment on function queue.remedy(text) is
+  'What would have to change for a task with this reason (or ready, or this status) to run.';
+
+revoke all on function queue.remedy(text) from public, anon, authenticated, service_role;
+
 -- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
 -- Claims and the sweep put them right; who only reads takes them into account with this.
 -- When very many are due at once, it takes some of each owner's: the sweep puts the rest right.
@@ -1601,7 +2093,12 @@ begin
   )
   select
     -- Deployed clients cut these texts: none may be null.
-    (select json_strip_nulls(json_agg(a)) from (select r.task_id, r.task_type, r.worker_id, r.started_at from running as r) as a),
+    (select json_strip_nulls(json_agg(a)) from (
+      select
+        r.task_id, r.task_type, r.started_at,
+        case v_caller.kind when 'service' then r.worker_id else queue.sent_name(r.worker_id) end as worker_id
+      from running as r
+    ) as a),
     (select json_agg(a) from (select r.task_id, 'In Progress' as status, r.token_id is null as is_cloud from running as r) as a)
   into v_running, v_recent;
 
@@ -1944,7 +2441,20 @@ begin
     'status', v_task.status,
     'claimable', v_task.status = 'Queued' and v_reason is null,
     'reason', v_reason,
-    'remedy', queue.remedy(coalesce(v_reason, case v_task.status when 'Queued' then 'ready' else v_task.status end))
+    'remedy', queue.remedy(coalesce(
+        v_reason,
+        case
+          when v_task.status = 'Queued' then 'ready'
+          when v_task.status = 'In Progress' and v_task.token_id is not null and not exists (
+            select
+            from public.user_api_tokens as k
+            where k.id = v_task.token_id
+              and k.revoked_at is null
+              and (k.expires_at is null or k.expires_at > v_now)
+          ) then 'token_ended'
+          else v_task.status
+        end
+      ))
       -- What only the fleet may not run, the owner's own machine may.
       || case
         when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')
@@ -1955,7 +2465,7 @@ begin
     'attempts', v_task.attempts,
     'max_attempts', queue.starts_allowed(v_task),
     'available_at', v_task.available_at,
-    'worker_id', v_task.worker_id,
+    'worker_id', case v_caller.kind when 'service' then v_task.worker_id else queue.sent_name(v_task.worker_id) end,
     'tasks_ahead', v_ahead,
     'users_ahead', v_users_ahead,
     'running', v_slots.running,
@@ -2008,16 +2518,15 @@ begin
   select case v_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
   into v_limit
   from queue.settings as s
-  where p_worker_id <> all (s.shared_worker_ids);
+  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
 
   select
     count(*),
     coalesce(json_agg(json_build_object('task_id', t.id, 'task_type', t.task_type, 'claimed_at', t.claimed_at)), '[]')
   into v_held_count, v_held
   from public.tasks as t
-  where t.worker_id = p_worker_id
+  where t.worker_id = case v_caller.kind when 'token' then queue.holder_name(v_caller, p_worker_id) else p_worker_id end
     and t.status = 'In Progress'
-    and t.token_id is not distinct from v_caller.token_id
     and t.pool = v_pool
     and t.takes_slot;
 
@@ -2284,6 +2793,71 @@ revoke all on function queue.create_tasks(jsonb, jsonb) from public, anon, authe
 
 grant execute on function queue.create_tasks(jsonb, jsonb) to service_role;
 
+-- One sign of life of a worker. Time is the database's; what the row already knows stays, whoever writes at the same
+-- moment, because nothing is read before it is written.
+create or replace function queue.beat(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_vram jsonb := '{}'::jsonb;
+  v_status text;
+begin
+  -- Longer ids than this fit no index.
+  if p_worker_id is null or length(p_worker_id) not between 1 and 200 then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'A beat names its worker in 1 to 200 characters', 'Send worker_id_param'
+    );
+  end if;
+
+  perform queue.refuse_name_of_a_token(p_worker_id);
+
+  -- Without nvidia-smi a worker sends 0/0: then it knows nothing, and what was known before is left.
+  if p_vram_total::text ~ '^[1-9]\d{0,8}(\.\d{1,9})?$' then
+    v_vram := jsonb_strip_nulls(jsonb_build_object(
+      'vram_total_mb', p_vram_total::jsonb,
+      'vram_used_mb', case when p_vram_used::text ~ '^\d{1,9}(\.\d{1,9})?$' then p_vram_used::jsonb end,
+      'vram_timestamp', round(extract(epoch from p_now), 3)
+    ));
+  end if;
+
+  update public.workers as w
+  set last_heartbeat = p_now,
+    status = case
+      when w.status in ('terminating', 'terminated') or (w.status = 'error' and w.reaped_at is null) then w.status
+      when p_status = 'crashed' then 'crashed'
+      -- The reaper's error only meant silence.
+      when w.status in ('inactive', 'spawning', 'crashed', 'error') then 'active'
+      else w.status
+    end,
+    metadata = case
+      when w.reaped_at is null and w.status <> 'crashed' then w.metadata
+      -- What was wrong is over, or something else is.
+      else w.metadata - '{error_reason,error_time}'::text[]
+        || jsonb_build_object('last_error_reason', w.metadata -> 'error_reason')
+    end || v_vram
+  where w.id = p_worker_id
+  returning w.status into v_status;
+
+  if not found then
+    insert into public.workers as w (id, instance_type, status, last_heartbeat, created_at, metadata)
+    values (p_worker_id, 'external', p_status, p_now, p_now, v_vram)
+    -- Two first beats at once.
+    on conflict (id) do update set last_heartbeat = excluded.last_heartbeat
+    returning w.status into v_status;
+  end if;
+  return v_status;
+end;
+$$;
+
+comment on function queue.beat(text, text, json, json, timestamptz) is
+  'Records a beat and returns the worker''s status after it. Unknown workers are added; inactive, spawning and crashed ones and those that only the reaper set to error become active; terminating, terminated and anybody else''s error stay. 400 INVALID_ARGUMENT without an id.';
+
+revoke all on function queue.beat(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;
+
 -- Orchestrators read a worker, think, and PATCH status and metadata whole. What a beat wrote in between must survive
 -- that, and so must the id of the rented machine: without it nobody can switch that machine off.
 create or replace function queue.workers_before_write()
@@ -2294,6 +2868,9 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
+  if tg_op = 'INSERT' then
+    perform queue.refuse_name_of_a_token(new.id);
+  end if;
   new.metadata := coalesce(new.metadata, case when tg_op = 'UPDATE' then old.metadata end, '{}');
 
   if tg_op = 'UPDATE' then
@@ -2383,6 +2960,47 @@ comment on function queue.purge(integer, boolean) is
 revoke all on function queue.purge(integer, boolean) from public, anon, authenticated, service_role;
 
 grant execute on function queue.purge(integer, boolean) to service_role;
+
+-- Takes a personal access token back, effective at its next use. What its machine holds is put back by the trigger.
+create or replace function queue.revoke_api_token(p_token_id uuid)
+returns boolean
+language plpgsql
+volatile
+security definer -- signed-in users may not write the table
+set search_path = ''
+as $$
+begin
+  update public.user_api_tokens as k
+  set revoked_at = queue.now()
+  where k.id = p_token_id
+    and k.user_id = (select auth.uid())
+    and k.revoked_at is null;
+  return found;
+end;
+$$;
+
+comment on function queue.revoke_api_token(uuid) is 'See public.revoke_api_token.';
+
+revoke all on function queue.revoke_api_token(uuid) from public, anon, authenticated, service_role;
+
+grant execute on function queue.revoke_api_token(uuid) to authenticated;
+
+create or replace function public.revoke_api_token(p_token_id uuid)
+returns boolean
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  select queue.revoke_api_token(p_token_id)
+$$;
+
+comment on function public.revoke_api_token(uuid) is
+  'Revokes one of the signed-in user''s tokens; false when there is no such token in use.';
+
+revoke all on function public.revoke_api_token(uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.revoke_api_token(uuid) to authenticated;
 
 -- Dead letters back into the queue, as operators call it (docs/operations.md).
 create or replace function public.requeue_tasks(
@@ -2682,3 +3300,10 @@ comment on function queue.is_spare_part(uuid) is
   'Whether the task is a child in whose place another one, which has not failed, would count again. anon may execute it while its deletes are allowed.';
 
 revoke all on function queue.is_spare_part(uuid) from public, anon, authenticated, service_role;
+
+drop trigger if exists user_api_tokens_after_update on public.user_api_tokens;
+
+create trigger user_api_tokens_after_update
+  after update on public.user_api_tokens
+  referencing old table as old_rows new table as new_rows
+  for each statement execute function queue.user_api_tokens_after_update();

@@ -9,7 +9,7 @@ create table queue.settings (
   stale_after interval not null default interval '7 days',
   max_affinity_wait interval not null default interval '5 minutes',
   gpu_silence_limit interval not null default interval '100 seconds',
-  shared_worker_ids text[] not null default array['gpu-20250723_221138-afa8403b'],
+  shared_worker_ids text[] not null default array['gpu-20250723_221138-afa8403b', 'local-worker'],
   max_text_length integer not null default 16384,
   clock_offset interval not null default interval '0',
   retry_delay interval not null default interval '10 seconds',

@@ -33,6 +33,9 @@ begin
   end if;
 
   perform queue.refuse_impossible_values(new);
+  if new.token_id is null and new.worker_id is distinct from old.worker_id then
+    perform queue.refuse_name_of_a_token(new.worker_id);
+  end if;
 
   -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
   -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
@@ -103,6 +106,10 @@ begin
     new.reported_at := null;
     -- Proof of a start, also on rows that were started before the column existed.
     if old.status = 'In Progress' then
+      -- How far the last start came says nothing of the next one.
+      if new.output_location is not distinct from old.output_location then
+        new.output_location := null;
+      end if;
       new.claimed_at := coalesce(old.claimed_at, old.generation_started_at, old.updated_at, old.created_at);
     end if;
     new.generation_started_at := null;

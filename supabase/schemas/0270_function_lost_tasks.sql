@@ -26,6 +26,7 @@ begin
       t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at,
       coalesce(t.timeout, y.timeout) as timeout,
       w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
+      t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
       seen.started_at,
       greatest(seen.started_at, v_trusted_since) as runs_since,
       greatest(seen.started_at, seen.reported_at, v_trusted_since) as last_report,
@@ -33,6 +34,7 @@ begin
     from public.tasks as t
       left join public.workers as w on w.id = t.worker_id and t.token_id is null
       left join public.task_types as y on y.name = t.task_type
+      left join public.user_api_tokens as k on k.id = t.token_id
       cross join lateral (
         select
           queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
@@ -48,6 +50,8 @@ begin
       case
         when r.worker_status in ('terminated', 'error', 'crashed') then 'worker_ended'
         when r.runs_since < v_now - r.timeout then 'timed_out'
+        -- Whatever it does, nobody would listen to it.
+        when r.is_shut_out then 'token_ended'
         when not v_may_judge_silence then null
         when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
         when r.worker_id is null then null
@@ -77,9 +81,10 @@ begin
           j.worker_id, queue.seconds_between(j.last_sign, v_now)
         )
         when 'caller_silent' then pg_catalog.format(
-          '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, j.worker_id,
+          '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, queue.sent_name(j.worker_id),
           queue.seconds_between(case when j.token_id is null then j.last_sign else j.last_report end, v_now)
         )
+        when 'token_ended' then pg_catalog.format('the token of the user''s machine %s was revoked or has expired', queue.sent_name(j.worker_id))
         when 'unassigned' then 'it had no worker'
         when 'timed_out' then pg_catalog.format(
           'it ran for %s s, its timeout is %s s', queue.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
@@ -95,6 +100,6 @@ end;
 $$;
 
 comment on function queue.lost_tasks() is
-  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit), no worker at all, the timeout of the task or its type, or never delivered (undelivered_limit). Orchestrators that only wait for their children are none.';
+  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit), no worker at all, a token that is accepted no more, the timeout of the task or its type, or never delivered (undelivered_limit). Orchestrators that only wait for their children are none.';
 
 revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;

@@ -10,7 +10,7 @@ as $$
 declare
   v_count integer;
 begin
-  -- A task that never reached its worker gets its start back (queue.tasks_before_update).
+  -- A task that never reached its worker, or whose worker was shut out, gets its start back (queue.tasks_before_update).
   perform set_config('queue.forgives_starts', 'on', true);
   with held as (
     select t.id
@@ -24,7 +24,7 @@ begin
   )
   update public.tasks as t
   set status = 'Queued',
-    attempts = t.attempts - (l.cause = 'never_delivered')::integer,
+    attempts = t.attempts - (l.cause in ('never_delivered', 'token_ended'))::integer,
     error_message = l.reason
   from held as h
     join unnest(p_lost) as l on l.task_id = h.id
@@ -36,6 +36,6 @@ end;
 $$;
 
 comment on function queue.put_back(queue.lost_task[]) is
-  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, and returns how many; the start of one that was never delivered is not counted.';
+  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, and returns how many; the start of one that was never delivered, or whose token has ended, is not counted.';
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;

@@ -20,7 +20,7 @@ begin
   select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
   into v_limit
   from queue.settings as s
-  where p_worker_id <> all (s.shared_worker_ids);
+  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
 
   if v_limit is null then
     return null;
@@ -28,7 +28,7 @@ begin
 
   -- Two claims at once under one name: the second waits here and then sees what the first got.
   perform pg_advisory_xact_lock(
-    hashtextextended('queue.holder:' || coalesce(p_caller.token_id::text, '') || ':' || p_worker_id, 0)
+    hashtextextended('queue.holder::' || p_worker_id, 0)
   );
 
   select count(*), (array_agg(t.id order by t.claimed_at))[1]
@@ -67,7 +67,7 @@ begin
     v_held := queue.restart_task(v_held.id, p_claim_id, p_now);
   else
     v_reason := pg_catalog.format(
-      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, p_worker_id
+      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, queue.sent_name(p_worker_id)
     );
     update public.tasks as t
     set status = 'Failed', error_message = v_reason, output_location = v_reason

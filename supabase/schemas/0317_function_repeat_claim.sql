@@ -1,5 +1,5 @@
 -- A claim request that was already answered gets the same answer: the reply was lost on the way.
-create function queue.repeat_claim(p_caller queue.caller, p_worker_id text, p_claim_id text)
+create function queue.repeat_claim(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text)
 returns public.tasks
 language plpgsql
 volatile
@@ -10,7 +10,7 @@ declare
   v_task public.tasks;
 begin
   -- The same request twice at once: the second waits for the first.
-  perform pg_advisory_xact_lock(hashtextextended('queue.claim:' || coalesce(p_caller.token_id::text, '') || ':' || p_worker_id || ':' || p_claim_id, 0));
+  perform pg_advisory_xact_lock(hashtextextended('queue.claim:' || p_worker_id || ':' || p_claim_id, 0));
 
   select t.*
   into v_task
@@ -25,12 +25,18 @@ begin
       pg_catalog.format('claim_id %s was already answered, with a task that has ended since', p_claim_id),
       'Use a new claim_id for a new claim'
     );
+  elsif v_task.pool <> p_pool then
+    perform queue.refuse(
+      409, 'CLAIM_ID_USED',
+      pg_catalog.format('claim_id %s was already answered, with a task of the pool %s', p_claim_id, v_task.pool),
+      'Use a new claim_id for a claim of another pool'
+    );
   end if;
   return v_task;
 end;
 $$;
 
-comment on function queue.repeat_claim(queue.caller, text, text) is
-  'The running task that this claim request was answered with, or null when it is new; 409 CLAIM_ID_USED when that task has ended.';
+comment on function queue.repeat_claim(queue.caller, text, text, text) is
+  'The running task that this claim request was answered with, or null when it is new; 409 CLAIM_ID_USED when that task has ended or is of another pool.';
 
-revoke all on function queue.repeat_claim(queue.caller, text, text) from public, anon, authenticated, service_role;
+revoke all on function queue.repeat_claim(queue.caller, text, text, text) from public, anon, authenticated, service_role;

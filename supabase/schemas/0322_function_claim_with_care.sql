@@ -18,6 +18,7 @@ as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
   v_pool text := coalesce(p_run_type, 'gpu');
+  v_holder text;
   v_now timestamptz := queue.now();
   v_affinity queue.affinity;
   v_task public.tasks;
@@ -27,6 +28,8 @@ begin
   elsif v_pool not in ('gpu', 'api') then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
   end if;
+
+  v_holder := queue.holder_name(v_caller, p_worker_id);
 
   -- The workers table is the fleet's: API workers are not in it, and a user's machine may choose any id.
   if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id) then
@@ -38,18 +41,18 @@ begin
   end if;
 
   if p_claim_id is not null then
-    v_task := queue.repeat_claim(v_caller, p_worker_id, p_claim_id);
+    v_task := queue.repeat_claim(v_caller, v_holder, v_pool, p_claim_id);
     if v_task.id is not null then
       return queue.claim_reply(v_task);
     end if;
   end if;
 
-  v_task := queue.give_back_held_task(v_caller, p_worker_id, v_pool, p_claim_id, v_now);
+  v_task := queue.give_back_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
   while v_task.id is null loop
     if v_caller.kind = 'token' then
-      v_task := queue.take_own_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
+      v_task := queue.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     else
-      v_task := queue.take_next_task(v_caller, p_worker_id, v_pool, p_claim_id, v_affinity, v_now);
+      v_task := queue.take_next_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     end if;
     -- Once more if the job that puts work back is late and this claim has done its work.
     exit when v_task.id is null and queue.rescue_when_late() = 0;

@@ -28,7 +28,7 @@ declare
   v_has_open boolean;
   v_reply json;
 begin
-  if p_caller ->> 'kind' = 'service' and p_worker_id <> '' and v_pool in ('gpu', 'api')
+  if p_caller ->> 'kind' = 'service' and p_worker_id <> '' and not starts_with(p_worker_id, 'token:') and v_pool in ('gpu', 'api')
     and p_claim_id is null and not p_dry_run then
     -- Two claims at once under one name: the second one waits, with care (queue.give_back_held_task).
     if pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then

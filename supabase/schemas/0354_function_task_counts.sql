@@ -52,7 +52,12 @@ begin
   )
   select
     -- Deployed clients cut these texts: none may be null.
-    (select json_strip_nulls(json_agg(a)) from (select r.task_id, r.task_type, r.worker_id, r.started_at from running as r) as a),
+    (select json_strip_nulls(json_agg(a)) from (
+      select
+        r.task_id, r.task_type, r.started_at,
+        case v_caller.kind when 'service' then r.worker_id else queue.sent_name(r.worker_id) end as worker_id
+      from running as r
+    ) as a),
     (select json_agg(a) from (select r.task_id, 'In Progress' as status, r.token_id is null as is_cloud from running as r) as a)
   into v_running, v_recent;
 

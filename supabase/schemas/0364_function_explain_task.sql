@@ -95,7 +95,20 @@ begin
     'status', v_task.status,
     'claimable', v_task.status = 'Queued' and v_reason is null,
     'reason', v_reason,
-    'remedy', queue.remedy(coalesce(v_reason, case v_task.status when 'Queued' then 'ready' else v_task.status end))
+    'remedy', queue.remedy(coalesce(
+        v_reason,
+        case
+          when v_task.status = 'Queued' then 'ready'
+          when v_task.status = 'In Progress' and v_task.token_id is not null and not exists (
+            select
+            from public.user_api_tokens as k
+            where k.id = v_task.token_id
+              and k.revoked_at is null
+              and (k.expires_at is null or k.expires_at > v_now)
+          ) then 'token_ended'
+          else v_task.status
+        end
+      ))
       -- What only the fleet may not run, the owner's own machine may.
       || case
         when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')
@@ -106,7 +119,7 @@ begin
     'attempts', v_task.attempts,
     'max_attempts', queue.starts_allowed(v_task),
     'available_at', v_task.available_at,
-    'worker_id', v_task.worker_id,
+    'worker_id', case v_caller.kind when 'service' then v_task.worker_id else queue.sent_name(v_task.worker_id) end,
     'tasks_ahead', v_ahead,
     'users_ahead', v_users_ahead,
     'running', v_slots.running,

@@ -28,16 +28,15 @@ begin
   select case v_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
   into v_limit
   from queue.settings as s
-  where p_worker_id <> all (s.shared_worker_ids);
+  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
 
   select
     count(*),
     coalesce(json_agg(json_build_object('task_id', t.id, 'task_type', t.task_type, 'claimed_at', t.claimed_at)), '[]')
   into v_held_count, v_held
   from public.tasks as t
-  where t.worker_id = p_worker_id
+  where t.worker_id = case v_caller.kind when 'token' then queue.holder_name(v_caller, p_worker_id) else p_worker_id end
     and t.status = 'In Progress'
-    and t.token_id is not distinct from v_caller.token_id
     and t.pool = v_pool
     and t.takes_slot;
 

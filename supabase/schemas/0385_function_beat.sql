@@ -18,6 +18,8 @@ begin
     );
   end if;
 
+  perform queue.refuse_name_of_a_token(p_worker_id);
+
   -- Without nvidia-smi a worker sends 0/0: then it knows nothing, and what was known before is left.
   if p_vram_total::text ~ '^[1-9]\d{0,8}(\.\d{1,9})?$' then
     v_vram := jsonb_strip_nulls(jsonb_build_object(

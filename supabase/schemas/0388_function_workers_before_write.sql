@@ -8,6 +8,9 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
+  if tg_op = 'INSERT' then
+    perform queue.refuse_name_of_a_token(new.id);
+  end if;
   new.metadata := coalesce(new.metadata, case when tg_op = 'UPDATE' then old.metadata end, '{}');
 
   if tg_op = 'UPDATE' then

@@ -1,4 +1,4 @@
--- Takes a personal access token back, effective at its next use.
+-- Takes a personal access token back, effective at its next use. What its machine holds is put back by the trigger.
 create function queue.revoke_api_token(p_token_id uuid)
 returns boolean
 language plpgsql

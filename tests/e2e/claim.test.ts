@@ -85,7 +85,8 @@ describe("claim-next-task", () => {
       key,
     });
     expect(again.status).toBe(204);
-    expect((await readTask(id))["worker_id"]).toBe("machine-of-owner");
+    expect((await readTask(id))["worker_id"])
+      .toMatch(/^token:[0-9a-f-]{36}:machine-of-owner$/);
   });
 
   it("repeats its answer for the same claim_id, also after a lost reply", async () => {

@@ -29,7 +29,11 @@ export function claim(
   const answered = claimId === null
     ? undefined
     : own.find((task) => task.claimId === claimId);
-  if (answered?.status === "In Progress") return answered.id;
+  if (
+    answered?.status === "In Progress" && KINDS[answered.kind].pool === pool
+  ) {
+    return answered.id;
+  }
   if (answered !== undefined) return "409 CLAIM_ID_USED";
 
   // A gpu worker runs one task.

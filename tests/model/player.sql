@@ -52,13 +52,20 @@ begin
 end;
 $$;
 
--- What can be seen of every task: id, status, attempts, worker, output, generations, standing.
+-- What can be seen of every task: id, status, attempts, worker, output, generations, standing. The worker by the name it
+-- sends, where the token that stands before it is that of the holder.
 create function pg_temp.see() returns text
 language plpgsql as $$
 begin
   return (
     select coalesce(json_agg(json_build_array(
-      t.id, t.status, t.attempts, t.worker_id, t.output_location,
+      t.id, t.status, t.attempts,
+      case
+        when t.token_id is null then t.worker_id
+        when starts_with(t.worker_id, 'token:' || t.token_id || ':') then queue.sent_name(t.worker_id)
+        else 'without its token: ' || t.worker_id
+      end,
+      t.output_location,
       (select coalesce(json_agg(g.location), '[]') from public.generations as g where g.task_id = t.id),
       t.standing
     ) order by t.id), '[]')

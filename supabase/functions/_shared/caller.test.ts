@@ -18,6 +18,14 @@ beforeAll(async () => {
   const ec = await generateKeyPair("ES256");
   const rsa = await generateKeyPair("RS256");
   const stranger = await generateKeyPair("ES256");
+  const nameless = [
+    await generateKeyPair("ES256"),
+    await generateKeyPair("ES256"),
+  ] as const;
+  const namesakes = [
+    await generateKeyPair("RS256"),
+    await generateKeyPair("RS256"),
+  ] as const;
   const shared = "an-oct-key-of-the-jwks-0123456789abcdef";
   const rsaJwk = { ...await exportJWK(rsa.publicKey), kid: "r", alg: "RS256" };
   identify = createIdentify({
@@ -28,6 +36,12 @@ beforeAll(async () => {
         keys: [
           { ...await exportJWK(ec.publicKey), kid: "e", alg: "ES256" },
           rsaJwk,
+          { kty: "EC", crv: "P-256", x: "damaged", y: "damaged" },
+          { kty: "oct", k: "*no base64*" },
+          { ...await exportJWK(nameless[0].publicKey), alg: "ES256" },
+          await exportJWK(nameless[1].publicKey),
+          { ...await exportJWK(namesakes[0].publicKey), kid: "twice" },
+          { ...await exportJWK(namesakes[1].publicKey), kid: "twice" },
           { kty: "oct", k: btoa(shared).replaceAll("=", ""), alg: "HS256" },
           { kty: "oct", k: "" },
         ],
@@ -51,6 +65,15 @@ beforeAll(async () => {
   tokens["audience in a list"] = await signUserToken({
     aud: ["authenticated"],
   });
+
+  for (const [index, { privateKey }] of nameless.entries()) {
+    tokens[`key ${index} of two without kid`] = await valid()
+      .setProtectedHeader({ alg: "ES256" }).sign(privateKey);
+  }
+  for (const [index, { privateKey }] of namesakes.entries()) {
+    tokens[`key ${index} of two with one kid`] = await valid()
+      .setProtectedHeader({ alg: "RS256", kid: "twice" }).sign(privateKey);
+  }
 
   tokens["expired"] = await signUserToken({ exp: 1 });
   tokens["no expiry"] = await signUserToken({ exp: undefined });
@@ -159,6 +182,10 @@ describe("createIdentify()", () => {
     "HS256 of the secret",
     "no audience",
     "audience in a list",
+    "key 0 of two without kid",
+    "key 1 of two without kid",
+    "key 0 of two with one kid",
+    "key 1 of two with one kid",
   ])("accepts a user's JWT: %s", async (name) => {
     expect(await who(bearer(tokens[name] ?? "")))
       .toEqual({ kind: "user", user_id: USER_ID });

@@ -27,31 +27,40 @@ export function createIdentify(config: CallerConfig): Identify {
   const isServiceKey = createKeyMatcher(config.serviceKeys);
   const isPublicKey = createKeyMatcher(config.publicKeys);
 
-  return async ({ bearer, apikey, isMalformed }) => {
-    // A service key in either header wins: clients that send both put it in
-    // one of them and the project's public key in the other.
-    if (apikey !== null && isServiceKey(sha256(apikey))) {
-      return { kind: "service" };
-    }
-    const credential = bearer ?? (isMalformed ? null : apikey);
-    if (credential === null) throw unreadable(isMalformed);
-
+  /** Who holds this credential; null when it names the project and nobody. */
+  const holderOf = async (credential: string): Promise<Caller | null> => {
     const digest = sha256(credential);
     if (isServiceKey(digest)) return { kind: "service" };
-    if (isPublicKey(digest)) throw anonymous();
+    if (isPublicKey(digest)) return null;
     if (!JWT_SHAPE.test(credential)) {
       // Whether such a token exists, and whose it is, only the database knows.
       return { kind: "token", hash: hex(digest) };
     }
     const user = await config.verifyUserToken(credential);
+    if (user === "not-a-user") return null;
     if (user === "invalid") {
       throw new ApiError(
         "INVALID_CREDENTIALS",
         "The user token is expired or not signed by this project",
       );
     }
-    if (user === "not-a-user") throw anonymous();
     return { kind: "user", user_id: user.userId };
+  };
+
+  return async ({ bearer, apikey, isMalformed }) => {
+    // As in the Data API: who is named by Authorization is the caller, whatever
+    // the key beside it could do. A public key there names nobody, and clients
+    // send one beside their key.
+    const named = bearer === null ? null : await holderOf(bearer);
+    if (named !== null) return named;
+    if (apikey === null) {
+      throw bearer === null ? unreadable(isMalformed) : anonymous();
+    }
+    const beside = await holderOf(apikey);
+    if (beside?.kind === "service") return beside;
+    if (bearer === null && isMalformed) throw unreadable(isMalformed);
+    if (beside === null) throw anonymous();
+    return beside;
   };
 }
 

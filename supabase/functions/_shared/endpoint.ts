@@ -7,6 +7,7 @@ import { levelOf, type LogFields, type LogSink, writeLog } from "./log.ts";
 import { mendJson } from "./mend-json.ts";
 import { parseBody } from "./parse-body.ts";
 import { readBody } from "./read-body.ts";
+import type { Repetition } from "./repetition.ts";
 import { requestIdOf } from "./request-id.ts";
 import type { Rpc, RpcArguments } from "./rpc.ts";
 
@@ -28,7 +29,11 @@ export interface Call<Body> {
   /** The body as it came (a report: mended), for members that must keep their spelling. */
   readonly bodyText: string;
   /** Calls the database in the caller's name. */
-  readonly rpc: (name: string, args: RpcArguments) => Promise<string>;
+  readonly rpc: (
+    name: string,
+    args: RpcArguments,
+    repetition?: Repetition,
+  ) => Promise<string>;
   /** Adds fields to the request's log line. */
   readonly note: (fields: LogFields) => void;
 }
@@ -121,7 +126,7 @@ async function answer<Body>(
   });
   const bodyText = isReport ? mendJson(sent) : sent;
   const body = parseBody(bodyText, endpoint.schema);
-  const rpc = (name: string, args: RpcArguments) =>
-    deps.rpc(name, { p_caller: caller, ...args }, requestId);
+  const rpc: Call<Body>["rpc"] = (name, args, repetition) =>
+    deps.rpc(name, { p_caller: caller, ...args }, requestId, repetition);
   return await endpoint.answer({ caller, body, bodyText, rpc, note });
 }

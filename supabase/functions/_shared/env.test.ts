@@ -61,6 +61,23 @@ describe("readEnv()", () => {
   );
 
   test.each([
+    [{ SUPABASE_ANON_KEY: "sb_secret_canary" }],
+    [{ SUPABASE_ANON_KEY: " canary ", SUPABASE_SERVICE_ROLE_KEY: "canary" }],
+    [{ SUPABASE_PUBLISHABLE_KEYS: '{"web":" sb_secret_canary"}' }],
+    [{ JWT_SECRET: "anon-canary", SUPABASE_ANON_KEY: "anon-canary" }],
+  ])(
+    "does not come up when a public key opens what a secret one does: %j",
+    (change) => {
+      const variables = {
+        SUPABASE_SECRET_KEYS: '{"default":"sb_secret_canary"}',
+        ...change,
+      };
+      expect(() => read(variables)).toThrow(/anon or publishable key/);
+      expect(() => read(variables)).not.toThrow("canary");
+    },
+  );
+
+  test.each([
     [{ SUPABASE_URL: undefined }, "SUPABASE_URL"],
     [{ SUPABASE_URL: "canary" }, "SUPABASE_URL"],
     [{ SUPABASE_URL: "file:///canary" }, "SUPABASE_URL"],

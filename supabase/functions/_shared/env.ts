@@ -27,7 +27,11 @@ function json<T extends z.ZodType>(schema: T) {
 
 /** Name of a key -> its value; a blank value is no key. */
 const Keys = z.record(z.string(), z.string()).transform((keys) =>
-  Object.fromEntries(Object.entries(keys).filter(([, key]) => key.trim()))
+  Object.fromEntries(
+    Object.entries(keys)
+      .map(([name, key]): [string, string] => [name, key.trim()])
+      .filter(([, key]) => key !== ""),
+  )
 );
 const BaseUrl = z.url({ protocol: /^https?$/ })
   .transform((url) => url.replace(/\/+$/, ""));
@@ -85,18 +89,43 @@ export function readEnv(read: ReadEnv): Env {
       "Set SUPABASE_SECRET_KEYS or SUPABASE_SERVICE_ROLE_KEY: both are empty",
     );
   }
+  const publicKeys = present([
+    ...Object.values(env.SUPABASE_PUBLISHABLE_KEYS),
+    env.SUPABASE_ANON_KEY,
+  ]);
+  assertSecret(publicKeys, serviceKeys, env.JWT_SECRET);
   return {
     supabaseUrl: env.SUPABASE_URL,
     publicUrl: env.PUBLIC_URL ?? env.SUPABASE_URL,
     databaseKey,
     serviceKeys,
-    publicKeys: present([
-      ...Object.values(env.SUPABASE_PUBLISHABLE_KEYS),
-      env.SUPABASE_ANON_KEY,
-    ]),
+    publicKeys,
     jwks: env.SUPABASE_JWKS,
     jwtSecret: env.JWT_SECRET,
   };
+}
+
+/**
+ * What every browser is given must open nothing: a key that is public and secret
+ * at once would make everybody the service.
+ */
+function assertSecret(
+  publicKeys: readonly string[],
+  serviceKeys: readonly string[],
+  jwtSecret: string | undefined,
+): void {
+  if (publicKeys.some((key) => serviceKeys.includes(key))) {
+    throw new Error(
+      "The same value is an anon or publishable key and a service or secret key: " +
+        "give SUPABASE_ANON_KEY, SUPABASE_PUBLISHABLE_KEYS and " +
+        "SUPABASE_SERVICE_ROLE_KEY, SUPABASE_SECRET_KEYS values of their own",
+    );
+  }
+  if (jwtSecret !== undefined && publicKeys.includes(jwtSecret)) {
+    throw new Error(
+      "JWT_SECRET is also an anon or publishable key: everybody could sign users",
+    );
+  }
 }
 
 function present(keys: readonly (string | undefined)[]): string[] {

@@ -1,7 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { ERROR_CODES } from "../../../shared/error-codes.ts";
 import { toResponse } from "./api-error.ts";
-import { rpcError } from "./rpc-error.ts";
+import { REPEATABLE } from "./repetition.ts";
+import { rpcError as createRpcError } from "./rpc-error.ts";
+
+const rpcError = (status: number, body: string) =>
+  createRpcError(status, body, REPEATABLE);
 
 const SECRET_TEXT = 'relation "queue.canary" does not exist';
 

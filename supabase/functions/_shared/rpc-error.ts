@@ -2,6 +2,7 @@ import { z } from "zod";
 import { isErrorCode } from "../../../shared/error-codes.ts";
 import { isJsonObject } from "../../../shared/fields.ts";
 import { ApiError, withoutValues } from "./api-error.ts";
+import type { Repetition } from "./repetition.ts";
 
 /** PostgREST's error body; of an unknown body every field is null. */
 const PostgrestError = z.object({
@@ -22,7 +23,11 @@ const TRANSIENT = /^(08...|53...|57P0[123]|57014|40P01|55P03|PGRST00[0-3])$/;
  * (`PT<status>` with a known code in `details`) are passed on; every other text
  * speaks of tables and columns and stays in the log.
  */
-export function rpcError(status: number, body: string): ApiError {
+export function rpcError(
+  status: number,
+  body: string,
+  { hint }: Repetition,
+): ApiError {
   const error = PostgrestError.parse(readObject(body));
   if (error.code?.startsWith("PT") && isErrorCode(error.details)) {
     return new ApiError(error.details, error.message, {
@@ -36,7 +41,7 @@ export function rpcError(status: number, body: string): ApiError {
   };
   return isTransient(status, error.code)
     ? new ApiError("UNAVAILABLE", "The database cannot answer right now", {
-      hint: "Repeat the same request; it is safe to",
+      hint,
       logged,
     })
     : new ApiError("INTERNAL", "The request could not be processed", {

@@ -1,6 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { ApiError } from "./api-error.ts";
 import { RawJson } from "./raw-json.ts";
+import {
+  ONCE,
+  ONCE_CLAIMED,
+  REPEATABLE,
+  type Repetition,
+} from "./repetition.ts";
 import { createRpc } from "./rpc.ts";
 
 const LEGACY = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoieCJ9.sig";
@@ -47,7 +53,9 @@ describe("createRpc()", () => {
     ["claim_next_task", true],
     ["create_task", true],
     ["create_tasks", true],
+    ["a_function_of_tomorrow", true],
     ["complete_task", false],
+    ["task_counts", false],
   ])("sends %s so that fetch cannot repeat it: %j", async (name, once) => {
     const bodies: unknown[] = [];
     const rpc = rpcWith((_url, init) => {
@@ -57,6 +65,30 @@ describe("createRpc()", () => {
     await rpc(name, { p_caller: { kind: "service" } }, "id-1");
     expect(bodies[0] instanceof Blob).toBe(once);
   });
+
+  test.each([
+    ["an answer that never came", () => Promise.reject(new TypeError("gone"))],
+    ["a statement that took too long", () =>
+      Promise.resolve(
+        Response.json({ code: "57014", message: "x" }, { status: 500 }),
+      )],
+  ])(
+    "tells after %s whether the call may be repeated",
+    async (_what, fake) => {
+      const hintOf = (name: string, repetition?: Repetition) =>
+        rpcWith(fake)(name, {}, "id", repetition).then(
+          () => undefined,
+          (error: unknown) =>
+            error instanceof ApiError ? error.parts.hint : error,
+        );
+      expect(await hintOf("complete_task")).toBe(REPEATABLE.hint);
+      expect(await hintOf("create_tasks")).toBe(ONCE.hint);
+      expect(await hintOf("a_function_of_tomorrow")).toBe(ONCE.hint);
+      expect(await hintOf("create_tasks", REPEATABLE)).toBe(REPEATABLE.hint);
+      expect(await hintOf("claim_next_task", ONCE_CLAIMED))
+        .toBe(ONCE_CLAIMED.hint);
+    },
+  );
 
   test("leaves undefined arguments out and raw JSON as it is", async () => {
     const request = await sent("sb_secret_x", {

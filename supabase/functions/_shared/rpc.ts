@@ -1,6 +1,7 @@
 import { ApiError } from "./api-error.ts";
 import { keyHeaders } from "./key-headers.ts";
 import { jsonText } from "./raw-json.ts";
+import { type Repetition, repetitionOf } from "./repetition.ts";
 import { rpcError } from "./rpc-error.ts";
 
 /** Arguments by name; undefined ones are left to the function's default. */
@@ -14,6 +15,7 @@ export type Rpc = (
   name: string,
   args: RpcArguments,
   requestId: string,
+  repetition?: Repetition,
 ) => Promise<string>;
 
 /** What an `Rpc` needs from outside. */
@@ -25,20 +27,13 @@ export interface RpcConfig {
   readonly timeoutMs: number;
 }
 
-/** Calls that, run twice, may do twice what one of them does. */
-const SENT_ONCE: readonly string[] = [
-  "claim_next_task",
-  "create_task",
-  "create_tasks",
-];
-
 /**
  * An `Rpc` through PostgREST. Nothing is repeated here: the caller knows
  * whether its request may be, and 503 tells it to.
  */
 export function createRpc(config: RpcConfig): Rpc {
   const keys = keyHeaders(config.databaseKey);
-  return async (name, args, requestId) => {
+  return async (name, args, requestId, repetition = repetitionOf(name)) => {
     const signal = AbortSignal.timeout(config.timeoutMs);
     let response: Response;
     let text: string;
@@ -52,15 +47,15 @@ export function createRpc(config: RpcConfig): Rpc {
             "content-type": "application/json",
             "x-request-id": requestId,
           },
-          body: bodyOf(name, args),
+          body: bodyOf(args, repetition),
           signal,
         },
       );
       text = await response.text();
     } catch (error) {
-      throw unreachable(error);
+      throw unreachable(error, repetition);
     }
-    if (!response.ok) throw rpcError(response.status, text);
+    if (!response.ok) throw rpcError(response.status, text, repetition);
     return text;
   };
 }
@@ -70,15 +65,18 @@ export function createRpc(config: RpcConfig): Rpc {
  * before closes without a reply, although the first may have been carried out.
  * A Blob it sends once.
  */
-function bodyOf(name: string, args: RpcArguments): string | Blob {
+function bodyOf(
+  args: RpcArguments,
+  { isRepeatable }: Repetition,
+): string | Blob {
   const text = jsonText(args);
-  return SENT_ONCE.includes(name) ? new Blob([text]) : text;
+  return isRepeatable ? text : new Blob([text]);
 }
 
-function unreachable(error: unknown): ApiError {
+function unreachable(error: unknown, { hint }: Repetition): ApiError {
   const cause = error instanceof Error ? error.name : typeof error;
   return new ApiError("UNAVAILABLE", "The database did not answer in time", {
-    hint: "Repeat the same request; it is safe to",
+    hint,
     logged: { cause },
   });
 }

@@ -1,4 +1,4 @@
-import type { JSONWebKeySet, JWTPayload, JWTVerifyOptions } from "jose";
+import type { CryptoKey, JSONWebKeySet, JWK, JWTPayload } from "jose";
 import { canonicalUuid } from "../../../shared/fields.ts";
 
 /** The user of a JWT; "not-a-user" when it is genuine but of another role. */
@@ -17,19 +17,40 @@ export interface UserTokenConfig {
   readonly now: () => Date;
 }
 
-/** A way to check a signature, for the algorithms that its keys are made for. */
-type Check = (token: string, options: JWTVerifyOptions) => Promise<JWTPayload>;
+/** One key and the one algorithm that it is made for. */
+interface Verifier {
+  readonly kid: string | undefined;
+  readonly algorithm: string;
+  readonly key: CryptoKey | Uint8Array;
+}
+
+/** More keys than this fit one token are not tried: a rotation has two. */
+const MAX_TRIES = 8;
 
 /** A `VerifyUserToken` for one project's keys. */
 export function createVerifyUserToken(
   config: UserTokenConfig,
 ): VerifyUserToken {
-  let checks: Promise<Check[]> | undefined;
+  let verifiers: Promise<Verifier[]> | undefined;
   return async (token) => {
-    checks ??= createChecks(config);
-    for (const check of await checks) {
+    // jose is loaded by the first JWT and not before: workers send keys, and
+    // should not pay for it at every cold start.
+    const { decodeProtectedHeader, jwtVerify } = await import("jose");
+    verifiers ??= readVerifiers(config);
+    let header: { alg?: string; kid?: string };
+    try {
+      header = decodeProtectedHeader(token);
+    } catch {
+      return "invalid";
+    }
+    const fitting = (await verifiers).filter(({ algorithm, kid }) =>
+      algorithm === header.alg &&
+      (kid === undefined || header.kid === undefined || kid === header.kid)
+    );
+    for (const { key, algorithm } of fitting.slice(0, MAX_TRIES)) {
       try {
-        const payload = await check(token, {
+        const { payload } = await jwtVerify(token, key, {
+          algorithms: [algorithm],
           requiredClaims: ["exp", "sub"],
           currentDate: config.now(),
         });
@@ -43,36 +64,42 @@ export function createVerifyUserToken(
 }
 
 /**
- * jose is loaded by the first JWT and not before: workers send keys, and
- * should not pay for it at every cold start. Algorithms are pinned per kind of
- * key, so a public key can never be used as the secret of an HMAC.
+ * The keys of the project, each for one algorithm only, so that a public key can
+ * never be used as the secret of an HMAC. One that cannot be read is left out;
+ * nothing says that names of keys are there or differ.
  */
-async function createChecks(config: UserTokenConfig): Promise<Check[]> {
-  const { base64url, createLocalJWKSet, jwtVerify } = await import("jose");
-  const isShared = (key: { kty?: string }) => key.kty === "oct";
-  const checks: Check[] = [];
+async function readVerifiers(config: UserTokenConfig): Promise<Verifier[]> {
+  const { importJWK } = await import("jose");
+  const verifiers: Verifier[] = [];
+  for (const jwk of config.jwks.keys) {
+    const algorithm = ALGORITHMS[jwk.kty ?? ""];
+    if (algorithm === undefined || !mayVerify(jwk, algorithm)) continue;
+    try {
+      const key = await importJWK(jwk, algorithm);
+      if (key instanceof Uint8Array && key.length === 0) continue;
+      verifiers.push({ kid: jwk.kid, algorithm, key });
+    } catch {
+      // Of another curve, or damaged.
+    }
+  }
+  if (config.jwtSecret) {
+    const key = new TextEncoder().encode(config.jwtSecret);
+    verifiers.push({ kid: undefined, algorithm: "HS256", key });
+  }
+  return verifiers;
+}
 
-  const publicKeys = config.jwks.keys.filter((key) => !isShared(key));
-  if (publicKeys.length > 0) {
-    const keySet = createLocalJWKSet({ keys: publicKeys });
-    const algorithms = ["ES256", "RS256"];
-    checks.push(async (token, options) =>
-      (await jwtVerify(token, keySet, { ...options, algorithms })).payload
-    );
-  }
+const ALGORITHMS: Readonly<Record<string, string>> = {
+  EC: "ES256",
+  RSA: "RS256",
+  oct: "HS256",
+};
 
-  const secrets = config.jwks.keys.filter(isShared)
-    .map((key) => base64url.decode(String(key.k ?? "")));
-  if (config.jwtSecret !== undefined) {
-    secrets.push(new TextEncoder().encode(config.jwtSecret));
-  }
-  for (const secret of secrets.filter((secret) => secret.length > 0)) {
-    const algorithms = ["HS256"];
-    checks.push(async (token, options) =>
-      (await jwtVerify(token, secret, { ...options, algorithms })).payload
-    );
-  }
-  return checks;
+/** Whether a key of the set is one for checking signatures of this kind. */
+function mayVerify(jwk: JWK, algorithm: string): boolean {
+  return (jwk.alg === undefined || jwk.alg === algorithm) &&
+    (jwk.use === undefined || jwk.use === "sig") &&
+    (jwk.key_ops === undefined || jwk.key_ops.includes("verify"));
 }
 
 function readUser(payload: JWTPayload): VerifiedToken {

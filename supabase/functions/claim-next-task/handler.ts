@@ -8,6 +8,7 @@ import {
   type Handler,
 } from "../_shared/endpoint.ts";
 import { jsonReply, objectReply } from "../_shared/json-reply.ts";
+import { ONCE_CLAIMED, REPEATABLE } from "../_shared/repetition.ts";
 
 /** `POST /claim-next-task`: 200 with a task, or 204 when there is none. */
 export function createHandler(deps: EndpointDeps): Handler {
@@ -26,7 +27,7 @@ export function createHandler(deps: EndpointDeps): Handler {
         p_same_model_only: body.same_model_only,
         p_max_task_wait_minutes: body.max_task_wait_minutes,
         p_dry_run: body.dry_run,
-      });
+      }, isRepeatable(body) ? REPEATABLE : ONCE_CLAIMED);
       const text = await claim.catch(async (refusal: unknown) => {
         if (!body.dry_run && isRefusalOfWorker(refusal)) {
           // What it comes to is for worker-health; the answer stays the refusal.
@@ -41,6 +42,11 @@ export function createHandler(deps: EndpointDeps): Handler {
       return jsonReply(text);
     },
   });
+}
+
+/** A claim that has a name gets the same answer again; a look changes nothing. */
+function isRepeatable(body: ClaimRequest): boolean {
+  return body.claim_id !== undefined || body.dry_run === true;
 }
 
 /**

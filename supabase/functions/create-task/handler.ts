@@ -1,4 +1,4 @@
-import { CreateRequest } from "../../../shared/create.ts";
+import { CreateRequest, type NewTask } from "../../../shared/create.ts";
 import { SMALL_BODY } from "../_shared/body-limits.ts";
 import {
   createEndpoint,
@@ -8,6 +8,7 @@ import {
 import { objectReply } from "../_shared/json-reply.ts";
 import { elementTexts, memberText } from "../_shared/json-scan.ts";
 import { RawJson } from "../_shared/raw-json.ts";
+import { ONCE_CREATED, REPEATABLE } from "../_shared/repetition.ts";
 import { taskArgument } from "./task-argument.ts";
 
 /**
@@ -27,16 +28,23 @@ export function createHandler(deps: EndpointDeps): Handler {
       const tasks = body.tasks.map((task, index) =>
         taskArgument(task, sources[index] ?? "{}")
       );
+      const repetition = body.tasks.every(hasName) ? REPEATABLE : ONCE_CREATED;
       if (!body.isBatch) {
         const [task_id] = body.tasks.map((task) => task.task_id);
         if (task_id !== undefined) note({ task_id });
-        return objectReply(await rpc("create_task", { p_task: tasks[0] }));
+        return objectReply(
+          await rpc("create_task", { p_task: tasks[0] }, repetition),
+        );
       }
       note({ task_count: tasks.length });
       const list = tasks.map(({ text }) => text).join(",");
-      return objectReply(
-        await rpc("create_tasks", { p_tasks: new RawJson(`[${list}]`) }),
-      );
+      const p_tasks = new RawJson(`[${list}]`);
+      return objectReply(await rpc("create_tasks", { p_tasks }, repetition));
     },
   });
+}
+
+/** Whether the task, sent again, is the same task and not another one. */
+function hasName({ task_id, idempotency_key }: NewTask): boolean {
+  return task_id !== undefined || idempotency_key !== undefined;
 }

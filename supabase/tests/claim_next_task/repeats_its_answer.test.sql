@@ -50,7 +50,7 @@ select is(
   'A token may repeat it'
 );
 select is(
-  (select count(*)::integer from public.tasks where worker_id = 'mac' and status = 'In Progress'), 1,
+  (select count(*)::integer from public.tasks where worker_id like 'token:%:mac' and status = 'In Progress'), 1,
   'And gets the same task'
 );
 

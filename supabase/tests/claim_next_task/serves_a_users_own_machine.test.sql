@@ -14,7 +14,9 @@ select tests.with_token(:'ana') as token \gset
 -- TEST: its owner's tasks, local and cloud in one line, whatever the credits
 select is(tests.claim('mac', 'gpu', null, :'token'), :'local_task', 'A token gets its owner''s oldest task, a local one');
 select is((tests.task(:'local_task')).token_id, tests.token_id(:'token'), 'The task names the token that holds it');
-select is((tests.task(:'local_task')).worker_id, 'mac', 'The task names the machine, as it called itself');
+select is(
+  (tests.task(:'local_task')).worker_id, format('token:%s:mac', tests.token_id(:'token')), 'The task names the machine, as it called itself, behind its token'
+);
 select is(tests.claim('mac-2', 'gpu', null, :'token'), :'cloud_task', 'A token gets its owner''s cloud task too, without credits');
 select is(tests.claim('mac-3', 'gpu', null, :'token'), null, 'A token gets nobody else''s tasks');
 

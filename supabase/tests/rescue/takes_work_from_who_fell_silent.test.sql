@@ -85,7 +85,8 @@ select pg_temp.held(:'owner', 'api-worker-main', '7 minutes', 'qwen_image_edit')
 select pg_temp.held(:'owner', 'api-worker-main', '7 minutes 1 second', 'qwen_image_edit') as api_late \gset
 select pg_temp.held(:'owner', 'laptop', '58 minutes') as own_in_time \gset
 select pg_temp.held(:'owner', 'laptop', '58 minutes 1 second') as own_late \gset
-update public.tasks set token_id = gen_random_uuid() where id in (:'own_in_time', :'own_late');
+select tests.with_token(:'owner') as own_token \gset
+update public.tasks set token_id = tests.token_id(:'own_token') where id in (:'own_in_time', :'own_late');
 select pg_temp.rescue();
 select is(pg_temp.status_of(:'api_in_time'), 'In Progress', 'An api worker may be silent for 7 minutes');
 select matches((tests.task(:'api_late')).error_message, 'api-worker-main gave no sign for 421 s', 'And no longer');

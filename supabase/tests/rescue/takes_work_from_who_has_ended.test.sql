@@ -68,7 +68,8 @@ select is((tests.task(:'raced')).status, 'Queued', 'The rescue has');
 
 -- TEST: what a token holds under the same id is not the fleet's
 select pg_temp.worker_with_task(:'owner', 'laptop') as own \gset
-update public.tasks set token_id = gen_random_uuid() where id = :'own';
+select tests.with_token(:'owner') as own_token \gset
+update public.tasks set token_id = tests.token_id(:'own_token') where id = :'own';
 update public.workers set status = 'terminated' where id = 'laptop';
 select is((tests.task(:'own')).status, 'In Progress', 'A user''s machine with the same id keeps its task');
 

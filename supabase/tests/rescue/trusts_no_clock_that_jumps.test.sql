@@ -57,7 +57,8 @@ insert into public.workers (id, status, last_heartbeat) values ('gpu-beats', 'ac
 select pg_temp.held(:'owner', 'gpu-never-beat', '1 hour');
 select pg_temp.held(:'owner', 'api-worker-main', '1 hour', 'qwen_image_edit');
 select pg_temp.held(:'owner', 'laptop', '61 minutes') as own \gset
-update public.tasks set token_id = gen_random_uuid() where id = :'own';
+select tests.with_token(:'owner') as own_token \gset
+update public.tasks set token_id = tests.token_id(:'own_token') where id = :'own';
 select pg_temp.held(:'owner', 'gpu-undelivered', '1 hour');
 insert into public.workers (id, status, last_heartbeat) values ('gpu-undelivered', 'active', queue.now());
 select pg_temp.held(:'owner', 'gpu-long', '1 hour') as timed \gset

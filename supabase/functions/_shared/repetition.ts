@@ -1,0 +1,63 @@
+/** Whether a call of the database may be made twice, and what to tell a caller. */
+export interface Repetition {
+  /** True when the second time changes nothing that the first has not. */
+  readonly isRepeatable: boolean;
+  /** What to do when nobody knows whether the call was carried out. */
+  readonly hint: string;
+}
+
+/** The second time changes nothing. */
+export const REPEATABLE: Repetition = {
+  isRepeatable: true,
+  hint: "Repeat the same request; it is safe to",
+};
+
+/** The second time may do once more what the first has done. */
+export const ONCE: Repetition = once(
+  "look whether it was before you repeat it",
+);
+
+/** A claim without a name of its own. */
+export const ONCE_CLAIMED: Repetition = once(
+  "a task that came of it is given back to its worker or taken back later; a claim with a claim_id is safe to repeat",
+);
+
+/** New tasks that the server gives their ids. */
+export const ONCE_CREATED: Repetition = once(
+  "look for the tasks before you send them again; with a task_id or an idempotency_key for each it is safe to repeat",
+);
+
+/** The calls that may be repeated whatever their arguments are. */
+const REPEATABLE_CALLS: ReadonlySet<string> = new Set([
+  // They only read.
+  "explain_task",
+  "explain_worker",
+  "get_completed_segments",
+  "get_orchestrator_children",
+  "get_predecessor_output",
+  "get_task_output",
+  "get_task_status",
+  "health",
+  "task_counts",
+  "update_shot_pair_prompts",
+  "worker_health",
+  // An end is an end; a report says the same again.
+  "complete_task",
+  "mark_task_failed",
+  "update_task_status",
+  "upload_target",
+  "note_refused_claim",
+  "update_worker_model",
+]);
+
+/** How a call stands when its caller knows no better: once, unless it is listed. */
+export function repetitionOf(name: string): Repetition {
+  return REPEATABLE_CALLS.has(name) ? REPEATABLE : ONCE;
+}
+
+function once(whatElse: string): Repetition {
+  return {
+    isRepeatable: false,
+    hint: `It may have been carried out: ${whatElse}`,
+  };
+}
