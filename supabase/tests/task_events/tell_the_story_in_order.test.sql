@@ -30,8 +30,8 @@ select results_eq(
         (null::text, 'Queued'::text, null::text, 0, %2$L, 'created'::text),
         ('Queued', 'In Progress', 'gpu-1', 1, 'service', null),
         ('In Progress', 'Queued', 'gpu-1', 1, 'service_role', 'Reset - orphaned from failed worker'),
-        ('Queued', 'In Progress', 'mac', 2, %1$L, null),
-        ('In Progress', 'Queued', 'mac', 2, %1$L, 'going to sleep'),
+        ('Queued', 'In Progress', %1$L || ':mac', 2, %1$L, null),
+        ('In Progress', 'Queued', %1$L || ':mac', 2, %1$L, 'going to sleep'),
         ('Queued', 'In Progress', 'gpu-3', 2, 'service', null),
         ('In Progress', 'Complete', 'gpu-3', 2, 'service', null),
         ('Complete', 'Complete', 'gpu-3', 2, %2$L, 'failure reported, not applied: I do not like it')
