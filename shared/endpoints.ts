@@ -59,7 +59,7 @@ const COMPLETE: EndpointEntry = {
   callers: EVERYONE,
   requests: [CompleteRequest],
   replies: [CompleteReply],
-  errors: [...ENDS_A_TASK, "FILE_NOT_FOUND", "NOT_SUPPORTED"],
+  errors: [...ENDS_A_TASK, "FILE_EMPTY", "FILE_NOT_FOUND"],
 };
 
 /** Every endpoint by its name: what docs/openapi.json is made from. */

@@ -64,6 +64,11 @@ export const ERROR_CODES = {
     meaning: "The storage path names no file in the task's folder",
     action: "Upload the file first, then repeat the completion",
   },
+  FILE_EMPTY: {
+    status: 409,
+    meaning: "The file that is to be the result has no bytes",
+    action: "Report the task as failed, or upload the file and repeat",
+  },
   WORKER_NOT_FOUND: {
     status: 404,
     meaning: "There is no worker of this id",

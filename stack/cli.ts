@@ -8,23 +8,15 @@ import {
 } from "./commands.ts";
 import { envLines, namedAddresses } from "./env-output.ts";
 import { type WantedPort, wantedPort } from "./ports.ts";
+import { stackUsage } from "./setup/usage.mjs";
 import { stackAddresses } from "./stack-addresses.ts";
 import { defaultStateDir } from "./state-dir.ts";
 import { readState } from "./state-file.ts";
 import { statusText } from "./status-text.ts";
 import { type DevStackOptions, superviseStack } from "./supervisor.ts";
 
-const usage = `npm run stack -- <command>
-
-  start               start in the background ("npm start" stays in front)
-  stop                stop it; the data stays
-  status [-o env]     addresses and keys; -o env or -o json for programs
-  reset               make the database anew: migrations, then seed
-  logs [-f]           what it has printed; -f goes on printing
-
-API_PORT and DB_PORT name other ports than 54321 and 54322. Without them, and
-with one of those taken, both give way to 54331 and 54332, 54341 and 54342, ...
-POSTGRES=15 or 17 names the server; see docs/platforms.md.`;
+/** How `status` can print what it knows. */
+const FORMATS = ["pretty", "env", "json"];
 
 /** Runs one command of the stack; returns the exit code. */
 export async function main(args: string[]): Promise<number> {
@@ -37,7 +29,7 @@ export async function main(args: string[]): Promise<number> {
 }
 
 async function dispatch(args: string[]): Promise<number> {
-  const { positionals: [command], values } = parseArgs({
+  const { positionals: [command, ...more], values } = parseArgs({
     args,
     allowPositionals: true,
     options: {
@@ -48,6 +40,7 @@ async function dispatch(args: string[]): Promise<number> {
       output: { type: "string", short: "o", default: "pretty" },
     },
   });
+  if (more.length > 0) throw new Error(`Not understood: ${more.join(" ")}`);
   const options = devStackOptions(process.env);
   switch (command) {
     case "start":
@@ -66,12 +59,16 @@ async function dispatch(args: string[]): Promise<number> {
     case "logs":
       return await followLog(options.stateDir, values.follow);
     default:
-      console.error(usage);
+      console.error(stackUsage);
       return command === undefined ? 0 : 1;
   }
 }
 
 function printStatus(stateDir: string, format: string): number {
+  if (!FORMATS.includes(format)) {
+    console.error(`status -o takes ${FORMATS.join(", ")}, not ${format}`);
+    return 1;
+  }
   const state = readState(stateDir);
   if (!state?.apiPort || !state.dbPort) {
     const how = state ? `is ${state.phase}` : "is not running";

@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { ExplainedError } from "./explained-error.mjs";
 import { checkoutDir, prepare } from "./prepare.mjs";
 import { onReaderGone } from "./reader-gone.mjs";
+import { asksForHelp, stackUsage } from "./usage.mjs";
 
 const usage = `Usage:
   node stack/setup.mjs
@@ -23,11 +24,9 @@ export async function runCommand([command, ...rest]) {
     case undefined:
       return prepare();
     case "start":
-      await prepare();
-      return runStackCommand(["start", "--foreground", ...rest]);
     case "stack":
-      if (["start", "reset"].includes(rest[0])) await prepare();
-      return runStackCommand(rest);
+      if (asksForHelp(rest)) return console.log(stackUsage);
+      return runStack(command, rest);
     case "run":
       if (!rest[0]) throw new ExplainedError(usage);
       await prepare({ forChecks: true });
@@ -35,6 +34,12 @@ export async function runCommand([command, ...rest]) {
     default:
       throw new ExplainedError(usage);
   }
+}
+
+async function runStack(command, rest) {
+  const args = command === "start" ? ["start", "--foreground", ...rest] : rest;
+  if (["start", "reset"].includes(args[0])) await prepare();
+  return runStackCommand(args);
 }
 
 async function runStackCommand(args) {

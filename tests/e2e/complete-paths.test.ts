@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { CompleteReply } from "../../shared/complete.ts";
 import { UploadUrlReply } from "../../shared/upload-url.ts";
+import { admin } from "../support/db.ts";
 import { callFunction, type CallOptions } from "../support/http.ts";
 import { expectError, expectOk } from "../support/replies.ts";
 import { stack } from "../support/stack.ts";
@@ -60,6 +61,35 @@ describe("complete_task with a path", () => {
     expect((await readTask(task_id))["status"]).toBe("In Progress");
     await uploaded();
     expectOk(await complete({ storage_path }), CompleteReply);
+  });
+
+  it("takes no empty file for a result; the failure may be reported", async () => {
+    const { storage_path, upload_url } = await uploaded();
+    expect(await putFile(upload_url, "")).toBe(200);
+    expectError(await complete({ storage_path }), "FILE_EMPTY");
+    const [generation] = await admin()`
+      select from public.generations where task_id = ${task_id}
+    `;
+    expect(generation).toBeUndefined();
+    const failed = await callFunction("update-task-status", {
+      task_id,
+      status: "Failed",
+      output_location: "Upload failed: no bytes",
+    }, { key: stack().secretKey });
+    expect(failed.status).toBe(200);
+    expect(await readTask(task_id)).toMatchObject({
+      status: "Failed",
+      error_message: "Upload failed: no bytes",
+    });
+  });
+
+  it("takes the name that Storage itself gives a file", async () => {
+    const { storage_path } = await uploaded();
+    const reply = await complete({
+      storage_path: `image_uploads/${storage_path}`,
+    });
+    expect(expectOk(reply, CompleteReply).public_url)
+      .toBe(publicUrl(storage_path));
   });
 
   it("answers a repeat though the file is gone meanwhile", async () => {

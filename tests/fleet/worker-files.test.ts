@@ -1,5 +1,6 @@
 /**
- * A worker's files, byte by byte: contract 3.3, 3.4 and 6. Faults of the
+ * A worker's files, byte by byte: complete_task,
+ * generate-upload-url and the bucket (docs/fleet.md, 3.3, 3.4 and 6). Faults of the
  * storage and files of strangers are in tests/e2e/complete-*.test.ts.
  */
 import { beforeEach, describe, expect, it } from "vitest";

@@ -7,12 +7,13 @@ import { rescuesOf } from "./rescues.ts";
 import { wrongs } from "./verdict.ts";
 import { Chance } from "../support/chance.ts";
 import type { Connection } from "../support/db.ts";
+import { wholeNumbers } from "../support/whole-numbers.ts";
 
 // npm run soak -- [rounds] [tasks] [seed]: queues are drained while processes
 // are killed, each in a stack of its own. Ends with 1 when anything is wrong.
 
-const [rounds = 3, tasks = 1000, firstSeed = Date.now() % 1_000_000] = process
-  .argv.slice(2).map(Number);
+const [rounds = 3, tasks = 1000, firstSeed = 1 + Date.now() % 1_000_000] =
+  wholeNumbers(["rounds", "tasks", "seed"], process.argv.slice(2));
 /** A blow per part for so many tasks. */
 const TASKS_PER_BLOW = 150;
 

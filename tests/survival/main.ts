@@ -2,6 +2,7 @@ import process from "node:process";
 import { drain, observe } from "../soak/drain.ts";
 import { wrongs } from "../soak/verdict.ts";
 import { type Blow, strikeDown, VICTIMS } from "./blows.ts";
+import { wholeNumbers } from "../support/whole-numbers.ts";
 import { NpmStart } from "./npm-start.ts";
 
 // npm run survive -- [rounds] [seed]: `npm start`, with workers that claim and
@@ -9,8 +10,10 @@ import { NpmStart } from "./npm-start.ts";
 // 1 when an acknowledged completion is missing, something stays behind, or
 // claims go unanswered for longer than they may.
 
-const [rounds = 20, seed = Date.now() % 1_000_000] = process.argv.slice(2)
-  .map(Number);
+const [rounds = 20, seed = 1 + Date.now() % 1_000_000] = wholeNumbers(
+  ["rounds", "seed"],
+  process.argv.slice(2),
+);
 const TASKS_PER_ROUND = 30;
 const SILENCE_LIMIT_MS = 5_000;
 

@@ -13,7 +13,7 @@ function createFixture(reply: string | Error = "{}") {
     callers: ["service"],
     schema: z.object({ id: z.string().optional() }),
     maxBytes: 1000,
-    answer: async ({ rpc }) => jsonReply(await rpc("f", {})),
+    answer: async ({ rpc }) => jsonReply(await rpc("health", {})),
   });
   return { ...world, handler };
 }

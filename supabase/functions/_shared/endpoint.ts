@@ -9,7 +9,7 @@ import { parseBody } from "./parse-body.ts";
 import { readBody } from "./read-body.ts";
 import type { Repetition } from "./repetition.ts";
 import { requestIdOf } from "./request-id.ts";
-import type { Rpc, RpcArguments } from "./rpc.ts";
+import type { Rpc, RpcArgumentsOf, RpcName } from "./rpc.ts";
 
 /** What an endpoint needs from the outside; tests pass fakes. */
 export interface EndpointDeps {
@@ -29,9 +29,9 @@ export interface Call<Body> {
   /** The body as it came (a report: mended), for members that must keep their spelling. */
   readonly bodyText: string;
   /** Calls the database in the caller's name. */
-  readonly rpc: (
-    name: string,
-    args: RpcArguments,
+  readonly rpc: <Name extends RpcName>(
+    name: Name,
+    args: RpcArgumentsOf<Name>,
     repetition?: Repetition,
   ) => Promise<string>;
   /** Adds fields to the request's log line. */

@@ -22,7 +22,8 @@ export interface Files {
     timeoutMs?: number,
   ): Promise<void>;
   signUpload(path: string): Promise<SignedUpload>;
-  exists(path: string): Promise<boolean>;
+  /** Its bytes; null when there is no such file. */
+  size(path: string): Promise<number | null>;
   remove(paths: readonly string[]): Promise<void>;
   publicUrl(path: string): string;
 }
@@ -39,6 +40,9 @@ export interface FilesConfig {
 // file in it; with the calls of the database (9 s each) these stay below.
 const CALL_TIMEOUT_MS = 8_000;
 const UPLOAD_TIMEOUT_MS = 25_000;
+
+/** What in the name of a file is something else in a URL. */
+const ENDS_A_PATH = /[?#]|%(?![0-9A-Fa-f]{2})/g;
 
 /** `Files` in Supabase Storage. */
 export function createFiles(config: FilesConfig): Files {
@@ -73,17 +77,22 @@ export function createFiles(config: FilesConfig): Files {
         expiresAt: expiryOf(token),
       };
     },
-    async exists(path) {
-      const { error } = await quick.info(path);
-      if (error === null) return true;
-      if (saysNoSuchFile(error)) return false;
+    async size(path) {
+      const { data, error } = await quick.info(path);
+      // A storage that does not tell the size has the file all the same.
+      if (error === null) return data.size ?? Infinity;
+      if (saysNoSuchFile(error)) return null;
       throw storageError(error);
     },
     async remove(paths) {
       dataOf(await quick.remove([...paths]));
     },
-    // The path as it is: deployed workers cut it out of the URL again.
-    publicUrl: (path) => `${publicBase}/public/${BUCKET}/${path}`,
+    // The path as it is, because deployed workers cut it out of the URL again;
+    // but for what would end the path of a URL.
+    publicUrl: (path) =>
+      `${publicBase}/public/${BUCKET}/${
+        path.replace(ENDS_A_PATH, encodeURIComponent)
+      }`,
   };
 }
 

@@ -1,8 +1,22 @@
+import type { Database } from "../../../shared/database.types.ts";
 import { ApiError } from "./api-error.ts";
 import { keyHeaders } from "./key-headers.ts";
 import { jsonText } from "./raw-json.ts";
 import { type Repetition, repetitionOf } from "./repetition.ts";
 import { rpcError } from "./rpc-error.ts";
+
+/** A function that the Data API offers. */
+export type RpcName = keyof Database["public"]["Functions"];
+
+/** Its arguments by name, but for the caller, whom the frame adds. */
+export type RpcArgumentsOf<Name extends RpcName> = {
+  readonly [
+    Argument in Exclude<
+      keyof Database["public"]["Functions"][Name]["Args"],
+      "p_caller"
+    >
+  ]?: unknown;
+};
 
 /** Arguments by name; undefined ones are left to the function's default. */
 export type RpcArguments = Readonly<Record<string, unknown>>;

@@ -43,6 +43,11 @@ export function isBelow(path: string, folder: string): boolean {
   return path.startsWith(`${folder}/`);
 }
 
+/** A client's path; Storage itself calls it `Key`, with the bucket before it. */
+export function pathInBucket(path: string): string {
+  return path.startsWith(`${BUCKET}/`) ? path.slice(BUCKET.length + 1) : path;
+}
+
 /** Refuses a client's path that may not name a file inside the bucket. */
 export function assertPlainPath(path: string): void {
   if (path.length > MAX_LENGTH || !isPlainPath(path)) {

@@ -3,7 +3,7 @@ import { ApiError } from "../_shared/api-error.ts";
 import { decodeBase64 } from "../_shared/base64.ts";
 import type { Bytes } from "../_shared/bytes.ts";
 import { safeFile } from "../_shared/file-name.ts";
-import { assertPlainPath } from "../_shared/storage-path.ts";
+import { assertPlainPath, pathInBucket } from "../_shared/storage-path.ts";
 
 /** Where the result of a task is, as the database stores it. */
 export interface Output {
@@ -48,7 +48,7 @@ export function readResult(body: CompleteRequest): Result {
     const file = sentFile(body.file_data, body.filename);
     return { kind: "sent", file, thumbnail: sentThumbnail(body), text };
   }
-  const path = body.storage_path;
+  const path = body.storage_path && pathInBucket(body.storage_path);
   const thumbnailPath = storedThumbnail(body);
   if (path === undefined && thumbnailPath === undefined) {
     return { kind: "text", output: text };
@@ -67,15 +67,19 @@ function sentFile(data: string, filename: string | undefined): SentFile {
   const { name, contentType } = safeFile("filename", filename);
   const bytes = decodeBase64(data);
   if (bytes === null) {
-    throw new ApiError("INVALID_BODY", 'Body field "file_data" must be base64');
+    throw new ApiError(
+      "INVALID_BODY",
+      'Body field "file_data" must be the base64 of at least one byte',
+    );
   }
   return { name, contentType, bytes };
 }
 
 function storedThumbnail(body: CompleteRequest): string | undefined {
-  const path = body.thumbnail_storage_path;
-  if (path === undefined) return undefined;
+  const given = body.thumbnail_storage_path;
+  if (given === undefined) return undefined;
   return unlessRefused(() => {
+    const path = pathInBucket(given);
     assertPlainPath(path);
     return path;
   });

@@ -38,15 +38,56 @@ describe("complete-task with a storage path", () => {
     expect(rpcs).toEqual(["upload_target"]);
   });
 
-  test("leaves out a thumbnail that is not there", async () => {
+  test("takes no empty file for a result, and says nothing of it to the database", async () => {
+    const { result, rpcs } = await run(
+      { task_id: TASK_ID, storage_path: OWN },
+      { storage: () => Response.json({ id: "1", size: 0 }) },
+    );
+    expect(result).toBe("409 FILE_EMPTY");
+    expect(rpcs).toEqual(["upload_target"]);
+  });
+
+  test("takes the name that Storage itself gives the file", async () => {
+    const { result, storageLines, completed } = await run({
+      task_id: TASK_ID,
+      storage_path: `image_uploads/${OWN}`,
+      thumbnail_storage_path: `image_uploads/${THUMBNAIL}`,
+    });
+    expect(result).toBe("200");
+    expect(storageLines()[0]).toBe(`GET object/info/image_uploads/${OWN}`);
+    expect(completed).toMatchObject({
+      p_output_location: `${PUBLIC}/${OWN}`,
+      p_thumbnail_url: `${PUBLIC}/${THUMBNAIL}`,
+    });
+  });
+
+  test.each([
+    ["what? now#1.mp4", "what%3F now%231.mp4"],
+    ["100%.mp4", "100%25.mp4"],
+    ["a%3Fb.mp4", "a%3Fb.mp4"],
+  ])(
+    "makes a URL of %s that a browser reads as one path",
+    async (name, inUrl) => {
+      const { completed } = await run({
+        task_id: TASK_ID,
+        storage_path: `${USER_ID}/${name}`,
+      });
+      expect(completed?.["p_output_location"])
+        .toBe(`${PUBLIC}/${USER_ID}/${inUrl}`);
+    },
+  );
+
+  test.each([
+    () => storageRefusal(404, "NoSuchKey"),
+    () => Response.json({ id: "1", size: 0 }),
+  ])("leaves out a thumbnail that is not there or empty", async (answer) => {
     const body = {
       task_id: TASK_ID,
       storage_path: OWN,
       thumbnail_storage_path: THUMBNAIL,
     };
     const { result, completed } = await run(body, {
-      storage: ({ path }) =>
-        path.endsWith(".jpg") ? storageRefusal(404, "NoSuchKey") : undefined,
+      storage: ({ path }) => path.endsWith(".jpg") ? answer() : undefined,
     });
     expect(result).toBe("200");
     expect(completed?.["p_thumbnail_url"]).toBeUndefined();

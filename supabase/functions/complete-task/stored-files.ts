@@ -16,7 +16,7 @@ const OUR_SPELLING = /^[A-Za-z0-9._/-]+$/;
 
 /**
  * The URLs of files that are already in the bucket. Those in the task's own
- * folder must be there; others are results of other tasks, which their owners
+ * folder must be there and hold something; others are results of other tasks, which their owners
  * may remove at any time.
  */
 export async function locateStored(
@@ -28,25 +28,32 @@ export async function locateStored(
 ): Promise<Output> {
   assertOwnFolder(caller, target, [path, thumbnailPath]);
 
-  const isMissing = async (of: string | undefined) => {
-    if (of === undefined || !target.is_open) return false;
+  const sizeOf = async (of: string | undefined) => {
+    if (of === undefined || !target.is_open) return Infinity;
     if (!isBelow(of, taskFolder(target)) || !OUR_SPELLING.test(of)) {
-      return false;
+      return Infinity;
     }
     try {
-      return !await files.exists(of);
+      return await files.size(of);
     } catch {
       // The file was uploaded; that nobody can look at it now is no reason to
       // fail the task.
       note({ storage: "unchecked" });
-      return false;
+      return Infinity;
     }
   };
-  const [noFile, noThumbnail] = await Promise.all([
-    isMissing(path),
-    isMissing(thumbnailPath),
+  const [size, thumbnailSize] = await Promise.all([
+    sizeOf(path),
+    sizeOf(thumbnailPath),
   ]);
-  if (noFile) {
+  if (size === 0) {
+    throw new ApiError(
+      "FILE_EMPTY",
+      `The file ${path} in ${BUCKET} has no bytes`,
+      { hint: "Report the task as failed, or upload the file and repeat" },
+    );
+  }
+  if (size === null) {
     throw new ApiError(
       "FILE_NOT_FOUND",
       `There is no file ${path} in ${BUCKET}`,
@@ -54,6 +61,7 @@ export async function locateStored(
     );
   }
   // Workers go on when the upload of a thumbnail failed.
+  const noThumbnail = thumbnailSize === null || thumbnailSize === 0;
   if (noThumbnail) note({ thumbnail: "missing" });
   const thumbnail = noThumbnail ? undefined : thumbnailPath;
   return {
