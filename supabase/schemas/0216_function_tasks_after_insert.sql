@@ -13,6 +13,7 @@ declare
   v_now timestamptz := queue.now();
   v_actor text := queue.actor();
   v_unsettled uuid[];
+  v_awaited uuid[];
   v_dependants uuid[];
   v_children queue.subtasks[];
   v_orchestrators uuid[];
@@ -67,18 +68,23 @@ begin
     from new_rows as n
       join queue.task_dependencies as d on d.task_id = n.id
       left join public.tasks as t on t.id = d.depends_on
-    where n.standing = 'dependency_lost'
+    -- What is missing or somebody else's has not changed.
+    where (n.standing = 'dependency_lost' and t.id is not null and t.user_id is not distinct from n.user_id)
       or (n.standing = 'dependency_pending' and (t.id is null or t.status in ('Complete', 'Failed', 'Cancelled')))
-    union
-    select d.task_id
-    from new_rows as n
-      join queue.task_dependencies as d on d.depends_on = n.id
-      join public.tasks as t on t.id = d.task_id
-    where t.standing = 'dependency_lost'
   ) as u;
-
   if v_unsettled is not null then
     perform queue.ask_standing_again(v_unsettled);
+  end if;
+
+  select array_agg(distinct n.id)
+  into v_awaited
+  from new_rows as n
+    join queue.task_dependencies as d on d.depends_on = n.id
+    join public.tasks as t on t.id = d.task_id
+  where t.standing = 'dependency_lost'
+    and t.user_id is not distinct from n.user_id;
+  if v_awaited is not null then
+    perform queue.settle_dependants(v_awaited);
   end if;
 
   -- An orchestrator may come after its children.

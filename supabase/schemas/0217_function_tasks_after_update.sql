@@ -17,8 +17,14 @@ declare
   v_from text[];
   v_to text[];
   v_now timestamptz;
+  -- Whoever ends these tasks looks after what waits for them (queue.settle_deferred).
+  v_is_looked_after boolean := current_setting('queue.ends_in_turn', true) = 'on';
 begin
   v_now := queue.now();
+  if v_is_looked_after then
+    -- Of this statement only, not of those that follow from it.
+    perform set_config('queue.ends_in_turn', 'off', true);
+  end if;
 
   select
     array_agg(n.id) filter (where n.status = 'Complete'),
@@ -41,7 +47,7 @@ begin
   if v_complete is not null then
     perform queue.lock_relatives_of(v_complete, v_owners, false);
   end if;
-  if v_lost is not null then
+  if v_lost is not null and v_is_looked_after is not true then
     perform queue.lock_relatives_of((select array_agg(l.task_id) from unnest(v_lost) as l), v_owners, true);
   end if;
 
@@ -115,7 +121,7 @@ begin
   if v_moved is not null then
     perform queue.settle_families(v_moved, v_from, v_to);
   end if;
-  if v_lost is not null then
+  if v_lost is not null and v_is_looked_after is not true then
     perform queue.settle_lost(v_lost);
   end if;
 

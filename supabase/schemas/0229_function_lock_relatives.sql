@@ -13,9 +13,11 @@ begin
   select t.user_id into v_user_id from public.tasks as t where t.id = p_task_id;
   if v_user_id is not null then
     perform queue.lock_relatives_of(
-      -- The children of a cancelled orchestrator go with it.
+      -- The children of a cancelled orchestrator go with it, unless they are many (queue.cancel_children).
       p_task_id || case when p_status is null or p_status = 'Cancelled' then
-        array(select s.task_id from queue.subtasks as s where s.orchestrator_id = p_task_id)
+        case when (select count(*) from (select from queue.subtasks as s where s.orchestrator_id = p_task_id limit 101) as n) <= 100
+          then array(select s.task_id from queue.subtasks as s where s.orchestrator_id = p_task_id)
+        end
       end,
       array[v_user_id], p_status is distinct from 'Complete'
     );

@@ -34,7 +34,7 @@ begin
     )
   where t.id = p_task_id;
   -- Whoever waits for it had lost it.
-  perform queue.ask_standing_again(array(select d.task_id from queue.task_dependencies as d where d.depends_on = p_task_id));
+  perform queue.settle_dependants(array[p_task_id]);
   perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
 end;
 $$;

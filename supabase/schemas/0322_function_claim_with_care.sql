@@ -22,6 +22,7 @@ declare
   v_now timestamptz := queue.now();
   v_affinity queue.affinity;
   v_task public.tasks;
+  v_has_worked boolean := false;
 begin
   if coalesce(p_worker_id, '') = '' then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
@@ -54,8 +55,9 @@ begin
     else
       v_task := queue.take_next_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     end if;
-    -- Once more if the job that puts work back is late and this claim has done its work.
-    exit when v_task.id is null and queue.rescue_when_late() = 0;
+    -- Once more if this claim has done work that the queue was behind with: there may be a task now.
+    exit when v_task.id is null and (v_has_worked or queue.work_while_idle() = 0);
+    v_has_worked := true;
   end loop;
 
   return case when v_task.id is not null then queue.claim_reply(v_task) end;

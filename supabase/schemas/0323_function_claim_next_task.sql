@@ -64,7 +64,7 @@ begin
     return queue.claim_with_care(
       p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
     );
-  elsif not v_has_open and queue.rescue_when_late() = 0 then
+  elsif not v_has_open and queue.work_while_idle() = 0 then
     return null;
   end if;
 

@@ -17,8 +17,9 @@ begin
   v_run.is_over := false;
   begin
     v_run.due := case p_job
-      -- Each batch looks anew: what is lost changes from one second to the next.
+      -- Each batch looks anew: what is lost, or left to do, changes from one second to the next.
       when 'rescue' then array[]::uuid[]
+      when 'settle' then array[]::uuid[]
       -- Those of one owner together, so that a batch locks few owners.
       when 'cleanup' then array(
         select c.task_id
@@ -39,6 +40,6 @@ end;
 $$;
 
 comment on function queue.begin_batches(text) is
-  'Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner), reconcile (the owners that have drifted) or rescue (which looks anew for each batch). An error is recorded in queue.job_runs, and the run is over.';
+  'Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner), reconcile (the owners that have drifted) or rescue or settle (which look anew for each batch). An error is recorded in queue.job_runs, and the run is over.';
 
 revoke all on function queue.begin_batches(text) from public, anon, authenticated, service_role;

@@ -24,11 +24,13 @@ begin
       when 'reconcile' then jsonb_build_object('mended', queue.reconcile_owners(v_due))
       -- A region that is gone takes thousands of workers along. Another rescue that runs is none of ours.
       when 'rescue' then queue.rescue(100)::jsonb - 'skipped'
+      when 'settle' then queue.settle_deferred(100)::jsonb
     end;
     p_run.done_count := p_run.done_count + cardinality(v_due);
     p_run.is_over := case
       -- Not when it was less than a full batch: what somebody holds is passed over.
       when p_run.job = 'rescue' then coalesce((v_batch ->> 'put_back')::integer, 0) = 0
+      when p_run.job = 'settle' then (v_batch ->> 'settled')::integer + (v_batch ->> 'finished')::integer = 0
       else p_run.done_count >= cardinality(p_run.due)
         and not exists (select from jsonb_each_text(v_batch) as b where b.key <> 'tasks' and b.value::integer >= 1000)
     end or clock_timestamp() > p_run.started_at + interval '45 seconds';
@@ -48,13 +50,13 @@ begin
   if p_run.is_over then
     raise log 'queue job %: %', p_run.job, p_run.result;
   end if;
-  -- What is lost has waited long enough.
-  p_run.pause := case p_run.job when 'rescue' then 0 else 3 end * (clock_timestamp() - v_started_at);
+  -- What is lost has waited long enough, and what others' ends have left to do somewhat.
+  p_run.pause := case p_run.job when 'rescue' then 0 when 'settle' then 1 else 3 end * (clock_timestamp() - v_started_at);
   return p_run;
 end;
 $$;
 
 comment on function queue.run_batch(queue.batch_run) is
-  'The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron and events; of reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back. Over when all that were due have been looked at and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.';
+  'The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron and events; of reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back; of settle: 100 tasks of deferred work, until nothing is left that could be done. Over when all that were due have been looked at and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.';
 
 revoke all on function queue.run_batch(queue.batch_run) from public, anon, authenticated, service_role;

@@ -69,7 +69,6 @@ begin
     -- Tasks that were put back together may wait for one another, and children with a live parent are not stale.
     perform queue.ask_standing_again(
       v_ids
-      || array(select d.task_id from queue.task_dependencies as d where d.depends_on = any (v_ids))
       || array(
         select s.task_id
         from queue.subtasks as s
@@ -78,6 +77,7 @@ begin
           and t.standing = 'stale'
       )
     );
+    perform queue.settle_dependants(v_ids, v_ids);
     perform queue.say(null);
   end if;
 

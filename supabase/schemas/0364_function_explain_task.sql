@@ -12,6 +12,7 @@ declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks;
   v_standing text;
+  v_is_unsettled boolean;
   v_slots queue.user_slots;
   v_line queue.user_lines;
   v_reason text;
@@ -31,6 +32,18 @@ begin
 
   -- Asked anew: what is stored may have been overtaken by time.
   v_standing := queue.task_standing(v_task);
+  v_is_unsettled := v_task.status = 'Queued' and v_task.standing in ('dependency_pending', 'dependency_lost') and (
+    v_standing = 'ready'
+    or (v_standing = 'dependency_lost' and exists (
+      select
+      from queue.task_dependencies as d
+        join queue.deferred_work as w on w.task_id = d.depends_on
+      where d.task_id = v_task.id
+    ))
+  );
+  if v_is_unsettled and v_standing = 'ready' then
+    v_standing := 'dependency_pending';
+  end if;
   select s.* into v_slots from queue.user_slots as s where s.user_id = v_task.user_id;
   select l.* into v_line from queue.user_lines as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
 
@@ -109,6 +122,11 @@ begin
           else v_task.status
         end
       ))
+      || case
+        when v_is_unsettled and v_standing = 'dependency_pending' then ', and have: it is let go in turn, within a minute or so'
+        when v_is_unsettled then '; it ends for that in turn, within a minute or so'
+        else ''
+      end
       -- What only the fleet may not run, the owner's own machine may.
       || case
         when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')

@@ -15,6 +15,7 @@ begin
     v_result := case p_job
       when 'sweep' then queue.sweep()::jsonb
       when 'rescue' then queue.rescue()::jsonb
+      when 'settle' then queue.settle_deferred(1000)::jsonb
       when 'mend_orchestrations' then queue.mend_orchestrations()::jsonb
       when 'count_on' then queue.count_on()::jsonb
       when 'cleanup' then queue.cleanup()::jsonb
@@ -35,7 +36,7 @@ end;
 $$;
 
 comment on function queue.run_job(text) is
-  'Runs one job (sweep, rescue, mend_orchestrations, count_on, cleanup, purge, reconcile) in one transaction and records in queue.job_runs when, how long and what it did, or why it failed. Returns what it did, or {error, sqlstate}.';
+  'Runs one job (sweep, rescue, settle, mend_orchestrations, count_on, cleanup, purge, reconcile) in one transaction and records in queue.job_runs when, how long and what it did, or why it failed. Returns what it did, or {error, sqlstate}.';
 
 revoke all on function queue.run_job(text) from public, anon, authenticated, service_role;
 grant execute on function queue.run_job(text) to service_role;

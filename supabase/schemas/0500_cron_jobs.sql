@@ -4,6 +4,7 @@ create extension if not exists pg_cron;
 insert into queue.job_runs (job, period) values
   ('sweep', interval '1 minute'),
   ('rescue', interval '1 minute'),
+  ('settle', interval '1 minute'),
   ('mend_orchestrations', interval '1 minute'),
   ('count_on', interval '1 minute'),
   ('cleanup', interval '10 minutes'),
@@ -42,5 +43,14 @@ from (
         else '* * * * *'
       end,
       'rescue'
+    ),
+    (
+      'queue-settle',
+      case
+        when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
+          then '10 seconds'
+        else '* * * * *'
+      end,
+      'settle'
     )
 ) as j (name, schedule, job);

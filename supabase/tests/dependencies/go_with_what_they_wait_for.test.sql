@@ -1,5 +1,5 @@
 begin;
-select plan(28);
+select plan(31);
 
 -- SETUP: running <- second <- third <- fourth, a task beside the third, and one that waits for something else too
 select tests.empty_queue();
@@ -110,7 +110,7 @@ select tests.create_task(:'owner', p_dependant_on => :'victim') as late \gset
 select is((tests.task(:'late')).status, 'Queued', 'A task that comes after the end of its dependency is enqueued');
 select is((tests.task(:'late')).standing, 'dependency_lost', 'As lost');
 
--- TEST: a long chain goes in one statement
+-- TEST: a long chain goes piece by piece
 with recursive numbered as (
   select n, md5('link ' || n)::uuid as id, case when n > 1 then md5('link ' || n - 1)::uuid end as before
   from generate_series(1, 2000) as n
@@ -119,8 +119,24 @@ insert into public.tasks (id, task_type, project_id, dependant_on)
 select n.id, 'test', (select p.id from public.projects as p where p.user_id = :'owner' limit 1), n.before from numbered as n;
 update public.tasks set status = 'Failed' where id = md5('link 1')::uuid;
 select is(
+  (select count(*) from public.tasks where status = 'Queued' and standing <> 'dependency_pending' and id in (select md5('link ' || n)::uuid from generate_series(1, 2000) as n)),
+  0::bigint, 'No claim gets what is lost and not yet settled'
+);
+do $$ begin while (queue.settle_deferred() ->> 'finished')::integer > 0 loop null; end loop; end $$;
+select is_empty('select * from queue.deferred_work', 'The work comes to an end');
+select is(
+  (tests.task(md5('link 2')::uuid)).error_message || '; ' || (tests.task(md5('link 3')::uuid)).error_message || '; ' || (tests.task(md5('link 2000')::uuid)).error_message,
+  format(
+    'Cascaded failed from related task %1$s: %1$s <- %2$s (Failed: Failed without a reason); '
+      'Cascaded failed from related task %1$s: %1$s <- %2$s <- %3$s (Failed: Failed without a reason); '
+      'Cascaded failed from related task %1$s: %1$s <- … <- %4$s <- %5$s (Failed: Failed without a reason)',
+    md5('link 1')::uuid, md5('link 2')::uuid, md5('link 3')::uuid, md5('link 1999')::uuid, md5('link 2000')::uuid
+  ),
+  'Each says why, in the words of a short chain'
+);
+select is(
   (select count(*) from public.tasks where id in (select md5('link ' || n)::uuid from generate_series(1, 2000) as n) and status = 'Failed'),
-  2000::bigint, 'A chain of 2,000 ends at once'
+  2000::bigint, 'A chain of 2,000 ends whole'
 );
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 select is_empty('select * from queue.drift()', 'And queue.drift() agrees');

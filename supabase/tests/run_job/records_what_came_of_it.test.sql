@@ -20,7 +20,7 @@ set scheduled_at = queue.now(), ran_at = null, failed_at = null, stood_in_at = n
 -- TEST: a run
 select is_empty('select * from queue.late_jobs()', 'Right after the deployment no job is late');
 select pg_temp.run(r.job) from queue.job_runs as r;
-select is((select count(*)::integer from queue.job_runs where ran_at = queue.now() and error is null and took is not null), 7, 'Every job runs and is recorded');
+select is((select count(*)::integer from queue.job_runs where ran_at = queue.now() and error is null and took is not null), 8, 'Every job runs and is recorded');
 select is((select r.result ->> 'put_back' from queue.job_runs as r where r.job = 'rescue'), '0', 'With what it did');
 
 -- TEST: late
@@ -41,7 +41,7 @@ select is(pg_temp.run('unheard of') ->> 'sqlstate', 'PT400', 'A job that does no
 select set_eq(
   $$select substring(j.command from '(?:queue.run_job|queue.begin_batches)\([^)]*\)') from cron.job as j where j.jobname like 'queue-%'$$,
   $$
-    select format('queue.%s(%L)', case when r.job in ('cleanup', 'purge', 'reconcile', 'rescue') then 'begin_batches' else 'run_job' end, r.job)
+    select format('queue.%s(%L)', case when r.job in ('cleanup', 'purge', 'reconcile', 'rescue', 'settle') then 'begin_batches' else 'run_job' end, r.job)
     from queue.job_runs as r
   $$,
   'pg_cron calls each of them, and nothing else'

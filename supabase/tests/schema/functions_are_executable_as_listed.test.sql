@@ -16,6 +16,7 @@ insert into listed_function values
   ('service_role', 'mark_task_failed'),
   ('service_role', 'queue.mark_task_failed'),
   ('service_role', 'queue.rescue'),
+  ('service_role', 'queue.settle_deferred'),
   ('service_role', 'queue.cleanup'),
   ('service_role', 'queue.purge'),
   ('service_role', 'queue.run_job'),

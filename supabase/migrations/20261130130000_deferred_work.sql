@@ -1,0 +1,67 @@
+-- What: queue.deferred_work, and the job settle, which works it off.
+-- Why: what hangs on a row (10,000 tasks that wait for one, 10,000 children of one orchestrator) made its end time out,
+-- and rescue ran the finished work again.
+-- Back out: apply the functions of the files before this one again once the table is empty; select
+-- cron.unschedule('queue-settle'), delete the row settle of queue.job_runs, drop the table.
+
+set lock_timeout = '900ms';
+
+create table queue.deferred_work (
+  id bigint generated always as identity,
+  kind text not null,
+  task_id uuid,
+  user_id uuid,
+  status text,
+  root_id uuid,
+  reason text,
+  task_type text,
+  after_id uuid,
+  only_id uuid,
+  since timestamptz not null,
+  constraint deferred_work_pkey primary key (id)
+);
+
+create index deferred_work_by_task on queue.deferred_work (task_id) where task_id is not null;
+create index deferred_work_by_type on queue.deferred_work (task_type) where task_type is not null;
+
+comment on table queue.deferred_work is
+  'What changes have left to do: one row per task, type or setting on which more hangs than one transaction touches.';
+comment on column queue.deferred_work.kind is
+  'dependants: tasks that wait for task_id are to be looked at again. lost: they end with root_id. children: the open children of task_id are to be cancelled. type: live tasks of task_type are to be derived again. limits: users without a limit of their own get the default one. stale: tasks that are no longer stale are to be let go.';
+comment on column queue.deferred_work.user_id is 'The owner of task_id and of all that follows from it.';
+comment on column queue.deferred_work.status is 'How task_id ended: Complete, Failed, Cancelled or deleted; of lost, how root_id did.';
+comment on column queue.deferred_work.root_id is 'The task whose end is the cause, at the head of a chain.';
+comment on column queue.deferred_work.reason is 'Why it ended so.';
+comment on column queue.deferred_work.after_id is 'How far it has come: all up to this id are done.';
+comment on column queue.deferred_work.only_id is 'Only this one is left: somebody held it when it was its turn.';
+comment on column queue.deferred_work.since is 'Since when it is to be done.';
+
+alter table queue.deferred_work set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table queue.deferred_work enable row level security;
+
+revoke all on sequence queue.deferred_work_id_seq from public, anon, authenticated, service_role;
+revoke all on table queue.deferred_work from public, anon, authenticated, service_role;
+grant select on table queue.deferred_work to service_role;
+
+insert into queue.job_runs (job, period) values ('settle', interval '1 minute')
+on conflict (job) do update set period = excluded.period;
+
+select cron.schedule(
+  'queue-settle',
+  case
+    when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
+      then '10 seconds'
+    else '* * * * *'
+  end,
+  $job$do $$
+declare
+  v_run queue.batch_run := queue.begin_batches('settle');
+begin
+  while not v_run.is_over loop
+    v_run := queue.run_batch(v_run);
+    commit;
+    perform pg_catalog.pg_sleep_for(v_run.pause);
+  end loop;
+end;
+$$;$job$
+);

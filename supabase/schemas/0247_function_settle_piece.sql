@@ -1,0 +1,134 @@
+-- The next piece of one row of deferred work: up to p_limit tasks. It waits for nobody: the owner first, as a claim does,
+-- then the tasks, and what somebody holds is left for later as a row of its own.
+create function queue.settle_piece(p_work queue.deferred_work, p_limit integer)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_look constant integer := 1000;
+  v_kind text := p_work.kind;
+  v_ended_as text;
+  v_next uuid[];
+  v_due uuid[];
+  v_mine uuid[];
+  v_is_over boolean;
+begin
+  perform from queue.user_slots as s where s.user_id = p_work.user_id for no key update skip locked;
+  if not found and exists (select from queue.user_slots as s where s.user_id = p_work.user_id) then
+    return null;
+  end if;
+
+  -- The task may have been put back, or have come again, since it ended.
+  select t.status into v_ended_as from public.tasks as t where t.id = p_work.task_id and t.user_id = p_work.user_id;
+  if v_kind = 'lost' and v_ended_as not in ('Failed', 'Cancelled') then
+    v_kind := 'dependants';
+  elsif v_kind = 'children' and v_ended_as is distinct from nullif(p_work.status, 'deleted') then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+    return 0;
+  end if;
+
+  v_next := case
+    when p_work.only_id is not null then array[p_work.only_id]
+    when v_kind = 'children' then array(
+      select s.task_id
+      from queue.subtasks as s
+      where s.orchestrator_id = p_work.task_id
+        and s.user_id = p_work.user_id
+        and s.task_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
+      order by s.task_id
+      limit v_look
+    )
+    else array(
+      select d.task_id
+      from queue.task_dependencies as d
+      where d.depends_on = p_work.task_id
+        and d.task_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
+      order by d.task_id
+      limit v_look
+    )
+  end;
+  v_due := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (v_next)
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind = 'children'))
+      and t.user_id is not distinct from p_work.user_id
+    order by t.id
+    limit p_limit
+  );
+  v_mine := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (v_due)
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind = 'children'))
+    order by t.id
+    for no key update skip locked
+  );
+  if p_work.only_id is not null and cardinality(v_mine) < cardinality(v_due) then
+    return null;
+  end if;
+
+  v_is_over := cardinality(v_due) < p_limit and (cardinality(v_next) < v_look or p_work.only_id is not null);
+  if v_is_over then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+  else
+    update queue.deferred_work as w
+    set after_id = case when cardinality(v_due) = p_limit then v_due[p_limit] else v_next[v_look] end
+    where w.id = p_work.id;
+  end if;
+  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, only_id, since)
+  select p_work.kind, p_work.task_id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, h.id, p_work.since
+  from unnest(v_due) as h (id)
+  where h.id <> all (v_mine);
+
+  case v_kind
+    when 'dependants' then
+      perform queue.ask_standing_again(v_mine);
+    when 'children' then
+      perform queue.end_tasks(array(
+        select (
+          m.id, p_work.user_id, 'Cancelled',
+          pg_catalog.format('Cascaded failed from related task %s: its orchestrator was %s', p_work.task_id, p_work.status)
+        )::queue.task_end
+        from unnest(v_mine) as m (id)
+      ));
+    when 'lost' then
+      -- What waits for these in turn.
+      insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+      select 'lost', m.id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.since
+      from unnest(v_mine) as m (id)
+      where exists (select from queue.task_dependencies as d where d.depends_on = m.id);
+      perform set_config('queue.ends_in_turn', 'on', true);
+      perform queue.end_tasks(array(
+        select (
+          m.id, p_work.user_id, case p_work.status when 'Failed' then 'Failed' else 'Cancelled' end,
+          pg_catalog.format(
+            'Cascaded failed from related task %s: %s (%s)', p_work.root_id,
+            concat_ws(
+              ' <- ', p_work.root_id,
+              -- The last links of a long chain.
+              case
+                when p_work.task_id <> p_work.root_id and not exists (
+                  select from queue.task_dependencies as d where d.task_id = p_work.task_id and d.depends_on = p_work.root_id
+                ) then '…'
+              end,
+              nullif(p_work.task_id, p_work.root_id),
+              m.id
+            ),
+            concat_ws(': ', p_work.status, p_work.reason)
+          )
+        )::queue.task_end
+        from unnest(v_mine) as m (id)
+      ));
+  end case;
+  return cardinality(v_mine);
+end;
+$$;
+
+comment on function queue.settle_piece(queue.deferred_work, integer) is
+  'Does the next piece of this work, up to p_limit tasks, and returns how many; null when somebody holds the owner or the one task that is left.';
+
+revoke all on function queue.settle_piece(queue.deferred_work, integer) from public, anon, authenticated, service_role;

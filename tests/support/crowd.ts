@@ -1,0 +1,48 @@
+import { admin, type Connection } from "./db.ts";
+
+/**
+ * How many hang on one row: more than anything looks at in one transaction.
+ * `CROWD=10000` and `CROWD=100000` measure the same.
+ */
+export const CROWD = Number(process.env["CROWD"] ?? 1500);
+
+/** What a transaction has written so far, in rows of all tables. */
+export interface Written {
+  readonly rows: number;
+}
+
+/** Runs something in a transaction and counts the rows that it writes. */
+export async function writtenBy(
+  sql: Connection,
+  run: (sql: Connection) => Promise<unknown>,
+): Promise<number> {
+  await sql`begin`;
+  await run(sql);
+  const [written] = await sql<{ rows: number }[]>`
+    select sum(n_tup_ins + n_tup_upd + n_tup_del)::integer as rows
+    from pg_catalog.pg_stat_xact_user_tables
+  `;
+  await sql`commit`;
+  return written?.rows ?? 0;
+}
+
+/** Works off what endings have left to do; how many pieces it took. */
+export async function settleAll(): Promise<number> {
+  for (let pieces = 0;; pieces++) {
+    const [piece] = await admin()<{ settled: number; finished: number }[]>`
+      select (r ->> 'settled')::integer as settled,
+        (r ->> 'finished')::integer as finished
+      from queue.settle_deferred() as r
+    `;
+    if (!piece || piece.settled + piece.finished === 0) return pieces;
+  }
+}
+
+/** How many tasks there are per status and standing. */
+export async function countByState(): Promise<Record<string, number>> {
+  const rows = await admin()<{ state: string; count: number }[]>`
+    select concat_ws(' ', status, standing) as state, count(*)::integer
+    from public.tasks group by 1 order by 1
+  `;
+  return Object.fromEntries(rows.map((row) => [row.state, row.count]));
+}
