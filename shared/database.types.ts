@@ -509,6 +509,15 @@ export type Database = {
       };
     };
     Functions: {
+      "cancel_tasks": {
+        Args: {
+          "p_caller"?: Json;
+          "p_filter": Json;
+          "p_limit"?: number;
+          "p_reason"?: string;
+        };
+        Returns: Json;
+      };
       "claim_next_task": {
         Args: {
           "p_caller": Json;

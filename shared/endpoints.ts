@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { CancelTasksReply, CancelTasksRequest } from "./cancel-tasks.ts";
 import { ClaimedTask, ClaimPreview, ClaimRequest } from "./claim.ts";
 import { CompleteReply, CompleteRequest } from "./complete.ts";
 import { CountsReply, CountsRequest } from "./counts.ts";
@@ -106,6 +107,13 @@ export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
     callers: EVERYONE,
     requests: [SegmentsRequest],
     replies: [SegmentsReply],
+    errors: [],
+  },
+  "cancel-tasks": {
+    summary: "Cancels many tasks, up to a thousand a call",
+    callers: EVERYONE,
+    requests: [CancelTasksRequest],
+    replies: [CancelTasksReply],
     errors: [],
   },
   "get-orchestrator-children": {

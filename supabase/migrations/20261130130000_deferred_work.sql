@@ -63,5 +63,5 @@ begin
     perform pg_catalog.pg_sleep_for(v_run.pause);
   end loop;
 end;
-$$;$job$
+$$$job$
 );

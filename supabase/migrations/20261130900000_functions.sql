@@ -11,7 +11,73 @@ drop function if exists queue.get_completed_segments(jsonb, text, uuid);
 drop function if exists queue.get_orchestrator_children(jsonb, uuid);
 drop function if exists queue.overtaken_by_time();
 drop function if exists queue.repeat_claim(queue.caller, text, text);
+drop function if exists queue.settle_dependants(uuid[]);
 drop function if exists queue.times_started(public.tasks);
+
+-- These tasks and the live ones that their end may change, locked before any owner is and in the order of their ids, so that
+-- nobody who does the same can wait for us in a circle: the tasks that wait for them, the orchestrators that they are
+-- parts of, and what would go with those in turn. After a good end only the first of the waiting change. Where more than
+-- a thousand hang on them, whosever they are, nothing of it changes now (queue.deferred_work), and nothing of it is locked.
+create or replace function queue.lock_relatives_of(p_task_ids uuid[], p_user_ids uuid[], p_is_lost boolean)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_look constant integer := 1000;
+  v_above uuid[];
+  v_waiting uuid[];
+  v_lost uuid[];
+begin
+  select array_agg(s.orchestrator_id)
+  into v_above
+  from queue.subtasks as s
+  where s.task_id = any (p_task_ids);
+
+  v_waiting := array(
+    select d.task_id from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1
+  );
+
+  if v_above is null and v_waiting = '{}' then
+    return; -- nothing to keep in order
+  elsif cardinality(v_waiting) > v_look then
+    v_waiting := '{}';
+  end if;
+
+  with recursive reached (task_id) as (
+    select r.id from unnest(v_above || case when p_is_lost then v_waiting end) as r (id)
+    union
+    select n.id
+    from reached as l
+      cross join lateral (
+        select d.task_id as id from queue.task_dependencies as d where d.depends_on = l.task_id
+        union all
+        select s.orchestrator_id from queue.subtasks as s where s.task_id = l.task_id
+      ) as n
+  )
+  select array_agg(l.task_id)
+  into v_lost
+  from (select r.task_id from reached as r limit v_look + coalesce(cardinality(v_above), 0) + 1) as l;
+  if cardinality(v_lost) > v_look + coalesce(cardinality(v_above), 0) then
+    v_lost := null;
+  end if;
+
+  perform
+  from public.tasks as t
+  where t.id = any (p_task_ids || v_above || v_waiting || v_lost)
+    and t.status in ('Queued', 'In Progress')
+    and t.user_id = any (p_user_ids)
+  order by t.id
+  for no key update;
+end;
+$$;
+
+comment on function queue.lock_relatives_of(uuid[], uuid[], boolean) is
+  'Locks these tasks and, in the order of their ids, the live tasks of these owners that change when they end: well, or lost (failed, cancelled, deleted). Locks nothing when there are no such tasks, and only these tasks and their orchestrators when more than a thousand hang on them.';
+
+revoke all on function queue.lock_relatives_of(uuid[], uuid[], boolean) from public, anon, authenticated, service_role;
 
 -- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
 -- between, so an illegal row is left as it is (and not returned) and the rest of the statement goes through.
@@ -164,6 +230,112 @@ comment on function queue.tasks_before_update() is
 
 revoke all on function queue.tasks_before_update() from public, anon, authenticated, service_role;
 
+-- After an insert statement: dependencies recorded, counters moved, history begun. Per statement, so that a bulk
+-- insert moves each counter once.
+create or replace function queue.tasks_after_insert()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may insert
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_changes queue.load_change[];
+  v_now timestamptz := queue.now();
+  v_actor text := queue.actor();
+  v_unsettled uuid[];
+  v_awaited uuid[];
+  v_dependants uuid[];
+  v_children queue.subtasks[];
+  v_orchestrators uuid[];
+begin
+  insert into queue.task_dependencies (task_id, depends_on)
+  select n.id, n.dependant_on
+  from new_rows as n
+  where n.dependant_on is not null
+  on conflict do nothing;
+  select array_agg(n.id) into v_dependants from new_rows as n where n.dependant_on is not null;
+
+  -- Other tasks are locked before any owner, like everywhere.
+  select array_agg(c.child)
+  into v_children
+  from (
+    select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
+    from new_rows as n
+    where n.params ? 'orchestrator_task_id_ref'
+  ) as c
+  where (c.child).task_id is not null;
+  if v_children is not null then
+    perform queue.lock_families(v_children);
+  end if;
+
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  into v_changes
+  from (
+    select n.user_id, n.pool, n.run_type is distinct from 'local' as is_cloud, n.takes_slot, n.standing, count(*)::integer as delta
+    from new_rows as n
+    where n.standing is not null
+    group by 1, 2, 3, 4, 5
+  ) as g;
+
+  if v_changes is not null then
+    perform queue.shift_load(v_changes, v_now);
+  end if;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select n.id, n.user_id, v_now, null, n.status, n.worker_id, n.attempts, v_actor, 'created'
+  from new_rows as n;
+
+  if v_dependants is not null then
+    perform queue.refuse_cycles(v_dependants);
+  end if;
+
+  -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
+  -- task that others already wait for may only now have come.
+  select array_agg(u.id)
+  into v_unsettled
+  from (
+    select n.id
+    from new_rows as n
+      join queue.task_dependencies as d on d.task_id = n.id
+      left join public.tasks as t on t.id = d.depends_on
+    -- What is missing or somebody else's has not changed.
+    where (n.standing = 'dependency_lost' and t.id is not null and t.user_id is not distinct from n.user_id)
+      or (n.standing = 'dependency_pending' and (t.id is null or t.status in ('Complete', 'Failed', 'Cancelled')))
+  ) as u;
+  if v_unsettled is not null then
+    perform queue.ask_standing_again(v_unsettled);
+  end if;
+
+  select array_agg(distinct n.id)
+  into v_awaited
+  from new_rows as n
+    join queue.task_dependencies as d on d.depends_on = n.id
+    join public.tasks as t on t.id = d.task_id
+  where t.standing = 'dependency_lost'
+    and t.user_id is not distinct from n.user_id;
+  if v_awaited is not null then
+    perform queue.settle_dependants(v_awaited);
+  end if;
+
+  -- An orchestrator may come after its children.
+  select array_agg(n.id)
+  into v_orchestrators
+  from new_rows as n
+  where not n.takes_slot or n.task_type like '%orchestrat%';
+  if v_children is not null or v_orchestrators is not null then
+    perform queue.join_families(v_orchestrators, v_children);
+  end if;
+
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_insert() is 'Trigger: dependencies, families, counters and history of newly inserted tasks.';
+
+revoke all on function queue.tasks_after_insert() from public, anon, authenticated, service_role;
+
 -- After an update statement: counters, history, result records, dependants and families follow, in the same transaction and
 -- whatever the way in.
 create or replace function queue.tasks_after_update()
@@ -183,8 +355,14 @@ declare
   v_from text[];
   v_to text[];
   v_now timestamptz;
+  -- Whoever ends these tasks looks after what waits for them (queue.settle_deferred).
+  v_is_looked_after boolean := current_setting('queue.ends_in_turn', true) = 'on';
 begin
   v_now := queue.now();
+  if v_is_looked_after then
+    -- Of this statement only, not of those that follow from it.
+    perform set_config('queue.ends_in_turn', 'off', true);
+  end if;
 
   select
     array_agg(n.id) filter (where n.status = 'Complete'),
@@ -207,7 +385,7 @@ begin
   if v_complete is not null then
     perform queue.lock_relatives_of(v_complete, v_owners, false);
   end if;
-  if v_lost is not null then
+  if v_lost is not null and v_is_looked_after is not true then
     perform queue.lock_relatives_of((select array_agg(l.task_id) from unnest(v_lost) as l), v_owners, true);
   end if;
 
@@ -281,7 +459,7 @@ begin
   if v_moved is not null then
     perform queue.settle_families(v_moved, v_from, v_to);
   end if;
-  if v_lost is not null then
+  if v_lost is not null and v_is_looked_after is not true then
     perform queue.settle_lost(v_lost);
   end if;
 
@@ -294,9 +472,96 @@ comment on function queue.tasks_after_update() is
 
 revoke all on function queue.tasks_after_update() from public, anon, authenticated, service_role;
 
--- What waited for a task that failed, was cancelled or deleted can never run. All of it ends at once, however long the
+-- Tasks that waited for tasks that are Complete now, or that have come, or come back. They are locked before they are
+-- looked at, so that of two dependencies that end at the same time the second one sees the first. Only tasks of the same
+-- owner: to name somebody else's task is to wait for nothing, and nobody's end waits for a stranger's row. Where many
+-- wait, the end is what is recorded now, and they follow (queue.deferred_work).
+create or replace function queue.settle_dependants(p_task_ids uuid[], p_but uuid[] default '{}')
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 100;
+  v_look constant integer := 1000;
+  v_links integer;
+  v_waiting uuid[];
+begin
+  select count(*)
+  into v_links
+  from (select from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1) as l;
+  if v_links = 0 then
+    return;
+  end if;
+
+  if v_links <= v_look then
+    v_waiting := array(
+      select d.task_id
+      from queue.task_dependencies as d
+      where d.depends_on = any (p_task_ids)
+        and d.task_id <> all (p_but)
+        -- By their keys; as a join, a plan from when the queue was small would go through all tasks of the owner.
+        and (
+          select t.status = 'Queued'
+            and t.user_id is not distinct from (select c.user_id from public.tasks as c where c.id = d.depends_on)
+          from public.tasks as t
+          where t.id = d.task_id
+        )
+      limit v_most + 1
+    );
+    if cardinality(v_waiting) <= v_most then
+      perform
+      from public.tasks as t
+      where t.id = any (v_waiting)
+        and t.status = 'Queued'
+      order by t.id
+      for no key update;
+      perform queue.ask_standing_again(v_waiting);
+      return;
+    end if;
+  end if;
+
+  insert into queue.deferred_work (kind, task_id, user_id, status, since)
+  select 'dependants', t.id, t.user_id, t.status, queue.now()
+  from public.tasks as t
+  where t.id = any (p_task_ids)
+    and exists (select from queue.task_dependencies as d where d.depends_on = t.id);
+end;
+$$;
+
+comment on function queue.settle_dependants(uuid[], uuid[]) is
+  'Works out again where the queued tasks of the same owner stand that depend on these, but for the second ones; later, when they are many.';
+
+revoke all on function queue.settle_dependants(uuid[], uuid[]) from public, anon, authenticated, service_role;
+
+-- Notes that what waits for these tasks is to end with them.
+create or replace function queue.defer_lost(p_lost queue.task_end[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+  select 'lost', l.task_id, l.user_id, l.status, l.task_id, pg_catalog.left(nullif(l.reason, ''), 500), queue.now()
+  from unnest(p_lost) as l
+  where l.user_id is not null
+    and exists (select from queue.task_dependencies as d where d.depends_on = l.task_id);
+end;
+$$;
+
+comment on function queue.defer_lost(queue.task_end[]) is
+  'Leaves it to queue.settle_deferred to end what waits for these tasks, which were lost.';
+
+revoke all on function queue.defer_lost(queue.task_end[]) from public, anon, authenticated, service_role;
+
+-- What waited for a task that failed, was cancelled or deleted can never run. All of it ends with it, however long the
 -- chain: Failed below a failed task, else Cancelled. Only queued tasks of the same owner; a task that was in somebody
--- else's way was in nobody's way (queue.dependency_state).
+-- else's way was in nobody's way (queue.dependency_state). Up to a hundred end at once; of more it is only noted that
+-- they are to end (queue.deferred_work). Until then they wait, and no claim gets them.
 create or replace function queue.settle_lost(p_lost queue.task_end[])
 returns void
 language plpgsql
@@ -305,8 +570,31 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_most constant integer := 100;
+  v_look constant integer := 1000;
+  v_links integer;
+  v_ways integer;
   v_ends queue.task_end[];
 begin
+  -- How many hang on them at all, whosever they are.
+  with recursive below (task_id) as (
+    select d.task_id
+    from unnest(p_lost) as l
+      join queue.task_dependencies as d on d.depends_on = l.task_id
+    where l.user_id is not null
+    union
+    select d.task_id
+    from below as b
+      join queue.task_dependencies as d on d.depends_on = b.task_id
+  )
+  select count(*) into v_links from (select from below as b limit v_look + 1) as b;
+  if v_links = 0 then
+    return;
+  elsif v_links > v_look then
+    perform queue.defer_lost(p_lost);
+    return;
+  end if;
+
   with recursive reached (task_id, via, root, user_id, status, reason) as (
     -- Each task once per way to it and cause: diamonds do not multiply, and a circle ends.
     select l.task_id, null::uuid, l.task_id, l.user_id, l.status, pg_catalog.left(nullif(l.reason, ''), 500)
@@ -320,13 +608,16 @@ begin
     -- One task by its key; as a join, a plan from when the queue was small would go through all tasks of the owner.
     where (select t.status = 'Queued' and t.user_id = r.user_id from public.tasks as t where t.id = d.task_id)
   ),
+  bounded as materialized (
+    select r.* from reached as r limit 2 * v_look + 1
+  ),
   -- One cause per task: a failure rather than a cancellation.
   chosen as (
     select distinct on (r.task_id) r.task_id, r.via, r.root, r.status, r.reason
-    from reached as r
+    from bounded as r
     order by r.task_id, r.via is not null, r.status = 'Failed' desc, r.root, r.via
   )
-  select array_agg((
+  select (select count(*) from bounded), array_agg((
     c.task_id, null,
     case c.status when 'Failed' then 'Failed' else 'Cancelled' end,
     pg_catalog.format(
@@ -341,21 +632,55 @@ begin
       concat_ws(': ', c.status, c.reason)
     )
   )::queue.task_end)
-  into v_ends
+  into v_ways, v_ends
   from chosen as c
     left join chosen as b on b.task_id = c.via and b.via is not null
   where c.via is not null;
 
-  if v_ends is not null then
+  if v_ways > 2 * v_look or cardinality(v_ends) > v_most then
+    perform queue.defer_lost(p_lost);
+  elsif v_ends is not null then
     perform queue.end_tasks(v_ends);
   end if;
 end;
 $$;
 
 comment on function queue.settle_lost(queue.task_end[]) is
-  'Ends every queued task that depends, directly or not, on one of these, which were lost: Failed, Cancelled or deleted.';
+  'Ends every queued task that depends, directly or not, on one of these, which were lost: Failed, Cancelled or deleted; later, when they are many.';
 
 revoke all on function queue.settle_lost(queue.task_end[]) from public, anon, authenticated, service_role;
+
+-- What a function locks before it ends a task: the task and every other task that this end may change, in one
+-- statement and in the order of their ids. A task without relatives costs two looks at an index.
+create or replace function queue.lock_relatives(p_task_id uuid, p_status text default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_user_id uuid;
+begin
+  select t.user_id into v_user_id from public.tasks as t where t.id = p_task_id;
+  if v_user_id is not null then
+    perform queue.lock_relatives_of(
+      -- The children of a cancelled orchestrator go with it, unless they are many (queue.cancel_children).
+      p_task_id || case when p_status is null or p_status = 'Cancelled' then
+        case when (select count(*) from (select from queue.subtasks as s where s.orchestrator_id = p_task_id limit 101) as n) <= 100
+          then array(select s.task_id from queue.subtasks as s where s.orchestrator_id = p_task_id)
+        end
+      end,
+      array[v_user_id], p_status is distinct from 'Complete'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.lock_relatives(uuid, text) is
+  'Locks a task and its live relatives, in the order of their ids, before it ends with this status (null = any). Call it before anything else is locked.';
+
+revoke all on function queue.lock_relatives(uuid, text) from public, anon, authenticated, service_role;
 
 -- Tasks have ended, or were put back: their families count it and follow. An orchestrator's end is remembered, its own
 -- children go with it when it was cancelled, and it is judged when children of its have changed.
@@ -440,6 +765,323 @@ comment on function queue.settle_families(uuid[], text[], text[]) is
   'Moves the counts of the families of these tasks, which went from one status to another, and does what follows from it. Call it under the owners'' locks.';
 
 revoke all on function queue.settle_families(uuid[], text[], text[]) from public, anon, authenticated, service_role;
+
+-- The open children of orchestrators that are no more go with them; what is finished stays. One that somebody is just
+-- changing is left to queue.mend_orchestrations: nobody waits for a task while he holds an owner. More than a hundred
+-- children are left to queue.settle_deferred.
+create or replace function queue.cancel_children(p_orchestrator_ids uuid[], p_what text)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 100;
+  v_ends queue.task_end[];
+begin
+  if (
+    select count(*)
+    from (select from queue.subtasks as s where s.orchestrator_id = any (p_orchestrator_ids) limit v_most + 1) as n
+  ) > v_most then
+    insert into queue.deferred_work (kind, task_id, user_id, status, since)
+    select 'children', o.orchestrator_id, o.user_id, p_what, queue.now()
+    from queue.orchestrations as o
+    where o.orchestrator_id = any (p_orchestrator_ids)
+      and not exists (
+        select from queue.deferred_work as w where w.task_id = o.orchestrator_id and w.kind = 'children' and w.only_id is null
+      );
+    return 0;
+  end if;
+
+  select array_agg((
+    c.id, c.user_id, 'Cancelled',
+    pg_catalog.format('Cascaded failed from related task %s: its orchestrator was %s', c.orchestrator_id, p_what)
+  )::queue.task_end)
+  into v_ends
+  from (
+    select t.id, t.user_id, s.orchestrator_id
+    from queue.subtasks as s
+      join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
+      join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
+    where s.orchestrator_id = any (p_orchestrator_ids)
+      and t.status in ('Queued', 'In Progress')
+    order by t.id
+    for no key update of t skip locked
+  ) as c;
+
+  if v_ends is null then
+    return 0;
+  end if;
+  perform queue.end_tasks(v_ends);
+  return cardinality(v_ends);
+end;
+$$;
+
+comment on function queue.cancel_children(uuid[], text) is
+  'Cancels the live children of these orchestrators, which were Cancelled or deleted, unless somebody holds them; returns how many. Of more than a hundred it is only noted that they are to be cancelled.';
+
+revoke all on function queue.cancel_children(uuid[], text) from public, anon, authenticated, service_role;
+
+-- A child that was cancelled because another one took its place, and that one is gone.
+create or replace function queue.put_back_part(p_task_id uuid, p_gone uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_actor text := current_setting('queue.actor', true);
+  v_reason text := current_setting('queue.reason', true);
+  v_details text := current_setting('queue.details', true);
+begin
+  perform queue.say(queue.actor(), pg_catalog.format('put back: task %s, which had replaced it, was deleted', p_gone));
+  update public.tasks as t
+  set status = 'Queued',
+    requeue_count = t.requeue_count + 1,
+    max_attempts = case
+      when t.attempts >= queue.starts_allowed(t) then t.attempts + queue.max_attempts(t.task_type)
+      else t.max_attempts
+    end,
+    error_message = null,
+    output_location = null,
+    -- What it waited for may have been replaced, or put back, meanwhile.
+    dependant_on = coalesce(
+      (
+        select d.depends_on
+        from queue.task_dependencies as d
+        where d.task_id = t.id
+        order by d.depends_on = t.dependant_on desc, d.depends_on
+        limit 1
+      ),
+      t.dependant_on
+    )
+  where t.id = p_task_id;
+  -- Whoever waits for it had lost it.
+  perform queue.settle_dependants(array[p_task_id]);
+  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+end;
+$$;
+
+comment on function queue.put_back_part(uuid, uuid) is
+  'Queues a cancelled child again whose replacement was deleted.';
+
+revoke all on function queue.put_back_part(uuid, uuid) from public, anon, authenticated, service_role;
+
+-- The next piece of one row of deferred work: up to p_limit tasks. It waits for nobody: the owner first, as a claim does,
+-- then the tasks, and what somebody holds is left for later as a row of its own.
+create or replace function queue.settle_piece(p_work queue.deferred_work, p_limit integer)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_look constant integer := 1000;
+  v_kind text := p_work.kind;
+  v_ended_as text;
+  v_next uuid[];
+  v_due uuid[];
+  v_mine uuid[];
+  v_is_over boolean;
+begin
+  perform from queue.user_slots as s where s.user_id = p_work.user_id for no key update skip locked;
+  if not found and exists (select from queue.user_slots as s where s.user_id = p_work.user_id) then
+    return null;
+  end if;
+
+  -- The task may have been put back, or have come again, since it ended.
+  select t.status into v_ended_as from public.tasks as t where t.id = p_work.task_id and t.user_id = p_work.user_id;
+  if v_kind = 'lost' and v_ended_as not in ('Failed', 'Cancelled') then
+    v_kind := 'dependants';
+  elsif v_kind = 'children' and v_ended_as is distinct from nullif(p_work.status, 'deleted') then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+    return 0;
+  end if;
+
+  v_next := case
+    when p_work.only_id is not null then array[p_work.only_id]
+    when v_kind = 'children' then array(
+      select s.task_id
+      from queue.subtasks as s
+      where s.orchestrator_id = p_work.task_id
+        and s.user_id = p_work.user_id
+        and s.task_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
+      order by s.task_id
+      limit v_look
+    )
+    else array(
+      select d.task_id
+      from queue.task_dependencies as d
+      where d.depends_on = p_work.task_id
+        and d.task_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
+      order by d.task_id
+      limit v_look
+    )
+  end;
+  v_due := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (v_next)
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind = 'children'))
+      and t.user_id is not distinct from p_work.user_id
+    order by t.id
+    limit p_limit
+  );
+  v_mine := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (v_due)
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind = 'children'))
+    order by t.id
+    for no key update skip locked
+  );
+  if p_work.only_id is not null and cardinality(v_mine) < cardinality(v_due) then
+    return null;
+  end if;
+
+  v_is_over := cardinality(v_due) < p_limit and (cardinality(v_next) < v_look or p_work.only_id is not null);
+  if v_is_over then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+  else
+    update queue.deferred_work as w
+    set after_id = case when cardinality(v_due) = p_limit then v_due[p_limit] else v_next[v_look] end
+    where w.id = p_work.id;
+  end if;
+  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, only_id, since)
+  select p_work.kind, p_work.task_id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, h.id, p_work.since
+  from unnest(v_due) as h (id)
+  where h.id <> all (v_mine);
+
+  case v_kind
+    when 'dependants' then
+      perform queue.ask_standing_again(v_mine);
+    when 'children' then
+      perform queue.end_tasks(array(
+        select (
+          m.id, p_work.user_id, 'Cancelled',
+          pg_catalog.format('Cascaded failed from related task %s: its orchestrator was %s', p_work.task_id, p_work.status)
+        )::queue.task_end
+        from unnest(v_mine) as m (id)
+      ));
+    when 'lost' then
+      -- What waits for these in turn.
+      insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+      select 'lost', m.id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.since
+      from unnest(v_mine) as m (id)
+      where exists (select from queue.task_dependencies as d where d.depends_on = m.id);
+      perform set_config('queue.ends_in_turn', 'on', true);
+      perform queue.end_tasks(array(
+        select (
+          m.id, p_work.user_id, case p_work.status when 'Failed' then 'Failed' else 'Cancelled' end,
+          pg_catalog.format(
+            'Cascaded failed from related task %s: %s (%s)', p_work.root_id,
+            concat_ws(
+              ' <- ', p_work.root_id,
+              -- The last links of a long chain.
+              case
+                when p_work.task_id <> p_work.root_id and not exists (
+                  select from queue.task_dependencies as d where d.task_id = p_work.task_id and d.depends_on = p_work.root_id
+                ) then '…'
+              end,
+              nullif(p_work.task_id, p_work.root_id),
+              m.id
+            ),
+            concat_ws(': ', p_work.status, p_work.reason)
+          )
+        )::queue.task_end
+        from unnest(v_mine) as m (id)
+      ));
+  end case;
+  return cardinality(v_mine);
+end;
+$$;
+
+comment on function queue.settle_piece(queue.deferred_work, integer) is
+  'Does the next piece of this work, up to p_limit tasks, and returns how many; null when somebody holds the owner or the one task that is left.';
+
+revoke all on function queue.settle_piece(queue.deferred_work, integer) from public, anon, authenticated, service_role;
+
+-- Goes on with what changes have left to do, the oldest first: one bounded piece a call, by the job, and by claims that
+-- find nothing, so that it does not hang on the job. What fails or is held by somebody goes to the back of the line
+-- (claims leave it where it is: an idle poll writes nothing).
+create or replace function queue.settle_deferred(p_limit integer default 100, p_may_move boolean default true)
+returns json
+language plpgsql
+volatile
+security definer -- changes tasks for pg_cron, claims and the operator
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set lock_timeout = '200ms' -- nobody's open transaction holds up a claim or the work of others
+as $$
+declare
+  v_most_rows constant integer := 200;
+  v_work queue.deferred_work;
+  v_is_left boolean;
+  v_count integer;
+  v_rows integer := 0;
+  v_settled integer := 0;
+  v_finished integer := 0;
+  v_failed integer := 0;
+begin
+  -- One at a time; the other one has nothing to add.
+  if not pg_try_advisory_xact_lock(hashtextextended('queue.settle_deferred', 0)) then
+    return json_build_object('settled', 0, 'finished', 0, 'failed', 0);
+  end if;
+
+  v_work.id := 0;
+  perform queue.say('queue.settle');
+  while v_settled < p_limit and v_rows < v_most_rows loop
+    select w.*
+    into v_work
+    from queue.deferred_work as w
+    where w.id > v_work.id
+    order by w.id
+    limit 1
+    for update skip locked;
+    exit when not found;
+    v_rows := v_rows + 1;
+
+    begin
+      v_count := queue.settle_piece(v_work, p_limit - v_settled);
+    exception
+      when lock_not_available or deadlock_detected then
+        v_count := null;
+      when others then
+        raise warning 'queue.settle_deferred: % of task %: % (%)', v_work.kind, v_work.task_id, sqlerrm, sqlstate;
+        v_failed := v_failed + 1;
+        v_count := null;
+    end;
+
+    if v_count is null and p_may_move then
+      delete from queue.deferred_work as w where w.id = v_work.id;
+      insert into queue.deferred_work (
+        kind, task_id, user_id, status, root_id, reason, task_type, after_id, only_id, since
+      )
+      values (
+        v_work.kind, v_work.task_id, v_work.user_id, v_work.status, v_work.root_id, v_work.reason, v_work.task_type,
+        v_work.after_id, v_work.only_id, v_work.since
+      );
+    end if;
+    v_is_left := exists (select from queue.deferred_work as w where w.id = v_work.id);
+    v_finished := v_finished + (v_count is not null and not v_is_left)::integer;
+    v_settled := v_settled + coalesce(v_count, 0);
+  end loop;
+  perform queue.say(null);
+
+  return json_build_object('settled', v_settled, 'finished', v_finished, 'failed', v_failed);
+end;
+$$;
+
+comment on function queue.settle_deferred(integer, boolean) is
+  'Does a piece of the deferred work, up to p_limit tasks, and returns {settled, finished, failed}: tasks, rows of queue.deferred_work that are done, and rows that failed, which the log explains. Safe to repeat. Repeat it until settled and finished are 0.';
+
+revoke all on function queue.settle_deferred(integer, boolean) from public, anon, authenticated, service_role;
+
+grant execute on function queue.settle_deferred(integer, boolean) to service_role;
 
 -- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
 -- fleet's gpu workers beat; api workers and users' own machines only report. NULLs count as the longest silence there is.
@@ -1192,6 +1834,33 @@ comment on function queue.preview_claim(queue.caller, text) is
 
 revoke all on function queue.preview_claim(queue.caller, text) from public, anon, authenticated, service_role;
 
+-- What a claim that found nothing does for the queue before it goes: a piece of what changes have left to do, or else
+-- the work of a rescue that is late. Mostly there is neither, and it writes nothing.
+create or replace function queue.work_while_idle()
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_done json;
+begin
+  if exists (select from queue.deferred_work) then
+    v_done := queue.settle_deferred(100, false);
+    if (v_done ->> 'settled')::integer > 0 then
+      return (v_done ->> 'settled')::integer;
+    end if;
+  end if;
+  return queue.rescue_when_late();
+end;
+$$;
+
+comment on function queue.work_while_idle() is
+  'Does a piece of the deferred work or, when there is none and the job rescue is late, that job''s; returns how many tasks it changed.';
+
+revoke all on function queue.work_while_idle() from public, anon, authenticated, service_role;
+
 -- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id, a model, work already held, tasks
 -- that have just become due, users whom others are serving. One step at a time, each looked at under its lock.
 create or replace function queue.claim_with_care(
@@ -1216,6 +1885,7 @@ declare
   v_now timestamptz := queue.now();
   v_affinity queue.affinity;
   v_task public.tasks;
+  v_has_worked boolean := false;
 begin
   if coalesce(p_worker_id, '') = '' then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
@@ -1248,8 +1918,9 @@ begin
     else
       v_task := queue.take_next_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     end if;
-    -- Once more if the job that puts work back is late and this claim has done its work.
-    exit when v_task.id is null and queue.rescue_when_late() = 0;
+    -- Once more if this claim has done work that the queue was behind with: there may be a task now.
+    exit when v_task.id is null and (v_has_worked or queue.work_while_idle() = 0);
+    v_has_worked := true;
   end loop;
 
   return case when v_task.id is not null then queue.claim_reply(v_task) end;
@@ -1327,7 +1998,7 @@ begin
     return queue.claim_with_care(
       p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
     );
-  elsif not v_has_open and queue.rescue_when_late() = 0 then
+  elsif not v_has_open and queue.work_while_idle() = 0 then
     return null;
   end if;
 
@@ -1441,6 +2112,52 @@ revoke all on function queue.claim_next_task(jsonb, text, text, text, boolean, n
 
 grant execute on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
 
+-- The beginning of a run in batches: what is due is looked up once for all.
+create or replace function queue.begin_batches(p_job text)
+returns queue.batch_run
+language plpgsql
+volatile
+security definer -- looks up and records for pg_cron
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_run queue.batch_run;
+begin
+  v_run.job := p_job;
+  v_run.done_count := 0;
+  v_run.started_at := clock_timestamp();
+  v_run.is_over := false;
+  begin
+    v_run.due := case p_job
+      -- Each batch looks anew: what is lost, or left to do, changes from one second to the next.
+      when 'rescue' then array[]::uuid[]
+      when 'settle' then array[]::uuid[]
+      -- Those of one owner together, so that a batch locks few owners.
+      when 'cleanup' then array(
+        select c.task_id
+        from queue.tasks_to_cancel(10000) as c
+          join public.tasks as t on t.id = c.task_id
+        order by t.user_id, c.created_at
+      )
+      when 'purge' then array(select t.id from queue.tasks_to_purge(10000) as t order by t.user_id)
+      -- What takes longest comes first, before any owner is locked: the totals, and tasks that nobody owns.
+      when 'reconcile' then array(select distinct d.user_id from queue.drift() as d order by d.user_id nulls first)
+    end;
+  exception when others then
+    perform queue.record_run(p_job, v_run.started_at, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
+    v_run.is_over := true;
+  end;
+  return v_run;
+end;
+$$;
+
+comment on function queue.begin_batches(text) is
+  'Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner), reconcile (the owners that have drifted) or rescue or settle (which look anew for each batch). An error is recorded in queue.job_runs, and the run is over.';
+
+revoke all on function queue.begin_batches(text) from public, anon, authenticated, service_role;
+
 -- Whether a caller is the one who runs the task. A lease is no proof here: owners can read it. The service key speaks for
 -- any worker of the fleet, because deployed workers do not say which one they are; a user who has signed in runs nothing.
 create or replace function queue.is_holder(p_caller queue.caller, p_task public.tasks)
@@ -1463,6 +2180,247 @@ comment on function queue.is_holder(queue.caller, public.tasks) is
   'Whether this caller holds the running task: a token what was claimed with it, the service key what no token holds, a signed-in user nothing.';
 
 revoke all on function queue.is_holder(queue.caller, public.tasks) from public, anon, authenticated, service_role;
+
+-- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to be
+-- committed before the next one, and claims then have the machine to themselves for three times as long. Recorded with
+-- what those before it did.
+create or replace function queue.run_batch(p_run queue.batch_run)
+returns queue.batch_run
+language plpgsql
+volatile
+security definer -- works for pg_cron
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  -- A cancelled task takes a millisecond; an owner is counted again in some twenty.
+  v_size constant integer := case p_run.job when 'reconcile' then 5 else 50 end;
+  v_started_at constant timestamptz := clock_timestamp();
+  v_due uuid[] := p_run.due[p_run.done_count + 1 : p_run.done_count + v_size];
+  v_batch jsonb;
+begin
+  begin
+    v_batch := case p_run.job
+      when 'cleanup' then jsonb_build_object('cancelled', queue.cancel_due(v_due))
+      when 'purge' then queue.purge_kept(1000, false) || jsonb_build_object('tasks', queue.purge_tasks(v_due))
+      when 'reconcile' then jsonb_build_object('mended', queue.reconcile_owners(v_due))
+      -- A region that is gone takes thousands of workers along. Another rescue that runs is none of ours.
+      when 'rescue' then queue.rescue(100)::jsonb - 'skipped'
+      when 'settle' then queue.settle_deferred(100)::jsonb
+    end;
+    p_run.done_count := p_run.done_count + cardinality(v_due);
+    p_run.is_over := case
+      -- Not when it was less than a full batch: what somebody holds is passed over.
+      when p_run.job = 'rescue' then coalesce((v_batch ->> 'put_back')::integer, 0) = 0
+      when p_run.job = 'settle' then (v_batch ->> 'settled')::integer + (v_batch ->> 'finished')::integer = 0
+      else p_run.done_count >= cardinality(p_run.due)
+        and not exists (select from jsonb_each_text(v_batch) as b where b.key <> 'tasks' and b.value::integer >= 1000)
+    end or clock_timestamp() > p_run.started_at + interval '45 seconds';
+    p_run.result := coalesce(
+      (
+        select jsonb_object_agg(b.key, b.value::bigint + coalesce((p_run.result ->> b.key)::bigint, 0))
+        from jsonb_each_text(v_batch) as b
+      ),
+      p_run.result, '{}'
+    );
+  exception when others then
+    p_run.result := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
+    p_run.is_over := true;
+  end;
+
+  perform queue.record_run(p_run.job, p_run.started_at, p_run.result);
+  if p_run.is_over then
+    raise log 'queue job %: %', p_run.job, p_run.result;
+  end if;
+  -- What is lost has waited long enough, and what others' ends have left to do somewhat.
+  p_run.pause := case p_run.job when 'rescue' then 0 when 'settle' then 1 else 3 end * (clock_timestamp() - v_started_at);
+  return p_run;
+end;
+$$;
+
+comment on function queue.run_batch(queue.batch_run) is
+  'The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron and events; of reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back; of settle: 100 tasks of deferred work, until nothing is left that could be done. Over when all that were due have been looked at and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.';
+
+revoke all on function queue.run_batch(queue.batch_run) from public, anon, authenticated, service_role;
+
+-- The live tasks that a filter names, for whoever wants them cancelled: those of one owner, or of all for an operator.
+-- Walked owner by owner through the index of live tasks; what has ended costs nothing, however much it is. A key that is
+-- not known is refused: a typing error must not widen what is cancelled.
+create or replace function queue.tasks_to_cancel_for(p_caller queue.caller, p_filter jsonb, p_limit integer)
+returns setof uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_unknown text[];
+  v_status text := coalesce(p_filter ->> 'status', 'Queued');
+  v_task_type text := p_filter ->> 'task_type';
+  v_user_id uuid;
+  v_project_id uuid;
+  v_orchestrator_id uuid;
+  v_created_before timestamptz;
+  v_task_ids uuid[];
+  v_owners uuid[];
+begin
+  select array_agg(k.name order by k.name)
+  into v_unknown
+  from jsonb_object_keys(p_filter) as k (name)
+  where k.name not in (
+    'task_ids', 'status', 'task_type', 'user_id', 'project_id', 'orchestrator_task_id', 'created_before'
+  );
+  if v_unknown is not null or jsonb_strip_nulls(p_filter) = '{}' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      coalesce('The filter does not know ' || array_to_string(v_unknown, ', '), 'The filter names nothing'),
+      'Filter by task_ids, status (Queued or In Progress), task_type, user_id, project_id, orchestrator_task_id, created_before'
+    );
+  elsif v_status not in ('Queued', 'In Progress') then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', pg_catalog.format('Only Queued and In Progress tasks are cancelled, not %s', v_status)
+    );
+  elsif p_filter ? 'task_ids' and jsonb_typeof(p_filter -> 'task_ids') not in ('array', 'null') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'task_ids must be a list');
+  end if;
+
+  begin
+    v_user_id := (p_filter ->> 'user_id')::uuid;
+    v_project_id := (p_filter ->> 'project_id')::uuid;
+    v_orchestrator_id := (p_filter ->> 'orchestrator_task_id')::uuid;
+    v_created_before := (p_filter ->> 'created_before')::timestamptz;
+    if jsonb_typeof(p_filter -> 'task_ids') = 'array' then
+      v_task_ids := array(select distinct i.id::uuid from jsonb_array_elements_text(p_filter -> 'task_ids') as i (id) where i.id is not null);
+    end if;
+  exception when data_exception then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is no id or no time: ' || sqlerrm);
+  end;
+
+  if cardinality(v_task_ids) > 1000 then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('One call takes at most 1000 task_ids, %s are named; none was cancelled', cardinality(v_task_ids)),
+      'Name at most 1000 at a time'
+    );
+  end if;
+
+  -- Whose tasks can be meant at all.
+  v_owners := case
+    when p_caller.kind <> 'service' then array[p_caller.user_id]
+    when v_user_id is not null then array[v_user_id]
+    when v_project_id is not null then array(select p.user_id from public.projects as p where p.id = v_project_id)
+    when v_orchestrator_id is not null then array(
+      select distinct s.user_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id
+    )
+    when v_task_ids is null then array(
+      select l.user_id from queue.user_lines as l
+      union
+      select b.user_id from queue.blocked_tasks as b
+    )
+  end;
+
+  if v_task_ids is not null or v_orchestrator_id is not null then
+    return query
+    select t.id
+    from public.tasks as t
+    where t.id = any (coalesce(
+        v_task_ids, array(select s.task_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id)
+      ))
+      and t.status = v_status
+      and (v_owners is null or t.user_id = any (v_owners))
+      and (v_orchestrator_id is null or exists (
+        select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id
+      ))
+      and (v_task_type is null or t.task_type = v_task_type)
+      and (v_user_id is null or t.user_id = v_user_id)
+      and (v_project_id is null or t.project_id = v_project_id)
+      and (v_created_before is null or t.created_at < v_created_before)
+    limit p_limit;
+    return;
+  end if;
+
+  return query
+  select c.id
+  from unnest(v_owners) as o (user_id)
+    cross join lateral (
+      select t.id
+      from public.tasks as t
+      where t.user_id = o.user_id
+        and t.standing is not null
+        and t.status = v_status
+        and (v_task_type is null or t.task_type = v_task_type)
+        and (v_user_id is null or t.user_id = v_user_id)
+        and (v_project_id is null or t.project_id = v_project_id)
+        and (v_created_before is null or t.created_at < v_created_before)
+      limit p_limit
+    ) as c
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.tasks_to_cancel_for(queue.caller, jsonb, integer) is
+  'Up to p_limit live tasks of this caller (service: of anybody) that match every key of the filter; 400 INVALID_ARGUMENT for an empty filter, an unknown key or more than 1000 ids.';
+
+revoke all on function queue.tasks_to_cancel_for(queue.caller, jsonb, integer) from public, anon, authenticated, service_role;
+
+-- Cancels many tasks at once, a batch a call, for owners and operators. What hangs on them goes with them as ever.
+create or replace function queue.cancel_tasks(p_caller jsonb, p_filter jsonb, p_limit integer, p_reason text)
+returns json
+language plpgsql
+volatile
+security definer -- reads the derived state, and cancels for tokens and users
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_limit integer := coalesce(p_limit, 1000);
+  v_found uuid[];
+  v_mine uuid[];
+  v_reason text := queue.cut_text(nullif(p_reason, ''));
+  v_cancelled integer;
+begin
+  if v_limit not between 1 and 1000 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to 1000, not %s', p_limit));
+  elsif jsonb_typeof(p_filter) is distinct from 'object' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The filter must be a JSON object');
+  end if;
+
+  v_found := array(select f.id from queue.tasks_to_cancel_for(v_caller, p_filter, v_limit + 1) as f (id));
+
+  -- What somebody is just changing is left for the next call: it may be ending.
+  v_mine := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (v_found[:v_limit])
+      and t.status in ('Queued', 'In Progress')
+    order by t.id
+    for no key update skip locked
+  );
+
+  perform queue.say(queue.caller_name(v_caller));
+  update public.tasks as t
+  set status = 'Cancelled',
+    error_message = coalesce(v_reason, 'Cancelled on request')
+  where t.id = any (v_mine);
+  get diagnostics v_cancelled = row_count;
+  perform queue.say(null);
+
+  return json_build_object(
+    'cancelled', v_cancelled,
+    'passed_over', cardinality(v_found[:v_limit]) - v_cancelled,
+    'has_more', cardinality(v_found) > v_limit
+  );
+end;
+$$;
+
+comment on function queue.cancel_tasks(jsonb, jsonb, integer, text) is 'See public.cancel_tasks.';
+
+revoke all on function queue.cancel_tasks(jsonb, jsonb, integer, text) from public, anon, authenticated, service_role;
+
+grant execute on function queue.cancel_tasks(jsonb, jsonb, integer, text) to service_role;
 
 -- Puts dead letters back into the queue: the one way out of a final state. The starts so far stay counted, and the task
 -- gets as many more as its type allows.
@@ -1535,7 +2493,6 @@ begin
     -- Tasks that were put back together may wait for one another, and children with a live parent are not stale.
     perform queue.ask_standing_again(
       v_ids
-      || array(select d.task_id from queue.task_dependencies as d where d.depends_on = any (v_ids))
       || array(
         select s.task_id
         from queue.subtasks as s
@@ -1544,6 +2501,7 @@ begin
           and t.standing = 'stale'
       )
     );
+    perform queue.settle_dependants(v_ids, v_ids);
     perform queue.say(null);
   end if;
 
@@ -2358,6 +3316,7 @@ declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks;
   v_standing text;
+  v_is_unsettled boolean;
   v_slots queue.user_slots;
   v_line queue.user_lines;
   v_reason text;
@@ -2377,6 +3336,18 @@ begin
 
   -- Asked anew: what is stored may have been overtaken by time.
   v_standing := queue.task_standing(v_task);
+  v_is_unsettled := v_task.status = 'Queued' and v_task.standing in ('dependency_pending', 'dependency_lost') and (
+    v_standing = 'ready'
+    or (v_standing = 'dependency_lost' and exists (
+      select
+      from queue.task_dependencies as d
+        join queue.deferred_work as w on w.task_id = d.depends_on
+      where d.task_id = v_task.id
+    ))
+  );
+  if v_is_unsettled and v_standing = 'ready' then
+    v_standing := 'dependency_pending';
+  end if;
   select s.* into v_slots from queue.user_slots as s where s.user_id = v_task.user_id;
   select l.* into v_line from queue.user_lines as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
 
@@ -2455,6 +3426,11 @@ begin
           else v_task.status
         end
       ))
+      || case
+        when v_is_unsettled and v_standing = 'dependency_pending' then ', and have: it is let go in turn, within a minute or so'
+        when v_is_unsettled then '; it ends for that in turn, within a minute or so'
+        else ''
+      end
       -- What only the fleet may not run, the owner's own machine may.
       || case
         when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')
@@ -2961,6 +3937,50 @@ revoke all on function queue.purge(integer, boolean) from public, anon, authenti
 
 grant execute on function queue.purge(integer, boolean) to service_role;
 
+-- What pg_cron calls, and an operator by hand. A job that fails is recorded instead of raised: a raised error would take
+-- the record with it.
+create or replace function queue.run_job(p_job text)
+returns jsonb
+language plpgsql
+volatile
+security definer -- writes job_runs for pg_cron and the operator
+set search_path = ''
+as $$
+declare
+  v_started_at timestamptz := clock_timestamp();
+  v_result jsonb;
+begin
+  begin
+    v_result := case p_job
+      when 'sweep' then queue.sweep()::jsonb
+      when 'rescue' then queue.rescue()::jsonb
+      when 'settle' then queue.settle_deferred(1000)::jsonb
+      when 'mend_orchestrations' then queue.mend_orchestrations()::jsonb
+      when 'count_on' then queue.count_on()::jsonb
+      when 'cleanup' then queue.cleanup()::jsonb
+      when 'purge' then queue.purge()::jsonb
+      when 'reconcile' then jsonb_build_object('mended', queue.reconcile())
+    end;
+    if v_result is null then
+      perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no job %s', p_job));
+    end if;
+  exception when others then
+    v_result := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
+  end;
+
+  perform queue.record_run(p_job, v_started_at, v_result);
+  raise log 'queue job %: %', p_job, v_result;
+  return v_result;
+end;
+$$;
+
+comment on function queue.run_job(text) is
+  'Runs one job (sweep, rescue, settle, mend_orchestrations, count_on, cleanup, purge, reconcile) in one transaction and records in queue.job_runs when, how long and what it did, or why it failed. Returns what it did, or {error, sqlstate}.';
+
+revoke all on function queue.run_job(text) from public, anon, authenticated, service_role;
+
+grant execute on function queue.run_job(text) to service_role;
+
 -- Takes a personal access token back, effective at its next use. What its machine holds is put back by the trigger.
 create or replace function queue.revoke_api_token(p_token_id uuid)
 returns boolean
@@ -3048,6 +4068,31 @@ comment on function public.repair_generations(integer, boolean) is
 revoke all on function public.repair_generations(integer, boolean) from public, anon, authenticated, service_role;
 
 grant execute on function public.repair_generations(integer, boolean) to service_role;
+
+-- Many tasks cancelled, a batch a call, as functions and operators ask for it.
+create or replace function public.cancel_tasks(
+  p_filter jsonb,
+  p_limit integer default 1000,
+  p_reason text default null,
+  p_caller jsonb default '{"kind":"service"}'
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.cancel_tasks(p_caller, p_filter, p_limit, p_reason);
+end;
+$$;
+
+comment on function public.cancel_tasks(jsonb, integer, text, jsonb) is
+  'Cancels live tasks that match every key of the filter {task_ids, status, task_type, user_id, project_id, orchestrator_task_id, created_before}; status is Queued (default) or In Progress. At most p_limit (1 to 1000) per call: repeat it while has_more is true. Tokens and users: their own. Out: {cancelled, passed_over, has_more}; passed_over are tasks that somebody is just changing. Safe to repeat. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+
+revoke all on function public.cancel_tasks(jsonb, integer, text, jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function public.cancel_tasks(jsonb, integer, text, jsonb) to service_role;
 
 -- Log lines of orchestrators, which never try twice: what can be stored is stored, the rest is counted.
 create or replace function queue.insert_logs_batch(p_body json)

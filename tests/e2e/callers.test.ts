@@ -31,6 +31,7 @@ const ENDPOINTS = {
   "get-task-output": { task_id: NO_TASK },
   "get-predecessor-output": { task_id: NO_TASK },
   "get-orchestrator-children": { orchestrator_task_id: NO_TASK },
+  "cancel-tasks": { task_ids: [NO_TASK] },
   "get-completed-segments": { run_id: "run-of-the-matrix" },
   "update-worker-model": { worker_id: "worker-of-the-matrix", model: "wan" },
   "update-shot-pair-prompts": {

@@ -19,6 +19,7 @@ const NAMES = [
   "get-predecessor-output",
   "get-completed-segments",
   "get-orchestrator-children",
+  "cancel-tasks",
   "update-worker-model",
   "update-shot-pair-prompts",
 ];

@@ -93,6 +93,7 @@ const CALLS: readonly [string, () => Record<string, unknown>, number][] = [
   ["get-task-output", () => ({ task_id: TASK }), 200],
   ["get-completed-segments", () => ({ run_id: "R" }), 200],
   ["get-orchestrator-children", () => ({ orchestrator_task_id: TASK }), 200],
+  ["cancel-tasks", () => ({ task_type: "none-of-this-type" }), 200],
   ["mark-task-failed", () => ({ task_id: TASK, error_message: "late" }), 200],
   ["update-shot-pair-prompts", () => ({
     shot_id: TASK,

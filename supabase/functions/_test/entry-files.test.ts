@@ -18,6 +18,7 @@ const OWN_BODIES: Readonly<Record<string, unknown>> = {
   explain: { task_id: TASK_ID },
   "get-completed-segments": { run_id: "20260111120000" },
   "get-orchestrator-children": { orchestrator_task_id: TASK_ID },
+  "cancel-tasks": { status: "Queued" },
   "update-shot-pair-prompts": {
     shot_id: TASK_ID,
     task_id: TASK_ID,

@@ -58,6 +58,8 @@ insert into listed_function values
   ('service_role', 'queue.get_predecessor_output'),
   ('service_role', 'get_completed_segments'),
   ('service_role', 'queue.get_completed_segments'),
+  ('service_role', 'cancel_tasks'),
+  ('service_role', 'queue.cancel_tasks'),
   ('service_role', 'get_orchestrator_children'),
   ('service_role', 'queue.get_orchestrator_children'),
   ('service_role', 'update_worker_model'),
