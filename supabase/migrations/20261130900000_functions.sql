@@ -9,10 +9,37 @@ drop function if exists public.get_orchestrator_children(jsonb, uuid);
 drop function if exists queue.children_of(public.tasks, integer);
 drop function if exists queue.get_completed_segments(jsonb, text, uuid);
 drop function if exists queue.get_orchestrator_children(jsonb, uuid);
+drop function if exists queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity);
 drop function if exists queue.overtaken_by_time();
 drop function if exists queue.repeat_claim(queue.caller, text, text);
 drop function if exists queue.settle_dependants(uuid[]);
 drop function if exists queue.times_started(public.tasks);
+drop function if exists queue.wait_for_open_user(text, uuid[], queue.affinity);
+drop trigger if exists users_after_write on public.users;
+
+-- A table that somebody has locked (a migration, vacuum full, lock table) must not make every caller wait in line behind
+-- it: they hold the connections that others need. So the functions of the API wait 200 ms for a lock, and then say this.
+create or replace function queue.refuse_while_locked()
+returns void
+language plpgsql
+volatile
+security definer -- the functions of the API run with their caller's rights
+set search_path = ''
+as $$
+begin
+  perform queue.refuse(
+    503, 'UNAVAILABLE', 'Another session holds what this call needs',
+    'Nothing was changed: repeat the same request; health names that session'
+  );
+end;
+$$;
+
+comment on function queue.refuse_while_locked() is
+  'Refuses a call that got 55P03 (lock_timeout): 503 UNAVAILABLE.';
+
+revoke all on function queue.refuse_while_locked() from public, anon, authenticated, service_role;
+
+grant execute on function queue.refuse_while_locked() to service_role;
 
 -- These tasks and the live ones that their end may change, locked before any owner is and in the order of their ids, so that
 -- nobody who does the same can wait for us in a circle: the tasks that wait for them, the orchestrators that they are
@@ -535,6 +562,59 @@ comment on function queue.settle_dependants(uuid[], uuid[]) is
   'Works out again where the queued tasks of the same owner stand that depend on these, but for the second ones; later, when they are many.';
 
 revoke all on function queue.settle_dependants(uuid[], uuid[]) from public, anon, authenticated, service_role;
+
+-- What a user may is copied into the user's slots row, so that a claim reads one row and one malformed setting
+-- concerns one user. Closing or opening the user's lines happens here too. Of users for whom nothing of that changes, as
+-- of most whose credits do, no lock is taken: a transaction that is left open after it holds nobody up. Per statement, so
+-- that the locks on many are taken in order.
+create or replace function queue.users_after_write()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may write users
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made for one user must be right for twenty thousand
+as $$
+declare
+  v_changed uuid[];
+begin
+  select array_agg(n.id)
+  into v_changed
+  from new_rows as n
+    join public.users as u on u.id = n.id
+    left join queue.user_slots as s on s.user_id = n.id
+    cross join lateral queue.slots_of(u, 0) as w
+  where s.user_id is null
+    or (s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed)
+      is distinct from (w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed);
+
+  if v_changed is null then
+    return null;
+  end if;
+
+  perform from queue.user_slots as s where s.user_id = any (v_changed) order by s.user_id for no key update;
+  insert into queue.user_slots as s
+  select w.*
+  from public.users as u
+    cross join lateral queue.slots_of(u, 0) as w
+  where u.id = any (v_changed)
+  order by u.id
+  on conflict (user_id) do update
+    set (task_limit, has_credits, cloud_on, local_on, settings_malformed, cloud_reason, local_reason) = (
+      select w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.cloud_reason, w.local_reason
+      from public.users as u
+        cross join lateral queue.slots_of(u, s.running) as w
+      where u.id = s.user_id
+    );
+  perform queue.refresh_lines(v_changed);
+  return null;
+end;
+$$;
+
+comment on function queue.users_after_write() is
+  'Trigger: keeps queue.user_slots and the users'' lines in step with the rows of users. Locks those alone of whom something changes that a claim asks for, in the order of their ids.';
+
+revoke all on function queue.users_after_write() from public, anon, authenticated, service_role;
 
 -- Notes that what waits for these tasks is to end with them.
 create or replace function queue.defer_lost(p_lost queue.task_end[])
@@ -1497,6 +1577,34 @@ comment on function queue.owners_to_release(text) is
 
 revoke all on function queue.owners_to_release(text) from public, anon, authenticated, service_role;
 
+-- An empty answer is not the whole truth while somebody else's transaction holds owners with work: the header says how
+-- many were passed over. PostgREST sends what response.headers holds, and the functions hand it on.
+create or replace function queue.say_passed_over(p_count integer)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_count > 0 then
+    perform set_config(
+      'response.headers',
+      (
+        coalesce(nullif(current_setting('response.headers', true), '')::jsonb, '[]')
+          || jsonb_build_array(jsonb_build_object('x-fairlane-passed-over', p_count::text))
+      )::text,
+      true
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.say_passed_over(integer) is
+  'Adds the header x-fairlane-passed-over to the reply: of how many owners work was passed over because another transaction holds it. Nothing for 0.';
+
+revoke all on function queue.say_passed_over(integer) from public, anon, authenticated, service_role;
+
 -- A worker's name as it was sent, for replies and texts that its owner reads.
 create or replace function queue.sent_name(p_worker_id text)
 returns text
@@ -1513,6 +1621,246 @@ $$;
 comment on function queue.sent_name(text) is 'The name without the token that queue.holder_name has put before it.';
 
 revoke all on function queue.sent_name(text) from public, anon, authenticated, service_role;
+
+-- One thing at a time under one name: the same request sent twice, two claims of one worker. The second waits for the
+-- first, which is over at once unless its transaction is left open; then nothing is known, and the caller repeats.
+create or replace function queue.wait_for_name(p_name text, p_what text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '240ms' -- taken back when the function ends; what counts is the setting below
+as $$
+begin
+  perform set_config('lock_timeout', ceil(1000 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  perform pg_advisory_xact_lock(hashtextextended(p_name, 0));
+exception when lock_not_available then
+  perform queue.refuse(
+    503, 'UNAVAILABLE', pg_catalog.format('%s is being answered, and its transaction does not end', p_what),
+    'Repeat the same request'
+  );
+end;
+$$;
+
+comment on function queue.wait_for_name(text, text) is
+  'Takes the advisory lock of this name for the transaction; 503 UNAVAILABLE when another transaction holds it for longer than queue.settings.max_lock_wait. p_what says who is being answered there.';
+
+revoke all on function queue.wait_for_name(text, text) from public, anon, authenticated, service_role;
+
+-- Owners with something for this claim whom it could not look at, because another transaction holds them: lines that are
+-- open, and work that has become due.
+create or replace function queue.owners_held(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select count(*)
+    from (
+      select l.user_id
+      from queue.user_lines as l
+      where l.pool = p_pool
+        and l.is_open
+        and l.user_id <> all (p_passed_over)
+        and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
+      union
+      select t.user_id
+      from public.tasks as t
+        join queue.user_slots as s on s.user_id = t.user_id
+      where t.standing = 'not_yet'
+        and t.available_at <= queue.now()
+        and t.pool = p_pool
+        and t.run_type = 'cloud'
+        and s.cloud_reason is null
+    ) as o
+  );
+end;
+$$;
+
+comment on function queue.owners_held(text, uuid[], queue.affinity) is
+  'How many owners a claim without result has passed over because of somebody else''s locks; p_passed_over: those in whose lines it found nothing.';
+
+revoke all on function queue.owners_held(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
+
+-- Waits for the lock on an owner whom another transaction holds. Not for a transaction that is left open: somebody who
+-- waits there waits for its client. So the wait is short, and begins again only while the holders change, as claims do
+-- that follow each other.
+create or replace function queue.wait_for_owner(p_user_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_started_at timestamptz := clock_timestamp();
+  v_max_wait interval := (select s.max_lock_wait from queue.settings as s);
+  v_holder text;
+  v_next_holder text;
+begin
+  -- To get a row one waits twice: in line behind others who wait, then for the holder.
+  perform set_config('lock_timeout', ceil(500 * extract(epoch from v_max_wait)) || 'ms', true);
+  loop
+    select s.xmin::text || ' ' || s.xmax::text into v_holder from queue.user_slots as s where s.user_id = p_user_id;
+    begin
+      perform from queue.user_slots as s where s.user_id = p_user_id for no key update;
+      return found;
+    exception when lock_not_available then
+      select s.xmin::text || ' ' || s.xmax::text into v_next_holder from queue.user_slots as s where s.user_id = p_user_id;
+    end;
+    if v_next_holder is distinct from v_holder then
+      -- Somebody got it. Nobody comes last for ever, and no caller is kept for ever.
+      exit when clock_timestamp() > v_started_at + 20 * v_max_wait;
+    else
+      -- Half of the time is left when nobody else was in line.
+      exit when clock_timestamp() > v_started_at + 0.6 * v_max_wait;
+    end if;
+  end loop;
+  return false;
+end;
+$$;
+
+comment on function queue.wait_for_owner(uuid) is
+  'Locks an owner''s slots, and waits for that no longer than queue.settings.max_lock_wait for one transaction that holds them; false when it did not get them.';
+
+revoke all on function queue.wait_for_owner(uuid) from public, anon, authenticated, service_role;
+
+-- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
+-- turn it is.
+create or replace function queue.wait_for_open_user(
+  p_pool text,
+  p_passed_over uuid[],
+  p_affinity queue.affinity,
+  out user_id uuid,
+  out is_locked boolean
+)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Whoever sorts on reads all lines; the first of the index is all that is needed, as in the look before.
+  select l.user_id
+  into wait_for_open_user.user_id
+  from queue.user_lines as l
+  where l.pool = p_pool
+    and l.is_open
+    and l.user_id <> all (p_passed_over)
+    and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
+  order by l.running, l.turn_at
+  limit 1;
+
+  is_locked := wait_for_open_user.user_id is not null and queue.wait_for_owner(wait_for_open_user.user_id);
+end;
+$$;
+
+comment on function queue.wait_for_open_user(text, uuid[], queue.affinity) is
+  'The user whose turn it is in the pool (null when there is none), and whether the lock on it could be had (queue.wait_for_owner).';
+
+revoke all on function queue.wait_for_open_user(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
+
+-- The task of a user that should run next, locked. Call it under the user's lock: what is ready and whether the user has
+-- a free slot cannot change then, and is looked at again here.
+create or replace function queue.lock_head_of_line(
+  p_user_id uuid,
+  p_pool text,
+  p_caller queue.caller,
+  p_affinity queue.affinity,
+  out task_id uuid,
+  out has_written boolean,
+  out is_held boolean
+)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_slots queue.user_slots;
+  v_head record;
+begin
+  has_written := false;
+  is_held := false;
+  select s.* into v_slots from queue.user_slots as s where s.user_id = p_user_id;
+
+  if (case when p_caller.user_id is null then v_slots.cloud_reason else v_slots.local_reason end) is not null then
+    return;
+  end if;
+
+  loop
+    select h.id, h.created_at, h.attempts, h.params
+    into v_head
+    from (
+      select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
+      union all
+      select l.* from queue.heads_of_line(p_user_id, p_pool, 'local', p_affinity) as l where p_caller.user_id is not null
+    ) as h
+    where p_affinity.model is null
+      or not p_affinity.is_required
+      or h.model = p_affinity.model
+      or h.model is null
+      or h.created_at < p_affinity.waited_since
+    order by
+      -- What suits the caller, and a head that has waited too long, in the order of the line; then the rest. Every task
+      -- becomes head, so none waits for ever.
+      (h.model <> p_affinity.model and h.created_at >= p_affinity.waited_since) is true,
+      h.priority desc, h.created_at, h.id
+    limit 1;
+
+    if v_head.id is null then
+      return;
+    elsif queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
+      -- The line has grown stale while it waited: set a batch of it aside and look once more.
+      if not has_written then
+        perform queue.set_stale_tasks_aside(p_user_id, p_pool);
+        has_written := true;
+        continue;
+      end if;
+      v_head.id := null;
+    end if;
+
+    select t.id
+    into task_id
+    from public.tasks as t
+    where t.id = v_head.id
+      and t.standing = 'ready'
+    for no key update skip locked;
+
+    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither.
+    if task_id is null then
+      select t.id
+      into task_id
+      from public.tasks as t
+      where t.user_id = p_user_id
+        and t.pool = p_pool
+        and (t.run_type = 'cloud' or p_caller.user_id is not null)
+        and t.standing = 'ready'
+        and (
+          p_affinity.model is null or not p_affinity.is_required or t.model is null
+          or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
+        )
+        and not queue.is_stale(t.created_at, t.attempts, t.params)
+      order by t.priority desc, t.created_at, t.id
+      limit 1
+      for no key update skip locked;
+      is_held := task_id is null and v_head.id is not null;
+    end if;
+    return;
+  end loop;
+end;
+$$;
+
+comment on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) is
+  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether stale tasks were set aside on the way, and whether there would be a task but for those who hold it. With a token, local tasks count too and the user''s onComputer switch decides.';
+
+revoke all on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) from public, anon, authenticated, service_role;
 
 -- Tasks whose available_at has come, of users who could run one now: of each the most urgent first, and of each some, so
 -- that neither a user with ten thousand nor an earlier time comes before a priority or a turn. Who is just being served
@@ -1585,6 +1933,7 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
 as $$
 declare
   v_limit integer;
@@ -1603,8 +1952,8 @@ begin
   end if;
 
   -- Two claims at once under one name: the second waits here and then sees what the first got.
-  perform pg_advisory_xact_lock(
-    hashtextextended('queue.holder::' || p_worker_id, 0)
+  perform queue.wait_for_name(
+    'queue.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', queue.sent_name(p_worker_id))
   );
 
   select count(*), (array_agg(t.id order by t.claimed_at))[1]
@@ -1620,7 +1969,10 @@ begin
     return null;
   end if;
 
-  -- It may be ending just now; then the worker holds it no more.
+  -- It may be ending just now; then the worker holds it no more. Whoever leaves it locked is not waited for, nor is its
+  -- owner (queue.claim_with_care).
+  perform set_config('lock_timeout', ceil(500 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
   select t.*
   into v_held
   from public.tasks as t
@@ -1656,7 +2008,7 @@ end;
 $$;
 
 comment on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) is
-  'The task that a worker at its own limit already holds, handed out again; null when it may take another one.';
+  'The task that a worker at its own limit already holds, handed out again; null when it may take another one. Raises 55P03 when somebody else''s transaction holds that task or its owner.';
 
 revoke all on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) from public, anon, authenticated, service_role;
 
@@ -1672,7 +2024,9 @@ declare
   v_task public.tasks;
 begin
   -- The same request twice at once: the second waits for the first.
-  perform pg_advisory_xact_lock(hashtextextended('queue.claim:' || p_worker_id || ':' || p_claim_id, 0));
+  perform queue.wait_for_name(
+    'queue.claim:' || p_worker_id || ':' || p_claim_id, pg_catalog.format('claim_id %s', p_claim_id)
+  );
 
   select t.*
   into v_task
@@ -1703,9 +2057,10 @@ comment on function queue.repeat_claim(queue.caller, text, text, text) is
 
 revoke all on function queue.repeat_claim(queue.caller, text, text, text) from public, anon, authenticated, service_role;
 
--- Looks for work until it has a task or knows that there is none. The first look passes over users whom somebody else
--- is just serving, the second waits for one. Each look is a subtransaction: one that does not end in a claim gives its
--- locks back, so that nobody ever waits while holding somebody's slots.
+-- Looks for work until it has a task or knows that there is none that nobody holds. The first looks pass over users whom
+-- somebody else is just serving, then one waits for such a user, once and a moment; the last looks pass over again, and
+-- the reply says how many (docs/adr/0021-a-claim-does-not-wait-for-an-open-transaction.md). Each look is a subtransaction:
+-- one that does not end in a claim gives its locks back, so that nobody ever waits while holding somebody's slots.
 create or replace function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
 returns public.tasks
 language plpgsql
@@ -1720,21 +2075,28 @@ declare
   v_task_id uuid;
   v_wait boolean := false;
   v_has_written boolean;
+  v_is_held boolean;
+  v_is_locked boolean;
+  v_held_count integer := 0;
   -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
   v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
   v_task public.tasks;
 begin
-  -- Nothing tells the queue that a task's time has come, so every claim asks; their owners' locks are held from here on.
-  if queue.release_due_tasks(p_pool, p_caller) > 0 then
-    v_may_wait := false;
-  end if;
+  -- Nothing tells the queue that a task's time has come, so every claim asks; owners' locks are held from here on, if only
+  -- because what is due is held by somebody else.
+  perform queue.release_due_tasks(p_pool, p_caller);
+  v_may_wait := v_may_wait and pg_current_xact_id_if_assigned() is null;
 
   loop
     begin
       v_task_id := null;
       v_has_written := false;
+      v_is_held := false;
+      v_is_locked := true;
       if v_wait then
-        v_user_id := queue.wait_for_open_user(p_pool, v_passed_over, p_affinity);
+        select w.user_id, w.is_locked
+        into v_user_id, v_is_locked
+        from queue.wait_for_open_user(p_pool, v_passed_over, p_affinity) as w;
       elsif p_affinity.model is not null then
         v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
@@ -1767,9 +2129,9 @@ begin
       end if;
 
       -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
-      if v_user_id is not null and v_task_id is null then
-        select h.task_id, h.has_written
-        into v_task_id, v_has_written
+      if v_user_id is not null and v_task_id is null and v_is_locked then
+        select h.task_id, h.has_written, h.is_held
+        into v_task_id, v_has_written, v_is_held
         from queue.lock_head_of_line(v_user_id, p_pool, p_caller, p_affinity) as h;
       end if;
 
@@ -1777,28 +2139,33 @@ begin
         return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
       elsif v_user_id is not null and v_has_written then
         v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
         v_may_wait := false;
-      elsif v_user_id is not null then
+      elsif v_user_id is not null and v_is_locked then
         raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
       end if;
     exception when sqlstate 'QU001' then
       v_passed_over := v_passed_over || v_user_id;
+      v_held_count := v_held_count + v_is_held::integer;
     end;
 
-    if v_user_id is null then
-      if v_wait or not v_may_wait then
-        return v_task;
-      end if;
+    if not v_is_locked and v_user_id is not null then
+      -- Its holder does not let go: look over all once more.
+      v_wait := false;
+      v_may_wait := false;
+    elsif v_user_id is null then
+      exit when v_wait or not v_may_wait;
       v_wait := true;
     end if;
   end loop;
 
+  perform queue.say_passed_over(v_held_count + queue.owners_held(p_pool, v_passed_over, p_affinity));
   return v_task;
 end;
 $$;
 
 comment on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) is
-  'Claims the next cloud task of the pool for this worker and returns it; null when there is none.';
+  'Claims the next cloud task of the pool for this worker and returns it; null when there is none that nobody else holds (queue.say_passed_over).';
 
 revoke all on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;
 
@@ -1861,6 +2228,46 @@ comment on function queue.work_while_idle() is
 
 revoke all on function queue.work_while_idle() from public, anon, authenticated, service_role;
 
+-- The same for a user's own machine: one user, so no turns.
+create or replace function queue.take_own_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task_id uuid;
+  v_is_held boolean := true;
+  v_task public.tasks;
+begin
+  -- Looked at without a lock first: an idle poll writes nothing, not even a lock.
+  if queue.claimable_count(p_caller, p_pool) = 0 then
+    return v_task;
+  end if;
+
+  perform queue.release_due_tasks(p_pool, p_caller);
+
+  if queue.wait_for_owner(p_caller.user_id) then
+    select h.task_id, h.is_held
+    into v_task_id, v_is_held
+    from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
+  end if;
+
+  if v_task_id is not null then
+    v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
+  else
+    perform queue.say_passed_over(v_is_held::integer);
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.take_own_task(queue.caller, text, text, text, queue.affinity, timestamptz) is
+  'Claims the next task, cloud or local, of the token''s owner and returns it; null when there is none that nobody else holds (queue.say_passed_over).';
+
+revoke all on function queue.take_own_task(queue.caller, text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;
+
 -- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id, a model, work already held, tasks
 -- that have just become due, users whom others are serving. One step at a time, each looked at under its lock.
 create or replace function queue.claim_with_care(
@@ -1911,7 +2318,13 @@ begin
     end if;
   end if;
 
-  v_task := queue.give_back_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
+  begin
+    v_task := queue.give_back_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
+  exception when lock_not_available then
+    -- What the worker holds is being changed: neither that task nor another one is to be had before it is known how.
+    perform queue.say_passed_over(1);
+    return null;
+  end;
   while v_task.id is null loop
     if v_caller.kind = 'token' then
       v_task := queue.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
@@ -2181,6 +2594,28 @@ comment on function queue.is_holder(queue.caller, public.tasks) is
 
 revoke all on function queue.is_holder(queue.caller, public.tasks) from public, anon, authenticated, service_role;
 
+-- What a report writes, taken first, while the caller waits 200 ms for a lock and no longer: a table that somebody has
+-- locked is told at once. From here on only rows can be waited for, the owner's own, and for those a report waits: the
+-- worker that sends it has nothing better to do, and its work must not be lost.
+create or replace function queue.open_tables()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  lock table public.tasks, public.task_events, public.generations, queue.user_slots, queue.user_lines in row exclusive mode;
+  lock table public.users, public.projects in row share mode;
+  perform set_config('lock_timeout', '0', true);
+end;
+$$;
+
+comment on function queue.open_tables() is
+  'Takes the tables that reports write, within lock_timeout, and ends lock_timeout until the calling function of the API returns.';
+
+revoke all on function queue.open_tables() from public, anon, authenticated, service_role;
+
 -- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to be
 -- committed before the next one, and claims then have the machine to themselves for three times as long. Recorded with
 -- what those before it did.
@@ -2243,6 +2678,50 @@ comment on function queue.run_batch(queue.batch_run) is
   'The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron and events; of reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back; of settle: 100 tasks of deferred work, until nothing is left that could be done. Over when all that were due have been looked at and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.';
 
 revoke all on function queue.run_batch(queue.batch_run) from public, anon, authenticated, service_role;
+
+-- The task that a report is about, locked; with the tasks that its end would change, if the report may end it. Somebody
+-- else's task answers exactly like one that does not exist.
+create or replace function queue.lock_task_for(p_caller queue.caller, p_task_id uuid, p_ends_as text default null)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  perform queue.open_tables();
+
+  -- Relatives are locked together with the task and before anything else; but nobody locks a stranger's.
+  if p_ends_as is not null and exists (
+    select
+    from public.tasks as t
+    where t.id = p_task_id
+      and t.status in ('Queued', 'In Progress')
+      and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
+  ) then
+    perform queue.lock_relatives(p_task_id, p_ends_as);
+  end if;
+
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = p_task_id
+    and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
+  for no key update;
+
+  if v_task.id is null then
+    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.lock_task_for(queue.caller, uuid, text) is
+  'Locks and returns the task, and its live relatives when it may end as p_ends_as (Complete, Failed, Cancelled); 404 TASK_NOT_FOUND when it does not exist or is not the caller''s.';
+
+revoke all on function queue.lock_task_for(queue.caller, uuid, text) from public, anon, authenticated, service_role;
 
 -- The live tasks that a filter names, for whoever wants them cancelled: those of one owner, or of all for an operator.
 -- Walked owner by owner through the index of live tasks; what has ended costs nothing, however much it is. A key that is
@@ -3716,6 +4195,8 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
   end if;
 
+  perform queue.open_tables();
+
   select array_agg(queue.read_task_request(v_caller, b.body) order by b.place)
   into v_requests
   from jsonb_array_elements(p_tasks) with ordinality as b (body, place);
@@ -3981,6 +4462,248 @@ revoke all on function queue.run_job(text) from public, anon, authenticated, ser
 
 grant execute on function queue.run_job(text) to service_role;
 
+-- The claim, as functions call it.
+create or replace function public.claim_next_task(
+  p_caller jsonb,
+  p_worker_id text,
+  p_run_type text default null,
+  p_claim_id text default null,
+  p_same_model_only boolean default false,
+  p_max_task_wait_minutes numeric default null,
+  p_dry_run boolean default false
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.claim_next_task(
+    p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
+  );
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
+  'Hands one task to the caller, or null when there is none. In: who calls, the worker''s id, the pool (gpu when null), claim_id (repeat it when the reply was lost: same answer), model affinity, minutes (fractions too) after which affinity no longer matters, dry run. Out: {task_id, task_type, params, project_id, lease_token, attempt}; a dry run answers {dry_run, available_tasks, task}. Errors: 400 INVALID_ARGUMENT, 403 UNKNOWN_TOKEN or FORBIDDEN, 409 WORKER_NOT_ELIGIBLE or CLAIM_ID_USED. service_role only.';
+
+revoke all on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
+
+grant execute on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
+
+-- The counts, as functions call them.
+create or replace function public.task_counts(
+  p_caller jsonb,
+  p_run_type text default null,
+  p_include_active boolean default true
+)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.task_counts(p_caller, p_run_type, p_include_active);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.task_counts(jsonb, text, boolean) is
+  'What is claimable now, what is active and what is blocked why, in one pool (gpu, api) or both (null). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+
+revoke all on function public.task_counts(jsonb, text, boolean) from public, anon, authenticated, service_role;
+
+grant execute on function public.task_counts(jsonb, text, boolean) to service_role;
+
+-- Completion, as functions call it.
+create or replace function public.complete_task(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_output_location text default null,
+  p_thumbnail_url text default null,
+  p_result_data jsonb default null,
+  p_lease_token uuid default null
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid) is
+  'Completes a task: status, output, result record, history and dependants in one transaction, once. A repeat changes nothing and answers what is stored. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
+
+revoke all on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid) to service_role;
+
+-- Status reports, as functions call them.
+create or replace function public.update_task_status(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_status text,
+  p_output_location text default null,
+  p_error_message text default null,
+  p_error_details text default null,
+  p_thumbnail_url text default null,
+  p_result_data jsonb default null,
+  p_reset_generation_started_at boolean default false,
+  p_lease_token uuid default null
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.update_task_status(
+    p_caller, p_task_id, p_status, p_output_location, p_error_message, p_error_details, p_thumbnail_url,
+    p_result_data, p_reset_generation_started_at, p_lease_token
+  );
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) is
+  'Reports on a task: In Progress with a text or a new billing start, Failed with a reason (error_message, else output_location, else error_details), Complete, Cancelled, or Queued to hand it back. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id} and changed (false: only recorded; not in the reply to Complete). Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION (both states in the message), 403. service_role only.';
+
+revoke all on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
+
+-- Why a task is not running, as functions ask it.
+create or replace function public.explain_task(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.explain_task(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.explain_task(jsonb, uuid) is
+  'Why a task is not running: {task_id, status, claimable, reason, remedy, pool, attempts, max_attempts, available_at, worker_id, tasks_ahead (in its owner''s line, up to 10000), users_ahead, running, task_limit, waits_for}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.explain_task(jsonb, uuid) to service_role;
+
+-- Why a worker gets nothing, as functions ask it.
+create or replace function public.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text default null)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.explain_worker(p_caller, p_worker_id, p_run_type);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.explain_worker(jsonb, text, text) is
+  'Why a worker gets nothing from a pool (gpu when null): {worker_id, known, status, last_heartbeat, current_model, pool, gets_work, reason, remedy, claimable, holds, blocked}. Reasons: worker_terminating, worker_terminated, worker_error, holds_all_it_may, nothing_claimable. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+
+revoke all on function public.explain_worker(jsonb, text, text) from public, anon, authenticated, service_role;
+
+grant execute on function public.explain_worker(jsonb, text, text) to service_role;
+
+-- Enqueuing one task, as functions call it.
+create or replace function public.create_task(p_caller jsonb, p_task jsonb)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.create_tasks(p_caller, jsonb_build_array(p_task)) -> 0;
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.create_task(jsonb, jsonb) is
+  'Enqueues one task, once: see create_tasks for what p_task holds. Out: {task_id, status, created (false: it was there before), task_type, project_id, dependant_on, run_type, priority, available_at, idempotency_key, output_location, created_at}. Errors as of create_tasks. service_role only.';
+
+revoke all on function public.create_task(jsonb, jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function public.create_task(jsonb, jsonb) to service_role;
+
+-- Enqueuing a batch, as functions call it.
+create or replace function public.create_tasks(p_caller jsonb, p_tasks jsonb)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return json_build_object('tasks', queue.create_tasks(p_caller, p_tasks));
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.create_tasks(jsonb, jsonb) is
+  'Enqueues 1 to 1000 tasks, all or none, each {task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at}; only task_type is needed, and a project or a parent in params. A task that is there already, by its id or its owner''s key, is answered as it is. Out: {tasks: [as create_task answers]} in the order sent. Errors: 400 INVALID_ARGUMENT, DEPENDENCY_CYCLE or PROJECT_REQUIRED, 403, 404 PROJECT_NOT_FOUND, 409 TASK_ID_TAKEN, 429 QUEUE_FULL. service_role only.';
+
+revoke all on function public.create_tasks(jsonb, jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function public.create_tasks(jsonb, jsonb) to service_role;
+
+-- Where the files of a task go, as functions ask it.
+create or replace function public.upload_target(p_caller jsonb, p_task_id uuid, p_lease_token uuid default null)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.upload_target(p_caller, p_task_id, p_lease_token);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.upload_target(jsonb, uuid, uuid) is
+  'Whose folder the files of a task go to, and whether it still takes any: while it runs, and after it was taken back from a worker that may yet finish it. Out: {task_id, user_id, status, attempt, is_open}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST, 403. service_role only.';
+
+revoke all on function public.upload_target(jsonb, uuid, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.upload_target(jsonb, uuid, uuid) to service_role;
+
 -- Takes a personal access token back, effective at its next use. What its machine holds is put back by the trigger.
 create or replace function queue.revoke_api_token(p_token_id uuid)
 returns boolean
@@ -4021,6 +4744,36 @@ comment on function public.revoke_api_token(uuid) is
 revoke all on function public.revoke_api_token(uuid) from public, anon, authenticated, service_role;
 
 grant execute on function public.revoke_api_token(uuid) to authenticated;
+
+-- A failure that may be tried again, as functions call it.
+create or replace function public.mark_task_failed(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_error_message text default null,
+  p_error_details text default null,
+  p_retryable boolean default true,
+  p_lease_token uuid default null
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.mark_task_failed(p_caller, p_task_id, p_error_message, p_error_details, p_retryable, p_lease_token);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) is
+  'Reports a failure. While starts are left and neither p_retryable nor the task''s type says otherwise, the task goes back to the queue and waits (queue.retry_wait); else it ends Failed. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id, changed (false: only recorded), will_retry, available_at}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
+
+revoke all on function public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) to service_role;
 
 -- Dead letters back into the queue, as operators call it (docs/operations.md).
 create or replace function public.requeue_tasks(
@@ -4094,6 +4847,110 @@ revoke all on function public.cancel_tasks(jsonb, integer, text, jsonb) from pub
 
 grant execute on function public.cancel_tasks(jsonb, integer, text, jsonb) to service_role;
 
+-- The guardian's beat. One unnamed argument of type json, because PostgREST hands the body of a request over to such a
+-- function as it came; for named arguments it unpacks the body, and one \u0000 in a log line fails the whole beat.
+create or replace function queue.worker_heartbeat(p_body json)
+returns json
+language plpgsql
+volatile
+security definer -- writes columns of tasks that no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_uuid constant text := '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$';
+  v_body json := queue.readable_json(p_body);
+  v_worker_id text := v_body ->> 'worker_id_param';
+  v_now timestamptz := queue.now();
+  v_status text := queue.beat(
+    v_worker_id, coalesce(nullif(left(v_body ->> 'status_param', 200), ''), 'active'),
+    v_body -> 'vram_total_mb_param', v_body -> 'vram_used_mb_param', v_now
+  );
+  v_current uuid := case
+    when v_body ->> 'current_task_id_param' ~ v_uuid then (v_body ->> 'current_task_id_param')::uuid
+  end;
+  v_logs json[];
+  v_surplus integer;
+  v_named uuid[];
+  v_stored integer;
+begin
+  select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(v_body -> 'logs_param') as b;
+  v_stored := queue.store_logs(v_logs, v_worker_id, v_now);
+
+  v_named := array(
+    select distinct (l.entry ->> 'task_id')::uuid
+    from unnest(v_logs) as l (entry)
+    where case when json_typeof(l.entry) = 'object' then l.entry ->> 'task_id' ~ v_uuid end
+    union
+    select v_current
+    where v_current is not null
+  );
+  if v_status not in ('terminated', 'error', 'crashed') then
+    perform queue.show_signs_of_life(v_worker_id, v_named, v_now);
+  end if;
+
+  return json_build_object(
+    'success', true,
+    'heartbeat_updated', true,
+    'logs_inserted', v_stored,
+    'log_errors', cardinality(v_logs) - v_stored + v_surplus,
+    'stop', queue.tasks_to_stop(v_worker_id, v_named, v_current, v_now)
+  );
+end;
+$$;
+
+comment on function queue.worker_heartbeat(json) is 'See public.func_worker_heartbeat_with_logs.';
+
+revoke all on function queue.worker_heartbeat(json) from public, anon, authenticated, service_role;
+
+grant execute on function queue.worker_heartbeat(json) to service_role;
+
+create or replace function public.func_worker_heartbeat_with_logs(json)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.worker_heartbeat($1);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.func_worker_heartbeat_with_logs(json) is
+  'A worker''s beat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+
+revoke all on function public.func_worker_heartbeat_with_logs(json) from public, anon, authenticated, service_role;
+
+grant execute on function public.func_worker_heartbeat_with_logs(json) to service_role;
+
+-- The beat of clients that send no logs.
+create or replace function public.func_update_worker_heartbeat(json)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  perform queue.worker_heartbeat($1);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.func_update_worker_heartbeat(json) is
+  'A worker''s beat without logs. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param}. Answers nothing. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+
+revoke all on function public.func_update_worker_heartbeat(json) from public, anon, authenticated, service_role;
+
+grant execute on function public.func_update_worker_heartbeat(json) to service_role;
+
 -- Log lines of orchestrators, which never try twice: what can be stored is stored, the rest is counted.
 create or replace function queue.insert_logs_batch(p_body json)
 returns json
@@ -4134,9 +4991,12 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.insert_logs_batch($1);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 
@@ -4146,6 +5006,190 @@ comment on function public.func_insert_logs_batch(json) is
 revoke all on function public.func_insert_logs_batch(json) from public, anon, authenticated, service_role;
 
 grant execute on function public.func_insert_logs_batch(json) to service_role;
+
+-- Notes that a worker claims although it gets nothing. The refused claim has rolled back, so the function that answers
+-- it calls this; an idle poll of a refused worker writes once a minute.
+create or replace function queue.note_refused_claim(p_caller jsonb, p_worker_id text)
+returns boolean
+language plpgsql
+volatile
+security definer -- API roles only read the table
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_now timestamptz := queue.now();
+  v_status text;
+begin
+  select w.status
+  into v_status
+  from public.workers as w
+  where w.id = p_worker_id
+    and v_caller.kind = 'service'
+    and w.status in ('terminating', 'terminated', 'error')
+    and not exists (
+      select
+      from queue.claim_refusals as r
+      where r.worker_id = w.id
+        and r.last_at > v_now - interval '1 minute'
+    );
+  if not found then
+    return false;
+  end if;
+
+  insert into queue.claim_refusals as r (worker_id, status, first_at, last_at)
+  values (p_worker_id, v_status, v_now, v_now)
+  on conflict (worker_id) do update
+  set status = excluded.status, last_at = excluded.last_at;
+
+  delete from queue.claim_refusals as r where r.last_at < v_now - interval '7 days';
+  return true;
+end;
+$$;
+
+comment on function queue.note_refused_claim(jsonb, text) is 'See public.note_refused_claim.';
+
+revoke all on function queue.note_refused_claim(jsonb, text) from public, anon, authenticated, service_role;
+
+grant execute on function queue.note_refused_claim(jsonb, text) to service_role;
+
+create or replace function public.note_refused_claim(p_caller jsonb, p_worker_id text)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.note_refused_claim(p_caller, p_worker_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.note_refused_claim(jsonb, text) is
+  'Notes, at most once a minute and worker, that a claim was refused because of the worker''s status; true when it did. service_role only.';
+
+revoke all on function public.note_refused_claim(jsonb, text) from public, anon, authenticated, service_role;
+
+grant execute on function public.note_refused_claim(jsonb, text) to service_role;
+
+-- What an orchestrator should know before it rents another machine.
+create or replace function queue.worker_health(p_caller jsonb, p_window_minutes numeric)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_now timestamptz := queue.now();
+  v_minutes numeric := coalesce(p_window_minutes, 30);
+  v_window interval;
+  v_failures json;
+  v_workers json;
+  v_by_health json;
+  v_free integer;
+  v_claimable integer := queue.claimable_count(v_caller, 'gpu');
+  v_code text;
+begin
+  if v_minutes not between 1 and 1440 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The window must be 1 to 1440 minutes, not %s', v_minutes));
+  end if;
+  v_window := make_interval(secs => (v_minutes * 60)::double precision);
+  v_failures := queue.worker_failures(v_now - v_window);
+
+  with state as materialized (
+    select * from queue.worker_states(v_window)
+  )
+  select
+    (
+      select coalesce(
+        json_agg(
+          json_build_object(
+            'worker_id', s.worker_id, 'instance_type', s.instance_type, 'status', s.status, 'health', s.health,
+            'reason', s.reason, 'last_heartbeat', s.last_heartbeat, 'last_log_at', s.last_log_at,
+            'has_claimed', s.has_claimed, 'last_refusal_at', s.last_refusal_at, 'tasks_held', s.tasks_held,
+            'current_task_id', s.current_task_id, 'task_started_at', s.task_started_at, 'task_quiet_since', s.task_quiet_since
+          )
+          order by s.health = 'healthy', s.worker_id
+        ), '[]'
+      )
+      from (select x.* from state as x order by x.health = 'healthy', x.worker_id limit 1000) as s
+    ),
+    (select coalesce(json_object_agg(g.health, g.workers), '{}') from (select s.health, count(*) as workers from state as s group by 1) as g),
+    (
+      select count(*)
+      from state as s
+      where s.health in ('healthy', 'silent', 'never_claimed', 'starting')
+        and s.tasks_held = 0
+    )
+  into v_workers, v_by_health, v_free;
+
+  v_code := case
+    when v_claimable = 0 then 'NOTHING_CLAIMABLE'
+    when (v_failures ->> 'workers_failed')::integer >= 3
+      and (v_failures ->> 'failure_rate')::numeric >= (select s.max_failure_rate from queue.settings as s) then 'WORKERS_FAIL'
+    when v_free >= v_claimable then 'ENOUGH_WORKERS'
+    else 'MORE_WORK_THAN_WORKERS'
+  end;
+
+  return json_build_object(
+    'window_minutes', v_minutes,
+    'by_health', v_by_health,
+    'workers', v_workers,
+    'failures', v_failures,
+    'spawning', json_build_object(
+      'makes_sense', v_code = 'MORE_WORK_THAN_WORKERS',
+      'code', v_code,
+      'message', case v_code
+        when 'NOTHING_CLAIMABLE' then 'No gpu task could be claimed; task-counts says under blocked what waits for what'
+        when 'WORKERS_FAIL' then pg_catalog.format(
+          '%s of %s workers failed within the window, most often: %s. Find out why before renting more',
+          v_failures ->> 'workers_failed', v_failures ->> 'workers_seen', v_failures #>> '{reasons,0,reason}'
+        )
+        when 'ENOUGH_WORKERS' then pg_catalog.format('%s workers are free or starting for %s tasks', v_free, v_claimable)
+        else pg_catalog.format('%s gpu tasks are claimable and %s workers are free or starting', v_claimable, v_free)
+      end,
+      'claimable', v_claimable,
+      'free_workers', v_free
+    ),
+    'snapshot_at', v_now
+  );
+end;
+$$;
+
+comment on function queue.worker_health(jsonb, numeric) is 'See public.worker_health.';
+
+revoke all on function queue.worker_health(jsonb, numeric) from public, anon, authenticated, service_role;
+
+grant execute on function queue.worker_health(jsonb, numeric) to service_role;
+
+create or replace function public.worker_health(p_caller jsonb, p_window_minutes numeric default 30)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.worker_health(p_caller, p_window_minutes);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.worker_health(jsonb, numeric) is
+  'How the fleet is doing, over a window of 1 to 1440 minutes: {window_minutes, by_health, workers, failures, spawning, snapshot_at}. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN. service_role only.';
+
+revoke all on function public.worker_health(jsonb, numeric) from public, anon, authenticated, service_role;
+
+grant execute on function public.worker_health(jsonb, numeric) to service_role;
 
 -- The finished segments of a run, for the worker that puts them together.
 create or replace function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
@@ -4277,6 +5321,75 @@ revoke all on function queue.get_orchestrator_children(jsonb, uuid, text) from p
 
 grant execute on function queue.get_orchestrator_children(jsonb, uuid, text) to service_role;
 
+-- How a task stands, as functions ask it.
+create or replace function public.get_task_status(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_task_status(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.get_task_status(jsonb, uuid) is
+  '{task_id, task_type, status, attempt, error_message, created_at, updated_at, generation_started_at, generation_processed_at}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_task_status(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.get_task_status(jsonb, uuid) to service_role;
+
+-- What came of a task, as functions ask it.
+create or replace function public.get_task_output(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_task_output(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.get_task_output(jsonb, uuid) is
+  '{task_id, status, output_location (a progress text or the reason of a failure unless Complete), public_url (once Complete), thumbnail_url, error_message, result_data, params, dependant_on}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_task_output(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.get_task_output(jsonb, uuid) to service_role;
+
+-- The output that a task builds on, as functions ask it.
+create or replace function public.get_predecessor_output(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_predecessor_output(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.get_predecessor_output(jsonb, uuid) is
+  'Null for a task without dependencies, else {predecessor_id, output_location (null until Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency}; the first dependency is tasks.dependant_on. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_predecessor_output(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.get_predecessor_output(jsonb, uuid) to service_role;
+
 -- The finished segments of a run, as functions ask it.
 create or replace function public.get_completed_segments(
   p_caller jsonb, p_run_id text, p_project_id uuid default null, p_after_index integer default null
@@ -4286,9 +5399,12 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.get_completed_segments(p_caller, p_run_id, p_project_id, p_after_index);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 
@@ -4306,9 +5422,12 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id, p_after);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 
@@ -4318,6 +5437,76 @@ comment on function public.get_orchestrator_children(jsonb, uuid, text) is
 revoke all on function public.get_orchestrator_children(jsonb, uuid, text) from public, anon, authenticated, service_role;
 
 grant execute on function public.get_orchestrator_children(jsonb, uuid, text) to service_role;
+
+-- Which model a worker has loaded, as functions report it.
+create or replace function public.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.update_worker_model(p_caller, p_worker_id, p_model);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.update_worker_model(jsonb, text, text) is
+  'Notes the model that a worker has loaded: {worker_id, current_model}. Errors: 404 WORKER_NOT_FOUND, 400 INVALID_ARGUMENT, 403 for all but the service. service_role only.';
+
+revoke all on function public.update_worker_model(jsonb, text, text) from public, anon, authenticated, service_role;
+
+grant execute on function public.update_worker_model(jsonb, text, text) to service_role;
+
+-- Prompts of a shot, as functions report them.
+create or replace function public.update_shot_pair_prompts(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.update_shot_pair_prompts(p_caller);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.update_shot_pair_prompts(jsonb) is
+  'Always 501 NOT_SUPPORTED, or 403 for callers who are nobody: the queue owns no shots. service_role only.';
+
+revoke all on function public.update_shot_pair_prompts(jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function public.update_shot_pair_prompts(jsonb) to service_role;
+
+-- The counts, as the scripts of the fleet call them through the Data API. They name a mode: "queued"
+-- leaves out what runs, any other means all.
+create or replace function public.func_get_task_counts(mode text default null, run_type_filter text default null)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.task_counts('{"kind": "service"}', run_type_filter, mode is distinct from 'queued');
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.func_get_task_counts(text, text) is
+  'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: gpu, api or null for both. Out: see task_counts. service_role only.';
+
+revoke all on function public.func_get_task_counts(text, text) from public, anon, authenticated, service_role;
+
+grant execute on function public.func_get_task_counts(text, text) to service_role;
 
 -- A child that has taken the place of another one, which takes it back when this one is deleted (queue.leave_families):
 -- nothing is lost with it. Not in the place of one that has failed: that one would count again, and end the job. Policies
@@ -4345,6 +5534,20 @@ comment on function queue.is_spare_part(uuid) is
   'Whether the task is a child in whose place another one, which has not failed, would count again. anon may execute it while its deletes are allowed.';
 
 revoke all on function queue.is_spare_part(uuid) from public, anon, authenticated, service_role;
+
+drop trigger if exists users_after_insert on public.users;
+
+create trigger users_after_insert
+  after insert on public.users
+  referencing new table as new_rows
+  for each statement execute function queue.users_after_write();
+
+drop trigger if exists users_after_update on public.users;
+
+create trigger users_after_update
+  after update on public.users
+  referencing new table as new_rows
+  for each statement execute function queue.users_after_write();
 
 drop trigger if exists user_api_tokens_after_update on public.user_api_tokens;
 

@@ -28,6 +28,7 @@ create table queue.settings (
   event_retention interval,
   finished_task_retention interval,
   max_free_returns integer not null default 10,
+  max_lock_wait interval not null default interval '240 milliseconds',
   constraint settings_pkey primary key (is_only_row),
   constraint settings_has_one_row check (is_only_row),
   constraint settings_default_task_limit_is_not_negative check (default_task_limit >= 0),
@@ -52,7 +53,8 @@ create table queue.settings (
     dependency_grace > interval '0' and log_retention > interval '0' and event_retention > interval '0'
     and finished_task_retention > interval '0'
   ),
-  constraint settings_max_free_returns_is_not_negative check (max_free_returns >= 0)
+  constraint settings_max_free_returns_is_not_negative check (max_free_returns >= 0),
+  constraint settings_max_lock_wait_is_sane check (max_lock_wait between interval '2 milliseconds' and interval '1 minute')
 );
 
 comment on table queue.settings is 'Every number the queue depends on; exactly one row.';
@@ -103,6 +105,8 @@ comment on column queue.settings.dependency_grace is
 comment on column queue.settings.log_retention is 'How long system_logs are kept. Default 48 hours.';
 comment on column queue.settings.max_free_returns is
   'How often a start of a task may be taken off again, because its holder hands the task back or it never reached its worker; after that each one counts, until somebody requeues the task. Default 10.';
+comment on column queue.settings.max_lock_wait is
+  'How long a claim waits for one other transaction that holds what it needs, before it answers without. Default 240 ms.';
 comment on column queue.settings.event_retention is 'How long task_events are kept; null = for ever. Default null.';
 comment on column queue.settings.finished_task_retention is
   'How long finished tasks are kept after their last change; null = for ever. Default null.';

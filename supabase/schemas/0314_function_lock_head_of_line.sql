@@ -6,7 +6,8 @@ create function queue.lock_head_of_line(
   p_caller queue.caller,
   p_affinity queue.affinity,
   out task_id uuid,
-  out has_written boolean
+  out has_written boolean,
+  out is_held boolean
 )
 language plpgsql
 volatile
@@ -18,6 +19,7 @@ declare
   v_head record;
 begin
   has_written := false;
+  is_held := false;
   select s.* into v_slots from queue.user_slots as s where s.user_id = p_user_id;
 
   if (case when p_caller.user_id is null then v_slots.cloud_reason else v_slots.local_reason end) is not null then
@@ -80,6 +82,7 @@ begin
       order by t.priority desc, t.created_at, t.id
       limit 1
       for no key update skip locked;
+      is_held := task_id is null and v_head.id is not null;
     end if;
     return;
   end loop;
@@ -87,6 +90,6 @@ end;
 $$;
 
 comment on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) is
-  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), and whether stale tasks were set aside on the way. With a token, local tasks count too and the user''s onComputer switch decides.';
+  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether stale tasks were set aside on the way, and whether there would be a task but for those who hold it. With a token, local tasks count too and the user''s onComputer switch decides.';
 
 revoke all on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) from public, anon, authenticated, service_role;

@@ -9,6 +9,7 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
 as $$
 declare
   v_limit integer;
@@ -27,8 +28,8 @@ begin
   end if;
 
   -- Two claims at once under one name: the second waits here and then sees what the first got.
-  perform pg_advisory_xact_lock(
-    hashtextextended('queue.holder::' || p_worker_id, 0)
+  perform queue.wait_for_name(
+    'queue.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', queue.sent_name(p_worker_id))
   );
 
   select count(*), (array_agg(t.id order by t.claimed_at))[1]
@@ -44,7 +45,10 @@ begin
     return null;
   end if;
 
-  -- It may be ending just now; then the worker holds it no more.
+  -- It may be ending just now; then the worker holds it no more. Whoever leaves it locked is not waited for, nor is its
+  -- owner (queue.claim_with_care).
+  perform set_config('lock_timeout', ceil(500 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
   select t.*
   into v_held
   from public.tasks as t
@@ -80,6 +84,6 @@ end;
 $$;
 
 comment on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) is
-  'The task that a worker at its own limit already holds, handed out again; null when it may take another one.';
+  'The task that a worker at its own limit already holds, handed out again; null when it may take another one. Raises 55P03 when somebody else''s transaction holds that task or its owner.';
 
 revoke all on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) from public, anon, authenticated, service_role;

@@ -10,7 +10,9 @@ declare
   v_task public.tasks;
 begin
   -- The same request twice at once: the second waits for the first.
-  perform pg_advisory_xact_lock(hashtextextended('queue.claim:' || p_worker_id || ':' || p_claim_id, 0));
+  perform queue.wait_for_name(
+    'queue.claim:' || p_worker_id || ':' || p_claim_id, pg_catalog.format('claim_id %s', p_claim_id)
+  );
 
   select t.*
   into v_task

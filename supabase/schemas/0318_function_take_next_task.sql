@@ -1,6 +1,7 @@
--- Looks for work until it has a task or knows that there is none. The first look passes over users whom somebody else
--- is just serving, the second waits for one. Each look is a subtransaction: one that does not end in a claim gives its
--- locks back, so that nobody ever waits while holding somebody's slots.
+-- Looks for work until it has a task or knows that there is none that nobody holds. The first looks pass over users whom
+-- somebody else is just serving, then one waits for such a user, once and a moment; the last looks pass over again, and
+-- the reply says how many (docs/adr/0021-a-claim-does-not-wait-for-an-open-transaction.md). Each look is a subtransaction:
+-- one that does not end in a claim gives its locks back, so that nobody ever waits while holding somebody's slots.
 create function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
 returns public.tasks
 language plpgsql
@@ -15,21 +16,28 @@ declare
   v_task_id uuid;
   v_wait boolean := false;
   v_has_written boolean;
+  v_is_held boolean;
+  v_is_locked boolean;
+  v_held_count integer := 0;
   -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
   v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
   v_task public.tasks;
 begin
-  -- Nothing tells the queue that a task's time has come, so every claim asks; their owners' locks are held from here on.
-  if queue.release_due_tasks(p_pool, p_caller) > 0 then
-    v_may_wait := false;
-  end if;
+  -- Nothing tells the queue that a task's time has come, so every claim asks; owners' locks are held from here on, if only
+  -- because what is due is held by somebody else.
+  perform queue.release_due_tasks(p_pool, p_caller);
+  v_may_wait := v_may_wait and pg_current_xact_id_if_assigned() is null;
 
   loop
     begin
       v_task_id := null;
       v_has_written := false;
+      v_is_held := false;
+      v_is_locked := true;
       if v_wait then
-        v_user_id := queue.wait_for_open_user(p_pool, v_passed_over, p_affinity);
+        select w.user_id, w.is_locked
+        into v_user_id, v_is_locked
+        from queue.wait_for_open_user(p_pool, v_passed_over, p_affinity) as w;
       elsif p_affinity.model is not null then
         v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
@@ -62,9 +70,9 @@ begin
       end if;
 
       -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
-      if v_user_id is not null and v_task_id is null then
-        select h.task_id, h.has_written
-        into v_task_id, v_has_written
+      if v_user_id is not null and v_task_id is null and v_is_locked then
+        select h.task_id, h.has_written, h.is_held
+        into v_task_id, v_has_written, v_is_held
         from queue.lock_head_of_line(v_user_id, p_pool, p_caller, p_affinity) as h;
       end if;
 
@@ -72,27 +80,32 @@ begin
         return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
       elsif v_user_id is not null and v_has_written then
         v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
         v_may_wait := false;
-      elsif v_user_id is not null then
+      elsif v_user_id is not null and v_is_locked then
         raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
       end if;
     exception when sqlstate 'QU001' then
       v_passed_over := v_passed_over || v_user_id;
+      v_held_count := v_held_count + v_is_held::integer;
     end;
 
-    if v_user_id is null then
-      if v_wait or not v_may_wait then
-        return v_task;
-      end if;
+    if not v_is_locked and v_user_id is not null then
+      -- Its holder does not let go: look over all once more.
+      v_wait := false;
+      v_may_wait := false;
+    elsif v_user_id is null then
+      exit when v_wait or not v_may_wait;
       v_wait := true;
     end if;
   end loop;
 
+  perform queue.say_passed_over(v_held_count + queue.owners_held(p_pool, v_passed_over, p_affinity));
   return v_task;
 end;
 $$;
 
 comment on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) is
-  'Claims the next cloud task of the pool for this worker and returns it; null when there is none.';
+  'Claims the next cloud task of the pool for this worker and returns it; null when there is none that nobody else holds (queue.say_passed_over).';
 
 revoke all on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;

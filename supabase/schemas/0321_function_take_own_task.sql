@@ -8,6 +8,7 @@ set search_path = ''
 as $$
 declare
   v_task_id uuid;
+  v_is_held boolean := true;
   v_task public.tasks;
 begin
   -- Looked at without a lock first: an idle poll writes nothing, not even a lock.
@@ -17,23 +18,22 @@ begin
 
   perform queue.release_due_tasks(p_pool, p_caller);
 
-  perform
-  from queue.user_slots as s
-  where s.user_id = p_caller.user_id
-  for no key update;
-
-  select h.task_id
-  into v_task_id
-  from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
+  if queue.wait_for_owner(p_caller.user_id) then
+    select h.task_id, h.is_held
+    into v_task_id, v_is_held
+    from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
+  end if;
 
   if v_task_id is not null then
     v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
+  else
+    perform queue.say_passed_over(v_is_held::integer);
   end if;
   return v_task;
 end;
 $$;
 
 comment on function queue.take_own_task(queue.caller, text, text, text, queue.affinity, timestamptz) is
-  'Claims the next task, cloud or local, of the token''s owner and returns it; null when there is none.';
+  'Claims the next task, cloud or local, of the token''s owner and returns it; null when there is none that nobody else holds (queue.say_passed_over).';
 
 revoke all on function queue.take_own_task(queue.caller, text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;

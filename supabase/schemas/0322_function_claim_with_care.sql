@@ -48,7 +48,13 @@ begin
     end if;
   end if;
 
-  v_task := queue.give_back_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
+  begin
+    v_task := queue.give_back_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
+  exception when lock_not_available then
+    -- What the worker holds is being changed: neither that task nor another one is to be had before it is known how.
+    perform queue.say_passed_over(1);
+    return null;
+  end;
   while v_task.id is null loop
     if v_caller.kind = 'token' then
       v_task := queue.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);

@@ -10,6 +10,8 @@ as $$
 declare
   v_task public.tasks;
 begin
+  perform queue.open_tables();
+
   -- Relatives are locked together with the task and before anything else; but nobody locks a stranger's.
   if p_ends_as is not null and exists (
     select

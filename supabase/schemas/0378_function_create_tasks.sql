@@ -25,6 +25,8 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
   end if;
 
+  perform queue.open_tables();
+
   select array_agg(queue.read_task_request(v_caller, b.body) order by b.place)
   into v_requests
   from jsonb_array_elements(p_tasks) with ordinality as b (body, place);

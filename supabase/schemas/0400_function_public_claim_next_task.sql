@@ -13,11 +13,14 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.claim_next_task(
     p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
   );
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 

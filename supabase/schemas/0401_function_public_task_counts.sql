@@ -9,9 +9,12 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.task_counts(p_caller, p_run_type, p_include_active);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 

@@ -16,12 +16,15 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.update_task_status(
     p_caller, p_task_id, p_status, p_output_location, p_error_message, p_error_details, p_thumbnail_url,
     p_result_data, p_reset_generation_started_at, p_lease_token
   );
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 

@@ -5,9 +5,12 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.create_tasks(p_caller, jsonb_build_array(p_task)) -> 0;
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 

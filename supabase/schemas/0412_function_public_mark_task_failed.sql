@@ -12,9 +12,12 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.mark_task_failed(p_caller, p_task_id, p_error_message, p_error_details, p_retryable, p_lease_token);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 

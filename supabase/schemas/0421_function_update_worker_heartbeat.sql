@@ -5,9 +5,12 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   perform queue.worker_heartbeat($1);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 

@@ -37,9 +37,12 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.insert_logs_batch($1);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 

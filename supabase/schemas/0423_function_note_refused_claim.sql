@@ -49,9 +49,12 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.note_refused_claim(p_caller, p_worker_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 

@@ -97,9 +97,12 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.worker_health(p_caller, p_window_minutes);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 

@@ -5,9 +5,12 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.get_task_output(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 

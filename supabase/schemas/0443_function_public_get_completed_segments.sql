@@ -7,9 +7,12 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.get_completed_segments(p_caller, p_run_id, p_project_id, p_after_index);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 

@@ -6,9 +6,12 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.task_counts('{"kind": "service"}', run_type_filter, mode is distinct from 'queued');
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 

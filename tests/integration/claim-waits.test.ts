@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { adminConnection, as, closeConnections } from "../support/db.ts";
 import { claim } from "../support/operations.ts";
+import { resetLockWait, setLockWait } from "../support/lock-wait.ts";
 import { pidOf, untilBlocked } from "../support/sessions.ts";
 import {
   createOwner,
@@ -14,6 +15,8 @@ import {
 import { tokenCaller } from "./token-caller.ts";
 
 beforeEach(reset);
+beforeEach(() => setLockWait());
+afterEach(resetLockWait);
 // A transaction that a failed test left open would block the next reset.
 afterEach(closeConnections);
 

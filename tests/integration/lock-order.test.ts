@@ -9,6 +9,7 @@ import {
 } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { claim, complete, patchReset } from "../support/operations.ts";
+import { resetLockWait, setLockWait } from "../support/lock-wait.ts";
 import { deadlocks, pidOf, untilBlocked } from "../support/sessions.ts";
 import {
   createOwner,
@@ -21,6 +22,8 @@ import {
 const ROUNDS = 5;
 
 beforeEach(reset);
+beforeEach(() => setLockWait());
+afterEach(resetLockWait);
 // A transaction that a failed test left open would block the next reset.
 afterEach(closeConnections);
 afterEach(resetClock);

@@ -7,7 +7,8 @@ export const CORS_HEADERS: Readonly<Record<string, string>> = {
   "access-control-allow-headers":
     "authorization, apikey, content-type, x-client-info, x-request-id, x-region, traceparent, tracestate, baggage",
   "access-control-allow-methods": "POST, OPTIONS",
-  "access-control-expose-headers": "x-request-id, retry-after",
+  "access-control-expose-headers":
+    "x-request-id, retry-after, x-fairlane-passed-over",
   "access-control-max-age": "86400",
 };
 

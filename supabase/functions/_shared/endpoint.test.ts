@@ -58,6 +58,32 @@ describe("createEndpoint()", () => {
     expect(rpcCalls).toEqual([]);
   });
 
+  test("hands on what SQL says in headers of the queue's own", async () => {
+    const { deps } = createWorld("{}");
+    const rpc: typeof deps.rpc = (
+      _name,
+      _args,
+      _id,
+      _repetition,
+      onHeaders,
+    ) => {
+      onHeaders?.(
+        new Headers({ "x-fairlane-passed-over": "2", "server": "canary" }),
+      );
+      return Promise.resolve("{}");
+    };
+    const handler = createEndpoint({ ...deps, rpc }, {
+      name: "fixture",
+      callers: ["service"],
+      schema: z.object({}),
+      maxBytes: 1000,
+      answer: async ({ rpc }) => jsonReply(await rpc("health", {})),
+    });
+    const { headers } = await handler(post({}));
+    expect(headers.get("x-fairlane-passed-over")).toBe("2");
+    expect(headers.get("server")).toBeNull();
+  });
+
   test("answers 413 above its limit", async () => {
     const { handler } = createFixture();
     expect(await outcome(handler, post({ id: "x".repeat(1000) })))

@@ -52,6 +52,9 @@ export interface Endpoint<Body> {
 /** A request handler, as `Deno.serve` takes it. */
 export type Handler = (request: Request) => Promise<Response>;
 
+/** Headers that SQL functions set are for our caller when they begin so. */
+const OWN_HEADERS = "x-fairlane-";
+
 /** A body that takes longer than this is not coming. */
 const BODY_TIMEOUT_MS = 30_000;
 
@@ -71,9 +74,17 @@ export function createEndpoint<Body>(
       noted = { ...noted, ...fields };
     };
 
+    const heard = new Headers();
+    const hear = (headers: Headers) => {
+      for (const [name, value] of headers) {
+        if (name.startsWith(OWN_HEADERS)) heard.set(name, value);
+      }
+    };
+
     let response: Response;
     try {
-      response = await answer(deps, endpoint, request, requestId, note);
+      response = await answer(deps, endpoint, request, requestId, note, hear);
+      for (const [name, value] of heard) response.headers.set(name, value);
     } catch (thrown) {
       const error = asApiError(thrown);
       note({ code: error.code, ...error.parts.logged });
@@ -103,6 +114,7 @@ async function answer<Body>(
   request: Request,
   requestId: string,
   note: (fields: LogFields) => void,
+  hear: (headers: Headers) => void,
 ): Promise<Response> {
   if (request.method === "OPTIONS") return preflightResponse();
   if (request.method !== "POST") {
@@ -127,6 +139,6 @@ async function answer<Body>(
   const bodyText = isReport ? mendJson(sent) : sent;
   const body = parseBody(bodyText, endpoint.schema);
   const rpc: Call<Body>["rpc"] = (name, args, repetition) =>
-    deps.rpc(name, { p_caller: caller, ...args }, requestId, repetition);
+    deps.rpc(name, { p_caller: caller, ...args }, requestId, repetition, hear);
   return await endpoint.answer({ caller, body, bodyText, rpc, note });
 }

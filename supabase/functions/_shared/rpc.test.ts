@@ -101,6 +101,17 @@ describe("createRpc()", () => {
     );
   });
 
+  test("lets its caller see the headers of a reply", async () => {
+    const rpc = rpcWith(() =>
+      Promise.resolve(new Response("null", { headers: { "x-said": "yes" } }))
+    );
+    const seen: (string | null)[] = [];
+    await rpc("f", {}, "id", undefined, (headers) => {
+      seen.push(headers.get("x-said"));
+    });
+    expect(seen).toEqual(["yes"]);
+  });
+
   test("returns the reply's text untouched", async () => {
     const text = ' {"params": {"seed": 9007199254740993, "x": 1.0, "é": "😀"}}';
     const rpc = rpcWith(() => Promise.resolve(new Response(text)));

@@ -24,12 +24,14 @@ export type RpcArguments = Readonly<Record<string, unknown>>;
 /**
  * Calls one SQL function and returns its reply as text. Text, because numbers
  * of more than 53 bits (seeds) would not survive being parsed and written.
+ * What the function says beside it, in headers, goes to `onHeaders`.
  */
 export type Rpc = (
   name: string,
   args: RpcArguments,
   requestId: string,
   repetition?: Repetition,
+  onHeaders?: (headers: Headers) => void,
 ) => Promise<string>;
 
 /** What an `Rpc` needs from outside. */
@@ -47,7 +49,13 @@ export interface RpcConfig {
  */
 export function createRpc(config: RpcConfig): Rpc {
   const keys = keyHeaders(config.databaseKey);
-  return async (name, args, requestId, repetition = repetitionOf(name)) => {
+  return async (
+    name,
+    args,
+    requestId,
+    repetition = repetitionOf(name),
+    onHeaders = undefined,
+  ) => {
     const signal = AbortSignal.timeout(config.timeoutMs);
     let response: Response;
     let text: string;
@@ -70,6 +78,7 @@ export function createRpc(config: RpcConfig): Rpc {
       throw unreachable(error, repetition);
     }
     if (!response.ok) throw rpcError(response.status, text, repetition);
+    onHeaders?.(response.headers);
     return text;
   };
 }

@@ -9,6 +9,7 @@ insert into listed_function values
   ('authenticated', 'queue.create_api_token'),
   ('authenticated', 'revoke_api_token'),
   ('authenticated', 'queue.revoke_api_token'),
+  ('service_role', 'queue.refuse_while_locked'),
   ('service_role', 'claim_next_task'),
   ('service_role', 'queue.claim_next_task'),
   ('service_role', 'complete_task'),
