@@ -433,7 +433,9 @@ export type Database = {
         Row: {
           "created_at": string;
           "current_model": string | null;
+          "ended_at": string | null;
           "failed_at": string | null;
+          "goodbye_at": string | null;
           "id": string;
           "instance_type": string;
           "last_heartbeat": string | null;
@@ -445,7 +447,9 @@ export type Database = {
         Insert: {
           "created_at"?: string;
           "current_model"?: string | null;
+          "ended_at"?: string | null;
           "failed_at"?: string | null;
+          "goodbye_at"?: string | null;
           "id": string;
           "instance_type"?: string;
           "last_heartbeat"?: string | null;
@@ -456,7 +460,9 @@ export type Database = {
         Update: {
           "created_at"?: string;
           "current_model"?: string | null;
+          "ended_at"?: string | null;
           "failed_at"?: string | null;
+          "goodbye_at"?: string | null;
           "id"?: string;
           "instance_type"?: string;
           "last_heartbeat"?: string | null;

@@ -22,6 +22,7 @@ export const Health = z.enum([
   "never_beat",
   "stale",
   "stuck_task",
+  "overlong_task",
   "silent",
   "never_claimed",
   "healthy",

@@ -32,6 +32,8 @@ export interface Beat {
   readonly logs?: readonly LogLine[];
   readonly vram_total_mb?: number;
   readonly vram_used_mb?: number;
+  /** The worker ends itself: what it still holds is free at once. */
+  readonly isLast?: boolean;
 }
 
 /** A claim without `dry_run`. */

@@ -75,7 +75,7 @@ export function createQueueClient(options: ClientOptions): QueueClient {
           logs_param: beat.logs ?? [],
           vram_total_mb_param: beat.vram_total_mb ?? 0,
           vram_used_mb_param: beat.vram_used_mb ?? 0,
-          status_param: "active",
+          status_param: beat.isLast ? "terminated" : "active",
         })),
       }, RETRY_RULES.beat);
       return read(BeatReply, answer);

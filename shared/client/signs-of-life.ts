@@ -12,6 +12,8 @@ export interface SignsOfLife {
   log(taskId: string, message: string): void;
   /** One sign of life for everything that runs. Throws when it is not heard. */
   show(): Promise<void>;
+  /** The last one: the worker ends itself. */
+  leave(): Promise<void>;
 }
 
 /** With a service key: one beat for the whole worker, with its log lines. */
@@ -47,6 +49,10 @@ export function beats(
         throw error;
       }
     },
+    async leave() {
+      const logs = lines.splice(0, LINES_PER_BEAT);
+      await client.beat({ worker_id: workerId, logs, isLast: true });
+    },
   };
 }
 
@@ -67,5 +73,7 @@ export function reports(
         }
       }));
     },
+    // A user's own machine has no row in workers.
+    leave: () => Promise.resolve(),
   };
 }

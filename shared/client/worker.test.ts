@@ -143,6 +143,24 @@ test("runWorker() hands back what runs when it is told to stop", async () => {
   expect(error).toBeUndefined();
 });
 
+test("runWorker() says goodbye once all is said", async () => {
+  const said: string[] = [];
+  await work(() => Promise.resolve({}), {
+    client: {
+      complete: () => said.push("complete"),
+      beat: ({ isLast }: { isLast?: boolean }) => {
+        said.push(isLast === true ? "goodbye" : "beat");
+        return { success: true, stop: [] };
+      },
+    } as never,
+  });
+  expect(said.filter((word) => word !== "beat")).toEqual([
+    "complete",
+    "goodbye",
+  ]);
+  expect(said.at(-1)).toBe("goodbye");
+});
+
 test("runWorker() hands in what is finished within the grace", async () => {
   const stop = new AbortController();
   const { calls } = await work(() => {

@@ -11,7 +11,7 @@ const SECOND = 1000;
 /**
  * Works until `stop` aborts: claims, shows signs of life, hands in. Then it
  * claims no more, lets its tasks finish within the grace or hands them back
- * without burning a start, and returns.
+ * without burning a start, says goodbye, and returns.
  *
  * @throws {Refused} the queue refuses this worker: bad key, or told to end
  * @example await runWorker({ client, workerId, handle, stop })
@@ -56,6 +56,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     await Promise.all(working);
     over.abort();
     await living;
+    await unlessUnheard(signs.leave());
     stop.removeEventListener("abort", shutDown);
   }
 
@@ -89,11 +90,15 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   async function showSigns(): Promise<void> {
     const { signMs = 20 * SECOND } = options;
     while (!over.signal.aborted) {
-      await signs.show().catch((error: unknown) =>
-        tell({ event: "unheard", detail: String(error) })
-      );
+      await unlessUnheard(signs.show());
       await runtime.wait(signMs, over.signal);
     }
+  }
+
+  async function unlessUnheard(sign: Promise<void>): Promise<void> {
+    await sign.catch((error: unknown) =>
+      tell({ event: "unheard", detail: String(error) })
+    );
   }
 
   function pause(ms: number): Promise<void> {

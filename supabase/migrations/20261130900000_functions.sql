@@ -1311,6 +1311,44 @@ comment on function queue.put_back(queue.lost_task[]) is
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;
 
+-- The work of workers that have ended goes back to the queue, in one statement, so that the owners of all its tasks are
+-- locked in order. Who ends itself hands its work back: that start does not count (queue.tasks_before_update).
+create or replace function queue.free_work(p_worker_ids text[], p_hands_back boolean default false)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform set_config('queue.forgives_starts', 'on', true);
+  update public.tasks as t
+  set status = 'Queued',
+    attempts = t.attempts - (p_hands_back or w.goodbye_at is not null)::integer,
+    error_message = case
+      when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
+        'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
+      )
+      else pg_catalog.format(
+        'Start %s ended without a result: worker %s is %s%s',
+        greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')
+      )
+    end
+  from public.workers as w
+  where w.id = any (p_worker_ids)
+    and t.worker_id = w.id
+    and t.token_id is null
+    and t.status = 'In Progress'
+    and not queue.needs_no_worker(t);
+  perform set_config('queue.forgives_starts', 'off', true);
+end;
+$$;
+
+comment on function queue.free_work(text[], boolean) is
+  'Puts what these workers run with the service key back into the queue, all but orchestrators that only wait for their children. Starts do not count when p_hands_back, or when the worker said goodbye (workers.goodbye_at).';
+
+revoke all on function queue.free_work(text[], boolean) from public, anon, authenticated, service_role;
+
 -- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
 -- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
 create or replace function queue.rescue(p_limit integer default 1000)
@@ -1375,8 +1413,7 @@ revoke all on function queue.rescue(integer) from public, anon, authenticated, s
 
 grant execute on function queue.rescue(integer) to service_role;
 
--- A worker whose row says that it has ended gives its work back at once, whoever wrote the row. Per statement, so that
--- the owners of all its tasks are locked in order.
+-- A worker whose row says that it has ended gives its work back at once, whoever wrote the row.
 create or replace function queue.workers_after_write()
 returns trigger
 language plpgsql
@@ -1398,22 +1435,9 @@ begin
       full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
     where coalesce(n.status in ('terminated', 'error', 'crashed') and o.status is distinct from n.status, false)
   );
-  if cardinality(v_ended) = 0 then
-    return null;
+  if cardinality(v_ended) > 0 then
+    perform queue.free_work(v_ended);
   end if;
-
-  update public.tasks as t
-  set status = 'Queued',
-    error_message = pg_catalog.format(
-      'Start %s ended without a result: worker %s is %s%s',
-      greatest(t.attempts, 1), t.worker_id, n.status, coalesce(' (' || (n.metadata ->> 'error_reason') || ')', '')
-    )
-  from new_rows as n
-  where n.id = any (v_ended)
-    and t.worker_id = n.id
-    and t.token_id is null
-    and t.status = 'In Progress'
-    and not queue.needs_no_worker(t);
   return null;
 end;
 $$;
@@ -1422,6 +1446,30 @@ comment on function queue.workers_after_write() is
   'Trigger: tasks of workers that have just become terminated, error or crashed go back to the queue.';
 
 revoke all on function queue.workers_after_write() from public, anon, authenticated, service_role;
+
+-- The same for a worker whose row comes only when it has ended: workers may claim before they have one.
+create or replace function queue.workers_after_insert()
+returns trigger
+language plpgsql
+security definer -- puts tasks back on behalf of any caller who may write workers
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_ended text[] := array(select n.id from new_rows as n where n.status in ('terminated', 'error', 'crashed'));
+begin
+  if cardinality(v_ended) > 0 then
+    perform queue.free_work(v_ended);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.workers_after_insert() is
+  'Trigger: tasks of workers whose row came as terminated, error or crashed go back to the queue.';
+
+revoke all on function queue.workers_after_insert() from public, anon, authenticated, service_role;
 
 -- A machine whose token is taken back can report nothing any more, so its tasks go back at once. Tokens that expire or
 -- are deleted, and a claim that was under way, are seen by the rescue within a minute.
@@ -1730,6 +1778,50 @@ comment on function queue.wait_for_owner(uuid) is
   'Locks an owner''s slots, and waits for that no longer than queue.settings.max_lock_wait for one transaction that holds them; false when it did not get them.';
 
 revoke all on function queue.wait_for_owner(uuid) from public, anon, authenticated, service_role;
+
+-- What a worker would rather run: the model it has loaded. The guard holds for every caller that has a model, so that
+-- no task waits for ever because other tasks suit the workers better.
+create or replace function queue.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
+returns queue.affinity
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_worker public.workers;
+  v_affinity queue.affinity;
+begin
+  select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+
+  -- Its own goodbye binds nobody: it has come back.
+  if v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then
+    perform queue.refuse(
+      409, 'WORKER_NOT_ELIGIBLE',
+      pg_catalog.format(
+        'Worker %s gets no tasks: its status is %s%s',
+        p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
+      ),
+      'Stop claiming; a replacement claims under an id of its own'
+    );
+  end if;
+
+  if v_worker.current_model is not null then
+    v_affinity.model := v_worker.current_model;
+    v_affinity.is_required := coalesce(p_same_model_only, false);
+    v_affinity.waited_since := queue.now() - coalesce(
+      make_interval(secs => (p_max_task_wait_minutes * 60)::double precision),
+      (select s.max_affinity_wait from queue.settings as s)
+    );
+  end if;
+  return v_affinity;
+end;
+$$;
+
+comment on function queue.affinity_of(text, boolean, numeric) is
+  'The affinity of a worker that claims: its current model, null when none is known; a wait in minutes, queue.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when somebody else than the worker itself has set it to terminating, terminated or error.';
+
+revoke all on function queue.affinity_of(text, boolean, numeric) from public, anon, authenticated, service_role;
 
 -- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
 -- turn it is.
@@ -2336,6 +2428,16 @@ begin
     v_has_worked := true;
   end loop;
 
+  -- A worker that said goodbye and claims has come back. Its row is not waited for: a beat that holds it says the same.
+  if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id and w.goodbye_at is not null) then
+    update public.workers as w
+    set status = 'active', metadata = w.metadata - 'error_reason'
+    from (
+      select x.id from public.workers as x where x.id = p_worker_id and x.goodbye_at is not null for no key update skip locked
+    ) as held
+    where w.id = held.id;
+  end if;
+
   return case when v_task.id is not null then queue.claim_reply(v_task) end;
 end;
 $$;
@@ -2524,6 +2626,97 @@ comment on function queue.claim_next_task(jsonb, text, text, text, boolean, nume
 revoke all on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
 
 grant execute on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
+
+-- Deletes what is kept for a time only and that no claim ever looks at: logs, ended tokens, records of pg_cron, history,
+-- rows of workers that are gone.
+create or replace function queue.purge_kept(p_limit integer, p_dry_run boolean)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings;
+  v_logs bigint[];
+  v_tokens uuid[];
+  v_cron_runs bigint[];
+  v_events bigint[];
+  v_workers text[];
+begin
+  select s.* into v_settings from queue.settings as s;
+
+  v_logs := array(
+    select l.id
+    from public.system_logs as l
+    where l."timestamp" < v_now - v_settings.log_retention
+    order by l."timestamp"
+    limit p_limit
+    for update skip locked
+  );
+
+  v_tokens := array(
+    select k.id
+    from public.user_api_tokens as k
+    where least(k.expires_at, k.revoked_at) < v_now - interval '30 days'
+    limit p_limit
+    for update skip locked
+  );
+
+  v_cron_runs := array(
+    select r.runid
+    from cron.job_run_details as r
+    where coalesce(r.end_time, r.start_time) < v_now - interval '7 days'
+    limit p_limit
+    for update skip locked
+  );
+
+  -- Ids grow with time: only the oldest need to be looked at.
+  v_events := array(
+    select o.id
+    from (select e.id, e.at from public.task_events as e order by e.id limit p_limit) as o
+    where o.at < v_now - v_settings.event_retention
+  );
+
+  -- Gone for that long. One that still beats or claims, or whose children are under way, is looked at again.
+  v_workers := array(
+    select w.id
+    from public.workers as w
+    where w.status in ('terminated', 'error', 'crashed')
+      and greatest(w.ended_at, w.last_heartbeat, w.created_at) < v_now - v_settings.worker_retention
+      and not exists (
+        select from queue.claim_refusals as r where r.worker_id = w.id and r.last_at >= v_now - v_settings.worker_retention
+      )
+      and not exists (
+        select from public.tasks as t where t.worker_id = w.id and t.status = 'In Progress' and t.token_id is null
+      )
+    order by w.id
+    limit p_limit
+    for update skip locked
+  );
+
+  if not p_dry_run then
+    delete from public.system_logs as l where l.id = any (v_logs);
+    delete from public.user_api_tokens as k where k.id = any (v_tokens);
+    delete from cron.job_run_details as r where r.runid = any (v_cron_runs);
+    delete from public.task_events as e where e.id = any (v_events);
+    delete from public.workers as w where w.id = any (v_workers);
+    delete from queue.claim_refusals as r
+    where r.worker_id = any (v_workers)
+      or r.last_at < v_now - interval '7 days';
+  end if;
+  return jsonb_build_object(
+    'logs', cardinality(v_logs), 'tokens', cardinality(v_tokens), 'cron_runs', cardinality(v_cron_runs),
+    'events', cardinality(v_events), 'workers', cardinality(v_workers)
+  );
+end;
+$$;
+
+comment on function queue.purge_kept(integer, boolean) is
+  'Deletes up to p_limit each of logs, tokens, records of pg_cron, events and rows of ended workers that have been kept for long enough, and returns how many: {logs, tokens, cron_runs, events, workers}. A dry run only counts.';
+
+revoke all on function queue.purge_kept(integer, boolean) from public, anon, authenticated, service_role;
 
 -- The beginning of a run in batches: what is due is looked up once for all.
 create or replace function queue.begin_batches(p_job text)
@@ -3988,7 +4181,7 @@ begin
   v_load := queue.load_summary(v_caller, v_pool);
 
   v_reason := case
-    when v_worker.status in ('terminating', 'terminated', 'error') then 'worker_' || v_worker.status
+    when v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then 'worker_' || v_worker.status
     when v_held_count >= v_limit then 'holds_all_it_may'
     when v_load.claimable = 0 then 'nothing_claimable'
   end;
@@ -4261,6 +4454,7 @@ set search_path = ''
 as $$
 declare
   v_vram jsonb := '{}'::jsonb;
+  v_said text := p_status;
   v_status text;
 begin
   -- Longer ids than this fit no index.
@@ -4281,16 +4475,33 @@ begin
     ));
   end if;
 
+  -- The end of one machine is not that of others under the same name; and only orchestrators send workers away.
+  if p_status in ('terminated', 'crashed') and p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[])
+    or p_status in ('terminating', 'error') then
+    v_said := 'active';
+  end if;
+
   update public.workers as w
   set last_heartbeat = p_now,
     status = case
+      -- Its own goodbye binds nobody, and a guardian that then finds its process gone brings no news.
+      when w.goodbye_at is not null then case when v_said in ('terminated', 'crashed') then w.status else 'active' end
       when w.status in ('terminating', 'terminated') or (w.status = 'error' and w.reaped_at is null) then w.status
-      when p_status = 'crashed' then 'crashed'
+      when v_said in ('terminated', 'crashed') then v_said
       -- The reaper's error only meant silence.
       when w.status in ('inactive', 'spawning', 'crashed', 'error') then 'active'
       else w.status
     end,
+    goodbye_at = case
+      -- A new time, or the mark would be taken for somebody else's (queue.workers_before_status).
+      when w.goodbye_at is not null and v_said in ('terminated', 'crashed')
+        then greatest(p_now, w.goodbye_at + interval '1 microsecond')
+      when v_said = 'terminated' and w.status not in ('terminating', 'terminated') and (w.status <> 'error' or w.reaped_at is not null)
+        then p_now
+    end,
     metadata = case
+      when w.goodbye_at is not null then
+        case when v_said in ('terminated', 'crashed') then w.metadata else w.metadata - 'error_reason' end
       when w.reaped_at is null and w.status <> 'crashed' then w.metadata
       -- What was wrong is over, or something else is.
       else w.metadata - '{error_reason,error_time}'::text[]
@@ -4298,25 +4509,58 @@ begin
     end || v_vram
   where w.id = p_worker_id
   returning w.status into v_status;
-
-  if not found then
-    insert into public.workers as w (id, instance_type, status, last_heartbeat, created_at, metadata)
-    values (p_worker_id, 'external', p_status, p_now, p_now, v_vram)
-    -- Two first beats at once.
-    on conflict (id) do update set last_heartbeat = excluded.last_heartbeat
-    returning w.status into v_status;
+  if found then
+    return v_status;
   end if;
-  return v_status;
+
+  insert into public.workers as w (id, instance_type, status, last_heartbeat, created_at, metadata, goodbye_at)
+  values (p_worker_id, 'external', v_said, p_now, p_now, v_vram, case v_said when 'terminated' then p_now end)
+  on conflict (id) do nothing
+  returning w.status into v_status;
+  if found then
+    return v_status;
+  end if;
+  -- Two first beats at once.
+  return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
 end;
 $$;
 
 comment on function queue.beat(text, text, json, json, timestamptz) is
-  'Records a beat and returns the worker''s status after it. Unknown workers are added; inactive, spawning and crashed ones and those that only the reaper set to error become active; terminating, terminated and anybody else''s error stay. 400 INVALID_ARGUMENT without an id.';
+  'Records a beat and returns the worker''s status after it. Unknown workers are added; inactive, spawning and crashed ones, those that only the reaper set to error and those that said goodbye become active; terminating, terminated and error as somebody else said it stay. With terminated the worker itself says goodbye, with crashed its guardian that it is gone. 400 INVALID_ARGUMENT without an id.';
 
 revoke all on function queue.beat(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;
 
+-- The queue marks an error that only meant silence, and the end that a worker announced itself: either is taken back by
+-- the worker's next sign of life. As soon as anybody else says the status, it is theirs. Fires before
+-- workers_before_write, by its name.
+create or replace function queue.workers_before_status()
+returns trigger
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Whoever sets a mark sets it to a new time.
+  if new.reaped_at is not distinct from old.reaped_at then
+    new.reaped_at := null;
+  end if;
+  if new.goodbye_at is not distinct from old.goodbye_at then
+    new.goodbye_at := null;
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.workers_before_status() is
+  'Trigger: whoever writes the status of a worker takes away the marks that the queue (reaped_at) or the worker itself (goodbye_at) had set.';
+
+revoke all on function queue.workers_before_status() from public, anon, authenticated, service_role;
+
 -- Orchestrators read a worker, think, and PATCH status and metadata whole. What a beat wrote in between must survive
 -- that, and so must the id of the rented machine: without it nobody can switch that machine off.
+--
+-- Whether an end is a failure is decided here, once, when the status changes, and by what is known of the worker, not by
+-- words: orchestrators give a reason for every end, also for sending an idle machine home.
 create or replace function queue.workers_before_write()
 returns trigger
 language plpgsql
@@ -4324,6 +4568,11 @@ security definer -- asks who is behind the change on behalf of any caller who ma
 set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
+declare
+  v_now timestamptz := queue.now();
+  v_was_leaving boolean := false; -- on its way out already, or gone
+  v_was_over boolean := false;
+  v_is_over boolean := new.status in ('terminated', 'error', 'crashed');
 begin
   if tg_op = 'INSERT' then
     perform queue.refuse_name_of_a_token(new.id);
@@ -4331,10 +4580,8 @@ begin
   new.metadata := coalesce(new.metadata, case when tg_op = 'UPDATE' then old.metadata end, '{}');
 
   if tg_op = 'UPDATE' then
-    -- Whoever else says the status, it is no longer the reaper's.
-    if new.reaped_at is not distinct from old.reaped_at then
-      new.reaped_at := null;
-    end if;
+    v_was_over := old.status in ('terminated', 'error', 'crashed');
+    v_was_leaving := v_was_over or old.status = 'terminating';
 
     if old.metadata ? 'runpod_id' and not new.metadata ? 'runpod_id' then
       new.metadata := new.metadata || jsonb_build_object('runpod_id', old.metadata -> 'runpod_id');
@@ -4346,25 +4593,68 @@ begin
         (select jsonb_object_agg(k.key, k.value) from jsonb_each(old.metadata) as k where k.key like 'vram\_%'), '{}'
       );
     end if;
+
+    -- Orchestrators that keep their own word for the status read that one, and know no crash.
+    if new.status is distinct from old.status and (v_is_over or v_was_over)
+      and new.metadata ? 'orchestrator_status'
+      and new.metadata -> 'orchestrator_status' is not distinct from old.metadata -> 'orchestrator_status' then
+      new.metadata := new.metadata || jsonb_build_object(
+        'orchestrator_status', case new.status when 'crashed' then 'error' else new.status end
+      );
+    end if;
   end if;
 
-  if new.status not in ('terminated', 'error', 'crashed') then
+  if not v_is_over and new.status is distinct from 'terminating' then
     new.failed_at := null;
-  elsif new.failed_at is null and (
-    new.status <> 'terminated'
-    or coalesce(new.metadata ->> 'error_reason', '') <> ''
-    or exists (
-      select from public.tasks as t where t.worker_id = new.id and t.status = 'In Progress' and t.token_id is null
-    )
-  ) then
-    new.failed_at := queue.now();
+    new.ended_at := null;
+    return new;
   end if;
 
-  if new.status in ('terminated', 'error', 'crashed') and coalesce(new.metadata ->> 'error_reason', '') = '' then
+  -- Set aside: was it still there? Api workers never beat.
+  if not v_was_leaving and new.instance_type is distinct from 'api' and (
+    case
+      when new.last_heartbeat is null then new.status = 'error'
+        or new.created_at < v_now - (select s.worker_start_limit from queue.settings as s)
+      else greatest(queue.seen_at(new.last_heartbeat, v_now), (select least(w.trusted_since, v_now) from queue.clock_watch as w))
+        < v_now - (select s.gpu_silence_limit from queue.settings as s)
+    end
+  ) then
+    new.failed_at := v_now;
+  end if;
+  if not v_is_over then
+    new.ended_at := null;
+    return new;
+  end if;
+
+  if not v_was_over then
+    new.ended_at := v_now;
+    if new.failed_at is null and (
+      new.status = 'crashed'
+      or new.reaped_at is not null
+      or (new.status = 'error' and new.metadata -> 'self_terminated' = 'true')
+      or (
+        new.goodbye_at is null -- who says goodbye hands its work back
+        and exists (
+          select
+          from public.tasks as t
+          where t.worker_id = new.id
+            and t.status = 'In Progress'
+            and t.token_id is null
+            and not queue.needs_no_worker(t)
+        )
+      )
+    ) then
+      new.failed_at := v_now;
+    end if;
+  end if;
+
+  if coalesce(new.metadata ->> 'error_reason', '') = '' then
     new.metadata := new.metadata || jsonb_build_object(
       'error_reason',
-      case new.status
-        when 'crashed' then 'The worker process is gone, as its guardian reported'
+      case
+        when coalesce(new.metadata ->> 'termination_reason', '') <> '' then left(new.metadata ->> 'termination_reason', 2000)
+        when new.goodbye_at is not null then 'The worker said that it ends'
+        when new.status = 'crashed' then 'The worker process is gone, as its guardian reported'
         else pg_catalog.format(
           'Set to %s without a reason by %s%s', new.status, queue.actor(),
           case when tg_op = 'UPDATE' then pg_catalog.format('; it was %s, last beat %s', old.status, coalesce(old.last_heartbeat::text, 'never')) end
@@ -4377,12 +4667,208 @@ end;
 $$;
 
 comment on function queue.workers_before_write() is
-  'Trigger: a change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, gives every end a metadata.error_reason and every failure its time.';
+  'Trigger: a change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, gives every end a metadata.error_reason, its time and, if it is one, the time of the failure, and tells orchestrators by metadata.orchestrator_status where they keep it.';
 
 revoke all on function queue.workers_before_write() from public, anon, authenticated, service_role;
 
--- Deletes what is kept for a time only: logs, tokens that have ended, what pg_cron wrote about its runs, and, when the
--- settings say so, history and finished tasks. Rows that somebody holds are left for the next time.
+-- Whether a start has run for much longer than is usual for its type. It is only flagged: its timeout ends it.
+create or replace function queue.is_overlong(p_task public.tasks, p_settings queue.settings, p_now timestamptz)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if coalesce(p_task.claimed_at >= p_now - p_settings.quiet_task_limit, true) then
+    return false;
+  end if;
+  return p_task.claimed_at < p_now - coalesce(
+    (
+      select d.usual * p_settings.overlong_factor::double precision
+      from queue.type_durations as d
+      where d.task_type = p_task.task_type
+        and cardinality(d.durations) >= 5 -- fewer say nothing about what is usual
+    ),
+    p_settings.overlong_after
+  );
+end;
+$$;
+
+comment on function queue.is_overlong(public.tasks, queue.settings, timestamptz) is
+  'Whether this start has run for overlong_factor times what nine of ten tasks of its type take, or for overlong_after where too few have completed; never before quiet_task_limit.';
+
+revoke all on function queue.is_overlong(public.tasks, queue.settings, timestamptz) from public, anon, authenticated, service_role;
+
+-- When something new was last heard of a running task. A worker that hangs may go on to say the same again and again:
+-- that is no more than a beat. Only a start that has run for longer than p_limit is looked at, and only its last thousand
+-- lines: normally the second line is another one already.
+create or replace function queue.last_news(p_task public.tasks, p_limit interval, p_now timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_lines constant integer := 1000;
+  v_word timestamptz := queue.last_word(p_task);
+  v_id constant text := p_task.id::text;
+  v_text text;
+  v_other timestamptz;
+  v_first timestamptz;
+begin
+  if coalesce(p_task.claimed_at >= p_now - p_limit, true) or v_word < p_now - p_limit then
+    return v_word;
+  end if;
+
+  select g.message
+  into v_text
+  from public.system_logs as g
+  where g.task_id = v_id
+    and g."timestamp" >= p_now - p_limit
+  order by g.task_id desc, g."timestamp" desc
+  limit 1;
+  if v_text is null then
+    return v_word;
+  end if;
+
+  select l.at
+  into v_other
+  from (
+    select g."timestamp" as at, g.message
+    from public.system_logs as g
+    where g.task_id = v_id
+      and g."timestamp" >= p_task.claimed_at
+    order by g.task_id desc, g."timestamp" desc
+    limit v_lines
+  ) as l
+  where l.message <> v_text
+  limit 1;
+  if v_other >= p_now - p_limit then
+    return v_word;
+  end if;
+
+  -- It was news when it was said first.
+  select min(l.at)
+  into v_first
+  from (
+    select g."timestamp" as at
+    from public.system_logs as g
+    where g.task_id = v_id
+      and g."timestamp" >= p_task.claimed_at
+    order by g.task_id desc, g."timestamp" desc
+    limit v_lines
+  ) as l
+  where l.at > coalesce(v_other, '-infinity');
+  return case when v_first < p_now - p_limit then v_first else v_word end;
+end;
+$$;
+
+comment on function queue.last_news(public.tasks, interval, timestamptz) is
+  'When a call or a log last said something new about this task: queue.last_word, or, when its lines have said the same for longer than p_limit, since when they do.';
+
+revoke all on function queue.last_news(public.tasks, interval, timestamptz) from public, anon, authenticated, service_role;
+
+-- What is usual for a type follows from its last completions. Only the end of a long history is read.
+create or replace function queue.note_durations(p_after_event_id bigint, p_up_to_event_id bigint)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+begin
+  with seen as (
+    select
+      t.task_type,
+      (array_agg(extract(epoch from e.at - t.claimed_at)::integer order by e.id))[greatest(count(*) - 49, 1):] as durations
+    from public.task_events as e
+      join public.tasks as t on t.id = e.task_id
+    where e.id > greatest(p_after_event_id, p_up_to_event_id - 5000)
+      and e.id <= p_up_to_event_id
+      and e.from_status = 'In Progress'
+      and e.to_status = 'Complete'
+      and t.takes_slot
+      and t.claimed_at <= e.at
+    group by t.task_type
+  ),
+  joined as (
+    select s.task_type, (d.durations || s.durations)[greatest(cardinality(d.durations || s.durations) - 49, 1):] as durations
+    from seen as s
+      left join queue.type_durations as d on d.task_type = s.task_type
+    -- Any word may be a type: what users make up is not kept without end.
+    where d.task_type is not null
+      or (select count(*) from queue.type_durations) < 1000
+  )
+  insert into queue.type_durations as d (task_type, durations, usual, counted_at)
+  select
+    j.task_type, j.durations,
+    make_interval(secs => (select percentile_disc(0.9) within group (order by x) from unnest(j.durations) as x)),
+    v_now
+  from joined as j
+  on conflict (task_type) do update
+  set durations = excluded.durations, usual = excluded.usual, counted_at = excluded.counted_at;
+
+  delete from queue.type_durations as d where d.counted_at < v_now - interval '30 days';
+end;
+$$;
+
+comment on function queue.note_durations(bigint, bigint) is
+  'Adds the completions among these events (at most the last 5000) to queue.type_durations; types without one for 30 days go.';
+
+revoke all on function queue.note_durations(bigint, bigint) from public, anon, authenticated, service_role;
+
+-- Counts the history on, once a minute. The last minutes are left for the next time: ids are given out before their
+-- transactions end, so that a late one could be missed.
+create or replace function queue.count_on()
+returns json
+language plpgsql
+volatile
+security definer -- writes derived state for pg_cron and the operator
+set search_path = ''
+as $$
+declare
+  v_up_to bigint;
+begin
+  insert into queue.status_totals (status, task_count, last_event_id)
+  select s.status, 0, 0
+  from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
+  on conflict do nothing;
+
+  -- Walked from the end, so that it costs what the last minutes brought.
+  select e.id
+  into v_up_to
+  from public.task_events as e
+  where e.at < queue.now() - interval '2 minutes'
+  order by e.id desc
+  limit 1;
+
+  perform queue.note_durations(
+    (select s.last_event_id from queue.status_totals as s where s.status = 'Complete'), v_up_to
+  );
+
+  update queue.status_totals as s
+  set task_count = s.task_count + queue.ended_since(s.status, s.last_event_id, v_up_to),
+    last_event_id = v_up_to
+  where s.last_event_id < v_up_to;
+
+  return (select json_object_agg(s.status, s.task_count) from queue.status_totals as s);
+end;
+$$;
+
+comment on function queue.count_on() is
+  'Brings queue.status_totals and queue.type_durations up to what happened two minutes ago; returns the totals.';
+
+revoke all on function queue.count_on() from public, anon, authenticated, service_role;
+
+grant execute on function queue.count_on() to service_role;
+
+-- Deletes what is kept for a time only: logs, tokens and workers that have ended, what pg_cron wrote about its runs, and,
+-- when the settings say so, history and finished tasks. Rows that somebody holds are left for the next time.
 create or replace function queue.purge(p_limit integer default 5000, p_dry_run boolean default false)
 returns json
 language plpgsql
@@ -4412,7 +4898,7 @@ end;
 $$;
 
 comment on function queue.purge(integer, boolean) is
-  'Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older than 7 days, history older than event_retention, finished tasks older than finished_task_retention (both off while null). Returns {logs, tokens, cron_runs, events, tasks, dry_run}; a dry run changes nothing, counts, and lists the tasks: due: [{task_id, status, reason}].';
+  'Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older than 7 days, history older than event_retention, finished tasks older than finished_task_retention (both off while null), rows of workers that ended longer than worker_retention ago. Returns {logs, tokens, cron_runs, events, workers, tasks, dry_run}; a dry run changes nothing, counts, and lists the tasks: due: [{task_id, status, reason}].';
 
 revoke all on function queue.purge(integer, boolean) from public, anon, authenticated, service_role;
 
@@ -4461,6 +4947,79 @@ comment on function queue.run_job(text) is
 revoke all on function queue.run_job(text) from public, anon, authenticated, service_role;
 
 grant execute on function queue.run_job(text) to service_role;
+
+-- Jobs that nobody should rely on now.
+create or replace function queue.late_jobs()
+returns table (job text, ran_at timestamptz, is_failing boolean, message text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select
+    r.job, r.ran_at, coalesce(r.failed_at > coalesce(r.ran_at, '-infinity'), false),
+    case
+      when r.failed_at > coalesce(r.ran_at, '-infinity') then pg_catalog.format('Job %s fails since %s: %s', r.job, r.failed_at, r.error)
+      else pg_catalog.format('Job %s last ran at %s: %s', r.job, coalesce(r.ran_at::text, '(never)'), queue.why_late(r.job))
+    end
+  from queue.job_runs as r
+  where r.failed_at > coalesce(r.ran_at, '-infinity')
+    or coalesce(r.ran_at, r.scheduled_at) < queue.now() - 2 * r.period;
+end;
+$$;
+
+comment on function queue.late_jobs() is
+  'Jobs that failed when they last ran, or have not run for two periods, with words for an operator.';
+
+revoke all on function queue.late_jobs() from public, anon, authenticated, service_role;
+
+-- Why a job that should have run did not, and the way back, as far as pg_cron tells. It may be gone, or not ours to read.
+create or replace function queue.why_late(p_job text)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_name constant text := 'queue-' || replace(p_job, '_', '-');
+  v_is_active boolean;
+begin
+  if to_regclass('cron.job') is null then
+    return 'pg_cron is not installed; docs/operations.md says how the jobs come back';
+  end if;
+
+  -- By name only: a function that named the table would not run without it.
+  execute 'select bool_or(j.active) from cron.job as j where j.jobname = $1' into v_is_active using v_name;
+  return case
+    when v_is_active then pg_catalog.format('%s is active in cron.job: is pg_cron running?', v_name)
+    when not v_is_active then pg_catalog.format(
+      'it is paused; it goes on with select cron.alter_job(jobid, active := true) from cron.job where jobname = %L', v_name
+    )
+    else pg_catalog.format(
+      '%s is not in cron.job; it comes back with select cron.schedule(%L, %L, %L)',
+      v_name, v_name,
+      case
+        when (select r.period from queue.job_runs as r where r.job = p_job) <= interval '1 minute' then '* * * * *'
+        when (select r.period from queue.job_runs as r where r.job = p_job) < interval '1 hour' then '*/10 * * * *'
+        else '17 * * * *'
+      end,
+      pg_catalog.format('select queue.run_job(%L)', p_job)
+    )
+  end;
+exception
+  when insufficient_privilege then
+    return 'is pg_cron running?';
+end;
+$$;
+
+comment on function queue.why_late(text) is
+  'Why pg_cron may not have run this job: not installed, paused, not scheduled or not running, with the way back. Part of a sentence.';
+
+revoke all on function queue.why_late(text) from public, anon, authenticated, service_role;
 
 -- The claim, as functions call it.
 create or replace function public.claim_next_task(
@@ -4886,7 +5445,10 @@ begin
     select v_current
     where v_current is not null
   );
-  if v_status not in ('terminated', 'error', 'crashed') then
+  if v_status = 'terminating' and v_body ->> 'status_param' in ('terminated', 'crashed') then
+    -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
+    perform queue.free_work(array[v_worker_id], v_body ->> 'status_param' = 'terminated');
+  elsif v_status not in ('terminated', 'error', 'crashed') then
     perform queue.show_signs_of_life(v_worker_id, v_named, v_now);
   end if;
 
@@ -4922,7 +5484,7 @@ end;
 $$;
 
 comment on function public.func_worker_heartbeat_with_logs(json) is
-  'A worker''s beat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+  'A worker''s beat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. With status_param terminated the worker says goodbye: its work is free at once, that start does not count, and its next beat or claim makes it active again. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
 
 revoke all on function public.func_worker_heartbeat_with_logs(json) from public, anon, authenticated, service_role;
 
@@ -5027,6 +5589,7 @@ begin
   where w.id = p_worker_id
     and v_caller.kind = 'service'
     and w.status in ('terminating', 'terminated', 'error')
+    and w.goodbye_at is null
     and not exists (
       select
       from queue.claim_refusals as r
@@ -5074,6 +5637,230 @@ comment on function public.note_refused_claim(jsonb, text) is
 revoke all on function public.note_refused_claim(jsonb, text) from public, anon, authenticated, service_role;
 
 grant execute on function public.note_refused_claim(jsonb, text) to service_role;
+
+-- How each machine of the fleet is doing: those that have not ended, and those that failed within the window or still
+-- claim. One word each, the first that applies, and what it follows from.
+create or replace function queue.worker_states(p_window interval)
+returns table (
+  worker_id text,
+  instance_type text,
+  status text,
+  health text,
+  reason text,
+  created_at timestamptz,
+  last_heartbeat timestamptz,
+  heartbeat_age_seconds numeric,
+  last_log_at timestamptz,
+  last_refusal_at timestamptz,
+  failed_at timestamptz,
+  has_claimed boolean,
+  tasks_held integer,
+  current_task_id uuid,
+  current_task_type text,
+  task_started_at timestamptz,
+  task_runtime_seconds numeric,
+  task_quiet_since timestamptz,
+  current_model text,
+  metadata jsonb
+)
+language plpgsql
+stable
+security definer -- uses the queue's clock
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings := (select s from queue.settings as s);
+  v_silent_since timestamptz := v_now - v_settings.gpu_silence_limit;
+  v_has_work boolean := exists (select from queue.user_lines as l where l.pool = 'gpu' and l.is_open);
+  v_has_api_work boolean := exists (select from queue.user_lines as l where l.pool = 'api' and l.is_open);
+begin
+  return query
+  with seen as (
+    select
+      w.*,
+      (
+        -- Only the window: what came before says nothing about now. Compared as pairs, because only the index by
+        -- worker knows those: the one by time would be read through for every worker that is silent.
+        select g."timestamp"
+        from public.system_logs as g
+        where (g.worker_id, g."timestamp") >= (w.id, v_now - p_window)
+          and (g.worker_id, g."timestamp") <= (w.id, timestamptz 'infinity')
+          and g.source_type = 'worker'
+        order by g.worker_id desc, g."timestamp" desc
+        limit 1
+      ) as last_log_at,
+      (
+        select r.last_at from queue.claim_refusals as r where r.worker_id = w.id and r.last_at > v_now - interval '5 minutes'
+      ) as last_refusal_at,
+      h.tasks_held, h.current_task_id, h.current_task_type, h.task_started_at, h.task_quiet_since, h.has_overlong,
+      h.tasks_held > 0 or exists (
+        select
+        from public.tasks as t
+        where t.worker_id = w.id
+          and t.status in ('Complete', 'Failed', 'Cancelled')
+      ) or exists (
+        -- What it gave back, or what was taken from it, is only in the history.
+        select
+        from public.task_events as e
+        where e.worker_id = w.id
+          and e.from_status = 'In Progress'
+          and e.to_status in ('Queued', 'Failed')
+      ) as has_claimed
+    from public.workers as w
+      cross join lateral (
+        select
+          count(*)::integer as tasks_held,
+          (array_agg(t.id order by t.claimed_at desc))[1] as current_task_id,
+          (array_agg(t.task_type order by t.claimed_at desc))[1] as current_task_type,
+          min(t.claimed_at) as task_started_at,
+          -- Orchestration waits for its children and may be quiet.
+          min(queue.last_news(t, v_settings.quiet_task_limit, v_now)) filter (where t.takes_slot) as task_quiet_since,
+          bool_or(queue.is_overlong(t, v_settings, v_now)) filter (where t.takes_slot) as has_overlong
+        from public.tasks as t
+        where t.worker_id = w.id
+          and t.status = 'In Progress'
+          and t.token_id is null
+      ) as h
+  )
+  select
+    s.id, s.instance_type, s.status,
+    case
+      when s.last_refusal_at is not null and s.status in ('terminating', 'terminated', 'error') then 'claims_refused'
+      when s.status in ('terminating', 'terminated') then s.status
+      when s.status in ('error', 'crashed') then 'failed'
+      -- Api workers announce themselves and never beat.
+      when s.instance_type = 'api' then case when v_has_api_work and not s.has_claimed then 'never_claimed' else 'healthy' end
+      when s.last_heartbeat is null
+        and s.created_at > v_now - v_settings.worker_start_limit
+        and coalesce(s.task_started_at > v_silent_since, true) then 'starting'
+      when s.last_heartbeat is null then 'never_beat'
+      when s.last_heartbeat < v_silent_since then 'stale'
+      when s.task_quiet_since < v_now - v_settings.quiet_task_limit then 'stuck_task'
+      when s.has_overlong then 'overlong_task'
+      when s.created_at > v_silent_since then 'healthy'
+      when s.last_log_at is null then 'silent'
+      when v_has_work and not s.has_claimed then 'never_claimed'
+      else 'healthy'
+    end,
+    s.metadata ->> 'error_reason',
+    s.created_at, s.last_heartbeat, round(extract(epoch from v_now - s.last_heartbeat), 1), s.last_log_at, s.last_refusal_at, s.failed_at, s.has_claimed, s.tasks_held,
+    s.current_task_id, s.current_task_type, s.task_started_at,
+    round(extract(epoch from v_now - s.task_started_at), 1), s.task_quiet_since, s.current_model, s.metadata
+  from seen as s
+  where s.status not in ('terminated', 'error', 'crashed')
+    or s.failed_at >= v_now - p_window
+    or s.last_refusal_at is not null
+  order by s.id;
+end;
+$$;
+
+comment on function queue.worker_states(interval) is
+  'Per worker its health: claims_refused, terminating, terminated, failed, starting, never_beat, stale, stuck_task (no news of its task), overlong_task (it runs for much longer than is usual), silent (beats, no log line within the window), never_claimed (although there is work) or healthy.';
+
+revoke all on function queue.worker_states(interval) from public, anon, authenticated, service_role;
+
+grant execute on function queue.worker_states(interval) to service_role;
+
+-- Which workers failed within a window, why, and what they took down with them.
+create or replace function queue.worker_failures(p_since timestamptz)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_seen integer;
+  v_failed integer;
+  v_first_event bigint;
+begin
+  select count(*), count(*) filter (where w.failed_at >= p_since)
+  into v_seen, v_failed
+  from public.workers as w
+  where greatest(w.created_at, w.last_heartbeat, w.failed_at) >= p_since
+    -- They are not rented, and never beat.
+    and w.instance_type <> 'api';
+
+  -- The history has no index over time; the samples know which event came when.
+  select greatest(
+    coalesce((select max(m.last_event_id) from queue.minute_samples as m where m.sampled_at <= p_since), 0),
+    (select max(e.id) from public.task_events as e) - 100000
+  )
+  into v_first_event;
+
+  return (
+    with failed as (
+      select
+        w.id, w.status, w.failed_at, coalesce(w.metadata ->> 'error_reason', 'no reason recorded') as reason
+      from public.workers as w
+      where w.failed_at >= p_since
+        and w.instance_type <> 'api'
+    ), taken_down as (
+      -- What was put back or failed, and what nobody has put back yet.
+      select distinct on (d.worker_id, d.task_id) d.worker_id, d.task_id, d.outcome
+      from (
+        select e.worker_id, e.task_id, case e.to_status when 'Queued' then 'put_back' else 'failed' end as outcome, e.id as at
+        from public.task_events as e
+        where e.id > v_first_event
+          and e.at >= p_since
+          and e.from_status = 'In Progress'
+          and e.to_status in ('Queued', 'Failed')
+        union all
+        select t.worker_id, t.id, 'still_held', null
+        from failed as f
+          join public.tasks as t on t.worker_id = f.id
+        where t.status = 'In Progress'
+          and t.token_id is null
+      ) as d
+        join failed as f on f.id = d.worker_id
+      order by d.worker_id, d.task_id, d.at desc nulls first
+    )
+    select json_build_object(
+      'workers_seen', v_seen,
+      'workers_failed', v_failed,
+      'failure_rate', round(v_failed / nullif(v_seen, 0)::numeric, 3),
+      'reasons', (
+        select coalesce(json_agg(json_build_object('reason', r.reason, 'workers', r.workers) order by r.workers desc, r.reason), '[]')
+        from (
+          -- Ages and ids in it would make every reason its own.
+          select regexp_replace(left(replace(f.reason, f.id, 'N'), 200), '\d+(\.\d+)?', 'N', 'g') as reason, count(*) as workers
+          from failed as f
+          group by 1
+          order by 2 desc, 1
+          limit 20
+        ) as r
+      ),
+      'failed_workers', (
+        select coalesce(
+          json_agg(
+            json_build_object(
+              'worker_id', f.id, 'status', f.status, 'failed_at', f.failed_at, 'reason', f.reason,
+              'tasks', (
+                select coalesce(
+                  json_agg(json_build_object('task_id', d.task_id, 'task_type', t.task_type, 'outcome', d.outcome) order by d.task_id), '[]'
+                )
+                from taken_down as d
+                  left join public.tasks as t on t.id = d.task_id
+                where d.worker_id = f.id
+              )
+            )
+            order by f.failed_at desc, f.id
+          ), '[]'
+        )
+        from (select x.* from failed as x order by x.failed_at desc, x.id limit 100) as f
+      )
+    )
+  );
+end;
+$$;
+
+comment on function queue.worker_failures(timestamptz) is
+  'Failures since then: {workers_seen, workers_failed, failure_rate, reasons: [{reason, workers}], failed_workers: [{worker_id, status, failed_at, reason, tasks: [{task_id, task_type, outcome}]}]}. Tasks from at most the last 100000 events.';
+
+revoke all on function queue.worker_failures(timestamptz) from public, anon, authenticated, service_role;
 
 -- What an orchestrator should know before it rents another machine.
 create or replace function queue.worker_health(p_caller jsonb, p_window_minutes numeric)
@@ -5127,6 +5914,7 @@ begin
       from state as s
       where s.health in ('healthy', 'silent', 'never_claimed', 'starting')
         and s.tasks_held = 0
+        and s.instance_type <> 'api'
     )
   into v_workers, v_by_health, v_free;
 
@@ -5190,6 +5978,71 @@ comment on function public.worker_health(jsonb, numeric) is
 revoke all on function public.worker_health(jsonb, numeric) from public, anon, authenticated, service_role;
 
 grant execute on function public.worker_health(jsonb, numeric) to service_role;
+
+-- The queue and the fleet in one row of numbers, from counters where there are any.
+create or replace function queue.fleet_summary()
+returns table (
+  queued_tasks bigint,
+  running_tasks bigint,
+  completed_tasks bigint,
+  failed_tasks bigint,
+  inactive_workers bigint,
+  active_workers bigint,
+  terminated_workers bigint,
+  external_workers bigint,
+  stale_workers bigint,
+  stuck_tasks bigint,
+  snapshot_time timestamptz
+)
+language plpgsql
+stable
+security definer -- reads the derived state by the queue's clock
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings := (select s from queue.settings as s);
+begin
+  return query
+  select
+    (
+      select coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration), 0)::bigint
+      from queue.user_lines as l
+    ) + (select coalesce(sum(b.task_count), 0)::bigint from queue.blocked_tasks as b),
+    r.running,
+    queue.ended_total('Complete'),
+    queue.ended_total('Failed'),
+    w.inactive, w.active, w.terminated, w.external, w.stale,
+    r.stuck,
+    v_now
+  from (
+    select
+      count(*) as running,
+      count(*) filter (where t.takes_slot and queue.last_news(t, v_settings.quiet_task_limit, v_now) < v_now - v_settings.quiet_task_limit) as stuck
+    from public.tasks as t
+    where t.status = 'In Progress'
+  ) as r
+    cross join (
+      select
+        count(*) filter (where k.status in ('inactive', 'spawning')) as inactive,
+        count(*) filter (where k.status = 'active') as active,
+        count(*) filter (where k.status = 'terminated') as terminated,
+        count(*) filter (where k.instance_type = 'external' and k.status not in ('terminated', 'error', 'crashed')) as external,
+        count(*) filter (
+          where k.status = 'active' and coalesce(k.last_heartbeat, k.created_at) < v_now - v_settings.gpu_silence_limit
+        ) as stale
+      from public.workers as k
+    ) as w;
+end;
+$$;
+
+comment on function queue.fleet_summary() is 'See public.orchestrator_status.';
+
+revoke all on function queue.fleet_summary() from public, anon, authenticated, service_role;
+
+grant execute on function queue.fleet_summary() to service_role;
 
 -- The finished segments of a run, for the worker that puts them together.
 create or replace function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
@@ -5555,3 +6408,11 @@ create trigger user_api_tokens_after_update
   after update on public.user_api_tokens
   referencing old table as old_rows new table as new_rows
   for each statement execute function queue.user_api_tokens_after_update();
+
+drop trigger if exists workers_before_status on public.workers;
+
+create trigger workers_before_status
+  before update of status on public.workers
+  for each row
+  when (old.reaped_at is not null or old.goodbye_at is not null)
+  execute function queue.workers_before_status();

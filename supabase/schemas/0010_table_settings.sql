@@ -29,6 +29,9 @@ create table queue.settings (
   finished_task_retention interval,
   max_free_returns integer not null default 10,
   max_lock_wait interval not null default interval '240 milliseconds',
+  worker_retention interval default interval '30 days',
+  overlong_factor numeric not null default 5,
+  overlong_after interval not null default interval '2 hours',
   constraint settings_pkey primary key (is_only_row),
   constraint settings_has_one_row check (is_only_row),
   constraint settings_default_task_limit_is_not_negative check (default_task_limit >= 0),
@@ -54,7 +57,9 @@ create table queue.settings (
     and finished_task_retention > interval '0'
   ),
   constraint settings_max_free_returns_is_not_negative check (max_free_returns >= 0),
-  constraint settings_max_lock_wait_is_sane check (max_lock_wait between interval '2 milliseconds' and interval '1 minute')
+  constraint settings_max_lock_wait_is_sane check (max_lock_wait between interval '2 milliseconds' and interval '1 minute'),
+  constraint settings_worker_retention_is_positive check (worker_retention > interval '0'),
+  constraint settings_overlong_limits_are_positive check (overlong_factor >= 1 and overlong_after > interval '0')
 );
 
 comment on table queue.settings is 'Every number the queue depends on; exactly one row.';
@@ -107,6 +112,12 @@ comment on column queue.settings.max_free_returns is
   'How often a start of a task may be taken off again, because its holder hands the task back or it never reached its worker; after that each one counts, until somebody requeues the task. Default 10.';
 comment on column queue.settings.max_lock_wait is
   'How long a claim waits for one other transaction that holds what it needs, before it answers without. Default 240 ms.';
+comment on column queue.settings.worker_retention is
+  'How long rows of workers are kept after they ended and fell silent; null = for ever. Default 30 days.';
+comment on column queue.settings.overlong_factor is
+  'A start that runs for this many times what is usual for its type (and longer than quiet_task_limit) is flagged as overlong. Default 5.';
+comment on column queue.settings.overlong_after is
+  'The same for a type of which too few tasks have completed to say what is usual. Default 2 hours.';
 comment on column queue.settings.event_retention is 'How long task_events are kept; null = for ever. Default null.';
 comment on column queue.settings.finished_task_retention is
   'How long finished tasks are kept after their last change; null = for ever. Default null.';

@@ -9,6 +9,8 @@ create table public.workers (
   current_model text,
   reaped_at timestamptz,
   failed_at timestamptz,
+  goodbye_at timestamptz,
+  ended_at timestamptz,
   constraint workers_pkey primary key (id),
   constraint workers_metadata_is_an_object check (jsonb_typeof(metadata) = 'object')
 );
@@ -29,7 +31,11 @@ comment on column public.workers.metadata is 'What the orchestrator and the beat
 comment on column public.workers.reaped_at is
   'When the queue itself set the worker to error for its silence; null as soon as anybody else says the status. No API role writes it.';
 comment on column public.workers.failed_at is
-  'When the worker went into error or crashed, or was terminated for a reason or while it held work; kept when it is terminated afterwards, null once it lives again. Written by a trigger.';
+  'When the worker failed: it crashed, was silent or never beat when it was set aside, or ended with work in its hands. Decided once, when the status changes; null once it lives again. Written by a trigger.';
+comment on column public.workers.goodbye_at is
+  'When the worker said itself, with a last beat, that it ends; null once it beats or claims again, or anybody else says the status. No API role writes it.';
+comment on column public.workers.ended_at is
+  'Since when the worker is terminated, crashed or in error; null while it is not. Written by a trigger.';
 
 alter table public.workers set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 
@@ -37,7 +43,7 @@ alter table public.workers enable row level security;
 
 revoke all on table public.workers from public, anon, authenticated, service_role;
 grant select, delete on table public.workers to service_role;
--- All but reaped_at and failed_at.
+-- All but reaped_at, failed_at, goodbye_at and ended_at.
 grant insert (id, instance_type, status, last_heartbeat, created_at, metadata, current_model),
   update (id, instance_type, status, last_heartbeat, created_at, metadata, current_model)
   on table public.workers to service_role;

@@ -17,6 +17,10 @@ create table public.task_events (
 
 create index task_events_by_task on public.task_events (task_id, id);
 create index task_events_by_user on public.task_events (user_id, id);
+-- Starts that came to nothing: the only trace of a worker that gave back all it ever had. Few, so that claims and
+-- completions pay nothing.
+create index task_events_by_worker on public.task_events (worker_id)
+  where from_status = 'In Progress' and to_status in ('Queued', 'Failed');
 
 comment on table public.task_events is 'Append-only history: every change of state of every task, and what was reported but changed nothing.';
 comment on column public.task_events.task_id is 'The task; kept when the task is deleted.';

@@ -1,5 +1,4 @@
--- A worker whose row says that it has ended gives its work back at once, whoever wrote the row. Per statement, so that
--- the owners of all its tasks are locked in order.
+-- A worker whose row says that it has ended gives its work back at once, whoever wrote the row.
 create function queue.workers_after_write()
 returns trigger
 language plpgsql
@@ -21,22 +20,9 @@ begin
       full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
     where coalesce(n.status in ('terminated', 'error', 'crashed') and o.status is distinct from n.status, false)
   );
-  if cardinality(v_ended) = 0 then
-    return null;
+  if cardinality(v_ended) > 0 then
+    perform queue.free_work(v_ended);
   end if;
-
-  update public.tasks as t
-  set status = 'Queued',
-    error_message = pg_catalog.format(
-      'Start %s ended without a result: worker %s is %s%s',
-      greatest(t.attempts, 1), t.worker_id, n.status, coalesce(' (' || (n.metadata ->> 'error_reason') || ')', '')
-    )
-  from new_rows as n
-  where n.id = any (v_ended)
-    and t.worker_id = n.id
-    and t.token_id is null
-    and t.status = 'In Progress'
-    and not queue.needs_no_worker(t);
   return null;
 end;
 $$;

@@ -7,19 +7,12 @@ set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
+declare
+  v_ended text[] := array(select n.id from new_rows as n where n.status in ('terminated', 'error', 'crashed'));
 begin
-  update public.tasks as t
-  set status = 'Queued',
-    error_message = pg_catalog.format(
-      'Start %s ended without a result: worker %s is %s%s',
-      greatest(t.attempts, 1), t.worker_id, n.status, coalesce(' (' || (n.metadata ->> 'error_reason') || ')', '')
-    )
-  from new_rows as n
-  where n.status in ('terminated', 'error', 'crashed')
-    and t.worker_id = n.id
-    and t.token_id is null
-    and t.status = 'In Progress'
-    and not queue.needs_no_worker(t);
+  if cardinality(v_ended) > 0 then
+    perform queue.free_work(v_ended);
+  end if;
   return null;
 end;
 $$;

@@ -13,7 +13,8 @@ declare
 begin
   select w.* into v_worker from public.workers as w where w.id = p_worker_id;
 
-  if v_worker.status in ('terminating', 'terminated', 'error') then
+  -- Its own goodbye binds nobody: it has come back.
+  if v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then
     perform queue.refuse(
       409, 'WORKER_NOT_ELIGIBLE',
       pg_catalog.format(
@@ -37,6 +38,6 @@ end;
 $$;
 
 comment on function queue.affinity_of(text, boolean, numeric) is
-  'The affinity of a worker that claims: its current model, null when none is known; a wait in minutes, queue.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when the worker is terminating, terminated or in error.';
+  'The affinity of a worker that claims: its current model, null when none is known; a wait in minutes, queue.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when somebody else than the worker itself has set it to terminating, terminated or error.';
 
 revoke all on function queue.affinity_of(text, boolean, numeric) from public, anon, authenticated, service_role;

@@ -66,6 +66,16 @@ begin
     v_has_worked := true;
   end loop;
 
+  -- A worker that said goodbye and claims has come back. Its row is not waited for: a beat that holds it says the same.
+  if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id and w.goodbye_at is not null) then
+    update public.workers as w
+    set status = 'active', metadata = w.metadata - 'error_reason'
+    from (
+      select x.id from public.workers as x where x.id = p_worker_id and x.goodbye_at is not null for no key update skip locked
+    ) as held
+    where w.id = held.id;
+  end if;
+
   return case when v_task.id is not null then queue.claim_reply(v_task) end;
 end;
 $$;

@@ -43,7 +43,7 @@ begin
   v_load := queue.load_summary(v_caller, v_pool);
 
   v_reason := case
-    when v_worker.status in ('terminating', 'terminated', 'error') then 'worker_' || v_worker.status
+    when v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then 'worker_' || v_worker.status
     when v_held_count >= v_limit then 'holds_all_it_may'
     when v_load.claimable = 0 then 'nothing_claimable'
   end;

@@ -9,6 +9,7 @@ set search_path = ''
 as $$
 declare
   v_vram jsonb := '{}'::jsonb;
+  v_said text := p_status;
   v_status text;
 begin
   -- Longer ids than this fit no index.
@@ -29,16 +30,33 @@ begin
     ));
   end if;
 
+  -- The end of one machine is not that of others under the same name; and only orchestrators send workers away.
+  if p_status in ('terminated', 'crashed') and p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[])
+    or p_status in ('terminating', 'error') then
+    v_said := 'active';
+  end if;
+
   update public.workers as w
   set last_heartbeat = p_now,
     status = case
+      -- Its own goodbye binds nobody, and a guardian that then finds its process gone brings no news.
+      when w.goodbye_at is not null then case when v_said in ('terminated', 'crashed') then w.status else 'active' end
       when w.status in ('terminating', 'terminated') or (w.status = 'error' and w.reaped_at is null) then w.status
-      when p_status = 'crashed' then 'crashed'
+      when v_said in ('terminated', 'crashed') then v_said
       -- The reaper's error only meant silence.
       when w.status in ('inactive', 'spawning', 'crashed', 'error') then 'active'
       else w.status
     end,
+    goodbye_at = case
+      -- A new time, or the mark would be taken for somebody else's (queue.workers_before_status).
+      when w.goodbye_at is not null and v_said in ('terminated', 'crashed')
+        then greatest(p_now, w.goodbye_at + interval '1 microsecond')
+      when v_said = 'terminated' and w.status not in ('terminating', 'terminated') and (w.status <> 'error' or w.reaped_at is not null)
+        then p_now
+    end,
     metadata = case
+      when w.goodbye_at is not null then
+        case when v_said in ('terminated', 'crashed') then w.metadata else w.metadata - 'error_reason' end
       when w.reaped_at is null and w.status <> 'crashed' then w.metadata
       -- What was wrong is over, or something else is.
       else w.metadata - '{error_reason,error_time}'::text[]
@@ -46,19 +64,23 @@ begin
     end || v_vram
   where w.id = p_worker_id
   returning w.status into v_status;
-
-  if not found then
-    insert into public.workers as w (id, instance_type, status, last_heartbeat, created_at, metadata)
-    values (p_worker_id, 'external', p_status, p_now, p_now, v_vram)
-    -- Two first beats at once.
-    on conflict (id) do update set last_heartbeat = excluded.last_heartbeat
-    returning w.status into v_status;
+  if found then
+    return v_status;
   end if;
-  return v_status;
+
+  insert into public.workers as w (id, instance_type, status, last_heartbeat, created_at, metadata, goodbye_at)
+  values (p_worker_id, 'external', v_said, p_now, p_now, v_vram, case v_said when 'terminated' then p_now end)
+  on conflict (id) do nothing
+  returning w.status into v_status;
+  if found then
+    return v_status;
+  end if;
+  -- Two first beats at once.
+  return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
 end;
 $$;
 
 comment on function queue.beat(text, text, json, json, timestamptz) is
-  'Records a beat and returns the worker''s status after it. Unknown workers are added; inactive, spawning and crashed ones and those that only the reaper set to error become active; terminating, terminated and anybody else''s error stay. 400 INVALID_ARGUMENT without an id.';
+  'Records a beat and returns the worker''s status after it. Unknown workers are added; inactive, spawning and crashed ones, those that only the reaper set to error and those that said goodbye become active; terminating, terminated and error as somebody else said it stay. With terminated the worker itself says goodbye, with crashed its guardian that it is gone. 400 INVALID_ARGUMENT without an id.';
 
 revoke all on function queue.beat(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;

@@ -23,6 +23,10 @@ begin
   order by e.id desc
   limit 1;
 
+  perform queue.note_durations(
+    (select s.last_event_id from queue.status_totals as s where s.status = 'Complete'), v_up_to
+  );
+
   update queue.status_totals as s
   set task_count = s.task_count + queue.ended_since(s.status, s.last_event_id, v_up_to),
     last_event_id = v_up_to
@@ -33,7 +37,7 @@ end;
 $$;
 
 comment on function queue.count_on() is
-  'Brings queue.status_totals up to what happened two minutes ago; returns the totals.';
+  'Brings queue.status_totals and queue.type_durations up to what happened two minutes ago; returns the totals.';
 
 revoke all on function queue.count_on() from public, anon, authenticated, service_role;
 grant execute on function queue.count_on() to service_role;

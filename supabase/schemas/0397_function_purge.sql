@@ -1,5 +1,5 @@
--- Deletes what is kept for a time only: logs, tokens that have ended, what pg_cron wrote about its runs, and, when the
--- settings say so, history and finished tasks. Rows that somebody holds are left for the next time.
+-- Deletes what is kept for a time only: logs, tokens and workers that have ended, what pg_cron wrote about its runs, and,
+-- when the settings say so, history and finished tasks. Rows that somebody holds are left for the next time.
 create function queue.purge(p_limit integer default 5000, p_dry_run boolean default false)
 returns json
 language plpgsql
@@ -29,7 +29,7 @@ end;
 $$;
 
 comment on function queue.purge(integer, boolean) is
-  'Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older than 7 days, history older than event_retention, finished tasks older than finished_task_retention (both off while null). Returns {logs, tokens, cron_runs, events, tasks, dry_run}; a dry run changes nothing, counts, and lists the tasks: due: [{task_id, status, reason}].';
+  'Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older than 7 days, history older than event_retention, finished tasks older than finished_task_retention (both off while null), rows of workers that ended longer than worker_retention ago. Returns {logs, tokens, cron_runs, events, workers, tasks, dry_run}; a dry run changes nothing, counts, and lists the tasks: due: [{task_id, status, reason}].';
 
 revoke all on function queue.purge(integer, boolean) from public, anon, authenticated, service_role;
 grant execute on function queue.purge(integer, boolean) to service_role;

@@ -13,7 +13,7 @@ begin
     r.job, r.ran_at, coalesce(r.failed_at > coalesce(r.ran_at, '-infinity'), false),
     case
       when r.failed_at > coalesce(r.ran_at, '-infinity') then pg_catalog.format('Job %s fails since %s: %s', r.job, r.failed_at, r.error)
-      else pg_catalog.format('Job %s last ran at %s: is pg_cron running?', r.job, coalesce(r.ran_at::text, '(never)'))
+      else pg_catalog.format('Job %s last ran at %s: %s', r.job, coalesce(r.ran_at::text, '(never)'), queue.why_late(r.job))
     end
   from queue.job_runs as r
   where r.failed_at > coalesce(r.ran_at, '-infinity')

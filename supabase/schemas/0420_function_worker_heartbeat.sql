@@ -37,7 +37,10 @@ begin
     select v_current
     where v_current is not null
   );
-  if v_status not in ('terminated', 'error', 'crashed') then
+  if v_status = 'terminating' and v_body ->> 'status_param' in ('terminated', 'crashed') then
+    -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
+    perform queue.free_work(array[v_worker_id], v_body ->> 'status_param' = 'terminated');
+  elsif v_status not in ('terminated', 'error', 'crashed') then
     perform queue.show_signs_of_life(v_worker_id, v_named, v_now);
   end if;
 
@@ -72,7 +75,7 @@ end;
 $$;
 
 comment on function public.func_worker_heartbeat_with_logs(json) is
-  'A worker''s beat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+  'A worker''s beat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. With status_param terminated the worker says goodbye: its work is free at once, that start does not count, and its next beat or claim makes it active again. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
 
 revoke all on function public.func_worker_heartbeat_with_logs(json) from public, anon, authenticated, service_role;
 grant execute on function public.func_worker_heartbeat_with_logs(json) to service_role;

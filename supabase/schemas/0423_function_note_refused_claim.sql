@@ -18,6 +18,7 @@ begin
   where w.id = p_worker_id
     and v_caller.kind = 'service'
     and w.status in ('terminating', 'terminated', 'error')
+    and w.goodbye_at is null
     and not exists (
       select
       from queue.claim_refusals as r

@@ -35,6 +35,7 @@ declare
   v_settings queue.settings := (select s from queue.settings as s);
   v_silent_since timestamptz := v_now - v_settings.gpu_silence_limit;
   v_has_work boolean := exists (select from queue.user_lines as l where l.pool = 'gpu' and l.is_open);
+  v_has_api_work boolean := exists (select from queue.user_lines as l where l.pool = 'api' and l.is_open);
 begin
   return query
   with seen as (
@@ -54,12 +55,19 @@ begin
       (
         select r.last_at from queue.claim_refusals as r where r.worker_id = w.id and r.last_at > v_now - interval '5 minutes'
       ) as last_refusal_at,
-      h.tasks_held, h.current_task_id, h.current_task_type, h.task_started_at, h.task_quiet_since,
+      h.tasks_held, h.current_task_id, h.current_task_type, h.task_started_at, h.task_quiet_since, h.has_overlong,
       h.tasks_held > 0 or exists (
         select
         from public.tasks as t
         where t.worker_id = w.id
           and t.status in ('Complete', 'Failed', 'Cancelled')
+      ) or exists (
+        -- What it gave back, or what was taken from it, is only in the history.
+        select
+        from public.task_events as e
+        where e.worker_id = w.id
+          and e.from_status = 'In Progress'
+          and e.to_status in ('Queued', 'Failed')
       ) as has_claimed
     from public.workers as w
       cross join lateral (
@@ -69,7 +77,8 @@ begin
           (array_agg(t.task_type order by t.claimed_at desc))[1] as current_task_type,
           min(t.claimed_at) as task_started_at,
           -- Orchestration waits for its children and may be quiet.
-          min(queue.last_word(t)) filter (where t.takes_slot) as task_quiet_since
+          min(queue.last_news(t, v_settings.quiet_task_limit, v_now)) filter (where t.takes_slot) as task_quiet_since,
+          bool_or(queue.is_overlong(t, v_settings, v_now)) filter (where t.takes_slot) as has_overlong
         from public.tasks as t
         where t.worker_id = w.id
           and t.status = 'In Progress'
@@ -82,12 +91,15 @@ begin
       when s.last_refusal_at is not null and s.status in ('terminating', 'terminated', 'error') then 'claims_refused'
       when s.status in ('terminating', 'terminated') then s.status
       when s.status in ('error', 'crashed') then 'failed'
+      -- Api workers announce themselves and never beat.
+      when s.instance_type = 'api' then case when v_has_api_work and not s.has_claimed then 'never_claimed' else 'healthy' end
       when s.last_heartbeat is null
         and s.created_at > v_now - v_settings.worker_start_limit
         and coalesce(s.task_started_at > v_silent_since, true) then 'starting'
       when s.last_heartbeat is null then 'never_beat'
       when s.last_heartbeat < v_silent_since then 'stale'
       when s.task_quiet_since < v_now - v_settings.quiet_task_limit then 'stuck_task'
+      when s.has_overlong then 'overlong_task'
       when s.created_at > v_silent_since then 'healthy'
       when s.last_log_at is null then 'silent'
       when v_has_work and not s.has_claimed then 'never_claimed'
@@ -106,7 +118,7 @@ end;
 $$;
 
 comment on function queue.worker_states(interval) is
-  'Per worker its health: claims_refused, terminating, terminated, failed, starting, never_beat, stale, stuck_task, silent (beats, no log line within the window), never_claimed (although there is work) or healthy.';
+  'Per worker its health: claims_refused, terminating, terminated, failed, starting, never_beat, stale, stuck_task (no news of its task), overlong_task (it runs for much longer than is usual), silent (beats, no log line within the window), never_claimed (although there is work) or healthy.';
 
 revoke all on function queue.worker_states(interval) from public, anon, authenticated, service_role;
 grant execute on function queue.worker_states(interval) to service_role;

@@ -14,7 +14,9 @@ begin
   select count(*), count(*) filter (where w.failed_at >= p_since)
   into v_seen, v_failed
   from public.workers as w
-  where greatest(w.created_at, w.last_heartbeat, w.failed_at) >= p_since;
+  where greatest(w.created_at, w.last_heartbeat, w.failed_at) >= p_since
+    -- They are not rented, and never beat.
+    and w.instance_type <> 'api';
 
   -- The history has no index over time; the samples know which event came when.
   select greatest(
@@ -29,6 +31,7 @@ begin
         w.id, w.status, w.failed_at, coalesce(w.metadata ->> 'error_reason', 'no reason recorded') as reason
       from public.workers as w
       where w.failed_at >= p_since
+        and w.instance_type <> 'api'
     ), taken_down as (
       -- What was put back or failed, and what nobody has put back yet.
       select distinct on (d.worker_id, d.task_id) d.worker_id, d.task_id, d.outcome

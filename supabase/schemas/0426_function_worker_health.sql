@@ -50,6 +50,7 @@ begin
       from state as s
       where s.health in ('healthy', 'silent', 'never_claimed', 'starting')
         and s.tasks_held = 0
+        and s.instance_type <> 'api'
     )
   into v_workers, v_by_health, v_free;
 

@@ -39,7 +39,7 @@ begin
   from (
     select
       count(*) as running,
-      count(*) filter (where t.takes_slot and queue.last_word(t) < v_now - v_settings.quiet_task_limit) as stuck
+      count(*) filter (where t.takes_slot and queue.last_news(t, v_settings.quiet_task_limit, v_now) < v_now - v_settings.quiet_task_limit) as stuck
     from public.tasks as t
     where t.status = 'In Progress'
   ) as r

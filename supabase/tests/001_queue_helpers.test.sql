@@ -14,6 +14,9 @@ as $$
   delete from public.workers;
   -- However far a test moves the clock, no job is late and no claim does its work.
   update queue.job_runs set period = interval '1000 years';
+  -- A rescue of some time ago is no gap.
+  update queue.clock_watch
+  set looked_at = null, is_steady = false, trusted_since = '-infinity', set_back_at = null, set_back_until = null;
 $$;
 
 -- Who calls, in the words of the edge functions.

@@ -62,6 +62,27 @@ describe("the kit for workers, when every second reply gets lost", () => {
     expect(made).toEqual({ count: ids.length });
   });
 
+  it("says goodbye when it is told to stop, and is not missed", async () => {
+    const stop = new AbortController();
+    const { apiUrl: url, secretKey: key } = stack();
+    await runWorker({
+      client: createQueueClient({ url, key }),
+      workerId: "w",
+      stop: stop.signal,
+      handle: () => Promise.resolve({}),
+      onEvent: () => stop.abort(),
+    });
+    const [row] = await admin()`
+      select status, failed_at, goodbye_at is not null as has_left
+      from public.workers
+    `;
+    expect(row).toEqual({
+      status: "terminated",
+      failed_at: null,
+      has_left: true,
+    });
+  });
+
   it("enqueues a task once", async () => {
     const { projectId: project_id } = await createOwner();
     const kit = client();

@@ -70,7 +70,10 @@ const beat: fc.Arbitrary<Command> = fc.record({
   do: fc.constant("beat" as const),
   worker,
   naming: fc.option(task, { nil: null }),
-  isLast: fc.constantFrom(false, false, false, false, false, true),
+  says: fc.constantFrom(
+    ...["active", "active", "active", "active", "active"] as const,
+    ...["crashed", "terminated"] as const,
+  ),
 });
 
 const deletion: fc.Arbitrary<Command> = fc.record({

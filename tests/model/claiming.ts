@@ -19,8 +19,12 @@ export function claim(
   const { by, pool, claimId } = command;
   const worker = workerName(by, command.worker);
   const token = by === "service" ? null : by;
-  const status = state.workers.get(worker)?.status ?? "active";
-  if (["terminating", "terminated", "error"].includes(status)) {
+  const row = state.workers.get(worker);
+  const status = row?.status ?? "active";
+  if (
+    ["terminating", "terminated", "error"].includes(status) &&
+    row?.hasLeft !== true
+  ) {
     return "409 WORKER_NOT_ELIGIBLE";
   }
 
@@ -29,12 +33,15 @@ export function claim(
   const answered = claimId === null
     ? undefined
     : own.find((task) => task.claimId === claimId);
-  if (
-    answered?.status === "In Progress" && KINDS[answered.kind].pool === pool
-  ) {
-    return answered.id;
-  }
+  const isRepeat = answered?.status === "In Progress" &&
+    KINDS[answered.kind].pool === pool;
+  if (isRepeat) return answered.id;
   if (answered !== undefined) return "409 CLAIM_ID_USED";
+  // Its own goodbye binds nobody: it has come back.
+  if (row !== undefined && row.hasLeft) {
+    row.status = "active";
+    row.hasLeft = false;
+  }
 
   // A gpu worker runs one task.
   const held = own.find((task) =>

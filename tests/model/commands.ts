@@ -95,7 +95,7 @@ export interface Beat {
   readonly do: "beat";
   readonly worker: number;
   readonly naming: TaskRef | null;
-  readonly isLast: boolean;
+  readonly says: "active" | "crashed" | "terminated";
 }
 
 /** An orchestrator or operator writes the status of a worker. */

@@ -31,12 +31,20 @@ export function runJob(state: State, job: Job): void {
 export function beat(state: State, command: Beat, named: number | null): void {
   const name = workerName("service", command.worker);
   const worker = state.workers.get(name) ??
-    { status: "active", lastBeat: null, isReaped: false };
+    { status: "active", lastBeat: null, isReaped: false, hasLeft: false };
   state.workers.set(name, worker);
   worker.lastBeat = state.now;
   const isFinal = ["terminating", "terminated"].includes(worker.status) ||
     (worker.status === "error" && !worker.isReaped);
-  if (!isFinal) setStatus(state, name, command.isLast ? "crashed" : "active");
+  if (command.says === "active") {
+    if (!isFinal || worker.hasLeft) setStatus(state, name, "active");
+  } else if (!isFinal) {
+    setStatus(state, name, command.says, command.says === "terminated");
+  } else if (worker.status === "terminating") {
+    const handsBack = command.says === "terminated";
+    putAllBack(state, heldBy(state, name), handsBack);
+    return;
+  }
   if (ENDED.includes(worker.status)) return;
 
   for (const task of heldBy(state, name)) {
@@ -55,13 +63,19 @@ export function setWorker(state: State, { worker, to }: SetWorker): void {
 }
 
 /** One that has ended gives its work back at once. */
-function setStatus(state: State, name: string, to: string): void {
+function setStatus(
+  state: State,
+  name: string,
+  to: string,
+  hasLeft = false,
+): void {
   const worker = state.workers.get(name);
   if (worker === undefined) return;
   const hasJustEnded = ENDED.includes(to) && worker.status !== to;
   worker.status = to;
   worker.isReaped = false;
-  if (hasJustEnded) putAllBack(state, heldBy(state, name));
+  worker.hasLeft = hasLeft;
+  if (hasJustEnded) putAllBack(state, heldBy(state, name), hasLeft);
 }
 
 function heldBy(state: State, worker: string): Task[] {
@@ -71,9 +85,13 @@ function heldBy(state: State, worker: string): Task[] {
   );
 }
 
-function putAllBack(state: State, tasks: readonly Task[]): void {
+function putAllBack(
+  state: State,
+  tasks: readonly Task[],
+  areHandedBack: boolean,
+): void {
   const lost = tasks.filter((task) => !needsNoWorker(state, task));
-  settle(state, lost.flatMap((task) => putBack(state, task)));
+  settle(state, lost.flatMap((task) => putBack(state, task, areHandedBack)));
 }
 
 /** Takes work back from those who will not finish it. */

@@ -59,6 +59,8 @@ export interface Worker {
   lastBeat: number | null;
   /** Its error was only silence. */
   isReaped: boolean;
+  /** It was the worker itself that said terminated. */
+  hasLeft: boolean;
 }
 
 /** An orchestrator that has children, or has said that it has them all. */
@@ -76,7 +78,7 @@ export function emptyState(): State {
     workers: new Map(
       Array.from({ length: KNOWN_WORKERS }, (_, index) => [
         workerName("service", index),
-        { status: "active", lastBeat: 0, isReaped: false },
+        { status: "active", lastBeat: 0, isReaped: false, hasLeft: false },
       ]),
     ),
     families: new Map(),

@@ -48,7 +48,7 @@ export function statementOf(step: Step): Statement {
         `select null from public.func_worker_heartbeat_with_logs(json_build_object(${
           [
             ["worker_id_param", worker],
-            ["status_param", text(command.isLast ? "crashed" : "active")],
+            ["status_param", text(command.says)],
             [
               "current_task_id_param",
               command.naming === null ? "null" : idOf(step, command.naming),

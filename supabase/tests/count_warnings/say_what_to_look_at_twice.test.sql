@@ -108,7 +108,7 @@ update queue.job_runs set ran_at = queue.now() - interval '2 minutes', failed_at
 select is(pg_temp.codes(), '', 'Jobs that ran two periods ago are in time');
 update queue.job_runs set ran_at = ran_at - interval '1 microsecond' where job in ('rescue', 'sweep');
 select is(pg_temp.codes(), 'JOB_LATE', 'A microsecond more is late; two late jobs are one warning');
-select matches(tests.counts() #>> '{warnings,0,message}', 'Job rescue last ran .* pg_cron .*; Job sweep last ran', 'The message names both, and where to look');
+select matches(tests.counts() #>> '{warnings,0,message}', 'Job rescue last ran .*queue-rescue.*; Job sweep last ran', 'The message names both, and where to look');
 select ok(pg_temp.warns('JOB_LATE', 'api'), 'It concerns either pool');
 update queue.job_runs set ran_at = queue.now() - interval '1 second', failed_at = queue.now(), error = 'disk full' where job = 'rescue';
 select is(pg_temp.codes(), 'JOB_FAILED JOB_LATE', 'A job that fails is another matter');

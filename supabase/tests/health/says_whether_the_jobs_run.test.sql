@@ -28,7 +28,7 @@ update queue.job_runs set period = '1 minute' where job = 'sweep';
 select tests.step_clock('121 seconds');
 select is(pg_temp.health() ->> 'status', 'degraded', 'Without one of them it is not');
 select is(pg_temp.health() #>> '{reasons,0,code}', 'JOB_LATE', 'And says why');
-select matches(pg_temp.health() #>> '{reasons,0,message}', 'Job sweep last ran at .*pg_cron', 'In words');
+select matches(pg_temp.health() #>> '{reasons,0,message}', '^Job sweep last ran at ', 'In words');
 
 -- TEST: a failing one
 update queue.job_runs set ran_at = queue.now() - interval '1 second', failed_at = queue.now(), error = 'disk full' where job = 'sweep';

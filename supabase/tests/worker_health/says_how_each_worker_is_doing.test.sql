@@ -1,5 +1,5 @@
 begin;
-select plan(20);
+select plan(22);
 
 -- SETUP: a fleet, an hour old
 select tests.empty_queue();
@@ -55,6 +55,12 @@ select is(pg_temp.health('gone'), null, 'A worker that left without failing is n
 select tests.create_task(:'owner') as waiting \gset
 select is(pg_temp.health('idle'), 'never_claimed', 'A worker that never claimed although there is work');
 select is(pg_temp.health('healthy'), 'healthy', 'One that claimed before is only slow');
+select tests.create_task_in('In Progress', :'owner', 'travel_segment', 'idle') as handed_back \gset
+select public.update_task_status(tests.service(), :'handed_back', 'Queued');
+select is(pg_temp.health('idle'), 'healthy', 'So is one that gave back all it had');
+insert into public.workers (id, instance_type, status, created_at, last_heartbeat)
+values ('api-worker-main', 'api', 'active', queue.now() - interval '1 hour', queue.now() - interval '1 hour');
+select is(pg_temp.health('api-worker-main'), 'healthy', 'Of an api worker no beats are expected');
 
 -- TEST: a word about the task
 select tests.beat('stuck', format('[{"message": "step 8", "task_id": "%s"}]', :'stuck'));
