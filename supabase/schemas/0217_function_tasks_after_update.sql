@@ -19,6 +19,9 @@ declare
   v_now timestamptz;
   -- Whoever ends these tasks looks after what waits for them (queue.settle_deferred).
   v_is_looked_after boolean := current_setting('queue.ends_in_turn', true) = 'on';
+  v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
+  v_reports jsonb;
+  v_report record;
 begin
   v_now := queue.now();
   if v_is_looked_after then
@@ -43,7 +46,28 @@ begin
     false
   );
 
+  -- What a direct change puts into the text of an orchestrator, it says like a report (queue.update_task_status).
+  if v_is_direct then
+    select jsonb_agg(jsonb_build_object('id', n.id, 'text', n.output_location) order by n.user_id, n.id)
+    into v_reports
+    from new_rows as n
+      full join old_rows as o on o.id = n.id -- full as above
+    where coalesce(
+      n.status = 'In Progress'
+        and o.status = 'In Progress'
+        and n.output_location <> ''
+        and n.output_location is distinct from o.output_location
+        and (not n.takes_slot or n.task_type like '%orchestrat%'),
+      false
+    );
+  end if;
+
   -- Other tasks are locked before any owner, like everywhere.
+  if v_reports is not null then
+    perform queue.lock_relatives_of(
+      array(select r.id from jsonb_to_recordset(v_reports) as r (id uuid)), array(select distinct n.user_id from new_rows as n), false
+    );
+  end if;
   if v_complete is not null then
     perform queue.lock_relatives_of(v_complete, v_owners, false);
   end if;
@@ -109,7 +133,7 @@ begin
     full join old_rows as o on o.id = n.id -- full as above
   where coalesce(n.status <> o.status or n.lease_token <> o.lease_token, false);
 
-  if coalesce(current_setting('queue.actor', true), '') = '' then
+  if v_is_direct then
     perform set_config('queue.details', '', true);
   end if;
 
@@ -124,6 +148,9 @@ begin
   if v_lost is not null and v_is_looked_after is not true then
     perform queue.settle_lost(v_lost);
   end if;
+  for v_report in select r.id, r.text from jsonb_to_recordset(v_reports) as r (id uuid, text text) loop
+    perform queue.note_enqueued(v_report.id, v_report.text);
+  end loop;
 
   return null;
 end;

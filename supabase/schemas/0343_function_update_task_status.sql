@@ -27,7 +27,10 @@ begin
     return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
   end if;
 
-  v_task := queue.lock_task_for(v_caller, p_task_id, case when p_status in ('Failed', 'Cancelled') then p_status end);
+  v_task := queue.lock_task_for(v_caller, p_task_id, case
+    when p_status in ('Failed', 'Cancelled') then p_status
+    when p_status = 'In Progress' and queue.has_nothing_to_enqueue(p_output_location) then 'Complete'
+  end);
   if p_lease_token is not null then
     perform queue.refuse_stale_lease(v_task, p_lease_token);
   end if;
@@ -87,7 +90,7 @@ begin
 
   -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now.
   if p_status = 'In Progress' and coalesce(p_output_location, '') <> '' then
-    perform queue.note_enqueued(v_task.id);
+    perform queue.note_enqueued(v_task.id, p_output_location);
     select t.* into v_task from public.tasks as t where t.id = v_task.id;
   end if;
   return queue.report_reply(v_task, true);

@@ -6,6 +6,7 @@ import {
   settle,
   startsAllowed,
 } from "./endings.ts";
+import { childrenOf, isEnqueued } from "./families.ts";
 import { KINDS } from "./kinds.ts";
 import { MAX_ATTEMPTS } from "./numbers.ts";
 import { isLive, type State, type Task } from "./state.ts";
@@ -80,12 +81,26 @@ function moveDependants(state: State, from: Task, to: number): void {
 
 /** Takes a task away, as clients do with what they think is a duplicate. */
 export function remove(state: State, task: Task): void {
+  const parent = state.tasks.get(task.parent ?? -1);
+  const family = state.families.get(task.parent ?? -1);
+  if (
+    task.replacedBy === null && parent?.status === "In Progress" &&
+    family !== undefined && isEnqueued(state, parent)
+  ) family.enqueuedAttempt = parent.attempts;
+
   state.tasks.delete(task.id);
   if (task.replacedBy !== null) moveDependants(state, task, task.replacedBy);
   else leaveFamily(state, task);
   cancelChildren(state, task.id);
   state.families.delete(task.id);
   settle(state, [{ task, to: "deleted" }]);
+
+  // It had them all, and nothing is left that could end it.
+  if (
+    task.replacedBy === null && parent?.status === "In Progress" &&
+    family?.enqueuedAttempt === parent.attempts &&
+    childrenOf(state, parent).length === 0
+  ) settle(state, [end(state, parent, "Cancelled")]);
 }
 
 /** The child that it had replaced counts again. */
