@@ -251,6 +251,7 @@ export type Database = {
           "pool": string | null;
           "priority": number;
           "project_id": string | null;
+          "released_at": string | null;
           "reported_at": string | null;
           "requeue_count": number;
           "result_data": Json | null;
@@ -291,6 +292,7 @@ export type Database = {
           "pool"?: string | null;
           "priority"?: number;
           "project_id"?: string | null;
+          "released_at"?: string | null;
           "reported_at"?: string | null;
           "requeue_count"?: number;
           "result_data"?: Json | null;
@@ -330,6 +332,7 @@ export type Database = {
           "pool"?: string | null;
           "priority"?: number;
           "project_id"?: string | null;
+          "released_at"?: string | null;
           "reported_at"?: string | null;
           "requeue_count"?: number;
           "result_data"?: Json | null;
@@ -619,6 +622,14 @@ export type Database = {
           "p_lease_token"?: string;
           "p_retryable"?: boolean;
           "p_task_id": string;
+        };
+        Returns: Json;
+      };
+      "move_project": {
+        Args: {
+          "p_caller"?: Json;
+          "p_project_id": string;
+          "p_user_id": string;
         };
         Returns: Json;
       };

@@ -6,6 +6,7 @@ select tests.empty_queue();
 select tests.step_clock('1 hour');
 select tests.create_user(p_max_in_progress => 1) as owner \gset
 update queue.job_runs set period = '1 minute', ran_at = queue.now(), stood_in_at = null where job = 'rescue';
+update queue.clock_watch set looked_at = clock_timestamp(); -- however long ago a job of this stack ran
 select tests.create_task_in('In Progress', :'owner', p_worker_id => 'gpu-dead') as task \gset
 
 -- TEST: while the job is in time, claims leave its work to it
