@@ -251,7 +251,6 @@ export type Database = {
           "pool": string | null;
           "priority": number;
           "project_id": string | null;
-          "released_at": string | null;
           "reported_at": string | null;
           "requeue_count": number;
           "result_data": Json | null;
@@ -292,7 +291,6 @@ export type Database = {
           "pool"?: string | null;
           "priority"?: number;
           "project_id"?: string | null;
-          "released_at"?: string | null;
           "reported_at"?: string | null;
           "requeue_count"?: number;
           "result_data"?: Json | null;
@@ -332,7 +330,6 @@ export type Database = {
           "pool"?: string | null;
           "priority"?: number;
           "project_id"?: string | null;
-          "released_at"?: string | null;
           "reported_at"?: string | null;
           "requeue_count"?: number;
           "result_data"?: Json | null;
@@ -622,14 +619,6 @@ export type Database = {
           "p_lease_token"?: string;
           "p_retryable"?: boolean;
           "p_task_id": string;
-        };
-        Returns: Json;
-      };
-      "move_project": {
-        Args: {
-          "p_caller"?: Json;
-          "p_project_id": string;
-          "p_user_id": string;
         };
         Returns: Json;
       };

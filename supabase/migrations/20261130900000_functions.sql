@@ -9,207 +9,103 @@ drop function if exists public.get_orchestrator_children(jsonb, uuid);
 drop function if exists queue.children_of(public.tasks, integer);
 drop function if exists queue.get_completed_segments(jsonb, text, uuid);
 drop function if exists queue.get_orchestrator_children(jsonb, uuid);
-drop function if exists queue.is_stale(timestamptz, integer, jsonb);
-drop function if exists queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]);
+drop function if exists queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity);
 drop function if exists queue.note_enqueued(uuid);
 drop function if exists queue.overtaken_by_time();
 drop function if exists queue.repeat_claim(queue.caller, text, text);
+drop function if exists queue.settle_dependants(uuid[]);
 drop function if exists queue.times_started(public.tasks);
-drop function if exists queue.watch_clock(timestamptz);
+drop function if exists queue.wait_for_open_user(text, uuid[], queue.affinity);
+drop trigger if exists users_after_write on public.users;
 
--- What began to wait before this has grown stale. Time in which the queue stood still (the project was paused, or its
--- jobs and workers were away) makes nothing older: work of a week ago is not thrown away at the first minute after an
--- outage. queue.watch_clock remembers how long that was; here it is seen also before the first look after it.
-create or replace function queue.stale_before()
-returns timestamptz
+-- A table that somebody has locked (a migration, vacuum full, lock table) must not make every caller wait in line behind
+-- it: they hold the connections that others need. So the functions of the API wait 200 ms for a lock, and then say this.
+create or replace function queue.refuse_while_locked()
+returns void
 language plpgsql
-stable
-security invoker
+volatile
+security definer -- the functions of the API run with their caller's rights
 set search_path = ''
 as $$
-declare
-  v_watch queue.clock_watch;
-  v_before timestamptz := queue.now() - (select s.stale_after from queue.settings as s);
 begin
-  select w.* into v_watch from queue.clock_watch as w;
-  if clock_timestamp() > v_watch.looked_at + v_watch.away_after then
-    v_before := v_before - (clock_timestamp() - v_watch.looked_at);
-  end if;
-  if v_watch.away_until >= v_before then
-    v_before := v_before - v_watch.away_for;
-  end if;
-  return v_before;
-end;
-$$;
-
-comment on function queue.stale_before() is
-  'Never-started work that could have run since before this is stale: queue.settings.stale_after ago, and as much longer as the queue stood still meanwhile (queue.clock_watch).';
-
-revoke all on function queue.stale_before() from public, anon, authenticated, service_role;
-
--- Work that nobody started for a week is not started by surprise. It counts from when the task could first run: the
--- latest of created_at, available_at (its own time) and released_at (the end of what it waited for). A live parent (the
--- orchestrator that enqueued it) keeps a task fresh. Handed out once is started, also when that start was taken off again.
-create or replace function queue.is_stale(p_since timestamptz, p_was_started boolean, p_params jsonb)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_parent_id uuid;
-begin
-  if p_was_started or p_since >= queue.stale_before() then
-    return false;
-  end if;
-
-  v_parent_id := queue.parent_task_id(p_params);
-
-  return v_parent_id is null or not exists (
-    select from public.tasks as t
-    where t.id = v_parent_id
-      and t.status in ('Queued', 'In Progress')
+  perform queue.refuse(
+    503, 'UNAVAILABLE', 'Another session holds what this call needs',
+    'Nothing was changed: repeat the same request; health names that session'
   );
 end;
 $$;
 
-comment on function queue.is_stale(timestamptz, boolean, jsonb) is
-  'Whether a queued task that could run since p_since was never started for queue.settings.stale_after and has no live parent.';
+comment on function queue.refuse_while_locked() is
+  'Refuses a call that got 55P03 (lock_timeout): 503 UNAVAILABLE.';
 
-revoke all on function queue.is_stale(timestamptz, boolean, jsonb) from public, anon, authenticated, service_role;
+revoke all on function queue.refuse_while_locked() from public, anon, authenticated, service_role;
 
--- Since when nothing that a task waits for holds it back: the end of the last of them. Before that it could not have run,
--- however long ago it was enqueued.
-create or replace function queue.released_at(p_task_id uuid, p_dependant_on uuid, p_user_id uuid)
-returns timestamptz
+grant execute on function queue.refuse_while_locked() to service_role;
+
+-- These tasks and the live ones that their end may change, locked before any owner is and in the order of their ids, so that
+-- nobody who does the same can wait for us in a circle: the tasks that wait for them, the orchestrators that they are
+-- parts of, and what would go with those in turn. After a good end only the first of the waiting change. Where more than
+-- a thousand hang on them, whosever they are, nothing of it changes now (queue.deferred_work), and nothing of it is locked.
+create or replace function queue.lock_relatives_of(p_task_ids uuid[], p_user_ids uuid[], p_is_lost boolean)
+returns void
 language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (
-    select max(t.generation_processed_at)
-    from public.tasks as t
-    where t.id = any (array(select d.depends_on from queue.task_dependencies as d where d.task_id = p_task_id) || p_dependant_on)
-      and t.user_id is not distinct from p_user_id
-      and t.status = 'Complete'
-  );
-end;
-$$;
-
-comment on function queue.released_at(uuid, uuid, uuid) is
-  'When the last of what this task waits for was completed; null = nothing of it was.';
-
-revoke all on function queue.released_at(uuid, uuid, uuid) from public, anon, authenticated, service_role;
-
--- The task's half of the one rule (docs/architecture.md): where a live task stands. The reasons are asked in the
--- order in which they are reported; reasons of the owner stand between them and are in queue.user_slots.
-create or replace function queue.task_standing(p_task public.tasks)
-returns text
-language plpgsql
-stable
+volatile
 security invoker
 set search_path = ''
 as $$
 declare
-  v_is_active boolean;
+  v_look constant integer := 1000;
+  v_above uuid[];
+  v_waiting uuid[];
+  v_lost uuid[];
 begin
-  if p_task.status = 'In Progress' then
-    return 'active';
-  elsif p_task.status <> 'Queued' then
-    return null;
-  elsif p_task.user_id is null then
-    return 'no_owner';
-  elsif p_task.run_type is null then
-    return 'no_run_type';
-  end if;
+  select array_agg(s.orchestrator_id)
+  into v_above
+  from queue.subtasks as s
+  where s.task_id = any (p_task_ids);
 
-  select y.is_active into v_is_active
-  from public.task_types as y
-  where y.name = p_task.task_type;
-
-  if not v_is_active then
-    return 'type_inactive';
-  elsif p_task.available_at > queue.now() then
-    return 'not_yet';
-  end if;
-
-  return coalesce(
-    case when p_task.dependant_on is not null
-      then queue.dependency_state(p_task.id, p_task.dependant_on, p_task.user_id)
-    end,
-    case when queue.is_stale(greatest(p_task.created_at, p_task.available_at, p_task.released_at), p_task.attempts > 0 or p_task.claimed_at is not null, p_task.params) then 'stale' end,
-    'ready'
+  v_waiting := array(
+    select d.task_id from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1
   );
+
+  if v_above is null and v_waiting = '{}' then
+    return; -- nothing to keep in order
+  elsif cardinality(v_waiting) > v_look then
+    v_waiting := '{}';
+  end if;
+
+  with recursive reached (task_id) as (
+    select r.id from unnest(v_above || case when p_is_lost then v_waiting end) as r (id)
+    union
+    select n.id
+    from reached as l
+      cross join lateral (
+        select d.task_id as id from queue.task_dependencies as d where d.depends_on = l.task_id
+        union all
+        select s.orchestrator_id from queue.subtasks as s where s.task_id = l.task_id
+      ) as n
+  )
+  select array_agg(l.task_id)
+  into v_lost
+  from (select r.task_id from reached as r limit v_look + coalesce(cardinality(v_above), 0) + 1) as l;
+  if cardinality(v_lost) > v_look + coalesce(cardinality(v_above), 0) then
+    v_lost := null;
+  end if;
+
+  perform
+  from public.tasks as t
+  where t.id = any (p_task_ids || v_above || v_waiting || v_lost)
+    and t.status in ('Queued', 'In Progress')
+    and t.user_id = any (p_user_ids)
+  order by t.id
+  for no key update;
 end;
 $$;
 
-comment on function queue.task_standing(public.tasks) is
-  'Where a live task stands: active, ready, or why it waits: no_owner, no_run_type, type_inactive, not_yet, dependency_pending, dependency_lost, stale. Null for a finished task.';
+comment on function queue.lock_relatives_of(uuid[], uuid[], boolean) is
+  'Locks these tasks and, in the order of their ids, the live tasks of these owners that change when they end: well, or lost (failed, cancelled, deleted). Locks nothing when there are no such tasks, and only these tasks and their orchestrators when more than a thousand hang on them.';
 
-revoke all on function queue.task_standing(public.tasks) from public, anon, authenticated, service_role;
-
--- What every new row gets, whoever inserts it: its owner, its pool and where it stands.
-create or replace function queue.tasks_before_insert()
-returns trigger
-language plpgsql
-security definer -- reads owner, type and dependencies on behalf of any caller who may insert
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-declare
-  v_owner uuid;
-begin
-  if new.status <> 'Queued' then
-    perform queue.refuse(
-      400, 'INVALID_ARGUMENT',
-      pg_catalog.format('A task begins Queued, this one was to begin %s', new.status),
-      'Insert it Queued; claim, complete or fail it through the functions'
-    );
-  end if;
-
-  perform queue.refuse_impossible_values(new);
-
-  if new.project_id is not null then
-    -- Held, as the foreign key will: it does not change hands until the task is there.
-    select p.user_id into v_owner from public.projects as p where p.id = new.project_id for key share;
-    -- An unknown project is left to the foreign key.
-    new.user_id := coalesce(v_owner, new.user_id);
-  end if;
-
-  new.run_type := coalesce(new.run_type, 'cloud');
-  new.params := queue.params_object(new.params);
-  -- A default timestamp becomes the queue's own time. One that was given stays, unless a user gave it: an older task
-  -- is served first.
-  if new.created_at is null or new.created_at = pg_catalog.now() or queue.actor() ~ '^(authenticated$|user:)' then
-    new.created_at := queue.now();
-  end if;
-  new.updated_at := coalesce(new.updated_at, new.created_at);
-
-  select y.run_type, y.category <> 'orchestration'
-  into new.pool, new.takes_slot
-  from public.task_types as y
-  where y.name = new.task_type;
-  new.pool := coalesce(new.pool, 'gpu');
-  new.takes_slot := coalesce(new.takes_slot, true);
-
-  if new.dependant_on = new.id then
-    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
-  elsif new.dependant_on is not null then
-    new.released_at := queue.released_at(new.id, new.dependant_on, new.user_id);
-  end if;
-  new.model := queue.task_model(new.params);
-  new.standing := queue.task_standing(new);
-  return new;
-end;
-$$;
-
-comment on function queue.tasks_before_insert() is 'Trigger: gives a new task its owner, pool and standing.';
-
-revoke all on function queue.tasks_before_insert() from public, anon, authenticated, service_role;
+revoke all on function queue.lock_relatives_of(uuid[], uuid[], boolean) from public, anon, authenticated, service_role;
 
 -- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
 -- between, so an illegal row is left as it is (and not returned) and the rest of the statement goes through.
@@ -337,9 +233,6 @@ begin
     new.pool := coalesce(new.pool, 'gpu');
     new.takes_slot := coalesce(new.takes_slot, true);
   end if;
-  if new.project_id is distinct from old.project_id and new.project_id is not null then
-    new.user_id := coalesce((select p.user_id from public.projects as p where p.id = new.project_id), new.user_id);
-  end if;
   if new.params is distinct from old.params then
     new.params := queue.params_object(new.params);
   end if;
@@ -350,12 +243,6 @@ begin
   if new.status = 'In Progress' then
     new.standing := 'active';
   else
-    -- Its age counts from what let it go.
-    if new.requeue_count > old.requeue_count then
-      new.released_at := queue.now();
-    elsif new.status = 'Queued' and new.dependant_on is not null then
-      new.released_at := greatest(old.released_at, queue.released_at(new.id, new.dependant_on, new.user_id));
-    end if;
     new.standing := queue.task_standing(new);
   end if;
 
@@ -370,6 +257,112 @@ comment on function queue.tasks_before_update() is
   'Trigger: refuses illegal changes row by row, and keeps the columns that follow from the state.';
 
 revoke all on function queue.tasks_before_update() from public, anon, authenticated, service_role;
+
+-- After an insert statement: dependencies recorded, counters moved, history begun. Per statement, so that a bulk
+-- insert moves each counter once.
+create or replace function queue.tasks_after_insert()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may insert
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_changes queue.load_change[];
+  v_now timestamptz := queue.now();
+  v_actor text := queue.actor();
+  v_unsettled uuid[];
+  v_awaited uuid[];
+  v_dependants uuid[];
+  v_children queue.subtasks[];
+  v_orchestrators uuid[];
+begin
+  insert into queue.task_dependencies (task_id, depends_on)
+  select n.id, n.dependant_on
+  from new_rows as n
+  where n.dependant_on is not null
+  on conflict do nothing;
+  select array_agg(n.id) into v_dependants from new_rows as n where n.dependant_on is not null;
+
+  -- Other tasks are locked before any owner, like everywhere.
+  select array_agg(c.child)
+  into v_children
+  from (
+    select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
+    from new_rows as n
+    where n.params ? 'orchestrator_task_id_ref'
+  ) as c
+  where (c.child).task_id is not null;
+  if v_children is not null then
+    perform queue.lock_families(v_children);
+  end if;
+
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  into v_changes
+  from (
+    select n.user_id, n.pool, n.run_type is distinct from 'local' as is_cloud, n.takes_slot, n.standing, count(*)::integer as delta
+    from new_rows as n
+    where n.standing is not null
+    group by 1, 2, 3, 4, 5
+  ) as g;
+
+  if v_changes is not null then
+    perform queue.shift_load(v_changes, v_now);
+  end if;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select n.id, n.user_id, v_now, null, n.status, n.worker_id, n.attempts, v_actor, 'created'
+  from new_rows as n;
+
+  if v_dependants is not null then
+    perform queue.refuse_cycles(v_dependants);
+  end if;
+
+  -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
+  -- task that others already wait for may only now have come.
+  select array_agg(u.id)
+  into v_unsettled
+  from (
+    select n.id
+    from new_rows as n
+      join queue.task_dependencies as d on d.task_id = n.id
+      left join public.tasks as t on t.id = d.depends_on
+    -- What is missing or somebody else's has not changed.
+    where (n.standing = 'dependency_lost' and t.id is not null and t.user_id is not distinct from n.user_id)
+      or (n.standing = 'dependency_pending' and (t.id is null or t.status in ('Complete', 'Failed', 'Cancelled')))
+  ) as u;
+  if v_unsettled is not null then
+    perform queue.ask_standing_again(v_unsettled);
+  end if;
+
+  select array_agg(distinct n.id)
+  into v_awaited
+  from new_rows as n
+    join queue.task_dependencies as d on d.depends_on = n.id
+    join public.tasks as t on t.id = d.task_id
+  where t.standing = 'dependency_lost'
+    and t.user_id is not distinct from n.user_id;
+  if v_awaited is not null then
+    perform queue.settle_dependants(v_awaited);
+  end if;
+
+  -- An orchestrator may come after its children.
+  select array_agg(n.id)
+  into v_orchestrators
+  from new_rows as n
+  where not n.takes_slot or n.task_type like '%orchestrat%';
+  if v_children is not null or v_orchestrators is not null then
+    perform queue.join_families(v_orchestrators, v_children);
+  end if;
+
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_insert() is 'Trigger: dependencies, families, counters and history of newly inserted tasks.';
+
+revoke all on function queue.tasks_after_insert() from public, anon, authenticated, service_role;
 
 -- After an update statement: counters, history, result records, dependants and families follow, in the same transaction and
 -- whatever the way in.
@@ -390,11 +383,17 @@ declare
   v_from text[];
   v_to text[];
   v_now timestamptz;
+  -- Whoever ends these tasks looks after what waits for them (queue.settle_deferred).
+  v_is_looked_after boolean := current_setting('queue.ends_in_turn', true) = 'on';
   v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
   v_reports jsonb;
   v_report record;
 begin
   v_now := queue.now();
+  if v_is_looked_after then
+    -- Of this statement only, not of those that follow from it.
+    perform set_config('queue.ends_in_turn', 'off', true);
+  end if;
 
   select
     array_agg(n.id) filter (where n.status = 'Complete'),
@@ -418,12 +417,15 @@ begin
     select jsonb_agg(jsonb_build_object('id', n.id, 'text', n.output_location) order by n.user_id, n.id)
     into v_reports
     from new_rows as n
-      join old_rows as o on o.id = n.id
-    where n.status = 'In Progress'
-      and o.status = 'In Progress'
-      and n.output_location <> ''
-      and n.output_location is distinct from o.output_location
-      and (not n.takes_slot or n.task_type like '%orchestrat%');
+      full join old_rows as o on o.id = n.id -- full as above
+    where coalesce(
+      n.status = 'In Progress'
+        and o.status = 'In Progress'
+        and n.output_location <> ''
+        and n.output_location is distinct from o.output_location
+        and (not n.takes_slot or n.task_type like '%orchestrat%'),
+      false
+    );
   end if;
 
   -- Other tasks are locked before any owner, like everywhere.
@@ -435,7 +437,7 @@ begin
   if v_complete is not null then
     perform queue.lock_relatives_of(v_complete, v_owners, false);
   end if;
-  if v_lost is not null then
+  if v_lost is not null and v_is_looked_after is not true then
     perform queue.lock_relatives_of((select array_agg(l.task_id) from unnest(v_lost) as l), v_owners, true);
   end if;
 
@@ -509,7 +511,7 @@ begin
   if v_moved is not null then
     perform queue.settle_families(v_moved, v_from, v_to);
   end if;
-  if v_lost is not null then
+  if v_lost is not null and v_is_looked_after is not true then
     perform queue.settle_lost(v_lost);
   end if;
   for v_report in select r.id, r.text from jsonb_to_recordset(v_reports) as r (id uuid, text text) loop
@@ -525,62 +527,149 @@ comment on function queue.tasks_after_update() is
 
 revoke all on function queue.tasks_after_update() from public, anon, authenticated, service_role;
 
--- With a user go projects, tasks, results and tokens, by foreign keys. What the history tells of them is kept for a while,
--- and then deleted (queue.purge_kept).
-create or replace function queue.users_after_delete()
+-- Tasks that waited for tasks that are Complete now, or that have come, or come back. They are locked before they are
+-- looked at, so that of two dependencies that end at the same time the second one sees the first. Only tasks of the same
+-- owner: to name somebody else's task is to wait for nothing, and nobody's end waits for a stranger's row. Where many
+-- wait, the end is what is recorded now, and they follow (queue.deferred_work).
+create or replace function queue.settle_dependants(p_task_ids uuid[], p_but uuid[] default '{}')
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 100;
+  v_look constant integer := 1000;
+  v_links integer;
+  v_waiting uuid[];
+begin
+  select count(*)
+  into v_links
+  from (select from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1) as l;
+  if v_links = 0 then
+    return;
+  end if;
+
+  if v_links <= v_look then
+    v_waiting := array(
+      select d.task_id
+      from queue.task_dependencies as d
+      where d.depends_on = any (p_task_ids)
+        and d.task_id <> all (p_but)
+        -- By their keys; as a join, a plan from when the queue was small would go through all tasks of the owner.
+        and (
+          select t.status = 'Queued'
+            and t.user_id is not distinct from (select c.user_id from public.tasks as c where c.id = d.depends_on)
+          from public.tasks as t
+          where t.id = d.task_id
+        )
+      limit v_most + 1
+    );
+    if cardinality(v_waiting) <= v_most then
+      perform
+      from public.tasks as t
+      where t.id = any (v_waiting)
+        and t.status = 'Queued'
+      order by t.id
+      for no key update;
+      perform queue.ask_standing_again(v_waiting);
+      return;
+    end if;
+  end if;
+
+  insert into queue.deferred_work (kind, task_id, user_id, status, since)
+  select 'dependants', t.id, t.user_id, t.status, queue.now()
+  from public.tasks as t
+  where t.id = any (p_task_ids)
+    and exists (select from queue.task_dependencies as d where d.depends_on = t.id);
+end;
+$$;
+
+comment on function queue.settle_dependants(uuid[], uuid[]) is
+  'Works out again where the queued tasks of the same owner stand that depend on these, but for the second ones; later, when they are many.';
+
+revoke all on function queue.settle_dependants(uuid[], uuid[]) from public, anon, authenticated, service_role;
+
+-- What a user may is copied into the user's slots row, so that a claim reads one row and one malformed setting
+-- concerns one user. Closing or opening the user's lines happens here too. Of users for whom nothing of that changes, as
+-- of most whose credits do, no lock is taken: a transaction that is left open after it holds nobody up. Per statement, so
+-- that the locks on many are taken in order.
+create or replace function queue.users_after_write()
 returns trigger
 language plpgsql
-security definer -- writes derived state on behalf of any caller who may delete users
+security definer -- writes derived state on behalf of any caller who may write users
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made for one user must be right for twenty thousand
 as $$
+declare
+  v_changed uuid[];
 begin
-  insert into queue.deleted_users (user_id, deleted_at)
-  values (old.id, queue.now())
-  on conflict (user_id) do update set deleted_at = excluded.deleted_at;
+  select array_agg(n.id)
+  into v_changed
+  from new_rows as n
+    join public.users as u on u.id = n.id
+    left join queue.user_slots as s on s.user_id = n.id
+    cross join lateral queue.slots_of(u, 0) as w
+  where s.user_id is null
+    or (s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed)
+      is distinct from (w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed);
+
+  if v_changed is null then
+    return null;
+  end if;
+
+  perform from queue.user_slots as s where s.user_id = any (v_changed) order by s.user_id for no key update;
+  insert into queue.user_slots as s
+  select w.*
+  from public.users as u
+    cross join lateral queue.slots_of(u, 0) as w
+  where u.id = any (v_changed)
+  order by u.id
+  on conflict (user_id) do update
+    set (task_limit, has_credits, cloud_on, local_on, settings_malformed, cloud_reason, local_reason) = (
+      select w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.cloud_reason, w.local_reason
+      from public.users as u
+        cross join lateral queue.slots_of(u, s.running) as w
+      where u.id = s.user_id
+    );
+  perform queue.refresh_lines(v_changed);
   return null;
 end;
 $$;
 
-comment on function queue.users_after_delete() is
-  'Trigger: remembers that a user was deleted, so that the history forgets them in time.';
+comment on function queue.users_after_write() is
+  'Trigger: keeps queue.user_slots and the users'' lines in step with the rows of users. Locks those alone of whom something changes that a claim asks for, in the order of their ids.';
 
-revoke all on function queue.users_after_delete() from public, anon, authenticated, service_role;
+revoke all on function queue.users_after_write() from public, anon, authenticated, service_role;
 
--- A task's owner is its project's owner, and so is whose limit it takes, who pays, and who may see its results. A project
--- that holds any of that does not change hands by a mere update: queue.move_project takes all of it along.
-create or replace function queue.projects_before_update()
-returns trigger
+-- Notes that what waits for these tasks is to end with them.
+create or replace function queue.defer_lost(p_lost queue.task_end[])
+returns void
 language plpgsql
-security definer -- looks at tasks on behalf of any caller who may write projects
+volatile
+security invoker
 set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 begin
-  -- Whoever is just enqueuing into the project has read its owner, and holds the row until the tasks are there.
-  perform from public.projects as p where p.id = old.id for update;
-  if coalesce(current_setting('queue.moves_project', true), '') <> old.id::text
-    and (
-      exists (select from public.tasks as t where t.project_id = old.id)
-      or exists (select from public.generations as g where g.project_id = old.id)
-    ) then
-    perform queue.refuse(
-      409, 'PROJECT_HAS_TASKS', pg_catalog.format('Project %s holds tasks or results, which would stay with its former owner', old.id),
-      pg_catalog.format('With the service key: move_project {"p_project_id": "%s", "p_user_id": "%s"}', old.id, new.user_id)
-    );
-  end if;
-  return new;
+  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+  select 'lost', l.task_id, l.user_id, l.status, l.task_id, pg_catalog.left(nullif(l.reason, ''), 500), queue.now()
+  from unnest(p_lost) as l
+  where l.user_id is not null
+    and exists (select from queue.task_dependencies as d where d.depends_on = l.task_id);
 end;
 $$;
 
-comment on function queue.projects_before_update() is
-  'Trigger: refuses to give a project with tasks or results to another user (409 PROJECT_HAS_TASKS), except to queue.move_project.';
+comment on function queue.defer_lost(queue.task_end[]) is
+  'Leaves it to queue.settle_deferred to end what waits for these tasks, which were lost.';
 
-revoke all on function queue.projects_before_update() from public, anon, authenticated, service_role;
+revoke all on function queue.defer_lost(queue.task_end[]) from public, anon, authenticated, service_role;
 
--- What waited for a task that failed, was cancelled or deleted can never run. All of it ends at once, however long the
+-- What waited for a task that failed, was cancelled or deleted can never run. All of it ends with it, however long the
 -- chain: Failed below a failed task, else Cancelled. Only queued tasks of the same owner; a task that was in somebody
--- else's way was in nobody's way (queue.dependency_state).
+-- else's way was in nobody's way (queue.dependency_state). Up to a hundred end at once; of more it is only noted that
+-- they are to end (queue.deferred_work). Until then they wait, and no claim gets them.
 create or replace function queue.settle_lost(p_lost queue.task_end[])
 returns void
 language plpgsql
@@ -589,8 +678,31 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_most constant integer := 100;
+  v_look constant integer := 1000;
+  v_links integer;
+  v_ways integer;
   v_ends queue.task_end[];
 begin
+  -- How many hang on them at all, whosever they are.
+  with recursive below (task_id) as (
+    select d.task_id
+    from unnest(p_lost) as l
+      join queue.task_dependencies as d on d.depends_on = l.task_id
+    where l.user_id is not null
+    union
+    select d.task_id
+    from below as b
+      join queue.task_dependencies as d on d.depends_on = b.task_id
+  )
+  select count(*) into v_links from (select from below as b limit v_look + 1) as b;
+  if v_links = 0 then
+    return;
+  elsif v_links > v_look then
+    perform queue.defer_lost(p_lost);
+    return;
+  end if;
+
   with recursive reached (task_id, via, root, user_id, status, reason) as (
     -- Each task once per way to it and cause: diamonds do not multiply, and a circle ends.
     select l.task_id, null::uuid, l.task_id, l.user_id, l.status, pg_catalog.left(nullif(l.reason, ''), 500)
@@ -604,13 +716,16 @@ begin
     -- One task by its key; as a join, a plan from when the queue was small would go through all tasks of the owner.
     where (select t.status = 'Queued' and t.user_id = r.user_id from public.tasks as t where t.id = d.task_id)
   ),
+  bounded as materialized (
+    select r.* from reached as r limit 2 * v_look + 1
+  ),
   -- One cause per task: a failure rather than a cancellation.
   chosen as (
     select distinct on (r.task_id) r.task_id, r.via, r.root, r.status, r.reason
-    from reached as r
+    from bounded as r
     order by r.task_id, r.via is not null, r.status = 'Failed' desc, r.root, r.via
   )
-  select array_agg((
+  select (select count(*) from bounded), array_agg((
     c.task_id, null,
     case c.status when 'Failed' then 'Failed' else 'Cancelled' end,
     pg_catalog.format(
@@ -625,21 +740,55 @@ begin
       concat_ws(': ', c.status, c.reason)
     )
   )::queue.task_end)
-  into v_ends
+  into v_ways, v_ends
   from chosen as c
     left join chosen as b on b.task_id = c.via and b.via is not null
   where c.via is not null;
 
-  if v_ends is not null then
+  if v_ways > 2 * v_look or cardinality(v_ends) > v_most then
+    perform queue.defer_lost(p_lost);
+  elsif v_ends is not null then
     perform queue.end_tasks(v_ends);
   end if;
 end;
 $$;
 
 comment on function queue.settle_lost(queue.task_end[]) is
-  'Ends every queued task that depends, directly or not, on one of these, which were lost: Failed, Cancelled or deleted.';
+  'Ends every queued task that depends, directly or not, on one of these, which were lost: Failed, Cancelled or deleted; later, when they are many.';
 
 revoke all on function queue.settle_lost(queue.task_end[]) from public, anon, authenticated, service_role;
+
+-- What a function locks before it ends a task: the task and every other task that this end may change, in one
+-- statement and in the order of their ids. A task without relatives costs two looks at an index.
+create or replace function queue.lock_relatives(p_task_id uuid, p_status text default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_user_id uuid;
+begin
+  select t.user_id into v_user_id from public.tasks as t where t.id = p_task_id;
+  if v_user_id is not null then
+    perform queue.lock_relatives_of(
+      -- The children of a cancelled orchestrator go with it, unless they are many (queue.cancel_children).
+      p_task_id || case when p_status is null or p_status = 'Cancelled' then
+        case when (select count(*) from (select from queue.subtasks as s where s.orchestrator_id = p_task_id limit 101) as n) <= 100
+          then array(select s.task_id from queue.subtasks as s where s.orchestrator_id = p_task_id)
+        end
+      end,
+      array[v_user_id], p_status is distinct from 'Complete'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.lock_relatives(uuid, text) is
+  'Locks a task and its live relatives, in the order of their ids, before it ends with this status (null = any). Call it before anything else is locked.';
+
+revoke all on function queue.lock_relatives(uuid, text) from public, anon, authenticated, service_role;
 
 -- An orchestrator that had enqueued all of its children, and they are all gone: nothing is left that could end it, and no
 -- worker is to enqueue them again, because somebody took them away. The caller holds the locks on the orchestrator and on
@@ -753,6 +902,63 @@ comment on function queue.settle_families(uuid[], text[], text[]) is
 
 revoke all on function queue.settle_families(uuid[], text[], text[]) from public, anon, authenticated, service_role;
 
+-- The open children of orchestrators that are no more go with them; what is finished stays. One that somebody is just
+-- changing is left to queue.mend_orchestrations: nobody waits for a task while he holds an owner. More than a hundred
+-- children are left to queue.settle_deferred.
+create or replace function queue.cancel_children(p_orchestrator_ids uuid[], p_what text)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 100;
+  v_ends queue.task_end[];
+begin
+  if (
+    select count(*)
+    from (select from queue.subtasks as s where s.orchestrator_id = any (p_orchestrator_ids) limit v_most + 1) as n
+  ) > v_most then
+    insert into queue.deferred_work (kind, task_id, user_id, status, since)
+    select 'children', o.orchestrator_id, o.user_id, p_what, queue.now()
+    from queue.orchestrations as o
+    where o.orchestrator_id = any (p_orchestrator_ids)
+      and not exists (
+        select from queue.deferred_work as w where w.task_id = o.orchestrator_id and w.kind = 'children' and w.only_id is null
+      );
+    return 0;
+  end if;
+
+  select array_agg((
+    c.id, c.user_id, 'Cancelled',
+    pg_catalog.format('Cascaded failed from related task %s: its orchestrator was %s', c.orchestrator_id, p_what)
+  )::queue.task_end)
+  into v_ends
+  from (
+    select t.id, t.user_id, s.orchestrator_id
+    from queue.subtasks as s
+      join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
+      join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
+    where s.orchestrator_id = any (p_orchestrator_ids)
+      and t.status in ('Queued', 'In Progress')
+    order by t.id
+    for no key update of t skip locked
+  ) as c;
+
+  if v_ends is null then
+    return 0;
+  end if;
+  perform queue.end_tasks(v_ends);
+  return cardinality(v_ends);
+end;
+$$;
+
+comment on function queue.cancel_children(uuid[], text) is
+  'Cancels the live children of these orchestrators, which were Cancelled or deleted, unless somebody holds them; returns how many. Of more than a hundred it is only noted that they are to be cancelled.';
+
+revoke all on function queue.cancel_children(uuid[], text) from public, anon, authenticated, service_role;
+
 -- Tasks that are no children of their orchestrators any more, because they were deleted or are somebody else's now.
 -- Deployed clients delete what they think is a duplicate, and that may be the child that counts: then the one that it had
 -- replaced counts again, and is put back if it was cancelled for it. The caller holds the locks of all of them.
@@ -859,6 +1065,52 @@ comment on function queue.leave_families(uuid[], text[]) is
 
 revoke all on function queue.leave_families(uuid[], text[]) from public, anon, authenticated, service_role;
 
+-- A child that was cancelled because another one took its place, and that one is gone.
+create or replace function queue.put_back_part(p_task_id uuid, p_gone uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_actor text := current_setting('queue.actor', true);
+  v_reason text := current_setting('queue.reason', true);
+  v_details text := current_setting('queue.details', true);
+begin
+  perform queue.say(queue.actor(), pg_catalog.format('put back: task %s, which had replaced it, was deleted', p_gone));
+  update public.tasks as t
+  set status = 'Queued',
+    requeue_count = t.requeue_count + 1,
+    max_attempts = case
+      when t.attempts >= queue.starts_allowed(t) then t.attempts + queue.max_attempts(t.task_type)
+      else t.max_attempts
+    end,
+    error_message = null,
+    output_location = null,
+    -- What it waited for may have been replaced, or put back, meanwhile.
+    dependant_on = coalesce(
+      (
+        select d.depends_on
+        from queue.task_dependencies as d
+        where d.task_id = t.id
+        order by d.depends_on = t.dependant_on desc, d.depends_on
+        limit 1
+      ),
+      t.dependant_on
+    )
+  where t.id = p_task_id;
+  -- Whoever waits for it had lost it.
+  perform queue.settle_dependants(array[p_task_id]);
+  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+end;
+$$;
+
+comment on function queue.put_back_part(uuid, uuid) is
+  'Queues a cancelled child again whose replacement was deleted.';
+
+revoke all on function queue.put_back_part(uuid, uuid) from public, anon, authenticated, service_role;
+
 -- An orchestrator has said that its children are enqueued. From here on it is judged by them, and it may be that they
 -- have all ended already, that somebody has deleted them all, or that there are none to come. The caller holds the lock on
 -- the task.
@@ -936,242 +1188,219 @@ comment on function queue.has_nothing_to_enqueue(text) is
 
 revoke all on function queue.has_nothing_to_enqueue(text) from public, anon, authenticated, service_role;
 
--- Why the cleanup cancels a queued task, or null: nobody ever started it and nobody waits for it any more, or it waits for
--- what cannot come. What waits for a live task is judged by that one: it goes when that goes. Asked of what was found, and
--- once more under the lock, because much can happen in between.
-create or replace function queue.reason_to_cancel(p_task public.tasks)
-returns text
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_now timestamptz := queue.now();
-  v_settings queue.settings;
-begin
-  select s.* into v_settings from queue.settings as s;
-
-  -- What waits for a lost task can never run, nor can what waits for that.
-  if p_task.standing = 'dependency_lost' then
-    return case when coalesce(p_task.updated_at, p_task.created_at) < v_now - v_settings.dependency_grace then
-      'Cancelled by the cleanup: a task it waits for failed, was cancelled or does not exist'
-    end;
-  elsif p_task.standing is null
-    or p_task.standing not in ('no_owner', 'no_run_type', 'type_inactive', 'stale')
-    or p_task.claimed_at is not null
-    or not queue.is_stale(greatest(p_task.created_at, p_task.available_at, p_task.released_at), p_task.attempts > 0 or p_task.claimed_at is not null, p_task.params)
-    or exists (
-      select
-      from queue.task_dependencies as d
-        join public.tasks as x on x.id = d.depends_on
-      where d.task_id = p_task.id
-        and x.user_id is not distinct from p_task.user_id
-        and x.status in ('Queued', 'In Progress')
-    ) then
-    return null;
-  end if;
-
-  -- What would be cancelled along: tasks that wait for it, its children, and so on. One that was started or is fresh
-  -- keeps it. Most have nobody, which two looks at an index can tell.
-  if (
-    exists (select from queue.task_dependencies as d where d.depends_on = p_task.id)
-    or exists (select from queue.subtasks as s where s.orchestrator_id = p_task.id)
-  ) and exists (
-    with recursive along (id) as (
-      select p_task.id
-      union
-      select n.id
-      from along as a
-        join public.tasks as q on q.id = a.id and q.status in ('Queued', 'In Progress')
-        cross join lateral (
-          select d.task_id as id from queue.task_dependencies as d where d.depends_on = q.id
-          union all
-          select s.task_id from queue.subtasks as s where s.orchestrator_id = q.id
-        ) as n
-    )
-    select
-    from along as a
-      join public.tasks as x on x.id = a.id
-    where x.id <> p_task.id
-      and x.user_id is not distinct from p_task.user_id
-      and (
-        x.status = 'In Progress'
-        or x.status = 'Queued' and (
-          x.attempts > 0
-          or x.claimed_at is not null
-          or greatest(x.created_at, x.available_at, x.released_at) >= queue.stale_before()
-          or not queue.is_stale(greatest(x.created_at, x.available_at, x.released_at), x.attempts > 0 or x.claimed_at is not null, x.params)
-          and queue.parent_task_id(x.params) not in (select o.id from along as o)
-        )
-      )
-  ) then
-    return null;
-  end if;
-
-  return pg_catalog.format('Cancelled by the cleanup: enqueued %s, never started (%s)', p_task.created_at, p_task.standing);
-end;
-$$;
-
-comment on function queue.reason_to_cancel(public.tasks) is
-  'Why the cleanup would cancel this task, null when it would not: never started for queue.settings.stale_after since it could run, no live task that it waits for, no live parent, no fresh child and no fresh task that waits for it in any number of steps; or waiting longer than dependency_grace for a task that cannot come.';
-
-revoke all on function queue.reason_to_cancel(public.tasks) from public, anon, authenticated, service_role;
-
--- The totals of ended tasks are counted on from the history; without it they are counted from the tasks.
-create or replace function queue.events_after_truncate()
-returns trigger
-language plpgsql
-security definer -- writes derived state on behalf of any caller who may truncate
-set search_path = ''
-as $$
-begin
-  perform queue.recount_totals();
-  return null;
-end;
-$$;
-
-comment on function queue.events_after_truncate() is 'Trigger: counts ended tasks anew when the history is emptied.';
-
-revoke all on function queue.events_after_truncate() from public, anon, authenticated, service_role;
-
--- What tasks go by, or what is derived from them, cannot be emptied under them. Together with the tasks it can: after such
--- a statement there are none.
-create or replace function queue.refuse_truncate()
-returns trigger
-language plpgsql
-security definer -- looks at tasks on behalf of any caller who may truncate
-set search_path = ''
-as $$
-begin
-  if exists (select from public.tasks as t) then
-    perform queue.refuse(
-      409, 'TRUNCATE_REFUSED',
-      pg_catalog.format('%I.%I cannot be truncated while there are tasks: nothing would follow', tg_table_schema, tg_table_name),
-      'Delete rows instead, or truncate public.tasks, which empties what is derived from it'
-    );
-  end if;
-  return null;
-end;
-$$;
-
-comment on function queue.refuse_truncate() is
-  'Trigger: refuses to truncate a table that live tasks depend on with 409 TRUNCATE_REFUSED.';
-
-revoke all on function queue.refuse_truncate() from public, anon, authenticated, service_role;
-
--- TRUNCATE fires no trigger for rows: with the tasks goes all that was derived from them. Their history stays.
-create or replace function queue.tasks_after_truncate()
-returns trigger
-language plpgsql
-security definer -- writes derived state on behalf of any caller who may truncate
-set search_path = ''
-as $$
-begin
-  delete from queue.task_dependencies as d;
-  delete from queue.subtasks as s;
-  delete from queue.orchestrations as o;
-  delete from queue.blocked_tasks as b;
-  delete from queue.user_lines as l;
-  update queue.user_slots as s
-  set (running, cloud_reason, local_reason) = (
-    select w.running, w.cloud_reason, w.local_reason from queue.slots_of(u, 0) as w
-  )
-  from public.users as u
-  where u.id = s.user_id
-    and s.running <> 0;
-  perform queue.recount_totals();
-  return null;
-end;
-$$;
-
-comment on function queue.tasks_after_truncate() is 'Trigger: empties what was derived from the tasks when all of them are gone.';
-
-revoke all on function queue.tasks_after_truncate() from public, anon, authenticated, service_role;
-
--- Nobody is silent because the clock has jumped. A jump and a rescue that did not run look the same from in here, a gap
--- between two looks, and in both nobody was watched meanwhile; so silences and runs are measured anew from the first
--- look after it. Not again before a full silence has been judged since: while looks keep coming late (claims stand in for a
--- dead pg_cron, or that misses minutes), gaps are all there is, and dead workers have to be found all the same.
---
--- A gap is what could carry a worker that beats over its silence limit, even where looks are more frequent than the job's
--- period says. A standby that was promoted has a timeline of its own; its server may have been running for months. And
--- what happened in a long gap, nobody could have worked off: work grows no older in it (queue.stale_before).
-create or replace function queue.watch_clock(
-  p_clock timestamptz default clock_timestamp(),
-  p_timeline text default pg_catalog.left(pg_walfile_name(pg_current_wal_lsn()), 8)
-)
-returns void
+-- The next piece of one row of deferred work: up to p_limit tasks. It waits for nobody: the owner first, as a claim does,
+-- then the tasks, and what somebody holds is left for later as a row of its own.
+create or replace function queue.settle_piece(p_work queue.deferred_work, p_limit integer)
+returns integer
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
 declare
-  v_tolerance constant interval := interval '10 seconds'; -- clocks are set right by less than this all the time
-  v_now timestamptz := queue.now();
-  v_watch queue.clock_watch;
-  v_has_gone_back boolean;
-  v_has_gap boolean;
-  v_is_promoted boolean;
-  v_away interval;
-  v_ahead timestamptz;
-  v_limit interval;
-  v_stale_after interval;
+  v_look constant integer := 1000;
+  v_kind text := p_work.kind;
+  v_ended_as text;
+  v_next uuid[];
+  v_due uuid[];
+  v_mine uuid[];
+  v_is_over boolean;
 begin
-  select w.* into v_watch from queue.clock_watch as w;
-  select s.gpu_silence_limit, s.stale_after into v_limit, v_stale_after from queue.settings as s;
-  v_is_promoted := coalesce(v_watch.timeline <> p_timeline, false);
-  v_has_gone_back := coalesce(p_clock < v_watch.looked_at - v_tolerance, false);
-  -- It may have gone ahead and back between two looks: then nothing but what was written meanwhile says so.
-  select max(a.sign)
-  into v_ahead
-  from (
-    select w.last_heartbeat as sign from public.workers as w where w.last_heartbeat > v_now + v_tolerance
-    union all
-    select greatest(t.claimed_at, t.reported_at)
-    from public.tasks as t
-    where t.status = 'In Progress' and greatest(t.claimed_at, t.reported_at) > v_now + v_tolerance
-  ) as a;
-  v_has_gap := v_has_gone_back or exists (
-    select
-    from queue.job_runs as r
-    where r.job = 'rescue'
-      and v_watch.looked_at < p_clock - greatest(1.1 * r.period, least(1.5 * r.period, v_limit - interval '30 seconds'))
-  );
-  if p_clock - v_watch.looked_at > v_watch.away_after then
-    v_away := p_clock - v_watch.looked_at;
+  perform from queue.user_slots as s where s.user_id = p_work.user_id for no key update skip locked;
+  if not found and exists (select from queue.user_slots as s where s.user_id = p_work.user_id) then
+    return null;
   end if;
 
-  update queue.clock_watch as w
-  set looked_at = p_clock,
-    timeline = p_timeline,
-    is_steady = not v_has_gap and not v_is_promoted and w.trusted_since <= v_now - v_limit,
-    trusted_since = case
-      when v_has_gone_back or v_is_promoted or (v_has_gap and w.is_steady) then v_now
-      else w.trusted_since
-    end,
-    away_until = case when v_away is not null then v_now else w.away_until end,
-    away_for = case
-      when v_away is null then w.away_for
-      -- One that has not grown old itself is added to it.
-      when w.away_until >= v_now - v_stale_after - v_away then v_away + w.away_for
-      else v_away
-    end,
-    set_back_at = case
-      when v_has_gone_back or v_ahead > coalesce(w.set_back_until, '-infinity') then v_now
-      else w.set_back_at
-    end,
-    set_back_until = greatest(
-      case when v_has_gone_back then v_now + (w.looked_at - p_clock) else w.set_back_until end, v_ahead
-    );
+  -- The task may have been put back, or have come again, since it ended.
+  select t.status into v_ended_as from public.tasks as t where t.id = p_work.task_id and t.user_id = p_work.user_id;
+  if v_kind = 'lost' and v_ended_as not in ('Failed', 'Cancelled') then
+    v_kind := 'dependants';
+  elsif v_kind = 'children' and v_ended_as is distinct from nullif(p_work.status, 'deleted') then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+    return 0;
+  end if;
+
+  v_next := case
+    when p_work.only_id is not null then array[p_work.only_id]
+    when v_kind = 'children' then array(
+      select s.task_id
+      from queue.subtasks as s
+      where s.orchestrator_id = p_work.task_id
+        and s.user_id = p_work.user_id
+        and s.task_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
+      order by s.task_id
+      limit v_look
+    )
+    else array(
+      select d.task_id
+      from queue.task_dependencies as d
+      where d.depends_on = p_work.task_id
+        and d.task_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
+      order by d.task_id
+      limit v_look
+    )
+  end;
+  v_due := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (v_next)
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind = 'children'))
+      and t.user_id is not distinct from p_work.user_id
+    order by t.id
+    limit p_limit
+  );
+  v_mine := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (v_due)
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind = 'children'))
+    order by t.id
+    for no key update skip locked
+  );
+  if p_work.only_id is not null and cardinality(v_mine) < cardinality(v_due) then
+    return null;
+  end if;
+
+  v_is_over := cardinality(v_due) < p_limit and (cardinality(v_next) < v_look or p_work.only_id is not null);
+  if v_is_over then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+  else
+    update queue.deferred_work as w
+    set after_id = case when cardinality(v_due) = p_limit then v_due[p_limit] else v_next[v_look] end
+    where w.id = p_work.id;
+  end if;
+  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, only_id, since)
+  select p_work.kind, p_work.task_id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, h.id, p_work.since
+  from unnest(v_due) as h (id)
+  where h.id <> all (v_mine);
+
+  case v_kind
+    when 'dependants' then
+      perform queue.ask_standing_again(v_mine);
+    when 'children' then
+      perform queue.end_tasks(array(
+        select (
+          m.id, p_work.user_id, 'Cancelled',
+          pg_catalog.format('Cascaded failed from related task %s: its orchestrator was %s', p_work.task_id, p_work.status)
+        )::queue.task_end
+        from unnest(v_mine) as m (id)
+      ));
+    when 'lost' then
+      -- What waits for these in turn.
+      insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+      select 'lost', m.id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.since
+      from unnest(v_mine) as m (id)
+      where exists (select from queue.task_dependencies as d where d.depends_on = m.id);
+      perform set_config('queue.ends_in_turn', 'on', true);
+      perform queue.end_tasks(array(
+        select (
+          m.id, p_work.user_id, case p_work.status when 'Failed' then 'Failed' else 'Cancelled' end,
+          pg_catalog.format(
+            'Cascaded failed from related task %s: %s (%s)', p_work.root_id,
+            concat_ws(
+              ' <- ', p_work.root_id,
+              -- The last links of a long chain.
+              case
+                when p_work.task_id <> p_work.root_id and not exists (
+                  select from queue.task_dependencies as d where d.task_id = p_work.task_id and d.depends_on = p_work.root_id
+                ) then '…'
+              end,
+              nullif(p_work.task_id, p_work.root_id),
+              m.id
+            ),
+            concat_ws(': ', p_work.status, p_work.reason)
+          )
+        )::queue.task_end
+        from unnest(v_mine) as m (id)
+      ));
+  end case;
+  return cardinality(v_mine);
 end;
 $$;
 
-comment on function queue.watch_clock(timestamptz, text) is
-  'Looks at the clock; called by each rescue. After a gap that could carry a beating worker over its silence limit, a step back of more than 10 s or a promotion (a new timeline), queue.clock_watch says from when silence is measured. p_clock: the time without queue.settings.clock_offset, given by tests, like p_timeline.';
+comment on function queue.settle_piece(queue.deferred_work, integer) is
+  'Does the next piece of this work, up to p_limit tasks, and returns how many; null when somebody holds the owner or the one task that is left.';
 
-revoke all on function queue.watch_clock(timestamptz, text) from public, anon, authenticated, service_role;
+revoke all on function queue.settle_piece(queue.deferred_work, integer) from public, anon, authenticated, service_role;
+
+-- Goes on with what changes have left to do, the oldest first: one bounded piece a call, by the job, and by claims that
+-- find nothing, so that it does not hang on the job. What fails or is held by somebody goes to the back of the line
+-- (claims leave it where it is: an idle poll writes nothing).
+create or replace function queue.settle_deferred(p_limit integer default 100, p_may_move boolean default true)
+returns json
+language plpgsql
+volatile
+security definer -- changes tasks for pg_cron, claims and the operator
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set lock_timeout = '200ms' -- nobody's open transaction holds up a claim or the work of others
+as $$
+declare
+  v_most_rows constant integer := 200;
+  v_work queue.deferred_work;
+  v_is_left boolean;
+  v_count integer;
+  v_rows integer := 0;
+  v_settled integer := 0;
+  v_finished integer := 0;
+  v_failed integer := 0;
+begin
+  -- One at a time; the other one has nothing to add.
+  if not pg_try_advisory_xact_lock(hashtextextended('queue.settle_deferred', 0)) then
+    return json_build_object('settled', 0, 'finished', 0, 'failed', 0);
+  end if;
+
+  v_work.id := 0;
+  perform queue.say('queue.settle');
+  while v_settled < p_limit and v_rows < v_most_rows loop
+    select w.*
+    into v_work
+    from queue.deferred_work as w
+    where w.id > v_work.id
+    order by w.id
+    limit 1
+    for update skip locked;
+    exit when not found;
+    v_rows := v_rows + 1;
+
+    begin
+      v_count := queue.settle_piece(v_work, p_limit - v_settled);
+    exception
+      when lock_not_available or deadlock_detected then
+        v_count := null;
+      when others then
+        raise warning 'queue.settle_deferred: % of task %: % (%)', v_work.kind, v_work.task_id, sqlerrm, sqlstate;
+        v_failed := v_failed + 1;
+        v_count := null;
+    end;
+
+    if v_count is null and p_may_move then
+      delete from queue.deferred_work as w where w.id = v_work.id;
+      insert into queue.deferred_work (
+        kind, task_id, user_id, status, root_id, reason, task_type, after_id, only_id, since
+      )
+      values (
+        v_work.kind, v_work.task_id, v_work.user_id, v_work.status, v_work.root_id, v_work.reason, v_work.task_type,
+        v_work.after_id, v_work.only_id, v_work.since
+      );
+    end if;
+    v_is_left := exists (select from queue.deferred_work as w where w.id = v_work.id);
+    v_finished := v_finished + (v_count is not null and not v_is_left)::integer;
+    v_settled := v_settled + coalesce(v_count, 0);
+  end loop;
+  perform queue.say(null);
+
+  return json_build_object('settled', v_settled, 'finished', v_finished, 'failed', v_failed);
+end;
+$$;
+
+comment on function queue.settle_deferred(integer, boolean) is
+  'Does a piece of the deferred work, up to p_limit tasks, and returns {settled, finished, failed}: tasks, rows of queue.deferred_work that are done, and rows that failed, which the log explains. Safe to repeat. Repeat it until settled and finished are 0.';
+
+revoke all on function queue.settle_deferred(integer, boolean) from public, anon, authenticated, service_role;
+
+grant execute on function queue.settle_deferred(integer, boolean) to service_role;
 
 -- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
 -- fleet's gpu workers beat; api workers and users' own machines only report. NULLs count as the longest silence there is.
@@ -1321,6 +1550,44 @@ comment on function queue.put_back(queue.lost_task[]) is
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;
 
+-- The work of workers that have ended goes back to the queue, in one statement, so that the owners of all its tasks are
+-- locked in order. Who ends itself hands its work back: that start does not count (queue.tasks_before_update).
+create or replace function queue.free_work(p_worker_ids text[], p_hands_back boolean default false)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform set_config('queue.forgives_starts', 'on', true);
+  update public.tasks as t
+  set status = 'Queued',
+    attempts = t.attempts - (p_hands_back or w.goodbye_at is not null)::integer,
+    error_message = case
+      when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
+        'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
+      )
+      else pg_catalog.format(
+        'Start %s ended without a result: worker %s is %s%s',
+        greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')
+      )
+    end
+  from public.workers as w
+  where w.id = any (p_worker_ids)
+    and t.worker_id = w.id
+    and t.token_id is null
+    and t.status = 'In Progress'
+    and not queue.needs_no_worker(t);
+  perform set_config('queue.forgives_starts', 'off', true);
+end;
+$$;
+
+comment on function queue.free_work(text[], boolean) is
+  'Puts what these workers run with the service key back into the queue, all but orchestrators that only wait for their children. Starts do not count when p_hands_back, or when the worker said goodbye (workers.goodbye_at).';
+
+revoke all on function queue.free_work(text[], boolean) from public, anon, authenticated, service_role;
+
 -- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
 -- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
 create or replace function queue.rescue(p_limit integer default 1000)
@@ -1385,8 +1652,7 @@ revoke all on function queue.rescue(integer) from public, anon, authenticated, s
 
 grant execute on function queue.rescue(integer) to service_role;
 
--- A worker whose row says that it has ended gives its work back at once, whoever wrote the row. Per statement, so that
--- the owners of all its tasks are locked in order.
+-- A worker whose row says that it has ended gives its work back at once, whoever wrote the row.
 create or replace function queue.workers_after_write()
 returns trigger
 language plpgsql
@@ -1408,22 +1674,9 @@ begin
       full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
     where coalesce(n.status in ('terminated', 'error', 'crashed') and o.status is distinct from n.status, false)
   );
-  if cardinality(v_ended) = 0 then
-    return null;
+  if cardinality(v_ended) > 0 then
+    perform queue.free_work(v_ended);
   end if;
-
-  update public.tasks as t
-  set status = 'Queued',
-    error_message = pg_catalog.format(
-      'Start %s ended without a result: worker %s is %s%s',
-      greatest(t.attempts, 1), t.worker_id, n.status, coalesce(' (' || (n.metadata ->> 'error_reason') || ')', '')
-    )
-  from new_rows as n
-  where n.id = any (v_ended)
-    and t.worker_id = n.id
-    and t.token_id is null
-    and t.status = 'In Progress'
-    and not queue.needs_no_worker(t);
   return null;
 end;
 $$;
@@ -1432,6 +1685,30 @@ comment on function queue.workers_after_write() is
   'Trigger: tasks of workers that have just become terminated, error or crashed go back to the queue.';
 
 revoke all on function queue.workers_after_write() from public, anon, authenticated, service_role;
+
+-- The same for a worker whose row comes only when it has ended: workers may claim before they have one.
+create or replace function queue.workers_after_insert()
+returns trigger
+language plpgsql
+security definer -- puts tasks back on behalf of any caller who may write workers
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_ended text[] := array(select n.id from new_rows as n where n.status in ('terminated', 'error', 'crashed'));
+begin
+  if cardinality(v_ended) > 0 then
+    perform queue.free_work(v_ended);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.workers_after_insert() is
+  'Trigger: tasks of workers whose row came as terminated, error or crashed go back to the queue.';
+
+revoke all on function queue.workers_after_insert() from public, anon, authenticated, service_role;
 
 -- A machine whose token is taken back can report nothing any more, so its tasks go back at once. Tokens that expire or
 -- are deleted, and a claim that was under way, are seen by the rescue within a minute.
@@ -1496,41 +1773,6 @@ comment on function queue.refuse_name_of_a_token(text) is
   'Raises 400 INVALID_ARGUMENT when a name begins as those of users'' own machines do.';
 
 revoke all on function queue.refuse_name_of_a_token(text) from public, anon, authenticated, service_role;
-
--- Ready tasks of one user that have grown stale, a batch at a time. Call it under the user's lock.
-create or replace function queue.set_stale_tasks_aside(p_user_id uuid, p_pool text)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_stale uuid[];
-begin
-  select array_agg(s.id)
-  into v_stale
-  from (
-    select t.id
-    from public.tasks as t
-    where t.user_id = p_user_id
-      and t.pool = p_pool
-      and t.standing = 'ready'
-      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
-    limit 500
-    for no key update skip locked
-  ) as s;
-
-  if v_stale is not null then
-    perform queue.ask_standing_again(v_stale);
-  end if;
-end;
-$$;
-
-comment on function queue.set_stale_tasks_aside(uuid, text) is
-  'Up to 500 of the user''s ready tasks in the pool that have grown stale no longer stand ready.';
-
-revoke all on function queue.set_stale_tasks_aside(uuid, text) from public, anon, authenticated, service_role;
 
 -- Under which name a caller's worker holds tasks. Owners see the ids of the fleet's workers, so a token's worker has its
 -- token before its name: nobody else can hold anything under that, and it can hold nothing under anybody else's.
@@ -1622,6 +1864,34 @@ comment on function queue.owners_to_release(text) is
 
 revoke all on function queue.owners_to_release(text) from public, anon, authenticated, service_role;
 
+-- An empty answer is not the whole truth while somebody else's transaction holds owners with work: the header says how
+-- many were passed over. PostgREST sends what response.headers holds, and the functions hand it on.
+create or replace function queue.say_passed_over(p_count integer)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_count > 0 then
+    perform set_config(
+      'response.headers',
+      (
+        coalesce(nullif(current_setting('response.headers', true), '')::jsonb, '[]')
+          || jsonb_build_array(jsonb_build_object('x-fairlane-passed-over', p_count::text))
+      )::text,
+      true
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.say_passed_over(integer) is
+  'Adds the header x-fairlane-passed-over to the reply: of how many owners work was passed over because another transaction holds it. Nothing for 0.';
+
+revoke all on function queue.say_passed_over(integer) from public, anon, authenticated, service_role;
+
 -- A worker's name as it was sent, for replies and texts that its owner reads.
 create or replace function queue.sent_name(p_worker_id text)
 returns text
@@ -1639,6 +1909,194 @@ comment on function queue.sent_name(text) is 'The name without the token that qu
 
 revoke all on function queue.sent_name(text) from public, anon, authenticated, service_role;
 
+-- One thing at a time under one name: the same request sent twice, two claims of one worker. The second waits for the
+-- first, which is over at once unless its transaction is left open; then nothing is known, and the caller repeats.
+create or replace function queue.wait_for_name(p_name text, p_what text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '240ms' -- taken back when the function ends; what counts is the setting below
+as $$
+begin
+  perform set_config('lock_timeout', ceil(1000 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  perform pg_advisory_xact_lock(hashtextextended(p_name, 0));
+exception when lock_not_available then
+  perform queue.refuse(
+    503, 'UNAVAILABLE', pg_catalog.format('%s is being answered, and its transaction does not end', p_what),
+    'Repeat the same request'
+  );
+end;
+$$;
+
+comment on function queue.wait_for_name(text, text) is
+  'Takes the advisory lock of this name for the transaction; 503 UNAVAILABLE when another transaction holds it for longer than queue.settings.max_lock_wait. p_what says who is being answered there.';
+
+revoke all on function queue.wait_for_name(text, text) from public, anon, authenticated, service_role;
+
+-- Owners with something for this claim whom it could not look at, because another transaction holds them: lines that are
+-- open, and work that has become due.
+create or replace function queue.owners_held(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select count(*)
+    from (
+      select l.user_id
+      from queue.user_lines as l
+      where l.pool = p_pool
+        and l.is_open
+        and l.user_id <> all (p_passed_over)
+        and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
+      union
+      select t.user_id
+      from public.tasks as t
+        join queue.user_slots as s on s.user_id = t.user_id
+      where t.standing = 'not_yet'
+        and t.available_at <= queue.now()
+        and t.pool = p_pool
+        and t.run_type = 'cloud'
+        and s.cloud_reason is null
+    ) as o
+  );
+end;
+$$;
+
+comment on function queue.owners_held(text, uuid[], queue.affinity) is
+  'How many owners a claim without result has passed over because of somebody else''s locks; p_passed_over: those in whose lines it found nothing.';
+
+revoke all on function queue.owners_held(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
+
+-- Waits for the lock on an owner whom another transaction holds. Not for a transaction that is left open: somebody who
+-- waits there waits for its client. So the wait is short, and begins again only while the holders change, as claims do
+-- that follow each other.
+create or replace function queue.wait_for_owner(p_user_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_started_at timestamptz := clock_timestamp();
+  v_max_wait interval := (select s.max_lock_wait from queue.settings as s);
+  v_holder text;
+  v_next_holder text;
+begin
+  -- To get a row one waits twice: in line behind others who wait, then for the holder.
+  perform set_config('lock_timeout', ceil(500 * extract(epoch from v_max_wait)) || 'ms', true);
+  loop
+    select s.xmin::text || ' ' || s.xmax::text into v_holder from queue.user_slots as s where s.user_id = p_user_id;
+    begin
+      perform from queue.user_slots as s where s.user_id = p_user_id for no key update;
+      return found;
+    exception when lock_not_available then
+      select s.xmin::text || ' ' || s.xmax::text into v_next_holder from queue.user_slots as s where s.user_id = p_user_id;
+    end;
+    if v_next_holder is distinct from v_holder then
+      -- Somebody got it. Nobody comes last for ever, and no caller is kept for ever.
+      exit when clock_timestamp() > v_started_at + 20 * v_max_wait;
+    else
+      -- Half of the time is left when nobody else was in line.
+      exit when clock_timestamp() > v_started_at + 0.6 * v_max_wait;
+    end if;
+  end loop;
+  return false;
+end;
+$$;
+
+comment on function queue.wait_for_owner(uuid) is
+  'Locks an owner''s slots, and waits for that no longer than queue.settings.max_lock_wait for one transaction that holds them; false when it did not get them.';
+
+revoke all on function queue.wait_for_owner(uuid) from public, anon, authenticated, service_role;
+
+-- What a worker would rather run: the model it has loaded. The guard holds for every caller that has a model, so that
+-- no task waits for ever because other tasks suit the workers better.
+create or replace function queue.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
+returns queue.affinity
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_worker public.workers;
+  v_affinity queue.affinity;
+begin
+  select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+
+  -- Its own goodbye binds nobody: it has come back.
+  if v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then
+    perform queue.refuse(
+      409, 'WORKER_NOT_ELIGIBLE',
+      pg_catalog.format(
+        'Worker %s gets no tasks: its status is %s%s',
+        p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
+      ),
+      'Stop claiming; a replacement claims under an id of its own'
+    );
+  end if;
+
+  if v_worker.current_model is not null then
+    v_affinity.model := v_worker.current_model;
+    v_affinity.is_required := coalesce(p_same_model_only, false);
+    v_affinity.waited_since := queue.now() - coalesce(
+      make_interval(secs => (p_max_task_wait_minutes * 60)::double precision),
+      (select s.max_affinity_wait from queue.settings as s)
+    );
+  end if;
+  return v_affinity;
+end;
+$$;
+
+comment on function queue.affinity_of(text, boolean, numeric) is
+  'The affinity of a worker that claims: its current model, null when none is known; a wait in minutes, queue.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when somebody else than the worker itself has set it to terminating, terminated or error.';
+
+revoke all on function queue.affinity_of(text, boolean, numeric) from public, anon, authenticated, service_role;
+
+-- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
+-- turn it is.
+create or replace function queue.wait_for_open_user(
+  p_pool text,
+  p_passed_over uuid[],
+  p_affinity queue.affinity,
+  out user_id uuid,
+  out is_locked boolean
+)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Whoever sorts on reads all lines; the first of the index is all that is needed, as in the look before.
+  select l.user_id
+  into wait_for_open_user.user_id
+  from queue.user_lines as l
+  where l.pool = p_pool
+    and l.is_open
+    and l.user_id <> all (p_passed_over)
+    and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
+  order by l.running, l.turn_at
+  limit 1;
+
+  is_locked := wait_for_open_user.user_id is not null and queue.wait_for_owner(wait_for_open_user.user_id);
+end;
+$$;
+
+comment on function queue.wait_for_open_user(text, uuid[], queue.affinity) is
+  'The user whose turn it is in the pool (null when there is none), and whether the lock on it could be had (queue.wait_for_owner).';
+
+revoke all on function queue.wait_for_open_user(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
+
 -- The task of a user that should run next, locked. Call it under the user's lock: what is ready and whether the user has
 -- a free slot cannot change then, and is looked at again here.
 create or replace function queue.lock_head_of_line(
@@ -1647,7 +2105,8 @@ create or replace function queue.lock_head_of_line(
   p_caller queue.caller,
   p_affinity queue.affinity,
   out task_id uuid,
-  out has_written boolean
+  out has_written boolean,
+  out is_held boolean
 )
 language plpgsql
 volatile
@@ -1659,6 +2118,7 @@ declare
   v_head record;
 begin
   has_written := false;
+  is_held := false;
   select s.* into v_slots from queue.user_slots as s where s.user_id = p_user_id;
 
   if (case when p_caller.user_id is null then v_slots.cloud_reason else v_slots.local_reason end) is not null then
@@ -1666,7 +2126,7 @@ begin
   end if;
 
   loop
-    select h.id, h.created_at, h.available_at, h.released_at, h.attempts, h.claimed_at, h.params
+    select h.id, h.created_at, h.attempts, h.params
     into v_head
     from (
       select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
@@ -1687,7 +2147,7 @@ begin
 
     if v_head.id is null then
       return;
-    elsif queue.is_stale(greatest(v_head.created_at, v_head.available_at, v_head.released_at), v_head.attempts > 0 or v_head.claimed_at is not null, v_head.params) then
+    elsif queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
       -- The line has grown stale while it waited: set a batch of it aside and look once more.
       if not has_written then
         perform queue.set_stale_tasks_aside(p_user_id, p_pool);
@@ -1717,10 +2177,11 @@ begin
           p_affinity.model is null or not p_affinity.is_required or t.model is null
           or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
         )
-        and not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+        and not queue.is_stale(t.created_at, t.attempts, t.params)
       order by t.priority desc, t.created_at, t.id
       limit 1
       for no key update skip locked;
+      is_held := task_id is null and v_head.id is not null;
     end if;
     return;
   end loop;
@@ -1728,7 +2189,7 @@ end;
 $$;
 
 comment on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) is
-  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), and whether stale tasks were set aside on the way. With a token, local tasks count too and the user''s onComputer switch decides.';
+  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether stale tasks were set aside on the way, and whether there would be a task but for those who hold it. With a token, local tasks count too and the user''s onComputer switch decides.';
 
 revoke all on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) from public, anon, authenticated, service_role;
 
@@ -1803,6 +2264,7 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
 as $$
 declare
   v_limit integer;
@@ -1821,8 +2283,8 @@ begin
   end if;
 
   -- Two claims at once under one name: the second waits here and then sees what the first got.
-  perform pg_advisory_xact_lock(
-    hashtextextended('queue.holder::' || p_worker_id, 0)
+  perform queue.wait_for_name(
+    'queue.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', queue.sent_name(p_worker_id))
   );
 
   select count(*), (array_agg(t.id order by t.claimed_at))[1]
@@ -1838,7 +2300,10 @@ begin
     return null;
   end if;
 
-  -- It may be ending just now; then the worker holds it no more.
+  -- It may be ending just now; then the worker holds it no more. Whoever leaves it locked is not waited for, nor is its
+  -- owner (queue.claim_with_care).
+  perform set_config('lock_timeout', ceil(500 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
   select t.*
   into v_held
   from public.tasks as t
@@ -1874,7 +2339,7 @@ end;
 $$;
 
 comment on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) is
-  'The task that a worker at its own limit already holds, handed out again; null when it may take another one.';
+  'The task that a worker at its own limit already holds, handed out again; null when it may take another one. Raises 55P03 when somebody else''s transaction holds that task or its owner.';
 
 revoke all on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) from public, anon, authenticated, service_role;
 
@@ -1890,7 +2355,9 @@ declare
   v_task public.tasks;
 begin
   -- The same request twice at once: the second waits for the first.
-  perform pg_advisory_xact_lock(hashtextextended('queue.claim:' || p_worker_id || ':' || p_claim_id, 0));
+  perform queue.wait_for_name(
+    'queue.claim:' || p_worker_id || ':' || p_claim_id, pg_catalog.format('claim_id %s', p_claim_id)
+  );
 
   select t.*
   into v_task
@@ -1921,9 +2388,10 @@ comment on function queue.repeat_claim(queue.caller, text, text, text) is
 
 revoke all on function queue.repeat_claim(queue.caller, text, text, text) from public, anon, authenticated, service_role;
 
--- Looks for work until it has a task or knows that there is none. The first look passes over users whom somebody else
--- is just serving, the second waits for one. Each look is a subtransaction: one that does not end in a claim gives its
--- locks back, so that nobody ever waits while holding somebody's slots.
+-- Looks for work until it has a task or knows that there is none that nobody holds. The first looks pass over users whom
+-- somebody else is just serving, then one waits for such a user, once and a moment; the last looks pass over again, and
+-- the reply says how many (docs/adr/0021-a-claim-does-not-wait-for-an-open-transaction.md). Each look is a subtransaction:
+-- one that does not end in a claim gives its locks back, so that nobody ever waits while holding somebody's slots.
 create or replace function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
 returns public.tasks
 language plpgsql
@@ -1938,21 +2406,28 @@ declare
   v_task_id uuid;
   v_wait boolean := false;
   v_has_written boolean;
+  v_is_held boolean;
+  v_is_locked boolean;
+  v_held_count integer := 0;
   -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
   v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
   v_task public.tasks;
 begin
-  -- Nothing tells the queue that a task's time has come, so every claim asks; their owners' locks are held from here on.
-  if queue.release_due_tasks(p_pool, p_caller) > 0 then
-    v_may_wait := false;
-  end if;
+  -- Nothing tells the queue that a task's time has come, so every claim asks; owners' locks are held from here on, if only
+  -- because what is due is held by somebody else.
+  perform queue.release_due_tasks(p_pool, p_caller);
+  v_may_wait := v_may_wait and pg_current_xact_id_if_assigned() is null;
 
   loop
     begin
       v_task_id := null;
       v_has_written := false;
+      v_is_held := false;
+      v_is_locked := true;
       if v_wait then
-        v_user_id := queue.wait_for_open_user(p_pool, v_passed_over, p_affinity);
+        select w.user_id, w.is_locked
+        into v_user_id, v_is_locked
+        from queue.wait_for_open_user(p_pool, v_passed_over, p_affinity) as w;
       elsif p_affinity.model is not null then
         v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
@@ -1972,7 +2447,7 @@ begin
         into v_user_id, v_task_id
         from turn as u
           left join lateral (
-            select t.id, t.attempts, greatest(t.created_at, t.available_at, t.released_at) as since
+            select t.id, t.attempts, t.created_at
             from public.tasks as t
             where t.user_id = u.user_id
               and t.pool = p_pool
@@ -1981,13 +2456,13 @@ begin
             order by t.priority desc, t.created_at, t.id
             limit 1
             for no key update skip locked
-          ) as h on u.running < u.task_limit and (h.attempts > 0 or h.since >= v_old_before);
+          ) as h on u.running < u.task_limit and (h.attempts > 0 or h.created_at >= v_old_before);
       end if;
 
       -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
-      if v_user_id is not null and v_task_id is null then
-        select h.task_id, h.has_written
-        into v_task_id, v_has_written
+      if v_user_id is not null and v_task_id is null and v_is_locked then
+        select h.task_id, h.has_written, h.is_held
+        into v_task_id, v_has_written, v_is_held
         from queue.lock_head_of_line(v_user_id, p_pool, p_caller, p_affinity) as h;
       end if;
 
@@ -1995,28 +2470,33 @@ begin
         return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
       elsif v_user_id is not null and v_has_written then
         v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
         v_may_wait := false;
-      elsif v_user_id is not null then
+      elsif v_user_id is not null and v_is_locked then
         raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
       end if;
     exception when sqlstate 'QU001' then
       v_passed_over := v_passed_over || v_user_id;
+      v_held_count := v_held_count + v_is_held::integer;
     end;
 
-    if v_user_id is null then
-      if v_wait or not v_may_wait then
-        return v_task;
-      end if;
+    if not v_is_locked and v_user_id is not null then
+      -- Its holder does not let go: look over all once more.
+      v_wait := false;
+      v_may_wait := false;
+    elsif v_user_id is null then
+      exit when v_wait or not v_may_wait;
       v_wait := true;
     end if;
   end loop;
 
+  perform queue.say_passed_over(v_held_count + queue.owners_held(p_pool, v_passed_over, p_affinity));
   return v_task;
 end;
 $$;
 
 comment on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) is
-  'Claims the next cloud task of the pool for this worker and returns it; null when there is none.';
+  'Claims the next cloud task of the pool for this worker and returns it; null when there is none that nobody else holds (queue.say_passed_over).';
 
 revoke all on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;
 
@@ -2052,6 +2532,73 @@ comment on function queue.preview_claim(queue.caller, text) is
 
 revoke all on function queue.preview_claim(queue.caller, text) from public, anon, authenticated, service_role;
 
+-- What a claim that found nothing does for the queue before it goes: a piece of what changes have left to do, or else
+-- the work of a rescue that is late. Mostly there is neither, and it writes nothing.
+create or replace function queue.work_while_idle()
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_done json;
+begin
+  if exists (select from queue.deferred_work) then
+    v_done := queue.settle_deferred(100, false);
+    if (v_done ->> 'settled')::integer > 0 then
+      return (v_done ->> 'settled')::integer;
+    end if;
+  end if;
+  return queue.rescue_when_late();
+end;
+$$;
+
+comment on function queue.work_while_idle() is
+  'Does a piece of the deferred work or, when there is none and the job rescue is late, that job''s; returns how many tasks it changed.';
+
+revoke all on function queue.work_while_idle() from public, anon, authenticated, service_role;
+
+-- The same for a user's own machine: one user, so no turns.
+create or replace function queue.take_own_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task_id uuid;
+  v_is_held boolean := true;
+  v_task public.tasks;
+begin
+  -- Looked at without a lock first: an idle poll writes nothing, not even a lock.
+  if queue.claimable_count(p_caller, p_pool) = 0 then
+    return v_task;
+  end if;
+
+  perform queue.release_due_tasks(p_pool, p_caller);
+
+  if queue.wait_for_owner(p_caller.user_id) then
+    select h.task_id, h.is_held
+    into v_task_id, v_is_held
+    from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
+  end if;
+
+  if v_task_id is not null then
+    v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
+  else
+    perform queue.say_passed_over(v_is_held::integer);
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.take_own_task(queue.caller, text, text, text, queue.affinity, timestamptz) is
+  'Claims the next task, cloud or local, of the token''s owner and returns it; null when there is none that nobody else holds (queue.say_passed_over).';
+
+revoke all on function queue.take_own_task(queue.caller, text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;
+
 -- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id, a model, work already held, tasks
 -- that have just become due, users whom others are serving. One step at a time, each looked at under its lock.
 create or replace function queue.claim_with_care(
@@ -2076,6 +2623,7 @@ declare
   v_now timestamptz := queue.now();
   v_affinity queue.affinity;
   v_task public.tasks;
+  v_has_worked boolean := false;
 begin
   if coalesce(p_worker_id, '') = '' then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
@@ -2101,16 +2649,33 @@ begin
     end if;
   end if;
 
-  v_task := queue.give_back_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
+  begin
+    v_task := queue.give_back_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
+  exception when lock_not_available then
+    -- What the worker holds is being changed: neither that task nor another one is to be had before it is known how.
+    perform queue.say_passed_over(1);
+    return null;
+  end;
   while v_task.id is null loop
     if v_caller.kind = 'token' then
       v_task := queue.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     else
       v_task := queue.take_next_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     end if;
-    -- Once more if the job that puts work back is late and this claim has done its work.
-    exit when v_task.id is null and queue.rescue_when_late() = 0;
+    -- Once more if this claim has done work that the queue was behind with: there may be a task now.
+    exit when v_task.id is null and (v_has_worked or queue.work_while_idle() = 0);
+    v_has_worked := true;
   end loop;
+
+  -- A worker that said goodbye and claims has come back. Its row is not waited for: a beat that holds it says the same.
+  if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id and w.goodbye_at is not null) then
+    update public.workers as w
+    set status = 'active', metadata = w.metadata - 'error_reason'
+    from (
+      select x.id from public.workers as x where x.id = p_worker_id and x.goodbye_at is not null for no key update skip locked
+    ) as held
+    where w.id = held.id;
+  end if;
 
   return case when v_task.id is not null then queue.claim_reply(v_task) end;
 end;
@@ -2187,7 +2752,7 @@ begin
     return queue.claim_with_care(
       p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
     );
-  elsif not v_has_open and queue.rescue_when_late() = 0 then
+  elsif not v_has_open and queue.work_while_idle() = 0 then
     return null;
   end if;
 
@@ -2208,7 +2773,7 @@ begin
       select h.id
       from turn as u
         cross join lateral (
-          select t.id, t.attempts, greatest(t.created_at, t.available_at, t.released_at) as since
+          select t.id, t.attempts, t.created_at
           from public.tasks as t
           where t.user_id = u.user_id
             and t.pool = v_pool
@@ -2219,7 +2784,7 @@ begin
           for no key update skip locked
         ) as h
       where u.cloud_reason is null
-        and (h.attempts > 0 or h.since >= v_old_before)
+        and (h.attempts > 0 or h.created_at >= v_old_before)
     ),
     started as (
       update public.tasks as t
@@ -2302,7 +2867,7 @@ revoke all on function queue.claim_next_task(jsonb, text, text, text, boolean, n
 grant execute on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
 
 -- Deletes what is kept for a time only and that no claim ever looks at: logs, ended tokens, records of pg_cron, history,
--- and of users who were deleted all of it.
+-- rows of workers that are gone.
 create or replace function queue.purge_kept(p_limit integer, p_dry_run boolean)
 returns jsonb
 language plpgsql
@@ -2317,7 +2882,7 @@ declare
   v_tokens uuid[];
   v_cron_runs bigint[];
   v_events bigint[];
-  v_forgotten bigint[];
+  v_workers text[];
 begin
   select s.* into v_settings from queue.settings as s;
 
@@ -2353,39 +2918,90 @@ begin
     where o.at < v_now - v_settings.event_retention
   );
 
-  -- What is told of users who are gone.
-  v_forgotten := array(
-    select f.id
-    from queue.deleted_users as d
-      cross join lateral (select e.id from public.task_events as e where e.user_id = d.user_id limit p_limit) as f
-    where d.deleted_at <= v_now - v_settings.deleted_user_retention
+  -- Gone for that long. One that still beats or claims, or whose children are under way, is looked at again.
+  v_workers := array(
+    select w.id
+    from public.workers as w
+    where w.status in ('terminated', 'error', 'crashed')
+      and greatest(w.ended_at, w.last_heartbeat, w.created_at) < v_now - v_settings.worker_retention
+      and not exists (
+        select from queue.claim_refusals as r where r.worker_id = w.id and r.last_at >= v_now - v_settings.worker_retention
+      )
+      and not exists (
+        select from public.tasks as t where t.worker_id = w.id and t.status = 'In Progress' and t.token_id is null
+      )
+    order by w.id
     limit p_limit
+    for update skip locked
   );
 
   if not p_dry_run then
     delete from public.system_logs as l where l.id = any (v_logs);
     delete from public.user_api_tokens as k where k.id = any (v_tokens);
     delete from cron.job_run_details as r where r.runid = any (v_cron_runs);
-    delete from public.task_events as e where e.id = any (v_events || v_forgotten);
-    delete from queue.blocked_tasks as b
-    using queue.deleted_users as d
-    where b.user_id = d.user_id
-      and d.deleted_at <= v_now - v_settings.deleted_user_retention;
-    delete from queue.deleted_users as d
-    where d.deleted_at <= v_now - v_settings.deleted_user_retention
-      and not exists (select from public.task_events as e where e.user_id = d.user_id);
+    delete from public.task_events as e where e.id = any (v_events);
+    delete from public.workers as w where w.id = any (v_workers);
+    delete from queue.claim_refusals as r
+    where r.worker_id = any (v_workers)
+      or r.last_at < v_now - interval '7 days';
   end if;
   return jsonb_build_object(
     'logs', cardinality(v_logs), 'tokens', cardinality(v_tokens), 'cron_runs', cardinality(v_cron_runs),
-    'events', cardinality(v_events || v_forgotten)
+    'events', cardinality(v_events), 'workers', cardinality(v_workers)
   );
 end;
 $$;
 
 comment on function queue.purge_kept(integer, boolean) is
-  'Deletes up to p_limit each of logs, tokens, records of pg_cron and events that have been kept for long enough, and returns how many: {logs, tokens, cron_runs, events}. A dry run only counts.';
+  'Deletes up to p_limit each of logs, tokens, records of pg_cron, events and rows of ended workers that have been kept for long enough, and returns how many: {logs, tokens, cron_runs, events, workers}. A dry run only counts.';
 
 revoke all on function queue.purge_kept(integer, boolean) from public, anon, authenticated, service_role;
+
+-- The beginning of a run in batches: what is due is looked up once for all.
+create or replace function queue.begin_batches(p_job text)
+returns queue.batch_run
+language plpgsql
+volatile
+security definer -- looks up and records for pg_cron
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_run queue.batch_run;
+begin
+  v_run.job := p_job;
+  v_run.done_count := 0;
+  v_run.started_at := clock_timestamp();
+  v_run.is_over := false;
+  begin
+    v_run.due := case p_job
+      -- Each batch looks anew: what is lost, or left to do, changes from one second to the next.
+      when 'rescue' then array[]::uuid[]
+      when 'settle' then array[]::uuid[]
+      -- Those of one owner together, so that a batch locks few owners.
+      when 'cleanup' then array(
+        select c.task_id
+        from queue.tasks_to_cancel(10000) as c
+          join public.tasks as t on t.id = c.task_id
+        order by t.user_id, c.created_at
+      )
+      when 'purge' then array(select t.id from queue.tasks_to_purge(10000) as t order by t.user_id)
+      -- What takes longest comes first, before any owner is locked: the totals, and tasks that nobody owns.
+      when 'reconcile' then array(select distinct d.user_id from queue.drift() as d order by d.user_id nulls first)
+    end;
+  exception when others then
+    perform queue.record_run(p_job, v_run.started_at, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
+    v_run.is_over := true;
+  end;
+  return v_run;
+end;
+$$;
+
+comment on function queue.begin_batches(text) is
+  'Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner), reconcile (the owners that have drifted) or rescue or settle (which look anew for each batch). An error is recorded in queue.job_runs, and the run is over.';
+
+revoke all on function queue.begin_batches(text) from public, anon, authenticated, service_role;
 
 -- Whether a caller is the one who runs the task. A lease is no proof here: owners can read it. The service key speaks for
 -- any worker of the fleet, because deployed workers do not say which one they are; a user who has signed in runs nothing.
@@ -2409,6 +3025,313 @@ comment on function queue.is_holder(queue.caller, public.tasks) is
   'Whether this caller holds the running task: a token what was claimed with it, the service key what no token holds, a signed-in user nothing.';
 
 revoke all on function queue.is_holder(queue.caller, public.tasks) from public, anon, authenticated, service_role;
+
+-- What a report writes, taken first, while the caller waits 200 ms for a lock and no longer: a table that somebody has
+-- locked is told at once. From here on only rows can be waited for, the owner's own, and for those a report waits: the
+-- worker that sends it has nothing better to do, and its work must not be lost.
+create or replace function queue.open_tables()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  lock table public.tasks, public.task_events, public.generations, queue.user_slots, queue.user_lines in row exclusive mode;
+  lock table public.users, public.projects in row share mode;
+  perform set_config('lock_timeout', '0', true);
+end;
+$$;
+
+comment on function queue.open_tables() is
+  'Takes the tables that reports write, within lock_timeout, and ends lock_timeout until the calling function of the API returns.';
+
+revoke all on function queue.open_tables() from public, anon, authenticated, service_role;
+
+-- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to be
+-- committed before the next one, and claims then have the machine to themselves for three times as long. Recorded with
+-- what those before it did.
+create or replace function queue.run_batch(p_run queue.batch_run)
+returns queue.batch_run
+language plpgsql
+volatile
+security definer -- works for pg_cron
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  -- A cancelled task takes a millisecond; an owner is counted again in some twenty.
+  v_size constant integer := case p_run.job when 'reconcile' then 5 else 50 end;
+  v_started_at constant timestamptz := clock_timestamp();
+  v_due uuid[] := p_run.due[p_run.done_count + 1 : p_run.done_count + v_size];
+  v_batch jsonb;
+begin
+  begin
+    v_batch := case p_run.job
+      when 'cleanup' then jsonb_build_object('cancelled', queue.cancel_due(v_due))
+      when 'purge' then queue.purge_kept(1000, false) || jsonb_build_object('tasks', queue.purge_tasks(v_due))
+      when 'reconcile' then jsonb_build_object('mended', queue.reconcile_owners(v_due))
+      -- A region that is gone takes thousands of workers along. Another rescue that runs is none of ours.
+      when 'rescue' then queue.rescue(100)::jsonb - 'skipped'
+      when 'settle' then queue.settle_deferred(100)::jsonb
+    end;
+    p_run.done_count := p_run.done_count + cardinality(v_due);
+    p_run.is_over := case
+      -- Not when it was less than a full batch: what somebody holds is passed over.
+      when p_run.job = 'rescue' then coalesce((v_batch ->> 'put_back')::integer, 0) = 0
+      when p_run.job = 'settle' then (v_batch ->> 'settled')::integer + (v_batch ->> 'finished')::integer = 0
+      else p_run.done_count >= cardinality(p_run.due)
+        and not exists (select from jsonb_each_text(v_batch) as b where b.key <> 'tasks' and b.value::integer >= 1000)
+    end or clock_timestamp() > p_run.started_at + interval '45 seconds';
+    p_run.result := coalesce(
+      (
+        select jsonb_object_agg(b.key, b.value::bigint + coalesce((p_run.result ->> b.key)::bigint, 0))
+        from jsonb_each_text(v_batch) as b
+      ),
+      p_run.result, '{}'
+    );
+  exception when others then
+    p_run.result := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
+    p_run.is_over := true;
+  end;
+
+  perform queue.record_run(p_run.job, p_run.started_at, p_run.result);
+  if p_run.is_over then
+    raise log 'queue job %: %', p_run.job, p_run.result;
+  end if;
+  -- What is lost has waited long enough, and what others' ends have left to do somewhat.
+  p_run.pause := case p_run.job when 'rescue' then 0 when 'settle' then 1 else 3 end * (clock_timestamp() - v_started_at);
+  return p_run;
+end;
+$$;
+
+comment on function queue.run_batch(queue.batch_run) is
+  'The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron and events; of reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back; of settle: 100 tasks of deferred work, until nothing is left that could be done. Over when all that were due have been looked at and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.';
+
+revoke all on function queue.run_batch(queue.batch_run) from public, anon, authenticated, service_role;
+
+-- The task that a report is about, locked; with the tasks that its end would change, if the report may end it. Somebody
+-- else's task answers exactly like one that does not exist.
+create or replace function queue.lock_task_for(p_caller queue.caller, p_task_id uuid, p_ends_as text default null)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  perform queue.open_tables();
+
+  -- Relatives are locked together with the task and before anything else; but nobody locks a stranger's.
+  if p_ends_as is not null and exists (
+    select
+    from public.tasks as t
+    where t.id = p_task_id
+      and t.status in ('Queued', 'In Progress')
+      and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
+  ) then
+    perform queue.lock_relatives(p_task_id, p_ends_as);
+  end if;
+
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = p_task_id
+    and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
+  for no key update;
+
+  if v_task.id is null then
+    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.lock_task_for(queue.caller, uuid, text) is
+  'Locks and returns the task, and its live relatives when it may end as p_ends_as (Complete, Failed, Cancelled); 404 TASK_NOT_FOUND when it does not exist or is not the caller''s.';
+
+revoke all on function queue.lock_task_for(queue.caller, uuid, text) from public, anon, authenticated, service_role;
+
+-- The live tasks that a filter names, for whoever wants them cancelled: those of one owner, or of all for an operator.
+-- Walked owner by owner through the index of live tasks; what has ended costs nothing, however much it is. A key that is
+-- not known is refused: a typing error must not widen what is cancelled.
+create or replace function queue.tasks_to_cancel_for(p_caller queue.caller, p_filter jsonb, p_limit integer)
+returns setof uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_unknown text[];
+  v_status text := coalesce(p_filter ->> 'status', 'Queued');
+  v_task_type text := p_filter ->> 'task_type';
+  v_user_id uuid;
+  v_project_id uuid;
+  v_orchestrator_id uuid;
+  v_created_before timestamptz;
+  v_task_ids uuid[];
+  v_owners uuid[];
+begin
+  select array_agg(k.name order by k.name)
+  into v_unknown
+  from jsonb_object_keys(p_filter) as k (name)
+  where k.name not in (
+    'task_ids', 'status', 'task_type', 'user_id', 'project_id', 'orchestrator_task_id', 'created_before'
+  );
+  if v_unknown is not null or jsonb_strip_nulls(p_filter) = '{}' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      coalesce('The filter does not know ' || array_to_string(v_unknown, ', '), 'The filter names nothing'),
+      'Filter by task_ids, status (Queued or In Progress), task_type, user_id, project_id, orchestrator_task_id, created_before'
+    );
+  elsif v_status not in ('Queued', 'In Progress') then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', pg_catalog.format('Only Queued and In Progress tasks are cancelled, not %s', v_status)
+    );
+  elsif p_filter ? 'task_ids' and jsonb_typeof(p_filter -> 'task_ids') not in ('array', 'null') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'task_ids must be a list');
+  end if;
+
+  begin
+    v_user_id := (p_filter ->> 'user_id')::uuid;
+    v_project_id := (p_filter ->> 'project_id')::uuid;
+    v_orchestrator_id := (p_filter ->> 'orchestrator_task_id')::uuid;
+    v_created_before := (p_filter ->> 'created_before')::timestamptz;
+    if jsonb_typeof(p_filter -> 'task_ids') = 'array' then
+      v_task_ids := array(select distinct i.id::uuid from jsonb_array_elements_text(p_filter -> 'task_ids') as i (id) where i.id is not null);
+    end if;
+  exception when data_exception then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is no id or no time: ' || sqlerrm);
+  end;
+
+  if cardinality(v_task_ids) > 1000 then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('One call takes at most 1000 task_ids, %s are named; none was cancelled', cardinality(v_task_ids)),
+      'Name at most 1000 at a time'
+    );
+  end if;
+
+  -- Whose tasks can be meant at all.
+  v_owners := case
+    when p_caller.kind <> 'service' then array[p_caller.user_id]
+    when v_user_id is not null then array[v_user_id]
+    when v_project_id is not null then array(select p.user_id from public.projects as p where p.id = v_project_id)
+    when v_orchestrator_id is not null then array(
+      select distinct s.user_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id
+    )
+    when v_task_ids is null then array(
+      select l.user_id from queue.user_lines as l
+      union
+      select b.user_id from queue.blocked_tasks as b
+    )
+  end;
+
+  if v_task_ids is not null or v_orchestrator_id is not null then
+    return query
+    select t.id
+    from public.tasks as t
+    where t.id = any (coalesce(
+        v_task_ids, array(select s.task_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id)
+      ))
+      and t.status = v_status
+      and (v_owners is null or t.user_id = any (v_owners))
+      and (v_orchestrator_id is null or exists (
+        select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id
+      ))
+      and (v_task_type is null or t.task_type = v_task_type)
+      and (v_user_id is null or t.user_id = v_user_id)
+      and (v_project_id is null or t.project_id = v_project_id)
+      and (v_created_before is null or t.created_at < v_created_before)
+    limit p_limit;
+    return;
+  end if;
+
+  return query
+  select c.id
+  from unnest(v_owners) as o (user_id)
+    cross join lateral (
+      select t.id
+      from public.tasks as t
+      where t.user_id = o.user_id
+        and t.standing is not null
+        and t.status = v_status
+        and (v_task_type is null or t.task_type = v_task_type)
+        and (v_user_id is null or t.user_id = v_user_id)
+        and (v_project_id is null or t.project_id = v_project_id)
+        and (v_created_before is null or t.created_at < v_created_before)
+      limit p_limit
+    ) as c
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.tasks_to_cancel_for(queue.caller, jsonb, integer) is
+  'Up to p_limit live tasks of this caller (service: of anybody) that match every key of the filter; 400 INVALID_ARGUMENT for an empty filter, an unknown key or more than 1000 ids.';
+
+revoke all on function queue.tasks_to_cancel_for(queue.caller, jsonb, integer) from public, anon, authenticated, service_role;
+
+-- Cancels many tasks at once, a batch a call, for owners and operators. What hangs on them goes with them as ever.
+create or replace function queue.cancel_tasks(p_caller jsonb, p_filter jsonb, p_limit integer, p_reason text)
+returns json
+language plpgsql
+volatile
+security definer -- reads the derived state, and cancels for tokens and users
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_limit integer := coalesce(p_limit, 1000);
+  v_found uuid[];
+  v_mine uuid[];
+  v_reason text := queue.cut_text(nullif(p_reason, ''));
+  v_cancelled integer;
+begin
+  if v_limit not between 1 and 1000 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to 1000, not %s', p_limit));
+  elsif jsonb_typeof(p_filter) is distinct from 'object' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The filter must be a JSON object');
+  end if;
+
+  v_found := array(select f.id from queue.tasks_to_cancel_for(v_caller, p_filter, v_limit + 1) as f (id));
+
+  -- What somebody is just changing is left for the next call: it may be ending.
+  v_mine := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (v_found[:v_limit])
+      and t.status in ('Queued', 'In Progress')
+    order by t.id
+    for no key update skip locked
+  );
+
+  perform queue.say(queue.caller_name(v_caller));
+  update public.tasks as t
+  set status = 'Cancelled',
+    error_message = coalesce(v_reason, 'Cancelled on request')
+  where t.id = any (v_mine);
+  get diagnostics v_cancelled = row_count;
+  perform queue.say(null);
+
+  return json_build_object(
+    'cancelled', v_cancelled,
+    'passed_over', cardinality(v_found[:v_limit]) - v_cancelled,
+    'has_more', cardinality(v_found) > v_limit
+  );
+end;
+$$;
+
+comment on function queue.cancel_tasks(jsonb, jsonb, integer, text) is 'See public.cancel_tasks.';
+
+revoke all on function queue.cancel_tasks(jsonb, jsonb, integer, text) from public, anon, authenticated, service_role;
+
+grant execute on function queue.cancel_tasks(jsonb, jsonb, integer, text) to service_role;
 
 -- Puts dead letters back into the queue: the one way out of a final state. The starts so far stay counted, and the task
 -- gets as many more as its type allows.
@@ -2481,7 +3404,6 @@ begin
     -- Tasks that were put back together may wait for one another, and children with a live parent are not stale.
     perform queue.ask_standing_again(
       v_ids
-      || array(select d.task_id from queue.task_dependencies as d where d.depends_on = any (v_ids))
       || array(
         select s.task_id
         from queue.subtasks as s
@@ -2490,6 +3412,7 @@ begin
           and t.standing = 'stale'
       )
     );
+    perform queue.settle_dependants(v_ids, v_ids);
     perform queue.say(null);
   end if;
 
@@ -2797,7 +3720,7 @@ begin
     when 'cloud_disabled' then 'Its owner switches settings.ui.generationMethods.inCloud on'
     when 'local_disabled' then 'Its owner switches settings.ui.generationMethods.onComputer on'
     when 'user_at_limit' then 'One of its owner''s running tasks has to end, or the limit be raised'
-    when 'stale' then 'Enqueue it again: it could have run for longer than queue.settings.stale_after and was never started'
+    when 'stale' then 'Enqueue it again: it was never started and is older than queue.settings.stale_after'
     when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is put back within a minute'
     when 'In Progress' then 'Nothing: it is running'
     else 'Nothing: it has ended'
@@ -2809,83 +3732,6 @@ comment on function queue.remedy(text) is
   'What would have to change for a task with this reason (or ready, or this status) to run.';
 
 revoke all on function queue.remedy(text) from public, anon, authenticated, service_role;
-
--- When a number should not be acted on without a second look. Codes are stable (docs/errors.md).
-create or replace function queue.count_warnings(p_pool text, p_load queue.load_summary, p_oldest timestamptz)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_now timestamptz := queue.now();
-  v_sample record;
-  v_arrivals integer;
-begin
-  select m.sampled_at, sum(m.claimable) as claimable, max(m.last_event_id) as last_event_id
-  into v_sample
-  from queue.minute_samples as m
-  where m.sampled_at = (select max(x.sampled_at) from queue.minute_samples as x where x.sampled_at < v_now)
-    and (p_pool is null or m.pool = p_pool)
-  group by m.sampled_at;
-
-  -- What was enqueued since explains that many.
-  if v_sample.claimable = 0 then
-    select count(*)
-    into v_arrivals
-    from (
-      select
-      from public.task_events as e
-        join public.tasks as t on t.id = e.task_id
-      where e.id > v_sample.last_event_id
-        and e.from_status is null
-        and (p_pool is null or t.pool = p_pool)
-      limit p_load.claimable
-    ) as a;
-  end if;
-
-  return (
-    select coalesce(json_agg(json_build_object('code', w.code, 'message', w.message)), '[]')
-    from (
-      select 'JUMP_FROM_ZERO' as code, pg_catalog.format(
-        '%s tasks are claimable, a minute ago there were none: check what they are before renting for all of them', p_load.claimable
-      ) as message
-      where p_load.claimable >= 10
-        and v_sample.claimable = 0
-        and v_arrivals < p_load.claimable
-      union all
-      select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task could run since %s', p_oldest)
-      where p_oldest < v_now - interval '1 day'
-      union all
-      select 'ONE_OWNER', pg_catalog.format('All %s claimable tasks belong to one user', p_load.claimable)
-      where p_load.claimable >= 10
-        and p_load.owners = 1
-      union all
-      select 'NO_WORKER_BEATING', 'There is gpu work and no worker has sent a heartbeat within the silence limit'
-      where case
-          when p_pool = 'gpu' then p_load.claimable
-          when p_pool is null then queue.claimable_count(('service', null, null)::queue.caller, 'gpu')
-        end > 0
-        and not exists (
-          select
-          from public.workers as k
-          where k.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
-        )
-      union all
-      -- One warning for all jobs: when pg_cron stands still, all of them do.
-      select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end, string_agg(l.message, '; ' order by l.job)
-      from queue.late_jobs() as l
-      group by l.is_failing
-    ) as w
-  );
-end;
-$$;
-
-comment on function queue.count_warnings(text, queue.load_summary, timestamptz) is
-  'Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING, JOB_FAILED, JOB_LATE.';
-
-revoke all on function queue.count_warnings(text, queue.load_summary, timestamptz) from public, anon, authenticated, service_role;
 
 -- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
 -- Claims and the sweep put them right; who only reads takes them into account with this.
@@ -2901,7 +3747,7 @@ declare
   v_many constant integer := 1000;
   v_per_line integer;
   v_now timestamptz := queue.now();
-  v_stale_before timestamptz := queue.stale_before();
+  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
 begin
   if p_user_id is null then
     -- As many as nearly always are due can be looked at in the order of their time.
@@ -2954,9 +3800,7 @@ begin
       (d.task).user_id, (d.task).pool, (d.task).run_type, (d.task).takes_slot, (d.task).standing as stood,
       -- The rule is asked where more than the time could hold the task back.
       case
-        when (d.task).dependant_on is null and (
-          (d.task).attempts > 0 or greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_stale_before
-        ) then 'ready'
+        when (d.task).dependant_on is null and ((d.task).attempts > 0 or (d.task).created_at >= v_stale_before) then 'ready'
         else queue.task_standing(d.task)
       end as stands
     from due as d
@@ -2965,10 +3809,9 @@ begin
     from public.tasks as t
     where t.standing = 'ready'
       and t.attempts = 0
-      and t.claimed_at is null
-      and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
+      and t.created_at < v_stale_before
       and (p_user_id is null or t.user_id = p_user_id)
-      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+      and queue.is_stale(t.created_at, t.attempts, t.params)
   )
   select o.user_id, o.pool, o.run_type = 'cloud', o.takes_slot, c.standing, sum(c.delta)::integer
   from overtaken as o
@@ -2985,7 +3828,7 @@ revoke all on function queue.overtaken_by_time(uuid) from public, anon, authenti
 -- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut. p_turns are the
 -- first users in turn, at least p_limit of them where there are so many.
 create or replace function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_turns queue.user_load_row[])
-returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz, since timestamptz)
+returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz)
 language plpgsql
 stable
 security invoker
@@ -2994,7 +3837,7 @@ as $$
 #variable_conflict use_column
 declare
   v_now timestamptz := queue.now();
-  v_old_before timestamptz := queue.stale_before();
+  v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
   v_pools text[] := case when p_pool is null then array['gpu', 'api'] else array[p_pool] end;
   v_run_types text[] := case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end;
 begin
@@ -3016,32 +3859,31 @@ begin
     ) as r
     group by r.user_id, r.running, r.turn_at
   )
-  select t.id, t.task_type, t.user_id, t.created_at, t.since
+  select t.id, t.task_type, t.user_id, t.created_at
   from (
     select c.*, row_number() over (partition by c.user_id order by c.priority desc, c.created_at, c.id) as k
     from (
       -- One pool and run type at a time: each comes from the index in the order of the line.
-      select r.id, r.task_type, r.created_at, r.since, r.priority, u.user_id, u.running, u.turn_at, u.task_count
+      select r.id, r.task_type, r.created_at, r.priority, u.user_id, u.running, u.turn_at, u.task_count
       from round as u
         cross join unnest(v_pools) as l (pool)
         cross join unnest(v_run_types) as y (run_type)
         cross join lateral (
-          select q.id, q.task_type, q.created_at, greatest(q.created_at, q.available_at, q.released_at) as since, q.priority
+          select q.id, q.task_type, q.created_at, q.priority
           from public.tasks as q
           where q.user_id = u.user_id
             and q.pool = l.pool
             and q.run_type = y.run_type
             and q.standing = 'ready'
             -- Asked only where the answer could be yes.
-            and (q.attempts > 0 or greatest(q.created_at, q.available_at, q.released_at) >= v_old_before or not queue.is_stale(greatest(q.created_at, q.available_at, q.released_at), q.attempts > 0 or q.claimed_at is not null, q.params))
+            and (q.attempts > 0 or q.created_at >= v_old_before or not queue.is_stale(q.created_at, q.attempts, q.params))
           order by q.priority desc, q.created_at, q.id
           limit u.task_count
         ) as r
       union all
       -- Due, but not yet released by a claim.
       select
-        (d.task).id, (d.task).task_type, (d.task).created_at,
-        greatest((d.task).created_at, (d.task).available_at, (d.task).released_at), (d.task).priority, u.user_id, u.running, u.turn_at, u.task_count
+        (d.task).id, (d.task).task_type, (d.task).created_at, (d.task).priority, u.user_id, u.running, u.turn_at, u.task_count
       from round as u
         cross join unnest(v_pools) as l (pool)
         cross join unnest(v_run_types) as y (run_type)
@@ -3103,9 +3945,9 @@ begin
   v_turns := array(select u from queue.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);
 
   select
-    coalesce(json_agg(to_jsonb(t) - 'since'), '[]'),
+    coalesce(json_agg(t), '[]'),
     count(*),
-    min(t.since)
+    min(t.created_at)
   into v_next, v_listed, v_oldest
   from queue.next_tasks(v_caller, p_run_type, v_list_limit, v_turns) as t;
   v_oldest := queue.oldest_claimable(v_caller, p_run_type, v_oldest, v_listed < v_load.claimable);
@@ -3215,8 +4057,7 @@ begin
       select from public.tasks as t
       where t.standing = 'ready'
         and t.attempts = 0
-        and t.claimed_at is null
-        and greatest(t.created_at, t.available_at, t.released_at) < queue.stale_before()
+        and t.created_at < v_now - (select s.stale_after from queue.settings as s)
     ) then
     v_sum.overtaken := array(select o from queue.overtaken_by_time(p_caller.user_id) as o);
   end if;
@@ -3288,55 +4129,6 @@ comment on function queue.load_summary(queue.caller, text) is
 
 revoke all on function queue.load_summary(queue.caller, text) from public, anon, authenticated, service_role;
 
--- Since when the oldest task waits that a claim could come to. The list of next tasks has the oldest of each user in it;
--- where the list was cut, older ones may stand behind it: those are looked for among the oldest never started.
-create or replace function queue.oldest_claimable(p_caller queue.caller, p_pool text, p_listed timestamptz, p_was_cut boolean)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_look_at constant integer := 200;
-  v_old_before timestamptz;
-begin
-  if not p_was_cut then
-    return p_listed;
-  end if;
-
-  v_old_before := queue.stale_before();
-  return least(p_listed, (
-    select o.since
-    from (
-      select t.user_id, t.pool, t.run_type, greatest(t.created_at, t.available_at, t.released_at) as since, t.params
-      from public.tasks as t
-      where t.standing = 'ready'
-        and t.attempts = 0
-        and t.claimed_at is null
-        and greatest(t.created_at, t.available_at, t.released_at) < p_listed
-      order by greatest(t.created_at, t.available_at, t.released_at)
-      limit v_look_at
-    ) as o
-    where (p_pool is null or o.pool = p_pool)
-      and case
-        when p_caller.user_id is not null then o.user_id = p_caller.user_id
-        else o.run_type = 'cloud'
-          and (select l.is_open from queue.user_lines as l where l.user_id = o.user_id and l.pool = o.pool)
-      end
-      -- Asked only where the answer could be yes.
-      and (o.since >= v_old_before or not queue.is_stale(o.since, false, o.params))
-    order by o.since
-    limit 1
-  ));
-end;
-$$;
-
-comment on function queue.oldest_claimable(queue.caller, text, timestamptz, boolean) is
-  'Since when the oldest claimable task could run: the older of the oldest in the list and, if the list was cut, of the 200 oldest tasks that were never started.';
-
-revoke all on function queue.oldest_claimable(queue.caller, text, timestamptz, boolean) from public, anon, authenticated, service_role;
-
 -- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
 -- counts. Bounded and safe to run twice or in parallel: rows that somebody holds are left for the next time.
 create or replace function queue.sweep(p_limit integer default 1000)
@@ -3349,7 +4141,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_now timestamptz := queue.now();
-  v_stale_before timestamptz := queue.stale_before();
+  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
   v_due uuid[];
   v_stale uuid[];
   v_last_event_id bigint;
@@ -3374,9 +4166,8 @@ begin
     from public.tasks as t
     where t.standing = 'ready'
       and t.attempts = 0
-      and t.claimed_at is null
-      and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
-      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+      and t.created_at < v_stale_before
+      and queue.is_stale(t.created_at, t.attempts, t.params)
     limit p_limit
     for no key update skip locked
   ) as o;
@@ -3439,13 +4230,14 @@ declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks;
   v_standing text;
+  v_is_unsettled boolean;
   v_slots queue.user_slots;
   v_line queue.user_lines;
   v_reason text;
   v_ahead integer;
   v_users_ahead integer;
   v_now timestamptz := queue.now();
-  v_old_before timestamptz := queue.stale_before();
+  v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
 begin
   select t.*
   into v_task
@@ -3458,6 +4250,18 @@ begin
 
   -- Asked anew: what is stored may have been overtaken by time.
   v_standing := queue.task_standing(v_task);
+  v_is_unsettled := v_task.status = 'Queued' and v_task.standing in ('dependency_pending', 'dependency_lost') and (
+    v_standing = 'ready'
+    or (v_standing = 'dependency_lost' and exists (
+      select
+      from queue.task_dependencies as d
+        join queue.deferred_work as w on w.task_id = d.depends_on
+      where d.task_id = v_task.id
+    ))
+  );
+  if v_is_unsettled and v_standing = 'ready' then
+    v_standing := 'dependency_pending';
+  end if;
   select s.* into v_slots from queue.user_slots as s where s.user_id = v_task.user_id;
   select l.* into v_line from queue.user_lines as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
 
@@ -3482,7 +4286,7 @@ begin
         and t.pool = v_task.pool
         and t.run_type = v_task.run_type
         and t.standing = 'ready'
-        and (t.attempts > 0 or greatest(t.created_at, t.available_at, t.released_at) >= v_old_before or not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params))
+        and (t.attempts > 0 or t.created_at >= v_old_before or not queue.is_stale(t.created_at, t.attempts, t.params))
         and (-t.priority, t.created_at, t.id) < (-v_task.priority, v_task.created_at, v_task.id)
       union all
       -- Due, but not yet released.
@@ -3536,6 +4340,11 @@ begin
           else v_task.status
         end
       ))
+      || case
+        when v_is_unsettled and v_standing = 'dependency_pending' then ', and have: it is let go in turn, within a minute or so'
+        when v_is_unsettled then '; it ends for that in turn, within a minute or so'
+        else ''
+      end
       -- What only the fleet may not run, the owner's own machine may.
       || case
         when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')
@@ -3614,7 +4423,7 @@ begin
   v_load := queue.load_summary(v_caller, v_pool);
 
   v_reason := case
-    when v_worker.status in ('terminating', 'terminated', 'error') then 'worker_' || v_worker.status
+    when v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then 'worker_' || v_worker.status
     when v_held_count >= v_limit then 'holds_all_it_may'
     when v_load.claimable = 0 then 'nothing_claimable'
   end;
@@ -3821,6 +4630,8 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
   end if;
 
+  perform queue.open_tables();
+
   select array_agg(queue.read_task_request(v_caller, b.body) order by b.place)
   into v_requests
   from jsonb_array_elements(p_tasks) with ordinality as b (body, place);
@@ -3885,6 +4696,7 @@ set search_path = ''
 as $$
 declare
   v_vram jsonb := '{}'::jsonb;
+  v_said text := p_status;
   v_status text;
 begin
   -- Longer ids than this fit no index.
@@ -3905,16 +4717,33 @@ begin
     ));
   end if;
 
+  -- The end of one machine is not that of others under the same name; and only orchestrators send workers away.
+  if p_status in ('terminated', 'crashed') and p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[])
+    or p_status in ('terminating', 'error') then
+    v_said := 'active';
+  end if;
+
   update public.workers as w
   set last_heartbeat = p_now,
     status = case
+      -- Its own goodbye binds nobody, and a guardian that then finds its process gone brings no news.
+      when w.goodbye_at is not null then case when v_said in ('terminated', 'crashed') then w.status else 'active' end
       when w.status in ('terminating', 'terminated') or (w.status = 'error' and w.reaped_at is null) then w.status
-      when p_status = 'crashed' then 'crashed'
+      when v_said in ('terminated', 'crashed') then v_said
       -- The reaper's error only meant silence.
       when w.status in ('inactive', 'spawning', 'crashed', 'error') then 'active'
       else w.status
     end,
+    goodbye_at = case
+      -- A new time, or the mark would be taken for somebody else's (queue.workers_before_status).
+      when w.goodbye_at is not null and v_said in ('terminated', 'crashed')
+        then greatest(p_now, w.goodbye_at + interval '1 microsecond')
+      when v_said = 'terminated' and w.status not in ('terminating', 'terminated') and (w.status <> 'error' or w.reaped_at is not null)
+        then p_now
+    end,
     metadata = case
+      when w.goodbye_at is not null then
+        case when v_said in ('terminated', 'crashed') then w.metadata else w.metadata - 'error_reason' end
       when w.reaped_at is null and w.status <> 'crashed' then w.metadata
       -- What was wrong is over, or something else is.
       else w.metadata - '{error_reason,error_time}'::text[]
@@ -3922,25 +4751,58 @@ begin
     end || v_vram
   where w.id = p_worker_id
   returning w.status into v_status;
-
-  if not found then
-    insert into public.workers as w (id, instance_type, status, last_heartbeat, created_at, metadata)
-    values (p_worker_id, 'external', p_status, p_now, p_now, v_vram)
-    -- Two first beats at once.
-    on conflict (id) do update set last_heartbeat = excluded.last_heartbeat
-    returning w.status into v_status;
+  if found then
+    return v_status;
   end if;
-  return v_status;
+
+  insert into public.workers as w (id, instance_type, status, last_heartbeat, created_at, metadata, goodbye_at)
+  values (p_worker_id, 'external', v_said, p_now, p_now, v_vram, case v_said when 'terminated' then p_now end)
+  on conflict (id) do nothing
+  returning w.status into v_status;
+  if found then
+    return v_status;
+  end if;
+  -- Two first beats at once.
+  return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
 end;
 $$;
 
 comment on function queue.beat(text, text, json, json, timestamptz) is
-  'Records a beat and returns the worker''s status after it. Unknown workers are added; inactive, spawning and crashed ones and those that only the reaper set to error become active; terminating, terminated and anybody else''s error stay. 400 INVALID_ARGUMENT without an id.';
+  'Records a beat and returns the worker''s status after it. Unknown workers are added; inactive, spawning and crashed ones, those that only the reaper set to error and those that said goodbye become active; terminating, terminated and error as somebody else said it stay. With terminated the worker itself says goodbye, with crashed its guardian that it is gone. 400 INVALID_ARGUMENT without an id.';
 
 revoke all on function queue.beat(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;
 
+-- The queue marks an error that only meant silence, and the end that a worker announced itself: either is taken back by
+-- the worker's next sign of life. As soon as anybody else says the status, it is theirs. Fires before
+-- workers_before_write, by its name.
+create or replace function queue.workers_before_status()
+returns trigger
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Whoever sets a mark sets it to a new time.
+  if new.reaped_at is not distinct from old.reaped_at then
+    new.reaped_at := null;
+  end if;
+  if new.goodbye_at is not distinct from old.goodbye_at then
+    new.goodbye_at := null;
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.workers_before_status() is
+  'Trigger: whoever writes the status of a worker takes away the marks that the queue (reaped_at) or the worker itself (goodbye_at) had set.';
+
+revoke all on function queue.workers_before_status() from public, anon, authenticated, service_role;
+
 -- Orchestrators read a worker, think, and PATCH status and metadata whole. What a beat wrote in between must survive
 -- that, and so must the id of the rented machine: without it nobody can switch that machine off.
+--
+-- Whether an end is a failure is decided here, once, when the status changes, and by what is known of the worker, not by
+-- words: orchestrators give a reason for every end, also for sending an idle machine home.
 create or replace function queue.workers_before_write()
 returns trigger
 language plpgsql
@@ -3948,6 +4810,11 @@ security definer -- asks who is behind the change on behalf of any caller who ma
 set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
+declare
+  v_now timestamptz := queue.now();
+  v_was_leaving boolean := false; -- on its way out already, or gone
+  v_was_over boolean := false;
+  v_is_over boolean := new.status in ('terminated', 'error', 'crashed');
 begin
   if tg_op = 'INSERT' then
     perform queue.refuse_name_of_a_token(new.id);
@@ -3955,10 +4822,8 @@ begin
   new.metadata := coalesce(new.metadata, case when tg_op = 'UPDATE' then old.metadata end, '{}');
 
   if tg_op = 'UPDATE' then
-    -- Whoever else says the status, it is no longer the reaper's.
-    if new.reaped_at is not distinct from old.reaped_at then
-      new.reaped_at := null;
-    end if;
+    v_was_over := old.status in ('terminated', 'error', 'crashed');
+    v_was_leaving := v_was_over or old.status = 'terminating';
 
     if old.metadata ? 'runpod_id' and not new.metadata ? 'runpod_id' then
       new.metadata := new.metadata || jsonb_build_object('runpod_id', old.metadata -> 'runpod_id');
@@ -3970,25 +4835,68 @@ begin
         (select jsonb_object_agg(k.key, k.value) from jsonb_each(old.metadata) as k where k.key like 'vram\_%'), '{}'
       );
     end if;
+
+    -- Orchestrators that keep their own word for the status read that one, and know no crash.
+    if new.status is distinct from old.status and (v_is_over or v_was_over)
+      and new.metadata ? 'orchestrator_status'
+      and new.metadata -> 'orchestrator_status' is not distinct from old.metadata -> 'orchestrator_status' then
+      new.metadata := new.metadata || jsonb_build_object(
+        'orchestrator_status', case new.status when 'crashed' then 'error' else new.status end
+      );
+    end if;
   end if;
 
-  if new.status not in ('terminated', 'error', 'crashed') then
+  if not v_is_over and new.status is distinct from 'terminating' then
     new.failed_at := null;
-  elsif new.failed_at is null and (
-    new.status <> 'terminated'
-    or coalesce(new.metadata ->> 'error_reason', '') <> ''
-    or exists (
-      select from public.tasks as t where t.worker_id = new.id and t.status = 'In Progress' and t.token_id is null
-    )
-  ) then
-    new.failed_at := queue.now();
+    new.ended_at := null;
+    return new;
   end if;
 
-  if new.status in ('terminated', 'error', 'crashed') and coalesce(new.metadata ->> 'error_reason', '') = '' then
+  -- Set aside: was it still there? Api workers never beat.
+  if not v_was_leaving and new.instance_type is distinct from 'api' and (
+    case
+      when new.last_heartbeat is null then new.status = 'error'
+        or new.created_at < v_now - (select s.worker_start_limit from queue.settings as s)
+      else greatest(queue.seen_at(new.last_heartbeat, v_now), (select least(w.trusted_since, v_now) from queue.clock_watch as w))
+        < v_now - (select s.gpu_silence_limit from queue.settings as s)
+    end
+  ) then
+    new.failed_at := v_now;
+  end if;
+  if not v_is_over then
+    new.ended_at := null;
+    return new;
+  end if;
+
+  if not v_was_over then
+    new.ended_at := v_now;
+    if new.failed_at is null and (
+      new.status = 'crashed'
+      or new.reaped_at is not null
+      or (new.status = 'error' and new.metadata -> 'self_terminated' = 'true')
+      or (
+        new.goodbye_at is null -- who says goodbye hands its work back
+        and exists (
+          select
+          from public.tasks as t
+          where t.worker_id = new.id
+            and t.status = 'In Progress'
+            and t.token_id is null
+            and not queue.needs_no_worker(t)
+        )
+      )
+    ) then
+      new.failed_at := v_now;
+    end if;
+  end if;
+
+  if coalesce(new.metadata ->> 'error_reason', '') = '' then
     new.metadata := new.metadata || jsonb_build_object(
       'error_reason',
-      case new.status
-        when 'crashed' then 'The worker process is gone, as its guardian reported'
+      case
+        when coalesce(new.metadata ->> 'termination_reason', '') <> '' then left(new.metadata ->> 'termination_reason', 2000)
+        when new.goodbye_at is not null then 'The worker said that it ends'
+        when new.status = 'crashed' then 'The worker process is gone, as its guardian reported'
         else pg_catalog.format(
           'Set to %s without a reason by %s%s', new.status, queue.actor(),
           case when tg_op = 'UPDATE' then pg_catalog.format('; it was %s, last beat %s', old.status, coalesce(old.last_heartbeat::text, 'never')) end
@@ -4001,56 +4909,208 @@ end;
 $$;
 
 comment on function queue.workers_before_write() is
-  'Trigger: a change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, gives every end a metadata.error_reason and every failure its time.';
+  'Trigger: a change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, gives every end a metadata.error_reason, its time and, if it is one, the time of the failure, and tells orchestrators by metadata.orchestrator_status where they keep it.';
 
 revoke all on function queue.workers_before_write() from public, anon, authenticated, service_role;
 
--- Queued tasks that will never run or that nobody waits for any more, and why: what the cleanup cancels.
-create or replace function queue.tasks_to_cancel(p_limit integer)
-returns table (task_id uuid, created_at timestamptz, reason text)
+-- Whether a start has run for much longer than is usual for its type. It is only flagged: its timeout ends it.
+create or replace function queue.is_overlong(p_task public.tasks, p_settings queue.settings, p_now timestamptz)
+returns boolean
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
-#variable_conflict use_column
-declare
-  v_old_before timestamptz := queue.stale_before();
-  v_found integer;
 begin
-  return query
-  select t.id, t.created_at, r.reason
-  from public.tasks as t
-    cross join lateral (select queue.reason_to_cancel(t) as reason) as r
-  where t.standing in ('no_owner', 'no_run_type', 'type_inactive', 'stale')
-    and t.created_at < v_old_before
-    and r.reason is not null
-  order by t.created_at
-  limit p_limit;
-  get diagnostics v_found = row_count;
-
-  -- The index knows both kinds by age alone: not past all of the first for a few of the second. They come next time.
-  if v_found = p_limit then
-    return;
+  if coalesce(p_task.claimed_at >= p_now - p_settings.quiet_task_limit, true) then
+    return false;
   end if;
-  return query
-  select t.id, t.created_at, r.reason
-  from public.tasks as t
-    cross join lateral (select queue.reason_to_cancel(t) as reason) as r
-  where t.standing = 'dependency_lost'
-    and r.reason is not null
-  order by t.created_at
-  limit p_limit;
+  return p_task.claimed_at < p_now - coalesce(
+    (
+      select d.usual * p_settings.overlong_factor::double precision
+      from queue.type_durations as d
+      where d.task_type = p_task.task_type
+        and cardinality(d.durations) >= 5 -- fewer say nothing about what is usual
+    ),
+    p_settings.overlong_after
+  );
 end;
 $$;
 
-comment on function queue.tasks_to_cancel(integer) is
-  'Up to p_limit tasks that the cleanup would cancel because they were never started and are too old; if those are fewer, also up to p_limit that wait for what cannot come. Each with the reason (queue.reason_to_cancel).';
+comment on function queue.is_overlong(public.tasks, queue.settings, timestamptz) is
+  'Whether this start has run for overlong_factor times what nine of ten tasks of its type take, or for overlong_after where too few have completed; never before quiet_task_limit.';
 
-revoke all on function queue.tasks_to_cancel(integer) from public, anon, authenticated, service_role;
+revoke all on function queue.is_overlong(public.tasks, queue.settings, timestamptz) from public, anon, authenticated, service_role;
 
--- Deletes what is kept for a time only: logs, tokens that have ended, what pg_cron wrote about its runs, and, when the
--- settings say so, history and finished tasks. Rows that somebody holds are left for the next time.
+-- When something new was last heard of a running task. A worker that hangs may go on to say the same again and again:
+-- that is no more than a beat. Only a start that has run for longer than p_limit is looked at, and only its last thousand
+-- lines: normally the second line is another one already.
+create or replace function queue.last_news(p_task public.tasks, p_limit interval, p_now timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_lines constant integer := 1000;
+  v_word timestamptz := queue.last_word(p_task);
+  v_id constant text := p_task.id::text;
+  v_text text;
+  v_other timestamptz;
+  v_first timestamptz;
+begin
+  if coalesce(p_task.claimed_at >= p_now - p_limit, true) or v_word < p_now - p_limit then
+    return v_word;
+  end if;
+
+  select g.message
+  into v_text
+  from public.system_logs as g
+  where g.task_id = v_id
+    and g."timestamp" >= p_now - p_limit
+  order by g.task_id desc, g."timestamp" desc
+  limit 1;
+  if v_text is null then
+    return v_word;
+  end if;
+
+  select l.at
+  into v_other
+  from (
+    select g."timestamp" as at, g.message
+    from public.system_logs as g
+    where g.task_id = v_id
+      and g."timestamp" >= p_task.claimed_at
+    order by g.task_id desc, g."timestamp" desc
+    limit v_lines
+  ) as l
+  where l.message <> v_text
+  limit 1;
+  if v_other >= p_now - p_limit then
+    return v_word;
+  end if;
+
+  -- It was news when it was said first.
+  select min(l.at)
+  into v_first
+  from (
+    select g."timestamp" as at
+    from public.system_logs as g
+    where g.task_id = v_id
+      and g."timestamp" >= p_task.claimed_at
+    order by g.task_id desc, g."timestamp" desc
+    limit v_lines
+  ) as l
+  where l.at > coalesce(v_other, '-infinity');
+  return case when v_first < p_now - p_limit then v_first else v_word end;
+end;
+$$;
+
+comment on function queue.last_news(public.tasks, interval, timestamptz) is
+  'When a call or a log last said something new about this task: queue.last_word, or, when its lines have said the same for longer than p_limit, since when they do.';
+
+revoke all on function queue.last_news(public.tasks, interval, timestamptz) from public, anon, authenticated, service_role;
+
+-- What is usual for a type follows from its last completions. Only the end of a long history is read.
+create or replace function queue.note_durations(p_after_event_id bigint, p_up_to_event_id bigint)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+begin
+  with seen as (
+    select
+      t.task_type,
+      (array_agg(extract(epoch from e.at - t.claimed_at)::integer order by e.id))[greatest(count(*) - 49, 1):] as durations
+    from public.task_events as e
+      join public.tasks as t on t.id = e.task_id
+    where e.id > greatest(p_after_event_id, p_up_to_event_id - 5000)
+      and e.id <= p_up_to_event_id
+      and e.from_status = 'In Progress'
+      and e.to_status = 'Complete'
+      and t.takes_slot
+      and t.claimed_at <= e.at
+    group by t.task_type
+  ),
+  joined as (
+    select s.task_type, (d.durations || s.durations)[greatest(cardinality(d.durations || s.durations) - 49, 1):] as durations
+    from seen as s
+      left join queue.type_durations as d on d.task_type = s.task_type
+    -- Any word may be a type: what users make up is not kept without end.
+    where d.task_type is not null
+      or (select count(*) from queue.type_durations) < 1000
+  )
+  insert into queue.type_durations as d (task_type, durations, usual, counted_at)
+  select
+    j.task_type, j.durations,
+    make_interval(secs => (select percentile_disc(0.9) within group (order by x) from unnest(j.durations) as x)),
+    v_now
+  from joined as j
+  on conflict (task_type) do update
+  set durations = excluded.durations, usual = excluded.usual, counted_at = excluded.counted_at;
+
+  delete from queue.type_durations as d where d.counted_at < v_now - interval '30 days';
+end;
+$$;
+
+comment on function queue.note_durations(bigint, bigint) is
+  'Adds the completions among these events (at most the last 5000) to queue.type_durations; types without one for 30 days go.';
+
+revoke all on function queue.note_durations(bigint, bigint) from public, anon, authenticated, service_role;
+
+-- Counts the history on, once a minute. The last minutes are left for the next time: ids are given out before their
+-- transactions end, so that a late one could be missed.
+create or replace function queue.count_on()
+returns json
+language plpgsql
+volatile
+security definer -- writes derived state for pg_cron and the operator
+set search_path = ''
+as $$
+declare
+  v_up_to bigint;
+begin
+  insert into queue.status_totals (status, task_count, last_event_id)
+  select s.status, 0, 0
+  from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
+  on conflict do nothing;
+
+  -- Walked from the end, so that it costs what the last minutes brought.
+  select e.id
+  into v_up_to
+  from public.task_events as e
+  where e.at < queue.now() - interval '2 minutes'
+  order by e.id desc
+  limit 1;
+
+  perform queue.note_durations(
+    (select s.last_event_id from queue.status_totals as s where s.status = 'Complete'), v_up_to
+  );
+
+  update queue.status_totals as s
+  set task_count = s.task_count + queue.ended_since(s.status, s.last_event_id, v_up_to),
+    last_event_id = v_up_to
+  where s.last_event_id < v_up_to;
+
+  return (select json_object_agg(s.status, s.task_count) from queue.status_totals as s);
+end;
+$$;
+
+comment on function queue.count_on() is
+  'Brings queue.status_totals and queue.type_durations up to what happened two minutes ago; returns the totals.';
+
+revoke all on function queue.count_on() from public, anon, authenticated, service_role;
+
+grant execute on function queue.count_on() to service_role;
+
+-- Deletes what is kept for a time only: logs, tokens and workers that have ended, what pg_cron wrote about its runs, and,
+-- when the settings say so, history and finished tasks. Rows that somebody holds are left for the next time.
 create or replace function queue.purge(p_limit integer default 5000, p_dry_run boolean default false)
 returns json
 language plpgsql
@@ -4080,11 +5140,370 @@ end;
 $$;
 
 comment on function queue.purge(integer, boolean) is
-  'Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older than 7 days, history older than event_retention or of users deleted longer than deleted_user_retention ago, finished tasks older than finished_task_retention (event_retention and this one are off while null). Returns {logs, tokens, cron_runs, events, tasks, dry_run}; a dry run changes nothing, counts, and lists the tasks: due: [{task_id, status, reason}].';
+  'Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older than 7 days, history older than event_retention, finished tasks older than finished_task_retention (both off while null), rows of workers that ended longer than worker_retention ago. Returns {logs, tokens, cron_runs, events, workers, tasks, dry_run}; a dry run changes nothing, counts, and lists the tasks: due: [{task_id, status, reason}].';
 
 revoke all on function queue.purge(integer, boolean) from public, anon, authenticated, service_role;
 
 grant execute on function queue.purge(integer, boolean) to service_role;
+
+-- What pg_cron calls, and an operator by hand. A job that fails is recorded instead of raised: a raised error would take
+-- the record with it.
+create or replace function queue.run_job(p_job text)
+returns jsonb
+language plpgsql
+volatile
+security definer -- writes job_runs for pg_cron and the operator
+set search_path = ''
+as $$
+declare
+  v_started_at timestamptz := clock_timestamp();
+  v_result jsonb;
+begin
+  begin
+    v_result := case p_job
+      when 'sweep' then queue.sweep()::jsonb
+      when 'rescue' then queue.rescue()::jsonb
+      when 'settle' then queue.settle_deferred(1000)::jsonb
+      when 'mend_orchestrations' then queue.mend_orchestrations()::jsonb
+      when 'count_on' then queue.count_on()::jsonb
+      when 'cleanup' then queue.cleanup()::jsonb
+      when 'purge' then queue.purge()::jsonb
+      when 'reconcile' then jsonb_build_object('mended', queue.reconcile())
+    end;
+    if v_result is null then
+      perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no job %s', p_job));
+    end if;
+  exception when others then
+    v_result := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
+  end;
+
+  perform queue.record_run(p_job, v_started_at, v_result);
+  raise log 'queue job %: %', p_job, v_result;
+  return v_result;
+end;
+$$;
+
+comment on function queue.run_job(text) is
+  'Runs one job (sweep, rescue, settle, mend_orchestrations, count_on, cleanup, purge, reconcile) in one transaction and records in queue.job_runs when, how long and what it did, or why it failed. Returns what it did, or {error, sqlstate}.';
+
+revoke all on function queue.run_job(text) from public, anon, authenticated, service_role;
+
+grant execute on function queue.run_job(text) to service_role;
+
+-- Jobs that nobody should rely on now.
+create or replace function queue.late_jobs()
+returns table (job text, ran_at timestamptz, is_failing boolean, message text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select
+    r.job, r.ran_at, coalesce(r.failed_at > coalesce(r.ran_at, '-infinity'), false),
+    case
+      when r.failed_at > coalesce(r.ran_at, '-infinity') then pg_catalog.format('Job %s fails since %s: %s', r.job, r.failed_at, r.error)
+      else pg_catalog.format('Job %s last ran at %s: %s', r.job, coalesce(r.ran_at::text, '(never)'), queue.why_late(r.job))
+    end
+  from queue.job_runs as r
+  where r.failed_at > coalesce(r.ran_at, '-infinity')
+    or coalesce(r.ran_at, r.scheduled_at) < queue.now() - 2 * r.period;
+end;
+$$;
+
+comment on function queue.late_jobs() is
+  'Jobs that failed when they last ran, or have not run for two periods, with words for an operator.';
+
+revoke all on function queue.late_jobs() from public, anon, authenticated, service_role;
+
+-- Why a job that should have run did not, and the way back, as far as pg_cron tells. It may be gone, or not ours to read.
+create or replace function queue.why_late(p_job text)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_name constant text := 'queue-' || replace(p_job, '_', '-');
+  v_is_active boolean;
+begin
+  if to_regclass('cron.job') is null then
+    return 'pg_cron is not installed; docs/operations.md says how the jobs come back';
+  end if;
+
+  -- By name only: a function that named the table would not run without it.
+  execute 'select bool_or(j.active) from cron.job as j where j.jobname = $1' into v_is_active using v_name;
+  return case
+    when v_is_active then pg_catalog.format('%s is active in cron.job: is pg_cron running?', v_name)
+    when not v_is_active then pg_catalog.format(
+      'it is paused; it goes on with select cron.alter_job(jobid, active := true) from cron.job where jobname = %L', v_name
+    )
+    else pg_catalog.format(
+      '%s is not in cron.job; it comes back with select cron.schedule(%L, %L, %L)',
+      v_name, v_name,
+      case
+        when (select r.period from queue.job_runs as r where r.job = p_job) <= interval '1 minute' then '* * * * *'
+        when (select r.period from queue.job_runs as r where r.job = p_job) < interval '1 hour' then '*/10 * * * *'
+        else '17 * * * *'
+      end,
+      pg_catalog.format('select queue.run_job(%L)', p_job)
+    )
+  end;
+exception
+  when insufficient_privilege then
+    return 'is pg_cron running?';
+end;
+$$;
+
+comment on function queue.why_late(text) is
+  'Why pg_cron may not have run this job: not installed, paused, not scheduled or not running, with the way back. Part of a sentence.';
+
+revoke all on function queue.why_late(text) from public, anon, authenticated, service_role;
+
+-- The claim, as functions call it.
+create or replace function public.claim_next_task(
+  p_caller jsonb,
+  p_worker_id text,
+  p_run_type text default null,
+  p_claim_id text default null,
+  p_same_model_only boolean default false,
+  p_max_task_wait_minutes numeric default null,
+  p_dry_run boolean default false
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.claim_next_task(
+    p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
+  );
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
+  'Hands one task to the caller, or null when there is none. In: who calls, the worker''s id, the pool (gpu when null), claim_id (repeat it when the reply was lost: same answer), model affinity, minutes (fractions too) after which affinity no longer matters, dry run. Out: {task_id, task_type, params, project_id, lease_token, attempt}; a dry run answers {dry_run, available_tasks, task}. Errors: 400 INVALID_ARGUMENT, 403 UNKNOWN_TOKEN or FORBIDDEN, 409 WORKER_NOT_ELIGIBLE or CLAIM_ID_USED. service_role only.';
+
+revoke all on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
+
+grant execute on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
+
+-- The counts, as functions call them.
+create or replace function public.task_counts(
+  p_caller jsonb,
+  p_run_type text default null,
+  p_include_active boolean default true
+)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.task_counts(p_caller, p_run_type, p_include_active);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.task_counts(jsonb, text, boolean) is
+  'What is claimable now, what is active and what is blocked why, in one pool (gpu, api) or both (null). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+
+revoke all on function public.task_counts(jsonb, text, boolean) from public, anon, authenticated, service_role;
+
+grant execute on function public.task_counts(jsonb, text, boolean) to service_role;
+
+-- Completion, as functions call it.
+create or replace function public.complete_task(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_output_location text default null,
+  p_thumbnail_url text default null,
+  p_result_data jsonb default null,
+  p_lease_token uuid default null
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid) is
+  'Completes a task: status, output, result record, history and dependants in one transaction, once. A repeat changes nothing and answers what is stored. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
+
+revoke all on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid) to service_role;
+
+-- Status reports, as functions call them.
+create or replace function public.update_task_status(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_status text,
+  p_output_location text default null,
+  p_error_message text default null,
+  p_error_details text default null,
+  p_thumbnail_url text default null,
+  p_result_data jsonb default null,
+  p_reset_generation_started_at boolean default false,
+  p_lease_token uuid default null
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.update_task_status(
+    p_caller, p_task_id, p_status, p_output_location, p_error_message, p_error_details, p_thumbnail_url,
+    p_result_data, p_reset_generation_started_at, p_lease_token
+  );
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) is
+  'Reports on a task: In Progress with a text or a new billing start, Failed with a reason (error_message, else output_location, else error_details), Complete, Cancelled, or Queued to hand it back. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id} and changed (false: only recorded; not in the reply to Complete). Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION (both states in the message), 403. service_role only.';
+
+revoke all on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
+
+-- Why a task is not running, as functions ask it.
+create or replace function public.explain_task(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.explain_task(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.explain_task(jsonb, uuid) is
+  'Why a task is not running: {task_id, status, claimable, reason, remedy, pool, attempts, max_attempts, available_at, worker_id, tasks_ahead (in its owner''s line, up to 10000), users_ahead, running, task_limit, waits_for}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.explain_task(jsonb, uuid) to service_role;
+
+-- Why a worker gets nothing, as functions ask it.
+create or replace function public.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text default null)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.explain_worker(p_caller, p_worker_id, p_run_type);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.explain_worker(jsonb, text, text) is
+  'Why a worker gets nothing from a pool (gpu when null): {worker_id, known, status, last_heartbeat, current_model, pool, gets_work, reason, remedy, claimable, holds, blocked}. Reasons: worker_terminating, worker_terminated, worker_error, holds_all_it_may, nothing_claimable. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+
+revoke all on function public.explain_worker(jsonb, text, text) from public, anon, authenticated, service_role;
+
+grant execute on function public.explain_worker(jsonb, text, text) to service_role;
+
+-- Enqueuing one task, as functions call it.
+create or replace function public.create_task(p_caller jsonb, p_task jsonb)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.create_tasks(p_caller, jsonb_build_array(p_task)) -> 0;
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.create_task(jsonb, jsonb) is
+  'Enqueues one task, once: see create_tasks for what p_task holds. Out: {task_id, status, created (false: it was there before), task_type, project_id, dependant_on, run_type, priority, available_at, idempotency_key, output_location, created_at}. Errors as of create_tasks. service_role only.';
+
+revoke all on function public.create_task(jsonb, jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function public.create_task(jsonb, jsonb) to service_role;
+
+-- Enqueuing a batch, as functions call it.
+create or replace function public.create_tasks(p_caller jsonb, p_tasks jsonb)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return json_build_object('tasks', queue.create_tasks(p_caller, p_tasks));
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.create_tasks(jsonb, jsonb) is
+  'Enqueues 1 to 1000 tasks, all or none, each {task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at}; only task_type is needed, and a project or a parent in params. A task that is there already, by its id or its owner''s key, is answered as it is. Out: {tasks: [as create_task answers]} in the order sent. Errors: 400 INVALID_ARGUMENT, DEPENDENCY_CYCLE or PROJECT_REQUIRED, 403, 404 PROJECT_NOT_FOUND, 409 TASK_ID_TAKEN, 429 QUEUE_FULL. service_role only.';
+
+revoke all on function public.create_tasks(jsonb, jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function public.create_tasks(jsonb, jsonb) to service_role;
+
+-- Where the files of a task go, as functions ask it.
+create or replace function public.upload_target(p_caller jsonb, p_task_id uuid, p_lease_token uuid default null)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.upload_target(p_caller, p_task_id, p_lease_token);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.upload_target(jsonb, uuid, uuid) is
+  'Whose folder the files of a task go to, and whether it still takes any: while it runs, and after it was taken back from a worker that may yet finish it. Out: {task_id, user_id, status, attempt, is_open}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST, 403. service_role only.';
+
+revoke all on function public.upload_target(jsonb, uuid, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.upload_target(jsonb, uuid, uuid) to service_role;
 
 -- Takes a personal access token back, effective at its next use. What its machine holds is put back by the trigger.
 create or replace function queue.revoke_api_token(p_token_id uuid)
@@ -4126,6 +5545,36 @@ comment on function public.revoke_api_token(uuid) is
 revoke all on function public.revoke_api_token(uuid) from public, anon, authenticated, service_role;
 
 grant execute on function public.revoke_api_token(uuid) to authenticated;
+
+-- A failure that may be tried again, as functions call it.
+create or replace function public.mark_task_failed(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_error_message text default null,
+  p_error_details text default null,
+  p_retryable boolean default true,
+  p_lease_token uuid default null
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.mark_task_failed(p_caller, p_task_id, p_error_message, p_error_details, p_retryable, p_lease_token);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) is
+  'Reports a failure. While starts are left and neither p_retryable nor the task''s type says otherwise, the task goes back to the queue and waits (queue.retry_wait); else it ends Failed. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id, changed (false: only recorded), will_retry, available_at}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
+
+revoke all on function public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) to service_role;
 
 -- Dead letters back into the queue, as operators call it (docs/operations.md).
 create or replace function public.requeue_tasks(
@@ -4174,124 +5623,13 @@ revoke all on function public.repair_generations(integer, boolean) from public, 
 
 grant execute on function public.repair_generations(integer, boolean) to service_role;
 
--- Gives a project to another user with all that belongs to it, in one transaction: tasks, results, history, families and
--- what is counted. Not while something of it runs, because that takes a slot of the former owner's and is paid by them;
--- and not where it would part tasks that belong together, which are only of one owner.
-create or replace function queue.move_project(p_caller jsonb, p_project_id uuid, p_user_id uuid)
-returns json
-language plpgsql
-volatile
-security definer -- writes the owner of tasks, which no API role may
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
-  v_from uuid;
-  v_tasks uuid[];
-  v_waiting uuid[];
-  v_in_the_way record;
-  v_generations integer;
-begin
-  select p.user_id into v_from from public.projects as p where p.id = p_project_id for update;
-  if v_from is null then
-    perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
-  elsif not exists (select from public.users as u where u.id = p_user_id) then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no user %s', coalesce(p_user_id::text, 'null')));
-  elsif v_from = p_user_id then
-    return json_build_object('project_id', p_project_id, 'user_id', p_user_id, 'tasks', 0, 'generations', 0);
-  end if;
-
-  v_tasks := array(
-    select t.id from public.tasks as t where t.project_id = p_project_id order by t.id for no key update
-  );
-  perform from queue.user_slots as s where s.user_id in (v_from, p_user_id) order by s.user_id for no key update;
-
-  select t.id
-  into v_in_the_way
-  from public.tasks as t
-  where t.id = any (v_tasks)
-    and t.status = 'In Progress'
-  limit 1;
-  if v_in_the_way.id is not null then
-    perform queue.refuse(
-      409, 'PROJECT_HAS_TASKS', pg_catalog.format('Task %s of the project is In Progress', v_in_the_way.id),
-      'Wait until it has ended, or cancel it; what is queued moves along'
-    );
-  end if;
-
-  -- Who waits for whom, and who is whose child, across the border of the project.
-  select l.id, l.other
-  into v_in_the_way
-  from (
-    select d.task_id as id, d.depends_on as other, d.task_id as bound
-    from queue.task_dependencies as d
-    where d.task_id = any (v_tasks) or d.depends_on = any (v_tasks)
-    union all
-    select s.task_id, s.orchestrator_id, b.id
-    from queue.subtasks as s
-      cross join lateral (values (s.task_id), (s.orchestrator_id)) as b (id)
-    where s.task_id = any (v_tasks) or s.orchestrator_id = any (v_tasks)
-  ) as l
-    join public.tasks as t on t.id = l.id
-    join public.tasks as o on o.id = l.other
-    join public.tasks as b on b.id = l.bound
-  where t.project_id <> o.project_id
-    and t.user_id = o.user_id
-    and b.status in ('Queued', 'In Progress')
-  limit 1;
-  if v_in_the_way.id is not null then
-    perform queue.refuse(
-      409, 'PROJECT_HAS_TASKS',
-      pg_catalog.format('Task %s belongs to task %s, and only one of the two is in the project', v_in_the_way.id, v_in_the_way.other),
-      'Wait until both have ended, or move both into one project first'
-    );
-  end if;
-
-  perform queue.say(queue.caller_name(v_caller), 'moved with its project to another user');
-  perform set_config('queue.moves_project', p_project_id::text, true);
-  -- A key means the same request only among those of one owner.
-  update public.tasks as t
-  set user_id = p_user_id,
-    idempotency_key = case
-      when not exists (
-        select from public.tasks as k where k.user_id = p_user_id and k.idempotency_key = t.idempotency_key
-      ) then t.idempotency_key
-    end
-  where t.id = any (v_tasks);
-  update queue.subtasks as s set user_id = p_user_id where s.task_id = any (v_tasks);
-  update queue.orchestrations as o set user_id = p_user_id where o.orchestrator_id = any (v_tasks);
-  update public.task_events as e set user_id = p_user_id where e.task_id = any (v_tasks);
-  update public.generations as g set user_id = p_user_id where g.project_id = p_project_id;
-  get diagnostics v_generations = row_count;
-  update public.projects as p set user_id = p_user_id where p.id = p_project_id;
-
-  -- One saw the others of the statement before they had moved.
-  v_waiting := array(
-    select t.id from public.tasks as t where t.id = any (v_tasks) and t.status = 'Queued' and t.dependant_on is not null
-  );
-  perform queue.ask_standing_again(v_waiting);
-
-  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
-  select t.id, t.user_id, queue.now(), t.status, t.status, t.worker_id, t.attempts, queue.actor(), 'moved with its project to another user'
-  from public.tasks as t
-  where t.id = any (v_tasks);
-  perform set_config('queue.moves_project', '', true);
-  perform queue.say(null);
-  return json_build_object(
-    'project_id', p_project_id, 'user_id', p_user_id, 'tasks', cardinality(v_tasks), 'generations', v_generations
-  );
-end;
-$$;
-
-comment on function queue.move_project(jsonb, uuid, uuid) is 'See public.move_project.';
-
-revoke all on function queue.move_project(jsonb, uuid, uuid) from public, anon, authenticated, service_role;
-
-grant execute on function queue.move_project(jsonb, uuid, uuid) to service_role;
-
--- A project changes hands with all that belongs to it, as operators call it (docs/operations.md).
-create or replace function public.move_project(p_project_id uuid, p_user_id uuid, p_caller jsonb default '{"kind":"service"}')
+-- Many tasks cancelled, a batch a call, as functions and operators ask for it.
+create or replace function public.cancel_tasks(
+  p_filter jsonb,
+  p_limit integer default 1000,
+  p_reason text default null,
+  p_caller jsonb default '{"kind":"service"}'
+)
 returns json
 language plpgsql
 volatile
@@ -4299,16 +5637,123 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return queue.move_project(p_caller, p_project_id, p_user_id);
+  return queue.cancel_tasks(p_caller, p_filter, p_limit, p_reason);
 end;
 $$;
 
-comment on function public.move_project(uuid, uuid, jsonb) is
-  'Gives a project to another user, with its tasks, results, history, families and counters, in one transaction. Not while a task of it is In Progress, and not where a live task belongs to one of another project: 409 PROJECT_HAS_TASKS, and nothing is changed. Out: {project_id, user_id, tasks, generations}. Errors: 400 INVALID_ARGUMENT, 403, 404 PROJECT_NOT_FOUND. service_role only.';
+comment on function public.cancel_tasks(jsonb, integer, text, jsonb) is
+  'Cancels live tasks that match every key of the filter {task_ids, status, task_type, user_id, project_id, orchestrator_task_id, created_before}; status is Queued (default) or In Progress. At most p_limit (1 to 1000) per call: repeat it while has_more is true. Tokens and users: their own. Out: {cancelled, passed_over, has_more}; passed_over are tasks that somebody is just changing. Safe to repeat. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
-revoke all on function public.move_project(uuid, uuid, jsonb) from public, anon, authenticated, service_role;
+revoke all on function public.cancel_tasks(jsonb, integer, text, jsonb) from public, anon, authenticated, service_role;
 
-grant execute on function public.move_project(uuid, uuid, jsonb) to service_role;
+grant execute on function public.cancel_tasks(jsonb, integer, text, jsonb) to service_role;
+
+-- The guardian's beat. One unnamed argument of type json, because PostgREST hands the body of a request over to such a
+-- function as it came; for named arguments it unpacks the body, and one \u0000 in a log line fails the whole beat.
+create or replace function queue.worker_heartbeat(p_body json)
+returns json
+language plpgsql
+volatile
+security definer -- writes columns of tasks that no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_uuid constant text := '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$';
+  v_body json := queue.readable_json(p_body);
+  v_worker_id text := v_body ->> 'worker_id_param';
+  v_now timestamptz := queue.now();
+  v_status text := queue.beat(
+    v_worker_id, coalesce(nullif(left(v_body ->> 'status_param', 200), ''), 'active'),
+    v_body -> 'vram_total_mb_param', v_body -> 'vram_used_mb_param', v_now
+  );
+  v_current uuid := case
+    when v_body ->> 'current_task_id_param' ~ v_uuid then (v_body ->> 'current_task_id_param')::uuid
+  end;
+  v_logs json[];
+  v_surplus integer;
+  v_named uuid[];
+  v_stored integer;
+begin
+  select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(v_body -> 'logs_param') as b;
+  v_stored := queue.store_logs(v_logs, v_worker_id, v_now);
+
+  v_named := array(
+    select distinct (l.entry ->> 'task_id')::uuid
+    from unnest(v_logs) as l (entry)
+    where case when json_typeof(l.entry) = 'object' then l.entry ->> 'task_id' ~ v_uuid end
+    union
+    select v_current
+    where v_current is not null
+  );
+  if v_status = 'terminating' and v_body ->> 'status_param' in ('terminated', 'crashed') then
+    -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
+    perform queue.free_work(array[v_worker_id], v_body ->> 'status_param' = 'terminated');
+  elsif v_status not in ('terminated', 'error', 'crashed') then
+    perform queue.show_signs_of_life(v_worker_id, v_named, v_now);
+  end if;
+
+  return json_build_object(
+    'success', true,
+    'heartbeat_updated', true,
+    'logs_inserted', v_stored,
+    'log_errors', cardinality(v_logs) - v_stored + v_surplus,
+    'stop', queue.tasks_to_stop(v_worker_id, v_named, v_current, v_now)
+  );
+end;
+$$;
+
+comment on function queue.worker_heartbeat(json) is 'See public.func_worker_heartbeat_with_logs.';
+
+revoke all on function queue.worker_heartbeat(json) from public, anon, authenticated, service_role;
+
+grant execute on function queue.worker_heartbeat(json) to service_role;
+
+create or replace function public.func_worker_heartbeat_with_logs(json)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.worker_heartbeat($1);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.func_worker_heartbeat_with_logs(json) is
+  'A worker''s beat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. With status_param terminated the worker says goodbye: its work is free at once, that start does not count, and its next beat or claim makes it active again. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+
+revoke all on function public.func_worker_heartbeat_with_logs(json) from public, anon, authenticated, service_role;
+
+grant execute on function public.func_worker_heartbeat_with_logs(json) to service_role;
+
+-- The beat of clients that send no logs.
+create or replace function public.func_update_worker_heartbeat(json)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  perform queue.worker_heartbeat($1);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.func_update_worker_heartbeat(json) is
+  'A worker''s beat without logs. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param}. Answers nothing. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+
+revoke all on function public.func_update_worker_heartbeat(json) from public, anon, authenticated, service_role;
+
+grant execute on function public.func_update_worker_heartbeat(json) to service_role;
 
 -- Log lines of orchestrators, which never try twice: what can be stored is stored, the rest is counted.
 create or replace function queue.insert_logs_batch(p_body json)
@@ -4350,9 +5795,12 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.insert_logs_batch($1);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 
@@ -4362,6 +5810,481 @@ comment on function public.func_insert_logs_batch(json) is
 revoke all on function public.func_insert_logs_batch(json) from public, anon, authenticated, service_role;
 
 grant execute on function public.func_insert_logs_batch(json) to service_role;
+
+-- Notes that a worker claims although it gets nothing. The refused claim has rolled back, so the function that answers
+-- it calls this; an idle poll of a refused worker writes once a minute.
+create or replace function queue.note_refused_claim(p_caller jsonb, p_worker_id text)
+returns boolean
+language plpgsql
+volatile
+security definer -- API roles only read the table
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_now timestamptz := queue.now();
+  v_status text;
+begin
+  select w.status
+  into v_status
+  from public.workers as w
+  where w.id = p_worker_id
+    and v_caller.kind = 'service'
+    and w.status in ('terminating', 'terminated', 'error')
+    and w.goodbye_at is null
+    and not exists (
+      select
+      from queue.claim_refusals as r
+      where r.worker_id = w.id
+        and r.last_at > v_now - interval '1 minute'
+    );
+  if not found then
+    return false;
+  end if;
+
+  insert into queue.claim_refusals as r (worker_id, status, first_at, last_at)
+  values (p_worker_id, v_status, v_now, v_now)
+  on conflict (worker_id) do update
+  set status = excluded.status, last_at = excluded.last_at;
+
+  delete from queue.claim_refusals as r where r.last_at < v_now - interval '7 days';
+  return true;
+end;
+$$;
+
+comment on function queue.note_refused_claim(jsonb, text) is 'See public.note_refused_claim.';
+
+revoke all on function queue.note_refused_claim(jsonb, text) from public, anon, authenticated, service_role;
+
+grant execute on function queue.note_refused_claim(jsonb, text) to service_role;
+
+create or replace function public.note_refused_claim(p_caller jsonb, p_worker_id text)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.note_refused_claim(p_caller, p_worker_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.note_refused_claim(jsonb, text) is
+  'Notes, at most once a minute and worker, that a claim was refused because of the worker''s status; true when it did. service_role only.';
+
+revoke all on function public.note_refused_claim(jsonb, text) from public, anon, authenticated, service_role;
+
+grant execute on function public.note_refused_claim(jsonb, text) to service_role;
+
+-- How each machine of the fleet is doing: those that have not ended, and those that failed within the window or still
+-- claim. One word each, the first that applies, and what it follows from.
+create or replace function queue.worker_states(p_window interval)
+returns table (
+  worker_id text,
+  instance_type text,
+  status text,
+  health text,
+  reason text,
+  created_at timestamptz,
+  last_heartbeat timestamptz,
+  heartbeat_age_seconds numeric,
+  last_log_at timestamptz,
+  last_refusal_at timestamptz,
+  failed_at timestamptz,
+  has_claimed boolean,
+  tasks_held integer,
+  current_task_id uuid,
+  current_task_type text,
+  task_started_at timestamptz,
+  task_runtime_seconds numeric,
+  task_quiet_since timestamptz,
+  current_model text,
+  metadata jsonb
+)
+language plpgsql
+stable
+security definer -- uses the queue's clock
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings := (select s from queue.settings as s);
+  v_silent_since timestamptz := v_now - v_settings.gpu_silence_limit;
+  v_has_work boolean := exists (select from queue.user_lines as l where l.pool = 'gpu' and l.is_open);
+  v_has_api_work boolean := exists (select from queue.user_lines as l where l.pool = 'api' and l.is_open);
+begin
+  return query
+  with seen as (
+    select
+      w.*,
+      (
+        -- Only the window: what came before says nothing about now. Compared as pairs, because only the index by
+        -- worker knows those: the one by time would be read through for every worker that is silent.
+        select g."timestamp"
+        from public.system_logs as g
+        where (g.worker_id, g."timestamp") >= (w.id, v_now - p_window)
+          and (g.worker_id, g."timestamp") <= (w.id, timestamptz 'infinity')
+          and g.source_type = 'worker'
+        order by g.worker_id desc, g."timestamp" desc
+        limit 1
+      ) as last_log_at,
+      (
+        select r.last_at from queue.claim_refusals as r where r.worker_id = w.id and r.last_at > v_now - interval '5 minutes'
+      ) as last_refusal_at,
+      h.tasks_held, h.current_task_id, h.current_task_type, h.task_started_at, h.task_quiet_since, h.has_overlong,
+      h.tasks_held > 0 or exists (
+        select
+        from public.tasks as t
+        where t.worker_id = w.id
+          and t.status in ('Complete', 'Failed', 'Cancelled')
+      ) or exists (
+        -- What it gave back, or what was taken from it, is only in the history.
+        select
+        from public.task_events as e
+        where e.worker_id = w.id
+          and e.from_status = 'In Progress'
+          and e.to_status in ('Queued', 'Failed')
+      ) as has_claimed
+    from public.workers as w
+      cross join lateral (
+        select
+          count(*)::integer as tasks_held,
+          (array_agg(t.id order by t.claimed_at desc))[1] as current_task_id,
+          (array_agg(t.task_type order by t.claimed_at desc))[1] as current_task_type,
+          min(t.claimed_at) as task_started_at,
+          -- Orchestration waits for its children and may be quiet.
+          min(queue.last_news(t, v_settings.quiet_task_limit, v_now)) filter (where t.takes_slot) as task_quiet_since,
+          bool_or(queue.is_overlong(t, v_settings, v_now)) filter (where t.takes_slot) as has_overlong
+        from public.tasks as t
+        where t.worker_id = w.id
+          and t.status = 'In Progress'
+          and t.token_id is null
+      ) as h
+  )
+  select
+    s.id, s.instance_type, s.status,
+    case
+      when s.last_refusal_at is not null and s.status in ('terminating', 'terminated', 'error') then 'claims_refused'
+      when s.status in ('terminating', 'terminated') then s.status
+      when s.status in ('error', 'crashed') then 'failed'
+      -- Api workers announce themselves and never beat.
+      when s.instance_type = 'api' then case when v_has_api_work and not s.has_claimed then 'never_claimed' else 'healthy' end
+      when s.last_heartbeat is null
+        and s.created_at > v_now - v_settings.worker_start_limit
+        and coalesce(s.task_started_at > v_silent_since, true) then 'starting'
+      when s.last_heartbeat is null then 'never_beat'
+      when s.last_heartbeat < v_silent_since then 'stale'
+      when s.task_quiet_since < v_now - v_settings.quiet_task_limit then 'stuck_task'
+      when s.has_overlong then 'overlong_task'
+      when s.created_at > v_silent_since then 'healthy'
+      when s.last_log_at is null then 'silent'
+      when v_has_work and not s.has_claimed then 'never_claimed'
+      else 'healthy'
+    end,
+    s.metadata ->> 'error_reason',
+    s.created_at, s.last_heartbeat, round(extract(epoch from v_now - s.last_heartbeat), 1), s.last_log_at, s.last_refusal_at, s.failed_at, s.has_claimed, s.tasks_held,
+    s.current_task_id, s.current_task_type, s.task_started_at,
+    round(extract(epoch from v_now - s.task_started_at), 1), s.task_quiet_since, s.current_model, s.metadata
+  from seen as s
+  where s.status not in ('terminated', 'error', 'crashed')
+    or s.failed_at >= v_now - p_window
+    or s.last_refusal_at is not null
+  order by s.id;
+end;
+$$;
+
+comment on function queue.worker_states(interval) is
+  'Per worker its health: claims_refused, terminating, terminated, failed, starting, never_beat, stale, stuck_task (no news of its task), overlong_task (it runs for much longer than is usual), silent (beats, no log line within the window), never_claimed (although there is work) or healthy.';
+
+revoke all on function queue.worker_states(interval) from public, anon, authenticated, service_role;
+
+grant execute on function queue.worker_states(interval) to service_role;
+
+-- Which workers failed within a window, why, and what they took down with them.
+create or replace function queue.worker_failures(p_since timestamptz)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_seen integer;
+  v_failed integer;
+  v_first_event bigint;
+begin
+  select count(*), count(*) filter (where w.failed_at >= p_since)
+  into v_seen, v_failed
+  from public.workers as w
+  where greatest(w.created_at, w.last_heartbeat, w.failed_at) >= p_since
+    -- They are not rented, and never beat.
+    and w.instance_type <> 'api';
+
+  -- The history has no index over time; the samples know which event came when.
+  select greatest(
+    coalesce((select max(m.last_event_id) from queue.minute_samples as m where m.sampled_at <= p_since), 0),
+    (select max(e.id) from public.task_events as e) - 100000
+  )
+  into v_first_event;
+
+  return (
+    with failed as (
+      select
+        w.id, w.status, w.failed_at, coalesce(w.metadata ->> 'error_reason', 'no reason recorded') as reason
+      from public.workers as w
+      where w.failed_at >= p_since
+        and w.instance_type <> 'api'
+    ), taken_down as (
+      -- What was put back or failed, and what nobody has put back yet.
+      select distinct on (d.worker_id, d.task_id) d.worker_id, d.task_id, d.outcome
+      from (
+        select e.worker_id, e.task_id, case e.to_status when 'Queued' then 'put_back' else 'failed' end as outcome, e.id as at
+        from public.task_events as e
+        where e.id > v_first_event
+          and e.at >= p_since
+          and e.from_status = 'In Progress'
+          and e.to_status in ('Queued', 'Failed')
+        union all
+        select t.worker_id, t.id, 'still_held', null
+        from failed as f
+          join public.tasks as t on t.worker_id = f.id
+        where t.status = 'In Progress'
+          and t.token_id is null
+      ) as d
+        join failed as f on f.id = d.worker_id
+      order by d.worker_id, d.task_id, d.at desc nulls first
+    )
+    select json_build_object(
+      'workers_seen', v_seen,
+      'workers_failed', v_failed,
+      'failure_rate', round(v_failed / nullif(v_seen, 0)::numeric, 3),
+      'reasons', (
+        select coalesce(json_agg(json_build_object('reason', r.reason, 'workers', r.workers) order by r.workers desc, r.reason), '[]')
+        from (
+          -- Ages and ids in it would make every reason its own.
+          select regexp_replace(left(replace(f.reason, f.id, 'N'), 200), '\d+(\.\d+)?', 'N', 'g') as reason, count(*) as workers
+          from failed as f
+          group by 1
+          order by 2 desc, 1
+          limit 20
+        ) as r
+      ),
+      'failed_workers', (
+        select coalesce(
+          json_agg(
+            json_build_object(
+              'worker_id', f.id, 'status', f.status, 'failed_at', f.failed_at, 'reason', f.reason,
+              'tasks', (
+                select coalesce(
+                  json_agg(json_build_object('task_id', d.task_id, 'task_type', t.task_type, 'outcome', d.outcome) order by d.task_id), '[]'
+                )
+                from taken_down as d
+                  left join public.tasks as t on t.id = d.task_id
+                where d.worker_id = f.id
+              )
+            )
+            order by f.failed_at desc, f.id
+          ), '[]'
+        )
+        from (select x.* from failed as x order by x.failed_at desc, x.id limit 100) as f
+      )
+    )
+  );
+end;
+$$;
+
+comment on function queue.worker_failures(timestamptz) is
+  'Failures since then: {workers_seen, workers_failed, failure_rate, reasons: [{reason, workers}], failed_workers: [{worker_id, status, failed_at, reason, tasks: [{task_id, task_type, outcome}]}]}. Tasks from at most the last 100000 events.';
+
+revoke all on function queue.worker_failures(timestamptz) from public, anon, authenticated, service_role;
+
+-- What an orchestrator should know before it rents another machine.
+create or replace function queue.worker_health(p_caller jsonb, p_window_minutes numeric)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_now timestamptz := queue.now();
+  v_minutes numeric := coalesce(p_window_minutes, 30);
+  v_window interval;
+  v_failures json;
+  v_workers json;
+  v_by_health json;
+  v_free integer;
+  v_claimable integer := queue.claimable_count(v_caller, 'gpu');
+  v_code text;
+begin
+  if v_minutes not between 1 and 1440 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The window must be 1 to 1440 minutes, not %s', v_minutes));
+  end if;
+  v_window := make_interval(secs => (v_minutes * 60)::double precision);
+  v_failures := queue.worker_failures(v_now - v_window);
+
+  with state as materialized (
+    select * from queue.worker_states(v_window)
+  )
+  select
+    (
+      select coalesce(
+        json_agg(
+          json_build_object(
+            'worker_id', s.worker_id, 'instance_type', s.instance_type, 'status', s.status, 'health', s.health,
+            'reason', s.reason, 'last_heartbeat', s.last_heartbeat, 'last_log_at', s.last_log_at,
+            'has_claimed', s.has_claimed, 'last_refusal_at', s.last_refusal_at, 'tasks_held', s.tasks_held,
+            'current_task_id', s.current_task_id, 'task_started_at', s.task_started_at, 'task_quiet_since', s.task_quiet_since
+          )
+          order by s.health = 'healthy', s.worker_id
+        ), '[]'
+      )
+      from (select x.* from state as x order by x.health = 'healthy', x.worker_id limit 1000) as s
+    ),
+    (select coalesce(json_object_agg(g.health, g.workers), '{}') from (select s.health, count(*) as workers from state as s group by 1) as g),
+    (
+      select count(*)
+      from state as s
+      where s.health in ('healthy', 'silent', 'never_claimed', 'starting')
+        and s.tasks_held = 0
+        and s.instance_type <> 'api'
+    )
+  into v_workers, v_by_health, v_free;
+
+  v_code := case
+    when v_claimable = 0 then 'NOTHING_CLAIMABLE'
+    when (v_failures ->> 'workers_failed')::integer >= 3
+      and (v_failures ->> 'failure_rate')::numeric >= (select s.max_failure_rate from queue.settings as s) then 'WORKERS_FAIL'
+    when v_free >= v_claimable then 'ENOUGH_WORKERS'
+    else 'MORE_WORK_THAN_WORKERS'
+  end;
+
+  return json_build_object(
+    'window_minutes', v_minutes,
+    'by_health', v_by_health,
+    'workers', v_workers,
+    'failures', v_failures,
+    'spawning', json_build_object(
+      'makes_sense', v_code = 'MORE_WORK_THAN_WORKERS',
+      'code', v_code,
+      'message', case v_code
+        when 'NOTHING_CLAIMABLE' then 'No gpu task could be claimed; task-counts says under blocked what waits for what'
+        when 'WORKERS_FAIL' then pg_catalog.format(
+          '%s of %s workers failed within the window, most often: %s. Find out why before renting more',
+          v_failures ->> 'workers_failed', v_failures ->> 'workers_seen', v_failures #>> '{reasons,0,reason}'
+        )
+        when 'ENOUGH_WORKERS' then pg_catalog.format('%s workers are free or starting for %s tasks', v_free, v_claimable)
+        else pg_catalog.format('%s gpu tasks are claimable and %s workers are free or starting', v_claimable, v_free)
+      end,
+      'claimable', v_claimable,
+      'free_workers', v_free
+    ),
+    'snapshot_at', v_now
+  );
+end;
+$$;
+
+comment on function queue.worker_health(jsonb, numeric) is 'See public.worker_health.';
+
+revoke all on function queue.worker_health(jsonb, numeric) from public, anon, authenticated, service_role;
+
+grant execute on function queue.worker_health(jsonb, numeric) to service_role;
+
+create or replace function public.worker_health(p_caller jsonb, p_window_minutes numeric default 30)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.worker_health(p_caller, p_window_minutes);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.worker_health(jsonb, numeric) is
+  'How the fleet is doing, over a window of 1 to 1440 minutes: {window_minutes, by_health, workers, failures, spawning, snapshot_at}. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN. service_role only.';
+
+revoke all on function public.worker_health(jsonb, numeric) from public, anon, authenticated, service_role;
+
+grant execute on function public.worker_health(jsonb, numeric) to service_role;
+
+-- The queue and the fleet in one row of numbers, from counters where there are any.
+create or replace function queue.fleet_summary()
+returns table (
+  queued_tasks bigint,
+  running_tasks bigint,
+  completed_tasks bigint,
+  failed_tasks bigint,
+  inactive_workers bigint,
+  active_workers bigint,
+  terminated_workers bigint,
+  external_workers bigint,
+  stale_workers bigint,
+  stuck_tasks bigint,
+  snapshot_time timestamptz
+)
+language plpgsql
+stable
+security definer -- reads the derived state by the queue's clock
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings := (select s from queue.settings as s);
+begin
+  return query
+  select
+    (
+      select coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration), 0)::bigint
+      from queue.user_lines as l
+    ) + (select coalesce(sum(b.task_count), 0)::bigint from queue.blocked_tasks as b),
+    r.running,
+    queue.ended_total('Complete'),
+    queue.ended_total('Failed'),
+    w.inactive, w.active, w.terminated, w.external, w.stale,
+    r.stuck,
+    v_now
+  from (
+    select
+      count(*) as running,
+      count(*) filter (where t.takes_slot and queue.last_news(t, v_settings.quiet_task_limit, v_now) < v_now - v_settings.quiet_task_limit) as stuck
+    from public.tasks as t
+    where t.status = 'In Progress'
+  ) as r
+    cross join (
+      select
+        count(*) filter (where k.status in ('inactive', 'spawning')) as inactive,
+        count(*) filter (where k.status = 'active') as active,
+        count(*) filter (where k.status = 'terminated') as terminated,
+        count(*) filter (where k.instance_type = 'external' and k.status not in ('terminated', 'error', 'crashed')) as external,
+        count(*) filter (
+          where k.status = 'active' and coalesce(k.last_heartbeat, k.created_at) < v_now - v_settings.gpu_silence_limit
+        ) as stale
+      from public.workers as k
+    ) as w;
+end;
+$$;
+
+comment on function queue.fleet_summary() is 'See public.orchestrator_status.';
+
+revoke all on function queue.fleet_summary() from public, anon, authenticated, service_role;
+
+grant execute on function queue.fleet_summary() to service_role;
 
 -- The finished segments of a run, for the worker that puts them together.
 create or replace function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
@@ -4493,6 +6416,75 @@ revoke all on function queue.get_orchestrator_children(jsonb, uuid, text) from p
 
 grant execute on function queue.get_orchestrator_children(jsonb, uuid, text) to service_role;
 
+-- How a task stands, as functions ask it.
+create or replace function public.get_task_status(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_task_status(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.get_task_status(jsonb, uuid) is
+  '{task_id, task_type, status, attempt, error_message, created_at, updated_at, generation_started_at, generation_processed_at}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_task_status(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.get_task_status(jsonb, uuid) to service_role;
+
+-- What came of a task, as functions ask it.
+create or replace function public.get_task_output(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_task_output(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.get_task_output(jsonb, uuid) is
+  '{task_id, status, output_location (a progress text or the reason of a failure unless Complete), public_url (once Complete), thumbnail_url, error_message, result_data, params, dependant_on}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_task_output(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.get_task_output(jsonb, uuid) to service_role;
+
+-- The output that a task builds on, as functions ask it.
+create or replace function public.get_predecessor_output(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_predecessor_output(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.get_predecessor_output(jsonb, uuid) is
+  'Null for a task without dependencies, else {predecessor_id, output_location (null until Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency}; the first dependency is tasks.dependant_on. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_predecessor_output(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.get_predecessor_output(jsonb, uuid) to service_role;
+
 -- The finished segments of a run, as functions ask it.
 create or replace function public.get_completed_segments(
   p_caller jsonb, p_run_id text, p_project_id uuid default null, p_after_index integer default null
@@ -4502,9 +6494,12 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.get_completed_segments(p_caller, p_run_id, p_project_id, p_after_index);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 
@@ -4522,9 +6517,12 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id, p_after);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 
@@ -4534,6 +6532,76 @@ comment on function public.get_orchestrator_children(jsonb, uuid, text) is
 revoke all on function public.get_orchestrator_children(jsonb, uuid, text) from public, anon, authenticated, service_role;
 
 grant execute on function public.get_orchestrator_children(jsonb, uuid, text) to service_role;
+
+-- Which model a worker has loaded, as functions report it.
+create or replace function public.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.update_worker_model(p_caller, p_worker_id, p_model);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.update_worker_model(jsonb, text, text) is
+  'Notes the model that a worker has loaded: {worker_id, current_model}. Errors: 404 WORKER_NOT_FOUND, 400 INVALID_ARGUMENT, 403 for all but the service. service_role only.';
+
+revoke all on function public.update_worker_model(jsonb, text, text) from public, anon, authenticated, service_role;
+
+grant execute on function public.update_worker_model(jsonb, text, text) to service_role;
+
+-- Prompts of a shot, as functions report them.
+create or replace function public.update_shot_pair_prompts(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.update_shot_pair_prompts(p_caller);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.update_shot_pair_prompts(jsonb) is
+  'Always 501 NOT_SUPPORTED, or 403 for callers who are nobody: the queue owns no shots. service_role only.';
+
+revoke all on function public.update_shot_pair_prompts(jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function public.update_shot_pair_prompts(jsonb) to service_role;
+
+-- The counts, as the scripts of the fleet call them through the Data API. They name a mode: "queued"
+-- leaves out what runs, any other means all.
+create or replace function public.func_get_task_counts(mode text default null, run_type_filter text default null)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.task_counts('{"kind": "service"}', run_type_filter, mode is distinct from 'queued');
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.func_get_task_counts(text, text) is
+  'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: gpu, api or null for both. Out: see task_counts. service_role only.';
+
+revoke all on function public.func_get_task_counts(text, text) from public, anon, authenticated, service_role;
+
+grant execute on function public.func_get_task_counts(text, text) to service_role;
 
 -- A child that has taken the place of another one, which takes it back when this one is deleted (queue.leave_families):
 -- nothing is lost with it. Not in the place of one that has failed: that one would count again, and end the job. Policies
@@ -4562,63 +6630,19 @@ comment on function queue.is_spare_part(uuid) is
 
 revoke all on function queue.is_spare_part(uuid) from public, anon, authenticated, service_role;
 
-drop trigger if exists users_after_delete on public.users;
+drop trigger if exists users_after_insert on public.users;
 
-create trigger users_after_delete
-  after delete on public.users
-  for each row execute function queue.users_after_delete();
+create trigger users_after_insert
+  after insert on public.users
+  referencing new table as new_rows
+  for each statement execute function queue.users_after_write();
 
-drop trigger if exists projects_before_update on public.projects;
+drop trigger if exists users_after_update on public.users;
 
-create trigger projects_before_update
-  before update of user_id on public.projects
-  for each row
-  when (new.user_id <> old.user_id)
-  execute function queue.projects_before_update();
-
-drop trigger if exists events_after_truncate on public.task_events;
-
-create trigger events_after_truncate
-  after truncate on public.task_events
-  for each statement execute function queue.events_after_truncate();
-
-drop trigger if exists refuse_truncate on public.task_types;
-
-create trigger refuse_truncate after truncate on public.task_types for each statement execute function queue.refuse_truncate();
-
-drop trigger if exists refuse_truncate on queue.settings;
-
-create trigger refuse_truncate after truncate on queue.settings for each statement execute function queue.refuse_truncate();
-
-drop trigger if exists refuse_truncate on queue.task_dependencies;
-
-create trigger refuse_truncate after truncate on queue.task_dependencies for each statement execute function queue.refuse_truncate();
-
-drop trigger if exists refuse_truncate on queue.subtasks;
-
-create trigger refuse_truncate after truncate on queue.subtasks for each statement execute function queue.refuse_truncate();
-
-drop trigger if exists refuse_truncate on queue.orchestrations;
-
-create trigger refuse_truncate after truncate on queue.orchestrations for each statement execute function queue.refuse_truncate();
-
-drop trigger if exists refuse_truncate on queue.user_slots;
-
-create trigger refuse_truncate after truncate on queue.user_slots for each statement execute function queue.refuse_truncate();
-
-drop trigger if exists refuse_truncate on queue.user_lines;
-
-create trigger refuse_truncate after truncate on queue.user_lines for each statement execute function queue.refuse_truncate();
-
-drop trigger if exists refuse_truncate on queue.blocked_tasks;
-
-create trigger refuse_truncate after truncate on queue.blocked_tasks for each statement execute function queue.refuse_truncate();
-
-drop trigger if exists tasks_after_truncate on public.tasks;
-
-create trigger tasks_after_truncate
-  after truncate on public.tasks
-  for each statement execute function queue.tasks_after_truncate();
+create trigger users_after_update
+  after update on public.users
+  referencing new table as new_rows
+  for each statement execute function queue.users_after_write();
 
 drop trigger if exists user_api_tokens_after_update on public.user_api_tokens;
 
@@ -4626,3 +6650,11 @@ create trigger user_api_tokens_after_update
   after update on public.user_api_tokens
   referencing old table as old_rows new table as new_rows
   for each statement execute function queue.user_api_tokens_after_update();
+
+drop trigger if exists workers_before_status on public.workers;
+
+create trigger workers_before_status
+  before update of status on public.workers
+  for each row
+  when (old.reaped_at is not null or old.goodbye_at is not null)
+  execute function queue.workers_before_status();

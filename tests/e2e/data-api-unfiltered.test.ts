@@ -117,7 +117,8 @@ async function request(
       apikey: stack().publishableKey,
       authorization: `Bearer ${await userJwt(owner.id)}`,
       "content-type": "application/json",
-      prefer: "return=representation",
+      // Asked for the rows, only those would be written that can be read.
+      prefer: "return=minimal",
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });

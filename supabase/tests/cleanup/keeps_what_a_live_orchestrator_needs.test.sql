@@ -1,0 +1,26 @@
+begin;
+select plan(4);
+
+-- SETUP: an old task that nobody started; what waits for it is old, too, but a child of an orchestrator that runs
+select tests.empty_queue();
+select tests.create_user(p_max_in_progress => 10) as owner \gset
+select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as parent \gset
+select tests.create_task(:'owner', p_age => '8 days') as old_task \gset
+select tests.create_task(
+  :'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'parent'::text), p_age => '8 days', p_dependant_on => :'old_task'
+) as child \gset
+
+-- TEST: neither goes while the parent lives, which would not go along
+select queue.sweep();
+select queue.cleanup();
+select is(tests.status(:'old_task'), 'Queued', 'What the child of a live orchestrator waits for is left');
+select is(tests.status(:'child'), 'Queued', 'And so is the child');
+
+-- TEST: with the parent they go
+update public.tasks set status = 'Failed', error_message = 'broken' where id = :'parent';
+select queue.cleanup();
+select is(tests.status(:'old_task'), 'Cancelled', 'When the orchestrator has ended, nothing holds them');
+select is(tests.status(:'child'), 'Cancelled', 'Neither of them');
+
+select * from finish();
+rollback;
