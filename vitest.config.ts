@@ -10,8 +10,9 @@ function onTheStack(name: string, order: number) {
       globalSetup: ["tests/support/global-setup.ts"],
       setupFiles: ["tests/support/close-connections.ts"],
       fileParallelism: false,
-      testTimeout: 30_000,
-      hookTimeout: 60_000,
+      // Only what has stopped for good takes as long: other work may run beside.
+      testTimeout: 300_000,
+      hookTimeout: 600_000,
       sequence: { groupOrder: order },
     },
   };
@@ -30,8 +31,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          // Hundreds of random bodies take a while beside other suites.
-          testTimeout: 20_000,
+          testTimeout: 120_000,
           include: [
             "bench/**/*.test.ts",
             "demo/**/*.test.ts",
@@ -58,7 +58,7 @@ export default defineConfig({
         test: {
           name: "deploy",
           include: ["tests/deploy/**/*.test.ts"],
-          testTimeout: 60_000,
+          testTimeout: 300_000,
           sequence: { groupOrder: 10 },
         },
       },

@@ -18,7 +18,7 @@ const Job = z.looseObject({
 export const HealthReply = z.looseObject({
   status: z.enum(["ok", "degraded"]),
   reasons: z.array(z.looseObject({
-    code: z.enum(["JOB_LATE", "JOB_FAILED", "DRIFT"]),
+    code: z.enum(["JOB_LATE", "JOB_FAILED", "DRIFT", "ROW_MISSING"]),
     message: z.string(),
   })),
   checked_at: z.string(),

@@ -86,8 +86,9 @@ describe("hostFunctions()", () => {
     );
     host();
     await ask("talker");
-    await vi.waitFor(() =>
-      expect(log).toEqual(["talker | waking", "talker | asked"])
+    await vi.waitFor(
+      () => expect(log).toEqual(["talker | waking", "talker | asked"]),
+      60_000,
     );
   });
 
@@ -128,8 +129,9 @@ describe("hostFunctions()", () => {
     host();
     const port = await functions.port("mortal");
     await expect(ask("mortal")).rejects.toThrow();
-    await vi.waitFor(async () =>
-      expect(await functions.port("mortal")).not.toBe(port)
+    await vi.waitFor(
+      async () => expect(await functions.port("mortal")).not.toBe(port),
+      60_000,
     );
   });
 
@@ -137,11 +139,11 @@ describe("hostFunctions()", () => {
     host([join(dir, "functions")]);
     expect(await ask("hello")).toBe("hello");
     write("hello", "Deno.serve((");
-    await vi.waitFor(() => expect(ask("hello")).rejects.toThrow(), 5000);
+    await vi.waitFor(() => expect(ask("hello")).rejects.toThrow(), 60_000);
     write("hello", 'Deno.serve(() => new Response("edited"));');
     await vi.waitFor(
       async () => expect(await ask("hello")).toBe("edited"),
-      5000,
+      60_000,
     );
   });
 });

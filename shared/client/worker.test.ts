@@ -94,7 +94,7 @@ test("runWorker() names its tasks in beats, and sends their log lines once", asy
   const beats: unknown[] = [];
   await work(async (_, { log }) => {
     log("Step 1");
-    await vi.waitFor(() => expect(beats.length).toBeGreaterThan(3));
+    await vi.waitFor(() => expect(beats.length).toBeGreaterThan(3), 60_000);
     return {};
   }, {
     client: {
@@ -115,7 +115,7 @@ test("runWorker() keeps the lines of a beat that was not heard", async () => {
   const beats: { logs: unknown[] }[] = [];
   await work(async (_, { log }) => {
     log("Step 1");
-    await vi.waitFor(() => expect(beats.length).toBeGreaterThan(3));
+    await vi.waitFor(() => expect(beats.length).toBeGreaterThan(3), 60_000);
     return {};
   }, {
     client: {
@@ -248,7 +248,7 @@ test("runWorker() does as many tasks at once as it was told to", async () => {
   let most = 0;
   await work(async () => {
     most = Math.max(most, ++running);
-    await vi.waitFor(() => expect(most).toBe(3));
+    await vi.waitFor(() => expect(most).toBe(3), 60_000);
     running--;
     return {};
   }, {

@@ -2708,6 +2708,7 @@ security definer -- writes lease columns, which no API role may
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set enable_sort = off -- lines are in the order of an index: no statistics may find it as good to sort all that a user has
 as $$
 declare
   v_pool text := coalesce(p_run_type, 'gpu');
@@ -3920,6 +3921,7 @@ security definer -- reads the derived state
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set enable_sort = off -- lines are in the order of an index: no statistics may find it as good to sort all that a user has
 as $$
 declare
   v_list_limit constant integer := 100;
@@ -4499,6 +4501,40 @@ comment on function queue.children_of(public.tasks, integer, timestamptz, uuid) 
 
 revoke all on function queue.children_of(public.tasks, integer, timestamptz, uuid) from public, anon, authenticated, service_role;
 
+-- Rows that migrations ship and everything relies on. A restore or a clean-up by hand that loses one is noticed by nothing
+-- else: without the row of the clock, for instance, silence is no longer measured.
+create or replace function queue.missing_rows()
+returns table (row_name text, remedy text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select 'the row of queue.settings', 'insert into queue.settings default values'
+  where not exists (select from queue.settings as s)
+  union all
+  select 'the row of queue.clock_watch', 'insert into queue.clock_watch default values'
+  where not exists (select from queue.clock_watch as w)
+  union all
+  select
+    pg_catalog.format('job %s of queue.job_runs', j.job),
+    pg_catalog.format('insert into queue.job_runs (job, period) values (%L, %L)', j.job, j.period)
+  from (
+    values
+      ('sweep', '1 minute'), ('rescue', '1 minute'), ('mend_orchestrations', '1 minute'), ('count_on', '1 minute'),
+      ('cleanup', '10 minutes'), ('purge', '1 hour'), ('reconcile', '1 hour')
+  ) as j (job, period)
+  where not exists (select from queue.job_runs as r where r.job = j.job);
+end;
+$$;
+
+comment on function queue.missing_rows() is
+  'Rows that migrations ship and that are not there, with the statement that brings each back.';
+
+revoke all on function queue.missing_rows() from public, anon, authenticated, service_role;
+
 -- Whether the queue looks after itself: its jobs run, its counters agree. What the fleet does is in worker_health, what
 -- waits in task_counts.
 create or replace function queue.health(p_caller jsonb)
@@ -4527,12 +4563,15 @@ begin
     from queue.job_runs as r
     where r.job = 'reconcile'
       and (r.result ->> 'mended')::integer > 0
+    union all
+    select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
+    from queue.missing_rows() as m
   ) as r;
 
   return json_build_object(
     'status', case when json_array_length(v_reasons) = 0 then 'ok' else 'degraded' end,
     'reasons', v_reasons,
-    'checked_at', v_now,
+    'checked_at', coalesce(v_now, pg_catalog.now()), -- the clock is in a row that may be gone
     'database_started_at', pg_postmaster_start_time(),
     'jobs', (
       select json_agg(json_build_object(

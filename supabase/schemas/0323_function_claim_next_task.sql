@@ -20,6 +20,7 @@ security definer -- writes lease columns, which no API role may
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set enable_sort = off -- lines are in the order of an index: no statistics may find it as good to sort all that a user has
 as $$
 declare
   v_pool text := coalesce(p_run_type, 'gpu');

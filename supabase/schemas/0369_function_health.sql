@@ -26,12 +26,15 @@ begin
     from queue.job_runs as r
     where r.job = 'reconcile'
       and (r.result ->> 'mended')::integer > 0
+    union all
+    select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
+    from queue.missing_rows() as m
   ) as r;
 
   return json_build_object(
     'status', case when json_array_length(v_reasons) = 0 then 'ok' else 'degraded' end,
     'reasons', v_reasons,
-    'checked_at', v_now,
+    'checked_at', coalesce(v_now, pg_catalog.now()), -- the clock is in a row that may be gone
     'database_started_at', pg_postmaster_start_time(),
     'jobs', (
       select json_agg(json_build_object(

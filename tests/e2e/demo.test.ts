@@ -7,7 +7,7 @@ import { stack } from "../support/stack.ts";
 import { reset } from "../support/world.ts";
 
 const OPTIONS = { speed: 30, users: 3, workers: 4, tasks: 20, seed: 1 };
-const A_RUN_MS = 90_000;
+const A_RUN_MS = 300_000;
 
 /** One connection, for transactions that are taken back. */
 let sql: postgres.Sql;

@@ -96,7 +96,7 @@ describe("beats that meet", () => {
     await holder`begin`;
     await holder`select from public.tasks where id = ${busy} for update`;
     const beater = as("service_role");
-    await beater`set lock_timeout = '1s'`;
+    await beater`set lock_timeout = '10s'`;
     const before = await readTask(busy);
     await beatOn(beater, W, logNaming(busy, idle));
     await holder`rollback`;

@@ -57,7 +57,7 @@ describe("a job that cleans", () => {
     });
     // Nothing of what it has done is in the way of a claim any more.
     const claimer = as("service_role");
-    await claimer`set lock_timeout = '1s'`;
+    await claimer`set lock_timeout = '10s'`;
     expect(await claim(claimer, "worker-1")).toBeTruthy();
 
     await holder`rollback`;

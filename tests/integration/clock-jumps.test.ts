@@ -52,7 +52,7 @@ describe.skipIf(noFakeClock !== undefined)(
       await minute();
       await minute();
       await minute();
-    }, 60_000);
+    }, 300_000);
     afterAll(async () => {
       await sql?.end();
       await database?.discard();

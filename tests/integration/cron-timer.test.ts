@@ -82,7 +82,7 @@ describe("startCronTimer()", () => {
       () =>
         owner`select from cron.job_run_details where status = 'succeeded'`
           .then((rows) => rows.length > 0, () => false),
-      { timeout: 20_000 },
+      { timeout: 120_000 },
     );
     await timer?.stop();
     const command = "select pg_sleep(60)";

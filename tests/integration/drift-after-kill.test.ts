@@ -69,7 +69,7 @@ describe("queue.drift() finds nothing after Postgres itself", () => {
   beforeAll(async () => {
     await removeDatabase(prepareStateDirs(stateDir));
     target = await startStack({ stateDir, durable: true });
-  }, 120_000);
+  }, 300_000);
 
   afterAll(async () => {
     await target?.stop();
@@ -97,7 +97,7 @@ describe("queue.drift() finds nothing after Postgres itself", () => {
     expect(errors).toEqual([]);
     expect(await drift(observer)).toEqual([]);
     await observer.end({ timeout: 5 });
-  }, 60_000);
+  }, 300_000);
 });
 
 /** By the queue's own account, and counted anew by other means. */

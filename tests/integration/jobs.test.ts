@@ -41,7 +41,7 @@ describe("pg_cron", () => {
         return ["sweep", "rescue", "cleanup", "purge"].every((job) =>
           runs?.jobs?.includes(job)
         );
-      }, { timeout: 1.5 * MINUTE, interval: 500 });
+      }, { timeout: 5 * MINUTE, interval: 500 });
       const failed = await owner`
       select command, return_message from cron.job_run_details
       where status = 'failed' and command like '%queue.%'

@@ -15,7 +15,7 @@ let target: OwnStack;
 
 beforeAll(async () => {
   target = await startOwnStack("test-kills");
-}, 120_000);
+}, 300_000);
 
 afterAll(() => target?.discard());
 

@@ -45,7 +45,7 @@ describe("locks are taken in one order, so that", () => {
       await changer`select from public.tasks where id = ${stale} for update`;
 
       // Whoever changes the task will ask for its user's lock, which a claim has.
-      await claimer`set lock_timeout = '1s'`;
+      await claimer`set lock_timeout = '10s'`;
       const task = await claim(claimer, "worker-stale");
       await changer`update public.tasks set priority = 1 where id = ${stale}`;
       await changer`commit`;

@@ -14,7 +14,7 @@ describe("queue.lock_tables()", () => {
       adminConnection(),
     ];
     const migrationPid = await pidOf(migration);
-    await claim`set lock_timeout = '1s'`;
+    await claim`set lock_timeout = '10s'`;
     await reader`begin`;
     await reader`select 1 from public.tasks limit 1`;
     const locked = migration.begin(async (sql) => {
@@ -38,7 +38,7 @@ describe("queue.lock_tables()", () => {
       adminConnection(),
     ];
     const migrationPid = await pidOf(migration);
-    await claim`set lock_timeout = '1s'`;
+    await claim`set lock_timeout = '10s'`;
     await first`begin`;
     await first`select 1 from queue.settings limit 1`;
     await second`begin`;
@@ -67,7 +67,7 @@ describe("queue.lock_tables()", () => {
     });
     await untilBlocked(migrationPid);
     // Held by the other one, which lets go of it.
-    await claim`set local lock_timeout = '1s'`;
+    await claim`set local lock_timeout = '10s'`;
     await claim`select s.default_task_limit from queue.settings as s`;
     await claim`commit`;
     await locked;

@@ -3,6 +3,7 @@ import { claim, complete } from "../support/operations.ts";
 import {
   createOwner,
   createTasks,
+  reset,
   type TaskColumns,
 } from "../support/world.ts";
 
@@ -14,7 +15,10 @@ export const TURNS = 10;
 const USERS = 10;
 
 /** What the planner is told of the tables, which are full. */
-export type Statistics = "an empty queue" | "the full queue";
+export type Statistics =
+  | "a queue that one user had filled"
+  | "a queue in which each user had one task"
+  | "the full queue";
 
 /** Tests say themselves when the statistics are renewed. */
 export async function letAutovacuum(isOn: boolean): Promise<void> {
@@ -30,6 +34,38 @@ export async function letAutovacuum(isOn: boolean): Promise<void> {
 /** Tells the planner how the tables are now. */
 export async function analyze(): Promise<void> {
   await admin().unsafe(`analyze ${TABLES.join(", ")}`);
+}
+
+/**
+ * Empties the queue, and leaves statistics of what was in it: to analyze an
+ * empty table keeps those of its columns.
+ */
+export async function emptyAfter(statistics: Statistics): Promise<void> {
+  await reset();
+  if (statistics === "a queue in which each user had one task") {
+    await admin()`
+      with owner as (
+        insert into public.users (id, credits)
+        select gen_random_uuid(), 100 from generate_series(1, 500)
+        returning id
+      ),
+      project as (
+        insert into public.projects (user_id, name)
+        select id, 'Project of a test' from owner
+        returning id
+      )
+      select 1 from project
+    `;
+    await admin()`
+      insert into public.tasks (task_type, project_id)
+      select 'travel_segment', id from public.projects
+    `;
+  } else {
+    await createTasks(await createOwner(), 500);
+  }
+  await analyze();
+  await reset();
+  await analyze();
 }
 
 /** Nine of ten tasks, the oldest, belong to a user who may run none. */

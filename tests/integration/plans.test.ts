@@ -1,15 +1,23 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { claim, complete } from "../support/operations.ts";
-import { reset } from "../support/world.ts";
 import {
   type Explained,
   ExplainedSession,
   type PlanNode,
 } from "./explained-session.ts";
-import { analyze, fill, letAutovacuum, TURNS, warmUp } from "./plan-world.ts";
+import {
+  emptyAfter,
+  fill,
+  letAutovacuum,
+  type Statistics,
+  TURNS,
+  warmUp,
+} from "./plan-world.ts";
 
 const FEW = 200;
 const MANY = 20_000;
+/** As many tasks as one statement of a claim may look at. */
+const ONE_BY_ONE = 10;
 
 /** Each of them finds what a claim wants without passing over other rows. */
 const NARROW = /_pkey$|^tasks_(line|line_by_model|not_yet|running_by_worker)$/;
@@ -20,7 +28,10 @@ const BY_WORKER = "tasks_by_worker";
 beforeAll(() => letAutovacuum(false));
 afterAll(() => letAutovacuum(true));
 
-describe("with the statistics of an empty queue", () => {
+describe.each<Statistics>([
+  "a queue that one user had filled",
+  "a queue in which each user had one task",
+])("with the statistics of %s", (statistics) => {
   describe.each([
     { session: "a new session", isWarm: false },
     { session: "a session from when it was empty", isWarm: true },
@@ -28,8 +39,8 @@ describe("with the statistics of an empty queue", () => {
     let few: Work;
     let many: Work;
     beforeAll(async () => {
-      few = await explainWork(FEW, isWarm);
-      many = await explainWork(MANY, isWarm);
+      few = await explainWork(statistics, FEW, isWarm);
+      many = await explainWork(statistics, MANY, isWarm);
     });
 
     it("a claim takes from the lines through their indexes", () => {
@@ -37,6 +48,7 @@ describe("with the statistics of an empty queue", () => {
         .filter(({ table, index }) => table === "tasks" && index !== undefined);
       expect(reads.map(({ index }) => index)).toContain("tasks_line");
       expect(reads.filter((read) => !isNarrow(read))).toEqual([]);
+      expect(reads.filter(({ rows }) => rows > ONE_BY_ONE)).toEqual([]);
       expect(many.claims.nodes.map(({ index }) => index))
         .toContain("user_lines_turns");
     });
@@ -74,9 +86,12 @@ function wholeReads({ nodes }: Explained): string[] {
   return [...new Set(found.map(({ statement }) => statement))];
 }
 
-async function explainWork(tasks: number, isWarm: boolean): Promise<Work> {
-  await reset();
-  await analyze();
+async function explainWork(
+  statistics: Statistics,
+  tasks: number,
+  isWarm: boolean,
+): Promise<Work> {
+  await emptyAfter(statistics);
   const session = new ExplainedSession();
   try {
     if (isWarm) await warmUp(session.sql);

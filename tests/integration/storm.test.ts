@@ -23,9 +23,8 @@ const USERS = 50;
 const TASKS_PER_ROUND = 4;
 const MAX_LIMIT = 7;
 const SEED = Number(process.env["STORM_SEED"] ?? Date.now() % 1e9);
-/** A number of rounds, however long they take; else what fits in the time. */
-const ROUNDS = Number(process.env["STORM_ROUNDS"] ?? Infinity);
-const SECONDS = Number.isFinite(ROUNDS) ? Infinity : 35;
+/** However long they take. */
+const ROUNDS = Number(process.env["STORM_ROUNDS"] ?? 6);
 
 beforeEach(reset);
 
@@ -33,9 +32,7 @@ describe(`64 claimers and 50 users (STORM_SEED=${SEED})`, () => {
   it("break no promise while limits move and work is rescued", async () => {
     const storm = await Storm.begin(new Chance(SEED));
     const deadlocksBefore = await deadlocks();
-    const deadline = performance.now() + SECONDS * 1000;
-    let rounds = 0;
-    for (; rounds < ROUNDS && performance.now() < deadline; rounds++) {
+    for (let rounds = 0; rounds < ROUNDS; rounds++) {
       await storm.enqueue();
       await storm.blow();
       await storm.fillSlots();
@@ -44,7 +41,6 @@ describe(`64 claimers and 50 users (STORM_SEED=${SEED})`, () => {
       expect(await counterDrift()).toEqual([]);
     }
 
-    expect(rounds).toBeGreaterThan(1);
     expect(new Set(storm.leases).size).toBe(storm.leases.length);
     expect(await illegalStarts(0, storm.limits)).toEqual([]);
     expect(await deadlocks(storm.sessions)).toBe(deadlocksBefore);

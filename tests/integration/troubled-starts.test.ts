@@ -18,7 +18,7 @@ import { CheckoutCopy, type Front } from "../support/checkout-copy.ts";
 // `npm start` in copies of this checkout, when something is not as it should
 // be. What each message means is in docs/when-it-does-not-start.md.
 
-const A_START_MS = 120_000;
+const A_START_MS = 600_000;
 /** supabase/seed.sql has so many. */
 const SEEDED_TASKS = 4;
 const NPM_START = ["npm", "start"];
@@ -40,7 +40,7 @@ async function expectRefusal(
 
 /** A process that has said its last word may take a moment to end. */
 async function nobodyIsLeft(copy: CheckoutCopy): Promise<void> {
-  await vi.waitFor(() => expect(copy.processes()).toEqual([]), 5_000);
+  await vi.waitFor(() => expect(copy.processes()).toEqual([]), 60_000);
 }
 
 describe("a first npm start", () => {

@@ -20,7 +20,7 @@ import { type Finished, run } from "../../stack/run.ts";
 import { socketDir } from "../../stack/state-dir.ts";
 import { readState } from "../../stack/state-file.ts";
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 300_000;
 const POLL_MS = 20;
 
 /** What is installed or made anew, and a thousand files that no start reads. */

@@ -57,7 +57,7 @@ async function call(
       ...headers,
     },
     ...(body === undefined ? {} : { body: toText(body) }),
-    signal: AbortSignal.timeout(30_000),
+    signal: AbortSignal.timeout(120_000),
   });
   const text = await response.text();
   return {

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { admin, type Connection } from "./db.ts";
 
-const ATTEMPTS = 500;
+/** A minute and more: what does not come by then never comes. */
+const ATTEMPTS = 6_000;
 const PAUSE_MS = 10;
 
 /** Asks again until the answer is yes; a bounded number of times. */

@@ -15,7 +15,7 @@ import { readState, type StackState } from "../../stack/state-file.ts";
 import { observe } from "../soak/drain.ts";
 import { pauseJobs } from "../support/pause-jobs.ts";
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 300_000;
 const POLL_MS = 20;
 
 /** `npm start` as in somebody's terminal, on ports and in a folder of its own. */

@@ -65,7 +65,7 @@ export function augustWorkers(
       max: 1,
       prepare: false,
       onnotice: () => {},
-      connection: { lock_timeout: 1_000 },
+      connection: { lock_timeout: 10_000 },
     });
     const ask = async (text: string, value: string) => {
       const begin = performance.now();

@@ -31,7 +31,7 @@ describe("an upgrade", () => {
   beforeEach(async () => {
     database = await oldDatabaseAtSize("cut", ROWS);
     sql = postgres(database.url, { max: 1, onnotice: () => {} });
-  }, 60_000);
+  }, 300_000);
   afterEach(async () => {
     await sql?.end();
     await database?.discard();
@@ -54,7 +54,7 @@ describe("an upgrade", () => {
       expect(new Set(applied).size, `${applied}`).toBeGreaterThan(3);
       await expectUpgraded();
     },
-    120_000,
+    300_000,
   );
 
   it(
@@ -73,7 +73,7 @@ describe("an upgrade", () => {
       });
       await expectUpgraded();
     },
-    120_000,
+    300_000,
   );
 
   /** Everything that a step committed before the rest of it counts. */

@@ -12,7 +12,7 @@ let sql: postgres.Sql;
 beforeEach(async () => {
   database = await oldDatabaseAtSize("in-the-way", 200);
   sql = postgres(database.url, { max: 1, onnotice: () => {} });
-}, 60_000);
+}, 300_000);
 afterEach(async () => {
   await sql?.end();
   await database?.discard();

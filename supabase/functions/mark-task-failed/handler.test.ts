@@ -81,7 +81,7 @@ describe("createHandler()", () => {
     const optional = [...words, "output_location", "retryable", "lease_token"];
     const report = { needed: { task_id: TASK_ID }, optional, words };
     await assertTakesEveryReport(createHandler, report, REPLY);
-  }, 60_000);
+  }, 300_000);
 
   test("survives hostile bodies", async () => {
     const valid = {

@@ -141,7 +141,7 @@ describe("createHandler()", () => {
     ];
     const report = { needed: { task_id: TASK_ID, ...fields }, optional, words };
     await assertTakesEveryReport(createHandler, report, REPLY);
-  }, 60_000);
+  }, 300_000);
 
   test("survives hostile bodies", async () => {
     const valid = {

@@ -1,5 +1,5 @@
 begin;
-select plan(10);
+select plan(16);
 
 -- SETUP
 select tests.empty_queue();
@@ -12,6 +12,16 @@ begin
   v_reply := public.health(tests.service());
   reset role;
   return v_reply;
+end;
+$$;
+
+-- What is missed when all of it is gone, which then comes back.
+create function pg_temp.without_rows() returns table (row_name text) language plpgsql as $$
+begin
+  create temporary table kept as select * from queue.job_runs;
+  delete from queue.job_runs;
+  return query select m.row_name from queue.missing_rows() as m;
+  insert into queue.job_runs select * from kept;
 end;
 $$;
 
@@ -38,6 +48,21 @@ select is(pg_temp.health() #>> '{reasons,0,code}', 'JOB_FAILED', 'A job that fai
 update queue.job_runs set failed_at = null, ran_at = queue.now() where job = 'sweep';
 update queue.job_runs set ran_at = queue.now(), result = '{"mended": 2}' where job = 'reconcile';
 select is(pg_temp.health() #>> '{reasons,0,code}', 'DRIFT', 'Counters that had to be mended are a reason to look');
+
+-- TEST: rows that no database may be without
+update queue.job_runs set result = null where job = 'reconcile';
+select is(pg_temp.health() ->> 'status', 'ok', 'With all its rows the queue is well');
+select set_eq(
+  'select r.job from queue.job_runs as r',
+  $$ select substring(m.row_name from 'job (\w+) of') from pg_temp.without_rows() as m where m.row_name like 'job %' $$,
+  'Every job that ships is missed when it is gone'
+);
+select is(pg_temp.health() ->> 'status', 'ok', 'They have come back');
+delete from queue.clock_watch;
+select is(pg_temp.health() #>> '{reasons,0,code}', 'ROW_MISSING', 'A row that must be there is missed');
+select matches(pg_temp.health() #>> '{reasons,0,message}', 'queue.clock_watch', 'By its name');
+do $$ begin execute (select m.remedy from queue.missing_rows() as m); end $$;
+select is(pg_temp.health() ->> 'status', 'ok', 'The statement that it names brings it back');
 
 -- TEST: who may ask
 select tests.create_user() as owner \gset

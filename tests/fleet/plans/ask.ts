@@ -78,7 +78,7 @@ export async function tellPlans(isOn: boolean): Promise<void> {
       headers: { accept },
     });
     return (status === 200) === isOn;
-  }, { timeout: 10_000 });
+  }, { timeout: 120_000 });
 }
 
 const Node = z.object({

@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await tellPlans(false);
   await reset();
-}, 60_000);
+}, 300_000);
 
 describe.each([
   { client: "the worker reads", queries: WORKER },
