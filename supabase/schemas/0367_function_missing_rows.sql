@@ -21,7 +21,7 @@ begin
   from (
     values
       ('sweep', '1 minute'), ('rescue', '1 minute'), ('mend_orchestrations', '1 minute'), ('count_on', '1 minute'),
-      ('cleanup', '10 minutes'), ('purge', '1 hour'), ('reconcile', '1 hour')
+      ('settle', '1 minute'), ('cleanup', '10 minutes'), ('purge', '1 hour'), ('reconcile', '1 hour')
   ) as j (job, period)
   where not exists (select from queue.job_runs as r where r.job = j.job);
 end;
