@@ -18,7 +18,13 @@ const Job = z.looseObject({
 export const HealthReply = z.looseObject({
   status: z.enum(["ok", "degraded"]),
   reasons: z.array(z.looseObject({
-    code: z.enum(["JOB_LATE", "JOB_FAILED", "DRIFT", "ROW_MISSING"]),
+    code: z.enum([
+      "JOB_LATE",
+      "JOB_FAILED",
+      "DRIFT",
+      "ROW_MISSING",
+      "RESTORE_UNFINISHED",
+    ]),
     message: z.string(),
   })),
   checked_at: z.string(),

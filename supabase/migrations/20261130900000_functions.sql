@@ -4557,6 +4557,16 @@ begin
     select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end as code, l.message
     from queue.late_jobs() as l
     union all
+    -- The rules of the queue are triggers: without them nothing is counted and nothing refused.
+    select 'RESTORE_UNFINISHED', pg_catalog.format(
+      '%s triggers of the queue are switched off; finish the restore with queue.rebuild()', count(*)
+    )
+    from pg_trigger as t
+      join pg_proc as p on p.oid = t.tgfoid
+    where p.pronamespace = 'queue'::regnamespace
+      and t.tgenabled = 'D'
+    having count(*) > 0
+    union all
     select 'DRIFT', pg_catalog.format(
       'The counters of %s owners had drifted and were mended at %s; please report it', r.result ->> 'mended', r.ran_at
     )
@@ -6668,6 +6678,244 @@ comment on function queue.is_spare_part(uuid) is
   'Whether the task is a child in whose place another one, which has not failed, would count again. anon may execute it while its deletes are allowed.';
 
 revoke all on function queue.is_spare_part(uuid) from public, anon, authenticated, service_role;
+
+-- Makes a migrated database ready for the rows of another one. What migrations ship would be there twice, and the
+-- triggers of the queue would take each row for a new one: they count, and begin every task anew. Not by
+-- pg_dump --disable-triggers, which only a superuser can use. Triggers of the application are left alone.
+create or replace function queue.begin_restore()
+returns json
+language plpgsql
+volatile
+security invoker -- for whoever owns the tables
+set search_path = ''
+as $$
+declare
+  v_table regclass;
+  v_trigger record;
+  v_job bigint;
+  v_triggers integer := 0;
+begin
+  if exists (select from public.tasks) then
+    raise exception 'This database has tasks: a restore begins with an empty queue'
+      using errcode = 'object_not_in_prerequisite_state', hint = 'Restore into a database that was just migrated';
+  end if;
+
+  for v_job in select j.jobid from cron.job as j where j.jobname like 'queue-%' loop
+    perform cron.unschedule(v_job);
+  end loop;
+
+  for v_trigger in
+    select t.tgname as name, t.tgrelid::regclass as on_table
+    from pg_trigger as t
+      join pg_proc as p on p.oid = t.tgfoid
+    where p.pronamespace = 'queue'::regnamespace
+      and not t.tgisinternal
+      and t.tgenabled <> 'D'
+    order by t.tgrelid, t.tgname
+  loop
+    execute pg_catalog.format('alter table %s disable trigger %I', v_trigger.on_table, v_trigger.name);
+    v_triggers := v_triggers + 1;
+  end loop;
+
+  for v_table in
+    select c.oid::regclass
+    from pg_class as c
+    where c.relkind in ('r', 'p')
+      and (c.relnamespace = 'queue'::regnamespace or c.oid = 'public.task_types'::regclass)
+    order by c.relname
+  loop
+    execute pg_catalog.format('delete from %s', v_table);
+  end loop;
+  return json_build_object('triggers_disabled', v_triggers);
+end;
+$$;
+
+comment on function queue.begin_restore() is
+  'Readies an empty queue for pg_restore --data-only: its triggers are off, its jobs and the rows that migrations ship are gone. Refuses when there are tasks. End with queue.rebuild().';
+
+revoke all on function queue.begin_restore() from public, anon, authenticated, service_role;
+
+-- The bucket of results. One that is there keeps its own settings: its owner has chosen them.
+create or replace function queue.make_bucket()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if to_regclass('storage.buckets') is null then
+    return;
+  end if;
+
+  insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
+  values (
+    'image_uploads', 'image_uploads', true, 524288000,
+    array[
+      'image/png', 'image/jpeg', 'image/jpg', 'image/webp', 'image/gif', 'image/avif', 'image/bmp', 'image/tiff',
+      'video/mp4', 'video/webm', 'video/quicktime', 'video/x-msvideo', 'video/vnd.avi', 'video/x-matroska', 'video/matroska',
+      'video/x-m4v', 'video/mpeg',
+      'application/octet-stream'
+    ]
+  )
+  on conflict (id) do nothing;
+end;
+$$;
+
+comment on function queue.make_bucket() is 'Makes the bucket image_uploads if there is none of that name.';
+
+revoke all on function queue.make_bucket() from public, anon, authenticated, service_role;
+
+-- What runs by itself: each job is one call of one function that is safe to run twice (docs/operations.md). A function,
+-- because a backup of the queue's tables does not hold the jobs of pg_cron: queue.rebuild makes them again.
+create or replace function queue.schedule_jobs()
+returns void
+language plpgsql
+volatile
+security invoker -- the jobs are those of whoever calls
+set search_path = ''
+as $schedule_jobs$
+begin
+  insert into queue.job_runs (job, period) values
+    ('sweep', interval '1 minute'),
+    ('rescue', interval '1 minute'),
+    ('settle', interval '1 minute'),
+    ('mend_orchestrations', interval '1 minute'),
+    ('count_on', interval '1 minute'),
+    ('cleanup', interval '10 minutes'),
+    ('purge', interval '1 hour'),
+    ('reconcile', interval '1 hour')
+  on conflict (job) do update set period = excluded.period;
+
+  perform cron.schedule('queue-sweep', '* * * * *', 'select queue.run_job(''sweep'')');
+  perform cron.schedule('queue-mend-orchestrations', '* * * * *', 'select queue.run_job(''mend_orchestrations'')');
+  perform cron.schedule('queue-count-on', '* * * * *', 'select queue.run_job(''count_on'')');
+
+  -- The jobs that lock many owners commit after each batch. Not a procedure: one that commits can pin no search_path.
+  -- A minute is soon enough for the rescue (180 s after the last sign are promised); where pg_cron knows seconds (1.5 and
+  -- later), work of a dead worker does not wait for the full one.
+  perform cron.schedule(j.name, j.schedule, pg_catalog.format($job$do $$
+declare
+  v_run queue.batch_run := queue.begin_batches(%L);
+begin
+  while not v_run.is_over loop
+    v_run := queue.run_batch(v_run);
+    commit;
+    perform pg_catalog.pg_sleep_for(v_run.pause);
+  end loop;
+end;
+$$$job$, j.job))
+  from (
+    values
+      ('queue-cleanup', '*/10 * * * *', 'cleanup'),
+      ('queue-purge', '7 * * * *', 'purge'),
+      ('queue-reconcile', '17 * * * *', 'reconcile'),
+      (
+        'queue-rescue',
+        case
+          when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
+            then '20 seconds'
+          else '* * * * *'
+        end,
+        'rescue'
+      ),
+      (
+        'queue-settle',
+        case
+          when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
+            then '10 seconds'
+          else '* * * * *'
+        end,
+        'settle'
+      )
+  ) as j (name, schedule, job);
+end;
+$schedule_jobs$;
+
+comment on function queue.schedule_jobs() is
+  'Makes the jobs of pg_cron, or makes them again, and their rows in queue.job_runs.';
+
+revoke all on function queue.schedule_jobs() from public, anon, authenticated, service_role;
+
+-- Makes a queue of the rows that somebody has brought here, whichever way: everything that follows from other rows is
+-- derived anew, and what belongs to it outside of the tables is made. Safe to repeat; beside running work it finds
+-- nothing to do.
+create or replace function queue.rebuild()
+returns json
+language plpgsql
+volatile
+security invoker -- for whoever owns the tables
+set search_path = ''
+as $$
+declare
+  v_trigger record;
+  v_sequence record;
+  v_last bigint;
+  v_triggers integer := 0;
+  v_sequences integer := 0;
+  v_mended integer;
+begin
+  for v_trigger in
+    select t.tgname as name, t.tgrelid::regclass as on_table
+    from pg_trigger as t
+      join pg_proc as p on p.oid = t.tgfoid
+    where p.pronamespace = 'queue'::regnamespace
+      and not t.tgisinternal
+      and t.tgenabled = 'D'
+    order by t.tgrelid, t.tgname
+  loop
+    execute pg_catalog.format('alter table %s enable trigger %I', v_trigger.on_table, v_trigger.name);
+    v_triggers := v_triggers + 1;
+  end loop;
+
+  -- Rows that a dump of the schema does not hold.
+  insert into queue.settings (is_only_row) values (true) on conflict do nothing;
+  insert into queue.clock_watch (is_only_row) values (true) on conflict do nothing;
+
+  -- Rows that were copied have taken numbers that their sequences know nothing of.
+  for v_sequence in
+    select
+      d.refobjid::regclass as of_table, a.attname as of_column, s.oid::regclass as name
+    from pg_class as s
+      join pg_depend as d on d.objid = s.oid and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+      join pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+    where s.relkind = 'S'
+      and d.refobjid in (
+        'public.task_events'::regclass, 'public.system_logs'::regclass, 'queue.subtasks'::regclass
+      )
+  loop
+    execute pg_catalog.format('select max(t.%I) from %s as t', v_sequence.of_column, v_sequence.of_table) into v_last;
+    execute pg_catalog.format(
+      'select pg_catalog.setval(%1$L, %2$s) from %1$s as s where s.last_value < %2$s or (s.last_value = %2$s and not s.is_called)',
+      v_sequence.name, coalesce(v_last, 0)
+    ) into v_last;
+    v_sequences := v_sequences + (v_last is not null)::integer;
+  end loop;
+
+  v_mended := queue.reconcile_owners(array(
+    select distinct d.user_id from queue.drift() as d where d.user_id is not null order by d.user_id
+  ));
+  perform queue.recount_totals();
+
+  perform queue.make_bucket();
+  if not exists (select from pg_extension as e where e.extname = 'pg_cron') then
+    create extension pg_cron;
+  end if;
+  perform queue.schedule_jobs();
+  notify pgrst, 'reload schema';
+  return json_build_object(
+    'triggers_enabled', v_triggers,
+    'sequences_moved', v_sequences,
+    'owners_mended', v_mended,
+    'drift', (select count(*) from queue.drift())
+  );
+end;
+$$;
+
+comment on function queue.rebuild() is
+  'After a restore or a copy of rows: switches the queue''s triggers on, derives counters, families and totals anew, moves sequences behind the highest id, makes the bucket and the jobs. Answers what it had to do, and the drift that is left: 0.';
+
+revoke all on function queue.rebuild() from public, anon, authenticated, service_role;
 
 drop trigger if exists users_after_insert on public.users;
 

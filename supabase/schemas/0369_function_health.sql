@@ -20,6 +20,16 @@ begin
     select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end as code, l.message
     from queue.late_jobs() as l
     union all
+    -- The rules of the queue are triggers: without them nothing is counted and nothing refused.
+    select 'RESTORE_UNFINISHED', pg_catalog.format(
+      '%s triggers of the queue are switched off; finish the restore with queue.rebuild()', count(*)
+    )
+    from pg_trigger as t
+      join pg_proc as p on p.oid = t.tgfoid
+    where p.pronamespace = 'queue'::regnamespace
+      and t.tgenabled = 'D'
+    having count(*) > 0
+    union all
     select 'DRIFT', pg_catalog.format(
       'The counters of %s owners had drifted and were mended at %s; please report it', r.result ->> 'mended', r.ran_at
     )
