@@ -1,0 +1,70 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import postgres from "postgres";
+import {
+  makeThrowAwayDatabase,
+  type ThrowAwayDatabase,
+} from "../../../gate/equality/throw-away-database.ts";
+import { checkoutDir } from "../../../stack/paths.ts";
+import {
+  chosenServer,
+  postgresServer,
+} from "../../../stack/postgres-server.ts";
+import { runOrThrow } from "../../../stack/run.ts";
+import { applyMigrations } from "../../support/old-database.ts";
+
+const workDir = join(checkoutDir, ".stack", "test-restore");
+
+/** A database of a test, with a connection as `postgres`, who is no superuser. */
+export interface TestDatabase extends ThrowAwayDatabase {
+  readonly sql: postgres.Sql;
+}
+
+/** What looks like a new Supabase project. */
+export async function emptyDatabase(name: string): Promise<TestDatabase> {
+  const made = await makeThrowAwayDatabase(workDir, name, true);
+  const sql = postgres(made.url, { max: 1, onnotice: () => {} });
+  return {
+    ...made,
+    sql,
+    async discard() {
+      await sql.end({ timeout: 5 });
+      await made.discard();
+    },
+  };
+}
+
+/** The same with all migrations; the jobs do not run while a test looks. */
+export async function migratedDatabase(name: string): Promise<TestDatabase> {
+  const made = await emptyDatabase(name);
+  await applyMigrations(made.url);
+  await made.sql`
+    select cron.alter_job(j.jobid, active := false) from cron.job as j
+  `;
+  return made;
+}
+
+/** A queue that has been used. */
+export async function usedDatabase(name: string): Promise<TestDatabase> {
+  const made = await migratedDatabase(name);
+  const file = new URL("./used-queue.sql", import.meta.url);
+  await made.sql.unsafe(readFileSync(file, "utf8"));
+  return made;
+}
+
+const programs = postgresServer(15).programs("");
+
+/** Npm's Postgres comes without pg_dump, and Debian's knows no newer server. */
+export const hasPgDump = chosenServer().major === 15 &&
+  existsSync(join(programs, "pg_dump"));
+
+/** `pg_dump` or `pg_restore` as `postgres`, with the options of the docs. */
+export async function runProgram(
+  name: "pg_dump" | "pg_restore",
+  args: string[],
+): Promise<string> {
+  return await runOrThrow(name, join(programs, name), args, {
+    env: { ...process.env, PGPASSWORD: "postgres" },
+  });
+}

@@ -1,0 +1,74 @@
+import type postgres from "postgres";
+
+/** Rows that say when something was last looked at, and so differ. */
+const OF_THE_MOMENT = ["queue.status_totals", "queue.clock_watch"];
+
+/** Every row of every table of the queue, as text, by table. */
+export async function rowsOf(
+  sql: postgres.Sql,
+): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const name of await tablesOf(sql)) {
+    if (OF_THE_MOMENT.includes(name)) continue;
+    const [row] = await sql.unsafe<{ rows: string }[]>(`
+      select coalesce(jsonb_agg(to_jsonb(t) order by to_jsonb(t)::text), '[]')::text as rows
+      from ${name} as t
+    `);
+    found[name] = row?.rows ?? "";
+  }
+  return found;
+}
+
+/** The tables of the queue. */
+export async function tablesOf(sql: postgres.Sql): Promise<string[]> {
+  const tables = await sql<{ name: string }[]>`
+    select format('%s.%I', c.relnamespace::regnamespace, c.relname) as name
+    from pg_class as c
+    where c.relkind = 'r'
+      and c.relnamespace in ('public'::regnamespace, 'queue'::regnamespace)
+    order by 1
+  `;
+  return tables.map(({ name }) => name);
+}
+
+/** What pg_cron runs, whether or not it is paused. */
+export async function jobsOf(sql: postgres.Sql): Promise<unknown> {
+  return await sql`
+    select j.jobname, j.schedule, j.command from cron.job as j order by 1
+  `;
+}
+
+/** What a queue that works again says of itself. */
+export async function soundnessOf(sql: postgres.Sql): Promise<unknown> {
+  const [row] = await sql`
+    select
+      (select coalesce(jsonb_agg(d), '[]') from queue.drift() as d) as drift,
+      (select count(*)::integer from pg_trigger where tgenabled = 'D') as "triggers off",
+      (
+        select max(e.id) <= pg_sequence_last_value('public.task_events_id_seq')
+        from public.task_events as e
+      ) as "events have free numbers"
+  `;
+  return row;
+}
+
+/** The next task is claimed, completed and counted; the queue agrees after it. */
+export async function worksAgain(sql: postgres.Sql): Promise<unknown> {
+  const [done] = await sql<{ reply: { status: string } }[]>`
+    with claim as materialized (
+      select public.claim_next_task('{"kind": "service"}', 'gpu-restored') ->> 'task_id' as id
+    )
+    select public.complete_task(
+      '{"kind": "service"}', c.id::uuid, 'https://files.test/restored.mp4'
+    ) as reply
+    from claim as c
+  `;
+  return { status: done?.reply.status, ...await soundnessOf(sql) as object };
+}
+
+/** What `soundnessOf` says when all is well. */
+export const SOUND = {
+  drift: [],
+  "triggers off": 0,
+  "events have free numbers": true,
+};
