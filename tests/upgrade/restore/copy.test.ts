@@ -20,6 +20,7 @@ const TRUTH = [
   "queue.settings",
   "queue.task_dependencies",
   "queue.orchestrations",
+  "queue.deferred_work",
 ];
 
 const opened: TestDatabase[] = [];
