@@ -571,6 +571,10 @@ export type Database = {
         };
         Returns: Json;
       };
+      "files_to_sweep": {
+        Args: { "p_after"?: string; "p_caller": Json };
+        Returns: Json;
+      };
       "func_get_task_counts": {
         Args: { "mode"?: string; "run_type_filter"?: string };
         Returns: Json;

@@ -25,6 +25,7 @@ import {
   TaskQuestion,
   TaskStatusReply,
 } from "./task-reads.ts";
+import { SweepFilesReply, SweepFilesRequest } from "./sweep-files.ts";
 import { UploadUrlReply, UploadUrlRequest } from "./upload-url.ts";
 import { HealthReply, HealthRequest } from "./health.ts";
 import { WorkerHealthReply, WorkerHealthRequest } from "./worker-health.ts";
@@ -184,6 +185,13 @@ export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
     callers: ["service"],
     requests: [HealthRequest],
     replies: [HealthReply],
+    errors: [],
+  },
+  "sweep-files": {
+    summary: "Remove the files that tasks without a result have left",
+    callers: ["service"],
+    requests: [SweepFilesRequest],
+    replies: [SweepFilesReply],
     errors: [],
   },
   "worker-health": {

@@ -7,7 +7,13 @@ import {
   startBehindFaults,
 } from "../support/faulty-gateway.ts";
 import { stack } from "../support/stack.ts";
-import { filesBelow, getFile, publicUrl } from "../support/storage.ts";
+import {
+  fileIn,
+  filesBelow,
+  getFile,
+  publicUrl,
+  thumbnailIn,
+} from "../support/storage.ts";
 import {
   createOwner,
   createTask,
@@ -105,7 +111,7 @@ describe("a completion by path", () => {
   it("does not need the storage", async () => {
     complete.fault = (line) =>
       line.includes("/storage/") ? "unreachable" : "none";
-    const body = { storage_path: `${folder}/out.mp4` };
+    const body = { storage_path: fileIn(folder, "out.mp4") };
     expect(await send(body)).toBe("200");
     expect((await readTask(task_id))["output_location"])
       .toBe(publicUrl(body.storage_path));
@@ -154,12 +160,12 @@ async function send(
 }
 
 async function expectOneResult(): Promise<void> {
-  const url = publicUrl(`${folder}/out.mp4`);
+  const url = publicUrl(fileIn(folder, "out.mp4"));
   expect(await readTask(task_id)).toMatchObject({
     status: "Complete",
     output_location: url,
   });
   expect((await getFile(url)).bytes).toBe("a video");
   expect(await filesBelow(folder))
-    .toEqual([`${folder}/out.mp4`, `${folder}/thumbnails/thumb.jpg`]);
+    .toEqual([fileIn(folder, "out.mp4"), thumbnailIn(folder, "thumb.jpg")]);
 }

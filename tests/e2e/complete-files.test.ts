@@ -5,7 +5,13 @@ import { callFunction, type CallOptions } from "../support/http.ts";
 import { expectError, expectOk } from "../support/replies.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
-import { filesBelow, getFile, publicUrl } from "../support/storage.ts";
+import {
+  fileIn,
+  filesBelow,
+  getFile,
+  publicUrl,
+  thumbnailIn,
+} from "../support/storage.ts";
 import {
   createOwner,
   createTask,
@@ -34,9 +40,9 @@ describe("complete_task with the file in its body", () => {
     const reply = expectOk(await complete(sent("a video")), CompleteReply);
     expect(reply).toMatchObject({
       status: "Complete",
-      public_url: publicUrl(`${folder}/out.mp4`),
-      output_location: publicUrl(`${folder}/out.mp4`),
-      thumbnail_url: publicUrl(`${folder}/thumbnails/${thumbnailName()}`),
+      public_url: publicUrl(fileIn(folder, "out.mp4")),
+      output_location: publicUrl(fileIn(folder, "out.mp4")),
+      thumbnail_url: publicUrl(thumbnailIn(folder, thumbnailName())),
       generation_created: true,
     });
     expect(await getFile(reply.public_url ?? "")).toMatchObject({
@@ -64,10 +70,10 @@ describe("complete_task with the file in its body", () => {
     const altered = await complete({ ...sent("another"), filename: "b.mp4" });
     expect(altered.text).toBe(first.text);
     expect(await filesBelow(folder)).toEqual([
-      `${folder}/out.mp4`,
-      `${folder}/thumbnails/${thumbnailName()}`,
+      fileIn(folder, "out.mp4"),
+      thumbnailIn(folder, thumbnailName()),
     ]);
-    expect((await getFile(publicUrl(`${folder}/out.mp4`))).bytes)
+    expect((await getFile(publicUrl(fileIn(folder, "out.mp4")))).bytes)
       .toBe("a video");
     expect(await generations()).toBe(1);
   });
@@ -103,7 +109,7 @@ describe("complete_task with the file in its body", () => {
     const second = await complete({ output_location: EXTERNAL });
     expect(second.text).toBe(first.text);
     expect((await readTask(task_id))["output_location"])
-      .toBe(publicUrl(`${folder}/out.mp4`));
+      .toBe(publicUrl(fileIn(folder, "out.mp4")));
   });
 
   it("keeps a URL that came first, and stores no file after it", async () => {
@@ -140,7 +146,7 @@ describe("complete_task with the file in its body", () => {
     const key = await createToken(owner);
     const reply = await complete({ ...sent("a video"), lease_token }, { key });
     expect(expectOk(reply, CompleteReply).public_url)
-      .toBe(publicUrl(`${folder}/out.mp4`));
+      .toBe(publicUrl(fileIn(folder, "out.mp4")));
   });
 
   it.each(["../../../x/out.mp4", "..\\out.mp4", "\u0000/out.mp4"])(
@@ -148,7 +154,7 @@ describe("complete_task with the file in its body", () => {
     async (filename) => {
       const reply = await complete({ ...sent("a video"), filename });
       const { public_url } = expectOk(reply, CompleteReply);
-      expect(public_url).toContain(publicUrl(`${folder}/out-`));
+      expect(public_url).toMatch(/\/[0-9a-f]{32}-out-[0-9a-f]{8}\.mp4$/);
     },
   );
 
@@ -156,7 +162,7 @@ describe("complete_task with the file in its body", () => {
     const body = { ...sent("a video"), first_frame_data: "%%%" };
     expect(expectOk(await complete(body), CompleteReply).thumbnail_url)
       .toBeNull();
-    expect(await filesBelow(folder)).toEqual([`${folder}/out.mp4`]);
+    expect(await filesBelow(folder)).toEqual([fileIn(folder, "out.mp4")]);
   });
 });
 

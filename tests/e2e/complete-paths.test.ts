@@ -5,7 +5,7 @@ import { admin } from "../support/db.ts";
 import { callFunction, type CallOptions } from "../support/http.ts";
 import { expectError, expectOk } from "../support/replies.ts";
 import { stack } from "../support/stack.ts";
-import { filesBelow, publicUrl, putFile } from "../support/storage.ts";
+import { fileIn, filesBelow, publicUrl, putFile } from "../support/storage.ts";
 import {
   createOwner,
   createTask,
@@ -56,7 +56,7 @@ describe("complete_task with a path", () => {
   });
 
   it("refuses a file that was never uploaded; then it may be", async () => {
-    const storage_path = `${folder}/out.mp4`;
+    const storage_path = fileIn(folder, "out.mp4");
     expectError(await complete({ storage_path }), "FILE_NOT_FOUND");
     expect((await readTask(task_id))["status"]).toBe("In Progress");
     await uploaded();

@@ -13,6 +13,7 @@ const NAMES = [
   "mark-task-failed",
   "create-task",
   "worker-health",
+  "sweep-files",
   "health",
   "get-task-status",
   "get-task-output",

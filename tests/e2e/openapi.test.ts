@@ -88,6 +88,7 @@ const CALLS: readonly [string, () => Record<string, unknown>, number][] = [
   }), 200],
   ["health", () => ({}), 200],
   ["worker-health", () => ({}), 200],
+  ["sweep-files", () => ({ dry_run: true }), 200],
   ["complete-task", () => ({ task_id: TASK, output_location: "a" }), 200],
   ["complete_task", () => ({ task_id: TASK, output_location: "a" }), 200],
   ["get-task-output", () => ({ task_id: TASK }), 200],

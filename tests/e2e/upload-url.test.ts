@@ -4,7 +4,13 @@ import { callFunction, type CallOptions } from "../support/http.ts";
 import { expectError, expectOk } from "../support/replies.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
-import { filesBelow, getFile, putFile } from "../support/storage.ts";
+import {
+  fileIn,
+  filesBelow,
+  getFile,
+  putFile,
+  thumbnailIn,
+} from "../support/storage.ts";
 import { userJwt } from "../support/tokens.ts";
 import {
   createOwner,
@@ -31,7 +37,7 @@ beforeEach(async () => {
 describe("generate-upload-url", () => {
   it("gives a URL that takes the file without credentials", async () => {
     const reply = await urlFor({ filename: "out.mp4" });
-    expect(reply.storage_path).toBe(`${folder}/out.mp4`);
+    expect(reply.storage_path).toBe(fileIn(folder, "out.mp4"));
     expect(await putFile(reply.upload_url, "a video")).toBe(200);
     const file = await getFile(reply.public_url);
     expect(file).toMatchObject({ status: 200, bytes: "a video" });
@@ -58,9 +64,9 @@ describe("generate-upload-url", () => {
     expect(await putFile(url, "a picture", { "content-type": "image/jpeg" }))
       .toBe(200);
     expect(await filesBelow(folder))
-      .toEqual([`${folder}/thumbnails/thumb_out.jpg`]);
+      .toEqual([thumbnailIn(folder, "thumb_out.jpg")]);
     expect(reply.thumbnail_storage_path)
-      .toBe(`${folder}/thumbnails/thumb_out.jpg`);
+      .toBe(thumbnailIn(folder, "thumb_out.jpg"));
   });
 
   it("gives a running task any number of files, and leaves it running", async () => {
@@ -85,7 +91,7 @@ describe("generate-upload-url", () => {
     });
     expect((await readTask(task_id))["status"]).toBe("Queued");
     expect((await urlFor({ filename: "out.mp4" })).storage_path)
-      .toBe(`${folder}/out.mp4`);
+      .toBe(fileIn(folder, "out.mp4"));
   });
 
   it("keeps a worker that was given up from overwriting the result", async () => {
@@ -97,7 +103,7 @@ describe("generate-upload-url", () => {
     const { upload_url, storage_path, public_url } = await urlFor({
       filename: "out.mp4",
     });
-    expect(storage_path).toBe(`${folder}/attempt2_out.mp4`);
+    expect(storage_path).toBe(fileIn(folder, "out.mp4", 2));
     expect(await putFile(upload_url, "the result")).toBe(200);
     const body = { task_id, storage_path };
     expect((await callFunction("complete_task", body, service())).status)

@@ -7,7 +7,14 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { callFunction, type Reply } from "../support/http.ts";
 import { send } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
-import { filesBelow, getFile, publicUrl, putFile } from "../support/storage.ts";
+import {
+  fileIn,
+  filesBelow,
+  getFile,
+  publicUrl,
+  putFile,
+  thumbnailIn,
+} from "../support/storage.ts";
 import {
   createOwner,
   createTask,
@@ -43,11 +50,11 @@ describe("complete_task, whose reply has what the worker reads", () => {
     });
     const folder = `${owner.id}/tasks/${task_id}`;
     const urls = {
-      public_url: publicUrl(`${folder}/out.mp4`),
-      thumbnail_url: publicUrl(`${folder}/thumbnails/${thumbnail}`),
+      public_url: publicUrl(fileIn(folder, "out.mp4")),
+      thumbnail_url: publicUrl(thumbnailIn(folder, thumbnail)),
     };
     expect([reply.status, reply.json]).toMatchObject([200, urls]);
-    expect(urls.public_url.split(CUT)[1]).toBe(`${folder}/out.mp4`);
+    expect(urls.public_url.split(CUT)[1]).toBe(fileIn(folder, "out.mp4"));
     expect(await readTask(task_id)).toMatchObject({
       output_location: urls.public_url,
       thumbnail_url: urls.thumbnail_url,
@@ -106,7 +113,7 @@ describe("complete_task, whose reply has what the worker reads", () => {
       const file = { file_data: btoa("v"), filename: `out${extension}` };
       const reply = await complete(file);
       expect([reply.status, reply.json]).toMatchObject([200, {
-        public_url: expect.stringMatching(new RegExp(`/out\\${extension}$`)),
+        public_url: expect.stringMatching(new RegExp(`-out\\${extension}$`)),
       }]);
     },
   );
@@ -131,7 +138,7 @@ describe("generate-upload-url of a running task", () => {
     const folder = `${owner.id}/tasks/${task_id}`;
     expect([reply.status, reply.json]).toMatchObject([200, {
       upload_url: expect.stringMatching(/^http:\/\/.*\?token=/),
-      storage_path: `${folder}/out.mp4`,
+      storage_path: fileIn(folder, "out.mp4"),
       thumbnail_upload_url: expect.stringMatching(/^http:\/\/.*\?token=/),
       thumbnail_storage_path: expect.stringMatching(
         new RegExp(`^${folder}/thumbnails/[^/]+$`),

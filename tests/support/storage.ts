@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { createFilePaths } from "../../supabase/functions/_shared/storage-path.ts";
 import { stack } from "./stack.ts";
 
 /** The bucket that functions and workers use. */
@@ -7,6 +8,20 @@ export const BUCKET = "image_uploads";
 /** The URL under which everybody can read a file of the bucket. */
 export function publicUrl(path: string): string {
   return `${stack().apiUrl}/storage/v1/object/public/${BUCKET}/${path}`;
+}
+
+/** The path that a file of this name gets in a task's folder. */
+export function fileIn(folder: string, name: string, attempt = 1): string {
+  const [user_id = "", , task_id = ""] = folder.split("/");
+  const target = { user_id, task_id, attempt, status: "", is_open: true };
+  return createFilePaths(stack().secretKey).file(target, name);
+}
+
+/** The path that a thumbnail of this name gets. */
+export function thumbnailIn(folder: string, name: string): string {
+  const [user_id = "", , task_id = ""] = folder.split("/");
+  const target = { user_id, task_id, attempt: 1, status: "", is_open: true };
+  return createFilePaths(stack().secretKey).thumbnail(target, name);
 }
 
 /** PUTs a file as deployed workers do: no header but the type of the file. */

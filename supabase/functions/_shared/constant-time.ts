@@ -1,8 +1,13 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 
 /** SHA-256 of a text. */
 export function sha256(text: string): Uint8Array {
   return createHash("sha256").update(text).digest();
+}
+
+/** A digest of a text that only who has the key can compute. */
+export function hmac(key: string, text: string): Uint8Array {
+  return createHmac("sha256", key).update(text).digest();
 }
 
 /** A digest as lower-case hex. */

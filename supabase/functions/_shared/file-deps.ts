@@ -2,10 +2,12 @@ import { createDeps } from "./deps.ts";
 import type { EndpointDeps } from "./endpoint.ts";
 import { type ReadEnv, readEnv } from "./env.ts";
 import { createFiles, type Files } from "./files.ts";
+import { createFilePaths, type FilePaths } from "./storage-path.ts";
 
 /** What an endpoint needs that also keeps files. */
 export interface FileDeps extends EndpointDeps {
   readonly files: Files;
+  readonly paths: FilePaths;
 }
 
 /**
@@ -13,6 +15,11 @@ export interface FileDeps extends EndpointDeps {
  * that store files load.
  */
 export function createFileDeps(read: ReadEnv): FileDeps {
-  const files = createFiles({ ...readEnv(read), fetch });
-  return { ...createDeps(read), files };
+  const env = readEnv(read);
+  return {
+    ...createDeps(read),
+    files: createFiles({ ...env, fetch }),
+    // The longest-lived secret there is; a new one only means new names.
+    paths: createFilePaths(env.databaseKey),
+  };
 }

@@ -30,6 +30,7 @@ export const ONCE_CREATED: Repetition = once(
 /** The calls that may be repeated whatever their arguments are. */
 const REPEATABLE_CALLS: ReadonlySet<string> = new Set([
   // They only read.
+  "files_to_sweep",
   "explain_task",
   "explain_worker",
   "get_completed_segments",

@@ -1,10 +1,13 @@
 import type { UploadTarget } from "../../../shared/upload-url.ts";
 import { ApiError } from "./api-error.ts";
+import { hex, hmac } from "./constant-time.ts";
 
 /** The bucket of results: everybody may read it who knows the path. */
 export const BUCKET = "image_uploads";
 
 const MAX_LENGTH = 1024;
+/** As many hex digits as a UUID has. */
+const SECRET_LENGTH = 32;
 /** Decoding more often than this only serves to hide something. */
 const MAX_DECODES = 3;
 /** Stands in for the owner of tasks from before owners were recorded. */
@@ -15,22 +18,31 @@ export function taskFolder(target: UploadTarget): string {
   return `${ownerFolder(target)}/tasks/${target.task_id}`;
 }
 
-/** The path of a file that somebody working on the task hands in. */
-export function filePath(target: UploadTarget, name: string): string {
-  return `${taskFolder(target)}/${ofStart(target)}${name}`;
-}
-
-/** The path of a thumbnail. */
-export function thumbnailPath(target: UploadTarget, name: string): string {
-  return `${taskFolder(target)}/thumbnails/${ofStart(target)}${name}`;
+/** Makes the paths of the files that somebody working on a task hands in. */
+export interface FilePaths {
+  file(target: UploadTarget, name: string): string;
+  thumbnail(target: UploadTarget, name: string): string;
 }
 
 /**
- * Sets later starts apart: a worker that was given up and uploads late, under
- * a name it shares with its successor, must not overwrite the result.
+ * Paths that nobody can guess: the bucket is public, and who cancels a task
+ * leaves its files there until they are swept. The part that tells them is made
+ * from a key of the project and not by chance, so that a repeated request names
+ * the same file; and from the start, so that a worker that was given up and
+ * uploads late does not overwrite what its successor has handed in.
  */
-function ofStart({ attempt }: UploadTarget): string {
-  return attempt > 1 ? `attempt${attempt}_` : "";
+export function createFilePaths(secret: string): FilePaths {
+  const named = (folder: string, target: UploadTarget, name: string) => {
+    const { task_id, attempt } = target;
+    const digest = hmac(secret, `${folder}/${task_id}/${attempt}/${name}`);
+    return `${hex(digest).slice(0, SECRET_LENGTH)}-${name}`;
+  };
+  return {
+    file: (target, name) =>
+      `${taskFolder(target)}/${named("files", target, name)}`,
+    thumbnail: (target, name) =>
+      `${taskFolder(target)}/thumbnails/${named("thumbnails", target, name)}`,
+  };
 }
 
 /** Where all files of a task's owner are. */

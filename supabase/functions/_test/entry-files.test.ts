@@ -9,7 +9,7 @@ const FOLDERS = readdirSync(new URL("..", import.meta.url), {
   .map((entry) => entry.name);
 
 /** Tested in its folder: what it answers comes from the storage. */
-const NO_RPC_REPLY = ["generate-upload-url"];
+const NO_RPC_REPLY = ["generate-upload-url", "sweep-files"];
 
 /** Enough for any endpoint, but for those that take one subject only. */
 const BODY = { task_id: TASK_ID, status: "Failed", worker_id: "w" };

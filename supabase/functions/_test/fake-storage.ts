@@ -1,7 +1,9 @@
 import { SignJWT } from "jose";
+import { UploadTarget } from "../../../shared/upload-url.ts";
 import type { FileDeps } from "../_shared/file-deps.ts";
 import { createFiles } from "../_shared/files.ts";
 import type { RpcArguments } from "../_shared/rpc.ts";
+import { createFilePaths } from "../_shared/storage-path.ts";
 import {
   createWorld,
   type FakeWorld,
@@ -46,6 +48,20 @@ export interface FileWorldOptions {
 /** The folder of the task in every test. */
 export const FOLDER = `${USER_ID}/tasks/${TASK_ID}`;
 
+/** The path that the task's files get, by their safe names. */
+export function pathOf(name: string, attempt = 1): string {
+  return createFilePaths(KEYS.secret).file(targetOf(attempt), name);
+}
+
+/** The same for thumbnails. */
+export function thumbnailOf(name: string, attempt = 1): string {
+  return createFilePaths(KEYS.secret).thumbnail(targetOf(attempt), name);
+}
+
+function targetOf(attempt: number) {
+  return UploadTarget.parse(JSON.parse(target("In Progress", true, attempt)));
+}
+
 /** What the database says of the task's folder. */
 export function target(
   status = "In Progress",
@@ -89,6 +105,7 @@ export function createFileWorld(options: FileWorldOptions = {}): FileWorld {
   const deps: FileDeps = {
     ...world.deps,
     files,
+    paths: createFilePaths(KEYS.secret),
     rpc: (name, args, requestId) => {
       world.rpcCalls.push({ name, args, requestId });
       const own = options.rpc?.[name];

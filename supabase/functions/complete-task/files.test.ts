@@ -3,8 +3,10 @@ import { ApiError } from "../_shared/api-error.ts";
 import {
   completed,
   FOLDER,
+  pathOf,
   storageRefusal,
   target,
+  thumbnailOf,
 } from "../_test/fake-storage.ts";
 import { KEYS, SUPABASE_URL, TASK_ID } from "../_test/fakes.ts";
 import { run } from "../_test/complete-in-world.ts";
@@ -17,9 +19,10 @@ const SENT = {
   first_frame_data: btoa("a picture"),
   first_frame_filename: "thumb_0f8fad5b.jpg",
 };
-const PUT_FILE = `POST object/image_uploads/${FOLDER}/out.mp4`;
-const PUT_THUMBNAIL =
-  `POST object/image_uploads/${FOLDER}/thumbnails/thumb_0f8fad5b.jpg`;
+const PUT_FILE = `POST object/image_uploads/${pathOf("out.mp4")}`;
+const PUT_THUMBNAIL = `POST object/image_uploads/${
+  thumbnailOf("thumb_0f8fad5b.jpg")
+}`;
 const TIDY = "DELETE object/image_uploads";
 
 const refuses = (code: "TASK_NOT_FOUND" | "LEASE_LOST" | "UNAVAILABLE") =>
@@ -39,8 +42,8 @@ describe("complete-task with the file in its body", () => {
       .toEqual(["true", "true"]);
     expect(storage[0]?.headers.get("apikey")).toBe(KEYS.secret);
     expect(completed).toMatchObject({
-      p_output_location: `${PUBLIC}/${FOLDER}/out.mp4`,
-      p_thumbnail_url: `${PUBLIC}/${FOLDER}/thumbnails/thumb_0f8fad5b.jpg`,
+      p_output_location: `${PUBLIC}/${pathOf("out.mp4")}`,
+      p_thumbnail_url: `${PUBLIC}/${thumbnailOf("thumb_0f8fad5b.jpg")}`,
     });
   });
 
@@ -79,8 +82,8 @@ describe("complete-task with the file in its body", () => {
       rpc: { upload_target: () => target("In Progress", true, 2) },
     });
     expect(storageLines()).toEqual([
-      `POST object/image_uploads/${FOLDER}/attempt2_out.mp4`,
-      `POST object/image_uploads/${FOLDER}/thumbnails/attempt2_thumb_0f8fad5b.jpg`,
+      `POST object/image_uploads/${pathOf("out.mp4", 2)}`,
+      `POST object/image_uploads/${thumbnailOf("thumb_0f8fad5b.jpg", 2)}`,
     ]);
   });
 
@@ -94,8 +97,8 @@ describe("complete-task with the file in its body", () => {
       expect(storageLines()).toEqual([PUT_FILE, PUT_THUMBNAIL, TIDY]);
       expect(JSON.parse(storage[2]?.body ?? "")).toEqual({
         prefixes: [
-          `${FOLDER}/out.mp4`,
-          `${FOLDER}/thumbnails/thumb_0f8fad5b.jpg`,
+          pathOf("out.mp4"),
+          thumbnailOf("thumb_0f8fad5b.jpg"),
         ],
       });
     },
@@ -130,7 +133,7 @@ describe("complete-task with the file in its body", () => {
     const { storageLines } = await run({ ...SENT, first_frame_data: null }, {
       rpc: {
         complete_task: () =>
-          completed({ p_output_location: `${PUBLIC}/${FOLDER}/out.mp4` }),
+          completed({ p_output_location: `${PUBLIC}/${pathOf("out.mp4")}` }),
       },
     });
     expect(storageLines()).toEqual([PUT_FILE]);
@@ -215,7 +218,7 @@ describe("complete-task with the file in its body", () => {
     expect(result).toBe("200");
     expect(storageLines()[0]).toMatch(
       new RegExp(
-        `^POST object/image_uploads/${FOLDER}/[A-Za-z0-9][A-Za-z0-9._-]{0,110}\\.mp4$`,
+        `^POST object/image_uploads/${FOLDER}/[A-Za-z0-9][A-Za-z0-9._-]{0,143}\\.mp4$`,
       ),
     );
   });

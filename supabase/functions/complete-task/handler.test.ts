@@ -108,6 +108,7 @@ describe("createHandler()", () => {
       createHandler({
         ...deps,
         files: createFileWorld().deps.files,
+        paths: createFileWorld().deps.paths,
         rpc: (name, args, requestId) =>
           name === "upload_target"
             ? Promise.resolve(target())
@@ -134,11 +135,12 @@ describe("createHandler()", () => {
       result_data: {},
       lease_token: null,
     };
-    const { files } = createFileWorld().deps;
+    const { files, paths } = createFileWorld().deps;
     const tolerant = (deps: EndpointDeps) =>
       createHandler({
         ...deps,
         files,
+        paths,
         rpc: (name, args, requestId) =>
           name === "upload_target"
             ? Promise.resolve(target())

@@ -43,7 +43,7 @@ export function createHandler(deps: FileDeps): Handler {
       }
       if (!target.is_open) return objectReply(await complete(result.text));
       return objectReply(
-        await completeWithSent(files, target, result, complete, note),
+        await completeWithSent(deps, target, result, complete, note),
       );
     },
   });

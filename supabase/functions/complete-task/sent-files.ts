@@ -1,9 +1,9 @@
 import { CompleteReply } from "../../../shared/complete.ts";
 import type { UploadTarget } from "../../../shared/upload-url.ts";
 import { ApiError } from "../_shared/api-error.ts";
+import type { FileDeps } from "../_shared/file-deps.ts";
 import type { Files } from "../_shared/files.ts";
 import type { LogFields } from "../_shared/log.ts";
-import { filePath, thumbnailPath } from "../_shared/storage-path.ts";
 import type { Output, Result, SentFile } from "./output.ts";
 
 type Note = (fields: LogFields) => void;
@@ -23,15 +23,15 @@ const StoredResult = CompleteReply.pick({
  * stay, and a repeat overwrites them, because its paths are the same.
  */
 export async function completeWithSent(
-  files: Files,
+  { files, paths: pathOf }: FileDeps,
   target: UploadTarget,
   { file, thumbnail, text }: Extract<Result, { kind: "sent" }>,
   complete: (output: Output) => Promise<string>,
   note: Note,
 ): Promise<string> {
-  const path = filePath(target, file.name);
+  const path = pathOf.file(target, file.name);
   await files.upload(path, file.bytes, file.contentType);
-  const thumb = thumbnail && thumbnailPath(target, thumbnail.name);
+  const thumb = thumbnail && pathOf.thumbnail(target, thumbnail.name);
   const hasThumb = thumbnail !== undefined && thumb !== undefined &&
     await uploadThumbnail(files, thumb, thumbnail, note);
 

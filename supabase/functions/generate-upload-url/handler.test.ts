@@ -1,12 +1,15 @@
 import { describe, expect, test } from "vitest";
-import { UploadUrlReply } from "../../../shared/upload-url.ts";
+import { UploadTarget, UploadUrlReply } from "../../../shared/upload-url.ts";
 import { ApiError } from "../_shared/api-error.ts";
+import { createFilePaths } from "../_shared/storage-path.ts";
 import {
   createFileWorld,
   type FileWorldOptions,
   FOLDER,
+  pathOf,
   storageRefusal,
   target,
+  thumbnailOf,
 } from "../_test/fake-storage.ts";
 import { KEYS, outcome, post, SUPABASE_URL, TASK_ID } from "../_test/fakes.ts";
 import { createHandler } from "./handler.ts";
@@ -39,15 +42,16 @@ describe("generate-upload-url", () => {
       lease_token: TASK_ID,
     });
     expect(reply).toMatchObject({
-      upload_url: `${SIGN}/${FOLDER}/out.mp4?token=${reply.token}`,
-      storage_path: `${FOLDER}/out.mp4`,
-      public_url:
-        `${SUPABASE_URL}/storage/v1/object/public/image_uploads/${FOLDER}/out.mp4`,
+      upload_url: `${SIGN}/${pathOf("out.mp4")}?token=${reply.token}`,
+      storage_path: pathOf("out.mp4"),
+      public_url: `${SUPABASE_URL}/storage/v1/object/public/image_uploads/${
+        pathOf("out.mp4")
+      }`,
       expires_at: "2027-01-15T08:00:00.000Z",
     });
     expect(json).not.toHaveProperty("thumbnail_upload_url");
     expect(storage.map(({ method, path }) => `${method} ${path}`))
-      .toEqual([`POST object/upload/sign/image_uploads/${FOLDER}/out.mp4`]);
+      .toEqual([`POST object/upload/sign/image_uploads/${pathOf("out.mp4")}`]);
     expect(storage[0]?.headers.get("x-upsert")).toBe("true");
     expect(storage[0]?.headers.get("apikey")).toBe(KEYS.secret);
     expect(rpcCalls).toMatchObject([{
@@ -58,11 +62,34 @@ describe("generate-upload-url", () => {
 
   test("signs one for the thumbnail as well", async () => {
     const { reply } = await ask({ ...BODY, generate_thumbnail_url: true });
-    const path = `${FOLDER}/thumbnails/thumb_out.jpg`;
+    const path = thumbnailOf("thumb_out.jpg");
     expect(reply).toMatchObject({
       thumbnail_storage_path: path,
       thumbnail_upload_url: `${SIGN}/${path}?token=${reply.thumbnail_token}`,
     });
+  });
+
+  test("names the same file again, and no other task, start or project the same", async () => {
+    const named = async (options?: FileWorldOptions) =>
+      (await ask(BODY, options)).reply.storage_path.split("/").at(-1) ?? "";
+    const first = await named();
+    expect(first).toMatch(/^[0-9a-f]{32}-out\.mp4$/);
+    expect(await named()).toBe(first);
+    const second = await named({
+      rpc: { upload_target: () => target("In Progress", true, 2) },
+    });
+    const other = await named({
+      rpc: {
+        upload_target: () => target().replaceAll(TASK_ID, crypto.randomUUID()),
+      },
+    });
+    expect(new Set([first, second, other]).size).toBe(3);
+    expect(
+      createFilePaths("another key").file(
+        UploadTarget.parse(JSON.parse(target())),
+        "out.mp4",
+      ),
+    ).not.toContain(first);
   });
 
   test("gives out URLs of the public address", async () => {

@@ -7,7 +7,6 @@ import { SMALL_BODY } from "../_shared/body-limits.ts";
 import { createEndpoint, type Handler } from "../_shared/endpoint.ts";
 import type { FileDeps } from "../_shared/file-deps.ts";
 import { safeFile } from "../_shared/file-name.ts";
-import { filePath, thumbnailPath } from "../_shared/storage-path.ts";
 import { askUploadTarget } from "../_shared/upload-target.ts";
 
 /**
@@ -15,7 +14,7 @@ import { askUploadTarget } from "../_shared/upload-target.ts";
  * done. The task is not changed; it may have any number of files.
  */
 export function createHandler(deps: FileDeps): Handler {
-  const { files } = deps;
+  const { files, paths } = deps;
   return createEndpoint(deps, {
     name: "generate-upload-url",
     callers: ["service", "token", "user"],
@@ -33,8 +32,8 @@ export function createHandler(deps: FileDeps): Handler {
         );
       }
 
-      const path = filePath(target, file.name);
-      const thumbnailFile = thumbnailPath(target, `thumb_${file.stem}.jpg`);
+      const path = paths.file(target, file.name);
+      const thumbnailFile = paths.thumbnail(target, `thumb_${file.stem}.jpg`);
       const [upload, thumbnail] = await Promise.all([
         files.signUpload(path),
         body.generate_thumbnail_url

@@ -71,6 +71,8 @@ insert into listed_function values
   ('service_role', 'queue.task_counts'),
   ('service_role', 'update_task_status'),
   ('service_role', 'queue.update_task_status'),
+  ('service_role', 'files_to_sweep'),
+  ('service_role', 'queue.files_to_sweep'),
   ('service_role', 'upload_target'),
   ('service_role', 'queue.upload_target');
 
