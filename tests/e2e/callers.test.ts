@@ -190,6 +190,7 @@ function kindOf(endpoint: Endpoint): keyof Expected {
   switch (endpoint) {
     case "task-counts":
     case "get-completed-segments":
+    case "cancel-tasks":
       return "counts";
     case "claim-next-task":
       return "claim";

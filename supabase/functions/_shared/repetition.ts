@@ -43,6 +43,7 @@ const REPEATABLE_CALLS: ReadonlySet<string> = new Set([
   "update_shot_pair_prompts",
   "worker_health",
   // An end is an end; a report says the same again.
+  "cancel_tasks",
   "complete_task",
   "mark_task_failed",
   "update_task_status",
