@@ -5,10 +5,6 @@ select plan(15);
 select tests.empty_queue();
 select tests.create_user() as owner \gset
 update queue.settings set default_task_limit = 9;
-create function pg_temp.reasons() returns text language sql as $$
-  select string_agg(r ->> 'code', ' ' order by r ->> 'code')
-  from json_array_elements(public.health(tests.service()) -> 'reasons') as r;
-$$;
 
 -- TEST: a queue that is in use is left alone
 select tests.create_task(:'owner') as task \gset
