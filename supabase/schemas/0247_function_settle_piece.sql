@@ -16,6 +16,25 @@ declare
   v_mine uuid[];
   v_is_over boolean;
 begin
+  if v_kind = 'limits' then
+    return queue.settle_limits(p_work, 5 * p_limit);
+  elsif v_kind = 'stale' then
+    return queue.settle_stale(p_work, p_limit);
+  elsif v_kind = 'type' and p_work.user_id is null then
+    -- One row per owner who has live tasks of the type.
+    v_next := array(select o.user_id from queue.owners_with_live_tasks(p_work.after_id, v_look) as o (user_id));
+    insert into queue.deferred_work (kind, task_type, user_id, since)
+    select 'type', p_work.task_type, o.user_id, p_work.since
+    from unnest(v_next) as o (user_id)
+    where exists (select from queue.live_tasks_of_type(o.user_id, p_work.task_type, null, 1));
+    if cardinality(v_next) < v_look then
+      delete from queue.deferred_work as w where w.id = p_work.id;
+      return 0;
+    end if;
+    update queue.deferred_work as w set after_id = v_next[v_look] where w.id = p_work.id;
+    return 1;
+  end if;
+
   perform from queue.user_slots as s where s.user_id = p_work.user_id for no key update skip locked;
   if not found and exists (select from queue.user_slots as s where s.user_id = p_work.user_id) then
     return null;
@@ -32,6 +51,9 @@ begin
 
   v_next := case
     when p_work.only_id is not null then array[p_work.only_id]
+    when v_kind = 'type' then array(
+      select l.id from queue.live_tasks_of_type(p_work.user_id, p_work.task_type, p_work.after_id, v_look) as l (id)
+    )
     when v_kind = 'children' then array(
       select s.task_id
       from queue.subtasks as s
@@ -54,8 +76,9 @@ begin
     select t.id
     from public.tasks as t
     where t.id = any (v_next)
-      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind = 'children'))
-      and t.user_id is not distinct from p_work.user_id
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind in ('children', 'type')))
+      and t.user_id is not distinct from nullif(p_work.user_id, '00000000-0000-0000-0000-000000000000')
+      and (v_kind <> 'type' or queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.standing))
     order by t.id
     limit p_limit
   );
@@ -63,7 +86,7 @@ begin
     select t.id
     from public.tasks as t
     where t.id = any (v_due)
-      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind = 'children'))
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind in ('children', 'type')))
     order by t.id
     for no key update skip locked
   );
@@ -79,14 +102,17 @@ begin
     set after_id = case when cardinality(v_due) = p_limit then v_due[p_limit] else v_next[v_look] end
     where w.id = p_work.id;
   end if;
-  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, only_id, since)
-  select p_work.kind, p_work.task_id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, h.id, p_work.since
+  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, task_type, only_id, since)
+  select
+    p_work.kind, p_work.task_id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.task_type, h.id, p_work.since
   from unnest(v_due) as h (id)
   where h.id <> all (v_mine);
 
   case v_kind
     when 'dependants' then
       perform queue.ask_standing_again(v_mine);
+    when 'type' then
+      update public.tasks as t set pool = null where t.id = any (v_mine);
     when 'children' then
       perform queue.end_tasks(array(
         select (

@@ -17,6 +17,8 @@ as $$
 declare
   v_slots queue.user_slots;
   v_head record;
+  -- Types that have changed, and whose tasks are not all derived again yet.
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
 begin
   has_written := false;
   is_held := false;
@@ -48,6 +50,15 @@ begin
 
     if v_head.id is null then
       return;
+    elsif v_is_behind and (
+      select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.standing) from public.tasks as t where t.id = v_head.id
+    ) then
+      if not has_written then
+        perform queue.set_tasks_of_changed_types_aside(p_user_id, p_pool);
+        has_written := true;
+        continue;
+      end if;
+      v_head.id := null;
     elsif queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
       -- The line has grown stale while it waited: set a batch of it aside and look once more.
       if not has_written then
@@ -65,8 +76,37 @@ begin
       and t.standing = 'ready'
     for no key update skip locked;
 
-    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither.
-    if task_id is null then
+    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither. Behind
+    -- a changed type not from the whole line, which may be long: the next claim sets the next batch aside.
+    if task_id is null and v_is_behind then
+      select t.id
+      into task_id
+      from public.tasks as t
+      where t.id = any (array(
+          select l.id
+          from unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
+            cross join lateral (
+              select r.*
+              from public.tasks as r
+              where r.user_id = p_user_id
+                and r.pool = p_pool
+                and r.run_type = y.run_type
+                and r.standing = 'ready'
+              order by r.priority desc, r.created_at, r.id
+              limit 1000
+            ) as l
+          where not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.standing)
+            and (
+              p_affinity.model is null or not p_affinity.is_required or l.model is null
+              or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
+            )
+            and not queue.is_stale(l.created_at, l.attempts, l.params)
+        ))
+        and t.standing = 'ready'
+      order by t.priority desc, t.created_at, t.id
+      limit 1
+      for no key update skip locked;
+    elsif task_id is null then
       select t.id
       into task_id
       from public.tasks as t
@@ -90,6 +130,6 @@ end;
 $$;
 
 comment on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) is
-  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether stale tasks were set aside on the way, and whether there would be a task but for those who hold it. With a token, local tasks count too and the user''s onComputer switch decides.';
+  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task but for those who hold it. With a token, local tasks count too and the user''s onComputer switch decides.';
 
 revoke all on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) from public, anon, authenticated, service_role;

@@ -22,6 +22,8 @@ declare
   -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
   v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
   v_task public.tasks;
+  -- Types that have changed, and whose tasks are not all derived again yet: each head is looked at.
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
 begin
   -- Nothing tells the queue that a task's time has come, so every claim asks; owners' locks are held from here on, if only
   -- because what is due is held by somebody else.
@@ -66,7 +68,9 @@ begin
             order by t.priority desc, t.created_at, t.id
             limit 1
             for no key update skip locked
-          ) as h on u.running < u.task_limit and (h.attempts > 0 or h.created_at >= v_old_before);
+          ) as h on u.running < u.task_limit
+            and (h.attempts > 0 or h.created_at >= v_old_before)
+            and not v_is_behind;
       end if;
 
       -- The plain case is settled by one statement; everything else is looked at again under the user's lock.

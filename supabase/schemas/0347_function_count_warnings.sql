@@ -46,6 +46,14 @@ begin
       select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task was enqueued at %s', p_oldest)
       where p_oldest < v_now - interval '1 day'
       union all
+      select 'SETTLING', pg_catalog.format(
+        'Since %s a change is being carried out for all tasks that it concerns; what it has not reached does not count as claimable',
+        min(k.since)
+      )
+      from queue.deferred_work as k
+      where k.task_type is not null
+      having count(*) > 0
+      union all
       select 'ONE_OWNER', pg_catalog.format('All %s claimable tasks belong to one user', p_load.claimable)
       where p_load.claimable >= 10
         and p_load.owners = 1

@@ -26,6 +26,9 @@ begin
     ) then
     v_sum.overtaken := array(select o from queue.overtaken_by_time(p_caller.user_id) as o);
   end if;
+  if exists (select from queue.deferred_work as w where w.task_type is not null) then
+    v_sum.overtaken := v_sum.overtaken || array(select o from queue.overtaken_by_types(p_caller.user_id) as o);
+  end if;
 
   if v_own then
     v_apart := array[p_caller.user_id];

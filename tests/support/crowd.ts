@@ -6,12 +6,10 @@ import { admin, type Connection } from "./db.ts";
  */
 export const CROWD = Number(process.env["CROWD"] ?? 1500);
 
-/** What a transaction has written so far, in rows of all tables. */
-export interface Written {
-  readonly rows: number;
-}
-
-/** Runs something in a transaction and counts the rows that it writes. */
+/**
+ * Runs something in a transaction and counts the rows that it writes. In a
+ * session of its own: what one wrote just before may still be counted.
+ */
 export async function writtenBy(
   sql: Connection,
   run: (sql: Connection) => Promise<unknown>,

@@ -1,0 +1,160 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { countByState, CROWD, settleAll, writtenBy } from "../support/crowd.ts";
+import { admin, adminConnection, as, closeConnections } from "../support/db.ts";
+import { counterDrift } from "../support/drift.ts";
+import { claim, rpc } from "../support/operations.ts";
+import {
+  createOwner,
+  createTask,
+  createTasks,
+  type Owner,
+  reset,
+} from "../support/world.ts";
+
+/** What a switch may write, whatever is queued. */
+const FEW_ROWS = 10;
+const TYPE = "type-of-the-crowd";
+
+let owner: Owner;
+
+beforeEach(async () => {
+  await reset();
+  await admin()`delete from public.task_types where name = ${TYPE}`;
+  await admin()`
+    insert into public.task_types (name, run_type) values (${TYPE}, 'gpu')
+  `;
+  owner = await createOwner({ maxInProgress: 50 });
+});
+afterEach(async () => {
+  await reset();
+  await admin()`delete from public.task_types where name = ${TYPE}`;
+  await admin()`update queue.settings set default_task_limit = 5`;
+  await closeConnections();
+});
+
+describe(`a type with ${CROWD} queued`, () => {
+  let other: string;
+
+  beforeEach(async () => {
+    await createTasks(owner, CROWD, { task_type: TYPE });
+    other = await createTask(owner, { task_type: "another" });
+  });
+
+  it("is paused in constant time, and no claim gets one of them", async () => {
+    expect(await change({ is_active: false })).toBeLessThan(FEW_ROWS);
+    expect(await claimable("gpu")).toBeLessThanOrEqual(1);
+    const claimed = [];
+    for (let n = 1; n <= CROWD / 100 + 3; n++) {
+      claimed.push(await claim(as("service_role"), `worker-${n}`));
+    }
+    const got = claimed.filter((task) => task !== null);
+    expect(got.map((task) => task.task_id)).toEqual([other]);
+    await settleAll();
+    expect(await claimable("gpu")).toBe(0);
+    expect(await countByState()).toEqual({
+      "In Progress active": 1,
+      "Queued type_inactive": CROWD,
+    });
+    expect(await counterDrift()).toEqual([]);
+  });
+
+  it("is not handed to a worker with a model, nor to a token", async () => {
+    await change({ is_active: false });
+    await admin()`
+      insert into public.workers (id, status, current_model)
+      values ('worker-with-model', 'active', 'some-model')
+    `;
+    for (let n = 1; n <= CROWD / 100 + 3; n++) {
+      const task = await claim(as("service_role"), "worker-with-model");
+      if (task !== null) expect(task.task_id).toBe(other);
+    }
+    expect((await countByState())["In Progress active"]).toBe(1);
+  });
+
+  it("goes on in constant time", async () => {
+    await change({ is_active: false });
+    await settleAll();
+    expect(await change({ is_active: true })).toBeLessThan(FEW_ROWS);
+    await admin()`
+      update public.tasks set status = 'Cancelled' where id = ${other}
+    `;
+    // A claim that finds nothing lets some of them go, and takes one.
+    expect(await claim(as("service_role"), "worker-1")).not.toBeNull();
+    await settleAll();
+    expect((await countByState())["Queued ready"]).toBe(CROWD - 1);
+    expect(await counterDrift()).toEqual([]);
+  });
+
+  it("changes its pool in constant time, obeyed at once", async () => {
+    expect(await change({ run_type: "api" })).toBeLessThan(FEW_ROWS);
+    expect(await claimable("gpu")).toBeLessThanOrEqual(1);
+    const task = await claim(as("service_role"), "gpu-worker");
+    expect(task?.task_id ?? other).toBe(other);
+    await settleAll();
+    expect(await claimable("api")).toBe(50 - (task === null ? 0 : 1));
+    expect(await counterDrift()).toEqual([]);
+  });
+
+  it("changes its kind in constant time", async () => {
+    expect(await change({ category: "orchestration" })).toBeLessThan(FEW_ROWS);
+    await settleAll();
+    expect(await counterDrift()).toEqual([]);
+  });
+
+  it("costs nothing when something else of it changes", async () => {
+    expect(await change({ max_attempts: 2 })).toBeLessThanOrEqual(1);
+    const [left] =
+      await admin()`select count(*)::integer from queue.deferred_work`;
+    expect(left).toEqual({ count: 0 });
+  });
+
+  it("may be paused and go on while the first is under way", async () => {
+    await change({ is_active: false });
+    await admin()`select queue.settle_deferred(300)`;
+    await change({ is_active: true });
+    await settleAll();
+    expect((await countByState())["Queued ready"]).toBe(CROWD + 1);
+    expect(await counterDrift()).toEqual([]);
+  });
+
+  function change(columns: Record<string, unknown>): Promise<number> {
+    const sql = as("service_role");
+    return writtenBy(
+      sql,
+      () =>
+        sql`
+        update public.task_types set ${sql(columns)} where name = ${TYPE}
+      `,
+    );
+  }
+});
+
+describe("the default limit", () => {
+  it("changes in constant time, and for everybody by and by", async () => {
+    await admin()`
+      insert into public.users (id, credits)
+      select gen_random_uuid(), 1 from generate_series(1, ${CROWD})
+    `;
+    const rows = await writtenBy(
+      adminConnection(),
+      (sql) => sql`update queue.settings set default_task_limit = 7`,
+    );
+    expect(rows).toBeLessThan(310);
+    await settleAll();
+    const limits = await admin()`
+      select task_limit, count(*)::integer from queue.user_slots
+      group by task_limit order by task_limit
+    `;
+    expect(limits).toEqual([
+      { task_limit: 7, count: CROWD },
+      { task_limit: 50, count: 1 },
+    ]);
+  });
+});
+
+async function claimable(pool: string): Promise<number> {
+  const reply = await rpc(as("service_role"), "task_counts", {
+    p_run_type: pool,
+  });
+  return JSON.parse(reply).totals.queued_only;
+}
