@@ -29,6 +29,7 @@ create table queue.settings (
   finished_task_retention interval,
   max_free_returns integer not null default 10,
   max_lock_wait interval not null default interval '240 milliseconds',
+  paused_pools text[] not null default '{}',
   worker_retention interval default interval '30 days',
   overlong_factor numeric not null default 5,
   overlong_after interval not null default interval '2 hours',
@@ -58,6 +59,7 @@ create table queue.settings (
   ),
   constraint settings_max_free_returns_is_not_negative check (max_free_returns >= 0),
   constraint settings_max_lock_wait_is_sane check (max_lock_wait between interval '2 milliseconds' and interval '1 minute'),
+  constraint settings_paused_pools_are_pools check (paused_pools <@ array['gpu', 'api']),
   constraint settings_worker_retention_is_positive check (worker_retention > interval '0'),
   constraint settings_overlong_limits_are_positive check (overlong_factor >= 1 and overlong_after > interval '0')
 );
@@ -121,6 +123,8 @@ comment on column queue.settings.overlong_after is
 comment on column queue.settings.event_retention is 'How long task_events are kept; null = for ever. Default null.';
 comment on column queue.settings.finished_task_retention is
   'How long finished tasks are kept after their last change; null = for ever. Default null.';
+comment on column queue.settings.paused_pools is
+  'Pools (gpu, api) of which no claim gets a task for now (pool_paused); what runs goes on. Default none.';
 
 alter table queue.settings enable row level security;
 

@@ -55,7 +55,8 @@ begin
     perform queue.say_passed_over(1);
     return null;
   end;
-  while v_task.id is null loop
+  -- What a worker holds it gets back, but a pool that is paused gives out nothing new.
+  while v_task.id is null and not exists (select from queue.settings as s where v_pool = any (s.paused_pools)) loop
     if v_caller.kind = 'token' then
       v_task := queue.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     else

@@ -50,6 +50,7 @@ begin
           or p_worker_id = any (c.shared_worker_ids)
           or not exists (select from public.tasks as t where t.worker_id = p_worker_id and t.status = 'In Progress')
         )
+        and v_pool <> all (c.paused_pools)
         -- Every task is as its type is now.
         and not exists (select from queue.deferred_work as w where w.task_type is not null)
         -- Nothing is due, or nothing that a claim would release. Few ever ask the second.

@@ -15,6 +15,7 @@ begin
     when 'not_yet' then 'Wait until available_at'
     when 'dependency_pending' then 'The tasks it waits for have to complete'
     when 'dependency_lost' then 'It can never run: a task it waits for failed, was cancelled or is missing'
+    when 'pool_paused' then 'An operator takes its pool out of queue.settings.paused_pools'
     when 'no_credits' then 'Its owner needs credits'
     when 'cloud_disabled' then 'Its owner switches settings.ui.generationMethods.inCloud on'
     when 'local_disabled' then 'Its owner switches settings.ui.generationMethods.onComputer on'

@@ -10,13 +10,17 @@ as $$
 declare
   v_now timestamptz := queue.now();
   v_own boolean := p_caller.user_id is not null;
+  v_paused text[] := (select c.paused_pools from queue.settings as c);
 begin
   return query
   with load as (
     select
       l.user_id,
-      sum(l.ready_cloud + case when v_own then l.ready_local else 0 end) as ready_slots,
-      sum(l.ready_cloud_orchestration + case when v_own then l.ready_local_orchestration else 0 end) as ready_orchestration,
+      coalesce(sum(l.ready_cloud + case when v_own then l.ready_local else 0 end) filter (where l.pool <> all (v_paused)), 0) as ready_slots,
+      coalesce(
+        sum(l.ready_cloud_orchestration + case when v_own then l.ready_local_orchestration else 0 end)
+          filter (where l.pool <> all (v_paused)), 0
+      ) as ready_orchestration,
       sum(l.active_cloud + case when v_own then l.active_local else 0 end) as active,
       sum(l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end) as active_orchestration,
       sum(case when v_own then 0 else l.active_local + l.active_local_orchestration end) as active_elsewhere,

@@ -8,6 +8,7 @@ set search_path = ''
 as $$
 declare
   v_own boolean := p_caller.user_id is not null;
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
 begin
   return (
     with waiting as (
@@ -35,7 +36,12 @@ begin
           and (p_pool is null or w.pool = p_pool)
         group by w.reason
         union all
-        select coalesce(case when v_own then s.local_reason else s.cloud_reason end, 'stale'), w.task_count
+        select
+          case
+            when w.pool = any (v_paused) then 'pool_paused'
+            else coalesce(case when v_own then s.local_reason else s.cloud_reason end, 'stale')
+          end,
+          w.task_count
         from waiting as w
           left join queue.user_slots as s on s.user_id = w.user_id
         where w.reason = 'stale'
@@ -44,6 +50,7 @@ begin
         select o.reason, o.task_count
         from (
           values
+            ('pool_paused', p_load.pool_paused),
             ('user_at_limit', p_load.user_at_limit),
             ('no_credits', p_load.no_credits),
             ('cloud_disabled', p_load.cloud_disabled),

@@ -11,7 +11,12 @@ as $$
 declare
   v_now timestamptz := queue.now();
   v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
-  v_pools text[] := case when p_pool is null then array['gpu', 'api'] else array[p_pool] end;
+  v_pools text[] := array(
+    select p.pool
+    from unnest(case when p_pool is null then array['gpu', 'api'] else array[p_pool] end) as p (pool)
+    where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+  );
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
   v_run_types text[] := case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end;
 begin
   return query
@@ -48,6 +53,7 @@ begin
             and q.pool = l.pool
             and q.run_type = y.run_type
             and q.standing = 'ready'
+            and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.standing))
             -- Asked only where the answer could be yes.
             and (q.attempts > 0 or q.created_at >= v_old_before or not queue.is_stale(q.created_at, q.attempts, q.params))
           order by q.priority desc, q.created_at, q.id

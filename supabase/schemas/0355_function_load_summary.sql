@@ -13,6 +13,7 @@ declare
   v_own boolean := p_caller.user_id is not null;
   v_apart uuid[];
   v_none_apart boolean;
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
   v_ready integer;
   v_sum queue.load_summary;
 begin
@@ -50,12 +51,12 @@ begin
 
   -- Whether a line is open, and running and the limit of an open one, are kept up with its owner's slots.
   select
-    coalesce(sum(l.ready_cloud_orchestration + least(l.ready_cloud, l.task_limit - l.running)) filter (where l.is_open), 0),
-    count(*) filter (where l.is_open),
+    coalesce(sum(l.ready_cloud_orchestration + least(l.ready_cloud, l.task_limit - l.running)) filter (where l.is_open and l.pool <> all (v_paused)), 0),
+    count(*) filter (where l.is_open and l.pool <> all (v_paused)),
     count(*) filter (where l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration), 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits'), 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled'), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.pool <> all (v_paused)), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits' and l.pool <> all (v_paused)), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled' and l.pool <> all (v_paused)), 0),
     0,
     coalesce(sum(l.active_cloud), 0),
     coalesce(sum(l.active_cloud_orchestration), 0),
@@ -67,6 +68,26 @@ begin
   where not v_own
     and (p_pool is null or l.pool = p_pool)
     and (v_none_apart or l.user_id not in (select a.user_id from unnest(v_apart) as a (user_id)));
+  v_sum.pool_paused := 0;
+  if v_paused <> '{}' then
+    select coalesce(sum(l.ready), 0)
+    into v_sum.pool_paused
+    from (
+      select
+        k.user_id, k.pool,
+        k.ready_cloud + k.ready_cloud_orchestration
+          + case when v_own then k.ready_local + k.ready_local_orchestration else 0 end as ready
+      from queue.user_lines as k
+      union all
+      select o.user_id, o.pool, o.delta
+      from unnest(v_sum.overtaken) as o
+      where o.standing = 'ready'
+        and (o.is_cloud or v_own)
+    ) as l
+    where l.pool = any (v_paused)
+      and (p_pool is null or l.pool = p_pool)
+      and (not v_own or l.user_id = p_caller.user_id);
+  end if;
   v_sum.user_at_limit := v_ready - v_sum.no_credits - v_sum.cloud_disabled - v_sum.claimable;
   if v_none_apart then
     return v_sum;

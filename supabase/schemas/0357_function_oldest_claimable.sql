@@ -28,6 +28,7 @@ begin
       limit v_look_at
     ) as o
     where (p_pool is null or o.pool = p_pool)
+      and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
       and case
         when p_caller.user_id is not null then o.user_id = p_caller.user_id
         else o.run_type = 'cloud'

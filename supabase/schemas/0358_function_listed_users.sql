@@ -7,6 +7,7 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
   v_missing integer := greatest(p_limit - coalesce(cardinality(p_turns), 0), 0);
 begin
   return (
@@ -25,13 +26,14 @@ begin
           where a.claimable = 0
             and a.ready + a.active > 0
           union all
-          select l.user_id, l.ready_cloud + l.ready_cloud_orchestration, s.running, s.task_limit, s.cloud_reason
+          select l.user_id, l.ready_cloud + l.ready_cloud_orchestration, s.running, s.task_limit,
+            case when l.pool = any (v_paused) then 'pool_paused' else s.cloud_reason end
           from queue.user_lines as l
             join queue.user_slots as s on s.user_id = l.user_id
           where p_caller.user_id is null
             and p_load.users > p_load.owners
             and (p_pool is null or l.pool = p_pool)
-            and not l.is_open
+            and (not l.is_open or l.pool = any (v_paused))
             and l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0
             and l.user_id not in (select a.user_id from unnest(p_load.apart) as a)
         ) as o

@@ -50,6 +50,7 @@ begin
   v_reason := case
     when v_task.status <> 'Queued' then null
     when v_standing in ('ready', 'stale') then coalesce(
+      (select 'pool_paused' from queue.settings as c where v_task.pool = any (c.paused_pools)),
       case when v_task.run_type = 'local' then v_slots.local_reason
         else v_slots.cloud_reason
       end,
