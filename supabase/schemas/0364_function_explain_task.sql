@@ -32,7 +32,8 @@ begin
 
   -- Asked anew: what is stored may have been overtaken by time.
   v_standing := queue.task_standing(v_task);
-  v_is_unsettled := v_task.status = 'Queued' and v_task.standing in ('dependency_pending', 'dependency_lost') and (
+  -- What a change has not reached yet stands where it stood, for claims and counts as well.
+  v_is_unsettled := v_task.status = 'Queued' and v_task.standing in ('dependency_pending', 'dependency_lost', 'type_inactive') and (
     v_standing = 'ready'
     or (v_standing = 'dependency_lost' and exists (
       select
@@ -42,7 +43,7 @@ begin
     ))
   );
   if v_is_unsettled and v_standing = 'ready' then
-    v_standing := 'dependency_pending';
+    v_standing := case v_task.standing when 'type_inactive' then 'type_inactive' else 'dependency_pending' end;
   end if;
   select s.* into v_slots from queue.user_slots as s where s.user_id = v_task.user_id;
   select l.* into v_line from queue.user_lines as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
@@ -124,6 +125,7 @@ begin
         end
       ))
       || case
+        when v_is_unsettled and v_standing = 'type_inactive' then '; it is on, and the task is let go in turn, within a minute or so'
         when v_is_unsettled and v_standing = 'dependency_pending' then ', and have: it is let go in turn, within a minute or so'
         when v_is_unsettled then '; it ends for that in turn, within a minute or so'
         else ''

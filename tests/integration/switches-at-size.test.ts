@@ -78,6 +78,16 @@ describe(`a type with ${CROWD} queued`, () => {
     await admin()`
       update public.tasks set status = 'Cancelled' where id = ${other}
     `;
+    const [late] = await admin()<{ id: string }[]>`
+      select id from public.tasks where standing = 'type_inactive' limit 1
+    `;
+    const told = await rpc(as("service_role"), "explain_task", {
+      p_task_id: late!.id,
+    });
+    expect(JSON.parse(told)).toMatchObject({
+      reason: "type_inactive",
+      remedy: expect.stringContaining("let go in turn"),
+    });
     // A claim that finds nothing lets some of them go, and takes one.
     expect(await claim(as("service_role"), "worker-1")).not.toBeNull();
     await settleAll();
