@@ -9,6 +9,7 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_look constant integer := 1000;
   v_family queue.orchestrations;
   v_task public.tasks;
   v_verdict text;
@@ -49,10 +50,21 @@ begin
     return v_verdict;
   end if;
 
-  -- The child that is the cause, rather than one that went with it.
+  -- The child that is the cause, rather than one that went with it. Of very many children it is looked for among those
+  -- that have changed last and a thousand others: an end costs the same however many there are.
   select t.*
   into v_child
-  from queue.subtasks as s
+  from (
+      (
+        select e.task_id
+        from (
+          select x.task_id from public.task_events as x where x.user_id = v_family.user_id order by x.id desc limit v_look
+        ) as e
+      )
+      union
+      (select k.task_id from queue.subtasks as k where k.orchestrator_id = p_orchestrator_id order by k.task_id limit v_look)
+    ) as c
+    join queue.subtasks as s on s.task_id = c.task_id
     join public.tasks as t on t.id = s.task_id
   where s.orchestrator_id = p_orchestrator_id
     and s.user_id = v_family.user_id
@@ -63,8 +75,8 @@ begin
   perform queue.end_tasks(array[(
     v_task.id, v_task.user_id, v_verdict,
     pg_catalog.format(
-      'Cascaded failed from related task %s: %s', v_child.id,
-      concat_ws(': ', v_child.task_type || ' ' || v_child.status, pg_catalog.left(nullif(v_child.error_message, ''), 500))
+      'Cascaded failed from related task %s: %s', coalesce(v_child.id::text, 'among its children'),
+      concat_ws(': ', coalesce(v_child.task_type || ' ' || v_child.status, v_verdict), pg_catalog.left(nullif(v_child.error_message, ''), 500))
     )
   )::queue.task_end]);
   return v_verdict;
