@@ -42,6 +42,30 @@ revoke all on function queue.refuse_while_locked() from public, anon, authentica
 
 grant execute on function queue.refuse_while_locked() to service_role;
 
+-- A type that is switched off or changes its pool or kind concerns all of its live tasks, however many. They are derived
+-- again piece by piece (queue.deferred_work); until then whoever looks at one asks this.
+create or replace function queue.is_behind_its_type(p_task_type text, p_pool text, p_takes_slot boolean, p_standing text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_type public.task_types;
+begin
+  select y.* into v_type from public.task_types as y where y.name = p_task_type;
+  return p_pool is distinct from coalesce(v_type.run_type, 'gpu')
+    or p_takes_slot is distinct from coalesce(v_type.category <> 'orchestration', true)
+    or (p_standing <> 'active' and (v_type.is_active is false) <> (p_standing = 'type_inactive'));
+end;
+$$;
+
+comment on function queue.is_behind_its_type(text, text, boolean, text) is
+  'Whether a live task of this type with this pool, kind and standing was last derived before its type changed.';
+
+revoke all on function queue.is_behind_its_type(text, text, boolean, text) from public, anon, authenticated, service_role;
+
 -- These tasks and the live ones that their end may change, locked before any owner is and in the order of their ids, so that
 -- nobody who does the same can wait for us in a circle: the tasks that wait for them, the orchestrators that they are
 -- parts of, and what would go with those in turn. After a good end only the first of the waiting change. Where more than
@@ -321,28 +345,38 @@ begin
 
   -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
   -- task that others already wait for may only now have come.
-  select array_agg(u.id)
+  -- By their keys: as joins, a plan from when the queue was small goes through new rows for each waiting task.
+  select array_agg(n.id)
   into v_unsettled
-  from (
-    select n.id
-    from new_rows as n
-      join queue.task_dependencies as d on d.task_id = n.id
-      left join public.tasks as t on t.id = d.depends_on
-    -- What is missing or somebody else's has not changed.
-    where (n.standing = 'dependency_lost' and t.id is not null and t.user_id is not distinct from n.user_id)
-      or (n.standing = 'dependency_pending' and (t.id is null or t.status in ('Complete', 'Failed', 'Cancelled')))
-  ) as u;
+  from new_rows as n
+  where n.standing in ('dependency_lost', 'dependency_pending')
+    and exists (
+      select
+      from queue.task_dependencies as d
+      where d.task_id = n.id
+        and case n.standing
+          -- What is missing or somebody else's has not changed.
+          when 'dependency_lost' then (select t.user_id is not distinct from n.user_id from public.tasks as t where t.id = d.depends_on)
+          else coalesce((select t.status in ('Complete', 'Failed', 'Cancelled') from public.tasks as t where t.id = d.depends_on), true)
+        end
+    );
   if v_unsettled is not null then
     perform queue.ask_standing_again(v_unsettled);
   end if;
 
-  select array_agg(distinct n.id)
+  select array_agg(n.id)
   into v_awaited
   from new_rows as n
-    join queue.task_dependencies as d on d.depends_on = n.id
-    join public.tasks as t on t.id = d.task_id
-  where t.standing = 'dependency_lost'
-    and t.user_id is not distinct from n.user_id;
+  where exists (
+    select
+    from queue.task_dependencies as d
+    where d.depends_on = n.id
+      and (
+        select t.standing = 'dependency_lost' and t.user_id is not distinct from n.user_id
+        from public.tasks as t
+        where t.id = d.task_id
+      )
+  );
   if v_awaited is not null then
     perform queue.settle_dependants(v_awaited);
   end if;
@@ -591,6 +625,40 @@ comment on function queue.settle_dependants(uuid[], uuid[]) is
 
 revoke all on function queue.settle_dependants(uuid[], uuid[]) from public, anon, authenticated, service_role;
 
+-- The default limit for these users, as far as they have no limit of their own. Call it under the users' locks.
+create or replace function queue.apply_default_limit(p_user_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_changed uuid[];
+begin
+  with changed as (
+    update queue.user_slots as s
+    set (task_limit, cloud_reason, local_reason) = (
+      select w.task_limit, w.cloud_reason, w.local_reason from queue.slots_of(u, s.running) as w
+    )
+    from public.users as u
+    where s.user_id = any (p_user_ids)
+      and u.id = s.user_id
+      and u.max_in_progress is null
+      and s.task_limit <> (select c.default_task_limit from queue.settings as c)
+    returning s.user_id
+  )
+  select array_agg(c.user_id) into v_changed from changed as c;
+
+  perform queue.refresh_lines(v_changed);
+end;
+$$;
+
+comment on function queue.apply_default_limit(uuid[]) is
+  'Gives those of these users who have no limit of their own the default one. Call it under the users'' locks.';
+
+revoke all on function queue.apply_default_limit(uuid[]) from public, anon, authenticated, service_role;
+
 -- What a user may is copied into the user's slots row, so that a claim reads one row and one malformed setting
 -- concerns one user. Closing or opening the user's lines happens here too. Of users for whom nothing of that changes, as
 -- of most whose credits do, no lock is taken: a transaction that is left open after it holds nobody up. Per statement, so
@@ -643,6 +711,174 @@ comment on function queue.users_after_write() is
   'Trigger: keeps queue.user_slots and the users'' lines in step with the rows of users. Locks those alone of whom something changes that a claim asks for, in the order of their ids.';
 
 revoke all on function queue.users_after_write() from public, anon, authenticated, service_role;
+
+-- An owner's live tasks of a type, through the index of live tasks.
+create or replace function queue.live_tasks_of_type(p_user_id uuid, p_task_type text, p_after uuid, p_limit integer)
+returns setof uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_user_id = '00000000-0000-0000-0000-000000000000' then
+    return query
+    select t.id
+    from public.tasks as t
+    where t.user_id is null
+      and t.task_type = p_task_type
+      and t.standing is not null
+      and t.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
+    order by t.id
+    limit p_limit;
+    return;
+  end if;
+
+  return query
+  select t.id
+  from public.tasks as t
+  where t.user_id = p_user_id
+    and t.task_type = p_task_type
+    and t.standing is not null
+    and t.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
+  order by t.id
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.live_tasks_of_type(uuid, text, uuid, integer) is
+  'Up to p_limit live tasks of this owner (00000000-0000-0000-0000-000000000000: of nobody) and type, after this id, in the order of their ids.';
+
+revoke all on function queue.live_tasks_of_type(uuid, text, uuid, integer) from public, anon, authenticated, service_role;
+
+-- Who has live tasks, without looking at the tasks: the lines and what waits are counted per owner.
+create or replace function queue.owners_with_live_tasks(p_after uuid, p_limit integer)
+returns setof uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select o.user_id
+  from (
+    (
+      select distinct l.user_id
+      from queue.user_lines as l
+      where p_after is null or l.user_id > p_after
+      order by l.user_id
+      limit p_limit
+    )
+    union
+    (
+      select distinct b.user_id
+      from queue.blocked_tasks as b
+      where p_after is null or b.user_id > p_after
+      order by b.user_id
+      limit p_limit
+    )
+  ) as o
+  order by o.user_id
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.owners_with_live_tasks(uuid, integer) is
+  'Up to p_limit owners who may have live tasks, after this one, in the order of their ids; 00000000-0000-0000-0000-000000000000 for tasks without one.';
+
+revoke all on function queue.owners_with_live_tasks(uuid, integer) from public, anon, authenticated, service_role;
+
+-- A changed default limit concerns every user without a limit of their own, a longer stale_after every stale task. The
+-- first hundred follow at once, which mostly is all; the others by and by (queue.deferred_work).
+create or replace function queue.settings_after_update()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of the operator
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_work queue.deferred_work;
+begin
+  if new.stale_after > old.stale_after then
+    insert into queue.deferred_work (kind, since) values ('stale', queue.now()) returning * into v_work;
+    perform queue.settle_stale(v_work, 100);
+  end if;
+
+  if new.default_task_limit <> old.default_task_limit then
+    insert into queue.deferred_work (kind, since) values ('limits', queue.now()) returning * into v_work;
+    perform queue.settle_limits(v_work, 100);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.settings_after_update() is
+  'Trigger: applies a changed default_task_limit to the users it concerns, and a longer stale_after to stale tasks; later, when they are many.';
+
+revoke all on function queue.settings_after_update() from public, anon, authenticated, service_role;
+
+-- A type that appears, changes pool or kind or is switched on or off concerns every live task of that type. Few are
+-- derived again at once, many by and by (queue.deferred_work): the change itself costs the same however many are queued,
+-- and claims obey it from its commit on (queue.lock_head_of_line).
+create or replace function queue.task_types_after_write()
+returns trigger
+language plpgsql
+security definer -- updates tasks on behalf of any caller who may write types
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 100;
+  v_look constant integer := 1000;
+  v_types text[] := array(select distinct n.name from unnest(array[old.name, new.name]) as n (name) where n.name is not null);
+  v_owners uuid[];
+  v_live uuid[];
+  v_mine uuid[];
+begin
+  if (old.name, old.run_type, old.category, old.is_active) is not distinct from (new.name, new.run_type, new.category, new.is_active) then
+    return null;
+  end if;
+
+  v_owners := array(select o.user_id from queue.owners_with_live_tasks(null, v_look + 1) as o (user_id));
+  if cardinality(v_owners) <= v_look then
+    v_live := array(
+      select t.id
+      from unnest(v_owners) as o (user_id)
+        cross join unnest(v_types) as y (name)
+        cross join lateral (select l.id from queue.live_tasks_of_type(o.user_id, y.name, null, v_most + 1) as l (id)) as t
+      limit v_most + 1
+    );
+  end if;
+
+  if cardinality(v_owners) > v_look or cardinality(v_live) > v_most then
+    insert into queue.deferred_work (kind, task_type, since) select 'type', y.name, queue.now() from unnest(v_types) as y (name);
+    return null;
+  end if;
+
+  v_mine := array(select t.id from public.tasks as t where t.id = any (v_live) order by t.id for no key update skip locked);
+  -- The update trigger derives pool, slot and standing again where pool is null.
+  update public.tasks as t
+  set pool = null
+  where t.id = any (v_mine)
+    and t.standing is not null;
+  -- What somebody is just changing may have been derived before this change.
+  insert into queue.deferred_work (kind, task_type, user_id, only_id, since)
+  select 'type', t.task_type, coalesce(t.user_id, '00000000-0000-0000-0000-000000000000'), t.id, queue.now()
+  from public.tasks as t
+  where t.id = any (v_live)
+    and t.id <> all (v_mine);
+  return null;
+end;
+$$;
+
+comment on function queue.task_types_after_write() is
+  'Trigger: derives pool, slot and standing of a type''s live tasks again; later, when they are many.';
+
+revoke all on function queue.task_types_after_write() from public, anon, authenticated, service_role;
 
 -- Notes that what waits for these tasks is to end with them.
 create or replace function queue.defer_lost(p_lost queue.task_end[])
@@ -817,6 +1053,96 @@ comment on function queue.cancel_childless(uuid, text) is
   'Cancels this orchestrator with the reason if it runs, had enqueued all of its children in this start, and none is left.';
 
 revoke all on function queue.cancel_childless(uuid, text) from public, anon, authenticated, service_role;
+
+-- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for
+-- good; when all have ended, Cancelled if one was, else Complete with what the final child made. The caller holds the
+-- locks on the orchestrator and on its owner.
+create or replace function queue.judge_orchestration(p_orchestrator_id uuid, p_is_quiet boolean default false)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_look constant integer := 1000;
+  v_family queue.orchestrations;
+  v_task public.tasks;
+  v_verdict text;
+  v_final_id uuid;
+  v_child public.tasks;
+begin
+  select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
+  v_verdict := case
+    when v_family.ended_as is not null then null
+    when v_family.failed_count > 0 then 'Failed'
+    when v_family.open_count > 0 then null
+    when v_family.cancelled_count > 0 then 'Cancelled'
+    when v_family.complete_count > 0 then 'Complete'
+  end;
+  if v_verdict is null then
+    return null;
+  end if;
+
+  select t.* into v_task from public.tasks as t where t.id = p_orchestrator_id;
+  -- One that was put back waits for a worker to go on; only when nothing is left to do it is not asked to.
+  if not (v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null and v_verdict = 'Complete'))
+    or not queue.is_enqueued(v_family, v_task, p_is_quiet) then
+    return null;
+  end if;
+
+  if v_verdict = 'Complete' then
+    -- The first entry of an index, however many children there are.
+    select s.task_id
+    into v_final_id
+    from queue.subtasks as s
+    where s.orchestrator_id = p_orchestrator_id
+      and s.user_id = v_family.user_id
+      and s.replaced_by is null
+    order by s.final_rank desc, s.part_index desc nulls last, s.seq desc
+    limit 1;
+    select t.* into v_child from public.tasks as t where t.id = v_final_id;
+    perform queue.complete_for(v_task.id, v_child, 'all of its children are complete');
+    return v_verdict;
+  end if;
+
+  -- The child that is the cause, rather than one that went with it. Of very many children it is looked for among those
+  -- that have changed last and a thousand others: an end costs the same however many there are.
+  select t.*
+  into v_child
+  from (
+      (
+        select e.task_id
+        from (
+          select x.task_id from public.task_events as x where x.user_id = v_family.user_id order by x.id desc limit v_look
+        ) as e
+      )
+      union
+      (select k.task_id from queue.subtasks as k where k.orchestrator_id = p_orchestrator_id order by k.task_id limit v_look)
+    ) as c
+    join queue.subtasks as s on s.task_id = c.task_id
+    join public.tasks as t on t.id = s.task_id
+  where s.orchestrator_id = p_orchestrator_id
+    and s.user_id = v_family.user_id
+    and s.replaced_by is null
+    and t.status = v_verdict
+  order by t.error_message like 'Cascaded failed from%', s.seq
+  limit 1;
+  perform queue.end_tasks(array[(
+    v_task.id, v_task.user_id, v_verdict,
+    pg_catalog.format(
+      'Cascaded failed from related task %s: %s', coalesce(v_child.id::text, 'among its children'),
+      concat_ws(': ', coalesce(v_child.task_type || ' ' || v_child.status, v_verdict), pg_catalog.left(nullif(v_child.error_message, ''), 500))
+    )
+  )::queue.task_end]);
+  return v_verdict;
+end;
+$$;
+
+comment on function queue.judge_orchestration(uuid, boolean) is
+  'Ends this orchestrator if its children say so, and returns how; null = not yet. Call it under the locks of the task and its owner.';
+
+revoke all on function queue.judge_orchestration(uuid, boolean) from public, anon, authenticated, service_role;
 
 -- Tasks have ended, or were put back: their families count it and follow. An orchestrator's end is remembered, its own
 -- children go with it when it was cancelled, and it is judged when children of its have changed.
@@ -1188,6 +1514,54 @@ comment on function queue.has_nothing_to_enqueue(text) is
 
 revoke all on function queue.has_nothing_to_enqueue(text) from public, anon, authenticated, service_role;
 
+-- A changed default limit, for the next users without a limit of their own, in the order of their ids. An owner whom
+-- somebody serves comes when the others are through.
+create or replace function queue.settle_limits(p_work queue.deferred_work, p_limit integer)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_next uuid[];
+  v_mine uuid[];
+begin
+  v_next := array(
+    select s.user_id
+    from queue.user_slots as s
+    where s.user_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
+      and (p_work.only_id is null or s.user_id = p_work.only_id)
+    order by s.user_id
+    limit p_limit
+  );
+  v_mine := array(
+    select s.user_id from queue.user_slots as s where s.user_id = any (v_next) order by s.user_id for no key update skip locked
+  );
+  if p_work.only_id is not null and cardinality(v_mine) < cardinality(v_next) then
+    return null;
+  end if;
+
+  if cardinality(v_next) < p_limit or p_work.only_id is not null then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+  else
+    update queue.deferred_work as w set after_id = v_next[p_limit] where w.id = p_work.id;
+  end if;
+  insert into queue.deferred_work (kind, only_id, since)
+  select 'limits', h.id, p_work.since
+  from unnest(v_next) as h (id)
+  where h.id <> all (v_mine);
+
+  perform queue.apply_default_limit(v_mine);
+  return cardinality(v_mine);
+end;
+$$;
+
+comment on function queue.settle_limits(queue.deferred_work, integer) is
+  'Gives the next users, up to p_limit, the default limit where they have none of their own, and returns how many it looked at; null when somebody holds the one that is left.';
+
+revoke all on function queue.settle_limits(queue.deferred_work, integer) from public, anon, authenticated, service_role;
+
 -- The next piece of one row of deferred work: up to p_limit tasks. It waits for nobody: the owner first, as a claim does,
 -- then the tasks, and what somebody holds is left for later as a row of its own.
 create or replace function queue.settle_piece(p_work queue.deferred_work, p_limit integer)
@@ -1206,6 +1580,25 @@ declare
   v_mine uuid[];
   v_is_over boolean;
 begin
+  if v_kind = 'limits' then
+    return queue.settle_limits(p_work, 5 * p_limit);
+  elsif v_kind = 'stale' then
+    return queue.settle_stale(p_work, p_limit);
+  elsif v_kind = 'type' and p_work.user_id is null then
+    -- One row per owner who has live tasks of the type.
+    v_next := array(select o.user_id from queue.owners_with_live_tasks(p_work.after_id, v_look) as o (user_id));
+    insert into queue.deferred_work (kind, task_type, user_id, since)
+    select 'type', p_work.task_type, o.user_id, p_work.since
+    from unnest(v_next) as o (user_id)
+    where exists (select from queue.live_tasks_of_type(o.user_id, p_work.task_type, null, 1));
+    if cardinality(v_next) < v_look then
+      delete from queue.deferred_work as w where w.id = p_work.id;
+      return 0;
+    end if;
+    update queue.deferred_work as w set after_id = v_next[v_look] where w.id = p_work.id;
+    return 1;
+  end if;
+
   perform from queue.user_slots as s where s.user_id = p_work.user_id for no key update skip locked;
   if not found and exists (select from queue.user_slots as s where s.user_id = p_work.user_id) then
     return null;
@@ -1222,6 +1615,9 @@ begin
 
   v_next := case
     when p_work.only_id is not null then array[p_work.only_id]
+    when v_kind = 'type' then array(
+      select l.id from queue.live_tasks_of_type(p_work.user_id, p_work.task_type, p_work.after_id, v_look) as l (id)
+    )
     when v_kind = 'children' then array(
       select s.task_id
       from queue.subtasks as s
@@ -1244,8 +1640,9 @@ begin
     select t.id
     from public.tasks as t
     where t.id = any (v_next)
-      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind = 'children'))
-      and t.user_id is not distinct from p_work.user_id
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind in ('children', 'type')))
+      and t.user_id is not distinct from nullif(p_work.user_id, '00000000-0000-0000-0000-000000000000')
+      and (v_kind <> 'type' or queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.standing))
     order by t.id
     limit p_limit
   );
@@ -1253,7 +1650,7 @@ begin
     select t.id
     from public.tasks as t
     where t.id = any (v_due)
-      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind = 'children'))
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind in ('children', 'type')))
     order by t.id
     for no key update skip locked
   );
@@ -1269,14 +1666,17 @@ begin
     set after_id = case when cardinality(v_due) = p_limit then v_due[p_limit] else v_next[v_look] end
     where w.id = p_work.id;
   end if;
-  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, only_id, since)
-  select p_work.kind, p_work.task_id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, h.id, p_work.since
+  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, task_type, only_id, since)
+  select
+    p_work.kind, p_work.task_id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.task_type, h.id, p_work.since
   from unnest(v_due) as h (id)
   where h.id <> all (v_mine);
 
   case v_kind
     when 'dependants' then
       perform queue.ask_standing_again(v_mine);
+    when 'type' then
+      update public.tasks as t set pool = null where t.id = any (v_mine);
     when 'children' then
       perform queue.end_tasks(array(
         select (
@@ -1322,6 +1722,44 @@ comment on function queue.settle_piece(queue.deferred_work, integer) is
   'Does the next piece of this work, up to p_limit tasks, and returns how many; null when somebody holds the owner or the one task that is left.';
 
 revoke all on function queue.settle_piece(queue.deferred_work, integer) from public, anon, authenticated, service_role;
+
+-- Tasks that are no longer stale since stale_after is longer, the next of them. What is asked again is not found again.
+create or replace function queue.settle_stale(p_work queue.deferred_work, p_limit integer)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_mine uuid[];
+begin
+  v_mine := array(
+    select t.id
+    from public.tasks as t
+    where t.standing = 'stale'
+      and t.created_at >= queue.now() - (select s.stale_after from queue.settings as s)
+    order by t.created_at
+    limit p_limit
+    for no key update skip locked
+  );
+  perform queue.ask_standing_again(v_mine);
+  if cardinality(v_mine) < p_limit and not exists (
+    select
+    from public.tasks as t
+    where t.standing = 'stale'
+      and t.created_at >= queue.now() - (select s.stale_after from queue.settings as s)
+  ) then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+  end if;
+  return cardinality(v_mine);
+end;
+$$;
+
+comment on function queue.settle_stale(queue.deferred_work, integer) is
+  'Lets the next tasks go, up to p_limit, that a longer stale_after makes fresh again, and returns how many.';
+
+revoke all on function queue.settle_stale(queue.deferred_work, integer) from public, anon, authenticated, service_role;
 
 -- Goes on with what changes have left to do, the oldest first: one bounded piece a call, by the job, and by claims that
 -- find nothing, so that it does not hang on the job. What fails or is held by somebody goes to the back of the line
@@ -1774,6 +2212,52 @@ comment on function queue.refuse_name_of_a_token(text) is
 
 revoke all on function queue.refuse_name_of_a_token(text) from public, anon, authenticated, service_role;
 
+-- Ready tasks of one user that were derived before their type changed, the first of the line, a batch at a time. Call it
+-- under the user's lock.
+create or replace function queue.set_tasks_of_changed_types_aside(p_user_id uuid, p_pool text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_behind uuid[];
+begin
+  v_behind := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (array(
+        select l.id
+        from unnest(array['cloud', 'local']) as y (run_type)
+          cross join lateral (
+            select r.id, r.task_type, r.pool, r.takes_slot, r.standing
+            from public.tasks as r
+            where r.user_id = p_user_id
+              and r.pool = p_pool
+              and r.run_type = y.run_type
+              and r.standing = 'ready'
+            order by r.priority desc, r.created_at, r.id
+            limit 100
+          ) as l
+        where queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.standing)
+      ))
+      and t.standing = 'ready'
+    order by t.id
+    for no key update skip locked
+  );
+
+  if v_behind <> '{}' then
+    update public.tasks as t set pool = null where t.id = any (v_behind);
+  end if;
+end;
+$$;
+
+comment on function queue.set_tasks_of_changed_types_aside(uuid, text) is
+  'Derives again those of the first 100 of the user''s lines in the pool whose type has changed.';
+
+revoke all on function queue.set_tasks_of_changed_types_aside(uuid, text) from public, anon, authenticated, service_role;
+
 -- Under which name a caller's worker holds tasks. Owners see the ids of the fleet's workers, so a token's worker has its
 -- token before its name: nobody else can hold anything under that, and it can hold nothing under anybody else's.
 create or replace function queue.holder_name(p_caller queue.caller, p_worker_id text)
@@ -2116,6 +2600,8 @@ as $$
 declare
   v_slots queue.user_slots;
   v_head record;
+  -- Types that have changed, and whose tasks are not all derived again yet.
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
 begin
   has_written := false;
   is_held := false;
@@ -2147,6 +2633,15 @@ begin
 
     if v_head.id is null then
       return;
+    elsif v_is_behind and (
+      select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.standing) from public.tasks as t where t.id = v_head.id
+    ) then
+      if not has_written then
+        perform queue.set_tasks_of_changed_types_aside(p_user_id, p_pool);
+        has_written := true;
+        continue;
+      end if;
+      v_head.id := null;
     elsif queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
       -- The line has grown stale while it waited: set a batch of it aside and look once more.
       if not has_written then
@@ -2164,8 +2659,37 @@ begin
       and t.standing = 'ready'
     for no key update skip locked;
 
-    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither.
-    if task_id is null then
+    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither. Behind
+    -- a changed type not from the whole line, which may be long: the next claim sets the next batch aside.
+    if task_id is null and v_is_behind then
+      select t.id
+      into task_id
+      from public.tasks as t
+      where t.id = any (array(
+          select l.id
+          from unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
+            cross join lateral (
+              select r.*
+              from public.tasks as r
+              where r.user_id = p_user_id
+                and r.pool = p_pool
+                and r.run_type = y.run_type
+                and r.standing = 'ready'
+              order by r.priority desc, r.created_at, r.id
+              limit 1000
+            ) as l
+          where not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.standing)
+            and (
+              p_affinity.model is null or not p_affinity.is_required or l.model is null
+              or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
+            )
+            and not queue.is_stale(l.created_at, l.attempts, l.params)
+        ))
+        and t.standing = 'ready'
+      order by t.priority desc, t.created_at, t.id
+      limit 1
+      for no key update skip locked;
+    elsif task_id is null then
       select t.id
       into task_id
       from public.tasks as t
@@ -2189,7 +2713,7 @@ end;
 $$;
 
 comment on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) is
-  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether stale tasks were set aside on the way, and whether there would be a task but for those who hold it. With a token, local tasks count too and the user''s onComputer switch decides.';
+  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task but for those who hold it. With a token, local tasks count too and the user''s onComputer switch decides.';
 
 revoke all on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) from public, anon, authenticated, service_role;
 
@@ -2412,6 +2936,8 @@ declare
   -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
   v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
   v_task public.tasks;
+  -- Types that have changed, and whose tasks are not all derived again yet: each head is looked at.
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
 begin
   -- Nothing tells the queue that a task's time has come, so every claim asks; owners' locks are held from here on, if only
   -- because what is due is held by somebody else.
@@ -2456,7 +2982,9 @@ begin
             order by t.priority desc, t.created_at, t.id
             limit 1
             for no key update skip locked
-          ) as h on u.running < u.task_limit and (h.attempts > 0 or h.created_at >= v_old_before);
+          ) as h on u.running < u.task_limit
+            and (h.attempts > 0 or h.created_at >= v_old_before)
+            and not v_is_behind;
       end if;
 
       -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
@@ -2656,7 +3184,8 @@ begin
     perform queue.say_passed_over(1);
     return null;
   end;
-  while v_task.id is null loop
+  -- What a worker holds it gets back, but a pool that is paused gives out nothing new.
+  while v_task.id is null and not exists (select from queue.settings as s where v_pool = any (s.paused_pools)) loop
     if v_caller.kind = 'token' then
       v_task := queue.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     else
@@ -2738,6 +3267,9 @@ begin
           or p_worker_id = any (c.shared_worker_ids)
           or not exists (select from public.tasks as t where t.worker_id = p_worker_id and t.status = 'In Progress')
         )
+        and v_pool <> all (c.paused_pools)
+        -- Every task is as its type is now.
+        and not exists (select from queue.deferred_work as w where w.task_type is not null)
         -- Nothing is due, or nothing that a claim would release. Few ever ask the second.
         and (
           not exists (
@@ -3802,6 +4334,7 @@ begin
     when 'not_yet' then 'Wait until available_at'
     when 'dependency_pending' then 'The tasks it waits for have to complete'
     when 'dependency_lost' then 'It can never run: a task it waits for failed, was cancelled or is missing'
+    when 'pool_paused' then 'An operator takes its pool out of queue.settings.paused_pools'
     when 'no_credits' then 'Its owner needs credits'
     when 'cloud_disabled' then 'Its owner switches settings.ui.generationMethods.inCloud on'
     when 'local_disabled' then 'Its owner switches settings.ui.generationMethods.onComputer on'
@@ -3818,6 +4351,91 @@ comment on function queue.remedy(text) is
   'What would have to change for a task with this reason (or ready, or this status) to run.';
 
 revoke all on function queue.remedy(text) from public, anon, authenticated, service_role;
+
+-- When a number should not be acted on without a second look. Codes are stable (docs/errors.md).
+create or replace function queue.count_warnings(p_pool text, p_load queue.load_summary, p_oldest timestamptz)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_sample record;
+  v_arrivals integer;
+begin
+  select m.sampled_at, sum(m.claimable) as claimable, max(m.last_event_id) as last_event_id
+  into v_sample
+  from queue.minute_samples as m
+  where m.sampled_at = (select max(x.sampled_at) from queue.minute_samples as x where x.sampled_at < v_now)
+    and (p_pool is null or m.pool = p_pool)
+  group by m.sampled_at;
+
+  -- What was enqueued since explains that many.
+  if v_sample.claimable = 0 then
+    select count(*)
+    into v_arrivals
+    from (
+      select
+      from public.task_events as e
+        join public.tasks as t on t.id = e.task_id
+      where e.id > v_sample.last_event_id
+        and e.from_status is null
+        and (p_pool is null or t.pool = p_pool)
+      limit p_load.claimable
+    ) as a;
+  end if;
+
+  return (
+    select coalesce(json_agg(json_build_object('code', w.code, 'message', w.message)), '[]')
+    from (
+      select 'JUMP_FROM_ZERO' as code, pg_catalog.format(
+        '%s tasks are claimable, a minute ago there were none: check what they are before renting for all of them', p_load.claimable
+      ) as message
+      where p_load.claimable >= 10
+        and v_sample.claimable = 0
+        and v_arrivals < p_load.claimable
+      union all
+      select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task was enqueued at %s', p_oldest)
+      where p_oldest < v_now - interval '1 day'
+      union all
+      select 'SETTLING', pg_catalog.format(
+        'Since %s a change is being carried out for all tasks that it concerns; what it has not reached does not count as claimable',
+        min(k.since)
+      )
+      from queue.deferred_work as k
+      where k.task_type is not null
+      having count(*) > 0
+      union all
+      select 'ONE_OWNER', pg_catalog.format('All %s claimable tasks belong to one user', p_load.claimable)
+      where p_load.claimable >= 10
+        and p_load.owners = 1
+      union all
+      select 'NO_WORKER_BEATING', 'There is gpu work and no worker has sent a heartbeat within the silence limit'
+      where case
+          when p_pool = 'gpu' then p_load.claimable
+          when p_pool is null then queue.claimable_count(('service', null, null)::queue.caller, 'gpu')
+        end > 0
+        and not exists (
+          select
+          from public.workers as k
+          where k.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
+        )
+      union all
+      -- One warning for all jobs: when pg_cron stands still, all of them do.
+      select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end, string_agg(l.message, '; ' order by l.job)
+      from queue.late_jobs() as l
+      group by l.is_failing
+    ) as w
+  );
+end;
+$$;
+
+comment on function queue.count_warnings(text, queue.load_summary, timestamptz) is
+  'Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING, JOB_FAILED, JOB_LATE.';
+
+revoke all on function queue.count_warnings(text, queue.load_summary, timestamptz) from public, anon, authenticated, service_role;
 
 -- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
 -- Claims and the sweep put them right; who only reads takes them into account with this.
@@ -3911,6 +4529,247 @@ comment on function queue.overtaken_by_time(uuid) is
 
 revoke all on function queue.overtaken_by_time(uuid) from public, anon, authenticated, service_role;
 
+-- Ready tasks that their type's change has not reached yet (queue.deferred_work), as counts have to see them: not ready,
+-- or ready elsewhere. Bounded: of an owner with more of them than are looked at, nothing counts as ready until they are
+-- through, as less is promised then than there is, and never more.
+create or replace function queue.overtaken_by_types(p_user_id uuid)
+returns setof queue.load_change
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 10000;
+  v_types text[] := array(select distinct w.task_type from queue.deferred_work as w where w.task_type is not null);
+  v_owners uuid[] := array(
+    select distinct l.user_id
+    from queue.user_lines as l
+    where l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration > 0
+      and (p_user_id is null or l.user_id = p_user_id)
+  );
+  v_per_owner integer := greatest(v_most / greatest(cardinality(v_owners) * cardinality(v_types), 1), 10);
+begin
+  return query
+  with found as materialized (
+    select o.user_id, y.name as task_type, b.pool, b.run_type, b.takes_slot, count(*)::integer as task_count
+    from unnest(v_owners) as o (user_id)
+      cross join unnest(v_types) as y (name)
+      cross join lateral (
+        select t.pool, t.run_type, t.takes_slot, t.standing
+        from public.tasks as t
+        where t.user_id = o.user_id
+          and t.task_type = y.name
+          and t.standing is not null
+        limit v_per_owner
+      ) as b
+    where b.standing = 'ready'
+      and queue.is_behind_its_type(y.name, b.pool, b.takes_slot, b.standing)
+    group by 1, 2, 3, 4, 5
+  ),
+  -- There may be more.
+  unknown as materialized (
+    select o.user_id
+    from unnest(v_owners) as o (user_id)
+      cross join unnest(v_types) as y (name)
+    where (
+      select count(*)
+      from (
+        select
+        from public.tasks as t
+        where t.user_id = o.user_id
+          and t.task_type = y.name
+          and t.standing is not null
+        limit v_per_owner
+      ) as n
+    ) = v_per_owner
+    group by o.user_id
+  ),
+  changed as (
+    select f.user_id, f.pool, f.run_type = 'cloud' as is_cloud, f.takes_slot, 'ready' as standing, -f.task_count as delta
+    from found as f
+    where not exists (select from unknown as u where u.user_id = f.user_id)
+    union all
+    select
+      f.user_id, coalesce(y.run_type, 'gpu'), f.run_type = 'cloud', coalesce(y.category <> 'orchestration', true),
+      case when y.is_active is false then 'type_inactive' else 'ready' end, f.task_count
+    from found as f
+      left join public.task_types as y on y.name = f.task_type
+    where not exists (select from unknown as u where u.user_id = f.user_id)
+    union all
+    select l.user_id, l.pool, r.is_cloud, r.takes_slot, c.standing, c.sign * r.task_count
+    from queue.user_lines as l
+      cross join lateral (
+        values
+          (true, true, l.ready_cloud), (true, false, l.ready_cloud_orchestration),
+          (false, true, l.ready_local), (false, false, l.ready_local_orchestration)
+      ) as r (is_cloud, takes_slot, task_count)
+      cross join (values ('ready', -1), ('type_inactive', 1)) as c (standing, sign)
+    where l.user_id in (select u.user_id from unknown as u)
+      and r.task_count > 0
+  )
+  select c.user_id, c.pool, c.is_cloud, c.takes_slot, c.standing, sum(c.delta)::integer
+  from changed as c
+  group by 1, 2, 3, 4, 5;
+end;
+$$;
+
+comment on function queue.overtaken_by_types(uuid) is
+  'By how much the derived counters are ahead because types have changed and not all of their tasks are derived again; of one owner, or of all (null).';
+
+revoke all on function queue.overtaken_by_types(uuid) from public, anon, authenticated, service_role;
+
+-- What each of these users has in the queue now, as a claim would see it: the derived counters, put right for what only
+-- time has changed since.
+create or replace function queue.user_load(p_caller queue.caller, p_pool text, p_user_ids uuid[], p_overtaken queue.load_change[])
+returns setof queue.user_load_row
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_own boolean := p_caller.user_id is not null;
+  v_paused text[] := (select c.paused_pools from queue.settings as c);
+begin
+  return query
+  with load as (
+    select
+      l.user_id,
+      coalesce(sum(l.ready_cloud + case when v_own then l.ready_local else 0 end) filter (where l.pool <> all (v_paused)), 0) as ready_slots,
+      coalesce(
+        sum(l.ready_cloud_orchestration + case when v_own then l.ready_local_orchestration else 0 end)
+          filter (where l.pool <> all (v_paused)), 0
+      ) as ready_orchestration,
+      sum(l.active_cloud + case when v_own then l.active_local else 0 end) as active,
+      sum(l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end) as active_orchestration,
+      sum(case when v_own then 0 else l.active_local + l.active_local_orchestration end) as active_elsewhere,
+      min(l.turn_at) as turn_at
+    from (
+      select
+        c.user_id, c.pool, c.ready_cloud, c.ready_local, c.ready_cloud_orchestration, c.ready_local_orchestration,
+        c.active_cloud, c.active_local, c.active_cloud_orchestration, c.active_local_orchestration, c.turn_at
+      from queue.user_lines as c
+      where c.user_id = any (p_user_ids)
+      union all
+      select
+        o.user_id, o.pool,
+        case when o.is_cloud and o.takes_slot then o.delta else 0 end,
+        case when not o.is_cloud and o.takes_slot then o.delta else 0 end,
+        case when o.is_cloud and not o.takes_slot then o.delta else 0 end,
+        case when not o.is_cloud and not o.takes_slot then o.delta else 0 end,
+        0, 0, 0, 0, v_now
+      from unnest(p_overtaken) as o
+      where o.standing = 'ready'
+        and o.user_id = any (p_user_ids)
+    ) as l
+    where p_pool is null
+      or l.pool = p_pool
+    group by l.user_id
+  ),
+  judged as (
+    select
+      l.user_id, l.ready_slots, l.ready_orchestration, l.active, l.active_orchestration, l.active_elsewhere, l.turn_at,
+      s.running, s.task_limit,
+      case when v_own then s.local_reason else s.cloud_reason end as reason
+    from load as l
+      join queue.user_slots as s on s.user_id = l.user_id
+  )
+  select
+    j.user_id,
+    j.reason,
+    (j.ready_slots + j.ready_orchestration)::integer,
+    case
+      when j.reason is null then (j.ready_orchestration + least(j.ready_slots, j.task_limit - j.running))::integer
+      else 0
+    end,
+    j.active::integer,
+    j.active_orchestration::integer,
+    j.active_elsewhere::integer,
+    j.running,
+    j.task_limit,
+    j.turn_at
+  from judged as j;
+end;
+$$;
+
+comment on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) is
+  'For each of these users, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. A token or user sees its user as the user''s own machine would: local tasks too, the onComputer switch instead of credits and inCloud.';
+
+revoke all on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) from public, anon, authenticated, service_role;
+
+-- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale.
+create or replace function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_own boolean := p_caller.user_id is not null;
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
+begin
+  return (
+    with waiting as (
+      select b.user_id, b.pool, b.reason, b.task_count
+      from queue.blocked_tasks as b
+      where not v_own
+        and b.is_cloud
+      union all
+      select b.user_id, b.pool, b.reason, b.task_count
+      from queue.blocked_tasks as b
+      where b.user_id = p_caller.user_id
+      union all
+      select o.user_id, o.pool, o.standing, o.delta
+      from unnest(p_load.overtaken) as o
+      where o.standing <> 'ready'
+        and (v_own or o.is_cloud)
+    )
+    select coalesce(json_object_agg(r.reason, r.task_count order by r.reason), '{}')
+    from (
+      select b.reason, sum(b.task_count) as task_count
+      from (
+        select w.reason, sum(w.task_count) as task_count
+        from waiting as w
+        where w.reason <> 'stale'
+          and (p_pool is null or w.pool = p_pool)
+        group by w.reason
+        union all
+        select
+          case
+            when w.pool = any (v_paused) then 'pool_paused'
+            else coalesce(case when v_own then s.local_reason else s.cloud_reason end, 'stale')
+          end,
+          w.task_count
+        from waiting as w
+          left join queue.user_slots as s on s.user_id = w.user_id
+        where w.reason = 'stale'
+          and (p_pool is null or w.pool = p_pool)
+        union all
+        select o.reason, o.task_count
+        from (
+          values
+            ('pool_paused', p_load.pool_paused),
+            ('user_at_limit', p_load.user_at_limit),
+            ('no_credits', p_load.no_credits),
+            ('cloud_disabled', p_load.cloud_disabled),
+            ('local_disabled', p_load.local_disabled)
+        ) as o (reason, task_count)
+      ) as b
+      group by b.reason
+      having sum(b.task_count) > 0
+    ) as r
+  );
+end;
+$$;
+
+comment on function queue.blocked_by_reason(queue.caller, text, queue.load_summary) is
+  'Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one reason.';
+
+revoke all on function queue.blocked_by_reason(queue.caller, text, queue.load_summary) from public, anon, authenticated, service_role;
+
 -- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut. p_turns are the
 -- first users in turn, at least p_limit of them where there are so many.
 create or replace function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_turns queue.user_load_row[])
@@ -3924,7 +4783,12 @@ as $$
 declare
   v_now timestamptz := queue.now();
   v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
-  v_pools text[] := case when p_pool is null then array['gpu', 'api'] else array[p_pool] end;
+  v_pools text[] := array(
+    select p.pool
+    from unnest(case when p_pool is null then array['gpu', 'api'] else array[p_pool] end) as p (pool)
+    where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+  );
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
   v_run_types text[] := case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end;
 begin
   return query
@@ -3961,6 +4825,7 @@ begin
             and q.pool = l.pool
             and q.run_type = y.run_type
             and q.standing = 'ready'
+            and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.standing))
             -- Asked only where the answer could be yes.
             and (q.attempts > 0 or q.created_at >= v_old_before or not queue.is_stale(q.created_at, q.attempts, q.params))
           order by q.priority desc, q.created_at, q.id
@@ -4135,6 +5000,7 @@ declare
   v_own boolean := p_caller.user_id is not null;
   v_apart uuid[];
   v_none_apart boolean;
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
   v_ready integer;
   v_sum queue.load_summary;
 begin
@@ -4147,6 +5013,9 @@ begin
         and t.created_at < v_now - (select s.stale_after from queue.settings as s)
     ) then
     v_sum.overtaken := array(select o from queue.overtaken_by_time(p_caller.user_id) as o);
+  end if;
+  if exists (select from queue.deferred_work as w where w.task_type is not null) then
+    v_sum.overtaken := v_sum.overtaken || array(select o from queue.overtaken_by_types(p_caller.user_id) as o);
   end if;
 
   if v_own then
@@ -4169,12 +5038,12 @@ begin
 
   -- Whether a line is open, and running and the limit of an open one, are kept up with its owner's slots.
   select
-    coalesce(sum(l.ready_cloud_orchestration + least(l.ready_cloud, l.task_limit - l.running)) filter (where l.is_open), 0),
-    count(*) filter (where l.is_open),
+    coalesce(sum(l.ready_cloud_orchestration + least(l.ready_cloud, l.task_limit - l.running)) filter (where l.is_open and l.pool <> all (v_paused)), 0),
+    count(*) filter (where l.is_open and l.pool <> all (v_paused)),
     count(*) filter (where l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration), 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits'), 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled'), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.pool <> all (v_paused)), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits' and l.pool <> all (v_paused)), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled' and l.pool <> all (v_paused)), 0),
     0,
     coalesce(sum(l.active_cloud), 0),
     coalesce(sum(l.active_cloud_orchestration), 0),
@@ -4186,6 +5055,26 @@ begin
   where not v_own
     and (p_pool is null or l.pool = p_pool)
     and (v_none_apart or l.user_id not in (select a.user_id from unnest(v_apart) as a (user_id)));
+  v_sum.pool_paused := 0;
+  if v_paused <> '{}' then
+    select coalesce(sum(l.ready), 0)
+    into v_sum.pool_paused
+    from (
+      select
+        k.user_id, k.pool,
+        k.ready_cloud + k.ready_cloud_orchestration
+          + case when v_own then k.ready_local + k.ready_local_orchestration else 0 end as ready
+      from queue.user_lines as k
+      union all
+      select o.user_id, o.pool, o.delta
+      from unnest(v_sum.overtaken) as o
+      where o.standing = 'ready'
+        and (o.is_cloud or v_own)
+    ) as l
+    where l.pool = any (v_paused)
+      and (p_pool is null or l.pool = p_pool)
+      and (not v_own or l.user_id = p_caller.user_id);
+  end if;
   v_sum.user_at_limit := v_ready - v_sum.no_credits - v_sum.cloud_disabled - v_sum.claimable;
   if v_none_apart then
     return v_sum;
@@ -4215,6 +5104,155 @@ comment on function queue.load_summary(queue.caller, text) is
   'What the queue adds up to for this caller, in one pool or both (null).';
 
 revoke all on function queue.load_summary(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- The users whom claims would serve next, whose turn it is first.
+create or replace function queue.users_in_turn(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_limit integer)
+returns setof queue.user_load_row
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_pools text[] := array(
+    select p.pool
+    from unnest(case when p_pool is null then array['gpu', 'api'] else array[p_pool] end) as p (pool)
+    where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+  );
+  v_none_apart boolean := coalesce(cardinality(p_load.apart), 0) = 0;
+begin
+  return query
+  select u.*
+  from (
+    -- Open lines come from the index in the order of turns.
+    select
+      l.user_id, null::text as reason, l.ready_cloud + l.ready_cloud_orchestration as ready,
+      l.ready_cloud_orchestration + least(l.ready_cloud, l.task_limit - l.running) as claimable,
+      l.active_cloud as active, l.active_cloud_orchestration as active_orchestration,
+      l.active_local + l.active_local_orchestration as active_elsewhere, l.running, l.task_limit, l.turn_at
+    from unnest(v_pools) as p (pool)
+      cross join lateral (
+        select c.*
+        from queue.user_lines as c
+        where p_caller.user_id is null
+          and c.pool = p.pool
+          and c.is_open
+          and (v_none_apart or c.user_id not in (select a.user_id from unnest(p_load.apart) as a))
+        order by c.running, c.turn_at
+        limit p_limit
+      ) as l
+    union all
+    select a.* from unnest(p_load.apart) as a where a.claimable > 0
+  ) as u
+  order by u.running, u.turn_at
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.users_in_turn(queue.caller, text, queue.load_summary, integer) is
+  'Up to p_limit users of whom this caller could claim something now, in the order of their turns.';
+
+revoke all on function queue.users_in_turn(queue.caller, text, queue.load_summary, integer) from public, anon, authenticated, service_role;
+
+-- Since when the oldest task waits that a claim could come to. The list of next tasks has the oldest of each user in it;
+-- where the list was cut, older ones may stand behind it: those are looked for among the oldest never started.
+create or replace function queue.oldest_claimable(p_caller queue.caller, p_pool text, p_listed timestamptz, p_was_cut boolean)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_look_at constant integer := 200;
+  v_old_before timestamptz;
+begin
+  if not p_was_cut then
+    return p_listed;
+  end if;
+
+  v_old_before := queue.now() - (select s.stale_after from queue.settings as s);
+  return least(p_listed, (
+    select o.created_at
+    from (
+      select t.user_id, t.pool, t.run_type, t.created_at, t.attempts, t.params
+      from public.tasks as t
+      where t.standing = 'ready'
+        and t.attempts = 0
+        and t.created_at < p_listed
+      order by t.created_at
+      limit v_look_at
+    ) as o
+    where (p_pool is null or o.pool = p_pool)
+      and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+      and case
+        when p_caller.user_id is not null then o.user_id = p_caller.user_id
+        else o.run_type = 'cloud'
+          and (select l.is_open from queue.user_lines as l where l.user_id = o.user_id and l.pool = o.pool)
+      end
+      -- Asked only where the answer could be yes.
+      and (o.created_at >= v_old_before or not queue.is_stale(o.created_at, o.attempts, o.params))
+    order by o.created_at
+    limit 1
+  ));
+end;
+$$;
+
+comment on function queue.oldest_claimable(queue.caller, text, timestamptz, boolean) is
+  'When the oldest claimable task was enqueued: the older of the oldest in the list and, if the list was cut, of the 200 oldest tasks that were never started.';
+
+revoke all on function queue.oldest_claimable(queue.caller, text, timestamptz, boolean) from public, anon, authenticated, service_role;
+
+-- The users that a count lists: first those whose turn is next, then others with live work.
+create or replace function queue.listed_users(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_turns queue.user_load_row[], p_limit integer)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_missing integer := greatest(p_limit - coalesce(cardinality(p_turns), 0), 0);
+begin
+  return (
+    select coalesce(json_agg(u order by u.queued_tasks desc, u.ready_tasks desc, u.user_id), '[]')
+    from (
+      select
+        t.user_id, t.claimable as queued_tasks, t.ready as ready_tasks, t.running as in_progress_tasks, t.task_limit,
+        t.running >= t.task_limit as at_limit, t.reason as blocked_by
+      from unnest(p_turns) as t
+      union all
+      (
+        select o.user_id, 0, o.ready, o.running, o.task_limit, o.running >= o.task_limit, o.reason
+        from (
+          select a.user_id, a.ready, a.running, a.task_limit, a.reason
+          from unnest(p_load.apart) as a
+          where a.claimable = 0
+            and a.ready + a.active > 0
+          union all
+          select l.user_id, l.ready_cloud + l.ready_cloud_orchestration, s.running, s.task_limit,
+            case when l.pool = any (v_paused) then 'pool_paused' else s.cloud_reason end
+          from queue.user_lines as l
+            join queue.user_slots as s on s.user_id = l.user_id
+          where p_caller.user_id is null
+            and p_load.users > p_load.owners
+            and (p_pool is null or l.pool = p_pool)
+            and (not l.is_open or l.pool = any (v_paused))
+            and l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0
+            and l.user_id not in (select a.user_id from unnest(p_load.apart) as a)
+        ) as o
+        limit v_missing
+      )
+    ) as u
+  );
+end;
+$$;
+
+comment on function queue.listed_users(queue.caller, text, queue.load_summary, queue.user_load_row[], integer) is
+  'Up to p_limit users with live work as task_counts lists them: those in p_turns, then others as they come.';
+
+revoke all on function queue.listed_users(queue.caller, text, queue.load_summary, queue.user_load_row[], integer) from public, anon, authenticated, service_role;
 
 -- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
 -- counts. Bounded and safe to run twice or in parallel: rows that somebody holds are left for the next time.
@@ -4337,7 +5375,8 @@ begin
 
   -- Asked anew: what is stored may have been overtaken by time.
   v_standing := queue.task_standing(v_task);
-  v_is_unsettled := v_task.status = 'Queued' and v_task.standing in ('dependency_pending', 'dependency_lost') and (
+  -- What a change has not reached yet stands where it stood, for claims and counts as well.
+  v_is_unsettled := v_task.status = 'Queued' and v_task.standing in ('dependency_pending', 'dependency_lost', 'type_inactive') and (
     v_standing = 'ready'
     or (v_standing = 'dependency_lost' and exists (
       select
@@ -4347,7 +5386,7 @@ begin
     ))
   );
   if v_is_unsettled and v_standing = 'ready' then
-    v_standing := 'dependency_pending';
+    v_standing := case v_task.standing when 'type_inactive' then 'type_inactive' else 'dependency_pending' end;
   end if;
   select s.* into v_slots from queue.user_slots as s where s.user_id = v_task.user_id;
   select l.* into v_line from queue.user_lines as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
@@ -4355,6 +5394,7 @@ begin
   v_reason := case
     when v_task.status <> 'Queued' then null
     when v_standing in ('ready', 'stale') then coalesce(
+      (select 'pool_paused' from queue.settings as c where v_task.pool = any (c.paused_pools)),
       case when v_task.run_type = 'local' then v_slots.local_reason
         else v_slots.cloud_reason
       end,
@@ -4428,6 +5468,7 @@ begin
         end
       ))
       || case
+        when v_is_unsettled and v_standing = 'type_inactive' then '; it is on, and the task is let go in turn, within a minute or so'
         when v_is_unsettled and v_standing = 'dependency_pending' then ', and have: it is let go in turn, within a minute or so'
         when v_is_unsettled then '; it ends for that in turn, within a minute or so'
         else ''

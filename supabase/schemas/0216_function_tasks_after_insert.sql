@@ -61,28 +61,38 @@ begin
 
   -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
   -- task that others already wait for may only now have come.
-  select array_agg(u.id)
+  -- By their keys: as joins, a plan from when the queue was small goes through new rows for each waiting task.
+  select array_agg(n.id)
   into v_unsettled
-  from (
-    select n.id
-    from new_rows as n
-      join queue.task_dependencies as d on d.task_id = n.id
-      left join public.tasks as t on t.id = d.depends_on
-    -- What is missing or somebody else's has not changed.
-    where (n.standing = 'dependency_lost' and t.id is not null and t.user_id is not distinct from n.user_id)
-      or (n.standing = 'dependency_pending' and (t.id is null or t.status in ('Complete', 'Failed', 'Cancelled')))
-  ) as u;
+  from new_rows as n
+  where n.standing in ('dependency_lost', 'dependency_pending')
+    and exists (
+      select
+      from queue.task_dependencies as d
+      where d.task_id = n.id
+        and case n.standing
+          -- What is missing or somebody else's has not changed.
+          when 'dependency_lost' then (select t.user_id is not distinct from n.user_id from public.tasks as t where t.id = d.depends_on)
+          else coalesce((select t.status in ('Complete', 'Failed', 'Cancelled') from public.tasks as t where t.id = d.depends_on), true)
+        end
+    );
   if v_unsettled is not null then
     perform queue.ask_standing_again(v_unsettled);
   end if;
 
-  select array_agg(distinct n.id)
+  select array_agg(n.id)
   into v_awaited
   from new_rows as n
-    join queue.task_dependencies as d on d.depends_on = n.id
-    join public.tasks as t on t.id = d.task_id
-  where t.standing = 'dependency_lost'
-    and t.user_id is not distinct from n.user_id;
+  where exists (
+    select
+    from queue.task_dependencies as d
+    where d.depends_on = n.id
+      and (
+        select t.standing = 'dependency_lost' and t.user_id is not distinct from n.user_id
+        from public.tasks as t
+        where t.id = d.task_id
+      )
+  );
   if v_awaited is not null then
     perform queue.settle_dependants(v_awaited);
   end if;
