@@ -11,4 +11,4 @@ alter table queue.settings
   add constraint settings_max_lock_wait_is_sane check (max_lock_wait between interval '2 milliseconds' and interval '1 minute');
 
 comment on column queue.settings.max_lock_wait is
-  'How long a claim waits for one other transaction that holds what it needs, before it answers without. Default 240 ms.';
+  'How long a claim waits for one other transaction that holds what it needs, before it answers without; beats and jobs wait about half as long. Default 240 ms.';

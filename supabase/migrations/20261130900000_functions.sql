@@ -1881,7 +1881,9 @@ begin
         select
           queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
           queue.seen_at(t.reported_at, v_now) as reported_at,
-          queue.seen_at(w.last_heartbeat, v_now) as last_heartbeat
+          queue.seen_at(
+            greatest(w.last_heartbeat, (select max(b.beat_at) from queue.noted_beats as b where b.worker_id = w.id)), v_now
+          ) as last_heartbeat
       ) as seen
     where t.status = 'In Progress'
       and not queue.needs_no_worker(t)
@@ -1946,83 +1948,112 @@ comment on function queue.lost_tasks() is
 
 revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;
 
--- Puts running tasks back, each with its reason, in one statement: so their owners are locked once, in order. What has
--- reported, ended or changed hands since it was looked at is left alone, and so is what somebody is just changing.
+-- Puts running tasks back, each with its reason, owner by owner in the order of their ids, and those of one owner in one
+-- statement. What has reported, ended or changed hands since it was looked at is left alone, and so is what somebody is
+-- just changing: a task, a relative of it, or its owner. Not for long is any of them waited for, and never for the second
+-- time: other owners are locked meanwhile.
 create or replace function queue.put_back(p_lost queue.lost_task[])
 returns integer
 language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
 as $$
 declare
+  v_lost queue.lost_task[];
   v_count integer;
+  v_total integer := 0;
 begin
   -- A task that never reached its worker, or whose worker was shut out, gets its start back (queue.tasks_before_update).
   perform set_config('queue.forgives_starts', 'on', true);
-  with held as (
-    select t.id
-    from public.tasks as t
-      join unnest(p_lost) as l on l.task_id = t.id
-    where t.status = 'In Progress'
-      and t.lease_token is not distinct from l.lease_token
-      and t.reported_at is not distinct from l.reported_at
-    order by t.id
-    for no key update of t skip locked
-  )
-  update public.tasks as t
-  set status = 'Queued',
-    attempts = t.attempts - (l.cause in ('never_delivered', 'token_ended'))::integer,
-    error_message = l.reason
-  from held as h
-    join unnest(p_lost) as l on l.task_id = h.id
-  where t.id = h.id;
-  get diagnostics v_count = row_count;
+  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  for v_lost in
+    select array_agg(l)
+    from unnest(p_lost) as l
+      join public.tasks as t on t.id = l.task_id
+    group by t.user_id
+    order by t.user_id
+  loop
+    begin
+      with held as (
+        select t.id
+        from public.tasks as t
+          join unnest(v_lost) as l on l.task_id = t.id
+        where t.status = 'In Progress'
+          and t.lease_token is not distinct from l.lease_token
+          and t.reported_at is not distinct from l.reported_at
+        order by t.id
+        for no key update of t skip locked
+      )
+      update public.tasks as t
+      set status = 'Queued',
+        attempts = t.attempts - (l.cause in ('never_delivered', 'token_ended'))::integer,
+        error_message = l.reason
+      from held as h
+        join unnest(v_lost) as l on l.task_id = h.id
+      where t.id = h.id;
+      get diagnostics v_count = row_count;
+      v_total := v_total + v_count;
+    exception when lock_not_available then
+      perform set_config('lock_timeout', '1ms', true);
+    end;
+  end loop;
   perform set_config('queue.forgives_starts', 'off', true);
-  return v_count;
+  return v_total;
 end;
 $$;
 
 comment on function queue.put_back(queue.lost_task[]) is
-  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, and returns how many; the start of one that was never delivered, or whose token has ended, is not counted.';
+  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, or whose token has ended, is not counted.';
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;
 
 -- The work of workers that have ended goes back to the queue, in one statement, so that the owners of all its tasks are
--- locked in order. Who ends itself hands its work back: that start does not count (queue.tasks_before_update).
+-- locked in order. Who ends itself hands its work back: that start does not count (queue.tasks_before_update). Whoever ends
+-- a worker does not wait for somebody's open transaction that holds a task or its owner: then all of it is left to the next
+-- rescue, which sees that the worker has ended.
 create or replace function queue.free_work(p_worker_ids text[], p_hands_back boolean default false)
 returns void
 language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '60ms' -- taken back when the function ends; what counts is the setting below
 as $$
 begin
+  perform set_config('lock_timeout', ceil(250 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
   perform set_config('queue.forgives_starts', 'on', true);
-  update public.tasks as t
-  set status = 'Queued',
-    attempts = t.attempts - (p_hands_back or w.goodbye_at is not null)::integer,
-    error_message = case
-      when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
-        'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
-      )
-      else pg_catalog.format(
-        'Start %s ended without a result: worker %s is %s%s',
-        greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')
-      )
-    end
-  from public.workers as w
-  where w.id = any (p_worker_ids)
-    and t.worker_id = w.id
-    and t.token_id is null
-    and t.status = 'In Progress'
-    and not queue.needs_no_worker(t);
+  begin
+    update public.tasks as t
+    set status = 'Queued',
+      attempts = t.attempts - (p_hands_back or w.goodbye_at is not null)::integer,
+      error_message = case
+        when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
+          'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
+        )
+        else pg_catalog.format(
+          'Start %s ended without a result: worker %s is %s%s',
+          greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')
+        )
+      end
+    from public.workers as w
+    where w.id = any (p_worker_ids)
+      and t.worker_id = w.id
+      and t.token_id is null
+      and t.status = 'In Progress'
+      and not queue.needs_no_worker(t);
+  exception when lock_not_available then
+    null;
+  end;
   perform set_config('queue.forgives_starts', 'off', true);
 end;
 $$;
 
 comment on function queue.free_work(text[], boolean) is
-  'Puts what these workers run with the service key back into the queue, all but orchestrators that only wait for their children. Starts do not count when p_hands_back, or when the worker said goodbye (workers.goodbye_at).';
+  'Puts what these workers run with the service key back into the queue, all but orchestrators that only wait for their children, unless somebody holds one of these tasks or its owner. Starts do not count when p_hands_back, or when the worker said goodbye (workers.goodbye_at).';
 
 revoke all on function queue.free_work(text[], boolean) from public, anon, authenticated, service_role;
 
@@ -2049,6 +2080,7 @@ begin
   end if;
 
   perform queue.watch_clock();
+  delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour';
   v_lost := array(select l from queue.lost_tasks() as l limit p_limit);
   if cardinality(v_lost) = 0 then
     return json_build_object('put_back', 0, 'workers_set_to_error', 0);
@@ -2123,6 +2155,37 @@ comment on function queue.workers_after_write() is
   'Trigger: tasks of workers that have just become terminated, error or crashed go back to the queue.';
 
 revoke all on function queue.workers_after_write() from public, anon, authenticated, service_role;
+
+-- The same for a worker whose row is deleted.
+create or replace function queue.workers_after_delete()
+returns trigger
+language plpgsql
+security definer -- puts tasks back on behalf of any caller who may delete workers
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set lock_timeout = '60ms' -- nobody's open transaction is waited for (queue.free_work)
+as $$
+begin
+  update public.tasks as t
+  set status = 'Queued',
+    error_message = pg_catalog.format(
+      'Start %s ended without a result: the row of worker %s was deleted', greatest(t.attempts, 1), t.worker_id
+    )
+  from old_rows as o
+  where t.worker_id = o.id
+    and t.token_id is null
+    and t.status = 'In Progress'
+    and not queue.needs_no_worker(t);
+  return null;
+exception when lock_not_available then
+  return null; -- nobody beats for these tasks any more: a rescue finds them
+end;
+$$;
+
+comment on function queue.workers_after_delete() is 'Trigger: tasks of workers whose row was deleted go back to the queue.';
+
+revoke all on function queue.workers_after_delete() from public, anon, authenticated, service_role;
 
 -- The same for a worker whose row comes only when it has ended: workers may claim before they have one.
 create or replace function queue.workers_after_insert()
@@ -3060,6 +3123,55 @@ comment on function queue.preview_claim(queue.caller, text) is
 
 revoke all on function queue.preview_claim(queue.caller, text) from public, anon, authenticated, service_role;
 
+-- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, at most once in two of
+-- its periods. While the job runs, this only reads one row.
+create or replace function queue.rescue_when_late()
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+begin
+  if not exists (
+    select
+    from queue.job_runs as r
+    where r.job = 'rescue'
+      and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period
+  ) or not pg_try_advisory_xact_lock(hashtextextended('queue.rescue_when_late', 0)) then
+    return 0;
+  end if;
+
+  -- Another claim may have been here since this statement's snapshot was taken. The row is not waited for.
+  perform from queue.job_runs as r where r.job = 'rescue' for no key update skip locked;
+  if not found then
+    return 0;
+  end if;
+  update queue.job_runs as r
+  set stood_in_at = v_now
+  where r.job = 'rescue'
+    and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period;
+  if not found then
+    return 0;
+  end if;
+
+  begin
+    return coalesce((queue.rescue() ->> 'put_back')::integer, 0);
+  exception when others then
+    -- A claim must not fail because the rescue does; health tells.
+    perform queue.record_run('rescue', v_now, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
+    return 0;
+  end;
+end;
+$$;
+
+comment on function queue.rescue_when_late() is
+  'Does the work of the job rescue when that has not run for two periods, and returns how many tasks it put back; else, or when that fails (which is recorded), 0.';
+
+revoke all on function queue.rescue_when_late() from public, anon, authenticated, service_role;
+
 -- What a claim that found nothing does for the queue before it goes: a piece of what changes have left to do, or else
 -- the work of a rescue that is late. Mostly there is neither, and it writes nothing.
 create or replace function queue.work_while_idle()
@@ -3398,6 +3510,116 @@ comment on function queue.claim_next_task(jsonb, text, text, text, boolean, nume
 revoke all on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
 
 grant execute on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
+
+-- Cancels those of these tasks that are still due, owner by owner. What somebody holds is left for the next time, and so
+-- is all of an owner whom somebody holds; what was claimed, put back or given its missing dependency since it was found is
+-- due no more.
+create or replace function queue.cancel_due(p_task_ids uuid[], p_actor text default 'queue.cleanup')
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_of_owner uuid[];
+  v_held uuid[];
+  v_count integer;
+  v_total integer := 0;
+begin
+  perform queue.say(p_actor);
+  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  for v_of_owner in
+    select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
+  loop
+    begin
+      v_held := array(
+        select t.id
+        from public.tasks as t
+        where t.id = any (v_of_owner)
+          and t.status = 'Queued'
+        order by t.id
+        for no key update skip locked
+      );
+
+      with due as materialized (
+        select t.id, queue.reason_to_cancel(t) as reason
+        from public.tasks as t
+        where t.id = any (v_held)
+      )
+      update public.tasks as t
+      set status = 'Cancelled', error_message = d.reason
+      from due as d
+      where t.id = d.id
+        and d.reason is not null;
+      get diagnostics v_count = row_count;
+      v_total := v_total + v_count;
+    exception when lock_not_available then
+      perform set_config('lock_timeout', '1ms', true);
+    end;
+  end loop;
+  perform queue.say(null);
+  return v_total;
+end;
+$$;
+
+comment on function queue.cancel_due(uuid[], text) is
+  'Cancels those of these tasks that have a reason (queue.reason_to_cancel) and that nobody holds, nor their owners, and returns how many.';
+
+revoke all on function queue.cancel_due(uuid[], text) from public, anon, authenticated, service_role;
+
+-- Deletes those of these finished tasks that nobody needs. What somebody holds, and all of an owner whom
+-- somebody holds, is left for the next time, and what was put
+-- back into the queue since it was found is not finished any more.
+create or replace function queue.purge_tasks(p_task_ids uuid[])
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_of_owner uuid[];
+  v_held uuid[];
+  v_count integer;
+  v_total integer := 0;
+begin
+  perform queue.say('queue.purge');
+  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  for v_of_owner in
+    select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
+  loop
+    begin
+      v_held := array(
+        select t.id
+        from public.tasks as t
+        where t.id = any (v_of_owner)
+        order by t.id
+        for update skip locked
+      );
+
+      delete from public.tasks as t
+      where t.id = any (v_held)
+        and queue.may_be_purged(t);
+      get diagnostics v_count = row_count;
+      v_total := v_total + v_count;
+    exception when lock_not_available then
+      perform set_config('lock_timeout', '1ms', true);
+    end;
+  end loop;
+  perform queue.say(null);
+  return v_total;
+end;
+$$;
+
+comment on function queue.purge_tasks(uuid[]) is
+  'Deletes those of these tasks that may be purged (queue.may_be_purged) and that nobody holds, and returns how many.';
+
+revoke all on function queue.purge_tasks(uuid[]) from public, anon, authenticated, service_role;
 
 -- Deletes what is kept for a time only and that no claim ever looks at: logs, ended tokens, records of pg_cron, history,
 -- rows of workers that are gone.
@@ -5255,7 +5477,8 @@ comment on function queue.listed_users(queue.caller, text, queue.load_summary, q
 revoke all on function queue.listed_users(queue.caller, text, queue.load_summary, queue.user_load_row[], integer) from public, anon, authenticated, service_role;
 
 -- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
--- counts. Bounded and safe to run twice or in parallel: rows that somebody holds are left for the next time.
+-- counts. Bounded and safe to run twice or in parallel: rows that somebody holds, and those of owners whom somebody holds,
+-- are left for the next time. Their owners are locked with them, so that nobody is waited for.
 create or replace function queue.sweep(p_limit integer default 1000)
 returns json
 language plpgsql
@@ -5276,11 +5499,12 @@ begin
   from (
     select t.id
     from public.tasks as t
+      join queue.user_slots as s on s.user_id = t.user_id
     where t.standing = 'not_yet'
       and t.available_at <= v_now
     order by t.available_at
     limit p_limit
-    for no key update skip locked
+    for no key update of t, s skip locked
   ) as d;
   perform queue.ask_standing_again(coalesce(v_due, array[]::uuid[]));
 
@@ -5289,12 +5513,13 @@ begin
   from (
     select t.id
     from public.tasks as t
+      join queue.user_slots as s on s.user_id = t.user_id
     where t.standing = 'ready'
       and t.attempts = 0
       and t.created_at < v_stale_before
       and queue.is_stale(t.created_at, t.attempts, t.params)
     limit p_limit
-    for no key update skip locked
+    for no key update of t, s skip locked
   ) as o;
   perform queue.ask_standing_again(coalesce(v_stale, array[]::uuid[]));
 
@@ -5702,6 +5927,9 @@ begin
     union all
     select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
     from queue.missing_rows() as m
+    union all
+    select 'HELD_UP', h.message
+    from queue.held_up(v_now, interval '10 seconds') as h
   ) as r;
 
   return json_build_object(
@@ -5730,6 +5958,40 @@ comment on function queue.health(jsonb) is 'See public.health.';
 revoke all on function queue.health(jsonb) from public, anon, authenticated, service_role;
 
 grant execute on function queue.health(jsonb) to service_role;
+
+-- What can be said while a table that health reads is locked: by whom.
+create or replace function queue.health_while_locked(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security definer -- sees the sessions of others
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+  return json_build_object(
+    'status', 'degraded',
+    'reasons', (
+      select coalesce(
+        json_agg(json_build_object('code', 'HELD_UP', 'message', h.message) order by h.since),
+        '[{"code": "HELD_UP", "message": "A table of the queue was locked a moment ago"}]'
+      )
+      from queue.held_up(pg_catalog.now(), interval '0') as h
+    ),
+    'checked_at', pg_catalog.now(),
+    'database_started_at', pg_postmaster_start_time(),
+    'jobs', '[]'::json
+  );
+end;
+$$;
+
+comment on function queue.health_while_locked(jsonb) is
+  'The answer of health when it cannot read what it needs: HELD_UP, and which session holds it; no jobs.';
+
+revoke all on function queue.health_while_locked(jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function queue.health_while_locked(jsonb) to service_role;
 
 -- Starts and time of a task are machines' time: an owner may ask for less than the type allows, never for more.
 create or replace function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
@@ -5946,6 +6208,31 @@ comment on function queue.beat(text, text, json, json, timestamptz) is
   'Records a beat and returns the worker''s status after it. Unknown workers are added; inactive, spawning and crashed ones, those that only the reaper set to error and those that said goodbye become active; terminating, terminated and error as somebody else said it stay. With terminated the worker itself says goodbye, with crashed its guardian that it is gone. 400 INVALID_ARGUMENT without an id.';
 
 revoke all on function queue.beat(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;
+
+-- A beat that somebody's open transaction does not delay: while the worker's row is held, it is noted elsewhere.
+create or replace function queue.beat_or_note(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+as $$
+begin
+  -- For a row one may wait twice: in line, and for its holder.
+  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
+exception when lock_not_available then
+  insert into queue.noted_beats (worker_id, beat_at) values (p_worker_id, p_now) on conflict do nothing;
+  return (select w.status from public.workers as w where w.id = p_worker_id);
+end;
+$$;
+
+comment on function queue.beat_or_note(text, text, json, json, timestamptz) is
+  'queue.beat, or, when another transaction holds the worker''s row, a row in queue.noted_beats. Returns the worker''s status.';
+
+revoke all on function queue.beat_or_note(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;
 
 -- The queue marks an error that only meant silence, and the end that a worker announced itself: either is taken back by
 -- the worker's next sign of life. As soon as anybody else says the status, it is theirs. Fires before
@@ -6364,6 +6651,99 @@ comment on function queue.run_job(text) is
 revoke all on function queue.run_job(text) from public, anon, authenticated, service_role;
 
 grant execute on function queue.run_job(text) to service_role;
+
+-- Sessions that hold the queue up: whose transaction is older than p_age and has a table of the queue locked, or has
+-- rows of tasks or of owners locked (as far as can be seen: who holds which rows is in no view), or for which sessions
+-- wait that use these tables. Asks nothing of those tables themselves, which may be what is locked.
+create or replace function queue.held_up(p_now timestamptz, p_age interval)
+returns table (pid integer, since timestamptz, message text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  with used as materialized (
+    select c.oid
+    from pg_catalog.pg_class as c
+    where c.relkind = 'r'
+      and (
+        c.relnamespace = 'queue'::regnamespace
+        or (c.relnamespace = 'public'::regnamespace and c.relname in (
+          'users', 'projects', 'task_types', 'tasks', 'workers', 'generations', 'task_events', 'system_logs', 'user_api_tokens'
+        ))
+      )
+  ),
+  locks as materialized (
+    select l.pid, l.granted, l.relation, l.mode
+    from pg_catalog.pg_locks as l
+      join used as u on u.oid = l.relation
+    where l.locktype = 'relation'
+      and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
+  ),
+  waiting as materialized (
+    select a.pid, pg_catalog.pg_blocking_pids(a.pid) as blockers
+    from pg_catalog.pg_stat_activity as a
+    where a.wait_event_type = 'Lock'
+      and a.pid in (select l.pid from locks as l)
+  ),
+  -- The first in each row of waits: who waits himself is no cause.
+  causes as (
+    select
+      a.pid,
+      a.xact_start,
+      a.usename,
+      a.application_name,
+      a.state,
+      a.state_change,
+      -- The kind of its last statement and no more: values are in it.
+      upper((regexp_match(a.query, '^\s*([A-Za-z]+)'))[1]) as command,
+      (
+        select string_agg(distinct l.relation::regclass::text, ', ')
+        from locks as l
+        where l.pid = a.pid
+          and l.granted
+          and l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+      ) as locked_tables,
+      exists (
+        select
+        from locks as l
+        where l.pid = a.pid
+          and l.granted
+          and l.mode in ('RowShareLock', 'RowExclusiveLock')
+          and l.relation in ('public.tasks'::regclass, 'queue.user_slots'::regclass)
+      ) as has_rows,
+      (select count(*) from waiting as w where a.pid = any (w.blockers)) as waiting_count
+    from pg_catalog.pg_stat_activity as a
+    where a.datname = current_database()
+      and a.pid <> pg_backend_pid()
+      and a.pid not in (select w.pid from waiting as w)
+      and a.xact_start < p_now - p_age
+  )
+  select
+    c.pid,
+    c.xact_start,
+    pg_catalog.format(
+      'Session %s (user %s, application %s, %s since %s, last statement: %s) has had a transaction open since %s that holds %s; %s wait for it. Work of the owners it holds is passed over. To end it: select pg_terminate_backend(%s)',
+      c.pid, c.usename, coalesce(nullif(c.application_name, ''), 'unnamed'), coalesce(c.state, 'state unknown'), c.state_change,
+      coalesce(c.command, 'unknown'), c.xact_start,
+      coalesce('the tables ' || c.locked_tables, case when c.has_rows then 'rows of tasks or owners' else 'what others wait for' end),
+      c.waiting_count, c.pid
+    )
+  from causes as c
+  where c.locked_tables is not null
+    or c.has_rows
+    or c.waiting_count > 0
+  order by c.xact_start;
+end;
+$$;
+
+comment on function queue.held_up(timestamptz, interval) is
+  'Sessions whose transaction was begun longer than p_age before p_now and holds locks that calls of the queue meet, each with words for an operator.';
+
+revoke all on function queue.held_up(timestamptz, interval) from public, anon, authenticated, service_role;
 
 -- Jobs that nobody should rely on now.
 create or replace function queue.late_jobs()
@@ -6859,7 +7239,7 @@ declare
   v_body json := queue.readable_json(p_body);
   v_worker_id text := v_body ->> 'worker_id_param';
   v_now timestamptz := queue.now();
-  v_status text := queue.beat(
+  v_status text := queue.beat_or_note(
     v_worker_id, coalesce(nullif(left(v_body ->> 'status_param', 200), ''), 'active'),
     v_body -> 'vram_total_mb_param', v_body -> 'vram_used_mb_param', v_now
   );
@@ -7773,6 +8153,29 @@ comment on function public.update_shot_pair_prompts(jsonb) is
 revoke all on function public.update_shot_pair_prompts(jsonb) from public, anon, authenticated, service_role;
 
 grant execute on function public.update_shot_pair_prompts(jsonb) to service_role;
+
+-- Whether the queue looks after itself, as functions ask it.
+create or replace function public.health(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.health_while_locked
+as $$
+begin
+  return queue.health(p_caller);
+exception when lock_not_available then
+  return queue.health_while_locked(p_caller);
+end;
+$$;
+
+comment on function public.health(jsonb) is
+  'Whether the queue''s jobs run and its counters agree: {status: ok or degraded, reasons: [{code: JOB_LATE, JOB_FAILED, DRIFT or HELD_UP, message}], checked_at, database_started_at, jobs: [{job, period_seconds, ran_at, took_ms, result, failed_at, error}]}. Errors: 403. service_role only.';
+
+revoke all on function public.health(jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function public.health(jsonb) to service_role;
 
 -- The counts, as the scripts of the fleet call them through the Data API. They name a mode: "queued"
 -- leaves out what runs, any other means all.

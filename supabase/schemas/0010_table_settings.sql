@@ -113,7 +113,7 @@ comment on column queue.settings.log_retention is 'How long system_logs are kept
 comment on column queue.settings.max_free_returns is
   'How often a start of a task may be taken off again, because its holder hands the task back or it never reached its worker; after that each one counts, until somebody requeues the task. Default 10.';
 comment on column queue.settings.max_lock_wait is
-  'How long a claim waits for one other transaction that holds what it needs, before it answers without. Default 240 ms.';
+  'How long a claim waits for one other transaction that holds what it needs, before it answers without; beats and jobs wait about half as long. Default 240 ms.';
 comment on column queue.settings.worker_retention is
   'How long rows of workers are kept after they ended and fell silent; null = for ever. Default 30 days.';
 comment on column queue.settings.overlong_factor is

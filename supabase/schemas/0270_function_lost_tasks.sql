@@ -39,7 +39,9 @@ begin
         select
           queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
           queue.seen_at(t.reported_at, v_now) as reported_at,
-          queue.seen_at(w.last_heartbeat, v_now) as last_heartbeat
+          queue.seen_at(
+            greatest(w.last_heartbeat, (select max(b.beat_at) from queue.noted_beats as b where b.worker_id = w.id)), v_now
+          ) as last_heartbeat
       ) as seen
     where t.status = 'In Progress'
       and not queue.needs_no_worker(t)

@@ -1,41 +1,61 @@
--- Puts running tasks back, each with its reason, in one statement: so their owners are locked once, in order. What has
--- reported, ended or changed hands since it was looked at is left alone, and so is what somebody is just changing.
+-- Puts running tasks back, each with its reason, owner by owner in the order of their ids, and those of one owner in one
+-- statement. What has reported, ended or changed hands since it was looked at is left alone, and so is what somebody is
+-- just changing: a task, a relative of it, or its owner. Not for long is any of them waited for, and never for the second
+-- time: other owners are locked meanwhile.
 create function queue.put_back(p_lost queue.lost_task[])
 returns integer
 language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
 as $$
 declare
+  v_lost queue.lost_task[];
   v_count integer;
+  v_total integer := 0;
 begin
   -- A task that never reached its worker, or whose worker was shut out, gets its start back (queue.tasks_before_update).
   perform set_config('queue.forgives_starts', 'on', true);
-  with held as (
-    select t.id
-    from public.tasks as t
-      join unnest(p_lost) as l on l.task_id = t.id
-    where t.status = 'In Progress'
-      and t.lease_token is not distinct from l.lease_token
-      and t.reported_at is not distinct from l.reported_at
-    order by t.id
-    for no key update of t skip locked
-  )
-  update public.tasks as t
-  set status = 'Queued',
-    attempts = t.attempts - (l.cause in ('never_delivered', 'token_ended'))::integer,
-    error_message = l.reason
-  from held as h
-    join unnest(p_lost) as l on l.task_id = h.id
-  where t.id = h.id;
-  get diagnostics v_count = row_count;
+  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  for v_lost in
+    select array_agg(l)
+    from unnest(p_lost) as l
+      join public.tasks as t on t.id = l.task_id
+    group by t.user_id
+    order by t.user_id
+  loop
+    begin
+      with held as (
+        select t.id
+        from public.tasks as t
+          join unnest(v_lost) as l on l.task_id = t.id
+        where t.status = 'In Progress'
+          and t.lease_token is not distinct from l.lease_token
+          and t.reported_at is not distinct from l.reported_at
+        order by t.id
+        for no key update of t skip locked
+      )
+      update public.tasks as t
+      set status = 'Queued',
+        attempts = t.attempts - (l.cause in ('never_delivered', 'token_ended'))::integer,
+        error_message = l.reason
+      from held as h
+        join unnest(v_lost) as l on l.task_id = h.id
+      where t.id = h.id;
+      get diagnostics v_count = row_count;
+      v_total := v_total + v_count;
+    exception when lock_not_available then
+      perform set_config('lock_timeout', '1ms', true);
+    end;
+  end loop;
   perform set_config('queue.forgives_starts', 'off', true);
-  return v_count;
+  return v_total;
 end;
 $$;
 
 comment on function queue.put_back(queue.lost_task[]) is
-  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, and returns how many; the start of one that was never delivered, or whose token has ended, is not counted.';
+  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, or whose token has ended, is not counted.';
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;

@@ -21,6 +21,7 @@ begin
   end if;
 
   perform queue.watch_clock();
+  delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour';
   v_lost := array(select l from queue.lost_tasks() as l limit p_limit);
   if cardinality(v_lost) = 0 then
     return json_build_object('put_back', 0, 'workers_set_to_error', 0);

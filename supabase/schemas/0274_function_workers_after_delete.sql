@@ -6,6 +6,7 @@ security definer -- puts tasks back on behalf of any caller who may delete worke
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set lock_timeout = '60ms' -- nobody's open transaction is waited for (queue.free_work)
 as $$
 begin
   update public.tasks as t
@@ -19,6 +20,8 @@ begin
     and t.status = 'In Progress'
     and not queue.needs_no_worker(t);
   return null;
+exception when lock_not_available then
+  return null; -- nobody beats for these tasks any more: a rescue finds them
 end;
 $$;
 

@@ -19,7 +19,11 @@ begin
     return 0;
   end if;
 
-  -- Another claim may have been here since this statement's snapshot was taken.
+  -- Another claim may have been here since this statement's snapshot was taken. The row is not waited for.
+  perform from queue.job_runs as r where r.job = 'rescue' for no key update skip locked;
+  if not found then
+    return 0;
+  end if;
   update queue.job_runs as r
   set stood_in_at = v_now
   where r.job = 'rescue'

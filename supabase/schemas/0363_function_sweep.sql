@@ -1,5 +1,6 @@
 -- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
--- counts. Bounded and safe to run twice or in parallel: rows that somebody holds are left for the next time.
+-- counts. Bounded and safe to run twice or in parallel: rows that somebody holds, and those of owners whom somebody holds,
+-- are left for the next time. Their owners are locked with them, so that nobody is waited for.
 create function queue.sweep(p_limit integer default 1000)
 returns json
 language plpgsql
@@ -20,11 +21,12 @@ begin
   from (
     select t.id
     from public.tasks as t
+      join queue.user_slots as s on s.user_id = t.user_id
     where t.standing = 'not_yet'
       and t.available_at <= v_now
     order by t.available_at
     limit p_limit
-    for no key update skip locked
+    for no key update of t, s skip locked
   ) as d;
   perform queue.ask_standing_again(coalesce(v_due, array[]::uuid[]));
 
@@ -33,12 +35,13 @@ begin
   from (
     select t.id
     from public.tasks as t
+      join queue.user_slots as s on s.user_id = t.user_id
     where t.standing = 'ready'
       and t.attempts = 0
       and t.created_at < v_stale_before
       and queue.is_stale(t.created_at, t.attempts, t.params)
     limit p_limit
-    for no key update skip locked
+    for no key update of t, s skip locked
   ) as o;
   perform queue.ask_standing_again(coalesce(v_stale, array[]::uuid[]));
 

@@ -39,6 +39,9 @@ begin
     union all
     select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
     from queue.missing_rows() as m
+    union all
+    select 'HELD_UP', h.message
+    from queue.held_up(v_now, interval '10 seconds') as h
   ) as r;
 
   return json_build_object(

@@ -14,7 +14,7 @@ declare
   v_body json := queue.readable_json(p_body);
   v_worker_id text := v_body ->> 'worker_id_param';
   v_now timestamptz := queue.now();
-  v_status text := queue.beat(
+  v_status text := queue.beat_or_note(
     v_worker_id, coalesce(nullif(left(v_body ->> 'status_param', 200), ''), 'active'),
     v_body -> 'vram_total_mb_param', v_body -> 'vram_used_mb_param', v_now
   );

@@ -8,6 +8,7 @@ import {
   type Connection,
 } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
+import { resetLockWait, setLockWait } from "../support/lock-wait.ts";
 import { claim, complete, patchReset } from "../support/operations.ts";
 import { deadlocks, pidOf, untilBlocked } from "../support/sessions.ts";
 import {
@@ -23,6 +24,8 @@ const W = "gpu-1";
 const ROUNDS = 20;
 
 beforeEach(reset);
+beforeEach(() => setLockWait());
+afterEach(resetLockWait);
 // A transaction that a failed test left open would block the next reset.
 afterEach(closeConnections);
 

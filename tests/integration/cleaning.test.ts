@@ -9,6 +9,7 @@ import {
   type Connection,
 } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
+import { resetLockWait, setLockWait } from "../support/lock-wait.ts";
 import { claim } from "../support/operations.ts";
 import { runAsScheduled } from "../support/scheduled-jobs.ts";
 import { deadlocks, pidOf, untilBlocked } from "../support/sessions.ts";
@@ -26,6 +27,8 @@ import {
 const BATCH = 50;
 
 beforeEach(reset);
+beforeEach(() => setLockWait());
+afterEach(resetLockWait);
 // A transaction that a failed test left open would block the next reset.
 afterEach(closeConnections);
 afterEach(resetClock);
@@ -73,16 +76,15 @@ describe("a job that cleans", () => {
     const [first, second] = await ownersInOrder();
     await oldTasks(first, BATCH);
     await oldTasks(second, 1);
-    const holder = await holdCounters(second);
+    await breakTasksOf(second);
 
     const cleaner = adminConnection();
-    await cleaner`set lock_timeout = '100ms'`;
     await cleanUp(cleaner);
-    await holder`rollback`;
+    await admin()`drop trigger broken on public.tasks`;
 
     expect(await cancelled(first)).toBe(BATCH);
     expect(await jobRun("cleanup")).toMatchObject({
-      error: expect.stringContaining("lock timeout (55P03)"),
+      error: expect.stringContaining("broken (P0001)"),
     });
     expect(await lateJobs()).toContain("cleanup");
 
@@ -224,4 +226,15 @@ async function lateJobs(): Promise<string[]> {
     select job from queue.late_jobs() where is_failing
   `;
   return jobs.map(({ job }) => job);
+}
+
+/** From now on no task of this owner can be changed. */
+async function breakTasksOf(owner: Owner): Promise<void> {
+  await admin().unsafe(`
+    create or replace function pg_temp.break() returns trigger
+    language plpgsql as $$ begin raise exception 'broken'; end; $$;
+    create trigger broken before update on public.tasks
+      for each row when (new.user_id = '${owner.id}')
+      execute function pg_temp.break();
+  `);
 }

@@ -36,6 +36,7 @@ insert into listed_function values
   ('service_role', 'queue.note_refused_claim'),
   ('service_role', 'health'),
   ('service_role', 'queue.health'),
+  ('service_role', 'queue.health_while_locked'),
   ('service_role', 'worker_health'),
   ('service_role', 'queue.worker_health'),
   ('service_role', 'queue.worker_states'),

@@ -1,0 +1,14 @@
+-- Beats that could not be written into the row of their worker, because another transaction holds it.
+create table queue.noted_beats (
+  worker_id text not null,
+  beat_at timestamptz not null,
+  constraint noted_beats_pkey primary key (worker_id, beat_at)
+);
+
+comment on table queue.noted_beats is
+  'Beats of workers whose row another transaction held: signs of life for queue.lost_tasks, deleted by the rescue an hour later.';
+
+alter table queue.noted_beats enable row level security;
+
+revoke all on table queue.noted_beats from public, anon, authenticated, service_role;
+grant select on table queue.noted_beats to service_role;
