@@ -17,7 +17,8 @@ const WEEK_IN_SECONDS = 604_800;
 
 const DEPENDENCIES_RULE =
   `must be a UUID, a list of at most ${MAX_DEPENDENCIES} of them, or null`;
-const TIME_RULE = "must be a time with its zone, such as 2026-01-31T12:00:00Z";
+const TIME_RULE =
+  "must be a time of the years 2000 to 2100 with its zone, such as 2026-01-31T12:00:00Z";
 
 const UUID_TEXT = { type: "string", format: "uuid" };
 
@@ -37,10 +38,12 @@ const Dependencies = z.preprocess(
   ],
 });
 
-/** A point in time within this millennium, read as its UTC form. */
+/** A point in time that a task may have, read as its UTC form. */
 const Time = z.iso.datetime({ offset: true, error: TIME_RULE })
   .transform((text, context) => {
-    if (text.startsWith("2")) return new Date(text).toISOString();
+    const time = new Date(text);
+    const year = time.getUTCFullYear();
+    if (year >= 2000 && year <= 2100) return time.toISOString();
     context.addIssue({ code: "custom", message: TIME_RULE });
     return z.NEVER;
   });
@@ -67,7 +70,7 @@ const TaskFields = z.object({
   ),
   priority: optional(integer(-MAX_PRIORITY, MAX_PRIORITY)),
   available_at: optional(Time),
-  idempotency_key: optional(name(200)),
+  idempotency_key: optional(name(255)),
   max_attempts: optional(integer(1, MAX_ATTEMPTS)),
   timeout_seconds: optional(integer(1, WEEK_IN_SECONDS)),
   /** Heard from a service key only. */

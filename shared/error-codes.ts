@@ -105,6 +105,11 @@ export const ERROR_CODES = {
     meaning: "The user has 20 personal access tokens in use",
     action: "Revoke one, then create the next",
   },
+  TOO_MANY_PROJECTS: {
+    status: 409,
+    meaning: "The user has as many projects as a user may have, 1,000",
+    action: "Delete one, then create the next",
+  },
   TASK_ID_TAKEN: {
     status: 409,
     meaning: "The task_id cannot be used for a new task",

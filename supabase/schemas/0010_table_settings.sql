@@ -61,7 +61,16 @@ create table queue.settings (
   constraint settings_max_lock_wait_is_sane check (max_lock_wait between interval '2 milliseconds' and interval '1 minute'),
   constraint settings_paused_pools_are_pools check (paused_pools <@ array['gpu', 'api']),
   constraint settings_worker_retention_is_positive check (worker_retention > interval '0'),
-  constraint settings_overlong_limits_are_positive check (overlong_factor >= 1 and overlong_after > interval '0')
+  constraint settings_overlong_limits_are_positive check (overlong_factor >= 1 and overlong_after > interval '0'),
+  constraint settings_max_attempts_is_at_most_1000 check (max_attempts <= 1000),
+  -- A time less a setting, or plus one, must still be a time.
+  constraint settings_intervals_are_at_most_100_years check (
+    greatest(
+      stale_after, max_affinity_wait, gpu_silence_limit, clock_offset, -clock_offset, retry_delay, max_retry_delay,
+      family_quiet_after, worker_start_limit, quiet_task_limit, api_silence_limit, token_silence_limit,
+      undelivered_limit, dependency_grace, log_retention, event_retention, finished_task_retention
+    ) <= interval '100 years'
+  )
 );
 
 comment on table queue.settings is 'Every number the queue depends on; exactly one row.';

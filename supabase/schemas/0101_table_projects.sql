@@ -15,7 +15,9 @@ comment on table public.projects is 'Groups tasks; a task''s owner is its projec
 alter table public.projects enable row level security;
 
 revoke all on table public.projects from public, anon, authenticated, service_role;
-grant select, insert, update, delete on table public.projects to authenticated, service_role;
+-- A user names a project; its id and its age are not theirs to change.
+grant select, delete, insert (id, user_id, name), update (name) on table public.projects to authenticated;
+grant select, insert, update, delete on table public.projects to service_role;
 
 create policy owners_read_projects on public.projects
   for select to authenticated

@@ -16,8 +16,14 @@ create table public.task_types (
   constraint task_types_content_type_is_known check (content_type in ('image', 'video')),
   constraint task_types_max_attempts_is_positive check (max_attempts > 0),
   constraint task_types_timeout_is_positive check (timeout > interval '0'),
-  constraint task_types_orchestration_creates_no_generation check (category <> 'orchestration' or not creates_generation)
+  constraint task_types_orchestration_creates_no_generation check (category <> 'orchestration' or not creates_generation),
+  constraint task_types_max_attempts_is_at_most_1000 check (max_attempts <= 1000),
+  constraint task_types_timeout_is_at_most_30_days check (timeout <= interval '30 days')
 );
+
+-- Rows from before this rule are not asked again.
+alter table public.task_types
+  add constraint task_types_name_has_1_to_200_characters check (length(name) between 1 and 200) not valid;
 
 comment on table public.task_types is
   'What the queue knows of a type of task; a type without a row counts as gpu, processing, no generation.';
@@ -26,8 +32,8 @@ comment on column public.task_types.category is 'orchestration tasks take none o
 comment on column public.task_types.content_type is 'What its generation is: image or video.';
 comment on column public.task_types.is_active is 'False holds back every queued task of the type (type_inactive).';
 comment on column public.task_types.creates_generation is 'Whether completing a task records a generation.';
-comment on column public.task_types.max_attempts is 'Starts before a task ends Failed; null = queue.settings.max_attempts.';
-comment on column public.task_types.timeout is 'How long one start may run; null = no limit of its own.';
+comment on column public.task_types.max_attempts is 'Starts before a task ends Failed; at most 1000; null = queue.settings.max_attempts.';
+comment on column public.task_types.timeout is 'How long one start may run, at most 30 days; null = no limit of its own.';
 
 comment on column public.task_types.is_retryable is 'False ends a task at its first reported failure, whatever attempts are left.';
 

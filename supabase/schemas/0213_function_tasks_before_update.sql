@@ -32,7 +32,7 @@ begin
     return null;
   end if;
 
-  perform queue.refuse_impossible_values(new);
+  perform queue.refuse_impossible_values(new, old);
   if new.token_id is null and new.worker_id is distinct from old.worker_id then
     perform queue.refuse_name_of_a_token(new.worker_id);
   end if;

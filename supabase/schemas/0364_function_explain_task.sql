@@ -71,7 +71,7 @@ begin
         and t.run_type = v_task.run_type
         and t.standing = 'ready'
         and (t.attempts > 0 or t.created_at >= v_old_before or not queue.is_stale(t.created_at, t.attempts, t.params))
-        and (-t.priority, t.created_at, t.id) < (-v_task.priority, v_task.created_at, v_task.id)
+        and (-t.priority::bigint, t.created_at, t.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
       union all
       -- Due, but not yet released.
       select
@@ -82,7 +82,7 @@ begin
         and d.pool = v_task.pool
         and d.run_type = v_task.run_type
         and d.id <> v_task.id
-        and (-d.priority, d.created_at, d.id) < (-v_task.priority, v_task.created_at, v_task.id)
+        and (-d.priority::bigint, d.created_at, d.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
         and queue.task_standing(d) = 'ready'
       limit v_limit
     ) as a;

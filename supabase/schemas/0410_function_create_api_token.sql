@@ -14,7 +14,15 @@ begin
     perform queue.refuse(403, 'FORBIDDEN', 'Only a signed-in user can create a token', 'Sign in');
   elsif p_expires_at <= queue.now() then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must lie ahead');
-  elsif (
+  elsif p_expires_at >= '2101-01-01 00:00:00+00' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must lie before the year 2101', 'Leave it out for no end');
+  elsif length(p_label) > 255 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The label must have at most 255 characters');
+  end if;
+
+  -- Two requests at once: the second counts the token of the first.
+  perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
+  if (
     select count(*)
     from public.user_api_tokens as k
     where k.user_id = v_user_id

@@ -125,8 +125,8 @@ select is((tests.task(:'lost')).attempts, 2, 'Its start is not counted');
 select is(pg_temp.status_of(:'lost'), 'Queued', 'Even the third');
 
 -- TEST: right after a start of the database nobody is judged
-update queue.settings set gpu_silence_limit = '100 years';
-select pg_temp.held(:'owner', 'gpu-of-old', '200 years') as of_old \gset
+update queue.settings set gpu_silence_limit = '10 years';
+select pg_temp.held(:'owner', 'gpu-of-old', '20 years') as of_old \gset
 select is(pg_temp.rescue() ->> 'put_back', '0', 'While the database is younger than the limit, silence means nothing');
 update queue.settings set gpu_silence_limit = default;
 select is(pg_temp.rescue() ->> 'put_back', '1', 'Then it does');

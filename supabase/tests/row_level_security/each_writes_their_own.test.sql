@@ -1,5 +1,5 @@
 begin;
-select plan(36);
+select plan(39);
 
 -- SETUP
 select tests.empty_queue();
@@ -42,6 +42,19 @@ select is(
 );
 select is(
   pg_temp.try(format('delete from public.projects where id = %L', :'strangers_project')), '0', 'The owner deletes no project of a stranger'
+);
+
+select is(
+  pg_temp.try(format('update public.projects set id = gen_random_uuid() where id = %L', :'project')), 'refused',
+  'The owner changes no id'
+);
+select is(
+  pg_temp.try(format('update public.projects set created_at = ''1970-01-01'' where id = %L', :'project')), 'refused',
+  'The owner changes no age'
+);
+select is(
+  pg_temp.try(format('insert into public.projects (user_id, created_at) values (%L, ''1970-01-01'')', :'owner')), 'refused',
+  'Nor makes a project that is older than it is'
 );
 
 -- TEST: everything else is the queue's

@@ -6,9 +6,9 @@ create temporary table listed_grant (table_name text, privilege text, columns te
 insert into listed_grant values
   ('generations', 'SELECT', null),
   ('projects', 'DELETE', null),
-  ('projects', 'INSERT', null),
+  ('projects', 'INSERT', 'id, name, user_id'),
   ('projects', 'SELECT', null),
-  ('projects', 'UPDATE', null),
+  ('projects', 'UPDATE', 'name'),
   ('task_events', 'SELECT', null),
   ('task_types', 'SELECT', null),
   (
