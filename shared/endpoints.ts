@@ -86,6 +86,7 @@ export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
       "PROJECT_NOT_FOUND",
       "TASK_ID_TAKEN",
       "DEPENDENCY_CYCLE",
+      "PARAMS_TOO_LARGE",
       "QUEUE_FULL",
     ],
   },

@@ -49,6 +49,12 @@ export const ERROR_CODES = {
     meaning: "The body is larger than the endpoint accepts",
     action: "Upload the file first and send its path, or shorten the text",
   },
+  PARAMS_TOO_LARGE: {
+    status: 413,
+    meaning:
+      "Params, settings or metadata have more than 1 MiB written out, 100 levels, 200,000 values or 400 characters a number",
+    action: "Store what is large as a file and send its URL",
+  },
   TASK_NOT_FOUND: {
     status: 404,
     meaning: "There is no such task, or it belongs to someone else",

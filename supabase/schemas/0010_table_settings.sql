@@ -92,7 +92,7 @@ comment on column queue.settings.gpu_silence_limit is
 comment on column queue.settings.shared_worker_ids is
   'Worker ids that several processes send (a worker started without a name): no per-worker limit, nothing is shared between them.';
 comment on column queue.settings.max_text_length is
-  'Error and progress texts longer than this many characters are cut on the task, with a mark; the event keeps the whole text. Default 16384.';
+  'Error and progress texts longer than this many characters are cut on the task, with a mark; the event keeps up to 80 KiB, the beginning and the end. Default 16384.';
 comment on column queue.settings.clock_offset is
   'Added to the clock by queue.now(). For tests only: it moves every deadline at once. Default 0.';
 comment on column queue.settings.retry_delay is

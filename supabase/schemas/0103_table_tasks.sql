@@ -38,6 +38,7 @@ create table public.tasks (
   max_attempts integer,
   timeout interval,
   reported_at timestamptz,
+  has_bounded_params boolean not null default false,
   free_returns integer not null default 0,
   constraint tasks_pkey primary key (id),
   constraint tasks_belong_to_a_project foreign key (project_id) references public.projects (id) on delete cascade,
@@ -120,6 +121,8 @@ comment on column public.tasks.timeout is 'How long one start of this task may r
 comment on column public.tasks.reported_at is 'When a call or a log last named the task.';
 comment on column public.tasks.free_returns is
   'How often the task was handed back by its holder, or never reached it, since it was enqueued or requeued; max_free_returns of these cost no start.';
+comment on column public.tasks.has_bounded_params is
+  'True once a trigger has found the params within their bounds (queue.json_fault); false on rows from before these were asked, which claims then measure.';
 
 alter table public.tasks set (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 

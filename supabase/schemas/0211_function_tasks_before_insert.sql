@@ -28,6 +28,14 @@ begin
 
   new.run_type := coalesce(new.run_type, 'cloud');
   new.params := queue.params_object(new.params);
+  perform queue.refuse_large_json(new.params, 'params');
+  new.has_bounded_params := true;
+  if new.result_data is not null then
+    new.result_data := queue.bounded_data(new.result_data);
+  end if;
+  new.output_location := queue.cut_ends(new.output_location);
+  new.error_message := queue.cut_ends(new.error_message);
+  new.error_details := queue.cut_ends(new.error_details);
   -- A default timestamp becomes the queue's own time. One that was given stays, unless a user gave it: an older task
   -- is served first.
   if new.created_at is null or new.created_at = pg_catalog.now() or queue.actor() ~ '^(authenticated$|user:)' then

@@ -37,6 +37,23 @@ begin
     perform queue.refuse_name_of_a_token(new.worker_id);
   end if;
 
+  -- What a worker says is kept as far as it goes. It is compared first: most updates say nothing new.
+  if new.result_data is distinct from old.result_data then
+    new.result_data := queue.bounded_data(new.result_data);
+  end if;
+  if new.output_location is distinct from old.output_location and new.status <> 'Failed' then
+    new.output_location := queue.cut_ends(new.output_location);
+  end if;
+  if new.thumbnail_url is distinct from old.thumbnail_url then
+    new.thumbnail_url := queue.cut_ends(new.thumbnail_url);
+  end if;
+  if new.error_details is distinct from old.error_details then
+    new.error_details := queue.cut_ends(new.error_details);
+  end if;
+  if new.error_message is distinct from old.error_message and new.status <> 'Failed' then
+    new.error_message := queue.cut_ends(new.error_message);
+  end if;
+
   -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
   -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
   v_is_given_back := old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
@@ -83,8 +100,8 @@ begin
   elsif new.status = 'Failed' then
     new.error_message := queue.cut_text(coalesce(v_said, 'Failed without a reason'));
     if v_is_direct and new.error_message <> v_said then
-      -- The history keeps it whole. A direct change says the same of all its rows.
-      perform set_config('queue.details', jsonb_build_object('error_message', v_said)::text, true);
+      -- The history keeps more of it. A direct change says the same of all its rows.
+      perform set_config('queue.details', jsonb_build_object('error_message', queue.cut_ends(v_said))::text, true);
     end if;
     new.output_location := case
       when new.output_location is distinct from old.output_location
@@ -126,6 +143,8 @@ begin
   end if;
   if new.params is distinct from old.params then
     new.params := queue.params_object(new.params);
+    perform queue.refuse_large_json(new.params, 'params');
+    new.has_bounded_params := true;
   end if;
   if v_is_derived_again or new.params is distinct from old.params then
     new.model := queue.task_model(new.params);

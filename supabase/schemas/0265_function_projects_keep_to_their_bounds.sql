@@ -5,6 +5,7 @@ returns trigger
 language plpgsql
 security definer -- whoever may write may hear the refusal
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
   perform queue.refuse(400, 'INVALID_ARGUMENT', 'The name of a project must have at most 255 characters');
@@ -27,6 +28,7 @@ returns trigger
 language plpgsql
 security definer -- counts what row security may hide, on behalf of any caller who may insert
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_most constant integer := 1000;

@@ -29,7 +29,7 @@ begin
   end if;
 
   loop
-    select h.id, h.created_at, h.attempts, h.params
+    select h.id, h.created_at, h.attempts, h.params, h.has_bounded_params
     into v_head
     from (
       select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
@@ -67,6 +67,9 @@ begin
         continue;
       end if;
       v_head.id := null;
+    elsif not queue.fits_a_reply(v_head.has_bounded_params, v_head.params) then
+      -- To be ended by the caller, who gives the user's lock back first.
+      raise sqlstate 'QU002' using message = v_head.id::text;
     end if;
 
     select t.id
@@ -101,6 +104,7 @@ begin
               or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
             )
             and not queue.is_stale(l.created_at, l.attempts, l.params)
+            and queue.fits_a_reply(l.has_bounded_params, l.params)
         ))
         and t.standing = 'ready'
       order by t.priority desc, t.created_at, t.id
@@ -119,6 +123,7 @@ begin
           or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
         )
         and not queue.is_stale(t.created_at, t.attempts, t.params)
+        and queue.fits_a_reply(t.has_bounded_params, t.params)
       order by t.priority desc, t.created_at, t.id
       limit 1
       for no key update skip locked;
@@ -130,6 +135,6 @@ end;
 $$;
 
 comment on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) is
-  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task but for those who hold it. With a token, local tasks count too and the user''s onComputer switch decides.';
+  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task but for those who hold it. Raises QU002 with the id of a head that cannot be handed out. With a token, local tasks count too and the user''s onComputer switch decides.';
 
 revoke all on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) from public, anon, authenticated, service_role;

@@ -19,6 +19,8 @@ declare
   v_is_held boolean;
   v_is_locked boolean;
   v_held_count integer := 0;
+  v_unfit_id uuid;
+  v_unfit_count integer := 0;
   -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
   v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
   v_task public.tasks;
@@ -59,7 +61,7 @@ begin
         into v_user_id, v_task_id
         from turn as u
           left join lateral (
-            select t.id, t.attempts, t.created_at
+            select t.id, t.attempts, t.created_at, t.has_bounded_params
             from public.tasks as t
             where t.user_id = u.user_id
               and t.pool = p_pool
@@ -69,6 +71,7 @@ begin
             limit 1
             for no key update skip locked
           ) as h on u.running < u.task_limit
+            and h.has_bounded_params
             and (h.attempts > 0 or h.created_at >= v_old_before)
             and not v_is_behind;
       end if;
@@ -89,10 +92,25 @@ begin
       elsif v_user_id is not null and v_is_locked then
         raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
       end if;
-    exception when sqlstate 'QU001' then
-      v_passed_over := v_passed_over || v_user_id;
-      v_held_count := v_held_count + v_is_held::integer;
+    exception
+      when sqlstate 'QU001' then
+        v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
+      when sqlstate 'QU002' then
+        v_unfit_id := sqlerrm::uuid;
     end;
+
+    -- A few of them, and the look goes on with this user; more than that are left for the next claims.
+    if v_unfit_id is not null then
+      v_unfit_count := v_unfit_count + 1;
+      v_is_held := not queue.end_unfit_task(v_unfit_id);
+      if v_is_held or v_unfit_count >= 5 then
+        v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
+      end if;
+      v_unfit_id := null;
+      v_may_wait := false;
+    end if;
 
     if not v_is_locked and v_user_id is not null then
       -- Its holder does not let go: look over all once more.

@@ -9,6 +9,7 @@ as $$
 declare
   v_task_id uuid;
   v_is_held boolean := true;
+  v_unfit_id uuid;
   v_task public.tasks;
 begin
   -- Looked at without a lock first: an idle poll writes nothing, not even a lock.
@@ -18,11 +19,20 @@ begin
 
   perform queue.release_due_tasks(p_pool, p_caller);
 
-  if queue.wait_for_owner(p_caller.user_id) then
-    select h.task_id, h.is_held
-    into v_task_id, v_is_held
-    from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
-  end if;
+  -- A few heads that cannot be handed out are ended on the way, each after the user's lock was given back.
+  for v_look in 1..5 loop
+    begin
+      if queue.wait_for_owner(p_caller.user_id) then
+        select h.task_id, h.is_held
+        into v_task_id, v_is_held
+        from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
+      end if;
+      exit;
+    exception when sqlstate 'QU002' then
+      v_unfit_id := sqlerrm::uuid;
+    end;
+    exit when not queue.end_unfit_task(v_unfit_id);
+  end loop;
 
   if v_task_id is not null then
     v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);

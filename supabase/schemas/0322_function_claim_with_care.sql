@@ -26,6 +26,8 @@ declare
 begin
   if coalesce(p_worker_id, '') = '' then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
+  elsif length(p_worker_id) > 255 or length(p_claim_id) > 255 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
   elsif v_pool not in ('gpu', 'api') then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
   end if;

@@ -29,7 +29,7 @@ declare
   v_has_open boolean;
   v_reply json;
 begin
-  if p_caller ->> 'kind' = 'service' and p_worker_id <> '' and not starts_with(p_worker_id, 'token:') and v_pool in ('gpu', 'api')
+  if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool in ('gpu', 'api')
     and p_claim_id is null and not p_dry_run then
     -- Two claims at once under one name: the second one waits, with care (queue.give_back_held_task).
     if pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
@@ -89,7 +89,7 @@ begin
       select h.id
       from turn as u
         cross join lateral (
-          select t.id, t.attempts, t.created_at
+          select t.id, t.attempts, t.created_at, t.has_bounded_params
           from public.tasks as t
           where t.user_id = u.user_id
             and t.pool = v_pool
@@ -101,6 +101,7 @@ begin
         ) as h
       where u.cloud_reason is null
         and (h.attempts > 0 or h.created_at >= v_old_before)
+        and h.has_bounded_params
     ),
     started as (
       update public.tasks as t

@@ -56,7 +56,7 @@ begin
   perform queue.record_report(
     v_task, v_caller,
     case v_task.status when 'Complete' then 'completed again, the first result stays' else 'completed after its end, not resurrected' end,
-    json_strip_nulls(json_build_object('output_location', p_output_location))::jsonb
+    json_strip_nulls(json_build_object('output_location', queue.cut_ends(p_output_location)))::jsonb
   );
   return queue.task_reply(v_task);
 end;

@@ -1,5 +1,5 @@
 -- Ends a task as Failed, or has it tried again where that is allowed. The reason is kept whichever field it came in; the
--- whole text is in the history.
+-- history has more of it than the task.
 create function queue.fail_task(
   p_caller queue.caller,
   p_task public.tasks,
@@ -16,10 +16,10 @@ set search_path = ''
 as $$
 declare
   v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
-  -- What is cut on the task is whole in the history.
+  -- Of what is cut on the task the history keeps more.
   v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
-    'error_message', case when v_reason <> queue.cut_text(v_reason) then v_reason end,
-    'error_details', case when p_details <> queue.cut_text(p_details) then p_details end
+    'error_message', case when v_reason <> queue.cut_text(v_reason) then queue.cut_ends(v_reason) end,
+    'error_details', case when p_details <> queue.cut_text(p_details) then queue.cut_ends(p_details) end
   )), '{}');
   -- A task that waits in the queue again is tried again already; and putting one back is its holder's.
   v_applies boolean := case

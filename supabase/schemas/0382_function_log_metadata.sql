@@ -6,11 +6,16 @@ immutable
 security invoker
 set search_path = ''
 as $$
+declare
+  v_metadata jsonb;
 begin
-  return case json_typeof(p_metadata)
-    when 'object' then p_metadata::jsonb
-    when 'null' then '{}'
-    else jsonb_build_object('metadata', p_metadata::jsonb)
+  v_metadata := p_metadata::jsonb;
+  return case
+    when jsonb_typeof(v_metadata) = 'null' then '{}'
+    -- Short as it was sent, and endless once its numbers are written out.
+    when queue.written_length(v_metadata, 1048576) is null then jsonb_build_object('metadata', p_metadata::text)
+    when jsonb_typeof(v_metadata) = 'object' then v_metadata
+    else jsonb_build_object('metadata', v_metadata)
   end;
 exception
   -- json takes numbers of any size, jsonb does not.

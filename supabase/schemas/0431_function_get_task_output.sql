@@ -18,8 +18,9 @@ begin
     'public_url', case when v_task.status = 'Complete' then v_task.output_location end,
     'thumbnail_url', v_task.thumbnail_url,
     'error_message', v_task.error_message,
-    'result_data', v_task.result_data,
-    'params', v_task.params,
+    -- Rows from before these had bounds may hold what nobody can write out.
+    'result_data', case when queue.written_length(v_task.result_data, 8388608) is not null then v_task.result_data end,
+    'params', case when queue.fits_a_reply(v_task.has_bounded_params, v_task.params) then v_task.params else '{}' end,
     'dependant_on', v_task.dependant_on
   );
 end;

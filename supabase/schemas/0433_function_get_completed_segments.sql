@@ -10,6 +10,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_most constant integer := 10000;
+  v_most_bytes constant integer := 32 * 1024 * 1024;
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
 begin
   return (
@@ -21,23 +22,27 @@ begin
       '[]'
     )
     from (
-      -- A segment that was made again: the newest counts.
-      select distinct on (n.segment_index) n.segment_index, t.output_location
-      from public.tasks as t
-        cross join lateral (
-          select substring(t.params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
-        ) as n (segment_index)
-      where t.status = 'Complete'
-        and t.task_type = 'travel_segment'
-        and left(t.params ->> 'orchestrator_run_id', 128) = left(p_run_id, 128) -- as the index has it
-        and t.params ->> 'orchestrator_run_id' = p_run_id
-        and (v_caller.kind = 'service' or t.user_id = v_caller.user_id)
-        and (p_project_id is null or t.project_id = p_project_id)
-        and n.segment_index > coalesce(p_after_index, -1)
-        and t.output_location <> ''
-      order by n.segment_index, t.generation_processed_at desc nulls last, t.created_at desc, t.id
-      limit v_most
+      select w.segment_index, w.output_location, sum(octet_length(w.output_location)) over (order by w.segment_index) as bytes
+      from (
+        -- A segment that was made again: the newest counts.
+        select distinct on (n.segment_index) n.segment_index, t.output_location
+        from public.tasks as t
+          cross join lateral (
+            select substring(t.params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
+          ) as n (segment_index)
+        where t.status = 'Complete'
+          and t.task_type = 'travel_segment'
+          and left(t.params ->> 'orchestrator_run_id', 128) = left(p_run_id, 128) -- as the index has it
+          and t.params ->> 'orchestrator_run_id' = p_run_id
+          and (v_caller.kind = 'service' or t.user_id = v_caller.user_id)
+          and (p_project_id is null or t.project_id = p_project_id)
+          and n.segment_index > coalesce(p_after_index, -1)
+          and t.output_location <> ''
+        order by n.segment_index, t.generation_processed_at desc nulls last, t.created_at desc, t.id
+        limit v_most
+      ) as w
     ) as s
+    where s.bytes <= v_most_bytes
   );
 end;
 $$;

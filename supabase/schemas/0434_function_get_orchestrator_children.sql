@@ -42,8 +42,10 @@ begin
     select
       c.*,
       row_number() over in_order as place,
-      sum(octet_length(c.params::text) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes
+      sum(coalesce(l.params_length, 0) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes,
+      l.params_length is null as has_unfit_params
     from child as c
+      cross join lateral (select queue.written_length(c.params, 8388608) as params_length) as l
     window in_order as (order by c.created_at, c.id)
   ),
   -- The first one always: whoever asks for the rest must come on.
@@ -55,7 +57,8 @@ begin
     coalesce(
       json_agg(
         json_build_object(
-          'id', m.id, 'task_type', m.task_type, 'status', m.status, 'params', m.params,
+          'id', m.id, 'task_type', m.task_type, 'status', m.status,
+          'params', case when m.has_unfit_params then '{}' else m.params end,
           'output_location', m.output_location
         )
         order by m.place

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { ErrorCode } from "../../../shared/error-codes.ts";
 import { ApiError, asApiError, toResponse } from "./api-error.ts";
 import type { Caller, Identify } from "./caller.ts";
 import { CORS_HEADERS, preflightResponse } from "./cors.ts";
@@ -46,6 +47,8 @@ export interface Endpoint<Body> {
   readonly maxBytes: number;
   /** A report is read whatever its sender's JSON library makes of it. */
   readonly isReport?: boolean;
+  /** What a body is answered that nests too deep or holds too many values. */
+  readonly codeOfTooMuch?: ErrorCode;
   readonly answer: (call: Call<Body>) => Promise<Response>;
 }
 
@@ -137,7 +140,11 @@ async function answer<Body>(
     isLenient: isReport,
   });
   const bodyText = isReport ? mendJson(sent) : sent;
-  const body = parseBody(bodyText, endpoint.schema);
+  const body = parseBody(
+    bodyText,
+    endpoint.schema,
+    endpoint.codeOfTooMuch,
+  );
   const rpc: Call<Body>["rpc"] = (name, args, repetition) =>
     deps.rpc(name, { p_caller: caller, ...args }, requestId, repetition, hear);
   return await endpoint.answer({ caller, body, bodyText, rpc, note });

@@ -1,15 +1,23 @@
+import type { ErrorCode } from "../../../shared/error-codes.ts";
 import { ApiError } from "./api-error.ts";
 
-/** Deeper or wider JSON than this is an attack on memory, not a request. */
-export const MAX_DEPTH = 100;
-export const MAX_VALUES = 200_000;
+/**
+ * Deeper or wider JSON than this is an attack on memory, not a request. What a
+ * task may hold, 100 levels and 200,000 values, is the database's to say; there
+ * is a body around it.
+ */
+export const MAX_DEPTH = 103;
+export const MAX_VALUES = 220_000;
 
 /**
  * Refuses JSON text that is small on the wire and huge once parsed. Runs before
  * `JSON.parse`, on text that need not be valid; strings are skipped natively,
  * so a long text costs next to nothing.
  */
-export function assertModest(text: string): void {
+export function assertModest(
+  text: string,
+  code: ErrorCode = "INVALID_BODY",
+): void {
   let depth = 0;
   let values = 0;
   for (let at = 0; at < text.length; at++) {
@@ -18,11 +26,11 @@ export function assertModest(text: string): void {
     else if (char === "{" || char === "[") {
       values++;
       if (++depth > MAX_DEPTH) {
-        throw tooMuch(`nest at most ${MAX_DEPTH} levels deep`);
+        throw tooMuch(code, `nest at most ${MAX_DEPTH} levels deep`);
       }
     } else if (char === "}" || char === "]") depth--;
     else if (char === "," && ++values > MAX_VALUES) {
-      throw tooMuch(`hold at most ${MAX_VALUES} values`);
+      throw tooMuch(code, `hold at most ${MAX_VALUES} values`);
     }
   }
 }
@@ -106,6 +114,6 @@ function isEscaped(text: string, at: number): boolean {
   return slashes % 2 === 1;
 }
 
-function tooMuch(rule: string): ApiError {
-  return new ApiError("INVALID_BODY", `The body must ${rule}`);
+function tooMuch(code: ErrorCode, rule: string): ApiError {
+  return new ApiError(code, `The body must ${rule}`);
 }

@@ -50,9 +50,9 @@ describe("mendJson()", () => {
   });
 
   test("makes a text of a member that nests too deep or holds too much", () => {
-    const deep = `${"[".repeat(100)}NaN${"]".repeat(100)}`;
+    const deep = `${"[".repeat(103)}NaN${"]".repeat(103)}`;
     expect(read(deep)).toBe(deep);
-    const wide = `[${"0,".repeat(200_001)}{"x":"\\"]"}]`;
+    const wide = `[${"0,".repeat(230_000)}{"x":"\\"]"}]`;
     expect(read(wide)).toBe(wide);
     const half = `[${"0,".repeat(150_000)}0]`;
     const { a, b } = JSON.parse(mendJson(`{"a":${half},"b":${half}}`));

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { ErrorCode } from "../../../shared/error-codes.ts";
 import { isJsonObject } from "../../../shared/fields.ts";
 import { ApiError } from "./api-error.ts";
 import { assertModest } from "./json-scan.ts";
@@ -7,8 +8,12 @@ import { assertModest } from "./json-scan.ts";
 const MAX_ISSUES = 10;
 
 /** The body as `schema` reads it, or 400 INVALID_BODY that names the field. */
-export function parseBody<T>(text: string, schema: z.ZodType<T>): T {
-  assertModest(text);
+export function parseBody<T>(
+  text: string,
+  schema: z.ZodType<T>,
+  codeOfTooMuch: ErrorCode = "INVALID_BODY",
+): T {
+  assertModest(text, codeOfTooMuch);
   const value = parseJson(text);
   if (!isJsonObject(value)) {
     throw new ApiError("INVALID_BODY", "The body must be a JSON object");

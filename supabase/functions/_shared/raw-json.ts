@@ -22,7 +22,7 @@ export function rawMember(body: string, name: string): RawJson | undefined {
   const text = memberText(body, name);
   if (text === undefined || text === "null") return undefined;
   const refuse = (rule: string) =>
-    new ApiError("INVALID_BODY", `Body field "${name}" must ${rule}`);
+    new ApiError("PARAMS_TOO_LARGE", `Body field "${name}" must ${rule}`);
   if (text.length > MAX_LENGTH) {
     throw refuse(`have at most ${MAX_LENGTH} characters`);
   }

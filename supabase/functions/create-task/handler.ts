@@ -21,6 +21,7 @@ export function createHandler(deps: EndpointDeps): Handler {
     callers: ["service", "token", "user"],
     schema: CreateRequest,
     maxBytes: SMALL_BODY,
+    codeOfTooMuch: "PARAMS_TOO_LARGE",
     answer: async ({ body, bodyText, rpc, note }) => {
       const sources = body.isBatch
         ? elementTexts(memberText(bodyText, "tasks") ?? "[]")

@@ -70,10 +70,10 @@ select is(
   '400 INVALID_ARGUMENT, 400 INVALID_ARGUMENT', 'What was no next is refused'
 );
 select tests.create_task(:'owner', 'travel_orchestrator') as heavy \gset
-select count(pg_temp.child(:'owner', :'heavy', jsonb_build_object('ballast', repeat('x', 9000000))))
-from generate_series(1, 4) \g /dev/null
+select count(pg_temp.child(:'owner', :'heavy', jsonb_build_object('ballast', repeat('x', 1000000))))
+from generate_series(1, 40) \g /dev/null
 select is(
-  row(jsonb_array_length(pg_temp.children(:'heavy') -> 'tasks'), pg_temp.children(:'heavy') ->> 'is_cut')::text, '(3,true)',
+  row(jsonb_array_length(pg_temp.children(:'heavy') -> 'tasks'), pg_temp.children(:'heavy') ->> 'is_cut')::text, '(33,true)',
   'Children that are too large together are cut as well'
 );
 

@@ -1,0 +1,128 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { admin } from "../support/db.ts";
+import { fromBefore } from "../support/from-before.ts";
+import { callFunction } from "../support/http.ts";
+import { send } from "../support/rest.ts";
+import { stack } from "../support/stack.ts";
+import { userJwt } from "../support/tokens.ts";
+import {
+  createOwner,
+  createTask,
+  type Owner,
+  readTask,
+  reset,
+} from "../support/world.ts";
+
+/** 3 kB that take 39 MB once they are written out. */
+const BOMB = `{"a":[${Array(300).fill("1e131071").join(",")}]}`;
+
+let owner: Owner;
+
+beforeEach(async () => {
+  await reset();
+  owner = await createOwner();
+});
+
+/** A plain insert by the signed-in owner, its params in their own spelling. */
+async function insert(params: string) {
+  return send("/rest/v1/tasks", {
+    method: "POST",
+    headers: {
+      apikey: stack().anonKey,
+      authorization: `Bearer ${await userJwt(owner.id)}`,
+      "content-type": "application/json",
+    },
+    body:
+      `{"task_type":"test","project_id":"${owner.projectId}","params":${params}}`,
+  });
+}
+
+function create(params: string) {
+  const body =
+    `{"task_type":"test","project_id":"${owner.projectId}","params":${params}}`;
+  return callFunction("create-task", body, { key: stack().serviceRoleKey });
+}
+
+function claim(worker_id: string, more: object = {}) {
+  return callFunction("claim-next-task", { worker_id, ...more }, {
+    key: stack().serviceRoleKey,
+  });
+}
+
+const nested = (levels: number) =>
+  `{"a":${"[".repeat(levels - 1)}${"]".repeat(levels - 1)}}`;
+
+describe("params", () => {
+  it.each([
+    ["100 levels", nested(100)],
+    ["200,000 values", `{"a":[0${",0".repeat(199_997)}]}`],
+    ["a number of 400 characters", `{"a":${"9".repeat(400)}}`],
+    ["an exponent of 399", '{"a":1e399}'],
+  ])(
+    "of %s are taken over the functions and the Data API",
+    async (_w, params) => {
+      const [plain, created] = [await insert(params), await create(params)];
+      expect(plain.status, plain.text).toBe(201);
+      expect(created.status, created.text).toBe(200);
+    },
+  );
+
+  it.each([
+    ["101 levels", nested(101)],
+    ["6,000 levels", nested(6_000)],
+    ["more than 200,000 values", `{"a":[0${",0".repeat(200_000)}]}`],
+    ["a number of 401 characters", `{"a":${"9".repeat(401)}}`],
+    ["an exponent of 400", '{"a":1e400}'],
+    ["numbers that grow when they are written", BOMB],
+    ["escapes of six characters", `{"a":"${"\\u0001".repeat(174_800)}"}`],
+  ])("of %s are refused alike", async (_what, params) => {
+    const plain = await insert(params);
+    expect(plain.status, plain.text).toBe(413);
+    expect(plain.json).toMatchObject({ details: "PARAMS_TOO_LARGE" });
+    if (params.length > 1_000_000) return;
+    const created = await create(params);
+    expect(created.status, created.text).toBe(413);
+    expect(created.json).toMatchObject({ code: "PARAMS_TOO_LARGE" });
+  });
+});
+
+describe("a row from before that nobody can write out", () => {
+  let bomb: string;
+  let next: string;
+
+  beforeEach(async () => {
+    bomb = await createTask(owner, { created_at: "2026-11-01T00:00:00Z" });
+    next = await createTask(owner);
+    await admin()`update queue.settings set stale_after = '10 years'`;
+    await fromBefore((sql) =>
+      sql`
+        update public.tasks
+        set params = ${BOMB}::text::jsonb, has_bounded_params = false
+        where id = ${bomb}
+      `
+    );
+  });
+
+  it("ends Failed with the reason, and the claim takes the next", async () => {
+    const preview = await claim("gpu-1", { dry_run: true });
+    expect(preview.json).toMatchObject({ task: { task_id: next } });
+    const taken = await claim("gpu-1");
+    expect(taken.status, taken.text).toBe(200);
+    expect(taken.json).toMatchObject({ task_id: next });
+    expect(await readTask(bomb)).toMatchObject({
+      status: "Failed",
+      attempts: 0,
+      error_message: expect.stringMatching("too large"),
+    });
+  });
+
+  it("is answered in a few bytes by every read", async () => {
+    for (const name of ["get-task-output", "get-task-status", "explain"]) {
+      const reply = await callFunction(name, { task_id: bomb }, {
+        key: stack().serviceRoleKey,
+      });
+      expect(reply.status, reply.text.slice(0, 200)).toBe(200);
+      expect(reply.text.length, name).toBeLessThan(2_000);
+    }
+  });
+});
