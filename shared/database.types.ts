@@ -241,6 +241,7 @@ export type Database = {
           "generation_created": boolean;
           "generation_processed_at": string | null;
           "generation_started_at": string | null;
+          "has_bounded_params": boolean;
           "id": string;
           "idempotency_key": string | null;
           "lease_token": string | null;
@@ -281,6 +282,7 @@ export type Database = {
           "generation_created"?: boolean;
           "generation_processed_at"?: string | null;
           "generation_started_at"?: string | null;
+          "has_bounded_params"?: boolean;
           "id"?: string;
           "idempotency_key"?: string | null;
           "lease_token"?: string | null;
@@ -320,6 +322,7 @@ export type Database = {
           "generation_created"?: boolean;
           "generation_processed_at"?: string | null;
           "generation_started_at"?: string | null;
+          "has_bounded_params"?: boolean;
           "id"?: string;
           "idempotency_key"?: string | null;
           "lease_token"?: string | null;

@@ -12,6 +12,7 @@ drop function if exists queue.get_orchestrator_children(jsonb, uuid);
 drop function if exists queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity);
 drop function if exists queue.note_enqueued(uuid);
 drop function if exists queue.overtaken_by_time();
+drop function if exists queue.refuse_impossible_values(public.tasks);
 drop function if exists queue.repeat_claim(queue.caller, text, text);
 drop function if exists queue.settle_dependants(uuid[]);
 drop function if exists queue.times_started(public.tasks);
@@ -41,6 +42,245 @@ comment on function queue.refuse_while_locked() is
 revoke all on function queue.refuse_while_locked() from public, anon, authenticated, service_role;
 
 grant execute on function queue.refuse_while_locked() to service_role;
+
+-- How long a JSON value is once it is written out. jsonb keeps 1e131071 in a dozen bytes, and a row compresses what
+-- repeats: what is small on disk may take gigabytes to write. So numbers that are written longer than they are kept are
+-- measured one by one first, and the whole is written only when it is known to be harmless.
+create or replace function queue.written_length(p_value jsonb, p_most integer)
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  -- Adds nothing, and takes it out of its compressed form.
+  v_value jsonb := p_value || '{}'::jsonb;
+  v_size integer := pg_column_size(v_value);
+  v_length integer;
+begin
+  if v_size <= 2048 then
+    v_length := length(p_value::text); -- some 20 MB at the very worst
+  elsif v_size <= 6 * p_most then -- nothing is kept in more than six times its text
+    if (
+      select coalesce(sum(length(n.number::text)), 0)
+      -- As one array: jsonb_path_query takes the square of the time for rows.
+      from jsonb_array_elements(jsonb_path_query_array(
+        v_value, 'strict $.** ? (@ > 1e390 || @ < -1e390 || (@ < 1e-390 && @ > -1e-390))'
+      )) as n (number)
+    ) <= p_most then
+      v_length := length(p_value::text);
+    end if;
+  end if;
+  return case when v_length <= p_most then v_length end;
+exception
+  when statement_too_complex then
+    return null; -- nested so deep that nobody could look into it
+end;
+$$;
+
+comment on function queue.written_length(jsonb, integer) is
+  'The length of the value as text, or null when it is longer than p_most, which is found out without writing it.';
+
+revoke all on function queue.written_length(jsonb, integer) from public, anon, authenticated, service_role;
+
+-- What is wrong with the size of a JSON value that somebody wants to store, whatever the way in. One place for all: a
+-- value that one way takes and the next cannot read stops everybody who reads it.
+create or replace function queue.json_fault(p_value jsonb)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 1048576;
+  v_length integer := queue.written_length(p_value, v_most);
+  v_text text;
+begin
+  -- Shorter text cannot hold any of the rest.
+  if v_length <= 200 or p_value is null then
+    return null;
+  elsif v_length is null then
+    return pg_catalog.format('written out, it has more than %s characters', v_most);
+  elsif jsonb_path_exists(p_value, 'strict $.**{100} ? (@.type() == "object" || @.type() == "array")') then
+    return 'it nests more than 100 levels deep';
+  elsif v_length <= 400 then
+    return null;
+  end if;
+
+  v_text := p_value::text;
+  -- A look for so many digits, in a string or not; then at the numbers.
+  if v_text ~ '[0-9.]{200}[0-9.]{200}' and exists (
+    select
+    from jsonb_array_elements(jsonb_path_query_array(p_value, 'strict $.** ? (@.type() == "number")')) as n (number)
+    where length(n.number::text) > 400
+  ) then
+    return 'a number in it takes more than 400 characters, written out';
+  elsif v_length - length(translate(v_text, ',{[', '')) > 200000 then
+    -- Those outside of strings are the values.
+    v_text := regexp_replace(v_text, '"(?:[^"\\]|\\.)*"', '', 'g');
+    if length(v_text) - length(translate(v_text, ',{[', '')) > 200000 then
+      return 'it holds more than 200000 values';
+    end if;
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.json_fault(jsonb) is
+  'Why the value is too large to be stored, as the end of a sentence: more than 1 MiB written out, 100 levels, 200,000 values, or a number of more than 400 characters; null when it is not.';
+
+revoke all on function queue.json_fault(jsonb) from public, anon, authenticated, service_role;
+
+-- See queue.json_fault.
+create or replace function queue.refuse_large_json(p_value jsonb, p_name text)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_fault text := queue.json_fault(p_value);
+begin
+  if v_fault is not null then
+    perform queue.refuse(
+      413, 'PARAMS_TOO_LARGE', pg_catalog.format('The %s are too large: %s', p_name, v_fault),
+      'Store what is large as a file, and send its URL'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_large_json(jsonb, text) is
+  'Raises 413 PARAMS_TOO_LARGE when the value is out of the bounds of queue.json_fault.';
+
+revoke all on function queue.refuse_large_json(jsonb, text) from public, anon, authenticated, service_role;
+
+-- What a worker says has any length. The beginning says what it is about, the end what happened last.
+create or replace function queue.cut_ends(p_text text)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_head constant integer := 65536;
+  v_tail constant integer := 16384;
+begin
+  -- Its bytes are counted at once, its characters one by one.
+  if octet_length(p_text) <= v_head or length(p_text) <= v_head + v_tail + 100 then
+    return p_text;
+  end if;
+  return left(p_text, v_head) || pg_catalog.format(' … [cut: %s characters in all] … ', length(p_text)) || right(p_text, v_tail);
+end;
+$$;
+
+comment on function queue.cut_ends(text) is
+  'The text; of one that is longer than 80 KiB the first 64 KiB, its length and the last 16 KiB. Null stays null.';
+
+revoke all on function queue.cut_ends(text) from public, anon, authenticated, service_role;
+
+-- What a worker reports beside its words is never a reason to refuse the report: what is too large to be kept as data is
+-- kept as text, as far as it goes.
+create or replace function queue.bounded_data(p_data jsonb)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_fault text := queue.json_fault(p_data);
+begin
+  if v_fault is null then
+    return p_data;
+  end if;
+  return jsonb_build_object(
+    'not_kept', v_fault,
+    'result_data', case when queue.written_length(p_data, 16777216) is not null then queue.cut_ends(p_data::text) end
+  );
+end;
+$$;
+
+comment on function queue.bounded_data(jsonb) is
+  'The data; of what is out of the bounds of queue.json_fault the reason (not_kept) and both ends of its text, if that can be written at all.';
+
+revoke all on function queue.bounded_data(jsonb) from public, anon, authenticated, service_role;
+
+-- One infinite timestamp would make every subtraction from it fail, for everybody; one number at the end of its range
+-- every sum with it; a text of a megabyte every list that shows it. So a row has the bounds of create-task whatever the
+-- way in. Asked here and not by checks: the table's hottest statements would parse those anew each time. What a row has
+-- from before these bounds it keeps: it must still be possible to end it.
+create or replace function queue.refuse_impossible_values(p_task public.tasks, p_old public.tasks default null)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_first constant timestamptz := '2000-01-01 00:00:00+00';
+  v_end constant timestamptz := '2101-01-01 00:00:00+00';
+begin
+  if least(
+      p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at
+    ) < v_first
+    or greatest(
+      p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at
+    ) >= v_end
+  then
+    if exists (
+      select
+      from (
+        values
+          (p_task.created_at, p_old.created_at),
+          (p_task.updated_at, p_old.updated_at),
+          (p_task.available_at, p_old.available_at),
+          (p_task.generation_started_at, p_old.generation_started_at),
+          (p_task.generation_processed_at, p_old.generation_processed_at)
+      ) as v (new_time, old_time)
+      where v.new_time is distinct from v.old_time
+        and not (v.new_time >= v_first and v.new_time < v_end)
+    ) then
+      perform queue.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must lie in the years 2000 to 2100', 'Send a date, not infinity');
+    end if;
+  end if;
+
+  if p_task.priority not between -1000 and 1000 and p_task.priority is distinct from p_old.priority then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', pg_catalog.format('The priority must be from -1000 to 1000, not %s', p_task.priority)
+    );
+  elsif length(p_task.task_type) not between 1 and 200 and p_task.task_type is distinct from p_old.task_type then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The task_type must have 1 to 200 characters');
+  elsif length(p_task.idempotency_key) not between 1 and 255
+    and p_task.idempotency_key is distinct from p_old.idempotency_key then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The idempotency_key must have 1 to 255 characters');
+  elsif length(p_task.worker_id) > 255 and p_task.worker_id is distinct from p_old.worker_id then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id must have at most 255 characters');
+  elsif p_task.attempts not between 0 and 1000 and p_old.id is null then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The attempts must be from 0 to 1000, not %s', p_task.attempts));
+  elsif p_task.max_attempts is distinct from p_old.max_attempts
+    -- A requeue grants as many starts again as the type allows.
+    and p_task.max_attempts not between 1 and coalesce(p_old.attempts, 0) + 1000 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'max_attempts must be from 1 to 1000', 'Leave it out for the type''s');
+  elsif p_task.timeout is distinct from p_old.timeout
+    and not (p_task.timeout > interval '0' and p_task.timeout <= interval '30 days') then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'The timeout must be longer than nothing and at most 30 days', 'Leave it out for the type''s'
+    );
+  elsif p_task.run_type not in ('cloud', 'local') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be cloud or local, not %s', left(p_task.run_type, 100)));
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_impossible_values(public.tasks, public.tasks) is
+  'Raises 400 INVALID_ARGUMENT when a value that is new in this version of a task is out of its bounds: times, priority, limits, names; or when its run_type does not exist.';
+
+revoke all on function queue.refuse_impossible_values(public.tasks, public.tasks) from public, anon, authenticated, service_role;
 
 -- A type that is switched off or changes its pool or kind concerns all of its live tasks, however many. They are derived
 -- again piece by piece (queue.deferred_work); until then whoever looks at one asks this.
@@ -131,6 +371,71 @@ comment on function queue.lock_relatives_of(uuid[], uuid[], boolean) is
 
 revoke all on function queue.lock_relatives_of(uuid[], uuid[], boolean) from public, anon, authenticated, service_role;
 
+-- What every new row gets, whoever inserts it: its owner, its pool and where it stands.
+create or replace function queue.tasks_before_insert()
+returns trigger
+language plpgsql
+security definer -- reads owner, type and dependencies on behalf of any caller who may insert
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_owner uuid;
+begin
+  if new.status <> 'Queued' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('A task begins Queued, this one was to begin %s', new.status),
+      'Insert it Queued; claim, complete or fail it through the functions'
+    );
+  end if;
+
+  perform queue.refuse_impossible_values(new);
+
+  if new.project_id is not null then
+    select p.user_id into v_owner from public.projects as p where p.id = new.project_id;
+    -- An unknown project is left to the foreign key.
+    new.user_id := coalesce(v_owner, new.user_id);
+  end if;
+
+  new.run_type := coalesce(new.run_type, 'cloud');
+  new.params := queue.params_object(new.params);
+  perform queue.refuse_large_json(new.params, 'params');
+  new.has_bounded_params := true;
+  if new.result_data is not null then
+    new.result_data := queue.bounded_data(new.result_data);
+  end if;
+  new.output_location := queue.cut_ends(new.output_location);
+  new.error_message := queue.cut_ends(new.error_message);
+  new.error_details := queue.cut_ends(new.error_details);
+  -- A default timestamp becomes the queue's own time. One that was given stays, unless a user gave it: an older task
+  -- is served first.
+  if new.created_at is null or new.created_at = pg_catalog.now() or queue.actor() ~ '^(authenticated$|user:)' then
+    new.created_at := queue.now();
+  end if;
+  new.updated_at := coalesce(new.updated_at, new.created_at);
+
+  select y.run_type, y.category <> 'orchestration'
+  into new.pool, new.takes_slot
+  from public.task_types as y
+  where y.name = new.task_type;
+  new.pool := coalesce(new.pool, 'gpu');
+  new.takes_slot := coalesce(new.takes_slot, true);
+
+  if new.dependant_on = new.id then
+    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
+  end if;
+  new.model := queue.task_model(new.params);
+  new.standing := queue.task_standing(new);
+  return new;
+end;
+$$;
+
+comment on function queue.tasks_before_insert() is 'Trigger: gives a new task its owner, pool and standing.';
+
+revoke all on function queue.tasks_before_insert() from public, anon, authenticated, service_role;
+
 -- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
 -- between, so an illegal row is left as it is (and not returned) and the rest of the statement goes through.
 create or replace function queue.tasks_before_update()
@@ -165,9 +470,26 @@ begin
     return null;
   end if;
 
-  perform queue.refuse_impossible_values(new);
+  perform queue.refuse_impossible_values(new, old);
   if new.token_id is null and new.worker_id is distinct from old.worker_id then
     perform queue.refuse_name_of_a_token(new.worker_id);
+  end if;
+
+  -- What a worker says is kept as far as it goes. It is compared first: most updates say nothing new.
+  if new.result_data is distinct from old.result_data then
+    new.result_data := queue.bounded_data(new.result_data);
+  end if;
+  if new.output_location is distinct from old.output_location and new.status <> 'Failed' then
+    new.output_location := queue.cut_ends(new.output_location);
+  end if;
+  if new.thumbnail_url is distinct from old.thumbnail_url then
+    new.thumbnail_url := queue.cut_ends(new.thumbnail_url);
+  end if;
+  if new.error_details is distinct from old.error_details then
+    new.error_details := queue.cut_ends(new.error_details);
+  end if;
+  if new.error_message is distinct from old.error_message and new.status <> 'Failed' then
+    new.error_message := queue.cut_ends(new.error_message);
   end if;
 
   -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
@@ -216,8 +538,8 @@ begin
   elsif new.status = 'Failed' then
     new.error_message := queue.cut_text(coalesce(v_said, 'Failed without a reason'));
     if v_is_direct and new.error_message <> v_said then
-      -- The history keeps it whole. A direct change says the same of all its rows.
-      perform set_config('queue.details', jsonb_build_object('error_message', v_said)::text, true);
+      -- The history keeps more of it. A direct change says the same of all its rows.
+      perform set_config('queue.details', jsonb_build_object('error_message', queue.cut_ends(v_said))::text, true);
     end if;
     new.output_location := case
       when new.output_location is distinct from old.output_location
@@ -259,6 +581,8 @@ begin
   end if;
   if new.params is distinct from old.params then
     new.params := queue.params_object(new.params);
+    perform queue.refuse_large_json(new.params, 'params');
+    new.has_bounded_params := true;
   end if;
   if v_is_derived_again or new.params is distinct from old.params then
     new.model := queue.task_model(new.params);
@@ -1840,6 +2164,62 @@ revoke all on function queue.settle_deferred(integer, boolean) from public, anon
 
 grant execute on function queue.settle_deferred(integer, boolean) to service_role;
 
+-- Lists of projects are read all day, so their number and their names have bounds. The number binds users only; an app
+-- that makes projects with the service key knows what it does.
+create or replace function queue.projects_before_write()
+returns trigger
+language plpgsql
+security definer -- whoever may write may hear the refusal
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  perform queue.refuse(400, 'INVALID_ARGUMENT', 'The name of a project must have at most 255 characters');
+  return null;
+end;
+$$;
+
+comment on function queue.projects_before_write() is 'Trigger: refuses a name of a project that is too long with 400 INVALID_ARGUMENT.';
+
+revoke all on function queue.projects_before_write() from public, anon, authenticated, service_role;
+
+create or replace function queue.projects_keep_to_the_bound()
+returns trigger
+language plpgsql
+security definer -- counts what row security may hide, on behalf of any caller who may insert
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 1000;
+  v_user_id uuid;
+begin
+  if not queue.acts_for_a_user() then
+    return null;
+  end if;
+
+  for v_user_id in select distinct n.user_id from new_rows as n order by n.user_id loop
+    -- Two requests at once: the second counts what the first has added.
+    perform pg_advisory_xact_lock(hashtextextended('queue.projects:' || v_user_id, 0));
+    if (
+      select count(*)
+      from (select from public.projects as p where p.user_id = v_user_id limit v_most + 1) as k
+    ) > v_most then
+      perform queue.refuse(
+        409, 'TOO_MANY_PROJECTS', pg_catalog.format('A user has at most %s projects, and with this there would be more', v_most),
+        'Delete some first'
+      );
+    end if;
+  end loop;
+  return null;
+end;
+$$;
+
+comment on function queue.projects_keep_to_the_bound() is
+  'Trigger: refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS.';
+
+revoke all on function queue.projects_keep_to_the_bound() from public, anon, authenticated, service_role;
+
 -- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
 -- fleet's gpu workers beat; api workers and users' own machines only report. NULLs count as the longest silence there is.
 -- Times are asked as queue.clock_watch says: the clock under the database may have jumped.
@@ -2251,6 +2631,48 @@ comment on function queue.user_api_tokens_after_update() is
 
 revoke all on function queue.user_api_tokens_after_update() from public, anon, authenticated, service_role;
 
+-- What an app keeps beside its users is read with each of them, so it has the bounds of params.
+create or replace function queue.users_keep_settings_small()
+returns trigger
+language plpgsql
+security definer -- whoever may write may hear the refusal
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if tg_op = 'INSERT' or new.settings is distinct from old.settings then
+    perform queue.refuse_large_json(new.settings, 'settings');
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.users_keep_settings_small() is
+  'Trigger: refuses settings of users that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.';
+
+revoke all on function queue.users_keep_settings_small() from public, anon, authenticated, service_role;
+
+-- What orchestrators keep beside their workers is read with each of them, so it has the bounds of params.
+create or replace function queue.workers_keep_metadata_small()
+returns trigger
+language plpgsql
+security definer -- whoever may write may hear the refusal
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if tg_op = 'INSERT' or new.metadata is distinct from old.metadata then
+    perform queue.refuse_large_json(new.metadata, 'metadata');
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.workers_keep_metadata_small() is
+  'Trigger: refuses metadata of workers that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.';
+
+revoke all on function queue.workers_keep_metadata_small() from public, anon, authenticated, service_role;
+
 -- The names that users' own machines hold tasks under are nobody else's.
 create or replace function queue.refuse_name_of_a_token(p_worker_id text)
 returns void
@@ -2439,6 +2861,25 @@ comment on function queue.say_passed_over(integer) is
 
 revoke all on function queue.say_passed_over(integer) from public, anon, authenticated, service_role;
 
+-- Whether a task's params can be handed out. What came in since they have a bound has it; a row from before may hold
+-- what nobody can write out.
+create or replace function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_has_bounded_params or queue.written_length(p_params, 8388608) is not null;
+end;
+$$;
+
+comment on function queue.fits_a_reply(boolean, jsonb) is
+  'Whether these params take at most 8 MiB written out; measured only where has_bounded_params is false.';
+
+revoke all on function queue.fits_a_reply(boolean, jsonb) from public, anon, authenticated, service_role;
+
 -- A worker's name as it was sent, for replies and texts that its owner reads.
 create or replace function queue.sent_name(p_worker_id text)
 returns text
@@ -2482,6 +2923,48 @@ comment on function queue.wait_for_name(text, text) is
   'Takes the advisory lock of this name for the transaction; 503 UNAVAILABLE when another transaction holds it for longer than queue.settings.max_lock_wait. p_what says who is being answered there.';
 
 revoke all on function queue.wait_for_name(text, text) from public, anon, authenticated, service_role;
+
+-- Ends a queued task whose params are too large to be handed out: it would hold up everything behind it, for ever. What
+-- cannot be written out leaves the row, too: every list of its owner's tasks would stop at it. Called while no user is
+-- locked, because an end locks tasks first; what somebody else holds is left for a later claim.
+create or replace function queue.end_unfit_task(p_task_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_timeout text := current_setting('lock_timeout');
+  v_reason constant text := 'Its params are too large to be handed out: written out, they have more than 8388608 characters';
+begin
+  perform set_config('lock_timeout', '200ms', true);
+  perform queue.lock_relatives(p_task_id, 'Failed');
+  perform queue.say('queue', v_reason);
+  update public.tasks as t
+  set status = 'Failed',
+    error_message = v_reason,
+    output_location = v_reason,
+    params = jsonb_strip_nulls(jsonb_build_object(
+      'params_too_large', pg_column_size(t.params),
+      'orchestrator_task_id_ref', queue.parent_task_id(t.params)
+    ))
+  where t.id = p_task_id
+    and t.status = 'Queued'
+    and not queue.fits_a_reply(t.has_bounded_params, t.params);
+  perform queue.say(null);
+  perform set_config('lock_timeout', v_timeout, true);
+  return true;
+exception
+  when lock_not_available or deadlock_detected then
+    return false;
+end;
+$$;
+
+comment on function queue.end_unfit_task(uuid) is
+  'Ends a queued task Failed when its params do not fit a reply, and puts how many bytes they were stored in in their place; false when somebody else holds what has to be locked.';
+
+revoke all on function queue.end_unfit_task(uuid) from public, anon, authenticated, service_role;
 
 -- Owners with something for this claim whom it could not look at, because another transaction holds them: lines that are
 -- open, and work that has become due.
@@ -2675,7 +3158,7 @@ begin
   end if;
 
   loop
-    select h.id, h.created_at, h.attempts, h.params
+    select h.id, h.created_at, h.attempts, h.params, h.has_bounded_params
     into v_head
     from (
       select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
@@ -2713,6 +3196,9 @@ begin
         continue;
       end if;
       v_head.id := null;
+    elsif not queue.fits_a_reply(v_head.has_bounded_params, v_head.params) then
+      -- To be ended by the caller, who gives the user's lock back first.
+      raise sqlstate 'QU002' using message = v_head.id::text;
     end if;
 
     select t.id
@@ -2747,6 +3233,7 @@ begin
               or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
             )
             and not queue.is_stale(l.created_at, l.attempts, l.params)
+            and queue.fits_a_reply(l.has_bounded_params, l.params)
         ))
         and t.standing = 'ready'
       order by t.priority desc, t.created_at, t.id
@@ -2765,6 +3252,7 @@ begin
           or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
         )
         and not queue.is_stale(t.created_at, t.attempts, t.params)
+        and queue.fits_a_reply(t.has_bounded_params, t.params)
       order by t.priority desc, t.created_at, t.id
       limit 1
       for no key update skip locked;
@@ -2776,7 +3264,7 @@ end;
 $$;
 
 comment on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) is
-  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task but for those who hold it. With a token, local tasks count too and the user''s onComputer switch decides.';
+  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task but for those who hold it. Raises QU002 with the id of a head that cannot be handed out. With a token, local tasks count too and the user''s onComputer switch decides.';
 
 revoke all on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) from public, anon, authenticated, service_role;
 
@@ -2996,6 +3484,8 @@ declare
   v_is_held boolean;
   v_is_locked boolean;
   v_held_count integer := 0;
+  v_unfit_id uuid;
+  v_unfit_count integer := 0;
   -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
   v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
   v_task public.tasks;
@@ -3036,7 +3526,7 @@ begin
         into v_user_id, v_task_id
         from turn as u
           left join lateral (
-            select t.id, t.attempts, t.created_at
+            select t.id, t.attempts, t.created_at, t.has_bounded_params
             from public.tasks as t
             where t.user_id = u.user_id
               and t.pool = p_pool
@@ -3046,6 +3536,7 @@ begin
             limit 1
             for no key update skip locked
           ) as h on u.running < u.task_limit
+            and h.has_bounded_params
             and (h.attempts > 0 or h.created_at >= v_old_before)
             and not v_is_behind;
       end if;
@@ -3066,10 +3557,25 @@ begin
       elsif v_user_id is not null and v_is_locked then
         raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
       end if;
-    exception when sqlstate 'QU001' then
-      v_passed_over := v_passed_over || v_user_id;
-      v_held_count := v_held_count + v_is_held::integer;
+    exception
+      when sqlstate 'QU001' then
+        v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
+      when sqlstate 'QU002' then
+        v_unfit_id := sqlerrm::uuid;
     end;
+
+    -- A few of them, and the look goes on with this user; more than that are left for the next claims.
+    if v_unfit_id is not null then
+      v_unfit_count := v_unfit_count + 1;
+      v_is_held := not queue.end_unfit_task(v_unfit_id);
+      if v_is_held or v_unfit_count >= 5 then
+        v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
+      end if;
+      v_unfit_id := null;
+      v_may_wait := false;
+    end if;
 
     if not v_is_locked and v_user_id is not null then
       -- Its holder does not let go: look over all once more.
@@ -3101,14 +3607,25 @@ set search_path = ''
 as $$
 declare
   v_load queue.load_summary := queue.load_summary(p_caller, p_pool);
-  v_turns queue.user_load_row[] := array(select u from queue.users_in_turn(p_caller, p_pool, v_load, 1) as u);
+  v_turns queue.user_load_row[] := array(select u from queue.users_in_turn(p_caller, p_pool, v_load, 5) as u);
   v_task public.tasks;
 begin
   -- By its key: joined, a plan from when the queue was small would go through all tasks.
   select t.*
   into v_task
   from public.tasks as t
-  where t.id = (select n.task_id from queue.next_tasks(p_caller, p_pool, 1, v_turns) as n);
+  where t.id = (
+    -- The first that can be handed out; a claim would end the others on its way.
+    select n.task_id
+    from queue.next_tasks(p_caller, p_pool, 5, v_turns) with ordinality as n (task_id, task_type, user_id, created_at, place)
+    where (
+      select queue.fits_a_reply(k.has_bounded_params, k.params)
+      from public.tasks as k
+      where k.id = n.task_id
+    )
+    order by n.place
+    limit 1
+  );
 
   return json_build_object(
     'dry_run', true,
@@ -3210,6 +3727,7 @@ as $$
 declare
   v_task_id uuid;
   v_is_held boolean := true;
+  v_unfit_id uuid;
   v_task public.tasks;
 begin
   -- Looked at without a lock first: an idle poll writes nothing, not even a lock.
@@ -3219,11 +3737,20 @@ begin
 
   perform queue.release_due_tasks(p_pool, p_caller);
 
-  if queue.wait_for_owner(p_caller.user_id) then
-    select h.task_id, h.is_held
-    into v_task_id, v_is_held
-    from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
-  end if;
+  -- A few heads that cannot be handed out are ended on the way, each after the user's lock was given back.
+  for v_look in 1..5 loop
+    begin
+      if queue.wait_for_owner(p_caller.user_id) then
+        select h.task_id, h.is_held
+        into v_task_id, v_is_held
+        from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
+      end if;
+      exit;
+    exception when sqlstate 'QU002' then
+      v_unfit_id := sqlerrm::uuid;
+    end;
+    exit when not queue.end_unfit_task(v_unfit_id);
+  end loop;
 
   if v_task_id is not null then
     v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
@@ -3267,6 +3794,8 @@ declare
 begin
   if coalesce(p_worker_id, '') = '' then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
+  elsif length(p_worker_id) > 255 or length(p_claim_id) > 255 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
   elsif v_pool not in ('gpu', 'api') then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
   end if;
@@ -3358,7 +3887,7 @@ declare
   v_has_open boolean;
   v_reply json;
 begin
-  if p_caller ->> 'kind' = 'service' and p_worker_id <> '' and not starts_with(p_worker_id, 'token:') and v_pool in ('gpu', 'api')
+  if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool in ('gpu', 'api')
     and p_claim_id is null and not p_dry_run then
     -- Two claims at once under one name: the second one waits, with care (queue.give_back_held_task).
     if pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
@@ -3418,7 +3947,7 @@ begin
       select h.id
       from turn as u
         cross join lateral (
-          select t.id, t.attempts, t.created_at
+          select t.id, t.attempts, t.created_at, t.has_bounded_params
           from public.tasks as t
           where t.user_id = u.user_id
             and t.pool = v_pool
@@ -3430,6 +3959,7 @@ begin
         ) as h
       where u.cloud_reason is null
         and (h.attempts > 0 or h.created_at >= v_old_before)
+        and h.has_bounded_params
     ),
     started as (
       update public.tasks as t
@@ -4088,6 +4618,56 @@ revoke all on function queue.cancel_tasks(jsonb, jsonb, integer, text) from publ
 
 grant execute on function queue.cancel_tasks(jsonb, jsonb, integer, text) to service_role;
 
+-- A report that changed nothing still leaves a trace. A client that repeats itself for ever does not fill the history:
+-- the first reports about a task are kept, the others counted. The task is locked by the caller.
+create or replace function queue.record_report(p_task public.tasks, p_caller queue.caller, p_reason text, p_details jsonb default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 20;
+  v_counted constant text := 'further reports that changed nothing, only counted';
+  v_count integer;
+begin
+  select count(*)
+  into v_count
+  from (
+    select
+    from public.task_events as e
+    where e.task_id = p_task.id
+      and e.from_status = e.to_status
+      and e.to_status = p_task.status
+    limit v_most + 1
+  ) as k;
+
+  if v_count > v_most then
+    update public.task_events as e
+    set details = jsonb_build_object('count', (e.details ->> 'count')::integer + 1, 'last_at', queue.now())
+    where e.task_id = p_task.id
+      and e.from_status = e.to_status
+      and e.to_status = p_task.status
+      and e.reason = v_counted;
+    return;
+  end if;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+  values (
+    p_task.id, p_task.user_id, queue.now(), p_task.status, p_task.status, p_task.worker_id, p_task.attempts,
+    queue.caller_name(p_caller),
+    case v_count when v_most then v_counted else p_reason end,
+    case v_count when v_most then jsonb_build_object('count', 1, 'last_at', queue.now()) else p_details end
+  );
+end;
+$$;
+
+comment on function queue.record_report(public.tasks, queue.caller, text, jsonb) is
+  'Adds an event to the task''s history without changing the task; after 20 in one status it only counts them.';
+
+revoke all on function queue.record_report(public.tasks, queue.caller, text, jsonb) from public, anon, authenticated, service_role;
+
 -- Puts dead letters back into the queue: the one way out of a final state. The starts so far stay counted, and the task
 -- gets as many more as its type allows.
 create or replace function queue.requeue_tasks(
@@ -4267,8 +4847,78 @@ revoke all on function queue.repair_generations(integer, boolean) from public, a
 
 grant execute on function queue.repair_generations(integer, boolean) to service_role;
 
+-- Completes a task exactly once (docs/architecture.md, "Endings"). Result, record, history, counters and dependants
+-- are one transaction; a repeat changes nothing and answers what is stored.
+create or replace function queue.complete_task(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_output_location text,
+  p_thumbnail_url text,
+  p_result_data jsonb,
+  p_lease_token uuid
+)
+returns json
+language plpgsql
+volatile
+security definer -- the queue's own path to Complete
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Complete');
+begin
+  if p_lease_token is not null then
+    perform queue.refuse_stale_lease(v_task, p_lease_token);
+  end if;
+
+  if v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null) then
+    perform queue.say(
+      queue.caller_name(v_caller),
+      case
+        when v_task.status = 'Queued' then 'completed late, after the task was taken back'
+        when p_output_location is null then 'completed without an output'
+      end
+    );
+    update public.tasks as t
+    set status = 'Complete',
+      output_location = p_output_location,
+      thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
+      result_data = coalesce(p_result_data, t.result_data),
+      error_message = null
+    where t.id = v_task.id
+    returning t.* into v_task;
+    perform queue.say(null);
+    return queue.task_reply(v_task);
+  end if;
+
+  if v_task.status = 'Queued' or (p_lease_token is not null and v_task.status <> 'Complete') then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become Complete', v_task.id, v_task.status),
+      case when v_task.status = 'Queued' then 'Claim it first' else 'Drop this task; its end is final' end
+    );
+  end if;
+
+  -- Deployed workers cannot be told apart and repeat themselves by design: they get their 200, the history knows.
+  perform queue.record_report(
+    v_task, v_caller,
+    case v_task.status when 'Complete' then 'completed again, the first result stays' else 'completed after its end, not resurrected' end,
+    json_strip_nulls(json_build_object('output_location', queue.cut_ends(p_output_location)))::jsonb
+  );
+  return queue.task_reply(v_task);
+end;
+$$;
+
+comment on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) is 'See public.complete_task.';
+
+revoke all on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) to service_role;
+
 -- Ends a task as Failed, or has it tried again where that is allowed. The reason is kept whichever field it came in; the
--- whole text is in the history.
+-- history has more of it than the task.
 create or replace function queue.fail_task(
   p_caller queue.caller,
   p_task public.tasks,
@@ -4285,10 +4935,10 @@ set search_path = ''
 as $$
 declare
   v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
-  -- What is cut on the task is whole in the history.
+  -- Of what is cut on the task the history keeps more.
   v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
-    'error_message', case when v_reason <> queue.cut_text(v_reason) then v_reason end,
-    'error_details', case when p_details <> queue.cut_text(p_details) then p_details end
+    'error_message', case when v_reason <> queue.cut_text(v_reason) then queue.cut_ends(v_reason) end,
+    'error_details', case when p_details <> queue.cut_text(p_details) then queue.cut_ends(p_details) end
   )), '{}');
   -- A task that waits in the queue again is tried again already; and putting one back is its holder's.
   v_applies boolean := case
@@ -5639,7 +6289,7 @@ begin
         and t.run_type = v_task.run_type
         and t.standing = 'ready'
         and (t.attempts > 0 or t.created_at >= v_old_before or not queue.is_stale(t.created_at, t.attempts, t.params))
-        and (-t.priority, t.created_at, t.id) < (-v_task.priority, v_task.created_at, v_task.id)
+        and (-t.priority::bigint, t.created_at, t.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
       union all
       -- Due, but not yet released.
       select
@@ -5650,7 +6300,7 @@ begin
         and d.pool = v_task.pool
         and d.run_type = v_task.run_type
         and d.id <> v_task.id
-        and (-d.priority, d.created_at, d.id) < (-v_task.priority, v_task.created_at, v_task.id)
+        and (-d.priority::bigint, d.created_at, d.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
         and queue.task_standing(d) = 'ready'
       limit v_limit
     ) as a;
@@ -6121,6 +6771,37 @@ comment on function queue.create_tasks(jsonb, jsonb) is 'See public.create_tasks
 revoke all on function queue.create_tasks(jsonb, jsonb) from public, anon, authenticated, service_role;
 
 grant execute on function queue.create_tasks(jsonb, jsonb) to service_role;
+
+-- What a log line carries beside its message. Always an object, whatever came.
+create or replace function queue.log_metadata(p_metadata json)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_metadata jsonb;
+begin
+  v_metadata := p_metadata::jsonb;
+  return case
+    when jsonb_typeof(v_metadata) = 'null' then '{}'
+    -- Short as it was sent, and endless once its numbers are written out.
+    when queue.written_length(v_metadata, 1048576) is null then jsonb_build_object('metadata', p_metadata::text)
+    when jsonb_typeof(v_metadata) = 'object' then v_metadata
+    else jsonb_build_object('metadata', v_metadata)
+  end;
+exception
+  -- json takes numbers of any size, jsonb does not.
+  when numeric_value_out_of_range then
+    return jsonb_build_object('metadata', p_metadata::text);
+end;
+$$;
+
+comment on function queue.log_metadata(json) is
+  'The metadata of a log line as an object; what is none, or cannot be stored as one, is under the key metadata.';
+
+revoke all on function queue.log_metadata(json) from public, anon, authenticated, service_role;
 
 -- One sign of life of a worker. Time is the database's; what the row already knows stays, whoever writes at the same
 -- moment, because nothing is read before it is written.
@@ -7080,6 +7761,75 @@ revoke all on function public.files_to_sweep(jsonb, text) from public, anon, aut
 
 grant execute on function public.files_to_sweep(jsonb, text) to service_role;
 
+-- A new personal access token. The only moment at which the token itself exists: it is answered and forgotten.
+create or replace function queue.create_api_token(p_label text, p_expires_at timestamptz)
+returns text
+language plpgsql
+volatile
+security definer -- signed-in users may not write the table
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := (select auth.uid());
+  v_token text;
+begin
+  if v_user_id is null then
+    perform queue.refuse(403, 'FORBIDDEN', 'Only a signed-in user can create a token', 'Sign in');
+  elsif p_expires_at <= queue.now() then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must lie ahead');
+  elsif p_expires_at >= '2101-01-01 00:00:00+00' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must lie before the year 2101', 'Leave it out for no end');
+  elsif length(p_label) > 255 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The label must have at most 255 characters');
+  end if;
+
+  -- Two requests at once: the second counts the token of the first.
+  perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
+  if (
+    select count(*)
+    from public.user_api_tokens as k
+    where k.user_id = v_user_id
+      and k.revoked_at is null
+      and (k.expires_at is null or k.expires_at > queue.now())
+  ) >= 20 then
+    perform queue.refuse(409, 'TOO_MANY_TOKENS', 'A user has at most 20 tokens, all of yours are in use', 'Revoke one first');
+  end if;
+
+  -- Two version 4 UUIDs hold 244 random bits.
+  v_token := 'tq_' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
+
+  insert into public.user_api_tokens (user_id, label, token_hash, token_prefix, expires_at, created_at)
+  values (
+    v_user_id, coalesce(p_label, ''), encode(sha256(convert_to(v_token, 'UTF8')), 'hex'), left(v_token, 8),
+    p_expires_at, queue.now()
+  );
+  return v_token;
+end;
+$$;
+
+comment on function queue.create_api_token(text, timestamptz) is 'See public.create_api_token.';
+
+revoke all on function queue.create_api_token(text, timestamptz) from public, anon, authenticated, service_role;
+
+grant execute on function queue.create_api_token(text, timestamptz) to authenticated;
+
+create or replace function public.create_api_token(p_label text default '', p_expires_at timestamptz default null)
+returns text
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  select queue.create_api_token(p_label, p_expires_at)
+$$;
+
+comment on function public.create_api_token(text, timestamptz) is
+  'Creates a personal access token for the signed-in user and returns it, this once. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN, 409 TOO_MANY_TOKENS.';
+
+revoke all on function public.create_api_token(text, timestamptz) from public, anon, authenticated, service_role;
+
+grant execute on function public.create_api_token(text, timestamptz) to authenticated;
+
 -- Takes a personal access token back, effective at its next use. What its machine holds is put back by the trigger.
 create or replace function queue.revoke_api_token(p_token_id uuid)
 returns boolean
@@ -7861,6 +8611,40 @@ revoke all on function queue.fleet_summary() from public, anon, authenticated, s
 
 grant execute on function queue.fleet_summary() to service_role;
 
+-- What came of a task, with what it was asked to do.
+create or replace function queue.get_task_output(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
+begin
+  return json_build_object(
+    'task_id', v_task.id,
+    'status', v_task.status,
+    'output_location', v_task.output_location,
+    'public_url', case when v_task.status = 'Complete' then v_task.output_location end,
+    'thumbnail_url', v_task.thumbnail_url,
+    'error_message', v_task.error_message,
+    -- Rows from before these had bounds may hold what nobody can write out.
+    'result_data', case when queue.written_length(v_task.result_data, 8388608) is not null then v_task.result_data end,
+    'params', case when queue.fits_a_reply(v_task.has_bounded_params, v_task.params) then v_task.params else '{}' end,
+    'dependant_on', v_task.dependant_on
+  );
+end;
+$$;
+
+comment on function queue.get_task_output(jsonb, uuid) is 'See public.get_task_output.';
+
+revoke all on function queue.get_task_output(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function queue.get_task_output(jsonb, uuid) to service_role;
+
 -- The finished segments of a run, for the worker that puts them together.
 create or replace function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
 returns json
@@ -7873,6 +8657,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_most constant integer := 10000;
+  v_most_bytes constant integer := 32 * 1024 * 1024;
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
 begin
   return (
@@ -7884,23 +8669,27 @@ begin
       '[]'
     )
     from (
-      -- A segment that was made again: the newest counts.
-      select distinct on (n.segment_index) n.segment_index, t.output_location
-      from public.tasks as t
-        cross join lateral (
-          select substring(t.params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
-        ) as n (segment_index)
-      where t.status = 'Complete'
-        and t.task_type = 'travel_segment'
-        and left(t.params ->> 'orchestrator_run_id', 128) = left(p_run_id, 128) -- as the index has it
-        and t.params ->> 'orchestrator_run_id' = p_run_id
-        and (v_caller.kind = 'service' or t.user_id = v_caller.user_id)
-        and (p_project_id is null or t.project_id = p_project_id)
-        and n.segment_index > coalesce(p_after_index, -1)
-        and t.output_location <> ''
-      order by n.segment_index, t.generation_processed_at desc nulls last, t.created_at desc, t.id
-      limit v_most
+      select w.segment_index, w.output_location, sum(octet_length(w.output_location)) over (order by w.segment_index) as bytes
+      from (
+        -- A segment that was made again: the newest counts.
+        select distinct on (n.segment_index) n.segment_index, t.output_location
+        from public.tasks as t
+          cross join lateral (
+            select substring(t.params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
+          ) as n (segment_index)
+        where t.status = 'Complete'
+          and t.task_type = 'travel_segment'
+          and left(t.params ->> 'orchestrator_run_id', 128) = left(p_run_id, 128) -- as the index has it
+          and t.params ->> 'orchestrator_run_id' = p_run_id
+          and (v_caller.kind = 'service' or t.user_id = v_caller.user_id)
+          and (p_project_id is null or t.project_id = p_project_id)
+          and n.segment_index > coalesce(p_after_index, -1)
+          and t.output_location <> ''
+        order by n.segment_index, t.generation_processed_at desc nulls last, t.created_at desc, t.id
+        limit v_most
+      ) as w
     ) as s
+    where s.bytes <= v_most_bytes
   );
 end;
 $$;
@@ -7955,8 +8744,10 @@ begin
     select
       c.*,
       row_number() over in_order as place,
-      sum(octet_length(c.params::text) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes
+      sum(coalesce(l.params_length, 0) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes,
+      l.params_length is null as has_unfit_params
     from child as c
+      cross join lateral (select queue.written_length(c.params, 8388608) as params_length) as l
     window in_order as (order by c.created_at, c.id)
   ),
   -- The first one always: whoever asks for the rest must come on.
@@ -7968,7 +8759,8 @@ begin
     coalesce(
       json_agg(
         json_build_object(
-          'id', m.id, 'task_type', m.task_type, 'status', m.status, 'params', m.params,
+          'id', m.id, 'task_type', m.task_type, 'status', m.status,
+          'params', case when m.has_unfit_params then '{}' else m.params end,
           'output_location', m.output_location
         )
         order by m.place
@@ -8480,12 +9272,43 @@ create trigger users_after_update
   referencing new table as new_rows
   for each statement execute function queue.users_after_write();
 
+drop trigger if exists projects_before_write on public.projects;
+
+create trigger projects_before_write
+  before insert or update of name on public.projects
+  for each row
+  when (length(new.name) > 255)
+  execute function queue.projects_before_write();
+
+drop trigger if exists projects_after_insert_keep_to_the_bound on public.projects;
+
+create trigger projects_after_insert_keep_to_the_bound
+  after insert on public.projects
+  referencing new table as new_rows
+  for each statement execute function queue.projects_keep_to_the_bound();
+
 drop trigger if exists user_api_tokens_after_update on public.user_api_tokens;
 
 create trigger user_api_tokens_after_update
   after update on public.user_api_tokens
   referencing old table as old_rows new table as new_rows
   for each statement execute function queue.user_api_tokens_after_update();
+
+drop trigger if exists users_keep_settings_small on public.users;
+
+create trigger users_keep_settings_small
+  before insert or update of settings on public.users
+  for each row
+  when (pg_column_size(new.settings) > 100)
+  execute function queue.users_keep_settings_small();
+
+drop trigger if exists workers_keep_metadata_small on public.workers;
+
+create trigger workers_keep_metadata_small
+  before insert or update of metadata on public.workers
+  for each row
+  when (pg_column_size(new.metadata) > 100)
+  execute function queue.workers_keep_metadata_small();
 
 drop trigger if exists workers_before_status on public.workers;
 

@@ -90,7 +90,7 @@ describe("task-counts", () => {
       settings: { ui: { generationMethods: { inCloud: false } } },
     });
     await createTask(off);
-    await createTask(owner, { available_at: "2999-01-01T00:00:00Z" });
+    await createTask(owner, { available_at: "2100-01-01T00:00:00Z" });
     await createTask(owner, { created_at: "2025-08-12T15:06:09Z" });
     await createTask(owner, { dependant_on: crypto.randomUUID() });
     const parent = await createTask(owner);

@@ -29,7 +29,7 @@ describe("claim_next_task() that finds nothing", () => {
     });
     await createTasks(off, 3);
     const owner = await createOwner();
-    await createTask(owner, { available_at: "2999-01-01T00:00:00Z" });
+    await createTask(owner, { available_at: "2100-01-01T00:00:00Z" });
     await createTask(owner, { created_at: "2025-08-12T15:06:09Z" });
     await createTask(owner, { dependant_on: crypto.randomUUID() });
     await createTask(owner, { task_type: "qwen_image_edit" });
