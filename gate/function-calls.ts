@@ -29,7 +29,7 @@ interface Count {
 /** Counts, on the server, which functions the suites execute. */
 export class FunctionCalls {
   readonly #adminDbUrl: string;
-  #callsBeforeHttp = new Map<string, number>();
+  #callsBeforeHttp: ReadonlyMap<string, number> | undefined;
 
   constructor(adminDbUrl: string) {
     this.#adminDbUrl = adminDbUrl;
@@ -63,8 +63,25 @@ export class FunctionCalls {
     return counts.map((row) => ({
       name: row.name,
       isApi: row.isApi,
-      calls: row.calls + (this.#callsBeforeHttp.get(row.name) ?? 0),
-      callsOverHttp: row.calls,
+      calls: row.calls + (this.#callsBeforeHttp?.get(row.name) ?? 0),
+      // A stack that no request was sent to.
+      callsOverHttp: this.#callsBeforeHttp ? row.calls : 0,
     }));
   }
+}
+
+/** What several stacks counted, as one. */
+export function sumOf(
+  stacks: readonly (readonly CallCount[])[],
+): CallCount[] {
+  const sums = new Map<string, CallCount>();
+  for (const count of stacks.flat()) {
+    const sum = sums.get(count.name);
+    sums.set(count.name, {
+      ...count,
+      calls: count.calls + (sum?.calls ?? 0),
+      callsOverHttp: count.callsOverHttp + (sum?.callsOverHttp ?? 0),
+    });
+  }
+  return [...sums.values()];
 }

@@ -4,11 +4,11 @@ import { checkoutDir } from "../stack/paths.ts";
 import { Gate } from "./gate.ts";
 import { lock } from "./lock.ts";
 import { fails, type Outcome } from "./outcome.ts";
-import { stepNames } from "./plan.ts";
+import { planOf } from "./selection.ts";
 import { excerpt, exitCode, summaryLine } from "./report.ts";
-import { parseOnly } from "./selection.ts";
 
-// npm run ok, npm test: every check there is, one line each, and a last line.
+// npm run ok, npm test: every check of a change, one line each, and a last line.
+// npm run test:all: the same tests once more, where npm test does not run them.
 
 const INTERRUPTED = 130;
 const workDir = join(checkoutDir, ".stack", "test");
@@ -26,9 +26,9 @@ function finish(outcome: Outcome): never {
 }
 
 async function main(): Promise<Outcome> {
-  const only = parseOnly(process.argv.slice(2), stepNames);
+  const plan = planOf(process.argv.slice(2));
   const unlock = lock(workDir);
-  const gate = new Gate(checkoutDir, workDir, only);
+  const gate = new Gate(checkoutDir, workDir, plan);
   const interrupted = new Promise<never>(() => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
       process.once(signal, async () => {

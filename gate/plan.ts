@@ -1,4 +1,6 @@
-import type { CheckoutStep, StackStep } from "./step.ts";
+import { chosenServer, postgresServer } from "../stack/postgres-server.ts";
+import { startFreshStack, startStackAsHosted } from "./fresh-stack.ts";
+import type { CheckoutStep, Lane, LastStep, StackStep } from "./step.ts";
 import { advisors } from "./steps/advisors.ts";
 import { databaseAsHosted, e2eAsHosted } from "./steps/as-hosted.ts";
 import { closedByDefault } from "./steps/closed-by-default.ts";
@@ -29,8 +31,14 @@ import { typesDeno } from "./steps/types-deno.ts";
 import { typesNode } from "./steps/types-node.ts";
 import { unit } from "./steps/unit.ts";
 
-/** Need only the files: they run beside the start of the stack. */
-export const onTheFiles: readonly CheckoutStep[] = [
+/** What runs side by side, and what looks back at all of it. */
+export interface Plan {
+  readonly lanes: readonly Lane[];
+  readonly last: readonly LastStep[];
+}
+
+/** Need only the files. */
+const onTheFiles: readonly CheckoutStep[] = [
   format,
   lint,
   typesDeno,
@@ -42,48 +50,90 @@ export const onTheFiles: readonly CheckoutStep[] = [
 ];
 
 /**
- * Look at the migrated database. They come before pgTAP, whose own functions
- * the linters would report.
+ * The linters look at the migrated database. They come before pgTAP, whose own
+ * functions they would report; and pgTAP wants an empty queue. What then asks
+ * two sessions to meet or kills processes has databases of its own.
  */
-export const onTheSchema: readonly StackStep[] = [
+const onTheStack: readonly StackStep[] = [
   generatedTypes,
   dbLint,
   triggerLint,
   advisors,
   migrationsEqualSchemas,
   closedByDefault,
+  database,
+  integration,
+  upgrade,
 ];
 
-/**
- * Use the database, alone on the machine. The order counts: pgTAP wants an
- * empty queue, requests come after everything that is not a request, and the
- * last looks back at all of them.
- */
-export const onTheStack: readonly StackStep[] = [
-  database,
-  databaseInOtherCorners,
+/** Requests come after everything that is not a request: calls are counted. */
+const onTheSecondStack: readonly StackStep[] = [
+  isolation,
   property,
   model,
-  isolation,
-  integration,
   e2e,
   faults,
   fleet,
   incidents,
-  upgrade,
-  functionsExecuted,
 ];
 
-/** Use a second stack, which is as near to a hosted project as npm comes. */
-export const onTheStackAsHosted: readonly StackStep[] = [
-  databaseAsHosted,
-  e2eAsHosted,
-];
+/** `npm test`: two lanes for two cores, of about the same length. */
+export const everyday: Plan = {
+  lanes: [
+    {
+      files: [],
+      stack: {
+        name: "stack",
+        server: chosenServer,
+        begin: startFreshStack,
+      },
+      steps: onTheStack,
+    },
+    {
+      files: onTheFiles,
+      stack: {
+        name: "second-stack",
+        server: chosenServer,
+        begin: startFreshStack,
+      },
+      steps: onTheSecondStack,
+    },
+  ],
+  last: [functionsExecuted],
+};
+
+/**
+ * `npm run test:all`: what `npm test` leaves out, which are the same tests on
+ * other versions and under other defaults.
+ */
+export const otherCorners: Plan = {
+  lanes: [
+    {
+      files: [],
+      stack: {
+        name: "stack-as-hosted",
+        server: () => postgresServer(17),
+        begin: startStackAsHosted,
+      },
+      steps: [databaseAsHosted, e2eAsHosted],
+    },
+    {
+      files: [databaseInOtherCorners],
+      stack: undefined,
+      steps: [],
+    },
+  ],
+  last: [],
+};
+
+/** Both, for `--only`. */
+export const everything: Plan = {
+  lanes: [...everyday.lanes, ...otherCorners.lanes],
+  last: [...everyday.last, ...otherCorners.last],
+};
 
 /** The names that `--only` knows. */
 export const stepNames: readonly string[] = [
-  ...onTheFiles,
-  ...onTheSchema,
-  ...onTheStack,
-  ...onTheStackAsHosted,
+  ...everything.lanes.flatMap(({ files, steps }) => [...files, ...steps]),
+  ...everything.last,
 ].map((step) => step.name);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { parseOnly, UsageError } from "./selection.ts";
+import { everyday, otherCorners, type Plan } from "./plan.ts";
+import { parseOnly, planOf, UsageError } from "./selection.ts";
 
 const KNOWN = ["fmt", "unit", "database"];
 
@@ -22,3 +23,29 @@ describe("parseOnly()", () => {
       .toThrow(UsageError);
   });
 });
+
+describe("planOf()", () => {
+  it("is that of npm test by default, or the rest", () => {
+    expect(planOf([])).toBe(everyday);
+    expect(planOf(["--other-corners"])).toBe(otherCorners);
+  });
+
+  it("leaves nothing out between the two, and nothing in both", () => {
+    const names = [...namesIn(everyday), ...namesIn(otherCorners)];
+    expect(new Set(names).size).toBe(names.length);
+    expect(namesIn(planOf(["--only", names.join(",")])).sort())
+      .toEqual([...names].sort());
+  });
+
+  it("keeps of each lane the steps that are wanted", () => {
+    const plan = planOf(["--only", "fmt,e2e,database-as-hosted"]);
+    expect(namesIn(plan)).toEqual(["fmt", "e2e", "database-as-hosted"]);
+  });
+});
+
+function namesIn({ lanes, last }: Plan): string[] {
+  return [
+    ...lanes.flatMap(({ files, steps }) => [...files, ...steps]),
+    ...last,
+  ].map(({ name }) => name);
+}

@@ -1,3 +1,27 @@
+import {
+  everyday,
+  everything,
+  otherCorners,
+  type Plan,
+  stepNames,
+} from "./plan.ts";
+
+/** What these arguments ask for: all of `npm test`, the rest, or some steps. */
+export function planOf(args: readonly string[]): Plan {
+  if (args.length === 1 && args[0] === "--other-corners") return otherCorners;
+  const only = parseOnly(args, stepNames);
+  if (only === undefined) return everyday;
+  const isWanted = ({ name }: { readonly name: string }) => only.has(name);
+  return {
+    lanes: everything.lanes.map(({ files, stack, steps }) => ({
+      files: files.filter(isWanted),
+      stack,
+      steps: steps.filter(isWanted),
+    })),
+    last: everything.last.filter(isWanted),
+  };
+}
+
 /** The names after `--only`, or undefined when everything is to run. */
 export function parseOnly(
   args: readonly string[],

@@ -1,5 +1,6 @@
 import type { StackAddresses } from "../stack/stack-addresses.ts";
 import type { PostgresServer } from "../stack/postgres-server.ts";
+import type { startFreshStack } from "./fresh-stack.ts";
 import type { FunctionCalls } from "./function-calls.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Run } from "./programs.ts";
@@ -23,7 +24,7 @@ export interface StackContext extends CheckoutContext {
   readonly functionCalls: FunctionCalls;
 }
 
-/** A check of the files alone: it can run while the stack boots. */
+/** A check of the files alone, or one that makes its own databases. */
 export interface CheckoutStep {
   readonly name: string;
   run(context: CheckoutContext): Promise<Outcome>;
@@ -33,4 +34,27 @@ export interface CheckoutStep {
 export interface StackStep {
   readonly name: string;
   run(context: StackContext): Promise<Outcome>;
+}
+
+/** A check that looks back at all stacks when everything else is over. */
+export interface LastStep {
+  readonly name: string;
+  run(contexts: readonly StackContext[]): Promise<Outcome>;
+}
+
+/** A stack that steps run on. */
+export interface GateStack {
+  /** Also the name of its log and of its folder. */
+  readonly name: string;
+  readonly server: () => PostgresServer;
+  readonly begin: typeof startFreshStack;
+}
+
+/** Steps one after the other, beside those of other lanes. */
+export interface Lane {
+  /** These first, without a stack. */
+  readonly files: readonly CheckoutStep[];
+  /** What `steps` run on. */
+  readonly stack: GateStack | undefined;
+  readonly steps: readonly StackStep[];
 }

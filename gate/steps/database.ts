@@ -3,6 +3,11 @@ import type { Outcome } from "../outcome.ts";
 import { prove } from "../prove.ts";
 import type { StackContext, StackStep } from "../step.ts";
 
+/** What proving needs: a database, and what runs it. */
+type Proven = Pick<StackContext, "root" | "run" | "server"> & {
+  readonly stack: Pick<StackContext["stack"], "dbUrl" | "adminDbUrl">;
+};
+
 /** The pgTAP tests; the helpers' file sorts first and stays installed. */
 export const database: StackStep = {
   name: "database",
@@ -10,7 +15,7 @@ export const database: StackStep = {
 };
 
 /** Runs all pgTAP tests on the context's stack. */
-export async function proveDatabase(context: StackContext): Promise<Outcome> {
+export async function proveDatabase(context: Proven): Promise<Outcome> {
   // One that runs just then has the lock that a test of it wants.
   await pauseJobs(context.stack.adminDbUrl);
   return await prove(context, context.stack.dbUrl, ["supabase/tests"]);

@@ -1,6 +1,6 @@
-import type { CallCount } from "../function-calls.ts";
+import { type CallCount, sumOf } from "../function-calls.ts";
 import { fails, passesWithout, total } from "../outcome.ts";
-import type { StackStep } from "../step.ts";
+import type { LastStep } from "../step.ts";
 
 /**
  * Every function was executed by some test, and those of the API as the roles
@@ -9,10 +9,14 @@ import type { StackStep } from "../step.ts";
  * SQL functions that the planner inlines would not be counted. There is none:
  * a pinned search_path, which each function must have, prevents it.
  */
-export const functionsExecuted: StackStep = {
+export const functionsExecuted: LastStep = {
   name: "functions-executed",
-  async run({ functionCalls }) {
-    const counts = await functionCalls.read();
+  async run(contexts) {
+    const counts = sumOf(
+      await Promise.all(
+        contexts.map(({ functionCalls }) => functionCalls.read()),
+      ),
+    );
     if (counts.length === 0) return fails("The database has no function");
     return total(counts.map((count) => passesWithout(complaintsAbout(count))));
   },

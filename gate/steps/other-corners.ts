@@ -1,10 +1,11 @@
 import {
+  chosenServer,
   type PostgresServer,
   serversHere,
 } from "../../stack/postgres-server.ts";
 import { type Grants, migratedUnder } from "../equality/both-grants.ts";
 import { skips, total } from "../outcome.ts";
-import type { StackContext, StackStep } from "../step.ts";
+import type { CheckoutContext, CheckoutStep } from "../step.ts";
 import { proveDatabase } from "./database.ts";
 
 /** A version of Postgres under one of the platform's defaults for grants. */
@@ -17,11 +18,11 @@ interface Corner {
  * pgTAP where neither `database` nor `database-as-hosted` runs it: between them
  * each version and each default is tested, but not each with the other.
  */
-export const databaseInOtherCorners: StackStep = {
+export const databaseInOtherCorners: CheckoutStep = {
   name: "database-other-corners",
   async run(context) {
     const { servers, obstacle } = serversHere();
-    const corners = otherCorners(servers, context.server);
+    const corners = otherCorners(servers, chosenServer());
     // Each has a database of its own, and all of it is one session.
     const outcomes = await Promise.all(
       corners.map((corner) => proveIn(corner, context)),
@@ -49,11 +50,11 @@ export function otherCorners(
   ]);
 }
 
-async function proveIn({ server, grants }: Corner, context: StackContext) {
+async function proveIn({ server, grants }: Corner, context: CheckoutContext) {
   const database = await migratedUnder(grants, server, context);
   try {
     const { url: dbUrl, adminUrl: adminDbUrl } = database;
-    const stack = { ...context.stack, dbUrl, adminDbUrl };
+    const stack = { dbUrl, adminDbUrl };
     const outcome = await proveDatabase({ ...context, server, stack });
     const where = `On Postgres ${server.major} with ${grants} grants:\n`;
     return outcome.failed === 0
