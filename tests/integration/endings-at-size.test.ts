@@ -173,7 +173,7 @@ describe("tasks of somebody else that name a running one", () => {
       select from public.tasks where user_id = ${stranger.id} for update
     `;
     const worker = as("service_role");
-    await worker`set lock_timeout = '1s'`;
+    await worker`set lock_timeout = '10s'`;
     const rows = await writtenBy(worker, (sql) => complete(sql, ended));
     expect(rows).toBeLessThan(FEW_ROWS);
     await settleAll();
@@ -198,7 +198,7 @@ describe("tasks of somebody else that name a running one", () => {
     await other`
       select from public.tasks where user_id = ${stranger.id} for update
     `;
-    await admin()`set lock_timeout = '1s'`;
+    await admin()`set lock_timeout = '10s'`;
     await createTask(owner, { id });
     await other`rollback`;
     await admin()`reset lock_timeout`;

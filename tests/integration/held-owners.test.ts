@@ -219,7 +219,7 @@ describe("a transaction of the app that changes a user", () => {
 async function poll(args: Arguments = {}) {
   const sql = as("service_role");
   // A claim that looks in circles must not hang the suite.
-  await sql`set statement_timeout = '20s'`;
+  await sql`set statement_timeout = '120s'`;
   await sql`begin`;
   const task = await claim(sql, String(args["p_worker_id"] ?? "worker-polls"), {
     ...args,
