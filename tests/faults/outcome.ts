@@ -57,7 +57,8 @@ function namelessness(
     if (typeof value === "string") {
       return [...words].reduce(
         (text, [id, word]) => text.replaceAll(id, word),
-        value,
+        // What nobody can guess in the name of a file.
+        value.replaceAll(/\b[0-9a-f]{32}-/g, "secret-"),
       );
     }
     if (typeof value !== "object") return value;
