@@ -127,7 +127,7 @@ describe.each(Object.entries(NETWORKS))("while %s", (_name, losesEvery) => {
       // A later start has a path of its own.
       const [folder, name] = String(output_location).split(`/tasks/${id}/`);
       expect(folder).toBe(publicUrl(owner.id));
-      expect(name).toMatch(/^(attempt\d+_)?out\.png$/);
+      expect(name).toMatch(/^[0-9a-f]{32}-out\.png$/);
       expect((await getFile(String(output_location))).bytes)
         .toBe(`picture of ${id}`);
     }
