@@ -9,432 +9,225 @@ drop function if exists public.get_orchestrator_children(jsonb, uuid);
 drop function if exists queue.children_of(public.tasks, integer);
 drop function if exists queue.get_completed_segments(jsonb, text, uuid);
 drop function if exists queue.get_orchestrator_children(jsonb, uuid);
+<<<<<<< HEAD
 drop function if exists queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity);
 drop function if exists queue.note_enqueued(uuid);
 drop function if exists queue.overtaken_by_time();
-drop function if exists queue.refuse_impossible_values(public.tasks);
 drop function if exists queue.repeat_claim(queue.caller, text, text);
 drop function if exists queue.settle_dependants(uuid[]);
+=======
+drop function if exists queue.slots_of(public.users, integer);
+>>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 drop function if exists queue.times_started(public.tasks);
-drop function if exists queue.wait_for_open_user(text, uuid[], queue.affinity);
-drop trigger if exists users_after_write on public.users;
 
--- A table that somebody has locked (a migration, vacuum full, lock table) must not make every caller wait in line behind
--- it: they hold the connections that others need. So the functions of the API wait 200 ms for a lock, and then say this.
-create or replace function queue.refuse_while_locked()
-returns void
-language plpgsql
-volatile
-security definer -- the functions of the API run with their caller's rights
-set search_path = ''
-as $$
-begin
-  perform queue.refuse(
-    503, 'UNAVAILABLE', 'Another session holds what this call needs',
-    'Nothing was changed: repeat the same request; health names that session'
-  );
-end;
-$$;
-
-comment on function queue.refuse_while_locked() is
-  'Refuses a call that got 55P03 (lock_timeout): 503 UNAVAILABLE.';
-
-revoke all on function queue.refuse_while_locked() from public, anon, authenticated, service_role;
-
-grant execute on function queue.refuse_while_locked() to service_role;
-
--- How long a JSON value is once it is written out. jsonb keeps 1e131071 in a dozen bytes, and a row compresses what
--- repeats: what is small on disk may take gigabytes to write. So numbers that are written longer than they are kept are
--- measured one by one first, and the whole is written only when it is known to be harmless.
-create or replace function queue.written_length(p_value jsonb, p_most integer)
-returns integer
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  -- Adds nothing, and takes it out of its compressed form.
-  v_value jsonb := p_value || '{}'::jsonb;
-  v_size integer := pg_column_size(v_value);
-  v_length integer;
-begin
-  if v_size <= 2048 then
-    v_length := length(p_value::text); -- some 20 MB at the very worst
-  elsif v_size <= 6 * p_most then -- nothing is kept in more than six times its text
-    if (
-      select coalesce(sum(length(n.number::text)), 0)
-      -- As one array: jsonb_path_query takes the square of the time for rows.
-      from jsonb_array_elements(jsonb_path_query_array(
-        v_value, 'strict $.** ? (@ > 1e390 || @ < -1e390 || (@ < 1e-390 && @ > -1e-390))'
-      )) as n (number)
-    ) <= p_most then
-      v_length := length(p_value::text);
-    end if;
-  end if;
-  return case when v_length <= p_most then v_length end;
-exception
-  when statement_too_complex then
-    return null; -- nested so deep that nobody could look into it
-end;
-$$;
-
-comment on function queue.written_length(jsonb, integer) is
-  'The length of the value as text, or null when it is longer than p_most, which is found out without writing it.';
-
-revoke all on function queue.written_length(jsonb, integer) from public, anon, authenticated, service_role;
-
--- What is wrong with the size of a JSON value that somebody wants to store, whatever the way in. One place for all: a
--- value that one way takes and the next cannot read stops everybody who reads it.
-create or replace function queue.json_fault(p_value jsonb)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_most constant integer := 1048576;
-  v_length integer := queue.written_length(p_value, v_most);
-  v_text text;
-begin
-  -- Shorter text cannot hold any of the rest.
-  if v_length <= 200 or p_value is null then
-    return null;
-  elsif v_length is null then
-    return pg_catalog.format('written out, it has more than %s characters', v_most);
-  elsif jsonb_path_exists(p_value, 'strict $.**{100} ? (@.type() == "object" || @.type() == "array")') then
-    return 'it nests more than 100 levels deep';
-  elsif v_length <= 400 then
-    return null;
-  end if;
-
-  v_text := p_value::text;
-  -- A look for so many digits, in a string or not; then at the numbers.
-  if v_text ~ '[0-9.]{200}[0-9.]{200}' and exists (
-    select
-    from jsonb_array_elements(jsonb_path_query_array(p_value, 'strict $.** ? (@.type() == "number")')) as n (number)
-    where length(n.number::text) > 400
-  ) then
-    return 'a number in it takes more than 400 characters, written out';
-  elsif v_length - length(translate(v_text, ',{[', '')) > 200000 then
-    -- Those outside of strings are the values.
-    v_text := regexp_replace(v_text, '"(?:[^"\\]|\\.)*"', '', 'g');
-    if length(v_text) - length(translate(v_text, ',{[', '')) > 200000 then
-      return 'it holds more than 200000 values';
-    end if;
-  end if;
-  return null;
-end;
-$$;
-
-comment on function queue.json_fault(jsonb) is
-  'Why the value is too large to be stored, as the end of a sentence: more than 1 MiB written out, 100 levels, 200,000 values, or a number of more than 400 characters; null when it is not.';
-
-revoke all on function queue.json_fault(jsonb) from public, anon, authenticated, service_role;
-
--- See queue.json_fault.
-create or replace function queue.refuse_large_json(p_value jsonb, p_name text)
-returns void
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_fault text := queue.json_fault(p_value);
-begin
-  if v_fault is not null then
-    perform queue.refuse(
-      413, 'PARAMS_TOO_LARGE', pg_catalog.format('The %s are too large: %s', p_name, v_fault),
-      'Store what is large as a file, and send its URL'
-    );
-  end if;
-end;
-$$;
-
-comment on function queue.refuse_large_json(jsonb, text) is
-  'Raises 413 PARAMS_TOO_LARGE when the value is out of the bounds of queue.json_fault.';
-
-revoke all on function queue.refuse_large_json(jsonb, text) from public, anon, authenticated, service_role;
-
--- What a worker says has any length. The beginning says what it is about, the end what happened last.
-create or replace function queue.cut_ends(p_text text)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_head constant integer := 65536;
-  v_tail constant integer := 16384;
-begin
-  -- Its bytes are counted at once, its characters one by one.
-  if octet_length(p_text) <= v_head or length(p_text) <= v_head + v_tail + 100 then
-    return p_text;
-  end if;
-  return left(p_text, v_head) || pg_catalog.format(' … [cut: %s characters in all] … ', length(p_text)) || right(p_text, v_tail);
-end;
-$$;
-
-comment on function queue.cut_ends(text) is
-  'The text; of one that is longer than 80 KiB the first 64 KiB, its length and the last 16 KiB. Null stays null.';
-
-revoke all on function queue.cut_ends(text) from public, anon, authenticated, service_role;
-
--- What a worker reports beside its words is never a reason to refuse the report: what is too large to be kept as data is
--- kept as text, as far as it goes.
-create or replace function queue.bounded_data(p_data jsonb)
-returns jsonb
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_fault text := queue.json_fault(p_data);
-begin
-  if v_fault is null then
-    return p_data;
-  end if;
-  return jsonb_build_object(
-    'not_kept', v_fault,
-    'result_data', case when queue.written_length(p_data, 16777216) is not null then queue.cut_ends(p_data::text) end
-  );
-end;
-$$;
-
-comment on function queue.bounded_data(jsonb) is
-  'The data; of what is out of the bounds of queue.json_fault the reason (not_kept) and both ends of its text, if that can be written at all.';
-
-revoke all on function queue.bounded_data(jsonb) from public, anon, authenticated, service_role;
-
--- One infinite timestamp would make every subtraction from it fail, for everybody; one number at the end of its range
--- every sum with it; a text of a megabyte every list that shows it. So a row has the bounds of create-task whatever the
--- way in. Asked here and not by checks: the table's hottest statements would parse those anew each time. What a row has
--- from before these bounds it keeps: it must still be possible to end it.
-create or replace function queue.refuse_impossible_values(p_task public.tasks, p_old public.tasks default null)
-returns void
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_first constant timestamptz := '2000-01-01 00:00:00+00';
-  v_end constant timestamptz := '2101-01-01 00:00:00+00';
-begin
-  if least(
-      p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at
-    ) < v_first
-    or greatest(
-      p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at
-    ) >= v_end
-  then
-    if exists (
-      select
-      from (
-        values
-          (p_task.created_at, p_old.created_at),
-          (p_task.updated_at, p_old.updated_at),
-          (p_task.available_at, p_old.available_at),
-          (p_task.generation_started_at, p_old.generation_started_at),
-          (p_task.generation_processed_at, p_old.generation_processed_at)
-      ) as v (new_time, old_time)
-      where v.new_time is distinct from v.old_time
-        and not (v.new_time >= v_first and v.new_time < v_end)
-    ) then
-      perform queue.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must lie in the years 2000 to 2100', 'Send a date, not infinity');
-    end if;
-  end if;
-
-  if p_task.priority not between -1000 and 1000 and p_task.priority is distinct from p_old.priority then
-    perform queue.refuse(
-      400, 'INVALID_ARGUMENT', pg_catalog.format('The priority must be from -1000 to 1000, not %s', p_task.priority)
-    );
-  elsif length(p_task.task_type) not between 1 and 200 and p_task.task_type is distinct from p_old.task_type then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The task_type must have 1 to 200 characters');
-  elsif length(p_task.idempotency_key) not between 1 and 255
-    and p_task.idempotency_key is distinct from p_old.idempotency_key then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The idempotency_key must have 1 to 255 characters');
-  elsif length(p_task.worker_id) > 255 and p_task.worker_id is distinct from p_old.worker_id then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id must have at most 255 characters');
-  elsif p_task.attempts not between 0 and 1000 and p_old.id is null then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The attempts must be from 0 to 1000, not %s', p_task.attempts));
-  elsif p_task.max_attempts is distinct from p_old.max_attempts
-    -- A requeue grants as many starts again as the type allows.
-    and p_task.max_attempts not between 1 and coalesce(p_old.attempts, 0) + 1000 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'max_attempts must be from 1 to 1000', 'Leave it out for the type''s');
-  elsif p_task.timeout is distinct from p_old.timeout
-    and not (p_task.timeout > interval '0' and p_task.timeout <= interval '30 days') then
-    perform queue.refuse(
-      400, 'INVALID_ARGUMENT', 'The timeout must be longer than nothing and at most 30 days', 'Leave it out for the type''s'
-    );
-  elsif p_task.run_type not in ('cloud', 'local') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be cloud or local, not %s', left(p_task.run_type, 100)));
-  end if;
-end;
-$$;
-
-comment on function queue.refuse_impossible_values(public.tasks, public.tasks) is
-  'Raises 400 INVALID_ARGUMENT when a value that is new in this version of a task is out of its bounds: times, priority, limits, names; or when its run_type does not exist.';
-
-revoke all on function queue.refuse_impossible_values(public.tasks, public.tasks) from public, anon, authenticated, service_role;
-
--- A type that is switched off or changes its pool or kind concerns all of its live tasks, however many. They are derived
--- again piece by piece (queue.deferred_work); until then whoever looks at one asks this.
-create or replace function queue.is_behind_its_type(p_task_type text, p_pool text, p_takes_slot boolean, p_standing text)
-returns boolean
+-- What a user row allows, as the user's slots keep it: the owner's half of the one rule (docs/architecture.md). Whoever
+-- writes what a user may takes it from here; the task's own half is queue.task_standing.
+create or replace function queue.slots_of(
+  p_user public.users, p_running integer, p_orchestrating integer, p_remembered integer
+)
+returns queue.user_slots
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
 declare
-  v_type public.task_types;
+  v_methods jsonb := p_user.settings #> '{ui,generationMethods}';
+  v_slots queue.user_slots;
 begin
-  select y.* into v_type from public.task_types as y where y.name = p_task_type;
-  return p_pool is distinct from coalesce(v_type.run_type, 'gpu')
-    or p_takes_slot is distinct from coalesce(v_type.category <> 'orchestration', true)
-    or (p_standing <> 'active' and (v_type.is_active is false) <> (p_standing = 'type_inactive'));
+  v_slots.user_id := p_user.id;
+  v_slots.running := p_running;
+  v_slots.orchestrating := p_orchestrating;
+  v_slots.remembered := p_remembered;
+  v_slots.task_limit := coalesce(p_user.max_in_progress, (select d.default_task_limit from queue.settings as d));
+  v_slots.orchestration_limit := coalesce(
+    p_user.max_orchestrating, (select d.default_orchestration_limit from queue.settings as d), v_slots.task_limit
+  );
+  v_slots.has_credits := coalesce(p_user.credits, 0) > 0;
+  v_slots.cloud_on := v_methods -> 'inCloud' is distinct from 'false';
+  v_slots.local_on := v_methods -> 'onComputer' is distinct from 'false';
+  v_slots.settings_malformed := coalesce(jsonb_typeof(v_methods -> 'inCloud') <> 'boolean', false)
+    or coalesce(jsonb_typeof(v_methods -> 'onComputer') <> 'boolean', false);
+  -- In the order in which the reasons are reported.
+  v_slots.cloud_reason := case
+    when not v_slots.has_credits then 'no_credits'
+    when not v_slots.cloud_on then 'cloud_disabled'
+    when v_slots.running >= v_slots.task_limit then 'user_at_limit'
+  end;
+  v_slots.local_reason := case
+    when not v_slots.local_on then 'local_disabled'
+    when v_slots.running >= v_slots.task_limit then 'user_at_limit'
+  end;
+  return v_slots;
 end;
 $$;
 
-comment on function queue.is_behind_its_type(text, text, boolean, text) is
-  'Whether a live task of this type with this pool, kind and standing was last derived before its type changed.';
+comment on function queue.slots_of(public.users, integer, integer, integer) is
+  'The user_slots row that follows from a user row, the tasks that run, the orchestration that needs a worker and the starts that are remembered.';
 
-revoke all on function queue.is_behind_its_type(text, text, boolean, text) from public, anon, authenticated, service_role;
+revoke all on function queue.slots_of(public.users, integer, integer, integer) from public, anon, authenticated, service_role;
 
--- These tasks and the live ones that their end may change, locked before any owner is and in the order of their ids, so that
--- nobody who does the same can wait for us in a circle: the tasks that wait for them, the orchestrators that they are
--- parts of, and what would go with those in turn. After a good end only the first of the waiting change. Where more than
--- a thousand hang on them, whosever they are, nothing of it changes now (queue.deferred_work), and nothing of it is locked.
-create or replace function queue.lock_relatives_of(p_task_ids uuid[], p_user_ids uuid[], p_is_lost boolean)
+-- Whether a running orchestration task has enqueued everything in the start that this lease is the proof of.
+create or replace function queue.is_handed_over(p_orchestrator_id uuid, p_lease_token uuid)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select
+    from queue.handovers as h
+    where h.orchestrator_id = p_orchestrator_id
+      and h.lease_token = coalesce(p_lease_token, '00000000-0000-0000-0000-000000000000')
+  );
+end;
+$$;
+
+comment on function queue.is_handed_over(uuid, uuid) is
+  'Whether this orchestration task, in this start, needs no worker any more.';
+
+revoke all on function queue.is_handed_over(uuid, uuid) from public, anon, authenticated, service_role;
+
+-- What an owner's starts take, moved apart from any change of a task: an orchestrator has handed over, a holder has let
+-- go, a start is forgotten. The caller holds the owner's lock.
+create or replace function queue.move_slots(p_user_id uuid, p_running integer, p_orchestrating integer, p_remembered integer)
 returns void
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-declare
-  v_look constant integer := 1000;
-  v_above uuid[];
-  v_waiting uuid[];
-  v_lost uuid[];
 begin
-  select array_agg(s.orchestrator_id)
-  into v_above
-  from queue.subtasks as s
-  where s.task_id = any (p_task_ids);
-
-  v_waiting := array(
-    select d.task_id from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1
-  );
-
-  if v_above is null and v_waiting = '{}' then
-    return; -- nothing to keep in order
-  elsif cardinality(v_waiting) > v_look then
-    v_waiting := '{}';
-  end if;
-
-  with recursive reached (task_id) as (
-    select r.id from unnest(v_above || case when p_is_lost then v_waiting end) as r (id)
-    union
-    select n.id
-    from reached as l
-      cross join lateral (
-        select d.task_id as id from queue.task_dependencies as d where d.depends_on = l.task_id
-        union all
-        select s.orchestrator_id from queue.subtasks as s where s.task_id = l.task_id
-      ) as n
-  )
-  select array_agg(l.task_id)
-  into v_lost
-  from (select r.task_id from reached as r limit v_look + coalesce(cardinality(v_above), 0) + 1) as l;
-  if cardinality(v_lost) > v_look + coalesce(cardinality(v_above), 0) then
-    v_lost := null;
-  end if;
-
-  perform
-  from public.tasks as t
-  where t.id = any (p_task_ids || v_above || v_waiting || v_lost)
-    and t.status in ('Queued', 'In Progress')
-    and t.user_id = any (p_user_ids)
-  order by t.id
-  for no key update;
+  update queue.user_slots as s
+  set running = s.running + p_running,
+    orchestrating = s.orchestrating + p_orchestrating,
+    remembered = s.remembered + p_remembered,
+    cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + p_running >= s.task_limit then 'user_at_limit' end),
+    local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + p_running >= s.task_limit then 'user_at_limit' end)
+  where s.user_id = p_user_id;
+  perform queue.refresh_lines(array[p_user_id]);
 end;
 $$;
 
-comment on function queue.lock_relatives_of(uuid[], uuid[], boolean) is
-  'Locks these tasks and, in the order of their ids, the live tasks of these owners that change when they end: well, or lost (failed, cancelled, deleted). Locks nothing when there are no such tasks, and only these tasks and their orchestrators when more than a thousand hang on them.';
+comment on function queue.move_slots(uuid, integer, integer, integer) is
+  'Adds to an owner''s running, orchestrating and remembered, and brings the lines in step. Call it under the owner''s lock.';
 
-revoke all on function queue.lock_relatives_of(uuid[], uuid[], boolean) from public, anon, authenticated, service_role;
+revoke all on function queue.move_slots(uuid, integer, integer, integer) from public, anon, authenticated, service_role;
 
--- What every new row gets, whoever inserts it: its owner, its pool and where it stands.
-create or replace function queue.tasks_before_insert()
-returns trigger
+-- The slot that a start keeps which has just ended: whose holder is there and did not end it itself. Who ends a task for
+-- its holder says so in queue.let_go (queue.ends_itself). An operator who works on the database itself frees at once what
+-- they end.
+create or replace function queue.held_after(
+  p_task_id uuid, p_user_id uuid, p_pool text, p_takes_slot boolean, p_worker_id text, p_token_id uuid, p_lease_token uuid,
+  p_attempt integer, p_billed_from timestamptz, p_now timestamptz
+)
+returns queue.held_slots
 language plpgsql
-security definer -- reads owner, type and dependencies on behalf of any caller who may insert
+stable
+security invoker
 set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_owner uuid;
+  v_held queue.held_slots;
 begin
-  if new.status <> 'Queued' then
-    perform queue.refuse(
-      400, 'INVALID_ARGUMENT',
-      pg_catalog.format('A task begins Queued, this one was to begin %s', new.status),
-      'Insert it Queued; claim, complete or fail it through the functions'
-    );
+  if p_worker_id is null
+    or queue.actor() = session_user::text
+    or p_task_id = any (nullif(current_setting('queue.let_go', true), '')::uuid[])
+    or (not p_takes_slot and queue.is_handed_over(p_task_id, p_lease_token))
+    or (
+      p_token_id is null
+      and exists (select from public.workers as w where w.id = p_worker_id and w.status in ('terminated', 'error', 'crashed'))
+    )
+    -- An owner that goes takes everything along.
+    or not exists (select from public.users as u where u.id = p_user_id) then
+    return null;
   end if;
-
-  perform queue.refuse_impossible_values(new);
-
-  if new.project_id is not null then
-    select p.user_id into v_owner from public.projects as p where p.id = new.project_id;
-    -- An unknown project is left to the foreign key.
-    new.user_id := coalesce(v_owner, new.user_id);
+  v_held.task_id := p_task_id;
+  v_held.user_id := p_user_id;
+  v_held.pool := p_pool;
+  v_held.takes_slot := p_takes_slot;
+  v_held.worker_id := p_worker_id;
+  v_held.token_id := p_token_id;
+  v_held.lease_token := p_lease_token;
+  v_held.attempt := p_attempt;
+  -- What an owner ends early is paid for until the machine lets go; the service knows what it does.
+  if p_token_id is null and queue.actor() ~ '^(user|token):' then
+    v_held.billed_from := p_billed_from;
   end if;
-
-  new.run_type := coalesce(new.run_type, 'cloud');
-  new.params := queue.params_object(new.params);
-  perform queue.refuse_large_json(new.params, 'params');
-  new.has_bounded_params := true;
-  if new.result_data is not null then
-    new.result_data := queue.bounded_data(new.result_data);
-  end if;
-  new.output_location := queue.cut_ends(new.output_location);
-  new.error_message := queue.cut_ends(new.error_message);
-  new.error_details := queue.cut_ends(new.error_details);
-  -- A default timestamp becomes the queue's own time. One that was given stays, unless a user gave it: an older task
-  -- is served first.
-  if new.created_at is null or new.created_at = pg_catalog.now() or queue.actor() ~ '^(authenticated$|user:)' then
-    new.created_at := queue.now();
-  end if;
-  new.updated_at := coalesce(new.updated_at, new.created_at);
-
-  select y.run_type, y.category <> 'orchestration'
-  into new.pool, new.takes_slot
-  from public.task_types as y
-  where y.name = new.task_type;
-  new.pool := coalesce(new.pool, 'gpu');
-  new.takes_slot := coalesce(new.takes_slot, true);
-
-  if new.dependant_on = new.id then
-    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
-  end if;
-  new.model := queue.task_model(new.params);
-  new.standing := queue.task_standing(new);
-  return new;
+  v_held.held_since := p_now;
+  v_held.held_until := p_now + (select s.held_slot_limit from queue.settings as s);
+  return v_held;
 end;
 $$;
 
-comment on function queue.tasks_before_insert() is 'Trigger: gives a new task its owner, pool and standing.';
+comment on function queue.held_after(uuid, uuid, text, boolean, text, uuid, uuid, integer, timestamptz, timestamptz) is
+  'What queue.held_slots is to hold of this start, which has just ended; null = nothing.';
 
-revoke all on function queue.tasks_before_insert() from public, anon, authenticated, service_role;
+revoke all on function queue.held_after(uuid, uuid, text, boolean, text, uuid, uuid, integer, timestamptz, timestamptz) from public, anon, authenticated, service_role;
+
+-- Remembers slots that are held. They are counted already (queue.shift_load); the caller holds the owners' locks.
+create or replace function queue.hold_slots(p_held queue.held_slots[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into queue.held_slots (
+    task_id, user_id, pool, takes_slot, worker_id, token_id, lease_token, attempt, billed_from, held_since, held_until
+  )
+  select
+    h.task_id, h.user_id, h.pool, h.takes_slot, h.worker_id, h.token_id, h.lease_token, h.attempt, h.billed_from,
+    h.held_since, h.held_until
+  from unnest(p_held) as h;
+end;
+$$;
+
+comment on function queue.hold_slots(queue.held_slots[]) is 'Stores these rows of queue.held_slots.';
+
+revoke all on function queue.hold_slots(queue.held_slots[]) from public, anon, authenticated, service_role;
+
+-- Opens and closes lines after something about their owners has changed. The caller holds the owners' locks.
+create or replace function queue.refresh_lines(p_user_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update queue.user_lines as l
+  set running = s.running,
+    turn_load = s.running + s.orchestrating + s.remembered,
+    orchestration_room = n.orchestration_room,
+    is_open = n.is_open,
+    task_limit = s.task_limit,
+    closed_by = nullif(s.cloud_reason, 'user_at_limit')
+  from queue.user_slots as s
+    join queue.user_lines as o on o.user_id = s.user_id
+    cross join lateral (
+      select
+        greatest(s.orchestration_limit - s.orchestrating, 0) as orchestration_room,
+        s.cloud_reason is null
+          and (o.ready_cloud > 0 or (o.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit)) as is_open
+    ) as n
+  where s.user_id = any (p_user_ids)
+    and l.user_id = o.user_id
+    and l.pool = o.pool
+    and (l.running, l.turn_load, l.orchestration_room, l.is_open, l.task_limit, l.closed_by) is distinct from (
+      s.running, s.running + s.orchestrating + s.remembered, n.orchestration_room, n.is_open, s.task_limit,
+      nullif(s.cloud_reason, 'user_at_limit')
+    );
+end;
+$$;
+
+comment on function queue.refresh_lines(uuid[]) is
+  'Brings what these users'' lines copy from their slots, and is_open, in step with them. Call it under the users'' locks.';
+
+revoke all on function queue.refresh_lines(uuid[]) from public, anon, authenticated, service_role;
 
 -- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
 -- between, so an illegal row is left as it is (and not returned) and the rest of the statement goes through.
@@ -470,27 +263,7 @@ begin
     return null;
   end if;
 
-  perform queue.refuse_impossible_values(new, old);
-  if new.token_id is null and new.worker_id is distinct from old.worker_id then
-    perform queue.refuse_name_of_a_token(new.worker_id);
-  end if;
-
-  -- What a worker says is kept as far as it goes. It is compared first: most updates say nothing new.
-  if new.result_data is distinct from old.result_data then
-    new.result_data := queue.bounded_data(new.result_data);
-  end if;
-  if new.output_location is distinct from old.output_location and new.status <> 'Failed' then
-    new.output_location := queue.cut_ends(new.output_location);
-  end if;
-  if new.thumbnail_url is distinct from old.thumbnail_url then
-    new.thumbnail_url := queue.cut_ends(new.thumbnail_url);
-  end if;
-  if new.error_details is distinct from old.error_details then
-    new.error_details := queue.cut_ends(new.error_details);
-  end if;
-  if new.error_message is distinct from old.error_message and new.status <> 'Failed' then
-    new.error_message := queue.cut_ends(new.error_message);
-  end if;
+  perform queue.refuse_impossible_values(new);
 
   -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
   -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
@@ -533,13 +306,16 @@ begin
       case when old.status = 'Failed' then 'Failed without a reason' end
     );
     new.generation_started_at := old.generation_started_at;
-    new.generation_processed_at := old.generation_processed_at;
+    -- A machine is paid until it lets go (queue.let_go).
+    if current_setting('queue.bills', true) is distinct from 'on' then
+      new.generation_processed_at := old.generation_processed_at;
+    end if;
     new.worker_id := old.worker_id;
   elsif new.status = 'Failed' then
     new.error_message := queue.cut_text(coalesce(v_said, 'Failed without a reason'));
     if v_is_direct and new.error_message <> v_said then
-      -- The history keeps more of it. A direct change says the same of all its rows.
-      perform set_config('queue.details', jsonb_build_object('error_message', queue.cut_ends(v_said))::text, true);
+      -- The history keeps it whole. A direct change says the same of all its rows.
+      perform set_config('queue.details', jsonb_build_object('error_message', v_said)::text, true);
     end if;
     new.output_location := case
       when new.output_location is distinct from old.output_location
@@ -561,10 +337,6 @@ begin
     new.reported_at := null;
     -- Proof of a start, also on rows that were started before the column existed.
     if old.status = 'In Progress' then
-      -- How far the last start came says nothing of the next one.
-      if new.output_location is not distinct from old.output_location then
-        new.output_location := null;
-      end if;
       new.claimed_at := coalesce(old.claimed_at, old.generation_started_at, old.updated_at, old.created_at);
     end if;
     new.generation_started_at := null;
@@ -581,8 +353,6 @@ begin
   end if;
   if new.params is distinct from old.params then
     new.params := queue.params_object(new.params);
-    perform queue.refuse_large_json(new.params, 'params');
-    new.has_bounded_params := true;
   end if;
   if v_is_derived_again or new.params is distinct from old.params then
     new.model := queue.task_model(new.params);
@@ -606,121 +376,180 @@ comment on function queue.tasks_before_update() is
 
 revoke all on function queue.tasks_before_update() from public, anon, authenticated, service_role;
 
--- After an insert statement: dependencies recorded, counters moved, history begun. Per statement, so that a bulk
--- insert moves each counter once.
-create or replace function queue.tasks_after_insert()
-returns trigger
+-- Moves the derived counters by what one statement changed, owner by owner in the order of their ids. Everything
+-- about an owner is done under the lock on the owner's slots, and the order keeps two statements that touch several
+-- owners from waiting for each other in a circle. Beside the standings of tasks it knows two more: enqueued, an orchestrator
+-- that is active and needs no worker, and held, a start that has ended while its holder has not let go.
+create or replace function queue.shift_load(p_changes queue.load_change[], p_now timestamptz)
+returns void
 language plpgsql
-security definer -- writes derived state on behalf of any caller who may insert
+volatile
+security invoker
 set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_changes queue.load_change[];
-  v_now timestamptz := queue.now();
-  v_actor text := queue.actor();
-  v_unsettled uuid[];
-  v_awaited uuid[];
-  v_dependants uuid[];
-  v_children queue.subtasks[];
-  v_orchestrators uuid[];
+  v_change record;
+  v_slots queue.user_slots;
+  v_running integer;
+  v_turn_load integer;
+  v_room integer;
+  v_has_blocked boolean := false;
 begin
-  insert into queue.task_dependencies (task_id, depends_on)
-  select n.id, n.dependant_on
-  from new_rows as n
-  where n.dependant_on is not null
-  on conflict do nothing;
-  select array_agg(n.id) into v_dependants from new_rows as n where n.dependant_on is not null;
-
-  -- Other tasks are locked before any owner, like everywhere.
-  select array_agg(c.child)
-  into v_children
-  from (
-    select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
-    from new_rows as n
-    where n.params ? 'orchestrator_task_id_ref'
-  ) as c
-  where (c.child).task_id is not null;
-  if v_children is not null then
-    perform queue.lock_families(v_children);
-  end if;
-
-  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
-  into v_changes
-  from (
-    select n.user_id, n.pool, n.run_type is distinct from 'local' as is_cloud, n.takes_slot, n.standing, count(*)::integer as delta
-    from new_rows as n
-    where n.standing is not null
-    group by 1, 2, 3, 4, 5
-  ) as g;
-
-  if v_changes is not null then
-    perform queue.shift_load(v_changes, v_now);
-  end if;
-
-  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
-  select n.id, n.user_id, v_now, null, n.status, n.worker_id, n.attempts, v_actor, 'created'
-  from new_rows as n;
-
-  if v_dependants is not null then
-    perform queue.refuse_cycles(v_dependants);
-  end if;
-
-  -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
-  -- task that others already wait for may only now have come.
-  -- By their keys: as joins, a plan from when the queue was small goes through new rows for each waiting task.
-  select array_agg(n.id)
-  into v_unsettled
-  from new_rows as n
-  where n.standing in ('dependency_lost', 'dependency_pending')
-    and exists (
-      select
-      from queue.task_dependencies as d
-      where d.task_id = n.id
-        and case n.standing
-          -- What is missing or somebody else's has not changed.
-          when 'dependency_lost' then (select t.user_id is not distinct from n.user_id from public.tasks as t where t.id = d.depends_on)
-          else coalesce((select t.status in ('Complete', 'Failed', 'Cancelled') from public.tasks as t where t.id = d.depends_on), true)
-        end
-    );
-  if v_unsettled is not null then
-    perform queue.ask_standing_again(v_unsettled);
-  end if;
-
-  select array_agg(n.id)
-  into v_awaited
-  from new_rows as n
-  where exists (
+  for v_change in
     select
-    from queue.task_dependencies as d
-    where d.depends_on = n.id
-      and (
-        select t.standing = 'dependency_lost' and t.user_id is not distinct from n.user_id
-        from public.tasks as t
-        where t.id = d.task_id
+      c.user_id,
+      c.pool,
+      coalesce(sum(c.delta) filter (where c.standing = 'ready' and c.is_cloud and c.takes_slot), 0) as ready_cloud,
+      coalesce(sum(c.delta) filter (where c.standing = 'ready' and c.is_cloud and not c.takes_slot), 0) as ready_cloud_orchestration,
+      coalesce(sum(c.delta) filter (where c.standing = 'ready' and not c.is_cloud and c.takes_slot), 0) as ready_local,
+      coalesce(sum(c.delta) filter (where c.standing = 'ready' and not c.is_cloud and not c.takes_slot), 0) as ready_local_orchestration,
+      coalesce(sum(c.delta) filter (where c.standing = 'active' and c.is_cloud and c.takes_slot), 0) as active_cloud,
+      coalesce(sum(c.delta) filter (where c.standing in ('active', 'enqueued') and c.is_cloud and not c.takes_slot), 0) as active_cloud_orchestration,
+      coalesce(sum(c.delta) filter (where c.standing = 'active' and not c.is_cloud and c.takes_slot), 0) as active_local,
+      coalesce(sum(c.delta) filter (where c.standing in ('active', 'enqueued') and not c.is_cloud and not c.takes_slot), 0) as active_local_orchestration,
+      coalesce(sum(c.delta) filter (where c.standing in ('active', 'held') and c.takes_slot), 0) as running,
+      coalesce(sum(c.delta) filter (where c.standing in ('active', 'held') and not c.takes_slot), 0) as orchestrating,
+      bool_or(c.standing not in ('ready', 'active', 'enqueued', 'held')) as has_blocked
+    from unnest(p_changes) as c
+    group by c.user_id, c.pool
+    order by c.user_id, c.pool
+  loop
+    v_has_blocked := v_has_blocked or v_change.has_blocked;
+    continue when v_change.user_id is null;
+
+    -- The lock, and what runs.
+    v_running := v_change.running;
+    update queue.user_slots as s
+    set running = s.running + v_running,
+      orchestrating = s.orchestrating + v_change.orchestrating,
+      cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + v_running >= s.task_limit then 'user_at_limit' end),
+      local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + v_running >= s.task_limit then 'user_at_limit' end)
+    where s.user_id = v_change.user_id
+    returning s.* into v_slots;
+    v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
+    v_room := greatest(v_slots.orchestration_limit - v_slots.orchestrating, 0);
+
+    -- The line that gained or lost tasks. Being served, or beginning to wait, starts a new wait for a turn.
+    update queue.user_lines as l
+    set ready_cloud = l.ready_cloud + v_change.ready_cloud,
+      ready_cloud_orchestration = l.ready_cloud_orchestration + v_change.ready_cloud_orchestration,
+      ready_local = l.ready_local + v_change.ready_local,
+      ready_local_orchestration = l.ready_local_orchestration + v_change.ready_local_orchestration,
+      active_cloud = l.active_cloud + v_change.active_cloud,
+      active_cloud_orchestration = l.active_cloud_orchestration + v_change.active_cloud_orchestration,
+      active_local = l.active_local + v_change.active_local,
+      active_local_orchestration = l.active_local_orchestration + v_change.active_local_orchestration,
+      running = v_slots.running,
+      turn_load = v_turn_load,
+      orchestration_room = v_room,
+      is_open = v_slots.cloud_reason is null
+        and (
+          l.ready_cloud + v_change.ready_cloud > 0
+          or (v_room > 0 and l.ready_cloud_orchestration + v_change.ready_cloud_orchestration > 0)
+        ),
+      turn_at = case
+        when v_change.active_cloud > 0 or v_change.active_cloud_orchestration > 0
+          or l.ready_cloud + l.ready_cloud_orchestration = 0 then p_now
+        else l.turn_at
+      end
+    where l.user_id = v_change.user_id
+      and l.pool = v_change.pool;
+
+    if not found and v_slots.user_id is not null then
+      insert into queue.user_lines (
+        user_id, pool, ready_cloud, ready_cloud_orchestration, ready_local, ready_local_orchestration,
+        active_cloud, active_cloud_orchestration, active_local, active_local_orchestration, running, turn_load, orchestration_room,
+        is_open, turn_at
       )
-  );
-  if v_awaited is not null then
-    perform queue.settle_dependants(v_awaited);
-  end if;
+      values (
+        v_change.user_id, v_change.pool,
+        v_change.ready_cloud, v_change.ready_cloud_orchestration,
+        v_change.ready_local, v_change.ready_local_orchestration,
+        v_change.active_cloud, v_change.active_cloud_orchestration,
+        v_change.active_local, v_change.active_local_orchestration,
+        v_slots.running, v_turn_load, v_room,
+        v_slots.cloud_reason is null
+          and (v_change.ready_cloud > 0 or (v_room > 0 and v_change.ready_cloud_orchestration > 0)),
+        p_now
+      );
+    end if;
 
-  -- An orchestrator may come after its children.
-  select array_agg(n.id)
-  into v_orchestrators
-  from new_rows as n
-  where not n.takes_slot or n.task_type like '%orchestrat%';
-  if v_children is not null or v_orchestrators is not null then
-    perform queue.join_families(v_orchestrators, v_children);
-  end if;
+    -- The owner's line in the other pool, where what runs has changed under it.
+    if v_running <> 0 or v_change.orchestrating <> 0 then
+      update queue.user_lines as l
+      set running = v_slots.running,
+        turn_load = v_turn_load,
+        orchestration_room = v_room,
+        is_open = v_slots.cloud_reason is null and (l.ready_cloud > 0 or v_room > 0)
+      where l.user_id = v_change.user_id
+        and l.pool <> v_change.pool
+        and l.ready_cloud + l.ready_cloud_orchestration > 0;
+    end if;
+  end loop;
 
-  return null;
+  if v_has_blocked then
+    perform queue.shift_blocked(p_changes);
+  end if;
 end;
 $$;
 
-comment on function queue.tasks_after_insert() is 'Trigger: dependencies, families, counters and history of newly inserted tasks.';
+comment on function queue.shift_load(queue.load_change[], timestamptz) is
+  'Moves user_slots, user_lines and blocked_tasks by what one statement changed; takes the owners'' locks first, in the order of their ids.';
 
-revoke all on function queue.tasks_after_insert() from public, anon, authenticated, service_role;
+revoke all on function queue.shift_load(queue.load_change[], timestamptz) from public, anon, authenticated, service_role;
+
+-- The counters of tasks that wait for a reason of their own. Runs under the owners' locks (queue.shift_load).
+create or replace function queue.shift_blocked(p_changes queue.load_change[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  with change as (
+    select
+      coalesce(c.user_id, '00000000-0000-0000-0000-000000000000') as user_id,
+      c.pool,
+      c.standing as reason,
+      c.is_cloud,
+      sum(c.delta) as delta
+    from unnest(p_changes) as c
+    where c.standing not in ('ready', 'active', 'enqueued', 'held')
+    group by 1, 2, 3, 4
+    having sum(c.delta) <> 0
+  ),
+  known as (
+    update queue.blocked_tasks as b
+    set task_count = b.task_count + c.delta
+    from change as c
+    where b.user_id = c.user_id
+      and b.pool = c.pool
+      and b.reason = c.reason
+      and b.is_cloud = c.is_cloud
+    returning b.user_id, b.pool, b.reason, b.is_cloud
+  )
+  insert into queue.blocked_tasks as b (user_id, pool, reason, is_cloud, task_count)
+  select c.user_id, c.pool, c.reason, c.is_cloud, c.delta
+  from change as c
+  where not exists (
+    select
+    from known as k
+    where k.user_id = c.user_id
+      and k.pool = c.pool
+      and k.reason = c.reason
+      and k.is_cloud = c.is_cloud
+  )
+  -- Tasks without an owner have no lock above them: two statements may add the same row.
+  on conflict (user_id, pool, reason, is_cloud) do update
+    set task_count = b.task_count + excluded.task_count;
+end;
+$$;
+
+comment on function queue.shift_blocked(queue.load_change[]) is
+  'Moves queue.blocked_tasks by what one statement changed.';
+
+revoke all on function queue.shift_blocked(queue.load_change[]) from public, anon, authenticated, service_role;
 
 -- After an update statement: counters, history, result records, dependants and families follow, in the same transaction and
 -- whatever the way in.
@@ -734,6 +563,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_changes queue.load_change[];
+  v_held queue.held_slots[];
   v_complete uuid[];
   v_lost queue.task_end[];
   v_owners uuid[];
@@ -741,17 +571,16 @@ declare
   v_from text[];
   v_to text[];
   v_now timestamptz;
+<<<<<<< HEAD
   -- Whoever ends these tasks looks after what waits for them (queue.settle_deferred).
   v_is_looked_after boolean := current_setting('queue.ends_in_turn', true) = 'on';
   v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
   v_reports jsonb;
   v_report record;
+=======
+>>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 begin
   v_now := queue.now();
-  if v_is_looked_after then
-    -- Of this statement only, not of those that follow from it.
-    perform set_config('queue.ends_in_turn', 'off', true);
-  end if;
 
   select
     array_agg(n.id) filter (where n.status = 'Complete'),
@@ -759,16 +588,11 @@ begin
     array_agg(distinct n.user_id),
     array_agg(n.id), array_agg(o.status), array_agg(n.status)
   into v_complete, v_lost, v_owners, v_moved, v_from, v_to
-  -- A full join, and a condition that leaves it one: the plan is made for the few rows of a first call and kept, and an
-  -- inner join for few rows compares each with each. This one is merged or hashed, however many rows come.
   from new_rows as n
-    full join old_rows as o on o.id = n.id
-  where coalesce(
-    n.status <> o.status
-      -- Ended, or put back after its end.
-      and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress')),
-    false
-  );
+    join old_rows as o on o.id = n.id
+  where n.status <> o.status
+    -- Ended, or put back after its end.
+    and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress'));
 
   -- What a direct change puts into the text of an orchestrator, it says like a report (queue.update_task_status).
   if v_is_direct then
@@ -795,7 +619,7 @@ begin
   if v_complete is not null then
     perform queue.lock_relatives_of(v_complete, v_owners, false);
   end if;
-  if v_lost is not null and v_is_looked_after is not true then
+  if v_lost is not null then
     perform queue.lock_relatives_of((select array_agg(l.task_id) from unnest(v_lost) as l), v_owners, true);
   end if;
 
@@ -807,14 +631,18 @@ begin
       select
         o.user_id, o.pool,
         case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
-        o.takes_slot, o.standing, -1 as delta
+        o.takes_slot,
+        case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
+        -1 as delta
       from old_rows as o
       where o.standing is not null
       union all
       select
         n.user_id, n.pool,
         case when n.status = 'In Progress' then n.token_id is null else n.run_type is distinct from 'local' end,
-        n.takes_slot, n.standing, 1
+        n.takes_slot,
+        case when n.standing = 'active' and not n.takes_slot and queue.is_handed_over(n.id, n.lease_token) then 'enqueued' else n.standing end,
+        1
       from new_rows as n
       where n.standing is not null
     ) as m
@@ -822,8 +650,39 @@ begin
     having sum(m.delta) <> 0
   ) as g;
 
+  -- Whose start another has ended may still be at work on it: its slot is not free yet.
+  if exists (select from unnest(v_changes) as c where c.standing = 'active' and c.delta < 0) then
+    v_held := array(
+      select h.held
+      from (
+        select queue.held_after(
+          o.id, o.user_id, o.pool, o.takes_slot, o.worker_id, o.token_id, o.lease_token, o.attempts, o.generation_started_at, v_now
+        ) as held
+        from old_rows as o
+          join new_rows as n on n.id = o.id
+        where o.standing = 'active'
+          and n.standing is distinct from 'active'
+          -- Who puts a task back directly says that nobody runs it any more.
+          and not (n.status = 'Queued' and coalesce(current_setting('queue.actor', true), '') = '')
+      ) as h
+      where (h.held).task_id is not null
+    );
+    v_changes := v_changes || array(
+      select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
+    );
+  end if;
+
   if v_changes is not null then
     perform queue.shift_load(v_changes, v_now);
+  end if;
+  if cardinality(v_held) > 0 then
+    perform queue.hold_slots(v_held);
+  end if;
+  if exists (select from unnest(v_changes) as c where c.standing = 'enqueued' and c.delta < 0) then
+    delete from queue.handovers as h
+    using new_rows as n
+    where h.orchestrator_id = n.id
+      and n.standing is distinct from 'active';
   end if;
 
   -- The state, or the start (a second start by the same worker changes only the lease).
@@ -854,8 +713,9 @@ begin
       else nullif(current_setting('queue.details', true), '')::jsonb
     end
   from new_rows as n
-    full join old_rows as o on o.id = n.id -- full as above
-  where coalesce(n.status <> o.status or n.lease_token <> o.lease_token, false);
+    join old_rows as o on o.id = n.id
+  where n.status <> o.status
+    or n.lease_token <> o.lease_token;
 
   if v_is_direct then
     perform set_config('queue.details', '', true);
@@ -869,7 +729,7 @@ begin
   if v_moved is not null then
     perform queue.settle_families(v_moved, v_from, v_to);
   end if;
-  if v_lost is not null and v_is_looked_after is not true then
+  if v_lost is not null then
     perform queue.settle_lost(v_lost);
   end if;
   for v_report in select r.id, r.text from jsonb_to_recordset(v_reports) as r (id uuid, text text) loop
@@ -885,329 +745,95 @@ comment on function queue.tasks_after_update() is
 
 revoke all on function queue.tasks_after_update() from public, anon, authenticated, service_role;
 
--- Tasks that waited for tasks that are Complete now, or that have come, or come back. They are locked before they are
--- looked at, so that of two dependencies that end at the same time the second one sees the first. Only tasks of the same
--- owner: to name somebody else's task is to wait for nothing, and nobody's end waits for a stranger's row. Where many
--- wait, the end is what is recorded now, and they follow (queue.deferred_work).
-create or replace function queue.settle_dependants(p_task_ids uuid[], p_but uuid[] default '{}')
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_most constant integer := 100;
-  v_look constant integer := 1000;
-  v_links integer;
-  v_waiting uuid[];
-begin
-  select count(*)
-  into v_links
-  from (select from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1) as l;
-  if v_links = 0 then
-    return;
-  end if;
-
-  if v_links <= v_look then
-    v_waiting := array(
-      select d.task_id
-      from queue.task_dependencies as d
-      where d.depends_on = any (p_task_ids)
-        and d.task_id <> all (p_but)
-        -- By their keys; as a join, a plan from when the queue was small would go through all tasks of the owner.
-        and (
-          select t.status = 'Queued'
-            and t.user_id is not distinct from (select c.user_id from public.tasks as c where c.id = d.depends_on)
-          from public.tasks as t
-          where t.id = d.task_id
-        )
-      limit v_most + 1
-    );
-    if cardinality(v_waiting) <= v_most then
-      perform
-      from public.tasks as t
-      where t.id = any (v_waiting)
-        and t.status = 'Queued'
-      order by t.id
-      for no key update;
-      perform queue.ask_standing_again(v_waiting);
-      return;
-    end if;
-  end if;
-
-  insert into queue.deferred_work (kind, task_id, user_id, status, since)
-  select 'dependants', t.id, t.user_id, t.status, queue.now()
-  from public.tasks as t
-  where t.id = any (p_task_ids)
-    and exists (select from queue.task_dependencies as d where d.depends_on = t.id);
-end;
-$$;
-
-comment on function queue.settle_dependants(uuid[], uuid[]) is
-  'Works out again where the queued tasks of the same owner stand that depend on these, but for the second ones; later, when they are many.';
-
-revoke all on function queue.settle_dependants(uuid[], uuid[]) from public, anon, authenticated, service_role;
-
--- The default limit for these users, as far as they have no limit of their own. Call it under the users' locks.
-create or replace function queue.apply_default_limit(p_user_ids uuid[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_changed uuid[];
-begin
-  with changed as (
-    update queue.user_slots as s
-    set (task_limit, cloud_reason, local_reason) = (
-      select w.task_limit, w.cloud_reason, w.local_reason from queue.slots_of(u, s.running) as w
-    )
-    from public.users as u
-    where s.user_id = any (p_user_ids)
-      and u.id = s.user_id
-      and u.max_in_progress is null
-      and s.task_limit <> (select c.default_task_limit from queue.settings as c)
-    returning s.user_id
-  )
-  select array_agg(c.user_id) into v_changed from changed as c;
-
-  perform queue.refresh_lines(v_changed);
-end;
-$$;
-
-comment on function queue.apply_default_limit(uuid[]) is
-  'Gives those of these users who have no limit of their own the default one. Call it under the users'' locks.';
-
-revoke all on function queue.apply_default_limit(uuid[]) from public, anon, authenticated, service_role;
-
 -- What a user may is copied into the user's slots row, so that a claim reads one row and one malformed setting
--- concerns one user. Closing or opening the user's lines happens here too. Of users for whom nothing of that changes, as
--- of most whose credits do, no lock is taken: a transaction that is left open after it holds nobody up. Per statement, so
--- that the locks on many are taken in order.
+-- concerns one user. Closing or opening the user's lines happens here too.
 create or replace function queue.users_after_write()
 returns trigger
 language plpgsql
 security definer -- writes derived state on behalf of any caller who may write users
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made for one user must be right for twenty thousand
 as $$
 declare
-  v_changed uuid[];
+  v_slots queue.user_slots := queue.slots_of(new, 0, 0, 0);
 begin
-  select array_agg(n.id)
-  into v_changed
-  from new_rows as n
-    join public.users as u on u.id = n.id
-    left join queue.user_slots as s on s.user_id = n.id
-    cross join lateral queue.slots_of(u, 0) as w
-  where s.user_id is null
-    or (s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed)
-      is distinct from (w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed);
-
-  if v_changed is null then
-    return null;
-  end if;
-
-  perform from queue.user_slots as s where s.user_id = any (v_changed) order by s.user_id for no key update;
   insert into queue.user_slots as s
-  select w.*
-  from public.users as u
-    cross join lateral queue.slots_of(u, 0) as w
-  where u.id = any (v_changed)
-  order by u.id
+  values (v_slots.*)
   on conflict (user_id) do update
-    set (task_limit, has_credits, cloud_on, local_on, settings_malformed, cloud_reason, local_reason) = (
-      select w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.cloud_reason, w.local_reason
-      from public.users as u
-        cross join lateral queue.slots_of(u, s.running) as w
-      where u.id = s.user_id
-    );
-  perform queue.refresh_lines(v_changed);
+    set (
+      task_limit, has_credits, cloud_on, local_on, settings_malformed, cloud_reason, local_reason, orchestration_limit
+    ) = (
+      select
+        w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.cloud_reason, w.local_reason,
+        w.orchestration_limit
+      from queue.slots_of(new, s.running, s.orchestrating, s.remembered) as w
+    )
+    where (s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed, s.orchestration_limit)
+      is distinct from (
+        excluded.task_limit, excluded.has_credits, excluded.cloud_on, excluded.local_on, excluded.settings_malformed,
+        excluded.orchestration_limit
+      );
+
+  if found then
+    perform queue.refresh_lines(array[new.id]);
+  end if;
   return null;
 end;
 $$;
 
-comment on function queue.users_after_write() is
-  'Trigger: keeps queue.user_slots and the users'' lines in step with the rows of users. Locks those alone of whom something changes that a claim asks for, in the order of their ids.';
+comment on function queue.users_after_write() is 'Trigger: keeps queue.user_slots and the user''s lines in step with the user row.';
 
 revoke all on function queue.users_after_write() from public, anon, authenticated, service_role;
 
--- An owner's live tasks of a type, through the index of live tasks.
-create or replace function queue.live_tasks_of_type(p_user_id uuid, p_task_type text, p_after uuid, p_limit integer)
-returns setof uuid
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_user_id = '00000000-0000-0000-0000-000000000000' then
-    return query
-    select t.id
-    from public.tasks as t
-    where t.user_id is null
-      and t.task_type = p_task_type
-      and t.standing is not null
-      and t.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
-    order by t.id
-    limit p_limit;
-    return;
-  end if;
-
-  return query
-  select t.id
-  from public.tasks as t
-  where t.user_id = p_user_id
-    and t.task_type = p_task_type
-    and t.standing is not null
-    and t.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
-  order by t.id
-  limit p_limit;
-end;
-$$;
-
-comment on function queue.live_tasks_of_type(uuid, text, uuid, integer) is
-  'Up to p_limit live tasks of this owner (00000000-0000-0000-0000-000000000000: of nobody) and type, after this id, in the order of their ids.';
-
-revoke all on function queue.live_tasks_of_type(uuid, text, uuid, integer) from public, anon, authenticated, service_role;
-
--- Who has live tasks, without looking at the tasks: the lines and what waits are counted per owner.
-create or replace function queue.owners_with_live_tasks(p_after uuid, p_limit integer)
-returns setof uuid
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return query
-  select o.user_id
-  from (
-    (
-      select distinct l.user_id
-      from queue.user_lines as l
-      where p_after is null or l.user_id > p_after
-      order by l.user_id
-      limit p_limit
-    )
-    union
-    (
-      select distinct b.user_id
-      from queue.blocked_tasks as b
-      where p_after is null or b.user_id > p_after
-      order by b.user_id
-      limit p_limit
-    )
-  ) as o
-  order by o.user_id
-  limit p_limit;
-end;
-$$;
-
-comment on function queue.owners_with_live_tasks(uuid, integer) is
-  'Up to p_limit owners who may have live tasks, after this one, in the order of their ids; 00000000-0000-0000-0000-000000000000 for tasks without one.';
-
-revoke all on function queue.owners_with_live_tasks(uuid, integer) from public, anon, authenticated, service_role;
-
--- A changed default limit concerns every user without a limit of their own, a longer stale_after every stale task. The
--- first hundred follow at once, which mostly is all; the others by and by (queue.deferred_work).
+-- A changed default of either limit concerns every user without a limit of their own.
 create or replace function queue.settings_after_update()
 returns trigger
 language plpgsql
 security definer -- writes derived state on behalf of the operator
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_work queue.deferred_work;
+  v_changed uuid[];
 begin
-  if new.stale_after > old.stale_after then
-    insert into queue.deferred_work (kind, since) values ('stale', queue.now()) returning * into v_work;
-    perform queue.settle_stale(v_work, 100);
+  if new.stale_after <> old.stale_after then
+    update public.tasks as t set standing = null where t.standing = 'stale';
   end if;
 
-  if new.default_task_limit <> old.default_task_limit then
-    insert into queue.deferred_work (kind, since) values ('limits', queue.now()) returning * into v_work;
-    perform queue.settle_limits(v_work, 100);
+  if (new.default_task_limit, new.default_orchestration_limit)
+    is not distinct from (old.default_task_limit, old.default_orchestration_limit) then
+    return null;
   end if;
+
+  perform from queue.user_slots as s order by s.user_id for no key update;
+
+  with changed as (
+    update queue.user_slots as s
+    set (task_limit, cloud_reason, local_reason, orchestration_limit) = (
+      select w.task_limit, w.cloud_reason, w.local_reason, w.orchestration_limit
+      from queue.slots_of(u, s.running, s.orchestrating, s.remembered) as w
+    )
+    from public.users as u
+    where u.id = s.user_id
+      and (u.max_in_progress is null or u.max_orchestrating is null)
+    returning s.user_id
+  )
+  select array_agg(c.user_id) into v_changed from changed as c;
+
+  perform queue.refresh_lines(v_changed);
   return null;
 end;
 $$;
 
-comment on function queue.settings_after_update() is
-  'Trigger: applies a changed default_task_limit to the users it concerns, and a longer stale_after to stale tasks; later, when they are many.';
+comment on function queue.settings_after_update() is 'Trigger: applies a changed default_task_limit or default_orchestration_limit to the users it concerns.';
 
 revoke all on function queue.settings_after_update() from public, anon, authenticated, service_role;
 
--- A type that appears, changes pool or kind or is switched on or off concerns every live task of that type. Few are
--- derived again at once, many by and by (queue.deferred_work): the change itself costs the same however many are queued,
--- and claims obey it from its commit on (queue.lock_head_of_line).
-create or replace function queue.task_types_after_write()
+-- A deleted task leaves the counters; what depended on it can never run and goes with it.
+create or replace function queue.tasks_after_delete()
 returns trigger
 language plpgsql
-security definer -- updates tasks on behalf of any caller who may write types
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-declare
-  v_most constant integer := 100;
-  v_look constant integer := 1000;
-  v_types text[] := array(select distinct n.name from unnest(array[old.name, new.name]) as n (name) where n.name is not null);
-  v_owners uuid[];
-  v_live uuid[];
-  v_mine uuid[];
-begin
-  if (old.name, old.run_type, old.category, old.is_active) is not distinct from (new.name, new.run_type, new.category, new.is_active) then
-    return null;
-  end if;
-
-  v_owners := array(select o.user_id from queue.owners_with_live_tasks(null, v_look + 1) as o (user_id));
-  if cardinality(v_owners) <= v_look then
-    v_live := array(
-      select t.id
-      from unnest(v_owners) as o (user_id)
-        cross join unnest(v_types) as y (name)
-        cross join lateral (select l.id from queue.live_tasks_of_type(o.user_id, y.name, null, v_most + 1) as l (id)) as t
-      limit v_most + 1
-    );
-  end if;
-
-  if cardinality(v_owners) > v_look or cardinality(v_live) > v_most then
-    insert into queue.deferred_work (kind, task_type, since) select 'type', y.name, queue.now() from unnest(v_types) as y (name);
-    return null;
-  end if;
-
-  v_mine := array(select t.id from public.tasks as t where t.id = any (v_live) order by t.id for no key update skip locked);
-  -- The update trigger derives pool, slot and standing again where pool is null.
-  update public.tasks as t
-  set pool = null
-  where t.id = any (v_mine)
-    and t.standing is not null;
-  -- What somebody is just changing may have been derived before this change.
-  insert into queue.deferred_work (kind, task_type, user_id, only_id, since)
-  select 'type', t.task_type, coalesce(t.user_id, '00000000-0000-0000-0000-000000000000'), t.id, queue.now()
-  from public.tasks as t
-  where t.id = any (v_live)
-    and t.id <> all (v_mine);
-  return null;
-end;
-$$;
-
-comment on function queue.task_types_after_write() is
-  'Trigger: derives pool, slot and standing of a type''s live tasks again; later, when they are many.';
-
-revoke all on function queue.task_types_after_write() from public, anon, authenticated, service_role;
-
--- Notes that what waits for these tasks is to end with them.
-create or replace function queue.defer_lost(p_lost queue.task_end[])
-returns void
-language plpgsql
+<<<<<<< HEAD
 volatile
 security invoker
 set search_path = ''
@@ -1377,96 +1003,6 @@ comment on function queue.cancel_childless(uuid, text) is
   'Cancels this orchestrator with the reason if it runs, had enqueued all of its children in this start, and none is left.';
 
 revoke all on function queue.cancel_childless(uuid, text) from public, anon, authenticated, service_role;
-
--- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for
--- good; when all have ended, Cancelled if one was, else Complete with what the final child made. The caller holds the
--- locks on the orchestrator and on its owner.
-create or replace function queue.judge_orchestration(p_orchestrator_id uuid, p_is_quiet boolean default false)
-returns text
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_look constant integer := 1000;
-  v_family queue.orchestrations;
-  v_task public.tasks;
-  v_verdict text;
-  v_final_id uuid;
-  v_child public.tasks;
-begin
-  select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
-  v_verdict := case
-    when v_family.ended_as is not null then null
-    when v_family.failed_count > 0 then 'Failed'
-    when v_family.open_count > 0 then null
-    when v_family.cancelled_count > 0 then 'Cancelled'
-    when v_family.complete_count > 0 then 'Complete'
-  end;
-  if v_verdict is null then
-    return null;
-  end if;
-
-  select t.* into v_task from public.tasks as t where t.id = p_orchestrator_id;
-  -- One that was put back waits for a worker to go on; only when nothing is left to do it is not asked to.
-  if not (v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null and v_verdict = 'Complete'))
-    or not queue.is_enqueued(v_family, v_task, p_is_quiet) then
-    return null;
-  end if;
-
-  if v_verdict = 'Complete' then
-    -- The first entry of an index, however many children there are.
-    select s.task_id
-    into v_final_id
-    from queue.subtasks as s
-    where s.orchestrator_id = p_orchestrator_id
-      and s.user_id = v_family.user_id
-      and s.replaced_by is null
-    order by s.final_rank desc, s.part_index desc nulls last, s.seq desc
-    limit 1;
-    select t.* into v_child from public.tasks as t where t.id = v_final_id;
-    perform queue.complete_for(v_task.id, v_child, 'all of its children are complete');
-    return v_verdict;
-  end if;
-
-  -- The child that is the cause, rather than one that went with it. Of very many children it is looked for among those
-  -- that have changed last and a thousand others: an end costs the same however many there are.
-  select t.*
-  into v_child
-  from (
-      (
-        select e.task_id
-        from (
-          select x.task_id from public.task_events as x where x.user_id = v_family.user_id order by x.id desc limit v_look
-        ) as e
-      )
-      union
-      (select k.task_id from queue.subtasks as k where k.orchestrator_id = p_orchestrator_id order by k.task_id limit v_look)
-    ) as c
-    join queue.subtasks as s on s.task_id = c.task_id
-    join public.tasks as t on t.id = s.task_id
-  where s.orchestrator_id = p_orchestrator_id
-    and s.user_id = v_family.user_id
-    and s.replaced_by is null
-    and t.status = v_verdict
-  order by t.error_message like 'Cascaded failed from%', s.seq
-  limit 1;
-  perform queue.end_tasks(array[(
-    v_task.id, v_task.user_id, v_verdict,
-    pg_catalog.format(
-      'Cascaded failed from related task %s: %s', coalesce(v_child.id::text, 'among its children'),
-      concat_ws(': ', coalesce(v_child.task_type || ' ' || v_child.status, v_verdict), pg_catalog.left(nullif(v_child.error_message, ''), 500))
-    )
-  )::queue.task_end]);
-  return v_verdict;
-end;
-$$;
-
-comment on function queue.judge_orchestration(uuid, boolean) is
-  'Ends this orchestrator if its children say so, and returns how; null = not yet. Call it under the locks of the task and its owner.';
-
-revoke all on function queue.judge_orchestration(uuid, boolean) from public, anon, authenticated, service_role;
 
 -- Tasks have ended, or were put back: their families count it and follow. An orchestrator's end is remembered, its own
 -- children go with it when it was cancelled, and it is judged when children of its have changed.
@@ -1838,54 +1374,6 @@ comment on function queue.has_nothing_to_enqueue(text) is
 
 revoke all on function queue.has_nothing_to_enqueue(text) from public, anon, authenticated, service_role;
 
--- A changed default limit, for the next users without a limit of their own, in the order of their ids. An owner whom
--- somebody serves comes when the others are through.
-create or replace function queue.settle_limits(p_work queue.deferred_work, p_limit integer)
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_next uuid[];
-  v_mine uuid[];
-begin
-  v_next := array(
-    select s.user_id
-    from queue.user_slots as s
-    where s.user_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
-      and (p_work.only_id is null or s.user_id = p_work.only_id)
-    order by s.user_id
-    limit p_limit
-  );
-  v_mine := array(
-    select s.user_id from queue.user_slots as s where s.user_id = any (v_next) order by s.user_id for no key update skip locked
-  );
-  if p_work.only_id is not null and cardinality(v_mine) < cardinality(v_next) then
-    return null;
-  end if;
-
-  if cardinality(v_next) < p_limit or p_work.only_id is not null then
-    delete from queue.deferred_work as w where w.id = p_work.id;
-  else
-    update queue.deferred_work as w set after_id = v_next[p_limit] where w.id = p_work.id;
-  end if;
-  insert into queue.deferred_work (kind, only_id, since)
-  select 'limits', h.id, p_work.since
-  from unnest(v_next) as h (id)
-  where h.id <> all (v_mine);
-
-  perform queue.apply_default_limit(v_mine);
-  return cardinality(v_mine);
-end;
-$$;
-
-comment on function queue.settle_limits(queue.deferred_work, integer) is
-  'Gives the next users, up to p_limit, the default limit where they have none of their own, and returns how many it looked at; null when somebody holds the one that is left.';
-
-revoke all on function queue.settle_limits(queue.deferred_work, integer) from public, anon, authenticated, service_role;
-
 -- The next piece of one row of deferred work: up to p_limit tasks. It waits for nobody: the owner first, as a claim does,
 -- then the tasks, and what somebody holds is left for later as a row of its own.
 create or replace function queue.settle_piece(p_work queue.deferred_work, p_limit integer)
@@ -1904,25 +1392,6 @@ declare
   v_mine uuid[];
   v_is_over boolean;
 begin
-  if v_kind = 'limits' then
-    return queue.settle_limits(p_work, 5 * p_limit);
-  elsif v_kind = 'stale' then
-    return queue.settle_stale(p_work, p_limit);
-  elsif v_kind = 'type' and p_work.user_id is null then
-    -- One row per owner who has live tasks of the type.
-    v_next := array(select o.user_id from queue.owners_with_live_tasks(p_work.after_id, v_look) as o (user_id));
-    insert into queue.deferred_work (kind, task_type, user_id, since)
-    select 'type', p_work.task_type, o.user_id, p_work.since
-    from unnest(v_next) as o (user_id)
-    where exists (select from queue.live_tasks_of_type(o.user_id, p_work.task_type, null, 1));
-    if cardinality(v_next) < v_look then
-      delete from queue.deferred_work as w where w.id = p_work.id;
-      return 0;
-    end if;
-    update queue.deferred_work as w set after_id = v_next[v_look] where w.id = p_work.id;
-    return 1;
-  end if;
-
   perform from queue.user_slots as s where s.user_id = p_work.user_id for no key update skip locked;
   if not found and exists (select from queue.user_slots as s where s.user_id = p_work.user_id) then
     return null;
@@ -1939,9 +1408,6 @@ begin
 
   v_next := case
     when p_work.only_id is not null then array[p_work.only_id]
-    when v_kind = 'type' then array(
-      select l.id from queue.live_tasks_of_type(p_work.user_id, p_work.task_type, p_work.after_id, v_look) as l (id)
-    )
     when v_kind = 'children' then array(
       select s.task_id
       from queue.subtasks as s
@@ -1964,9 +1430,8 @@ begin
     select t.id
     from public.tasks as t
     where t.id = any (v_next)
-      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind in ('children', 'type')))
-      and t.user_id is not distinct from nullif(p_work.user_id, '00000000-0000-0000-0000-000000000000')
-      and (v_kind <> 'type' or queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.standing))
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind = 'children'))
+      and t.user_id is not distinct from p_work.user_id
     order by t.id
     limit p_limit
   );
@@ -1974,7 +1439,7 @@ begin
     select t.id
     from public.tasks as t
     where t.id = any (v_due)
-      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind in ('children', 'type')))
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind = 'children'))
     order by t.id
     for no key update skip locked
   );
@@ -1990,17 +1455,14 @@ begin
     set after_id = case when cardinality(v_due) = p_limit then v_due[p_limit] else v_next[v_look] end
     where w.id = p_work.id;
   end if;
-  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, task_type, only_id, since)
-  select
-    p_work.kind, p_work.task_id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.task_type, h.id, p_work.since
+  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, only_id, since)
+  select p_work.kind, p_work.task_id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, h.id, p_work.since
   from unnest(v_due) as h (id)
   where h.id <> all (v_mine);
 
   case v_kind
     when 'dependants' then
       perform queue.ask_standing_again(v_mine);
-    when 'type' then
-      update public.tasks as t set pool = null where t.id = any (v_mine);
     when 'children' then
       perform queue.end_tasks(array(
         select (
@@ -2047,44 +1509,6 @@ comment on function queue.settle_piece(queue.deferred_work, integer) is
 
 revoke all on function queue.settle_piece(queue.deferred_work, integer) from public, anon, authenticated, service_role;
 
--- Tasks that are no longer stale since stale_after is longer, the next of them. What is asked again is not found again.
-create or replace function queue.settle_stale(p_work queue.deferred_work, p_limit integer)
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_mine uuid[];
-begin
-  v_mine := array(
-    select t.id
-    from public.tasks as t
-    where t.standing = 'stale'
-      and t.created_at >= queue.now() - (select s.stale_after from queue.settings as s)
-    order by t.created_at
-    limit p_limit
-    for no key update skip locked
-  );
-  perform queue.ask_standing_again(v_mine);
-  if cardinality(v_mine) < p_limit and not exists (
-    select
-    from public.tasks as t
-    where t.standing = 'stale'
-      and t.created_at >= queue.now() - (select s.stale_after from queue.settings as s)
-  ) then
-    delete from queue.deferred_work as w where w.id = p_work.id;
-  end if;
-  return cardinality(v_mine);
-end;
-$$;
-
-comment on function queue.settle_stale(queue.deferred_work, integer) is
-  'Lets the next tasks go, up to p_limit, that a longer stale_after makes fresh again, and returns how many.';
-
-revoke all on function queue.settle_stale(queue.deferred_work, integer) from public, anon, authenticated, service_role;
-
 -- Goes on with what changes have left to do, the oldest first: one bounded piece a call, by the job, and by claims that
 -- find nothing, so that it does not hang on the job. What fails or is held by somebody goes to the back of the line
 -- (claims leave it where it is: an idle poll writes nothing).
@@ -2093,347 +1517,446 @@ returns json
 language plpgsql
 volatile
 security definer -- changes tasks for pg_cron, claims and the operator
+=======
+security definer -- writes derived state on behalf of any caller who may delete
+>>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set lock_timeout = '200ms' -- nobody's open transaction holds up a claim or the work of others
 as $$
 declare
-  v_most_rows constant integer := 200;
-  v_work queue.deferred_work;
-  v_is_left boolean;
-  v_count integer;
-  v_rows integer := 0;
-  v_settled integer := 0;
-  v_finished integer := 0;
-  v_failed integer := 0;
+  v_changes queue.load_change[];
+  v_held queue.held_slots[];
+  v_actor text := queue.actor();
+  v_now timestamptz := queue.now();
+  v_ids uuid[];
+  v_statuses text[];
+  v_owners uuid[];
+  v_lost queue.task_end[];
 begin
-  -- One at a time; the other one has nothing to add.
-  if not pg_try_advisory_xact_lock(hashtextextended('queue.settle_deferred', 0)) then
-    return json_build_object('settled', 0, 'finished', 0, 'failed', 0);
+  select
+    array_agg(o.id), array_agg(o.status), array_agg(distinct o.user_id),
+    array_agg((o.id, o.user_id, 'deleted', null)::queue.task_end)
+  into v_ids, v_statuses, v_owners, v_lost
+  from old_rows as o;
+
+  if v_ids is null then
+    return null;
+  end if;
+  perform queue.lock_relatives_of(
+    -- And the children that a deleted one had replaced.
+    v_ids || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_ids)), v_owners, true
+  );
+
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  into v_changes
+  from (
+    select
+      o.user_id, o.pool,
+      case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
+      o.takes_slot,
+      case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
+      -count(*)::integer as delta
+    from old_rows as o
+    where o.standing is not null
+    group by 1, 2, 3, 4, 5
+  ) as g;
+
+  -- Whoever ran what is gone may still be at work on it.
+  if exists (select from unnest(v_changes) as c where c.standing = 'active') then
+    v_held := array(
+      select h.held
+      from (
+        select queue.held_after(
+          o.id, o.user_id, o.pool, o.takes_slot, o.worker_id, o.token_id, o.lease_token, o.attempts, o.generation_started_at, v_now
+        ) as held
+        from old_rows as o
+        where o.standing = 'active'
+      ) as h
+      where (h.held).task_id is not null
+    );
+    v_changes := v_changes || array(
+      select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
+    );
   end if;
 
-  v_work.id := 0;
-  perform queue.say('queue.settle');
-  while v_settled < p_limit and v_rows < v_most_rows loop
-    select w.*
-    into v_work
-    from queue.deferred_work as w
-    where w.id > v_work.id
-    order by w.id
-    limit 1
-    for update skip locked;
-    exit when not found;
-    v_rows := v_rows + 1;
+  if v_changes is not null then
+    perform queue.shift_load(v_changes, v_now);
+  end if;
+  if cardinality(v_held) > 0 then
+    perform queue.hold_slots(v_held);
+  end if;
+  delete from queue.handovers as h
+  using old_rows as o
+  where h.orchestrator_id = o.id
+    and not o.takes_slot;
 
-    begin
-      v_count := queue.settle_piece(v_work, p_limit - v_settled);
-    exception
-      when lock_not_available or deadlock_detected then
-        v_count := null;
-      when others then
-        raise warning 'queue.settle_deferred: % of task %: % (%)', v_work.kind, v_work.task_id, sqlerrm, sqlstate;
-        v_failed := v_failed + 1;
-        v_count := null;
-    end;
+  -- Also where nothing is counted: families are changed under the owner's lock.
+  perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
 
-    if v_count is null and p_may_move then
-      delete from queue.deferred_work as w where w.id = v_work.id;
-      insert into queue.deferred_work (
-        kind, task_id, user_id, status, root_id, reason, task_type, after_id, only_id, since
-      )
-      values (
-        v_work.kind, v_work.task_id, v_work.user_id, v_work.status, v_work.root_id, v_work.reason, v_work.task_type,
-        v_work.after_id, v_work.only_id, v_work.since
-      );
-    end if;
-    v_is_left := exists (select from queue.deferred_work as w where w.id = v_work.id);
-    v_finished := v_finished + (v_count is not null and not v_is_left)::integer;
-    v_settled := v_settled + coalesce(v_count, 0);
-  end loop;
-  perform queue.say(null);
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select o.id, o.user_id, v_now, o.status, o.status, o.worker_id, o.attempts, v_actor, 'deleted'
+  from old_rows as o;
 
-  return json_build_object('settled', v_settled, 'finished', v_finished, 'failed', v_failed);
-end;
-$$;
-
-comment on function queue.settle_deferred(integer, boolean) is
-  'Does a piece of the deferred work, up to p_limit tasks, and returns {settled, finished, failed}: tasks, rows of queue.deferred_work that are done, and rows that failed, which the log explains. Safe to repeat. Repeat it until settled and finished are 0.';
-
-revoke all on function queue.settle_deferred(integer, boolean) from public, anon, authenticated, service_role;
-
-grant execute on function queue.settle_deferred(integer, boolean) to service_role;
-
--- Lists of projects are read all day, so their number and their names have bounds. The number binds users only; an app
--- that makes projects with the service key knows what it does.
-create or replace function queue.projects_before_write()
-returns trigger
-language plpgsql
-security definer -- whoever may write may hear the refusal
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-begin
-  perform queue.refuse(400, 'INVALID_ARGUMENT', 'The name of a project must have at most 255 characters');
+  perform queue.leave_families(v_ids, v_statuses);
+  perform queue.settle_lost(v_lost);
   return null;
 end;
 $$;
 
-comment on function queue.projects_before_write() is 'Trigger: refuses a name of a project that is too long with 400 INVALID_ARGUMENT.';
+comment on function queue.tasks_after_delete() is 'Trigger: counters, history, families and dependants of deleted tasks.';
 
-revoke all on function queue.projects_before_write() from public, anon, authenticated, service_role;
+revoke all on function queue.tasks_after_delete() from public, anon, authenticated, service_role;
 
-create or replace function queue.projects_keep_to_the_bound()
-returns trigger
+-- An orchestrator that has enqueued everything needs no worker any more, and takes none of its owner's places for
+-- orchestration. The caller holds the locks on the task and its owner.
+create or replace function queue.note_handover(p_family queue.orchestrations, p_task public.tasks)
+returns void
 language plpgsql
-security definer -- counts what row security may hide, on behalf of any caller who may insert
+volatile
+security invoker
 set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if p_task.standing = 'active' and not p_task.takes_slot
+    and not queue.is_handed_over(p_task.id, p_task.lease_token)
+    and queue.is_enqueued(p_family, p_task) then
+    insert into queue.handovers as h (orchestrator_id, lease_token)
+    values (p_task.id, coalesce(p_task.lease_token, '00000000-0000-0000-0000-000000000000'))
+    on conflict (orchestrator_id) do update
+      set lease_token = excluded.lease_token;
+    perform queue.move_slots(p_task.user_id, 0, -1, 0);
+  end if;
+end;
+$$;
+
+comment on function queue.note_handover(queue.orchestrations, public.tasks) is
+  'Frees the place of this running orchestration task once it has enqueued everything.';
+
+revoke all on function queue.note_handover(queue.orchestrations, public.tasks) from public, anon, authenticated, service_role;
+
+-- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for
+-- good; when all have ended, Cancelled if one was, else Complete with what the final child made. The caller holds the
+-- locks on the orchestrator and on its owner.
+create or replace function queue.judge_orchestration(p_orchestrator_id uuid, p_is_quiet boolean default false)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
 as $$
 declare
-  v_most constant integer := 1000;
-  v_user_id uuid;
+  v_family queue.orchestrations;
+  v_task public.tasks;
+  v_verdict text;
+  v_final_id uuid;
+  v_child public.tasks;
 begin
-  if not queue.acts_for_a_user() then
+  select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
+  if v_family.orchestrator_id is null or v_family.ended_as is not null then
+    return null;
+  end if;
+  select t.* into v_task from public.tasks as t where t.id = p_orchestrator_id;
+  perform queue.note_handover(v_family, v_task);
+
+  v_verdict := case
+    when v_family.failed_count > 0 then 'Failed'
+    when v_family.open_count > 0 then null
+    when v_family.cancelled_count > 0 then 'Cancelled'
+    when v_family.complete_count > 0 then 'Complete'
+  end;
+  if v_verdict is null then
     return null;
   end if;
 
-  for v_user_id in select distinct n.user_id from new_rows as n order by n.user_id loop
-    -- Two requests at once: the second counts what the first has added.
-    perform pg_advisory_xact_lock(hashtextextended('queue.projects:' || v_user_id, 0));
-    if (
-      select count(*)
-      from (select from public.projects as p where p.user_id = v_user_id limit v_most + 1) as k
-    ) > v_most then
-      perform queue.refuse(
-        409, 'TOO_MANY_PROJECTS', pg_catalog.format('A user has at most %s projects, and with this there would be more', v_most),
-        'Delete some first'
-      );
-    end if;
-  end loop;
-  return null;
+  -- One that was put back waits for a worker to go on; only when nothing is left to do it is not asked to.
+  if not (v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null and v_verdict = 'Complete'))
+    or not queue.is_enqueued(v_family, v_task, p_is_quiet) then
+    return null;
+  end if;
+
+  if v_verdict = 'Complete' then
+    -- The first entry of an index, however many children there are.
+    select s.task_id
+    into v_final_id
+    from queue.subtasks as s
+    where s.orchestrator_id = p_orchestrator_id
+      and s.user_id = v_family.user_id
+      and s.replaced_by is null
+    order by s.final_rank desc, s.part_index desc nulls last, s.seq desc
+    limit 1;
+    select t.* into v_child from public.tasks as t where t.id = v_final_id;
+    perform queue.complete_for(v_task.id, v_child, 'all of its children are complete');
+    return v_verdict;
+  end if;
+
+  -- The child that is the cause, rather than one that went with it.
+  select t.*
+  into v_child
+  from queue.subtasks as s
+    join public.tasks as t on t.id = s.task_id
+  where s.orchestrator_id = p_orchestrator_id
+    and s.user_id = v_family.user_id
+    and s.replaced_by is null
+    and t.status = v_verdict
+  order by t.error_message like 'Cascaded failed from%', s.seq
+  limit 1;
+  perform queue.end_tasks(array[(
+    v_task.id, v_task.user_id, v_verdict,
+    pg_catalog.format(
+      'Cascaded failed from related task %s: %s', v_child.id,
+      concat_ws(': ', v_child.task_type || ' ' || v_child.status, pg_catalog.left(nullif(v_child.error_message, ''), 500))
+    )
+  )::queue.task_end]);
+  return v_verdict;
 end;
 $$;
 
-comment on function queue.projects_keep_to_the_bound() is
-  'Trigger: refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS.';
+comment on function queue.judge_orchestration(uuid, boolean) is
+  'Ends this orchestrator if its children say so, and returns how; null = not yet. Call it under the locks of the task and its owner.';
 
-revoke all on function queue.projects_keep_to_the_bound() from public, anon, authenticated, service_role;
+revoke all on function queue.judge_orchestration(uuid, boolean) from public, anon, authenticated, service_role;
 
--- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
--- fleet's gpu workers beat; api workers and users' own machines only report. NULLs count as the longest silence there is.
--- Times are asked as queue.clock_watch says: the clock under the database may have jumped.
-create or replace function queue.lost_tasks()
-returns setof queue.lost_task
+-- The holder of a start that others had ended has let go: the slot is free, and what the start cost is known. Waits for
+-- nobody: what somebody is just changing is left for the next time (queue.free_held_slots, each minute).
+create or replace function queue.let_go(p_held_id bigint, p_at timestamptz)
+returns boolean
 language plpgsql
-stable
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_held queue.held_slots;
+  v_task public.tasks;
+begin
+  select h.* into v_held from queue.held_slots as h where h.id = p_held_id;
+
+  -- The task before its owner, like everywhere.
+  select t.* into v_task from public.tasks as t where t.id = v_held.task_id for no key update skip locked;
+  if v_task.id is null and exists (select from public.tasks as t where t.id = v_held.task_id) then
+    return false;
+  end if;
+  perform from queue.user_slots as s where s.user_id = v_held.user_id for no key update skip locked;
+  if not found then
+    return false;
+  end if;
+
+  update queue.held_slots as h
+  set let_go_at = p_at
+  where h.id = p_held_id
+    and h.let_go_at is null;
+  if not found then
+    return false;
+  end if;
+  perform queue.move_slots(v_held.user_id, -v_held.takes_slot::integer, v_held.takes_slot::integer - 1, 1);
+
+  -- A machine of the fleet is paid until it lets go, also when the owner has ended its task.
+  if v_held.billed_from is not null then
+    if v_task.lease_token = v_held.lease_token and v_task.status in ('Complete', 'Failed', 'Cancelled') then
+      perform set_config('queue.bills', 'on', true);
+      update public.tasks as t set generation_processed_at = p_at where t.id = v_task.id;
+      perform set_config('queue.bills', 'off', true);
+    end if;
+    insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+    values (
+      v_held.task_id, v_held.user_id, queue.now(), coalesce(v_task.status, 'In Progress'), coalesce(v_task.status, 'In Progress'),
+      v_held.worker_id, v_held.attempt, 'queue.let_go',
+      pg_catalog.format('its worker let go %s s after the end', queue.seconds_between(v_held.held_since, p_at)),
+      jsonb_build_object('billed_from', v_held.billed_from, 'billed_to', p_at)
+    );
+  end if;
+  return true;
+end;
+$$;
+
+comment on function queue.let_go(bigint, timestamptz) is
+  'Frees this slot, which is held since its task was ended by others, and writes down until when the machine is paid; false when it is free already or somebody is just changing the task or its owner.';
+
+revoke all on function queue.let_go(bigint, timestamptz) from public, anon, authenticated, service_role;
+
+-- What a holder still held is let go of: by the task that it reports on, or by itself when it claims again or ends.
+create or replace function queue.let_go_of(p_worker_id text, p_token_id uuid, p_pool text, p_task_id uuid)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_held_id bigint;
+  v_count integer := 0;
+begin
+  for v_held_id in
+    select h.id
+    from queue.held_slots as h
+    where h.let_go_at is null
+      and h.token_id is not distinct from p_token_id
+      and (p_task_id is null or h.task_id = p_task_id)
+      and (p_worker_id is null or h.worker_id = p_worker_id)
+      and (p_pool is null or h.pool = p_pool)
+    order by h.user_id, h.id
+  loop
+    v_count := v_count + queue.let_go(v_held_id, queue.now())::integer;
+  end loop;
+  return v_count;
+end;
+$$;
+
+comment on function queue.let_go_of(text, uuid, text, uuid) is
+  'Frees the slots still held by this worker (null = whoever has this token, null = the service key) in this pool and of this task (null = any); returns how many.';
+
+revoke all on function queue.let_go_of(text, uuid, text, uuid) from public, anon, authenticated, service_role;
+
+-- What time alone frees: slots whose holders have ended or fallen silent, or that have been held for as long as may be;
+-- and starts that count for no turn any more. Passes over what somebody is just changing.
+create or replace function queue.free_held_slots(p_limit integer)
+returns integer
+language plpgsql
+volatile
 security invoker
 set search_path = ''
 as $$
 declare
   v_now timestamptz := queue.now();
   v_settings queue.settings;
-  -- After a start of the database nobody has had time to beat.
-  v_may_judge_silence boolean;
-  v_trusted_since timestamptz;
+  v_trusted_since timestamptz := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
+  v_held record;
+  v_count integer := 0;
 begin
+  if not exists (select from queue.held_slots) then
+    return 0;
+  end if;
   select s.* into v_settings from queue.settings as s;
-  v_may_judge_silence := v_now < pg_postmaster_start_time() -- set back since; then v_trusted_since says from when
-    or v_now - pg_postmaster_start_time() >= v_settings.gpu_silence_limit;
-  v_trusted_since := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
 
-  return query
-  with running as (
-    select
-      t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at,
-      coalesce(t.timeout, y.timeout) as timeout,
-      w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
-      t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
-      seen.started_at,
-      greatest(seen.started_at, v_trusted_since) as runs_since,
-      greatest(seen.started_at, seen.reported_at, v_trusted_since) as last_report,
-      greatest(seen.started_at, seen.reported_at, seen.last_heartbeat, v_trusted_since) as last_sign
-    from public.tasks as t
-      left join public.workers as w on w.id = t.worker_id and t.token_id is null
-      left join public.task_types as y on y.name = t.task_type
-      left join public.user_api_tokens as k on k.id = t.token_id
-      cross join lateral (
-        select
-          queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
-          queue.seen_at(t.reported_at, v_now) as reported_at,
-          queue.seen_at(
-            greatest(w.last_heartbeat, (select max(b.beat_at) from queue.noted_beats as b where b.worker_id = w.id)), v_now
-          ) as last_heartbeat
-      ) as seen
-    where t.status = 'In Progress'
-      and not queue.needs_no_worker(t)
-  ),
-  judged as (
-    select
-      r.*,
-      case
-        when r.worker_status in ('terminated', 'error', 'crashed') then 'worker_ended'
-        when r.runs_since < v_now - r.timeout then 'timed_out'
-        -- Whatever it does, nobody would listen to it.
-        when r.is_shut_out then 'token_ended'
-        when not v_may_judge_silence then null
-        when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
-        when r.worker_id is null then null
-        when r.token_id is not null then
-          case when r.last_report < v_now - v_settings.token_silence_limit then 'caller_silent' end
-        when r.pool = 'api' then
-          case when r.last_sign < v_now - v_settings.api_silence_limit then 'caller_silent' end
-        when r.last_sign < v_now - v_settings.gpu_silence_limit then 'worker_silent'
-        when r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
-      end as cause
-    from running as r
-  )
-  select
-    j.id, j.lease_token, j.reported_at, j.worker_id, j.cause,
-    pg_catalog.format(
-      'Start %s ended without a result: %s',
-      greatest(j.attempts, 1),
-      case j.cause
-        when 'worker_ended' then pg_catalog.format(
-          'worker %s is %s%s', j.worker_id, j.worker_status, coalesce(' (' || j.error_reason || ')', '')
+  for v_held in
+    select h.id, least(h.held_until, v_now) as ended_at
+    from queue.held_slots as h
+      left join public.workers as w on w.id = h.worker_id and h.token_id is null
+    where h.let_go_at is null
+      and (
+        h.held_until <= v_now
+        or w.status in ('terminated', 'error', 'crashed')
+        or (
+          h.token_id is null
+          and greatest(h.held_since, queue.seen_at(w.last_heartbeat, v_now), v_trusted_since)
+            < v_now - case h.pool when 'gpu' then v_settings.gpu_silence_limit else v_settings.api_silence_limit end
         )
-        when 'worker_silent' then pg_catalog.format(
-          case
-            when j.last_heartbeat is null or j.last_heartbeat < j.started_at then 'worker %s sent no heartbeat since its claim, %s s ago'
-            else 'worker %s has been silent for %s s'
-          end,
-          j.worker_id, queue.seconds_between(j.last_sign, v_now)
-        )
-        when 'caller_silent' then pg_catalog.format(
-          '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, queue.sent_name(j.worker_id),
-          queue.seconds_between(case when j.token_id is null then j.last_sign else j.last_report end, v_now)
-        )
-        when 'token_ended' then pg_catalog.format('the token of the user''s machine %s was revoked or has expired', queue.sent_name(j.worker_id))
-        when 'unassigned' then 'it had no worker'
-        when 'timed_out' then pg_catalog.format(
-          'it ran for %s s, its timeout is %s s', queue.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
-        )
-        when 'never_delivered' then pg_catalog.format(
-          'worker %s beats, but has not named the task in %s s', j.worker_id, queue.seconds_between(j.started_at, v_now)
-        )
-      end
+      )
+    order by h.user_id, h.id
+    limit p_limit
+  loop
+    v_count := v_count + queue.let_go(v_held.id, v_held.ended_at)::integer;
+  end loop;
+
+  for v_held in
+    with forgotten as (
+      delete from queue.held_slots as h
+      where h.id in (
+        select d.id
+        from queue.held_slots as d
+          join queue.user_slots as s on s.user_id = d.user_id
+        where d.held_until <= v_now
+          and d.let_go_at is not null
+        order by d.user_id, d.id
+        limit p_limit
+        for no key update of s skip locked
+      )
+      returning h.user_id
     )
-  from judged as j
-  where j.cause is not null;
+    select f.user_id, count(*)::integer as starts from forgotten as f group by f.user_id order by f.user_id
+  loop
+    perform queue.move_slots(v_held.user_id, 0, 0, -v_held.starts);
+  end loop;
+  return v_count;
 end;
 $$;
 
-comment on function queue.lost_tasks() is
-  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit), no worker at all, a token that is accepted no more, the timeout of the task or its type, or never delivered (undelivered_limit). Orchestrators that only wait for their children are none.';
+comment on function queue.free_held_slots(integer) is
+  'Frees up to p_limit held slots whose holders have ended, are silent or have had held_slot_limit, forgets what has counted for a turn for as long, and returns how many it freed.';
 
-revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;
+revoke all on function queue.free_held_slots(integer) from public, anon, authenticated, service_role;
 
--- Puts running tasks back, each with its reason, owner by owner in the order of their ids, and those of one owner in one
--- statement. What has reported, ended or changed hands since it was looked at is left alone, and so is what somebody is
--- just changing: a task, a relative of it, or its owner. Not for long is any of them waited for, and never for the second
--- time: other owners are locked meanwhile.
+-- Puts running tasks back, each with its reason, in one statement: so their owners are locked once, in order. What has
+-- reported, ended or changed hands since it was looked at is left alone, and so is what somebody is just changing.
 create or replace function queue.put_back(p_lost queue.lost_task[])
 returns integer
 language plpgsql
 volatile
 security invoker
 set search_path = ''
-set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
 as $$
 declare
-  v_lost queue.lost_task[];
   v_count integer;
-  v_total integer := 0;
 begin
-  -- A task that never reached its worker, or whose worker was shut out, gets its start back (queue.tasks_before_update).
+  -- A task that never reached its worker gets its start back (queue.tasks_before_update).
   perform set_config('queue.forgives_starts', 'on', true);
-  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
-  for v_lost in
-    select array_agg(l)
-    from unnest(p_lost) as l
-      join public.tasks as t on t.id = l.task_id
-    group by t.user_id
-    order by t.user_id
-  loop
-    begin
-      with held as (
-        select t.id
-        from public.tasks as t
-          join unnest(v_lost) as l on l.task_id = t.id
-        where t.status = 'In Progress'
-          and t.lease_token is not distinct from l.lease_token
-          and t.reported_at is not distinct from l.reported_at
-        order by t.id
-        for no key update of t skip locked
-      )
-      update public.tasks as t
-      set status = 'Queued',
-        attempts = t.attempts - (l.cause in ('never_delivered', 'token_ended'))::integer,
-        error_message = l.reason
-      from held as h
-        join unnest(v_lost) as l on l.task_id = h.id
-      where t.id = h.id;
-      get diagnostics v_count = row_count;
-      v_total := v_total + v_count;
-    exception when lock_not_available then
-      perform set_config('lock_timeout', '1ms', true);
-    end;
-  end loop;
+  -- Who is lost holds nothing; who only takes too long may be at work still (queue.held_slots).
+  perform set_config('queue.let_go', array(select l.task_id from unnest(p_lost) as l where l.cause <> 'timed_out')::text, true);
+  with held as (
+    select t.id
+    from public.tasks as t
+      join unnest(p_lost) as l on l.task_id = t.id
+    where t.status = 'In Progress'
+      and t.lease_token is not distinct from l.lease_token
+      and t.reported_at is not distinct from l.reported_at
+    order by t.id
+    for no key update of t skip locked
+  )
+  update public.tasks as t
+  set status = 'Queued',
+    attempts = t.attempts - (l.cause = 'never_delivered')::integer,
+    error_message = l.reason
+  from held as h
+    join unnest(p_lost) as l on l.task_id = h.id
+  where t.id = h.id;
+  get diagnostics v_count = row_count;
   perform set_config('queue.forgives_starts', 'off', true);
-  return v_total;
+  perform queue.ends_itself(null);
+  return v_count;
 end;
 $$;
 
 comment on function queue.put_back(queue.lost_task[]) is
-  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, or whose token has ended, is not counted.';
+  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, and returns how many; the start of one that was never delivered is not counted.';
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;
 
 -- The work of workers that have ended goes back to the queue, in one statement, so that the owners of all its tasks are
--- locked in order. Who ends itself hands its work back: that start does not count (queue.tasks_before_update). Whoever ends
--- a worker does not wait for somebody's open transaction that holds a task or its owner: then all of it is left to the next
--- rescue, which sees that the worker has ended.
+-- locked in order. Who ends itself hands its work back: that start does not count (queue.tasks_before_update).
 create or replace function queue.free_work(p_worker_ids text[], p_hands_back boolean default false)
 returns void
 language plpgsql
 volatile
 security invoker
 set search_path = ''
-set lock_timeout = '60ms' -- taken back when the function ends; what counts is the setting below
 as $$
 begin
-  perform set_config('lock_timeout', ceil(250 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
   perform set_config('queue.forgives_starts', 'on', true);
-  begin
-    update public.tasks as t
-    set status = 'Queued',
-      attempts = t.attempts - (p_hands_back or w.goodbye_at is not null)::integer,
-      error_message = case
-        when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
-          'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
-        )
-        else pg_catalog.format(
-          'Start %s ended without a result: worker %s is %s%s',
-          greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')
-        )
-      end
-    from public.workers as w
-    where w.id = any (p_worker_ids)
-      and t.worker_id = w.id
-      and t.token_id is null
-      and t.status = 'In Progress'
-      and not queue.needs_no_worker(t);
-  exception when lock_not_available then
-    null;
-  end;
+  update public.tasks as t
+  set status = 'Queued',
+    attempts = t.attempts - (p_hands_back or w.goodbye_at is not null)::integer,
+    error_message = case
+      when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
+        'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
+      )
+      else pg_catalog.format(
+        'Start %s ended without a result: worker %s is %s%s',
+        greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')
+      )
+    end
+  from public.workers as w
+  where w.id = any (p_worker_ids)
+    and t.worker_id = w.id
+    and t.token_id is null
+    and t.status = 'In Progress'
+    and not queue.needs_no_worker(t);
   perform set_config('queue.forgives_starts', 'off', true);
 end;
 $$;
 
 comment on function queue.free_work(text[], boolean) is
-  'Puts what these workers run with the service key back into the queue, all but orchestrators that only wait for their children, unless somebody holds one of these tasks or its owner. Starts do not count when p_hands_back, or when the worker said goodbye (workers.goodbye_at).';
+  'Puts what these workers run with the service key back into the queue, all but orchestrators that only wait for their children. Starts do not count when p_hands_back, or when the worker said goodbye (workers.goodbye_at).';
 
 revoke all on function queue.free_work(text[], boolean) from public, anon, authenticated, service_role;
 
@@ -2445,11 +1968,11 @@ language plpgsql
 volatile
 security definer -- changes workers and leases for pg_cron, claims and the operator
 set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
   v_lost queue.lost_task[];
+  v_put_back integer;
   v_silent text;
   v_reaped text[] := array[]::text[];
   v_spared text[] := array[]::text[];
@@ -2460,9 +1983,9 @@ begin
   end if;
 
   perform queue.watch_clock();
-  delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour';
   v_lost := array(select l from queue.lost_tasks() as l limit p_limit);
   if cardinality(v_lost) = 0 then
+    perform queue.free_held_slots(p_limit);
     return json_build_object('put_back', 0, 'workers_set_to_error', 0);
   end if;
 
@@ -2491,7 +2014,10 @@ begin
   v_lost := array(
     select l from unnest(v_lost) as l where l.worker_id is null or l.cause <> 'worker_silent' or l.worker_id <> all (v_spared)
   );
-  return json_build_object('put_back', queue.put_back(v_lost), 'workers_set_to_error', cardinality(v_reaped));
+  v_put_back := queue.put_back(v_lost);
+  -- Last, because it passes over what is locked and waits for nobody.
+  perform queue.free_held_slots(p_limit);
+  return json_build_object('put_back', v_put_back, 'workers_set_to_error', cardinality(v_reaped));
 end;
 $$;
 
@@ -2521,52 +2047,40 @@ begin
   v_ended := array(
     select n.id
     from new_rows as n
-      full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
-    where coalesce(n.status in ('terminated', 'error', 'crashed') and o.status is distinct from n.status, false)
+      join old_rows as o on o.id = n.id
+    where n.status in ('terminated', 'error', 'crashed')
+      and o.status is distinct from n.status
   );
   if cardinality(v_ended) > 0 then
     perform queue.free_work(v_ended);
   end if;
+<<<<<<< HEAD
+=======
+
+  update public.tasks as t
+  set status = 'Queued',
+    error_message = pg_catalog.format(
+      'Start %s ended without a result: worker %s is %s%s',
+      greatest(t.attempts, 1), t.worker_id, n.status, coalesce(' (' || (n.metadata ->> 'error_reason') || ')', '')
+    )
+  from new_rows as n
+  where n.id = any (v_ended)
+    and t.worker_id = n.id
+    and t.token_id is null
+    and t.status = 'In Progress'
+    and not queue.needs_no_worker(t);
+  perform queue.let_go_of(e.id, null, null, null) from (select e.id from unnest(v_ended) as e (id) order by 1) as e;
+>>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
   return null;
 end;
 $$;
 
 comment on function queue.workers_after_write() is
-  'Trigger: tasks of workers that have just become terminated, error or crashed go back to the queue.';
+  'Trigger: tasks of workers that have just become terminated, error or crashed go back to the queue, and what they still held is free.';
 
 revoke all on function queue.workers_after_write() from public, anon, authenticated, service_role;
 
--- The same for a worker whose row is deleted.
-create or replace function queue.workers_after_delete()
-returns trigger
-language plpgsql
-security definer -- puts tasks back on behalf of any caller who may delete workers
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set lock_timeout = '60ms' -- nobody's open transaction is waited for (queue.free_work)
-as $$
-begin
-  update public.tasks as t
-  set status = 'Queued',
-    error_message = pg_catalog.format(
-      'Start %s ended without a result: the row of worker %s was deleted', greatest(t.attempts, 1), t.worker_id
-    )
-  from old_rows as o
-  where t.worker_id = o.id
-    and t.token_id is null
-    and t.status = 'In Progress'
-    and not queue.needs_no_worker(t);
-  return null;
-exception when lock_not_available then
-  return null; -- nobody beats for these tasks any more: a rescue finds them
-end;
-$$;
-
-comment on function queue.workers_after_delete() is 'Trigger: tasks of workers whose row was deleted go back to the queue.';
-
-revoke all on function queue.workers_after_delete() from public, anon, authenticated, service_role;
-
+<<<<<<< HEAD
 -- The same for a worker whose row comes only when it has ended: workers may claim before they have one.
 create or replace function queue.workers_after_insert()
 returns trigger
@@ -2594,459 +2108,270 @@ revoke all on function queue.workers_after_insert() from public, anon, authentic
 -- A machine whose token is taken back can report nothing any more, so its tasks go back at once. Tokens that expire or
 -- are deleted, and a claim that was under way, are seen by the rescue within a minute.
 create or replace function queue.user_api_tokens_after_update()
+=======
+-- The same for a worker whose row is deleted.
+create or replace function queue.workers_after_delete()
+>>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 returns trigger
 language plpgsql
-security definer -- puts tasks back on behalf of any caller who may revoke
+security definer -- puts tasks back on behalf of any caller who may delete workers
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
-declare
-  v_lost queue.lost_task[];
 begin
-  select array_agg((
-    t.id, t.lease_token, t.reported_at, t.worker_id, 'token_ended',
-    pg_catalog.format(
-      'Start %s ended without a result: the token of the user''s machine %s was revoked',
-      greatest(t.attempts, 1), queue.sent_name(t.worker_id)
+  update public.tasks as t
+  set status = 'Queued',
+    error_message = pg_catalog.format(
+      'Start %s ended without a result: the row of worker %s was deleted', greatest(t.attempts, 1), t.worker_id
     )
-  )::queue.lost_task)
-  into v_lost
-  from new_rows as n
-    join old_rows as o on o.id = n.id
-    join public.tasks as t on t.token_id = n.id -- of those that run, which have an index
-  where n.revoked_at is not null
-    and o.revoked_at is null
+  from old_rows as o
+  where t.worker_id = o.id
+    and t.token_id is null
     and t.status = 'In Progress'
     and not queue.needs_no_worker(t);
-  if v_lost is not null then
-    perform queue.put_back(v_lost);
-  end if;
+  perform queue.let_go_of(e.id, null, null, null) from (select o.id from old_rows as o order by 1) as e;
   return null;
 end;
 $$;
 
-comment on function queue.user_api_tokens_after_update() is
-  'Trigger: the running tasks of tokens that have just been revoked go back to the queue; that start is not counted.';
+comment on function queue.workers_after_delete() is 'Trigger: tasks of workers whose row was deleted go back to the queue, and what they still held is free.';
 
-revoke all on function queue.user_api_tokens_after_update() from public, anon, authenticated, service_role;
+revoke all on function queue.workers_after_delete() from public, anon, authenticated, service_role;
 
--- What an app keeps beside its users is read with each of them, so it has the bounds of params.
-create or replace function queue.users_keep_settings_small()
+-- The same for a worker whose row comes only when it has ended: workers may claim before they have one.
+create or replace function queue.workers_after_insert()
 returns trigger
 language plpgsql
-security definer -- whoever may write may hear the refusal
+security definer -- puts tasks back on behalf of any caller who may write workers
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
-  if tg_op = 'INSERT' or new.settings is distinct from old.settings then
-    perform queue.refuse_large_json(new.settings, 'settings');
-  end if;
-  return new;
-end;
-$$;
-
-comment on function queue.users_keep_settings_small() is
-  'Trigger: refuses settings of users that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.';
-
-revoke all on function queue.users_keep_settings_small() from public, anon, authenticated, service_role;
-
--- What orchestrators keep beside their workers is read with each of them, so it has the bounds of params.
-create or replace function queue.workers_keep_metadata_small()
-returns trigger
-language plpgsql
-security definer -- whoever may write may hear the refusal
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-begin
-  if tg_op = 'INSERT' or new.metadata is distinct from old.metadata then
-    perform queue.refuse_large_json(new.metadata, 'metadata');
-  end if;
-  return new;
-end;
-$$;
-
-comment on function queue.workers_keep_metadata_small() is
-  'Trigger: refuses metadata of workers that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.';
-
-revoke all on function queue.workers_keep_metadata_small() from public, anon, authenticated, service_role;
-
--- The names that users' own machines hold tasks under are nobody else's.
-create or replace function queue.refuse_name_of_a_token(p_worker_id text)
-returns void
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  if starts_with(p_worker_id, 'token:') then
-    perform queue.refuse(
-      400, 'INVALID_ARGUMENT',
-      pg_catalog.format('A worker of the fleet may not be called %s: names that begin with token: are those of tokens', left(p_worker_id, 100)),
-      'Send another worker_id'
-    );
-  end if;
-end;
-$$;
-
-comment on function queue.refuse_name_of_a_token(text) is
-  'Raises 400 INVALID_ARGUMENT when a name begins as those of users'' own machines do.';
-
-revoke all on function queue.refuse_name_of_a_token(text) from public, anon, authenticated, service_role;
-
--- Ready tasks of one user that were derived before their type changed, the first of the line, a batch at a time. Call it
--- under the user's lock.
-create or replace function queue.set_tasks_of_changed_types_aside(p_user_id uuid, p_pool text)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_behind uuid[];
-begin
-  v_behind := array(
-    select t.id
-    from public.tasks as t
-    where t.id = any (array(
-        select l.id
-        from unnest(array['cloud', 'local']) as y (run_type)
-          cross join lateral (
-            select r.id, r.task_type, r.pool, r.takes_slot, r.standing
-            from public.tasks as r
-            where r.user_id = p_user_id
-              and r.pool = p_pool
-              and r.run_type = y.run_type
-              and r.standing = 'ready'
-            order by r.priority desc, r.created_at, r.id
-            limit 100
-          ) as l
-        where queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.standing)
-      ))
-      and t.standing = 'ready'
-    order by t.id
-    for no key update skip locked
-  );
-
-  if v_behind <> '{}' then
-    update public.tasks as t set pool = null where t.id = any (v_behind);
-  end if;
-end;
-$$;
-
-comment on function queue.set_tasks_of_changed_types_aside(uuid, text) is
-  'Derives again those of the first 100 of the user''s lines in the pool whose type has changed.';
-
-revoke all on function queue.set_tasks_of_changed_types_aside(uuid, text) from public, anon, authenticated, service_role;
-
--- Under which name a caller's worker holds tasks. Owners see the ids of the fleet's workers, so a token's worker has its
--- token before its name: nobody else can hold anything under that, and it can hold nothing under anybody else's.
-create or replace function queue.holder_name(p_caller queue.caller, p_worker_id text)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_caller.kind = 'token' then
-    return queue.caller_name(p_caller) || ':' || p_worker_id;
-  end if;
-  perform queue.refuse_name_of_a_token(p_worker_id);
-  return p_worker_id;
-end;
-$$;
-
-comment on function queue.holder_name(queue.caller, text) is
-  'The worker_id that tasks get: token:<token id>:<name> for a token, the name itself for a service key, which may not begin with token: (400 INVALID_ARGUMENT).';
-
-revoke all on function queue.holder_name(queue.caller, text) from public, anon, authenticated, service_role;
-
--- Whose due tasks a claim of the fleet releases: owners who may run one now. A task whose owner may run none waits for the
--- sweep, and no claim looks at it twice. However much is due, this stays one short look, or one step into an index for
--- each owner who has something waiting for a time.
-create or replace function queue.owners_to_release(p_pool text)
-returns uuid[]
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_few constant integer := 100;
-  v_now timestamptz := queue.now();
-  v_due integer;
-  v_owners uuid[];
-begin
-  select count(*), array_agg(distinct d.user_id) filter (where d.pool = p_pool and d.run_type = 'cloud')
-  into v_due, v_owners
-  from (
-    select t.user_id, t.pool, t.run_type
-    from public.tasks as t
-    where t.standing = 'not_yet'
-      and t.available_at <= v_now
-    order by t.available_at
-    limit v_few
-  ) as d;
-
-  if v_due < v_few then
-    return array(
-      select s.user_id from queue.user_slots as s where s.user_id = any (v_owners) and s.cloud_reason is null
-    );
-  end if;
-
-  -- Many are due at once. Those who are due first may all belong to one owner, so owners are asked, in turn.
-  return array(
-    select s.user_id
-    from queue.blocked_tasks as b
-      join queue.user_slots as s on s.user_id = b.user_id
-      left join queue.user_lines as l on l.user_id = b.user_id and l.pool = p_pool
-    where b.pool = p_pool
-      and b.reason = 'not_yet'
-      and b.is_cloud
-      and b.task_count > 0
-      and s.cloud_reason is null
-      -- In the order of the index that has it all: without an order another one may look as good to a planner.
-      and (
-        select true
-        from public.tasks as t
-        where t.user_id = b.user_id
-          and t.pool = p_pool
-          and t.run_type = 'cloud'
-          and t.standing = 'not_yet'
-          and t.available_at <= v_now
-        order by t.priority desc, t.available_at
-        limit 1
-      )
-    order by s.running, l.turn_at
-    limit v_few
-  );
-end;
-$$;
-
-comment on function queue.owners_to_release(text) is
-  'Up to 100 owners of due cloud tasks in the pool who could run one now, those whose turn it is first; empty when there are none.';
-
-revoke all on function queue.owners_to_release(text) from public, anon, authenticated, service_role;
-
--- An empty answer is not the whole truth while somebody else's transaction holds owners with work: the header says how
--- many were passed over. PostgREST sends what response.headers holds, and the functions hand it on.
-create or replace function queue.say_passed_over(p_count integer)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_count > 0 then
-    perform set_config(
-      'response.headers',
-      (
-        coalesce(nullif(current_setting('response.headers', true), '')::jsonb, '[]')
-          || jsonb_build_array(jsonb_build_object('x-fairlane-passed-over', p_count::text))
-      )::text,
-      true
-    );
-  end if;
-end;
-$$;
-
-comment on function queue.say_passed_over(integer) is
-  'Adds the header x-fairlane-passed-over to the reply: of how many owners work was passed over because another transaction holds it. Nothing for 0.';
-
-revoke all on function queue.say_passed_over(integer) from public, anon, authenticated, service_role;
-
--- Whether a task's params can be handed out. What came in since they have a bound has it; a row from before may hold
--- what nobody can write out.
-create or replace function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return p_has_bounded_params or queue.written_length(p_params, 8388608) is not null;
-end;
-$$;
-
-comment on function queue.fits_a_reply(boolean, jsonb) is
-  'Whether these params take at most 8 MiB written out; measured only where has_bounded_params is false.';
-
-revoke all on function queue.fits_a_reply(boolean, jsonb) from public, anon, authenticated, service_role;
-
--- A worker's name as it was sent, for replies and texts that its owner reads.
-create or replace function queue.sent_name(p_worker_id text)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return regexp_replace(p_worker_id, '^token:[0-9a-f-]{36}:', '');
-end;
-$$;
-
-comment on function queue.sent_name(text) is 'The name without the token that queue.holder_name has put before it.';
-
-revoke all on function queue.sent_name(text) from public, anon, authenticated, service_role;
-
--- One thing at a time under one name: the same request sent twice, two claims of one worker. The second waits for the
--- first, which is over at once unless its transaction is left open; then nothing is known, and the caller repeats.
-create or replace function queue.wait_for_name(p_name text, p_what text)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '240ms' -- taken back when the function ends; what counts is the setting below
-as $$
-begin
-  perform set_config('lock_timeout', ceil(1000 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
-  perform pg_advisory_xact_lock(hashtextextended(p_name, 0));
-exception when lock_not_available then
-  perform queue.refuse(
-    503, 'UNAVAILABLE', pg_catalog.format('%s is being answered, and its transaction does not end', p_what),
-    'Repeat the same request'
-  );
-end;
-$$;
-
-comment on function queue.wait_for_name(text, text) is
-  'Takes the advisory lock of this name for the transaction; 503 UNAVAILABLE when another transaction holds it for longer than queue.settings.max_lock_wait. p_what says who is being answered there.';
-
-revoke all on function queue.wait_for_name(text, text) from public, anon, authenticated, service_role;
-
--- Ends a queued task whose params are too large to be handed out: it would hold up everything behind it, for ever. What
--- cannot be written out leaves the row, too: every list of its owner's tasks would stop at it. Called while no user is
--- locked, because an end locks tasks first; what somebody else holds is left for a later claim.
-create or replace function queue.end_unfit_task(p_task_id uuid)
-returns boolean
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_timeout text := current_setting('lock_timeout');
-  v_reason constant text := 'Its params are too large to be handed out: written out, they have more than 8388608 characters';
-begin
-  perform set_config('lock_timeout', '200ms', true);
-  perform queue.lock_relatives(p_task_id, 'Failed');
-  perform queue.say('queue', v_reason);
   update public.tasks as t
-  set status = 'Failed',
-    error_message = v_reason,
-    output_location = v_reason,
-    params = jsonb_strip_nulls(jsonb_build_object(
-      'params_too_large', pg_column_size(t.params),
-      'orchestrator_task_id_ref', queue.parent_task_id(t.params)
-    ))
-  where t.id = p_task_id
-    and t.status = 'Queued'
-    and not queue.fits_a_reply(t.has_bounded_params, t.params);
-  perform queue.say(null);
-  perform set_config('lock_timeout', v_timeout, true);
-  return true;
-exception
-  when lock_not_available or deadlock_detected then
-    return false;
+  set status = 'Queued',
+    error_message = pg_catalog.format(
+      'Start %s ended without a result: worker %s is %s%s',
+      greatest(t.attempts, 1), t.worker_id, n.status, coalesce(' (' || (n.metadata ->> 'error_reason') || ')', '')
+    )
+  from new_rows as n
+  where n.status in ('terminated', 'error', 'crashed')
+    and t.worker_id = n.id
+    and t.token_id is null
+    and t.status = 'In Progress'
+    and not queue.needs_no_worker(t);
+  perform queue.let_go_of(e.id, null, null, null) from (select n.id from new_rows as n where n.status in ('terminated', 'error', 'crashed') order by 1) as e;
+  return null;
 end;
 $$;
 
-comment on function queue.end_unfit_task(uuid) is
-  'Ends a queued task Failed when its params do not fit a reply, and puts how many bytes they were stored in in their place; false when somebody else holds what has to be locked.';
+comment on function queue.workers_after_insert() is
+  'Trigger: tasks of workers whose row came as terminated, error or crashed go back to the queue, and what they still held is free.';
 
-revoke all on function queue.end_unfit_task(uuid) from public, anon, authenticated, service_role;
+revoke all on function queue.workers_after_insert() from public, anon, authenticated, service_role;
 
--- Owners with something for this claim whom it could not look at, because another transaction holds them: lines that are
--- open, and work that has become due.
-create or replace function queue.owners_held(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
-returns integer
+-- The tasks among which the next one of a user is chosen, the first to run first: the head of the line, and with an
+-- affinity also the first task of that model and the first that runs on any.
+create or replace function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
+returns setof public.tasks
 language plpgsql
 stable
+security invoker
+set search_path = ''
+as $$
+declare
+  -- Orchestration only where its owner has a place for it; else the line goes on behind it.
+  v_kinds boolean[] := (
+    select case when s.orchestrating < s.orchestration_limit then array[true, false] else array[true] end
+    from queue.user_slots as s
+    where s.user_id = p_user_id
+  );
+begin
+  -- Each look is one step into an index that is already in claim order.
+  return query
+  select h.*
+  from unnest(v_kinds) as kind (takes_slot)
+    cross join lateral (
+      select t.*
+      from public.tasks as t
+      where t.user_id = p_user_id
+        and t.pool = p_pool
+        and t.run_type = p_run_type
+        and t.takes_slot = kind.takes_slot
+        and t.standing = 'ready'
+      order by t.priority desc, t.created_at, t.id
+      limit 1
+    ) as h
+  order by h.priority desc, h.created_at, h.id
+  limit 1;
+
+  if p_affinity.model is not null then
+    return query
+    select h.*
+    from unnest(v_kinds) as kind (takes_slot)
+      cross join lateral (
+        select t.*
+        from public.tasks as t
+        where t.user_id = p_user_id
+          and t.pool = p_pool
+          and t.run_type = p_run_type
+          and t.takes_slot = kind.takes_slot
+          and t.standing = 'ready'
+          and t.model = p_affinity.model
+        order by t.priority desc, t.created_at, t.id
+        limit 1
+      ) as h;
+
+    return query
+    select h.*
+    from unnest(v_kinds) as kind (takes_slot)
+      cross join lateral (
+        select t.*
+        from public.tasks as t
+        where t.user_id = p_user_id
+          and t.pool = p_pool
+          and t.run_type = p_run_type
+          and t.takes_slot = kind.takes_slot
+          and t.standing = 'ready'
+          and t.model is null
+        order by t.priority desc, t.created_at, t.id
+        limit 1
+      ) as h;
+  end if;
+end;
+$$;
+
+comment on function queue.heads_of_line(uuid, text, text, queue.affinity) is
+  'The head of a user''s line of this pool and run type, and with an affinity the first of each kind of that model and of no model; orchestration only where the owner has a place for it.';
+
+revoke all on function queue.heads_of_line(uuid, text, text, queue.affinity) from public, anon, authenticated, service_role;
+
+-- Hands a queued task out: a new lease, one more attempt. The task and its owner's slots are locked by the caller.
+-- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run while
+-- queue.counts_itself is on); what it must come to is the same, and queue.drift says whether it did.
+-- queue.claim_next_task says the same once more for the plain claim.
+create or replace function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+  v_slots queue.user_slots;
+  v_slot integer;
+  v_cloud integer;
+  v_by_key integer;
+  v_turn_load integer;
+  v_room integer;
+begin
+  perform set_config('queue.counts_itself', 'on', true);
+  update public.tasks as t
+  set status = 'In Progress',
+    standing = 'active',
+    worker_id = p_worker_id,
+    token_id = p_token_id,
+    claim_id = p_claim_id,
+    lease_token = gen_random_uuid(),
+    attempts = t.attempts + 1,
+    claimed_at = p_now,
+    generation_started_at = p_now,
+    delivered_at = null,
+    updated_at = p_now
+  where t.id = p_task_id
+  returning t.* into v_task;
+  perform set_config('queue.counts_itself', 'off', true);
+
+  v_slot := v_task.takes_slot::integer;
+  update queue.user_slots as s
+  set running = s.running + v_slot,
+    orchestrating = s.orchestrating + 1 - v_slot,
+    cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + v_slot >= s.task_limit then 'user_at_limit' end),
+    local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + v_slot >= s.task_limit then 'user_at_limit' end)
+  where s.user_id = v_task.user_id
+  returning s.* into v_slots;
+  v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
+  v_room := greatest(v_slots.orchestration_limit - v_slots.orchestrating, 0);
+
+  -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
+  v_cloud := (v_task.run_type = 'cloud')::integer;
+  v_by_key := (p_token_id is null)::integer;
+  update queue.user_lines as l
+  set ready_cloud = l.ready_cloud - v_cloud * v_slot,
+    ready_cloud_orchestration = l.ready_cloud_orchestration - v_cloud * (1 - v_slot),
+    ready_local = l.ready_local - (1 - v_cloud) * v_slot,
+    ready_local_orchestration = l.ready_local_orchestration - (1 - v_cloud) * (1 - v_slot),
+    active_cloud = l.active_cloud + v_by_key * v_slot,
+    active_cloud_orchestration = l.active_cloud_orchestration + v_by_key * (1 - v_slot),
+    active_local = l.active_local + (1 - v_by_key) * v_slot,
+    active_local_orchestration = l.active_local_orchestration + (1 - v_by_key) * (1 - v_slot),
+    running = v_slots.running,
+    turn_load = v_turn_load,
+    orchestration_room = v_room,
+    is_open = v_slots.cloud_reason is null
+      and (
+        l.ready_cloud - v_cloud * v_slot > 0
+        or (v_room > 0 and l.ready_cloud_orchestration - v_cloud * (1 - v_slot) > 0)
+      ),
+    turn_at = case when p_token_id is null then p_now else l.turn_at end
+  where l.user_id = v_task.user_id
+    and l.pool = v_task.pool;
+
+  update queue.user_lines as l
+  set running = v_slots.running,
+    turn_load = v_turn_load,
+    orchestration_room = v_room,
+    is_open = v_slots.cloud_reason is null and (l.ready_cloud > 0 or v_room > 0)
+  where l.user_id = v_task.user_id
+    and l.pool = case v_task.pool when 'gpu' then 'api' else 'gpu' end
+    and l.ready_cloud + l.ready_cloud_orchestration > 0;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
+  values (
+    v_task.id, v_task.user_id, p_now, 'Queued', 'In Progress', p_worker_id, v_task.attempts,
+    coalesce('token:' || p_token_id, 'service')
+  );
+
+  return v_task;
+end;
+$$;
+
+comment on function queue.start_task(uuid, text, uuid, text, timestamptz) is
+  'Makes this worker (and token, and claim request) the holder of a queued task under a new lease, counts the start and the slot.';
+
+revoke all on function queue.start_task(uuid, text, uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
+-- Whose turn it is among the users who have something for a worker with a model: anything, or when the model is
+-- required, a task of that model, of none, or one that has waited too long.
+create or replace function queue.lock_user_with_affinity(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
+returns uuid
+language plpgsql
+volatile
 security invoker
 set search_path = ''
 as $$
 begin
   return (
-    select count(*)
-    from (
-      select l.user_id
-      from queue.user_lines as l
-      where l.pool = p_pool
-        and l.is_open
-        and l.user_id <> all (p_passed_over)
-        and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
-      union
-      select t.user_id
-      from public.tasks as t
-        join queue.user_slots as s on s.user_id = t.user_id
-      where t.standing = 'not_yet'
-        and t.available_at <= queue.now()
-        and t.pool = p_pool
-        and t.run_type = 'cloud'
-        and s.cloud_reason is null
-    ) as o
+    select s.user_id
+    from queue.user_lines as l
+      join queue.user_slots as s on s.user_id = l.user_id
+    where l.pool = p_pool
+      and l.is_open
+      and l.user_id <> all (p_passed_over)
+      and (not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
+    order by l.turn_load, l.turn_at
+    limit 1
+    for no key update of s skip locked
   );
 end;
 $$;
 
-comment on function queue.owners_held(text, uuid[], queue.affinity) is
-  'How many owners a claim without result has passed over because of somebody else''s locks; p_passed_over: those in whose lines it found nothing.';
+comment on function queue.lock_user_with_affinity(text, uuid[], queue.affinity) is
+  'Locks the user whose turn it is among those with something for this affinity and returns the id; null when there is none that is free.';
 
-revoke all on function queue.owners_held(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
-
--- Waits for the lock on an owner whom another transaction holds. Not for a transaction that is left open: somebody who
--- waits there waits for its client. So the wait is short, and begins again only while the holders change, as claims do
--- that follow each other.
-create or replace function queue.wait_for_owner(p_user_id uuid)
-returns boolean
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
-as $$
-declare
-  v_started_at timestamptz := clock_timestamp();
-  v_max_wait interval := (select s.max_lock_wait from queue.settings as s);
-  v_holder text;
-  v_next_holder text;
-begin
-  -- To get a row one waits twice: in line behind others who wait, then for the holder.
-  perform set_config('lock_timeout', ceil(500 * extract(epoch from v_max_wait)) || 'ms', true);
-  loop
-    select s.xmin::text || ' ' || s.xmax::text into v_holder from queue.user_slots as s where s.user_id = p_user_id;
-    begin
-      perform from queue.user_slots as s where s.user_id = p_user_id for no key update;
-      return found;
-    exception when lock_not_available then
-      select s.xmin::text || ' ' || s.xmax::text into v_next_holder from queue.user_slots as s where s.user_id = p_user_id;
-    end;
-    if v_next_holder is distinct from v_holder then
-      -- Somebody got it. Nobody comes last for ever, and no caller is kept for ever.
-      exit when clock_timestamp() > v_started_at + 20 * v_max_wait;
-    else
-      -- Half of the time is left when nobody else was in line.
-      exit when clock_timestamp() > v_started_at + 0.6 * v_max_wait;
-    end if;
-  end loop;
-  return false;
-end;
-$$;
-
-comment on function queue.wait_for_owner(uuid) is
-  'Locks an owner''s slots, and waits for that no longer than queue.settings.max_lock_wait for one transaction that holds them; false when it did not get them.';
-
-revoke all on function queue.wait_for_owner(uuid) from public, anon, authenticated, service_role;
+revoke all on function queue.lock_user_with_affinity(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
 
 -- What a worker would rather run: the model it has loaded. The guard holds for every caller that has a model, so that
 -- no task waits for ever because other tasks suit the workers better.
@@ -3094,36 +2419,31 @@ revoke all on function queue.affinity_of(text, boolean, numeric) from public, an
 
 -- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
 -- turn it is.
-create or replace function queue.wait_for_open_user(
-  p_pool text,
-  p_passed_over uuid[],
-  p_affinity queue.affinity,
-  out user_id uuid,
-  out is_locked boolean
-)
+create or replace function queue.wait_for_open_user(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
+returns uuid
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
 begin
-  -- Whoever sorts on reads all lines; the first of the index is all that is needed, as in the look before.
-  select l.user_id
-  into wait_for_open_user.user_id
-  from queue.user_lines as l
-  where l.pool = p_pool
-    and l.is_open
-    and l.user_id <> all (p_passed_over)
-    and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
-  order by l.running, l.turn_at
-  limit 1;
-
-  is_locked := wait_for_open_user.user_id is not null and queue.wait_for_owner(wait_for_open_user.user_id);
+  return (
+    select s.user_id
+    from queue.user_lines as l
+      join queue.user_slots as s on s.user_id = l.user_id
+    where l.pool = p_pool
+      and l.is_open
+      and l.user_id <> all (p_passed_over)
+      and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
+    order by l.turn_load, l.turn_at
+    limit 1
+    for no key update of s
+  );
 end;
 $$;
 
 comment on function queue.wait_for_open_user(text, uuid[], queue.affinity) is
-  'The user whose turn it is in the pool (null when there is none), and whether the lock on it could be had (queue.wait_for_owner).';
+  'Waits for the lock on the user whose turn it is in the pool and returns the id; null when there is none.';
 
 revoke all on function queue.wait_for_open_user(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
 
@@ -3135,8 +2455,7 @@ create or replace function queue.lock_head_of_line(
   p_caller queue.caller,
   p_affinity queue.affinity,
   out task_id uuid,
-  out has_written boolean,
-  out is_held boolean
+  out has_written boolean
 )
 language plpgsql
 volatile
@@ -3146,11 +2465,8 @@ as $$
 declare
   v_slots queue.user_slots;
   v_head record;
-  -- Types that have changed, and whose tasks are not all derived again yet.
-  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
 begin
   has_written := false;
-  is_held := false;
   select s.* into v_slots from queue.user_slots as s where s.user_id = p_user_id;
 
   if (case when p_caller.user_id is null then v_slots.cloud_reason else v_slots.local_reason end) is not null then
@@ -3158,7 +2474,7 @@ begin
   end if;
 
   loop
-    select h.id, h.created_at, h.attempts, h.params, h.has_bounded_params
+    select h.id, h.created_at, h.attempts, h.params
     into v_head
     from (
       select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
@@ -3179,15 +2495,6 @@ begin
 
     if v_head.id is null then
       return;
-    elsif v_is_behind and (
-      select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.standing) from public.tasks as t where t.id = v_head.id
-    ) then
-      if not has_written then
-        perform queue.set_tasks_of_changed_types_aside(p_user_id, p_pool);
-        has_written := true;
-        continue;
-      end if;
-      v_head.id := null;
     elsif queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
       -- The line has grown stale while it waited: set a batch of it aside and look once more.
       if not has_written then
@@ -3196,9 +2503,6 @@ begin
         continue;
       end if;
       v_head.id := null;
-    elsif not queue.fits_a_reply(v_head.has_bounded_params, v_head.params) then
-      -- To be ended by the caller, who gives the user's lock back first.
-      raise sqlstate 'QU002' using message = v_head.id::text;
     end if;
 
     select t.id
@@ -3208,38 +2512,8 @@ begin
       and t.standing = 'ready'
     for no key update skip locked;
 
-    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither. Behind
-    -- a changed type not from the whole line, which may be long: the next claim sets the next batch aside.
-    if task_id is null and v_is_behind then
-      select t.id
-      into task_id
-      from public.tasks as t
-      where t.id = any (array(
-          select l.id
-          from unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
-            cross join lateral (
-              select r.*
-              from public.tasks as r
-              where r.user_id = p_user_id
-                and r.pool = p_pool
-                and r.run_type = y.run_type
-                and r.standing = 'ready'
-              order by r.priority desc, r.created_at, r.id
-              limit 1000
-            ) as l
-          where not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.standing)
-            and (
-              p_affinity.model is null or not p_affinity.is_required or l.model is null
-              or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
-            )
-            and not queue.is_stale(l.created_at, l.attempts, l.params)
-            and queue.fits_a_reply(l.has_bounded_params, l.params)
-        ))
-        and t.standing = 'ready'
-      order by t.priority desc, t.created_at, t.id
-      limit 1
-      for no key update skip locked;
-    elsif task_id is null then
+    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither.
+    if task_id is null then
       select t.id
       into task_id
       from public.tasks as t
@@ -3247,16 +2521,15 @@ begin
         and t.pool = p_pool
         and (t.run_type = 'cloud' or p_caller.user_id is not null)
         and t.standing = 'ready'
+        and (t.takes_slot or v_slots.orchestrating < v_slots.orchestration_limit)
         and (
           p_affinity.model is null or not p_affinity.is_required or t.model is null
           or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
         )
         and not queue.is_stale(t.created_at, t.attempts, t.params)
-        and queue.fits_a_reply(t.has_bounded_params, t.params)
       order by t.priority desc, t.created_at, t.id
       limit 1
       for no key update skip locked;
-      is_held := task_id is null and v_head.id is not null;
     end if;
     return;
   end loop;
@@ -3264,69 +2537,9 @@ end;
 $$;
 
 comment on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) is
-  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task but for those who hold it. Raises QU002 with the id of a head that cannot be handed out. With a token, local tasks count too and the user''s onComputer switch decides.';
+  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), and whether stale tasks were set aside on the way. With a token, local tasks count too and the user''s onComputer switch decides.';
 
 revoke all on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) from public, anon, authenticated, service_role;
-
--- Tasks whose available_at has come, of users who could run one now: of each the most urgent first, and of each some, so
--- that neither a user with ten thousand nor an earlier time comes before a priority or a turn. Who is just being served
--- is passed over: nobody is waited for here.
-create or replace function queue.release_due_tasks(p_pool text, p_caller queue.caller)
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_batch constant integer := 100;
-  v_now timestamptz := queue.now();
-  v_owners uuid[];
-  v_due uuid[];
-begin
-  if p_caller.user_id is null then
-    v_owners := queue.owners_to_release(p_pool);
-  else
-    v_owners := array(
-      select s.user_id from queue.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is null
-    );
-  end if;
-  if cardinality(v_owners) = 0 then
-    return 0;
-  end if;
-
-  v_owners := array(
-    select s.user_id from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update skip locked
-  );
-  v_due := array(
-    select d.id
-    from unnest(v_owners) as o (user_id)
-      cross join unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
-      cross join lateral (
-        select t.id
-        from public.tasks as t
-        where t.user_id = o.user_id
-          and t.pool = p_pool
-          and t.run_type = y.run_type
-          and t.standing = 'not_yet'
-          and t.available_at <= v_now
-        order by t.priority desc, t.available_at
-        limit greatest(v_batch / cardinality(v_owners), 1)
-        for no key update skip locked
-      ) as d
-  );
-
-  if cardinality(v_due) > 0 then
-    perform queue.ask_standing_again(v_due);
-  end if;
-  return cardinality(v_due);
-end;
-$$;
-
-comment on function queue.release_due_tasks(text, queue.caller) is
-  'Makes tasks ready whose available_at has come and whose owner could run one now: some 100, of up to 100 owners, of each the most urgent (for a token: the owner''s own); returns how many.';
-
-revoke all on function queue.release_due_tasks(text, queue.caller) from public, anon, authenticated, service_role;
 
 -- A worker that claims although it holds all it may. Either it never heard of the task (the reply was lost: the same
 -- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
@@ -3339,7 +2552,6 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
-set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
 as $$
 declare
   v_limit integer;
@@ -3351,16 +2563,21 @@ begin
   select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
   into v_limit
   from queue.settings as s
-  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
+  where p_worker_id <> all (s.shared_worker_ids);
 
   if v_limit is null then
     return null;
   end if;
 
   -- Two claims at once under one name: the second waits here and then sees what the first got.
-  perform queue.wait_for_name(
-    'queue.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', queue.sent_name(p_worker_id))
+  perform pg_advisory_xact_lock(
+    hashtextextended('queue.holder:' || coalesce(p_caller.token_id::text, '') || ':' || p_worker_id, 0)
   );
+
+  -- A worker that runs one task at a time and asks for another has let go of what others ended under it.
+  if v_limit = 1 then
+    perform queue.let_go_of(p_worker_id, p_caller.token_id, p_pool, null);
+  end if;
 
   select count(*), (array_agg(t.id order by t.claimed_at))[1]
   into v_held_count, v_held_id
@@ -3375,10 +2592,7 @@ begin
     return null;
   end if;
 
-  -- It may be ending just now; then the worker holds it no more. Whoever leaves it locked is not waited for, nor is its
-  -- owner (queue.claim_with_care).
-  perform set_config('lock_timeout', ceil(500 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  -- It may be ending just now; then the worker holds it no more.
   select t.*
   into v_held
   from public.tasks as t
@@ -3401,11 +2615,13 @@ begin
     v_held := queue.restart_task(v_held.id, p_claim_id, p_now);
   else
     v_reason := pg_catalog.format(
-      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, queue.sent_name(p_worker_id)
+      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, p_worker_id
     );
+    perform queue.ends_itself(v_held.id);
     update public.tasks as t
     set status = 'Failed', error_message = v_reason, output_location = v_reason
     where t.id = v_held.id;
+    perform queue.ends_itself(null);
     v_held := null;
   end if;
   perform queue.say(null);
@@ -3414,59 +2630,13 @@ end;
 $$;
 
 comment on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) is
-  'The task that a worker at its own limit already holds, handed out again; null when it may take another one. Raises 55P03 when somebody else''s transaction holds that task or its owner.';
+  'The task that a worker at its own limit already holds, handed out again; null when it may take another one.';
 
 revoke all on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) from public, anon, authenticated, service_role;
 
--- A claim request that was already answered gets the same answer: the reply was lost on the way.
-create or replace function queue.repeat_claim(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text)
-returns public.tasks
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_task public.tasks;
-begin
-  -- The same request twice at once: the second waits for the first.
-  perform queue.wait_for_name(
-    'queue.claim:' || p_worker_id || ':' || p_claim_id, pg_catalog.format('claim_id %s', p_claim_id)
-  );
-
-  select t.*
-  into v_task
-  from public.tasks as t
-  where t.worker_id = p_worker_id
-    and t.claim_id = p_claim_id
-    and t.token_id is not distinct from p_caller.token_id;
-
-  if v_task.status <> 'In Progress' then
-    perform queue.refuse(
-      409, 'CLAIM_ID_USED',
-      pg_catalog.format('claim_id %s was already answered, with a task that has ended since', p_claim_id),
-      'Use a new claim_id for a new claim'
-    );
-  elsif v_task.pool <> p_pool then
-    perform queue.refuse(
-      409, 'CLAIM_ID_USED',
-      pg_catalog.format('claim_id %s was already answered, with a task of the pool %s', p_claim_id, v_task.pool),
-      'Use a new claim_id for a claim of another pool'
-    );
-  end if;
-  return v_task;
-end;
-$$;
-
-comment on function queue.repeat_claim(queue.caller, text, text, text) is
-  'The running task that this claim request was answered with, or null when it is new; 409 CLAIM_ID_USED when that task has ended or is of another pool.';
-
-revoke all on function queue.repeat_claim(queue.caller, text, text, text) from public, anon, authenticated, service_role;
-
--- Looks for work until it has a task or knows that there is none that nobody holds. The first looks pass over users whom
--- somebody else is just serving, then one waits for such a user, once and a moment; the last looks pass over again, and
--- the reply says how many (docs/adr/0021-a-claim-does-not-wait-for-an-open-transaction.md). Each look is a subtransaction:
--- one that does not end in a claim gives its locks back, so that nobody ever waits while holding somebody's slots.
+-- Looks for work until it has a task or knows that there is none. The first look passes over users whom somebody else
+-- is just serving, the second waits for one. Each look is a subtransaction: one that does not end in a claim gives its
+-- locks back, so that nobody ever waits while holding somebody's slots.
 create or replace function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
 returns public.tasks
 language plpgsql
@@ -3481,44 +2651,36 @@ declare
   v_task_id uuid;
   v_wait boolean := false;
   v_has_written boolean;
-  v_is_held boolean;
-  v_is_locked boolean;
-  v_held_count integer := 0;
-  v_unfit_id uuid;
-  v_unfit_count integer := 0;
   -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
   v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
   v_task public.tasks;
-  -- Types that have changed, and whose tasks are not all derived again yet: each head is looked at.
-  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
 begin
-  -- Nothing tells the queue that a task's time has come, so every claim asks; owners' locks are held from here on, if only
-  -- because what is due is held by somebody else.
-  perform queue.release_due_tasks(p_pool, p_caller);
-  v_may_wait := v_may_wait and pg_current_xact_id_if_assigned() is null;
+  -- Nothing tells the queue that a task's time has come, so every claim asks; their owners' locks are held from here on.
+  if exists (select from public.tasks as t where t.standing = 'not_yet' and t.available_at <= p_now)
+    and queue.release_due_tasks(p_pool, p_caller) > 0 then
+    v_may_wait := false;
+  end if;
 
   loop
     begin
       v_task_id := null;
       v_has_written := false;
-      v_is_held := false;
-      v_is_locked := true;
       if v_wait then
-        select w.user_id, w.is_locked
-        into v_user_id, v_is_locked
-        from queue.wait_for_open_user(p_pool, v_passed_over, p_affinity) as w;
+        v_user_id := queue.wait_for_open_user(p_pool, v_passed_over, p_affinity);
       elsif p_affinity.model is not null then
         v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
         with turn as materialized (
-          -- Fewest running first, then who has waited longest for a turn.
-          select s.user_id, s.running, s.task_limit
+          -- Fewest starts first, then who has waited longest for a turn.
+          select
+            s.user_id, s.running, s.task_limit, l.ready_cloud > 0 as has_slot_tasks,
+            l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
           from queue.user_lines as l
             join queue.user_slots as s on s.user_id = l.user_id
           where l.pool = p_pool
             and l.is_open
             and l.user_id <> all (v_passed_over)
-          order by l.running, l.turn_at
+          order by l.turn_load, l.turn_at
           limit 1
           for no key update of s skip locked
         )
@@ -3526,25 +2688,47 @@ begin
         into v_user_id, v_task_id
         from turn as u
           left join lateral (
-            select t.id, t.attempts, t.created_at, t.has_bounded_params
-            from public.tasks as t
-            where t.user_id = u.user_id
-              and t.pool = p_pool
-              and t.run_type = 'cloud'
-              and t.standing = 'ready'
-            order by t.priority desc, t.created_at, t.id
+            select k.id, k.attempts, k.created_at
+            from (
+              select s.*
+              from (
+                select t.id, t.attempts, t.created_at, t.priority
+                from public.tasks as t
+                where t.user_id = u.user_id
+                  and t.pool = p_pool
+                  and t.run_type = 'cloud'
+                  and t.takes_slot
+                  and t.standing = 'ready'
+                  and u.has_slot_tasks
+                order by t.priority desc, t.created_at, t.id
+                limit 1
+                for no key update skip locked
+              ) as s
+              union all
+              select o.*
+              from (
+                select t.id, t.attempts, t.created_at, t.priority
+                from public.tasks as t
+                where t.user_id = u.user_id
+                  and t.pool = p_pool
+                  and t.run_type = 'cloud'
+                  and not t.takes_slot
+                  and t.standing = 'ready'
+                  and u.may_orchestrate
+                order by t.priority desc, t.created_at, t.id
+                limit 1
+                for no key update skip locked
+              ) as o
+            ) as k
+            order by k.priority desc, k.created_at, k.id
             limit 1
-            for no key update skip locked
-          ) as h on u.running < u.task_limit
-            and h.has_bounded_params
-            and (h.attempts > 0 or h.created_at >= v_old_before)
-            and not v_is_behind;
+          ) as h on u.running < u.task_limit and (h.attempts > 0 or h.created_at >= v_old_before);
       end if;
 
       -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
-      if v_user_id is not null and v_task_id is null and v_is_locked then
-        select h.task_id, h.has_written, h.is_held
-        into v_task_id, v_has_written, v_is_held
+      if v_user_id is not null and v_task_id is null then
+        select h.task_id, h.has_written
+        into v_task_id, v_has_written
         from queue.lock_head_of_line(v_user_id, p_pool, p_caller, p_affinity) as h;
       end if;
 
@@ -3552,51 +2736,32 @@ begin
         return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
       elsif v_user_id is not null and v_has_written then
         v_passed_over := v_passed_over || v_user_id;
-        v_held_count := v_held_count + v_is_held::integer;
         v_may_wait := false;
-      elsif v_user_id is not null and v_is_locked then
+      elsif v_user_id is not null then
         raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
       end if;
-    exception
-      when sqlstate 'QU001' then
-        v_passed_over := v_passed_over || v_user_id;
-        v_held_count := v_held_count + v_is_held::integer;
-      when sqlstate 'QU002' then
-        v_unfit_id := sqlerrm::uuid;
+    exception when sqlstate 'QU001' then
+      v_passed_over := v_passed_over || v_user_id;
     end;
 
-    -- A few of them, and the look goes on with this user; more than that are left for the next claims.
-    if v_unfit_id is not null then
-      v_unfit_count := v_unfit_count + 1;
-      v_is_held := not queue.end_unfit_task(v_unfit_id);
-      if v_is_held or v_unfit_count >= 5 then
-        v_passed_over := v_passed_over || v_user_id;
-        v_held_count := v_held_count + v_is_held::integer;
+    if v_user_id is null then
+      if v_wait or not v_may_wait then
+        return v_task;
       end if;
-      v_unfit_id := null;
-      v_may_wait := false;
-    end if;
-
-    if not v_is_locked and v_user_id is not null then
-      -- Its holder does not let go: look over all once more.
-      v_wait := false;
-      v_may_wait := false;
-    elsif v_user_id is null then
-      exit when v_wait or not v_may_wait;
       v_wait := true;
     end if;
   end loop;
 
-  perform queue.say_passed_over(v_held_count + queue.owners_held(p_pool, v_passed_over, p_affinity));
   return v_task;
 end;
 $$;
 
 comment on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) is
-  'Claims the next cloud task of the pool for this worker and returns it; null when there is none that nobody else holds (queue.say_passed_over).';
+  'Claims the next cloud task of the pool for this worker and returns it; null when there is none.';
 
 revoke all on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;
 
+<<<<<<< HEAD
 -- What a claim would find, without taking it or locking anything.
 create or replace function queue.preview_claim(p_caller queue.caller, p_pool text)
 returns json
@@ -3607,25 +2772,14 @@ set search_path = ''
 as $$
 declare
   v_load queue.load_summary := queue.load_summary(p_caller, p_pool);
-  v_turns queue.user_load_row[] := array(select u from queue.users_in_turn(p_caller, p_pool, v_load, 5) as u);
+  v_turns queue.user_load_row[] := array(select u from queue.users_in_turn(p_caller, p_pool, v_load, 1) as u);
   v_task public.tasks;
 begin
   -- By its key: joined, a plan from when the queue was small would go through all tasks.
   select t.*
   into v_task
   from public.tasks as t
-  where t.id = (
-    -- The first that can be handed out; a claim would end the others on its way.
-    select n.task_id
-    from queue.next_tasks(p_caller, p_pool, 5, v_turns) with ordinality as n (task_id, task_type, user_id, created_at, place)
-    where (
-      select queue.fits_a_reply(k.has_bounded_params, k.params)
-      from public.tasks as k
-      where k.id = n.task_id
-    )
-    order by n.place
-    limit 1
-  );
+  where t.id = (select n.task_id from queue.next_tasks(p_caller, p_pool, 1, v_turns) as n);
 
   return json_build_object(
     'dry_run', true,
@@ -3639,55 +2793,6 @@ comment on function queue.preview_claim(queue.caller, text) is
   'What a claim by this caller in this pool would find: {"dry_run":true,"available_tasks":n,"task":{…}|null}. Changes nothing.';
 
 revoke all on function queue.preview_claim(queue.caller, text) from public, anon, authenticated, service_role;
-
--- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, at most once in two of
--- its periods. While the job runs, this only reads one row.
-create or replace function queue.rescue_when_late()
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_now timestamptz := queue.now();
-begin
-  if not exists (
-    select
-    from queue.job_runs as r
-    where r.job = 'rescue'
-      and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period
-  ) or not pg_try_advisory_xact_lock(hashtextextended('queue.rescue_when_late', 0)) then
-    return 0;
-  end if;
-
-  -- Another claim may have been here since this statement's snapshot was taken. The row is not waited for.
-  perform from queue.job_runs as r where r.job = 'rescue' for no key update skip locked;
-  if not found then
-    return 0;
-  end if;
-  update queue.job_runs as r
-  set stood_in_at = v_now
-  where r.job = 'rescue'
-    and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period;
-  if not found then
-    return 0;
-  end if;
-
-  begin
-    return coalesce((queue.rescue() ->> 'put_back')::integer, 0);
-  exception when others then
-    -- A claim must not fail because the rescue does; health tells.
-    perform queue.record_run('rescue', v_now, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
-    return 0;
-  end;
-end;
-$$;
-
-comment on function queue.rescue_when_late() is
-  'Does the work of the job rescue when that has not run for two periods, and returns how many tasks it put back; else, or when that fails (which is recorded), 0.';
-
-revoke all on function queue.rescue_when_late() from public, anon, authenticated, service_role;
 
 -- What a claim that found nothing does for the queue before it goes: a piece of what changes have left to do, or else
 -- the work of a rescue that is late. Mostly there is neither, and it writes nothing.
@@ -3727,7 +2832,6 @@ as $$
 declare
   v_task_id uuid;
   v_is_held boolean := true;
-  v_unfit_id uuid;
   v_task public.tasks;
 begin
   -- Looked at without a lock first: an idle poll writes nothing, not even a lock.
@@ -3737,20 +2841,11 @@ begin
 
   perform queue.release_due_tasks(p_pool, p_caller);
 
-  -- A few heads that cannot be handed out are ended on the way, each after the user's lock was given back.
-  for v_look in 1..5 loop
-    begin
-      if queue.wait_for_owner(p_caller.user_id) then
-        select h.task_id, h.is_held
-        into v_task_id, v_is_held
-        from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
-      end if;
-      exit;
-    exception when sqlstate 'QU002' then
-      v_unfit_id := sqlerrm::uuid;
-    end;
-    exit when not queue.end_unfit_task(v_unfit_id);
-  end loop;
+  if queue.wait_for_owner(p_caller.user_id) then
+    select h.task_id, h.is_held
+    into v_task_id, v_is_held
+    from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
+  end if;
 
   if v_task_id is not null then
     v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
@@ -3794,8 +2889,6 @@ declare
 begin
   if coalesce(p_worker_id, '') = '' then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
-  elsif length(p_worker_id) > 255 or length(p_claim_id) > 255 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
   elsif v_pool not in ('gpu', 'api') then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
   end if;
@@ -3825,8 +2918,7 @@ begin
     perform queue.say_passed_over(1);
     return null;
   end;
-  -- What a worker holds it gets back, but a pool that is paused gives out nothing new.
-  while v_task.id is null and not exists (select from queue.settings as s where v_pool = any (s.paused_pools)) loop
+  while v_task.id is null loop
     if v_caller.kind = 'token' then
       v_task := queue.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     else
@@ -3856,6 +2948,8 @@ comment on function queue.claim_with_care(jsonb, text, text, text, boolean, nume
 
 revoke all on function queue.claim_with_care(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
 
+=======
+>>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 -- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
 --
 -- The plain case is one question and one statement: a worker with the service key that has no model loaded and holds
@@ -3887,7 +2981,7 @@ declare
   v_has_open boolean;
   v_reply json;
 begin
-  if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool in ('gpu', 'api')
+  if p_caller ->> 'kind' = 'service' and p_worker_id <> '' and v_pool in ('gpu', 'api')
     and p_claim_id is null and not p_dry_run then
     -- Two claims at once under one name: the second one waits, with care (queue.give_back_held_task).
     if pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
@@ -3906,18 +3000,14 @@ begin
         and (
           case v_pool when 'gpu' then c.gpu_tasks_per_worker else c.api_tasks_per_worker end is null
           or p_worker_id = any (c.shared_worker_ids)
-          or not exists (select from public.tasks as t where t.worker_id = p_worker_id and t.status = 'In Progress')
-        )
-        and v_pool <> all (c.paused_pools)
-        -- Every task is as its type is now.
-        and not exists (select from queue.deferred_work as w where w.task_type is not null)
-        -- Nothing is due, or nothing that a claim would release. Few ever ask the second.
-        and (
-          not exists (
-            select from public.tasks as t
-            where t.standing = 'not_yet' and t.available_at <= pg_catalog.now() + c.clock_offset
+          or not (
+            exists (select from public.tasks as t where t.worker_id = p_worker_id and t.status = 'In Progress')
+            or exists (select from queue.held_slots as h where h.worker_id = p_worker_id and h.let_go_at is null)
           )
-          or cardinality(queue.owners_to_release(v_pool)) = 0
+        )
+        and not exists (
+          select from public.tasks as t
+          where t.standing = 'not_yet' and t.available_at <= pg_catalog.now() + c.clock_offset
         );
     end if;
   end if;
@@ -3926,40 +3016,67 @@ begin
     return queue.claim_with_care(
       p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
     );
-  elsif not v_has_open and queue.work_while_idle() = 0 then
+  elsif not v_has_open and queue.rescue_when_late() = 0 then
     return null;
   end if;
 
   begin
     perform set_config('queue.counts_itself', 'on', true);
     with turn as materialized (
-      -- Fewest running first, then who has waited longest for a turn.
-      select s.user_id, s.cloud_reason
+      -- Fewest starts first, then who has waited longest for a turn.
+      select
+        s.user_id, s.cloud_reason, l.ready_cloud > 0 as has_slot_tasks,
+        l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
       from queue.user_lines as l
         join queue.user_slots as s on s.user_id = l.user_id
       where l.pool = v_pool
         and l.is_open
-      order by l.running, l.turn_at
+      order by l.turn_load, l.turn_at
       limit 1
       for no key update of s skip locked
     ),
+    -- The first of the line, of the two kinds of task that it has room for.
     head as materialized (
       select h.id
       from turn as u
         cross join lateral (
-          select t.id, t.attempts, t.created_at, t.has_bounded_params
-          from public.tasks as t
-          where t.user_id = u.user_id
-            and t.pool = v_pool
-            and t.run_type = 'cloud'
-            and t.standing = 'ready'
-          order by t.priority desc, t.created_at, t.id
+          select k.id, k.attempts, k.created_at
+          from (
+            select s.*
+            from (
+              select t.id, t.attempts, t.created_at, t.priority
+              from public.tasks as t
+              where t.user_id = u.user_id
+                and t.pool = v_pool
+                and t.run_type = 'cloud'
+                and t.takes_slot
+                and t.standing = 'ready'
+                and u.has_slot_tasks
+              order by t.priority desc, t.created_at, t.id
+              limit 1
+              for no key update skip locked
+            ) as s
+            union all
+            select o.*
+            from (
+              select t.id, t.attempts, t.created_at, t.priority
+              from public.tasks as t
+              where t.user_id = u.user_id
+                and t.pool = v_pool
+                and t.run_type = 'cloud'
+                and not t.takes_slot
+                and t.standing = 'ready'
+                and u.may_orchestrate
+              order by t.priority desc, t.created_at, t.id
+              limit 1
+              for no key update skip locked
+            ) as o
+          ) as k
+          order by k.priority desc, k.created_at, k.id
           limit 1
-          for no key update skip locked
         ) as h
       where u.cloud_reason is null
         and (h.attempts > 0 or h.created_at >= v_old_before)
-        and h.has_bounded_params
     ),
     started as (
       update public.tasks as t
@@ -3982,11 +3099,14 @@ begin
     slots as (
       update queue.user_slots as s
       set running = s.running + x.slot,
+        orchestrating = s.orchestrating + 1 - x.slot,
         cloud_reason = case when s.running + x.slot >= s.task_limit then 'user_at_limit' end,
         local_reason = coalesce(s.local_reason, case when s.running + x.slot >= s.task_limit then 'user_at_limit' end)
       from started as x
       where s.user_id = x.user_id
-      returning s.user_id, s.running, s.cloud_reason, x.slot
+      returning
+        s.user_id, s.running, s.cloud_reason, x.slot, s.running + s.orchestrating + s.remembered as turn_load,
+        greatest(s.orchestration_limit - s.orchestrating, 0) as room
     ),
     -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
     lines as (
@@ -3996,8 +3116,13 @@ begin
         active_cloud = l.active_cloud + case when l.pool = v_pool then s.slot else 0 end,
         active_cloud_orchestration = l.active_cloud_orchestration + case when l.pool = v_pool then 1 - s.slot else 0 end,
         running = s.running,
+        turn_load = s.turn_load,
+        orchestration_room = s.room,
         is_open = s.cloud_reason is null
-          and l.ready_cloud + l.ready_cloud_orchestration > case when l.pool = v_pool then 1 else 0 end,
+          and (
+            l.ready_cloud > case when l.pool = v_pool then s.slot else 0 end
+            or (s.room > 0 and l.ready_cloud_orchestration > case when l.pool = v_pool then 1 - s.slot else 0 end)
+          ),
         turn_at = case when l.pool = v_pool then v_now else l.turn_at end
       from slots as s
       where l.user_id = s.user_id
@@ -4041,116 +3166,7 @@ revoke all on function queue.claim_next_task(jsonb, text, text, text, boolean, n
 
 grant execute on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
 
--- Cancels those of these tasks that are still due, owner by owner. What somebody holds is left for the next time, and so
--- is all of an owner whom somebody holds; what was claimed, put back or given its missing dependency since it was found is
--- due no more.
-create or replace function queue.cancel_due(p_task_ids uuid[], p_actor text default 'queue.cleanup')
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
-as $$
-declare
-  v_of_owner uuid[];
-  v_held uuid[];
-  v_count integer;
-  v_total integer := 0;
-begin
-  perform queue.say(p_actor);
-  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
-  for v_of_owner in
-    select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
-  loop
-    begin
-      v_held := array(
-        select t.id
-        from public.tasks as t
-        where t.id = any (v_of_owner)
-          and t.status = 'Queued'
-        order by t.id
-        for no key update skip locked
-      );
-
-      with due as materialized (
-        select t.id, queue.reason_to_cancel(t) as reason
-        from public.tasks as t
-        where t.id = any (v_held)
-      )
-      update public.tasks as t
-      set status = 'Cancelled', error_message = d.reason
-      from due as d
-      where t.id = d.id
-        and d.reason is not null;
-      get diagnostics v_count = row_count;
-      v_total := v_total + v_count;
-    exception when lock_not_available then
-      perform set_config('lock_timeout', '1ms', true);
-    end;
-  end loop;
-  perform queue.say(null);
-  return v_total;
-end;
-$$;
-
-comment on function queue.cancel_due(uuid[], text) is
-  'Cancels those of these tasks that have a reason (queue.reason_to_cancel) and that nobody holds, nor their owners, and returns how many.';
-
-revoke all on function queue.cancel_due(uuid[], text) from public, anon, authenticated, service_role;
-
--- Deletes those of these finished tasks that nobody needs. What somebody holds, and all of an owner whom
--- somebody holds, is left for the next time, and what was put
--- back into the queue since it was found is not finished any more.
-create or replace function queue.purge_tasks(p_task_ids uuid[])
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
-as $$
-declare
-  v_of_owner uuid[];
-  v_held uuid[];
-  v_count integer;
-  v_total integer := 0;
-begin
-  perform queue.say('queue.purge');
-  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
-  for v_of_owner in
-    select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
-  loop
-    begin
-      v_held := array(
-        select t.id
-        from public.tasks as t
-        where t.id = any (v_of_owner)
-        order by t.id
-        for update skip locked
-      );
-
-      delete from public.tasks as t
-      where t.id = any (v_held)
-        and queue.may_be_purged(t);
-      get diagnostics v_count = row_count;
-      v_total := v_total + v_count;
-    exception when lock_not_available then
-      perform set_config('lock_timeout', '1ms', true);
-    end;
-  end loop;
-  perform queue.say(null);
-  return v_total;
-end;
-$$;
-
-comment on function queue.purge_tasks(uuid[]) is
-  'Deletes those of these tasks that may be purged (queue.may_be_purged) and that nobody holds, and returns how many.';
-
-revoke all on function queue.purge_tasks(uuid[]) from public, anon, authenticated, service_role;
-
+<<<<<<< HEAD
 -- Deletes what is kept for a time only and that no claim ever looks at: logs, ended tokens, records of pg_cron, history,
 -- rows of workers that are gone.
 create or replace function queue.purge_kept(p_limit integer, p_dry_run boolean)
@@ -4245,48 +3261,25 @@ revoke all on function queue.purge_kept(integer, boolean) from public, anon, aut
 -- The beginning of a run in batches: what is due is looked up once for all.
 create or replace function queue.begin_batches(p_job text)
 returns queue.batch_run
+=======
+-- Says of a change that follows in this transaction whether the task's holder makes it: then the slot is free at once.
+create or replace function queue.ends_itself(p_task_id uuid)
+returns void
+>>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 language plpgsql
 volatile
-security definer -- looks up and records for pg_cron
+security invoker
 set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
-declare
-  v_run queue.batch_run;
 begin
-  v_run.job := p_job;
-  v_run.done_count := 0;
-  v_run.started_at := clock_timestamp();
-  v_run.is_over := false;
-  begin
-    v_run.due := case p_job
-      -- Each batch looks anew: what is lost, or left to do, changes from one second to the next.
-      when 'rescue' then array[]::uuid[]
-      when 'settle' then array[]::uuid[]
-      -- Those of one owner together, so that a batch locks few owners.
-      when 'cleanup' then array(
-        select c.task_id
-        from queue.tasks_to_cancel(10000) as c
-          join public.tasks as t on t.id = c.task_id
-        order by t.user_id, c.created_at
-      )
-      when 'purge' then array(select t.id from queue.tasks_to_purge(10000) as t order by t.user_id)
-      -- What takes longest comes first, before any owner is locked: the totals, and tasks that nobody owns.
-      when 'reconcile' then array(select distinct d.user_id from queue.drift() as d order by d.user_id nulls first)
-    end;
-  exception when others then
-    perform queue.record_run(p_job, v_run.started_at, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
-    v_run.is_over := true;
-  end;
-  return v_run;
+  perform set_config('queue.let_go', case when p_task_id is null then '' else '{' || p_task_id || '}' end, true);
 end;
 $$;
 
-comment on function queue.begin_batches(text) is
-  'Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner), reconcile (the owners that have drifted) or rescue or settle (which look anew for each batch). An error is recorded in queue.job_runs, and the run is over.';
+comment on function queue.ends_itself(uuid) is
+  'The task that its holder is about to end or hand back in this transaction; null = nobody''s.';
 
-revoke all on function queue.begin_batches(text) from public, anon, authenticated, service_role;
+revoke all on function queue.ends_itself(uuid) from public, anon, authenticated, service_role;
 
 -- Whether a caller is the one who runs the task. A lease is no proof here: owners can read it. The service key speaks for
 -- any worker of the fleet, because deployed workers do not say which one they are; a user who has signed in runs nothing.
@@ -4311,10 +3304,9 @@ comment on function queue.is_holder(queue.caller, public.tasks) is
 
 revoke all on function queue.is_holder(queue.caller, public.tasks) from public, anon, authenticated, service_role;
 
--- What a report writes, taken first, while the caller waits 200 ms for a lock and no longer: a table that somebody has
--- locked is told at once. From here on only rows can be waited for, the owner's own, and for those a report waits: the
--- worker that sends it has nothing better to do, and its work must not be lost.
-create or replace function queue.open_tables()
+-- Who reports on a task that others have ended has let go of it. Of the fleet's workers nobody says which one it is: the
+-- first to report on the task is taken for its holder, as everywhere.
+create or replace function queue.let_go_by_report(p_caller queue.caller, p_task_id uuid)
 returns void
 language plpgsql
 volatile
@@ -4322,351 +3314,16 @@ security invoker
 set search_path = ''
 as $$
 begin
-  lock table public.tasks, public.task_events, public.generations, queue.user_slots, queue.user_lines in row exclusive mode;
-  lock table public.users, public.projects in row share mode;
-  perform set_config('lock_timeout', '0', true);
+  if p_caller.kind <> 'user' and exists (select from queue.held_slots as h where h.task_id = p_task_id and h.let_go_at is null) then
+    perform queue.let_go_of(null, p_caller.token_id, null, p_task_id);
+  end if;
 end;
 $$;
 
-comment on function queue.open_tables() is
-  'Takes the tables that reports write, within lock_timeout, and ends lock_timeout until the calling function of the API returns.';
+comment on function queue.let_go_by_report(queue.caller, uuid) is
+  'Frees what the caller still holds of this task, which it has just reported on.';
 
-revoke all on function queue.open_tables() from public, anon, authenticated, service_role;
-
--- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to be
--- committed before the next one, and claims then have the machine to themselves for three times as long. Recorded with
--- what those before it did.
-create or replace function queue.run_batch(p_run queue.batch_run)
-returns queue.batch_run
-language plpgsql
-volatile
-security definer -- works for pg_cron
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-declare
-  -- A cancelled task takes a millisecond; an owner is counted again in some twenty.
-  v_size constant integer := case p_run.job when 'reconcile' then 5 else 50 end;
-  v_started_at constant timestamptz := clock_timestamp();
-  v_due uuid[] := p_run.due[p_run.done_count + 1 : p_run.done_count + v_size];
-  v_batch jsonb;
-begin
-  begin
-    v_batch := case p_run.job
-      when 'cleanup' then jsonb_build_object('cancelled', queue.cancel_due(v_due))
-      when 'purge' then queue.purge_kept(1000, false) || jsonb_build_object('tasks', queue.purge_tasks(v_due))
-      when 'reconcile' then jsonb_build_object('mended', queue.reconcile_owners(v_due))
-      -- A region that is gone takes thousands of workers along. Another rescue that runs is none of ours.
-      when 'rescue' then queue.rescue(100)::jsonb - 'skipped'
-      when 'settle' then queue.settle_deferred(100)::jsonb
-    end;
-    p_run.done_count := p_run.done_count + cardinality(v_due);
-    p_run.is_over := case
-      -- Not when it was less than a full batch: what somebody holds is passed over.
-      when p_run.job = 'rescue' then coalesce((v_batch ->> 'put_back')::integer, 0) = 0
-      when p_run.job = 'settle' then (v_batch ->> 'settled')::integer + (v_batch ->> 'finished')::integer = 0
-      else p_run.done_count >= cardinality(p_run.due)
-        and not exists (select from jsonb_each_text(v_batch) as b where b.key <> 'tasks' and b.value::integer >= 1000)
-    end or clock_timestamp() > p_run.started_at + interval '45 seconds';
-    p_run.result := coalesce(
-      (
-        select jsonb_object_agg(b.key, b.value::bigint + coalesce((p_run.result ->> b.key)::bigint, 0))
-        from jsonb_each_text(v_batch) as b
-      ),
-      p_run.result, '{}'
-    );
-  exception when others then
-    p_run.result := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
-    p_run.is_over := true;
-  end;
-
-  perform queue.record_run(p_run.job, p_run.started_at, p_run.result);
-  if p_run.is_over then
-    raise log 'queue job %: %', p_run.job, p_run.result;
-  end if;
-  -- What is lost has waited long enough, and what others' ends have left to do somewhat.
-  p_run.pause := case p_run.job when 'rescue' then 0 when 'settle' then 1 else 3 end * (clock_timestamp() - v_started_at);
-  return p_run;
-end;
-$$;
-
-comment on function queue.run_batch(queue.batch_run) is
-  'The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron and events; of reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back; of settle: 100 tasks of deferred work, until nothing is left that could be done. Over when all that were due have been looked at and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.';
-
-revoke all on function queue.run_batch(queue.batch_run) from public, anon, authenticated, service_role;
-
--- The task that a report is about, locked; with the tasks that its end would change, if the report may end it. Somebody
--- else's task answers exactly like one that does not exist.
-create or replace function queue.lock_task_for(p_caller queue.caller, p_task_id uuid, p_ends_as text default null)
-returns public.tasks
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_task public.tasks;
-begin
-  perform queue.open_tables();
-
-  -- Relatives are locked together with the task and before anything else; but nobody locks a stranger's.
-  if p_ends_as is not null and exists (
-    select
-    from public.tasks as t
-    where t.id = p_task_id
-      and t.status in ('Queued', 'In Progress')
-      and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
-  ) then
-    perform queue.lock_relatives(p_task_id, p_ends_as);
-  end if;
-
-  select t.*
-  into v_task
-  from public.tasks as t
-  where t.id = p_task_id
-    and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
-  for no key update;
-
-  if v_task.id is null then
-    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
-  end if;
-  return v_task;
-end;
-$$;
-
-comment on function queue.lock_task_for(queue.caller, uuid, text) is
-  'Locks and returns the task, and its live relatives when it may end as p_ends_as (Complete, Failed, Cancelled); 404 TASK_NOT_FOUND when it does not exist or is not the caller''s.';
-
-revoke all on function queue.lock_task_for(queue.caller, uuid, text) from public, anon, authenticated, service_role;
-
--- The live tasks that a filter names, for whoever wants them cancelled: those of one owner, or of all for an operator.
--- Walked owner by owner through the index of live tasks; what has ended costs nothing, however much it is. A key that is
--- not known is refused: a typing error must not widen what is cancelled.
-create or replace function queue.tasks_to_cancel_for(p_caller queue.caller, p_filter jsonb, p_limit integer)
-returns setof uuid
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_unknown text[];
-  v_status text := coalesce(p_filter ->> 'status', 'Queued');
-  v_task_type text := p_filter ->> 'task_type';
-  v_user_id uuid;
-  v_project_id uuid;
-  v_orchestrator_id uuid;
-  v_created_before timestamptz;
-  v_task_ids uuid[];
-  v_owners uuid[];
-begin
-  select array_agg(k.name order by k.name)
-  into v_unknown
-  from jsonb_object_keys(p_filter) as k (name)
-  where k.name not in (
-    'task_ids', 'status', 'task_type', 'user_id', 'project_id', 'orchestrator_task_id', 'created_before'
-  );
-  if v_unknown is not null or jsonb_strip_nulls(p_filter) = '{}' then
-    perform queue.refuse(
-      400, 'INVALID_ARGUMENT',
-      coalesce('The filter does not know ' || array_to_string(v_unknown, ', '), 'The filter names nothing'),
-      'Filter by task_ids, status (Queued or In Progress), task_type, user_id, project_id, orchestrator_task_id, created_before'
-    );
-  elsif v_status not in ('Queued', 'In Progress') then
-    perform queue.refuse(
-      400, 'INVALID_ARGUMENT', pg_catalog.format('Only Queued and In Progress tasks are cancelled, not %s', v_status)
-    );
-  elsif p_filter ? 'task_ids' and jsonb_typeof(p_filter -> 'task_ids') not in ('array', 'null') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'task_ids must be a list');
-  end if;
-
-  begin
-    v_user_id := (p_filter ->> 'user_id')::uuid;
-    v_project_id := (p_filter ->> 'project_id')::uuid;
-    v_orchestrator_id := (p_filter ->> 'orchestrator_task_id')::uuid;
-    v_created_before := (p_filter ->> 'created_before')::timestamptz;
-    if jsonb_typeof(p_filter -> 'task_ids') = 'array' then
-      v_task_ids := array(select distinct i.id::uuid from jsonb_array_elements_text(p_filter -> 'task_ids') as i (id) where i.id is not null);
-    end if;
-  exception when data_exception then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is no id or no time: ' || sqlerrm);
-  end;
-
-  if cardinality(v_task_ids) > 1000 then
-    perform queue.refuse(
-      400, 'INVALID_ARGUMENT',
-      pg_catalog.format('One call takes at most 1000 task_ids, %s are named; none was cancelled', cardinality(v_task_ids)),
-      'Name at most 1000 at a time'
-    );
-  end if;
-
-  -- Whose tasks can be meant at all.
-  v_owners := case
-    when p_caller.kind <> 'service' then array[p_caller.user_id]
-    when v_user_id is not null then array[v_user_id]
-    when v_project_id is not null then array(select p.user_id from public.projects as p where p.id = v_project_id)
-    when v_orchestrator_id is not null then array(
-      select distinct s.user_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id
-    )
-    when v_task_ids is null then array(
-      select l.user_id from queue.user_lines as l
-      union
-      select b.user_id from queue.blocked_tasks as b
-    )
-  end;
-
-  if v_task_ids is not null or v_orchestrator_id is not null then
-    return query
-    select t.id
-    from public.tasks as t
-    where t.id = any (coalesce(
-        v_task_ids, array(select s.task_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id)
-      ))
-      and t.status = v_status
-      and (v_owners is null or t.user_id = any (v_owners))
-      and (v_orchestrator_id is null or exists (
-        select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id
-      ))
-      and (v_task_type is null or t.task_type = v_task_type)
-      and (v_user_id is null or t.user_id = v_user_id)
-      and (v_project_id is null or t.project_id = v_project_id)
-      and (v_created_before is null or t.created_at < v_created_before)
-    limit p_limit;
-    return;
-  end if;
-
-  return query
-  select c.id
-  from unnest(v_owners) as o (user_id)
-    cross join lateral (
-      select t.id
-      from public.tasks as t
-      where t.user_id = o.user_id
-        and t.standing is not null
-        and t.status = v_status
-        and (v_task_type is null or t.task_type = v_task_type)
-        and (v_user_id is null or t.user_id = v_user_id)
-        and (v_project_id is null or t.project_id = v_project_id)
-        and (v_created_before is null or t.created_at < v_created_before)
-      limit p_limit
-    ) as c
-  limit p_limit;
-end;
-$$;
-
-comment on function queue.tasks_to_cancel_for(queue.caller, jsonb, integer) is
-  'Up to p_limit live tasks of this caller (service: of anybody) that match every key of the filter; 400 INVALID_ARGUMENT for an empty filter, an unknown key or more than 1000 ids.';
-
-revoke all on function queue.tasks_to_cancel_for(queue.caller, jsonb, integer) from public, anon, authenticated, service_role;
-
--- Cancels many tasks at once, a batch a call, for owners and operators. What hangs on them goes with them as ever.
-create or replace function queue.cancel_tasks(p_caller jsonb, p_filter jsonb, p_limit integer, p_reason text)
-returns json
-language plpgsql
-volatile
-security definer -- reads the derived state, and cancels for tokens and users
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_limit integer := coalesce(p_limit, 1000);
-  v_found uuid[];
-  v_mine uuid[];
-  v_reason text := queue.cut_text(nullif(p_reason, ''));
-  v_cancelled integer;
-begin
-  if v_limit not between 1 and 1000 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to 1000, not %s', p_limit));
-  elsif jsonb_typeof(p_filter) is distinct from 'object' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The filter must be a JSON object');
-  end if;
-
-  v_found := array(select f.id from queue.tasks_to_cancel_for(v_caller, p_filter, v_limit + 1) as f (id));
-
-  -- What somebody is just changing is left for the next call: it may be ending.
-  v_mine := array(
-    select t.id
-    from public.tasks as t
-    where t.id = any (v_found[:v_limit])
-      and t.status in ('Queued', 'In Progress')
-    order by t.id
-    for no key update skip locked
-  );
-
-  perform queue.say(queue.caller_name(v_caller));
-  update public.tasks as t
-  set status = 'Cancelled',
-    error_message = coalesce(v_reason, 'Cancelled on request')
-  where t.id = any (v_mine);
-  get diagnostics v_cancelled = row_count;
-  perform queue.say(null);
-
-  return json_build_object(
-    'cancelled', v_cancelled,
-    'passed_over', cardinality(v_found[:v_limit]) - v_cancelled,
-    'has_more', cardinality(v_found) > v_limit
-  );
-end;
-$$;
-
-comment on function queue.cancel_tasks(jsonb, jsonb, integer, text) is 'See public.cancel_tasks.';
-
-revoke all on function queue.cancel_tasks(jsonb, jsonb, integer, text) from public, anon, authenticated, service_role;
-
-grant execute on function queue.cancel_tasks(jsonb, jsonb, integer, text) to service_role;
-
--- A report that changed nothing still leaves a trace. A client that repeats itself for ever does not fill the history:
--- the first reports about a task are kept, the others counted. The task is locked by the caller.
-create or replace function queue.record_report(p_task public.tasks, p_caller queue.caller, p_reason text, p_details jsonb default null)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_most constant integer := 20;
-  v_counted constant text := 'further reports that changed nothing, only counted';
-  v_count integer;
-begin
-  select count(*)
-  into v_count
-  from (
-    select
-    from public.task_events as e
-    where e.task_id = p_task.id
-      and e.from_status = e.to_status
-      and e.to_status = p_task.status
-    limit v_most + 1
-  ) as k;
-
-  if v_count > v_most then
-    update public.task_events as e
-    set details = jsonb_build_object('count', (e.details ->> 'count')::integer + 1, 'last_at', queue.now())
-    where e.task_id = p_task.id
-      and e.from_status = e.to_status
-      and e.to_status = p_task.status
-      and e.reason = v_counted;
-    return;
-  end if;
-
-  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
-  values (
-    p_task.id, p_task.user_id, queue.now(), p_task.status, p_task.status, p_task.worker_id, p_task.attempts,
-    queue.caller_name(p_caller),
-    case v_count when v_most then v_counted else p_reason end,
-    case v_count when v_most then jsonb_build_object('count', 1, 'last_at', queue.now()) else p_details end
-  );
-end;
-$$;
-
-comment on function queue.record_report(public.tasks, queue.caller, text, jsonb) is
-  'Adds an event to the task''s history without changing the task; after 20 in one status it only counts them.';
-
-revoke all on function queue.record_report(public.tasks, queue.caller, text, jsonb) from public, anon, authenticated, service_role;
+revoke all on function queue.let_go_by_report(queue.caller, uuid) from public, anon, authenticated, service_role;
 
 -- Puts dead letters back into the queue: the one way out of a final state. The starts so far stay counted, and the task
 -- gets as many more as its type allows.
@@ -4683,7 +3340,6 @@ language plpgsql
 volatile
 security definer -- writes requeue_count, which no API role may
 set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_max constant integer := 1000;
@@ -4739,6 +3395,7 @@ begin
     -- Tasks that were put back together may wait for one another, and children with a live parent are not stale.
     perform queue.ask_standing_again(
       v_ids
+      || array(select d.task_id from queue.task_dependencies as d where d.depends_on = any (v_ids))
       || array(
         select s.task_id
         from queue.subtasks as s
@@ -4747,7 +3404,6 @@ begin
           and t.standing = 'stale'
       )
     );
-    perform queue.settle_dependants(v_ids, v_ids);
     perform queue.say(null);
   end if;
 
@@ -4777,7 +3433,6 @@ language plpgsql
 volatile
 security definer -- writes generation_created, which no API role may
 set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_missing uuid[];
@@ -4868,6 +3523,7 @@ as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Complete');
+  v_is_late boolean := v_task.status = 'Queued';
 begin
   if p_lease_token is not null then
     perform queue.refuse_stale_lease(v_task, p_lease_token);
@@ -4881,6 +3537,9 @@ begin
         when p_output_location is null then 'completed without an output'
       end
     );
+    if queue.is_holder(v_caller, v_task) then
+      perform queue.ends_itself(v_task.id);
+    end if;
     update public.tasks as t
     set status = 'Complete',
       output_location = p_output_location,
@@ -4889,7 +3548,11 @@ begin
       error_message = null
     where t.id = v_task.id
     returning t.* into v_task;
+    perform queue.ends_itself(null);
     perform queue.say(null);
+    if v_is_late then
+      perform queue.let_go_by_report(v_caller, v_task.id);
+    end if;
     return queue.task_reply(v_task);
   end if;
 
@@ -4901,11 +3564,12 @@ begin
     );
   end if;
 
+  perform queue.let_go_by_report(v_caller, v_task.id);
   -- Deployed workers cannot be told apart and repeat themselves by design: they get their 200, the history knows.
   perform queue.record_report(
     v_task, v_caller,
     case v_task.status when 'Complete' then 'completed again, the first result stays' else 'completed after its end, not resurrected' end,
-    json_strip_nulls(json_build_object('output_location', queue.cut_ends(p_output_location)))::jsonb
+    json_strip_nulls(json_build_object('output_location', p_output_location))::jsonb
   );
   return queue.task_reply(v_task);
 end;
@@ -4918,7 +3582,7 @@ revoke all on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid)
 grant execute on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) to service_role;
 
 -- Ends a task as Failed, or has it tried again where that is allowed. The reason is kept whichever field it came in; the
--- history has more of it than the task.
+-- whole text is in the history.
 create or replace function queue.fail_task(
   p_caller queue.caller,
   p_task public.tasks,
@@ -4935,10 +3599,10 @@ set search_path = ''
 as $$
 declare
   v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
-  -- Of what is cut on the task the history keeps more.
+  -- What is cut on the task is whole in the history.
   v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
-    'error_message', case when v_reason <> queue.cut_text(v_reason) then queue.cut_ends(v_reason) end,
-    'error_details', case when p_details <> queue.cut_text(p_details) then queue.cut_ends(p_details) end
+    'error_message', case when v_reason <> queue.cut_text(v_reason) then v_reason end,
+    'error_details', case when p_details <> queue.cut_text(p_details) then p_details end
   )), '{}');
   -- A task that waits in the queue again is tried again already; and putting one back is its holder's.
   v_applies boolean := case
@@ -4949,6 +3613,9 @@ declare
   v_task public.tasks;
 begin
   if v_applies and (p_has_lease or not queue.has_live_former_holder(p_task)) then
+    if queue.is_holder(p_caller, p_task) then
+      perform queue.ends_itself(p_task.id);
+    end if;
     if p_may_retry and p_task.attempts < queue.starts_allowed(p_task) and queue.is_retryable(p_task.task_type) then
       v_wait := queue.retry_wait(p_task.attempts);
       perform queue.say(
@@ -4973,7 +3640,11 @@ begin
       where t.id = p_task.id
       returning t.* into v_task;
     end if;
+    perform queue.ends_itself(null);
     perform queue.say(null);
+    if p_task.status = 'Queued' then
+      perform queue.let_go_by_report(p_caller, p_task.id);
+    end if;
     return queue.report_reply(v_task, true);
   end if;
 
@@ -4985,6 +3656,9 @@ begin
     );
   end if;
 
+  if p_task.status <> 'In Progress' then
+    perform queue.let_go_by_report(p_caller, p_task.id);
+  end if;
   perform queue.record_report(
     p_task, p_caller,
     'failure reported, not applied: ' || queue.cut_text(v_reason), v_full
@@ -5071,6 +3745,11 @@ begin
       when 'Cancelled' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'cancelled')
     end
   );
+  -- Workers hand back what they run; they cancel nothing, but those that prove that it is theirs.
+  if queue.is_holder(v_caller, v_task)
+    and (p_status = 'Queued' or (p_status = 'Cancelled' and (v_caller.kind = 'token' or p_lease_token is not null))) then
+    perform queue.ends_itself(v_task.id);
+  end if;
   -- Who hands its task back itself has not failed at it.
   perform set_config('queue.forgives_starts', case p_status when 'Queued' then 'on' else 'off' end, true);
   update public.tasks as t
@@ -5086,6 +3765,7 @@ begin
   where t.id = v_task.id
   returning t.* into v_task;
   perform set_config('queue.forgives_starts', 'off', true);
+  perform queue.ends_itself(null);
   perform queue.say(null);
 
   -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now.
@@ -5104,393 +3784,6 @@ revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, t
 
 grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
 
--- The files that nobody can have any use for: of tasks that failed, were cancelled or are gone, a day after the upload,
--- unless something still names them. A page at a time, in the order of names. Only listed here: who deletes the row of an
--- object leaves its bytes, so that is done through Storage (the function sweep-files).
-create or replace function queue.files_to_sweep(p_caller jsonb, p_after text)
-returns json
-language plpgsql
-stable
-security definer -- reads the objects of Storage and everybody's tasks
-set search_path = ''
-set plan_cache_mode = force_custom_plan -- reads what every task names
-set enable_seqscan = on
-as $$
-declare
-  v_page_size constant integer := 1000;
-  v_uuid constant text := '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
-  v_path constant text := v_uuid || '/tasks/' || v_uuid || '/[A-Za-z0-9._/-]+';
-  v_before constant timestamptz := pg_catalog.now() - interval '1 day'; -- the clock of Storage
-  v_names text[];
-  v_last text;
-  v_looked integer := 0;
-begin
-  perform queue.resolve_caller(p_caller, array['service']);
-
-  if to_regclass('storage.objects') is not null then
-    with page as materialized (
-      select o.name, o.created_at, o.updated_at
-      from storage.objects as o
-      where o.bucket_id = 'image_uploads'
-        and o.name > coalesce(p_after, '')
-      order by o.name
-      limit v_page_size
-    ),
-    files as (
-      select p.name, split_part(p.name, '/', 3)::uuid as task_id
-      from page as p
-      where p.name ~ ('^' || v_path || '$')
-        and greatest(p.created_at, p.updated_at) < v_before
-    )
-    select
-      array_agg(f.name order by f.name) filter (where t.id is null or t.status in ('Failed', 'Cancelled')),
-      (select max(p.name) from page as p),
-      (select count(*) from page as p)
-    into v_names, v_last, v_looked
-    from files as f
-      left join public.tasks as t on t.id = f.task_id;
-  end if;
-
-  if v_names is not null then
-    with texts (said) as (
-      select s.said
-      from public.tasks as t
-        cross join lateral (
-          values (t.output_location), (t.thumbnail_url), (t.result_data::text),
-            (case when t.standing is not null then t.params::text end)
-        ) as s (said)
-      union all
-      select s.said
-      from public.generations as g
-        cross join lateral (values (g.location), (g.thumbnail_url), (g.params::text)) as s (said)
-    ),
-    named as (
-      select m.found[1] as name
-      from texts as x
-        cross join lateral regexp_matches(x.said, '(' || v_path || ')', 'g') as m (found)
-      where strpos(x.said, '/tasks/') > 0
-    )
-    select array_agg(f.name order by f.name)
-    into v_names
-    from unnest(v_names) as f (name)
-    where f.name not in (select n.name from named as n);
-  end if;
-
-  return json_build_object(
-    'files', to_json(coalesce(v_names, array[]::text[])),
-    'next', case when v_looked = v_page_size then v_last end
-  );
-end;
-$$;
-
-comment on function queue.files_to_sweep(jsonb, text) is 'See public.files_to_sweep.';
-
-revoke all on function queue.files_to_sweep(jsonb, text) from public, anon, authenticated, service_role;
-
-grant execute on function queue.files_to_sweep(jsonb, text) to service_role;
-
--- What would have to change for a task to run, in words.
-create or replace function queue.remedy(p_reason text)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return case p_reason
-    when 'ready' then 'Nothing: it runs when its owner''s turn comes and a worker claims'
-    when 'no_owner' then 'Give it a project: it has no owner'
-    when 'no_run_type' then 'An operator sets run_type to cloud or local, or cancels it: it is from before that column existed'
-    when 'type_inactive' then 'Switch its type on in task_types'
-    when 'not_yet' then 'Wait until available_at'
-    when 'dependency_pending' then 'The tasks it waits for have to complete'
-    when 'dependency_lost' then 'It can never run: a task it waits for failed, was cancelled or is missing'
-    when 'pool_paused' then 'An operator takes its pool out of queue.settings.paused_pools'
-    when 'no_credits' then 'Its owner needs credits'
-    when 'cloud_disabled' then 'Its owner switches settings.ui.generationMethods.inCloud on'
-    when 'local_disabled' then 'Its owner switches settings.ui.generationMethods.onComputer on'
-    when 'user_at_limit' then 'One of its owner''s running tasks has to end, or the limit be raised'
-    when 'stale' then 'Enqueue it again: it was never started and is older than queue.settings.stale_after'
-    when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is put back within a minute'
-    when 'In Progress' then 'Nothing: it is running'
-    else 'Nothing: it has ended'
-  end;
-end;
-$$;
-
-comment on function queue.remedy(text) is
-  'What would have to change for a task with this reason (or ready, or this status) to run.';
-
-revoke all on function queue.remedy(text) from public, anon, authenticated, service_role;
-
--- When a number should not be acted on without a second look. Codes are stable (docs/errors.md).
-create or replace function queue.count_warnings(p_pool text, p_load queue.load_summary, p_oldest timestamptz)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_now timestamptz := queue.now();
-  v_sample record;
-  v_arrivals integer;
-begin
-  select m.sampled_at, sum(m.claimable) as claimable, max(m.last_event_id) as last_event_id
-  into v_sample
-  from queue.minute_samples as m
-  where m.sampled_at = (select max(x.sampled_at) from queue.minute_samples as x where x.sampled_at < v_now)
-    and (p_pool is null or m.pool = p_pool)
-  group by m.sampled_at;
-
-  -- What was enqueued since explains that many.
-  if v_sample.claimable = 0 then
-    select count(*)
-    into v_arrivals
-    from (
-      select
-      from public.task_events as e
-        join public.tasks as t on t.id = e.task_id
-      where e.id > v_sample.last_event_id
-        and e.from_status is null
-        and (p_pool is null or t.pool = p_pool)
-      limit p_load.claimable
-    ) as a;
-  end if;
-
-  return (
-    select coalesce(json_agg(json_build_object('code', w.code, 'message', w.message)), '[]')
-    from (
-      select 'JUMP_FROM_ZERO' as code, pg_catalog.format(
-        '%s tasks are claimable, a minute ago there were none: check what they are before renting for all of them', p_load.claimable
-      ) as message
-      where p_load.claimable >= 10
-        and v_sample.claimable = 0
-        and v_arrivals < p_load.claimable
-      union all
-      select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task was enqueued at %s', p_oldest)
-      where p_oldest < v_now - interval '1 day'
-      union all
-      select 'SETTLING', pg_catalog.format(
-        'Since %s a change is being carried out for all tasks that it concerns; what it has not reached does not count as claimable',
-        min(k.since)
-      )
-      from queue.deferred_work as k
-      where k.task_type is not null
-      having count(*) > 0
-      union all
-      select 'ONE_OWNER', pg_catalog.format('All %s claimable tasks belong to one user', p_load.claimable)
-      where p_load.claimable >= 10
-        and p_load.owners = 1
-      union all
-      select 'NO_WORKER_BEATING', 'There is gpu work and no worker has sent a heartbeat within the silence limit'
-      where case
-          when p_pool = 'gpu' then p_load.claimable
-          when p_pool is null then queue.claimable_count(('service', null, null)::queue.caller, 'gpu')
-        end > 0
-        and not exists (
-          select
-          from public.workers as k
-          where k.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
-        )
-      union all
-      -- One warning for all jobs: when pg_cron stands still, all of them do.
-      select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end, string_agg(l.message, '; ' order by l.job)
-      from queue.late_jobs() as l
-      group by l.is_failing
-    ) as w
-  );
-end;
-$$;
-
-comment on function queue.count_warnings(text, queue.load_summary, timestamptz) is
-  'Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING, JOB_FAILED, JOB_LATE.';
-
-revoke all on function queue.count_warnings(text, queue.load_summary, timestamptz) from public, anon, authenticated, service_role;
-
--- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
--- Claims and the sweep put them right; who only reads takes them into account with this.
--- When very many are due at once, it takes some of each owner's: the sweep puts the rest right.
-create or replace function queue.overtaken_by_time(p_user_id uuid)
-returns setof queue.load_change
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_many constant integer := 1000;
-  v_per_line integer;
-  v_now timestamptz := queue.now();
-  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
-begin
-  if p_user_id is null then
-    -- As many as nearly always are due can be looked at in the order of their time.
-    perform
-    from public.tasks as t
-    where t.standing = 'not_yet'
-      and t.available_at <= v_now
-    order by t.available_at
-    offset v_many
-    limit 1;
-    if found then
-      select greatest(v_many / greatest(count(*), 1), 10)
-      into v_per_line
-      from queue.blocked_tasks as b
-      where b.reason = 'not_yet'
-        and b.task_count > 0;
-    end if;
-  else
-    v_per_line := v_many;
-  end if;
-
-  return query
-  with due as (
-    select t as task
-    from public.tasks as t
-    where v_per_line is null
-      and t.standing = 'not_yet'
-      and t.available_at <= v_now
-    union all
-    select d.task
-    from queue.blocked_tasks as b
-      cross join lateral (
-        select q as task
-        from public.tasks as q
-        where q.user_id = b.user_id
-          and q.pool = b.pool
-          and q.run_type = case when b.is_cloud then 'cloud' else 'local' end
-          and q.standing = 'not_yet'
-          and q.available_at <= v_now
-        order by q.priority desc, q.available_at
-        limit v_per_line
-      ) as d
-    where v_per_line is not null
-      and b.reason = 'not_yet'
-      and b.task_count > 0
-      and (p_user_id is null or b.user_id = p_user_id)
-  ),
-  overtaken as (
-    select
-      (d.task).user_id, (d.task).pool, (d.task).run_type, (d.task).takes_slot, (d.task).standing as stood,
-      -- The rule is asked where more than the time could hold the task back.
-      case
-        when (d.task).dependant_on is null and ((d.task).attempts > 0 or (d.task).created_at >= v_stale_before) then 'ready'
-        else queue.task_standing(d.task)
-      end as stands
-    from due as d
-    union all
-    select t.user_id, t.pool, t.run_type, t.takes_slot, t.standing, 'stale'
-    from public.tasks as t
-    where t.standing = 'ready'
-      and t.attempts = 0
-      and t.created_at < v_stale_before
-      and (p_user_id is null or t.user_id = p_user_id)
-      and queue.is_stale(t.created_at, t.attempts, t.params)
-  )
-  select o.user_id, o.pool, o.run_type = 'cloud', o.takes_slot, c.standing, sum(c.delta)::integer
-  from overtaken as o
-    cross join lateral (values (o.stood, -1), (o.stands, 1)) as c (standing, delta)
-  group by o.user_id, o.pool, o.run_type, o.takes_slot, c.standing;
-end;
-$$;
-
-comment on function queue.overtaken_by_time(uuid) is
-  'By how much the derived counters are behind because only time has changed where queued tasks stand; of one owner, or of all (null). Of a thousand due tasks and more, some of each owner.';
-
-revoke all on function queue.overtaken_by_time(uuid) from public, anon, authenticated, service_role;
-
--- Ready tasks that their type's change has not reached yet (queue.deferred_work), as counts have to see them: not ready,
--- or ready elsewhere. Bounded: of an owner with more of them than are looked at, nothing counts as ready until they are
--- through, as less is promised then than there is, and never more.
-create or replace function queue.overtaken_by_types(p_user_id uuid)
-returns setof queue.load_change
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_most constant integer := 10000;
-  v_types text[] := array(select distinct w.task_type from queue.deferred_work as w where w.task_type is not null);
-  v_owners uuid[] := array(
-    select distinct l.user_id
-    from queue.user_lines as l
-    where l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration > 0
-      and (p_user_id is null or l.user_id = p_user_id)
-  );
-  v_per_owner integer := greatest(v_most / greatest(cardinality(v_owners) * cardinality(v_types), 1), 10);
-begin
-  return query
-  with found as materialized (
-    select o.user_id, y.name as task_type, b.pool, b.run_type, b.takes_slot, count(*)::integer as task_count
-    from unnest(v_owners) as o (user_id)
-      cross join unnest(v_types) as y (name)
-      cross join lateral (
-        select t.pool, t.run_type, t.takes_slot, t.standing
-        from public.tasks as t
-        where t.user_id = o.user_id
-          and t.task_type = y.name
-          and t.standing is not null
-        limit v_per_owner
-      ) as b
-    where b.standing = 'ready'
-      and queue.is_behind_its_type(y.name, b.pool, b.takes_slot, b.standing)
-    group by 1, 2, 3, 4, 5
-  ),
-  -- There may be more.
-  unknown as materialized (
-    select o.user_id
-    from unnest(v_owners) as o (user_id)
-      cross join unnest(v_types) as y (name)
-    where (
-      select count(*)
-      from (
-        select
-        from public.tasks as t
-        where t.user_id = o.user_id
-          and t.task_type = y.name
-          and t.standing is not null
-        limit v_per_owner
-      ) as n
-    ) = v_per_owner
-    group by o.user_id
-  ),
-  changed as (
-    select f.user_id, f.pool, f.run_type = 'cloud' as is_cloud, f.takes_slot, 'ready' as standing, -f.task_count as delta
-    from found as f
-    where not exists (select from unknown as u where u.user_id = f.user_id)
-    union all
-    select
-      f.user_id, coalesce(y.run_type, 'gpu'), f.run_type = 'cloud', coalesce(y.category <> 'orchestration', true),
-      case when y.is_active is false then 'type_inactive' else 'ready' end, f.task_count
-    from found as f
-      left join public.task_types as y on y.name = f.task_type
-    where not exists (select from unknown as u where u.user_id = f.user_id)
-    union all
-    select l.user_id, l.pool, r.is_cloud, r.takes_slot, c.standing, c.sign * r.task_count
-    from queue.user_lines as l
-      cross join lateral (
-        values
-          (true, true, l.ready_cloud), (true, false, l.ready_cloud_orchestration),
-          (false, true, l.ready_local), (false, false, l.ready_local_orchestration)
-      ) as r (is_cloud, takes_slot, task_count)
-      cross join (values ('ready', -1), ('type_inactive', 1)) as c (standing, sign)
-    where l.user_id in (select u.user_id from unknown as u)
-      and r.task_count > 0
-  )
-  select c.user_id, c.pool, c.is_cloud, c.takes_slot, c.standing, sum(c.delta)::integer
-  from changed as c
-  group by 1, 2, 3, 4, 5;
-end;
-$$;
-
-comment on function queue.overtaken_by_types(uuid) is
-  'By how much the derived counters are ahead because types have changed and not all of their tasks are derived again; of one owner, or of all (null).';
-
-revoke all on function queue.overtaken_by_types(uuid) from public, anon, authenticated, service_role;
-
 -- What each of these users has in the queue now, as a claim would see it: the derived counters, put right for what only
 -- time has changed since.
 create or replace function queue.user_load(p_caller queue.caller, p_pool text, p_user_ids uuid[], p_overtaken queue.load_change[])
@@ -5503,17 +3796,13 @@ as $$
 declare
   v_now timestamptz := queue.now();
   v_own boolean := p_caller.user_id is not null;
-  v_paused text[] := (select c.paused_pools from queue.settings as c);
 begin
   return query
   with load as (
     select
       l.user_id,
-      coalesce(sum(l.ready_cloud + case when v_own then l.ready_local else 0 end) filter (where l.pool <> all (v_paused)), 0) as ready_slots,
-      coalesce(
-        sum(l.ready_cloud_orchestration + case when v_own then l.ready_local_orchestration else 0 end)
-          filter (where l.pool <> all (v_paused)), 0
-      ) as ready_orchestration,
+      sum(l.ready_cloud + case when v_own then l.ready_local else 0 end) as ready_slots,
+      sum(l.ready_cloud_orchestration + case when v_own then l.ready_local_orchestration else 0 end) as ready_orchestration,
       sum(l.active_cloud + case when v_own then l.active_local else 0 end) as active,
       sum(l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end) as active_orchestration,
       sum(case when v_own then 0 else l.active_local + l.active_local_orchestration end) as active_elsewhere,
@@ -5543,7 +3832,7 @@ begin
   judged as (
     select
       l.user_id, l.ready_slots, l.ready_orchestration, l.active, l.active_orchestration, l.active_elsewhere, l.turn_at,
-      s.running, s.task_limit,
+      s.running, s.task_limit, greatest(s.orchestration_limit - s.orchestrating, 0) as orchestration_room,
       case when v_own then s.local_reason else s.cloud_reason end as reason
     from load as l
       join queue.user_slots as s on s.user_id = l.user_id
@@ -5553,7 +3842,8 @@ begin
     j.reason,
     (j.ready_slots + j.ready_orchestration)::integer,
     case
-      when j.reason is null then (j.ready_orchestration + least(j.ready_slots, j.task_limit - j.running))::integer
+      when j.reason is null
+        then (least(j.ready_orchestration, j.orchestration_room) + least(j.ready_slots, j.task_limit - j.running))::integer
       else 0
     end,
     j.active::integer,
@@ -5571,77 +3861,6 @@ comment on function queue.user_load(queue.caller, text, uuid[], queue.load_chang
 
 revoke all on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) from public, anon, authenticated, service_role;
 
--- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale.
-create or replace function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_own boolean := p_caller.user_id is not null;
-  v_paused text[] := (select s.paused_pools from queue.settings as s);
-begin
-  return (
-    with waiting as (
-      select b.user_id, b.pool, b.reason, b.task_count
-      from queue.blocked_tasks as b
-      where not v_own
-        and b.is_cloud
-      union all
-      select b.user_id, b.pool, b.reason, b.task_count
-      from queue.blocked_tasks as b
-      where b.user_id = p_caller.user_id
-      union all
-      select o.user_id, o.pool, o.standing, o.delta
-      from unnest(p_load.overtaken) as o
-      where o.standing <> 'ready'
-        and (v_own or o.is_cloud)
-    )
-    select coalesce(json_object_agg(r.reason, r.task_count order by r.reason), '{}')
-    from (
-      select b.reason, sum(b.task_count) as task_count
-      from (
-        select w.reason, sum(w.task_count) as task_count
-        from waiting as w
-        where w.reason <> 'stale'
-          and (p_pool is null or w.pool = p_pool)
-        group by w.reason
-        union all
-        select
-          case
-            when w.pool = any (v_paused) then 'pool_paused'
-            else coalesce(case when v_own then s.local_reason else s.cloud_reason end, 'stale')
-          end,
-          w.task_count
-        from waiting as w
-          left join queue.user_slots as s on s.user_id = w.user_id
-        where w.reason = 'stale'
-          and (p_pool is null or w.pool = p_pool)
-        union all
-        select o.reason, o.task_count
-        from (
-          values
-            ('pool_paused', p_load.pool_paused),
-            ('user_at_limit', p_load.user_at_limit),
-            ('no_credits', p_load.no_credits),
-            ('cloud_disabled', p_load.cloud_disabled),
-            ('local_disabled', p_load.local_disabled)
-        ) as o (reason, task_count)
-      ) as b
-      group by b.reason
-      having sum(b.task_count) > 0
-    ) as r
-  );
-end;
-$$;
-
-comment on function queue.blocked_by_reason(queue.caller, text, queue.load_summary) is
-  'Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one reason.';
-
-revoke all on function queue.blocked_by_reason(queue.caller, text, queue.load_summary) from public, anon, authenticated, service_role;
-
 -- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut. p_turns are the
 -- first users in turn, at least p_limit of them where there are so many.
 create or replace function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_turns queue.user_load_row[])
@@ -5655,77 +3874,79 @@ as $$
 declare
   v_now timestamptz := queue.now();
   v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
-  v_pools text[] := array(
-    select p.pool
-    from unnest(case when p_pool is null then array['gpu', 'api'] else array[p_pool] end) as p (pool)
-    where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
-  );
-  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+  v_pools text[] := case when p_pool is null then array['gpu', 'api'] else array[p_pool] end;
   v_run_types text[] := case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end;
 begin
   return query
-  with round as (
-    -- A user served once more runs one more, and the turn goes to those who run fewer: so many of each come first.
-    select r.user_id, r.running, r.turn_at, count(*) as task_count
+  with turn as (
+    select
+      t.user_id, t.claimable, t.turn_at, t.task_limit - t.running as slots_free,
+      s.orchestration_limit - s.orchestrating as places_free,
+      s.running + s.orchestrating + s.remembered as turn_load
+    from unnest(p_turns) as t
+      join queue.user_slots as s on s.user_id = t.user_id
+  ),
+  round as (
+    -- A user served once more has one start more, and the turn goes to those who have fewer: so many of each come first.
+    select r.user_id, r.turn_load, r.turn_at, r.slots_free, r.places_free, count(*) as task_count
     from (
-      select u.user_id, u.running, u.turn_at
+      select u.user_id, u.turn_load, u.turn_at, u.slots_free, u.places_free
       from (
         select
-          t.user_id, t.running, t.turn_at,
-          least(t.claimable, case when count(*) over () < p_limit then p_limit else max(t.running) over () - t.running + 1 end) as most
-        from unnest(p_turns) as t
+          t.*,
+          least(t.claimable, case when count(*) over () < p_limit then p_limit else max(t.turn_load) over () - t.turn_load + 1 end) as most
+        from turn as t
       ) as u
         cross join lateral generate_series(1, u.most) as k
-      order by u.running + k, k, u.turn_at
+      order by u.turn_load + k, k, u.turn_at
       limit p_limit
     ) as r
-    group by r.user_id, r.running, r.turn_at
+    group by r.user_id, r.turn_load, r.turn_at, r.slots_free, r.places_free
   )
   select t.id, t.task_type, t.user_id, t.created_at
   from (
-    select c.*, row_number() over (partition by c.user_id order by c.priority desc, c.created_at, c.id) as k
+    select f.*, row_number() over (partition by f.user_id order by f.priority desc, f.created_at, f.id) as k
     from (
-      -- One pool and run type at a time: each comes from the index in the order of the line.
-      select r.id, r.task_type, r.created_at, r.priority, u.user_id, u.running, u.turn_at, u.task_count
-      from round as u
-        cross join unnest(v_pools) as l (pool)
-        cross join unnest(v_run_types) as y (run_type)
-        cross join lateral (
-          select q.id, q.task_type, q.created_at, q.priority
-          from public.tasks as q
-          where q.user_id = u.user_id
-            and q.pool = l.pool
-            and q.run_type = y.run_type
-            and q.standing = 'ready'
-            and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.standing))
-            -- Asked only where the answer could be yes.
-            and (q.attempts > 0 or q.created_at >= v_old_before or not queue.is_stale(q.created_at, q.attempts, q.params))
-          order by q.priority desc, q.created_at, q.id
-          limit u.task_count
-        ) as r
-      union all
-      -- Due, but not yet released by a claim.
-      select
-        (d.task).id, (d.task).task_type, (d.task).created_at, (d.task).priority, u.user_id, u.running, u.turn_at, u.task_count
-      from round as u
-        cross join unnest(v_pools) as l (pool)
-        cross join unnest(v_run_types) as y (run_type)
-        cross join lateral (
-          select q as task
-          from public.tasks as q
-          where q.user_id = u.user_id
-            and q.pool = l.pool
-            and q.run_type = y.run_type
-            and q.standing = 'not_yet'
-            and q.available_at <= v_now
-          order by q.priority desc, q.available_at
-          limit u.task_count + 100 -- some may have another reason to wait
-        ) as d
-      where queue.task_standing(d.task) = 'ready'
-    ) as c
+      -- Of each kind as many as there is room for; the line goes on behind the rest.
+      select c.*, row_number() over (partition by c.user_id, c.takes_slot order by c.priority desc, c.created_at, c.id) as of_kind
+      from (
+        -- One pool, run type and kind at a time: each comes from the index in the order of the line.
+        select r.id, r.task_type, r.created_at, r.priority, r.takes_slot, u.user_id, u.turn_load, u.turn_at, u.task_count,
+          u.slots_free, u.places_free
+        from round as u
+          cross join unnest(v_pools) as l (pool)
+          cross join unnest(v_run_types) as y (run_type)
+          cross join unnest(array[true, false]) as kind (takes_slot)
+          cross join lateral (
+            select q.id, q.task_type, q.created_at, q.priority, q.takes_slot
+            from public.tasks as q
+            where q.user_id = u.user_id
+              and q.pool = l.pool
+              and q.run_type = y.run_type
+              and q.takes_slot = kind.takes_slot
+              and q.standing = 'ready'
+              -- Asked only where the answer could be yes.
+              and (q.attempts > 0 or q.created_at >= v_old_before or not queue.is_stale(q.created_at, q.attempts, q.params))
+            order by q.priority desc, q.created_at, q.id
+            limit u.task_count
+          ) as r
+        union all
+        -- Due, but not yet released by a claim.
+        select d.id, d.task_type, d.created_at, d.priority, d.takes_slot, u.user_id, u.turn_load, u.turn_at, u.task_count,
+          u.slots_free, u.places_free
+        from public.tasks as d
+          join round as u on u.user_id = d.user_id
+        where d.standing = 'not_yet'
+          and d.available_at <= v_now
+          and d.pool = any (v_pools)
+          and d.run_type = any (v_run_types)
+          and queue.task_standing(d) = 'ready'
+      ) as c
+    ) as f
+    where f.of_kind <= case when f.takes_slot then f.slots_free else f.places_free end
   ) as t
   where t.k <= t.task_count
-  order by t.running + t.k, t.k, t.turn_at;
+  order by t.turn_load + t.k, t.k, t.turn_at;
 end;
 $$;
 
@@ -5734,6 +3955,7 @@ comment on function queue.next_tasks(queue.caller, text, integer, queue.user_loa
 
 revoke all on function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]) from public, anon, authenticated, service_role;
 
+<<<<<<< HEAD
 -- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
 create or replace function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean)
 returns json
@@ -5857,6 +4079,8 @@ revoke all on function queue.task_counts(jsonb, text, boolean) from public, anon
 
 grant execute on function queue.task_counts(jsonb, text, boolean) to service_role;
 
+=======
+>>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 -- Adds the queue up for a caller. A line by itself says what its owner adds, so the fleet's sums are one walk over the
 -- lines. Not so where time has overtaken a counter and where an owner's two lines share one limit: those owners, and the
 -- one owner that a token or user is about, are looked at apart.
@@ -5872,7 +4096,6 @@ declare
   v_own boolean := p_caller.user_id is not null;
   v_apart uuid[];
   v_none_apart boolean;
-  v_paused text[] := (select s.paused_pools from queue.settings as s);
   v_ready integer;
   v_sum queue.load_summary;
 begin
@@ -5884,10 +4107,9 @@ begin
         and t.attempts = 0
         and t.created_at < v_now - (select s.stale_after from queue.settings as s)
     ) then
-    v_sum.overtaken := array(select o from queue.overtaken_by_time(p_caller.user_id) as o);
-  end if;
-  if exists (select from queue.deferred_work as w where w.task_type is not null) then
-    v_sum.overtaken := v_sum.overtaken || array(select o from queue.overtaken_by_types(p_caller.user_id) as o);
+    v_sum.overtaken := array(
+      select o from queue.overtaken_by_time() as o where not v_own or o.user_id = p_caller.user_id
+    );
   end if;
 
   if v_own then
@@ -5910,12 +4132,14 @@ begin
 
   -- Whether a line is open, and running and the limit of an open one, are kept up with its owner's slots.
   select
-    coalesce(sum(l.ready_cloud_orchestration + least(l.ready_cloud, l.task_limit - l.running)) filter (where l.is_open and l.pool <> all (v_paused)), 0),
-    count(*) filter (where l.is_open and l.pool <> all (v_paused)),
+    coalesce(sum(
+      least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running)
+    ) filter (where l.is_open), 0),
+    count(*) filter (where l.is_open),
     count(*) filter (where l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.pool <> all (v_paused)), 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits' and l.pool <> all (v_paused)), 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled' and l.pool <> all (v_paused)), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits'), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled'), 0),
     0,
     coalesce(sum(l.active_cloud), 0),
     coalesce(sum(l.active_cloud_orchestration), 0),
@@ -5927,26 +4151,6 @@ begin
   where not v_own
     and (p_pool is null or l.pool = p_pool)
     and (v_none_apart or l.user_id not in (select a.user_id from unnest(v_apart) as a (user_id)));
-  v_sum.pool_paused := 0;
-  if v_paused <> '{}' then
-    select coalesce(sum(l.ready), 0)
-    into v_sum.pool_paused
-    from (
-      select
-        k.user_id, k.pool,
-        k.ready_cloud + k.ready_cloud_orchestration
-          + case when v_own then k.ready_local + k.ready_local_orchestration else 0 end as ready
-      from queue.user_lines as k
-      union all
-      select o.user_id, o.pool, o.delta
-      from unnest(v_sum.overtaken) as o
-      where o.standing = 'ready'
-        and (o.is_cloud or v_own)
-    ) as l
-    where l.pool = any (v_paused)
-      and (p_pool is null or l.pool = p_pool)
-      and (not v_own or l.user_id = p_caller.user_id);
-  end if;
   v_sum.user_at_limit := v_ready - v_sum.no_credits - v_sum.cloud_disabled - v_sum.claimable;
   if v_none_apart then
     return v_sum;
@@ -5986,22 +4190,21 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_pools text[] := array(
-    select p.pool
-    from unnest(case when p_pool is null then array['gpu', 'api'] else array[p_pool] end) as p (pool)
-    where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
-  );
+  v_pools text[] := case when p_pool is null then array['gpu', 'api'] else array[p_pool] end;
   v_none_apart boolean := coalesce(cardinality(p_load.apart), 0) = 0;
 begin
   return query
-  select u.*
+  select (u.load).*
   from (
     -- Open lines come from the index in the order of turns.
     select
-      l.user_id, null::text as reason, l.ready_cloud + l.ready_cloud_orchestration as ready,
-      l.ready_cloud_orchestration + least(l.ready_cloud, l.task_limit - l.running) as claimable,
-      l.active_cloud as active, l.active_cloud_orchestration as active_orchestration,
-      l.active_local + l.active_local_orchestration as active_elsewhere, l.running, l.task_limit, l.turn_at
+      (
+        l.user_id, null::text, l.ready_cloud + l.ready_cloud_orchestration,
+        least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running),
+        l.active_cloud, l.active_cloud_orchestration, l.active_local + l.active_local_orchestration,
+        l.running, l.task_limit, l.turn_at
+      )::queue.user_load_row as load,
+      l.turn_load
     from unnest(v_pools) as p (pool)
       cross join lateral (
         select c.*
@@ -6010,13 +4213,16 @@ begin
           and c.pool = p.pool
           and c.is_open
           and (v_none_apart or c.user_id not in (select a.user_id from unnest(p_load.apart) as a))
-        order by c.running, c.turn_at
+        order by c.turn_load, c.turn_at
         limit p_limit
       ) as l
     union all
-    select a.* from unnest(p_load.apart) as a where a.claimable > 0
+    select a, s.running + s.orchestrating + s.remembered
+    from unnest(p_load.apart) as a
+      join queue.user_slots as s on s.user_id = a.user_id
+    where a.claimable > 0
   ) as u
-  order by u.running, u.turn_at
+  order by u.turn_load, (u.load).turn_at
   limit p_limit;
 end;
 $$;
@@ -6047,7 +4253,7 @@ begin
   return least(p_listed, (
     select o.created_at
     from (
-      select t.user_id, t.pool, t.run_type, t.created_at, t.attempts, t.params
+      select t.user_id, t.pool, t.run_type, t.takes_slot, t.created_at, t.attempts, t.params
       from public.tasks as t
       where t.standing = 'ready'
         and t.attempts = 0
@@ -6056,11 +4262,10 @@ begin
       limit v_look_at
     ) as o
     where (p_pool is null or o.pool = p_pool)
-      and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
       and case
         when p_caller.user_id is not null then o.user_id = p_caller.user_id
         else o.run_type = 'cloud'
-          and (select l.is_open from queue.user_lines as l where l.user_id = o.user_id and l.pool = o.pool)
+          and (select l.is_open and (o.takes_slot or l.orchestration_room > 0) from queue.user_lines as l where l.user_id = o.user_id and l.pool = o.pool)
       end
       -- Asked only where the answer could be yes.
       and (o.created_at >= v_old_before or not queue.is_stale(o.created_at, o.attempts, o.params))
@@ -6084,7 +4289,6 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_paused text[] := (select s.paused_pools from queue.settings as s);
   v_missing integer := greatest(p_limit - coalesce(cardinality(p_turns), 0), 0);
 begin
   return (
@@ -6098,19 +4302,21 @@ begin
       (
         select o.user_id, 0, o.ready, o.running, o.task_limit, o.running >= o.task_limit, o.reason
         from (
-          select a.user_id, a.ready, a.running, a.task_limit, a.reason
+          select a.user_id, a.ready, a.running, a.task_limit, coalesce(a.reason, case when a.ready > 0 then 'user_at_limit' end) as reason
           from unnest(p_load.apart) as a
           where a.claimable = 0
             and a.ready + a.active > 0
           union all
-          select l.user_id, l.ready_cloud + l.ready_cloud_orchestration, s.running, s.task_limit,
-            case when l.pool = any (v_paused) then 'pool_paused' else s.cloud_reason end
+          -- Closed for no reason of the owner's, but with something ready: all of that is orchestration.
+          select
+            l.user_id, l.ready_cloud + l.ready_cloud_orchestration, s.running, s.task_limit,
+            coalesce(s.cloud_reason, case when l.ready_cloud + l.ready_cloud_orchestration > 0 then 'user_at_limit' end)
           from queue.user_lines as l
             join queue.user_slots as s on s.user_id = l.user_id
           where p_caller.user_id is null
             and p_load.users > p_load.owners
             and (p_pool is null or l.pool = p_pool)
-            and (not l.is_open or l.pool = any (v_paused))
+            and not l.is_open
             and l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0
             and l.user_id not in (select a.user_id from unnest(p_load.apart) as a)
         ) as o
@@ -6126,95 +4332,300 @@ comment on function queue.listed_users(queue.caller, text, queue.load_summary, q
 
 revoke all on function queue.listed_users(queue.caller, text, queue.load_summary, queue.user_load_row[], integer) from public, anon, authenticated, service_role;
 
--- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
--- counts. Bounded and safe to run twice or in parallel: rows that somebody holds, and those of owners whom somebody holds,
--- are left for the next time. Their owners are locked with them, so that nobody is waited for.
-create or replace function queue.sweep(p_limit integer default 1000)
-returns json
+-- What each owner's starts take, counted from the tasks and from what others ended. That an orchestrator has handed over,
+-- and that a holder has let go, cannot be derived.
+create or replace function queue.recount_slots(p_user_id uuid)
+returns table (user_id uuid, running integer, orchestrating integer, remembered integer)
 language plpgsql
-volatile
-security definer -- writes derived state for pg_cron and the operator
+stable
+security invoker
 set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
-declare
-  v_now timestamptz := queue.now();
-  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
-  v_due uuid[];
-  v_stale uuid[];
-  v_last_event_id bigint;
+#variable_conflict use_column
 begin
-  select array_agg(d.id)
-  into v_due
+  return query
+  select s.user_id, sum(s.running)::integer, sum(s.orchestrating)::integer, sum(s.remembered)::integer
   from (
-    select t.id
-    from public.tasks as t
-      join queue.user_slots as s on s.user_id = t.user_id
-    where t.standing = 'not_yet'
-      and t.available_at <= v_now
-    order by t.available_at
-    limit p_limit
-    for no key update of t, s skip locked
-  ) as d;
-  perform queue.ask_standing_again(coalesce(v_due, array[]::uuid[]));
-
-  select array_agg(o.id)
-  into v_stale
-  from (
-    select t.id
-    from public.tasks as t
-      join queue.user_slots as s on s.user_id = t.user_id
-    where t.standing = 'ready'
-      and t.attempts = 0
-      and t.created_at < v_stale_before
-      and queue.is_stale(t.created_at, t.attempts, t.params)
-    limit p_limit
-    for no key update of t, s skip locked
-  ) as o;
-  perform queue.ask_standing_again(coalesce(v_stale, array[]::uuid[]));
-
-  -- A second sweep in the same minute has nothing to add to the sample.
-  if not exists (select from queue.minute_samples as m where m.sampled_at > v_now - interval '30 seconds') then
-    select coalesce(max(m.last_event_id), 0) into v_last_event_id from queue.minute_samples as m;
-
-    insert into queue.minute_samples (sampled_at, pool, claimable, arrivals, completions, last_event_id)
     select
-      v_now, p.pool, queue.claimable_count(('service', null, null)::queue.caller, p.pool),
-      coalesce(e.arrivals, 0), coalesce(e.completions, 0), coalesce(n.id, v_last_event_id)
-    from unnest(array['gpu', 'api']) as p (pool)
-      cross join (select max(x.id) as id from public.task_events as x) as n
-      left join (
-        select
-          t.pool,
-          count(*) filter (where x.from_status is null) as arrivals,
-          count(*) filter (where x.to_status = 'Complete' and x.from_status <> 'Complete') as completions
-        from public.task_events as x
-          join public.tasks as t on t.id = x.task_id
-        where x.id > v_last_event_id
-          and x.at > v_now - interval '5 minutes'
-        group by t.pool
-      ) as e on e.pool = p.pool
-    on conflict do nothing;
-
-    delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
-  end if;
-
-  -- Last, because it locks owners until the end.
-  perform queue.drop_empty_lines(p_limit);
-
-  return json_build_object(
-    'released', coalesce(cardinality(v_due), 0),
-    'grown_stale', coalesce(cardinality(v_stale), 0)
-  );
+      t.user_id,
+      t.takes_slot::integer as running,
+      (not t.takes_slot and not queue.is_handed_over(t.id, t.lease_token))::integer as orchestrating,
+      0 as remembered
+    from public.tasks as t
+    where t.standing = 'active'
+      and t.user_id is not null
+      and (p_user_id is null or t.user_id = p_user_id)
+    union all
+    select
+      h.user_id,
+      (h.let_go_at is null and h.takes_slot)::integer,
+      (h.let_go_at is null and not h.takes_slot)::integer,
+      (h.let_go_at is not null)::integer
+    from queue.held_slots as h
+    where p_user_id is null
+      or h.user_id = p_user_id
+  ) as s
+  group by s.user_id;
 end;
 $$;
 
-comment on function queue.sweep(integer) is
-  'Releases due tasks, sets stale ones aside (at most p_limit each) and samples the counts; returns {released, grown_stale}.';
+comment on function queue.recount_slots(uuid) is
+  'What running, orchestrating and remembered of user_slots should be, for one user or for all (null); no row = nothing.';
 
-revoke all on function queue.sweep(integer) from public, anon, authenticated, service_role;
+revoke all on function queue.recount_slots(uuid) from public, anon, authenticated, service_role;
 
-grant execute on function queue.sweep(integer) to service_role;
+-- What the derived counters should be, counted from the tasks. The one query that drift and reconcile share.
+create or replace function queue.recount(p_user_id uuid)
+returns setof queue.user_lines
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select
+    c.user_id, c.pool,
+    c.ready_cloud, c.ready_cloud_orchestration, c.ready_local, c.ready_local_orchestration,
+    c.active_cloud, c.active_cloud_orchestration, c.active_local, c.active_local_orchestration,
+    n.running,
+    (c.ready_cloud > 0 or (c.ready_cloud_orchestration > 0 and n.orchestrating < s.orchestration_limit))
+      and coalesce(s.cloud_reason, 'user_at_limit') = 'user_at_limit'
+      and n.running < s.task_limit,
+    null::timestamptz,
+    s.task_limit,
+    nullif(s.cloud_reason, 'user_at_limit'),
+    n.running + n.orchestrating + n.remembered,
+    greatest(s.orchestration_limit - n.orchestrating, 0)
+  from (
+    select
+      t.user_id,
+      t.pool,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'cloud' and t.takes_slot))::integer as ready_cloud,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'cloud' and not t.takes_slot))::integer as ready_cloud_orchestration,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'local' and t.takes_slot))::integer as ready_local,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'local' and not t.takes_slot))::integer as ready_local_orchestration,
+      (count(*) filter (where t.standing = 'active' and t.token_id is null and t.takes_slot))::integer as active_cloud,
+      (count(*) filter (where t.standing = 'active' and t.token_id is null and not t.takes_slot))::integer as active_cloud_orchestration,
+      (count(*) filter (where t.standing = 'active' and t.token_id is not null and t.takes_slot))::integer as active_local,
+      (count(*) filter (where t.standing = 'active' and t.token_id is not null and not t.takes_slot))::integer as active_local_orchestration
+    from public.tasks as t
+    where t.standing is not null
+      and t.user_id is not null
+      and (p_user_id is null or t.user_id = p_user_id)
+    group by t.user_id, t.pool
+  ) as c
+    join queue.user_slots as s on s.user_id = c.user_id
+    left join queue.recount_slots(p_user_id) as r on r.user_id = c.user_id
+    cross join lateral (
+      select coalesce(r.running, 0) as running, coalesce(r.orchestrating, 0) as orchestrating, coalesce(r.remembered, 0) as remembered
+    ) as n;
+end;
+$$;
+
+comment on function queue.recount(uuid) is
+  'The user_lines that the tasks themselves add up to, for one user or for all (null); turn_at is null.';
+
+revoke all on function queue.recount(uuid) from public, anon, authenticated, service_role;
+
+-- Users whose derived state is not what their user row and their tasks add up to, and totals that are not what all tasks
+-- do. A stable function sees one snapshot, so work that is going on is never mistaken for drift.
+create or replace function queue.drift()
+returns table (user_id uuid, pool text, stored jsonb, counted jsonb)
+language plpgsql
+stable
+security definer -- recount and the lines are for nobody else
+set search_path = ''
+set plan_cache_mode = force_custom_plan -- reads all there is, whoever asks
+set enable_seqscan = on
+as $$
+#variable_conflict use_column
+begin
+  -- What runs, and what the user row allows.
+  return query
+  select u.id, null::text, to_jsonb(s), to_jsonb(w)
+  from public.users as u
+    left join queue.recount_slots(null) as r on r.user_id = u.id
+    left join queue.user_slots as s on s.user_id = u.id
+    cross join lateral queue.slots_of(
+      u, coalesce(r.running, 0), coalesce(r.orchestrating, 0), coalesce(r.remembered, 0)
+    ) as w
+  where s is distinct from w;
+
+  return query
+  with counted as (
+    select
+      c.user_id, c.pool,
+      -- The copies of what the slots say are kept up where they order the line.
+      to_jsonb(c) - array['turn_at', 'user_id', 'pool']
+        - case when c.is_open then array[]::text[] else array['running', 'turn_load', 'orchestration_room'] end as row_counts
+    from queue.recount(null) as c
+    where c.ready_cloud + c.ready_cloud_orchestration + c.ready_local + c.ready_local_orchestration
+      + c.active_cloud + c.active_cloud_orchestration + c.active_local + c.active_local_orchestration > 0
+  ),
+  stored as (
+    select
+      l.user_id, l.pool,
+      to_jsonb(l) - array['turn_at', 'user_id', 'pool']
+        - case when l.is_open then array[]::text[] else array['running', 'turn_load', 'orchestration_room'] end as row_counts
+    from queue.user_lines as l
+    where l.is_open or l.ready_cloud <> 0 or l.ready_cloud_orchestration <> 0 or l.ready_local <> 0
+      or l.ready_local_orchestration <> 0 or l.active_cloud <> 0 or l.active_cloud_orchestration <> 0
+      or l.active_local <> 0 or l.active_local_orchestration <> 0
+  )
+  select coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool), s.row_counts, c.row_counts
+  from counted as c
+    full join stored as s on s.user_id = c.user_id and s.pool = c.pool
+  where c.row_counts is distinct from s.row_counts;
+
+  return query
+  select
+    coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool),
+    jsonb_build_object(coalesce(c.reason, s.reason), coalesce(s.task_count, 0)),
+    jsonb_build_object(coalesce(c.reason, s.reason), coalesce(c.task_count, 0))
+  from (
+    select
+      coalesce(t.user_id, '00000000-0000-0000-0000-000000000000') as user_id, t.pool, t.standing as reason,
+      t.run_type is distinct from 'local' as is_cloud, count(*)::integer as task_count
+    from public.tasks as t
+    where t.standing not in ('ready', 'active')
+    group by 1, 2, 3, 4
+  ) as c
+    full join queue.blocked_tasks as s
+      on s.user_id = c.user_id and s.pool = c.pool and s.reason = c.reason and s.is_cloud = c.is_cloud
+  where coalesce(c.task_count, 0) <> coalesce(s.task_count, 0);
+
+  -- Families that are under way; the report of an orchestrator cannot be derived.
+  return query
+  select
+    coalesce(c.user_id, s.user_id), null::text,
+    to_jsonb(s) - 'changed_at' - 'enqueued_attempt', to_jsonb(c) - 'changed_at' - 'enqueued_attempt'
+  from queue.recount_families(array(
+    select o.id from public.tasks as o where o.standing is not null and exists (select from queue.subtasks as x where x.orchestrator_id = o.id)
+    union
+    select k.orchestrator_id from queue.orchestrations as k where k.ended_as is null
+  )) as c
+    full join (
+      select k.*
+      from queue.orchestrations as k
+      where k.ended_as is null
+        and k.open_count + k.complete_count + k.failed_count + k.cancelled_count > 0
+    ) as s on s.orchestrator_id = c.orchestrator_id
+  where to_jsonb(s) - 'changed_at' - 'enqueued_attempt' is distinct from to_jsonb(c) - 'changed_at' - 'enqueued_attempt'
+    and (c.orchestrator_id is null or s.orchestrator_id is not null
+      or c.open_count + c.complete_count + c.failed_count + c.cancelled_count > 0);
+
+  -- Live tasks that nobody knows as the children that they are.
+  return query
+  select
+    t.user_id, t.pool,
+    (select to_jsonb(s) from queue.subtasks as s where s.task_id = t.id),
+    jsonb_build_object('task_id', t.id, 'orchestrator_id', queue.parent_task_id(t.params))
+  from public.tasks as t
+  where t.standing is not null
+    and t.user_id is not null
+    and t.params ? 'orchestrator_task_id_ref'
+    and queue.parent_task_id(t.params) <> t.id
+    and not exists (
+      select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = queue.parent_task_id(t.params)
+    );
+
+  -- Tasks that have ended, whosever they were: what the history was counted on to, beside the tasks themselves.
+  return query
+  select null::uuid, null::text, jsonb_build_object(e.status, e.stored), jsonb_build_object(e.status, e.counted)
+  from (
+    select s.status, queue.ended_total(s.status) as stored, coalesce(c.counted, 0) as counted
+    from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
+      left join (select t.status, count(*) as counted from public.tasks as t group by t.status) as c on c.status = s.status
+  ) as e
+  where e.stored <> e.counted;
+end;
+$$;
+
+comment on function queue.drift() is
+  'Derived state that is not what users and tasks add up to: owner (null for queue.status_totals), pool (null for the owner''s slots), what is stored, what was counted. No rows = no drift.';
+
+revoke all on function queue.drift() from public, anon, authenticated, service_role;
+
+grant execute on function queue.drift() to service_role;
+
+-- Mends the drift of these owners, one after the other under the owner's lock: under it the tasks can be counted without
+-- anything moving. An owner that somebody serves is left for the next time: nobody waits for one owner while he holds
+-- others.
+create or replace function queue.reconcile_owners(p_owners uuid[])
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set plan_cache_mode = force_custom_plan -- one for any owner would read the tasks of all
+set enable_seqscan = on -- the totals are those of every task
+as $$
+declare
+  v_user_id uuid;
+  v_turns jsonb;
+  v_mended integer := 0;
+begin
+  foreach v_user_id in array p_owners loop
+    if v_user_id is null then
+      perform queue.recount_totals();
+      v_mended := v_mended + 1;
+      continue;
+    end if;
+
+    -- The lock; a row that is gone comes back first, closed, so that there is something to lock.
+    insert into queue.user_slots (user_id, task_limit, has_credits, cloud_on, local_on)
+    select u.id, 0, false, false, false from public.users as u where u.id = v_user_id
+    on conflict do nothing;
+    perform from queue.user_slots as s where s.user_id = v_user_id for no key update skip locked;
+    continue when not found and exists (select from queue.user_slots as s where s.user_id = v_user_id);
+
+    update queue.user_slots as s
+    set running = w.running, task_limit = w.task_limit, has_credits = w.has_credits, cloud_on = w.cloud_on,
+      local_on = w.local_on, settings_malformed = w.settings_malformed, cloud_reason = w.cloud_reason,
+      local_reason = w.local_reason, orchestrating = w.orchestrating, orchestration_limit = w.orchestration_limit,
+      remembered = w.remembered
+    from public.users as u
+      left join queue.recount_slots(v_user_id) as r on r.user_id = u.id
+      cross join lateral queue.slots_of(
+        u, coalesce(r.running, 0), coalesce(r.orchestrating, 0), coalesce(r.remembered, 0)
+      ) as w
+    where u.id = v_user_id
+      and s.user_id = v_user_id;
+
+    -- Whoever waits for a turn goes on waiting where they were.
+    select coalesce(jsonb_object_agg(l.pool, l.turn_at), '{}')
+    into v_turns
+    from queue.user_lines as l
+    where l.user_id = v_user_id;
+    delete from queue.user_lines as l where l.user_id = v_user_id;
+    insert into queue.user_lines
+    select (r.c).*
+    from (
+      select jsonb_populate_record(c, jsonb_build_object('turn_at', coalesce(v_turns ->> c.pool, queue.now()::text))) as c
+      from queue.recount(v_user_id) as c
+    ) as r;
+
+    delete from queue.blocked_tasks as b where b.user_id = v_user_id;
+    insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
+    select v_user_id, t.pool, t.standing, t.run_type is distinct from 'local', count(*)
+    from public.tasks as t
+    -- Not "is not distinct from", which no index serves: every owner would read what waits of all.
+    where (t.user_id = v_user_id or (v_user_id = '00000000-0000-0000-0000-000000000000' and t.user_id is null))
+      and t.standing not in ('ready', 'active')
+    group by t.pool, t.standing, t.run_type is distinct from 'local';
+
+    perform queue.reconcile_families(v_user_id);
+    v_mended := v_mended + 1;
+  end loop;
+  return v_mended;
+end;
+$$;
+
+comment on function queue.reconcile_owners(uuid[]) is
+  'Counts again for these owners, whose counters have drifted (null: the totals), and returns how many it mended. The owners are locked until the transaction ends, and so are their claims.';
+
+revoke all on function queue.reconcile_owners(uuid[]) from public, anon, authenticated, service_role;
 
 -- Why a task is not running, what would have to change, and where in line it is.
 create or replace function queue.explain_task(p_caller jsonb, p_task_id uuid)
@@ -6223,14 +4634,12 @@ language plpgsql
 stable
 security definer -- reads the derived state
 set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_limit constant integer := 10000;
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks;
   v_standing text;
-  v_is_unsettled boolean;
   v_slots queue.user_slots;
   v_line queue.user_lines;
   v_reason text;
@@ -6250,29 +4659,16 @@ begin
 
   -- Asked anew: what is stored may have been overtaken by time.
   v_standing := queue.task_standing(v_task);
-  -- What a change has not reached yet stands where it stood, for claims and counts as well.
-  v_is_unsettled := v_task.status = 'Queued' and v_task.standing in ('dependency_pending', 'dependency_lost', 'type_inactive') and (
-    v_standing = 'ready'
-    or (v_standing = 'dependency_lost' and exists (
-      select
-      from queue.task_dependencies as d
-        join queue.deferred_work as w on w.task_id = d.depends_on
-      where d.task_id = v_task.id
-    ))
-  );
-  if v_is_unsettled and v_standing = 'ready' then
-    v_standing := case v_task.standing when 'type_inactive' then 'type_inactive' else 'dependency_pending' end;
-  end if;
   select s.* into v_slots from queue.user_slots as s where s.user_id = v_task.user_id;
   select l.* into v_line from queue.user_lines as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
 
   v_reason := case
     when v_task.status <> 'Queued' then null
     when v_standing in ('ready', 'stale') then coalesce(
-      (select 'pool_paused' from queue.settings as c where v_task.pool = any (c.paused_pools)),
       case when v_task.run_type = 'local' then v_slots.local_reason
         else v_slots.cloud_reason
       end,
+      case when not v_task.takes_slot and v_slots.orchestrating >= v_slots.orchestration_limit then 'user_at_limit' end,
       nullif(v_standing, 'ready')
     )
     else v_standing
@@ -6289,7 +4685,7 @@ begin
         and t.run_type = v_task.run_type
         and t.standing = 'ready'
         and (t.attempts > 0 or t.created_at >= v_old_before or not queue.is_stale(t.created_at, t.attempts, t.params))
-        and (-t.priority::bigint, t.created_at, t.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
+        and (-t.priority, t.created_at, t.id) < (-v_task.priority, v_task.created_at, v_task.id)
       union all
       -- Due, but not yet released.
       select
@@ -6300,7 +4696,7 @@ begin
         and d.pool = v_task.pool
         and d.run_type = v_task.run_type
         and d.id <> v_task.id
-        and (-d.priority::bigint, d.created_at, d.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
+        and (-d.priority, d.created_at, d.id) < (-v_task.priority, v_task.created_at, v_task.id)
         and queue.task_standing(d) = 'ready'
       limit v_limit
     ) as a;
@@ -6318,7 +4714,7 @@ begin
       where l.pool = v_task.pool
         and l.is_open
         and v_task.run_type = 'cloud' -- on the user's own machine nobody else takes turns
-        and (l.running, l.turn_at) < (v_slots.running, v_line.turn_at)
+        and (l.turn_load, l.turn_at) < (v_slots.running + v_slots.orchestrating + v_slots.remembered, v_line.turn_at)
       limit v_limit
     ) as u;
   end if;
@@ -6328,26 +4724,7 @@ begin
     'status', v_task.status,
     'claimable', v_task.status = 'Queued' and v_reason is null,
     'reason', v_reason,
-    'remedy', queue.remedy(coalesce(
-        v_reason,
-        case
-          when v_task.status = 'Queued' then 'ready'
-          when v_task.status = 'In Progress' and v_task.token_id is not null and not exists (
-            select
-            from public.user_api_tokens as k
-            where k.id = v_task.token_id
-              and k.revoked_at is null
-              and (k.expires_at is null or k.expires_at > v_now)
-          ) then 'token_ended'
-          else v_task.status
-        end
-      ))
-      || case
-        when v_is_unsettled and v_standing = 'type_inactive' then '; it is on, and the task is let go in turn, within a minute or so'
-        when v_is_unsettled and v_standing = 'dependency_pending' then ', and have: it is let go in turn, within a minute or so'
-        when v_is_unsettled then '; it ends for that in turn, within a minute or so'
-        else ''
-      end
+    'remedy', queue.remedy(coalesce(v_reason, case v_task.status when 'Queued' then 'ready' else v_task.status end))
       -- What only the fleet may not run, the owner's own machine may.
       || case
         when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')
@@ -6358,11 +4735,14 @@ begin
     'attempts', v_task.attempts,
     'max_attempts', queue.starts_allowed(v_task),
     'available_at', v_task.available_at,
-    'worker_id', case v_caller.kind when 'service' then v_task.worker_id else queue.sent_name(v_task.worker_id) end,
+    'worker_id', v_task.worker_id,
     'tasks_ahead', v_ahead,
     'users_ahead', v_users_ahead,
     'running', v_slots.running,
     'task_limit', v_slots.task_limit,
+    'orchestrating', v_slots.orchestrating,
+    'orchestration_limit', v_slots.orchestration_limit,
+    'held', (select count(*) from queue.held_slots as h where h.user_id = v_task.user_id and h.let_go_at is null),
     'waits_for', (
       select json_agg(json_build_object('task_id', d.depends_on, 'status', t.status))
       from queue.task_dependencies as d
@@ -6381,29 +4761,51 @@ revoke all on function queue.explain_task(jsonb, uuid) from public, anon, authen
 
 grant execute on function queue.explain_task(jsonb, uuid) to service_role;
 
--- Why a worker gets nothing.
-create or replace function queue.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text)
+-- Families that were missed: an orchestrator whose children say that it has ended and which has not, and children that a
+-- cancelled orchestrator left behind. Once a minute; bounded, safe to run twice or in parallel, and it waits for nobody:
+-- what somebody holds is left for the next time.
+create or replace function queue.mend_orchestrations(p_limit integer default 100)
 returns json
 language plpgsql
-stable
-security definer -- reads the derived state
+volatile
+security definer -- ends tasks for pg_cron and the operator
 set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set enable_seqscan = off -- few families need it, however many there are
 as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
-  v_pool text := coalesce(p_run_type, 'gpu');
-  v_worker public.workers;
-  v_limit integer;
-  v_held json;
-  v_held_count integer;
-  v_load queue.load_summary;
-  v_reason text;
+  v_quiet_before timestamptz := queue.now() - (select s.family_quiet_after from queue.settings as s);
+  v_family record;
+  v_ended_as text;
+  v_complete integer := 0;
+  v_failed integer := 0;
+  v_cancelled integer := 0;
+  v_children integer := 0;
 begin
-  if v_pool not in ('gpu', 'api') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
-  end if;
+  perform queue.say('queue.mend_orchestrations');
+  for v_family in
+    select f.orchestrator_id, f.user_id, f.ended_as, f.is_quiet
+    from (
+      select o.orchestrator_id, o.user_id, o.ended_as, o.changed_at < v_quiet_before as is_quiet, o as family
+      from queue.orchestrations as o
+      where (
+        o.ended_as is null
+        and (o.failed_count > 0 or (o.open_count = 0 and o.complete_count + o.cancelled_count > 0))
+      ) or (o.ended_as = 'Cancelled' and o.open_count > 0)
+    ) as f
+      join public.tasks as t on t.id = f.orchestrator_id and t.user_id = f.user_id
+    where f.ended_as = 'Cancelled'
+      or (t.status = 'In Progress' and queue.is_enqueued(f.family, t, f.is_quiet))
+      or (t.status = 'Queued' and t.claimed_at is not null and (f.family).failed_count + (f.family).cancelled_count = 0
+        and queue.is_enqueued(f.family, t, f.is_quiet))
+    order by f.user_id, f.orchestrator_id
+    limit p_limit
+  loop
+    perform from public.tasks as t where t.id = v_family.orchestrator_id for no key update skip locked;
+    continue when not found;
+    perform from queue.user_slots as s where s.user_id = v_family.user_id for no key update skip locked;
+    continue when not found;
 
+<<<<<<< HEAD
   if v_caller.kind = 'service' then
     select w.* into v_worker from public.workers as w where w.id = p_worker_id;
   end if;
@@ -6430,33 +4832,31 @@ begin
     when v_held_count >= v_limit then 'holds_all_it_may'
     when v_load.claimable = 0 then 'nothing_claimable'
   end;
+=======
+    if v_family.ended_as = 'Cancelled' then
+      v_children := v_children + queue.cancel_children(array[v_family.orchestrator_id], 'Cancelled');
+    else
+      v_ended_as := queue.judge_orchestration(v_family.orchestrator_id, v_family.is_quiet);
+      v_complete := v_complete + coalesce(v_ended_as = 'Complete', false)::integer;
+      v_failed := v_failed + coalesce(v_ended_as = 'Failed', false)::integer;
+      v_cancelled := v_cancelled + coalesce(v_ended_as = 'Cancelled', false)::integer;
+    end if;
+  end loop;
+  perform queue.say(null);
+>>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 
   return json_build_object(
-    'worker_id', p_worker_id,
-    'known', v_worker.id is not null,
-    'status', v_worker.status,
-    'last_heartbeat', v_worker.last_heartbeat,
-    'current_model', v_worker.current_model,
-    'pool', v_pool,
-    'gets_work', v_reason is null,
-    'reason', v_reason,
-    'remedy', case v_reason
-      when 'holds_all_it_may' then 'It gets back what it holds until it completes or fails it'
-      when 'nothing_claimable' then 'Nothing waits that this worker may run; blocked says what waits for what'
-      else case when v_reason is null then 'Nothing: its next claim gets a task' else 'Claim under a new worker id' end
-    end,
-    'claimable', v_load.claimable,
-    'holds', v_held,
-    'blocked', queue.blocked_by_reason(v_caller, v_pool, v_load)
+    'completed', v_complete, 'failed', v_failed, 'cancelled', v_cancelled, 'children_cancelled', v_children
   );
 end;
 $$;
 
-comment on function queue.explain_worker(jsonb, text, text) is 'See public.explain_worker.';
+comment on function queue.mend_orchestrations(integer) is
+  'Ends at most p_limit orchestrators that their children have ended, and the children that cancelled ones left; returns {completed, failed, cancelled, children_cancelled}.';
 
-revoke all on function queue.explain_worker(jsonb, text, text) from public, anon, authenticated, service_role;
+revoke all on function queue.mend_orchestrations(integer) from public, anon, authenticated, service_role;
 
-grant execute on function queue.explain_worker(jsonb, text, text) to service_role;
+grant execute on function queue.mend_orchestrations(integer) to service_role;
 
 -- The tasks that name another one as their orchestrator. A family that the queue keeps count of is listed; one that had
 -- ended before the queue did so, and one that has no child yet, is looked for among its owner's tasks since then. A day
@@ -6502,6 +4902,7 @@ comment on function queue.children_of(public.tasks, integer, timestamptz, uuid) 
 
 revoke all on function queue.children_of(public.tasks, integer, timestamptz, uuid) from public, anon, authenticated, service_role;
 
+<<<<<<< HEAD
 -- Rows that migrations ship and everything relies on. A restore or a clean-up by hand that loses one is noticed by nothing
 -- else: without the row of the clock, for instance, silence is no longer measured.
 create or replace function queue.missing_rows()
@@ -6558,16 +4959,6 @@ begin
     select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end as code, l.message
     from queue.late_jobs() as l
     union all
-    -- The rules of the queue are triggers: without them nothing is counted and nothing refused.
-    select 'RESTORE_UNFINISHED', pg_catalog.format(
-      '%s triggers of the queue are switched off; finish the restore with queue.rebuild()', count(*)
-    )
-    from pg_trigger as t
-      join pg_proc as p on p.oid = t.tgfoid
-    where p.pronamespace = 'queue'::regnamespace
-      and t.tgenabled = 'D'
-    having count(*) > 0
-    union all
     select 'DRIFT', pg_catalog.format(
       'The counters of %s owners had drifted and were mended at %s; please report it', r.result ->> 'mended', r.ran_at
     )
@@ -6577,9 +4968,6 @@ begin
     union all
     select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
     from queue.missing_rows() as m
-    union all
-    select 'HELD_UP', h.message
-    from queue.held_up(v_now, interval '10 seconds') as h
   ) as r;
 
   return json_build_object(
@@ -6609,40 +4997,8 @@ revoke all on function queue.health(jsonb) from public, anon, authenticated, ser
 
 grant execute on function queue.health(jsonb) to service_role;
 
--- What can be said while a table that health reads is locked: by whom.
-create or replace function queue.health_while_locked(p_caller jsonb)
-returns json
-language plpgsql
-stable
-security definer -- sees the sessions of others
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-begin
-  perform queue.resolve_caller(p_caller, array['service']);
-  return json_build_object(
-    'status', 'degraded',
-    'reasons', (
-      select coalesce(
-        json_agg(json_build_object('code', 'HELD_UP', 'message', h.message) order by h.since),
-        '[{"code": "HELD_UP", "message": "A table of the queue was locked a moment ago"}]'
-      )
-      from queue.held_up(pg_catalog.now(), interval '0') as h
-    ),
-    'checked_at', pg_catalog.now(),
-    'database_started_at', pg_postmaster_start_time(),
-    'jobs', '[]'::json
-  );
-end;
-$$;
-
-comment on function queue.health_while_locked(jsonb) is
-  'The answer of health when it cannot read what it needs: HELD_UP, and which session holds it; no jobs.';
-
-revoke all on function queue.health_while_locked(jsonb) from public, anon, authenticated, service_role;
-
-grant execute on function queue.health_while_locked(jsonb) to service_role;
-
+=======
+>>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 -- Starts and time of a task are machines' time: an owner may ask for less than the type allows, never for more.
 create or replace function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
 returns void
@@ -6717,8 +5073,6 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
   end if;
 
-  perform queue.open_tables();
-
   select array_agg(queue.read_task_request(v_caller, b.body) order by b.place)
   into v_requests
   from jsonb_array_elements(p_tasks) with ordinality as b (body, place);
@@ -6772,37 +5126,7 @@ revoke all on function queue.create_tasks(jsonb, jsonb) from public, anon, authe
 
 grant execute on function queue.create_tasks(jsonb, jsonb) to service_role;
 
--- What a log line carries beside its message. Always an object, whatever came.
-create or replace function queue.log_metadata(p_metadata json)
-returns jsonb
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_metadata jsonb;
-begin
-  v_metadata := p_metadata::jsonb;
-  return case
-    when jsonb_typeof(v_metadata) = 'null' then '{}'
-    -- Short as it was sent, and endless once its numbers are written out.
-    when queue.written_length(v_metadata, 1048576) is null then jsonb_build_object('metadata', p_metadata::text)
-    when jsonb_typeof(v_metadata) = 'object' then v_metadata
-    else jsonb_build_object('metadata', v_metadata)
-  end;
-exception
-  -- json takes numbers of any size, jsonb does not.
-  when numeric_value_out_of_range then
-    return jsonb_build_object('metadata', p_metadata::text);
-end;
-$$;
-
-comment on function queue.log_metadata(json) is
-  'The metadata of a log line as an object; what is none, or cannot be stored as one, is under the key metadata.';
-
-revoke all on function queue.log_metadata(json) from public, anon, authenticated, service_role;
-
+<<<<<<< HEAD
 -- One sign of life of a worker. Time is the database's; what the row already knows stays, whoever writes at the same
 -- moment, because nothing is read before it is written.
 create or replace function queue.beat(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
@@ -6889,31 +5213,6 @@ comment on function queue.beat(text, text, json, json, timestamptz) is
   'Records a beat and returns the worker''s status after it. Unknown workers are added; inactive, spawning and crashed ones, those that only the reaper set to error and those that said goodbye become active; terminating, terminated and error as somebody else said it stay. With terminated the worker itself says goodbye, with crashed its guardian that it is gone. 400 INVALID_ARGUMENT without an id.';
 
 revoke all on function queue.beat(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;
-
--- A beat that somebody's open transaction does not delay: while the worker's row is held, it is noted elsewhere.
-create or replace function queue.beat_or_note(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
-returns text
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
-as $$
-begin
-  -- For a row one may wait twice: in line, and for its holder.
-  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
-  return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
-exception when lock_not_available then
-  insert into queue.noted_beats (worker_id, beat_at) values (p_worker_id, p_now) on conflict do nothing;
-  return (select w.status from public.workers as w where w.id = p_worker_id);
-end;
-$$;
-
-comment on function queue.beat_or_note(text, text, json, json, timestamptz) is
-  'queue.beat, or, when another transaction holds the worker''s row, a row in queue.noted_beats. Returns the worker''s status.';
-
-revoke all on function queue.beat_or_note(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;
 
 -- The queue marks an error that only meant silence, and the end that a worker announced itself: either is taken back by
 -- the worker's next sign of life. As soon as anybody else says the status, it is theirs. Fires before
@@ -7333,99 +5632,6 @@ revoke all on function queue.run_job(text) from public, anon, authenticated, ser
 
 grant execute on function queue.run_job(text) to service_role;
 
--- Sessions that hold the queue up: whose transaction is older than p_age and has a table of the queue locked, or has
--- rows of tasks or of owners locked (as far as can be seen: who holds which rows is in no view), or for which sessions
--- wait that use these tables. Asks nothing of those tables themselves, which may be what is locked.
-create or replace function queue.held_up(p_now timestamptz, p_age interval)
-returns table (pid integer, since timestamptz, message text)
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-#variable_conflict use_column
-begin
-  return query
-  with used as materialized (
-    select c.oid
-    from pg_catalog.pg_class as c
-    where c.relkind = 'r'
-      and (
-        c.relnamespace = 'queue'::regnamespace
-        or (c.relnamespace = 'public'::regnamespace and c.relname in (
-          'users', 'projects', 'task_types', 'tasks', 'workers', 'generations', 'task_events', 'system_logs', 'user_api_tokens'
-        ))
-      )
-  ),
-  locks as materialized (
-    select l.pid, l.granted, l.relation, l.mode
-    from pg_catalog.pg_locks as l
-      join used as u on u.oid = l.relation
-    where l.locktype = 'relation'
-      and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
-  ),
-  waiting as materialized (
-    select a.pid, pg_catalog.pg_blocking_pids(a.pid) as blockers
-    from pg_catalog.pg_stat_activity as a
-    where a.wait_event_type = 'Lock'
-      and a.pid in (select l.pid from locks as l)
-  ),
-  -- The first in each row of waits: who waits himself is no cause.
-  causes as (
-    select
-      a.pid,
-      a.xact_start,
-      a.usename,
-      a.application_name,
-      a.state,
-      a.state_change,
-      -- The kind of its last statement and no more: values are in it.
-      upper((regexp_match(a.query, '^\s*([A-Za-z]+)'))[1]) as command,
-      (
-        select string_agg(distinct l.relation::regclass::text, ', ')
-        from locks as l
-        where l.pid = a.pid
-          and l.granted
-          and l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-      ) as locked_tables,
-      exists (
-        select
-        from locks as l
-        where l.pid = a.pid
-          and l.granted
-          and l.mode in ('RowShareLock', 'RowExclusiveLock')
-          and l.relation in ('public.tasks'::regclass, 'queue.user_slots'::regclass)
-      ) as has_rows,
-      (select count(*) from waiting as w where a.pid = any (w.blockers)) as waiting_count
-    from pg_catalog.pg_stat_activity as a
-    where a.datname = current_database()
-      and a.pid <> pg_backend_pid()
-      and a.pid not in (select w.pid from waiting as w)
-      and a.xact_start < p_now - p_age
-  )
-  select
-    c.pid,
-    c.xact_start,
-    pg_catalog.format(
-      'Session %s (user %s, application %s, %s since %s, last statement: %s) has had a transaction open since %s that holds %s; %s wait for it. Work of the owners it holds is passed over. To end it: select pg_terminate_backend(%s)',
-      c.pid, c.usename, coalesce(nullif(c.application_name, ''), 'unnamed'), coalesce(c.state, 'state unknown'), c.state_change,
-      coalesce(c.command, 'unknown'), c.xact_start,
-      coalesce('the tables ' || c.locked_tables, case when c.has_rows then 'rows of tasks or owners' else 'what others wait for' end),
-      c.waiting_count, c.pid
-    )
-  from causes as c
-  where c.locked_tables is not null
-    or c.has_rows
-    or c.waiting_count > 0
-  order by c.xact_start;
-end;
-$$;
-
-comment on function queue.held_up(timestamptz, interval) is
-  'Sessions whose transaction was begun longer than p_age before p_now and holds locks that calls of the queue meet, each with words for an operator.';
-
-revoke all on function queue.held_up(timestamptz, interval) from public, anon, authenticated, service_role;
-
 -- Jobs that nobody should rely on now.
 create or replace function queue.late_jobs()
 returns table (job text, ran_at timestamptz, is_failing boolean, message text)
@@ -7741,95 +5947,6 @@ revoke all on function public.upload_target(jsonb, uuid, uuid) from public, anon
 
 grant execute on function public.upload_target(jsonb, uuid, uuid) to service_role;
 
--- What the function sweep-files removes.
-create or replace function public.files_to_sweep(p_caller jsonb, p_after text default null)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return queue.files_to_sweep(p_caller, p_after);
-end;
-$$;
-
-comment on function public.files_to_sweep(jsonb, text) is
-  'Files of failed, cancelled and deleted tasks, older than a day, that no output, result record or live task''s params name; among the thousand objects after the name p_after. Out: {files, next}; next is the p_after of the next page, null at the end. service_role only.';
-
-revoke all on function public.files_to_sweep(jsonb, text) from public, anon, authenticated, service_role;
-
-grant execute on function public.files_to_sweep(jsonb, text) to service_role;
-
--- A new personal access token. The only moment at which the token itself exists: it is answered and forgotten.
-create or replace function queue.create_api_token(p_label text, p_expires_at timestamptz)
-returns text
-language plpgsql
-volatile
-security definer -- signed-in users may not write the table
-set search_path = ''
-as $$
-declare
-  v_user_id uuid := (select auth.uid());
-  v_token text;
-begin
-  if v_user_id is null then
-    perform queue.refuse(403, 'FORBIDDEN', 'Only a signed-in user can create a token', 'Sign in');
-  elsif p_expires_at <= queue.now() then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must lie ahead');
-  elsif p_expires_at >= '2101-01-01 00:00:00+00' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must lie before the year 2101', 'Leave it out for no end');
-  elsif length(p_label) > 255 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The label must have at most 255 characters');
-  end if;
-
-  -- Two requests at once: the second counts the token of the first.
-  perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
-  if (
-    select count(*)
-    from public.user_api_tokens as k
-    where k.user_id = v_user_id
-      and k.revoked_at is null
-      and (k.expires_at is null or k.expires_at > queue.now())
-  ) >= 20 then
-    perform queue.refuse(409, 'TOO_MANY_TOKENS', 'A user has at most 20 tokens, all of yours are in use', 'Revoke one first');
-  end if;
-
-  -- Two version 4 UUIDs hold 244 random bits.
-  v_token := 'tq_' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
-
-  insert into public.user_api_tokens (user_id, label, token_hash, token_prefix, expires_at, created_at)
-  values (
-    v_user_id, coalesce(p_label, ''), encode(sha256(convert_to(v_token, 'UTF8')), 'hex'), left(v_token, 8),
-    p_expires_at, queue.now()
-  );
-  return v_token;
-end;
-$$;
-
-comment on function queue.create_api_token(text, timestamptz) is 'See public.create_api_token.';
-
-revoke all on function queue.create_api_token(text, timestamptz) from public, anon, authenticated, service_role;
-
-grant execute on function queue.create_api_token(text, timestamptz) to authenticated;
-
-create or replace function public.create_api_token(p_label text default '', p_expires_at timestamptz default null)
-returns text
-language sql
-volatile
-security invoker
-set search_path = ''
-as $$
-  select queue.create_api_token(p_label, p_expires_at)
-$$;
-
-comment on function public.create_api_token(text, timestamptz) is
-  'Creates a personal access token for the signed-in user and returns it, this once. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN, 409 TOO_MANY_TOKENS.';
-
-revoke all on function public.create_api_token(text, timestamptz) from public, anon, authenticated, service_role;
-
-grant execute on function public.create_api_token(text, timestamptz) to authenticated;
-
 -- Takes a personal access token back, effective at its next use. What its machine holds is put back by the trigger.
 create or replace function queue.revoke_api_token(p_token_id uuid)
 returns boolean
@@ -7901,6 +6018,8 @@ revoke all on function public.mark_task_failed(jsonb, uuid, text, text, boolean,
 
 grant execute on function public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) to service_role;
 
+=======
+>>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 -- Dead letters back into the queue, as operators call it (docs/operations.md).
 create or replace function public.requeue_tasks(
   p_task_ids uuid[] default null,
@@ -7948,6 +6067,7 @@ revoke all on function public.repair_generations(integer, boolean) from public, 
 
 grant execute on function public.repair_generations(integer, boolean) to service_role;
 
+<<<<<<< HEAD
 -- Many tasks cancelled, a batch a call, as functions and operators ask for it.
 create or replace function public.cancel_tasks(
   p_filter jsonb,
@@ -7989,7 +6109,7 @@ declare
   v_body json := queue.readable_json(p_body);
   v_worker_id text := v_body ->> 'worker_id_param';
   v_now timestamptz := queue.now();
-  v_status text := queue.beat_or_note(
+  v_status text := queue.beat(
     v_worker_id, coalesce(nullif(left(v_body ->> 'status_param', 200), ''), 'active'),
     v_body -> 'vram_total_mb_param', v_body -> 'vram_used_mb_param', v_now
   );
@@ -8611,40 +6731,8 @@ revoke all on function queue.fleet_summary() from public, anon, authenticated, s
 
 grant execute on function queue.fleet_summary() to service_role;
 
--- What came of a task, with what it was asked to do.
-create or replace function queue.get_task_output(p_caller jsonb, p_task_id uuid)
-returns json
-language plpgsql
-stable
-security definer -- looks up the caller's token
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-declare
-  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
-begin
-  return json_build_object(
-    'task_id', v_task.id,
-    'status', v_task.status,
-    'output_location', v_task.output_location,
-    'public_url', case when v_task.status = 'Complete' then v_task.output_location end,
-    'thumbnail_url', v_task.thumbnail_url,
-    'error_message', v_task.error_message,
-    -- Rows from before these had bounds may hold what nobody can write out.
-    'result_data', case when queue.written_length(v_task.result_data, 8388608) is not null then v_task.result_data end,
-    'params', case when queue.fits_a_reply(v_task.has_bounded_params, v_task.params) then v_task.params else '{}' end,
-    'dependant_on', v_task.dependant_on
-  );
-end;
-$$;
-
-comment on function queue.get_task_output(jsonb, uuid) is 'See public.get_task_output.';
-
-revoke all on function queue.get_task_output(jsonb, uuid) from public, anon, authenticated, service_role;
-
-grant execute on function queue.get_task_output(jsonb, uuid) to service_role;
-
+=======
+>>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 -- The finished segments of a run, for the worker that puts them together.
 create or replace function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
 returns json
@@ -8657,7 +6745,6 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_most constant integer := 10000;
-  v_most_bytes constant integer := 32 * 1024 * 1024;
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
 begin
   return (
@@ -8669,27 +6756,23 @@ begin
       '[]'
     )
     from (
-      select w.segment_index, w.output_location, sum(octet_length(w.output_location)) over (order by w.segment_index) as bytes
-      from (
-        -- A segment that was made again: the newest counts.
-        select distinct on (n.segment_index) n.segment_index, t.output_location
-        from public.tasks as t
-          cross join lateral (
-            select substring(t.params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
-          ) as n (segment_index)
-        where t.status = 'Complete'
-          and t.task_type = 'travel_segment'
-          and left(t.params ->> 'orchestrator_run_id', 128) = left(p_run_id, 128) -- as the index has it
-          and t.params ->> 'orchestrator_run_id' = p_run_id
-          and (v_caller.kind = 'service' or t.user_id = v_caller.user_id)
-          and (p_project_id is null or t.project_id = p_project_id)
-          and n.segment_index > coalesce(p_after_index, -1)
-          and t.output_location <> ''
-        order by n.segment_index, t.generation_processed_at desc nulls last, t.created_at desc, t.id
-        limit v_most
-      ) as w
+      -- A segment that was made again: the newest counts.
+      select distinct on (n.segment_index) n.segment_index, t.output_location
+      from public.tasks as t
+        cross join lateral (
+          select substring(t.params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
+        ) as n (segment_index)
+      where t.status = 'Complete'
+        and t.task_type = 'travel_segment'
+        and left(t.params ->> 'orchestrator_run_id', 128) = left(p_run_id, 128) -- as the index has it
+        and t.params ->> 'orchestrator_run_id' = p_run_id
+        and (v_caller.kind = 'service' or t.user_id = v_caller.user_id)
+        and (p_project_id is null or t.project_id = p_project_id)
+        and n.segment_index > coalesce(p_after_index, -1)
+        and t.output_location <> ''
+      order by n.segment_index, t.generation_processed_at desc nulls last, t.created_at desc, t.id
+      limit v_most
     ) as s
-    where s.bytes <= v_most_bytes
   );
 end;
 $$;
@@ -8744,10 +6827,8 @@ begin
     select
       c.*,
       row_number() over in_order as place,
-      sum(coalesce(l.params_length, 0) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes,
-      l.params_length is null as has_unfit_params
+      sum(octet_length(c.params::text) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes
     from child as c
-      cross join lateral (select queue.written_length(c.params, 8388608) as params_length) as l
     window in_order as (order by c.created_at, c.id)
   ),
   -- The first one always: whoever asks for the rest must come on.
@@ -8759,8 +6840,7 @@ begin
     coalesce(
       json_agg(
         json_build_object(
-          'id', m.id, 'task_type', m.task_type, 'status', m.status,
-          'params', case when m.has_unfit_params then '{}' else m.params end,
+          'id', m.id, 'task_type', m.task_type, 'status', m.status, 'params', m.params,
           'output_location', m.output_location
         )
         order by m.place
@@ -8783,75 +6863,6 @@ revoke all on function queue.get_orchestrator_children(jsonb, uuid, text) from p
 
 grant execute on function queue.get_orchestrator_children(jsonb, uuid, text) to service_role;
 
--- How a task stands, as functions ask it.
-create or replace function public.get_task_status(p_caller jsonb, p_task_id uuid)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
-begin
-  return queue.get_task_status(p_caller, p_task_id);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-end;
-$$;
-
-comment on function public.get_task_status(jsonb, uuid) is
-  '{task_id, task_type, status, attempt, error_message, created_at, updated_at, generation_started_at, generation_processed_at}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
-
-revoke all on function public.get_task_status(jsonb, uuid) from public, anon, authenticated, service_role;
-
-grant execute on function public.get_task_status(jsonb, uuid) to service_role;
-
--- What came of a task, as functions ask it.
-create or replace function public.get_task_output(p_caller jsonb, p_task_id uuid)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
-begin
-  return queue.get_task_output(p_caller, p_task_id);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-end;
-$$;
-
-comment on function public.get_task_output(jsonb, uuid) is
-  '{task_id, status, output_location (a progress text or the reason of a failure unless Complete), public_url (once Complete), thumbnail_url, error_message, result_data, params, dependant_on}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
-
-revoke all on function public.get_task_output(jsonb, uuid) from public, anon, authenticated, service_role;
-
-grant execute on function public.get_task_output(jsonb, uuid) to service_role;
-
--- The output that a task builds on, as functions ask it.
-create or replace function public.get_predecessor_output(p_caller jsonb, p_task_id uuid)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
-begin
-  return queue.get_predecessor_output(p_caller, p_task_id);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-end;
-$$;
-
-comment on function public.get_predecessor_output(jsonb, uuid) is
-  'Null for a task without dependencies, else {predecessor_id, output_location (null until Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency}; the first dependency is tasks.dependant_on. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
-
-revoke all on function public.get_predecessor_output(jsonb, uuid) from public, anon, authenticated, service_role;
-
-grant execute on function public.get_predecessor_output(jsonb, uuid) to service_role;
-
 -- The finished segments of a run, as functions ask it.
 create or replace function public.get_completed_segments(
   p_caller jsonb, p_run_id text, p_project_id uuid default null, p_after_index integer default null
@@ -8861,12 +6872,9 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.get_completed_segments(p_caller, p_run_id, p_project_id, p_after_index);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
 end;
 $$;
 
@@ -8884,12 +6892,9 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id, p_after);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
 end;
 $$;
 
@@ -8899,6 +6904,7 @@ comment on function public.get_orchestrator_children(jsonb, uuid, text) is
 revoke all on function public.get_orchestrator_children(jsonb, uuid, text) from public, anon, authenticated, service_role;
 
 grant execute on function public.get_orchestrator_children(jsonb, uuid, text) to service_role;
+<<<<<<< HEAD
 
 -- Which model a worker has loaded, as functions report it.
 create or replace function public.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
@@ -8945,29 +6951,6 @@ comment on function public.update_shot_pair_prompts(jsonb) is
 revoke all on function public.update_shot_pair_prompts(jsonb) from public, anon, authenticated, service_role;
 
 grant execute on function public.update_shot_pair_prompts(jsonb) to service_role;
-
--- Whether the queue looks after itself, as functions ask it.
-create or replace function public.health(p_caller jsonb)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.health_while_locked
-as $$
-begin
-  return queue.health(p_caller);
-exception when lock_not_available then
-  return queue.health_while_locked(p_caller);
-end;
-$$;
-
-comment on function public.health(jsonb) is
-  'Whether the queue''s jobs run and its counters agree: {status: ok or degraded, reasons: [{code: JOB_LATE, JOB_FAILED, DRIFT or HELD_UP, message}], checked_at, database_started_at, jobs: [{job, period_seconds, ran_at, took_ms, result, failed_at, error}]}. Errors: 403. service_role only.';
-
-revoke all on function public.health(jsonb) from public, anon, authenticated, service_role;
-
-grant execute on function public.health(jsonb) to service_role;
 
 -- The counts, as the scripts of the fleet call them through the Data API. They name a mode: "queued"
 -- leaves out what runs, any other means all.
@@ -9020,244 +7003,6 @@ comment on function queue.is_spare_part(uuid) is
 
 revoke all on function queue.is_spare_part(uuid) from public, anon, authenticated, service_role;
 
--- Makes a migrated database ready for the rows of another one. What migrations ship would be there twice, and the
--- triggers of the queue would take each row for a new one: they count, and begin every task anew. Not by
--- pg_dump --disable-triggers, which only a superuser can use. Triggers of the application are left alone.
-create or replace function queue.begin_restore()
-returns json
-language plpgsql
-volatile
-security invoker -- for whoever owns the tables
-set search_path = ''
-as $$
-declare
-  v_table regclass;
-  v_trigger record;
-  v_job bigint;
-  v_triggers integer := 0;
-begin
-  if exists (select from public.tasks) then
-    raise exception 'This database has tasks: a restore begins with an empty queue'
-      using errcode = 'object_not_in_prerequisite_state', hint = 'Restore into a database that was just migrated';
-  end if;
-
-  for v_job in select j.jobid from cron.job as j where j.jobname like 'queue-%' loop
-    perform cron.unschedule(v_job);
-  end loop;
-
-  for v_trigger in
-    select t.tgname as name, t.tgrelid::regclass as on_table
-    from pg_trigger as t
-      join pg_proc as p on p.oid = t.tgfoid
-    where p.pronamespace = 'queue'::regnamespace
-      and not t.tgisinternal
-      and t.tgenabled <> 'D'
-    order by t.tgrelid, t.tgname
-  loop
-    execute pg_catalog.format('alter table %s disable trigger %I', v_trigger.on_table, v_trigger.name);
-    v_triggers := v_triggers + 1;
-  end loop;
-
-  for v_table in
-    select c.oid::regclass
-    from pg_class as c
-    where c.relkind in ('r', 'p')
-      and (c.relnamespace = 'queue'::regnamespace or c.oid = 'public.task_types'::regclass)
-    order by c.relname
-  loop
-    execute pg_catalog.format('delete from %s', v_table);
-  end loop;
-  return json_build_object('triggers_disabled', v_triggers);
-end;
-$$;
-
-comment on function queue.begin_restore() is
-  'Readies an empty queue for pg_restore --data-only: its triggers are off, its jobs and the rows that migrations ship are gone. Refuses when there are tasks. End with queue.rebuild().';
-
-revoke all on function queue.begin_restore() from public, anon, authenticated, service_role;
-
--- The bucket of results. One that is there keeps its own settings: its owner has chosen them.
-create or replace function queue.make_bucket()
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  if to_regclass('storage.buckets') is null then
-    return;
-  end if;
-
-  insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
-  values (
-    'image_uploads', 'image_uploads', true, 524288000,
-    array[
-      'image/png', 'image/jpeg', 'image/jpg', 'image/webp', 'image/gif', 'image/avif', 'image/bmp', 'image/tiff',
-      'video/mp4', 'video/webm', 'video/quicktime', 'video/x-msvideo', 'video/vnd.avi', 'video/x-matroska', 'video/matroska',
-      'video/x-m4v', 'video/mpeg',
-      'application/octet-stream'
-    ]
-  )
-  on conflict (id) do nothing;
-end;
-$$;
-
-comment on function queue.make_bucket() is 'Makes the bucket image_uploads if there is none of that name.';
-
-revoke all on function queue.make_bucket() from public, anon, authenticated, service_role;
-
--- What runs by itself: each job is one call of one function that is safe to run twice (docs/operations.md). A function,
--- because a backup of the queue's tables does not hold the jobs of pg_cron: queue.rebuild makes them again.
-create or replace function queue.schedule_jobs()
-returns void
-language plpgsql
-volatile
-security invoker -- the jobs are those of whoever calls
-set search_path = ''
-as $schedule_jobs$
-begin
-  insert into queue.job_runs (job, period) values
-    ('sweep', interval '1 minute'),
-    ('rescue', interval '1 minute'),
-    ('settle', interval '1 minute'),
-    ('mend_orchestrations', interval '1 minute'),
-    ('count_on', interval '1 minute'),
-    ('cleanup', interval '10 minutes'),
-    ('purge', interval '1 hour'),
-    ('reconcile', interval '1 hour')
-  on conflict (job) do update set period = excluded.period;
-
-  perform cron.schedule('queue-sweep', '* * * * *', 'select queue.run_job(''sweep'')');
-  perform cron.schedule('queue-mend-orchestrations', '* * * * *', 'select queue.run_job(''mend_orchestrations'')');
-  perform cron.schedule('queue-count-on', '* * * * *', 'select queue.run_job(''count_on'')');
-
-  -- The jobs that lock many owners commit after each batch. Not a procedure: one that commits can pin no search_path.
-  -- A minute is soon enough for the rescue (180 s after the last sign are promised); where pg_cron knows seconds (1.5 and
-  -- later), work of a dead worker does not wait for the full one.
-  perform cron.schedule(j.name, j.schedule, pg_catalog.format($job$do $$
-declare
-  v_run queue.batch_run := queue.begin_batches(%L);
-begin
-  while not v_run.is_over loop
-    v_run := queue.run_batch(v_run);
-    commit;
-    perform pg_catalog.pg_sleep_for(v_run.pause);
-  end loop;
-end;
-$$$job$, j.job))
-  from (
-    values
-      ('queue-cleanup', '*/10 * * * *', 'cleanup'),
-      ('queue-purge', '7 * * * *', 'purge'),
-      ('queue-reconcile', '17 * * * *', 'reconcile'),
-      (
-        'queue-rescue',
-        case
-          when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
-            then '20 seconds'
-          else '* * * * *'
-        end,
-        'rescue'
-      ),
-      (
-        'queue-settle',
-        case
-          when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
-            then '10 seconds'
-          else '* * * * *'
-        end,
-        'settle'
-      )
-  ) as j (name, schedule, job);
-end;
-$schedule_jobs$;
-
-comment on function queue.schedule_jobs() is
-  'Makes the jobs of pg_cron, or makes them again, and their rows in queue.job_runs.';
-
-revoke all on function queue.schedule_jobs() from public, anon, authenticated, service_role;
-
--- Makes a queue of the rows that somebody has brought here, whichever way: everything that follows from other rows is
--- derived anew, and what belongs to it outside of the tables is made. Safe to repeat; beside running work it finds
--- nothing to do.
-create or replace function queue.rebuild()
-returns json
-language plpgsql
-volatile
-security invoker -- for whoever owns the tables
-set search_path = ''
-as $$
-declare
-  v_trigger record;
-  v_sequence record;
-  v_last bigint;
-  v_triggers integer := 0;
-  v_sequences integer := 0;
-  v_mended integer;
-begin
-  for v_trigger in
-    select t.tgname as name, t.tgrelid::regclass as on_table
-    from pg_trigger as t
-      join pg_proc as p on p.oid = t.tgfoid
-    where p.pronamespace = 'queue'::regnamespace
-      and not t.tgisinternal
-      and t.tgenabled = 'D'
-    order by t.tgrelid, t.tgname
-  loop
-    execute pg_catalog.format('alter table %s enable trigger %I', v_trigger.on_table, v_trigger.name);
-    v_triggers := v_triggers + 1;
-  end loop;
-
-  -- Rows that a dump of the schema does not hold.
-  insert into queue.settings (is_only_row) values (true) on conflict do nothing;
-  insert into queue.clock_watch (is_only_row) values (true) on conflict do nothing;
-
-  -- Rows that were copied have taken numbers that their sequences know nothing of.
-  for v_sequence in
-    select
-      d.refobjid::regclass as of_table, a.attname as of_column, s.oid::regclass as name
-    from pg_class as s
-      join pg_depend as d on d.objid = s.oid and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
-      join pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
-    where s.relkind = 'S'
-      and d.refobjid in (
-        'public.task_events'::regclass, 'public.system_logs'::regclass, 'queue.subtasks'::regclass
-      )
-  loop
-    execute pg_catalog.format('select max(t.%I) from %s as t', v_sequence.of_column, v_sequence.of_table) into v_last;
-    execute pg_catalog.format(
-      'select pg_catalog.setval(%1$L, %2$s) from %1$s as s where s.last_value < %2$s or (s.last_value = %2$s and not s.is_called)',
-      v_sequence.name, coalesce(v_last, 0)
-    ) into v_last;
-    v_sequences := v_sequences + (v_last is not null)::integer;
-  end loop;
-
-  v_mended := queue.reconcile_owners(array(
-    select distinct d.user_id from queue.drift() as d where d.user_id is not null order by d.user_id
-  ));
-  perform queue.recount_totals();
-
-  perform queue.make_bucket();
-  if not exists (select from pg_extension as e where e.extname = 'pg_cron') then
-    create extension pg_cron;
-  end if;
-  perform queue.schedule_jobs();
-  notify pgrst, 'reload schema';
-  return json_build_object(
-    'triggers_enabled', v_triggers,
-    'sequences_moved', v_sequences,
-    'owners_mended', v_mended,
-    'drift', (select count(*) from queue.drift())
-  );
-end;
-$$;
-
-comment on function queue.rebuild() is
-  'After a restore or a copy of rows: switches the queue''s triggers on, derives counters, families and totals anew, moves sequences behind the highest id, makes the bucket and the jobs. Answers what it had to do, and the drift that is left: 0.';
-
-revoke all on function queue.rebuild() from public, anon, authenticated, service_role;
-
 drop trigger if exists users_after_insert on public.users;
 
 create trigger users_after_insert
@@ -9272,43 +7017,12 @@ create trigger users_after_update
   referencing new table as new_rows
   for each statement execute function queue.users_after_write();
 
-drop trigger if exists projects_before_write on public.projects;
-
-create trigger projects_before_write
-  before insert or update of name on public.projects
-  for each row
-  when (length(new.name) > 255)
-  execute function queue.projects_before_write();
-
-drop trigger if exists projects_after_insert_keep_to_the_bound on public.projects;
-
-create trigger projects_after_insert_keep_to_the_bound
-  after insert on public.projects
-  referencing new table as new_rows
-  for each statement execute function queue.projects_keep_to_the_bound();
-
 drop trigger if exists user_api_tokens_after_update on public.user_api_tokens;
 
 create trigger user_api_tokens_after_update
   after update on public.user_api_tokens
   referencing old table as old_rows new table as new_rows
   for each statement execute function queue.user_api_tokens_after_update();
-
-drop trigger if exists users_keep_settings_small on public.users;
-
-create trigger users_keep_settings_small
-  before insert or update of settings on public.users
-  for each row
-  when (pg_column_size(new.settings) > 100)
-  execute function queue.users_keep_settings_small();
-
-drop trigger if exists workers_keep_metadata_small on public.workers;
-
-create trigger workers_keep_metadata_small
-  before insert or update of metadata on public.workers
-  for each row
-  when (pg_column_size(new.metadata) > 100)
-  execute function queue.workers_keep_metadata_small();
 
 drop trigger if exists workers_before_status on public.workers;
 
@@ -9317,3 +7031,5 @@ create trigger workers_before_status
   for each row
   when (old.reaped_at is not null or old.goodbye_at is not null)
   execute function queue.workers_before_status();
+=======
+>>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)

@@ -33,6 +33,8 @@ create table queue.settings (
   worker_retention interval default interval '30 days',
   overlong_factor numeric not null default 5,
   overlong_after interval not null default interval '2 hours',
+  default_orchestration_limit integer,
+  held_slot_limit interval not null default interval '10 minutes',
   constraint settings_pkey primary key (is_only_row),
   constraint settings_has_one_row check (is_only_row),
   constraint settings_default_task_limit_is_not_negative check (default_task_limit >= 0),
@@ -70,7 +72,9 @@ create table queue.settings (
       family_quiet_after, worker_start_limit, quiet_task_limit, api_silence_limit, token_silence_limit,
       undelivered_limit, dependency_grace, log_retention, event_retention, finished_task_retention
     ) <= interval '100 years'
-  )
+  ),
+  constraint settings_default_orchestration_limit_is_not_negative check (default_orchestration_limit >= 0),
+  constraint settings_held_slot_limit_is_positive check (held_slot_limit > interval '0')
 );
 
 comment on table queue.settings is 'Every number the queue depends on; exactly one row.';
@@ -129,6 +133,10 @@ comment on column queue.settings.overlong_factor is
   'A start that runs for this many times what is usual for its type (and longer than quiet_task_limit) is flagged as overlong. Default 5.';
 comment on column queue.settings.overlong_after is
   'The same for a type of which too few tasks have completed to say what is usual. Default 2 hours.';
+comment on column queue.settings.default_orchestration_limit is
+  'How many orchestration tasks of a user may need a worker at once when users.max_orchestrating is null. Default null: as many as the user may run tasks.';
+comment on column queue.settings.held_slot_limit is
+  'How long at most a start that another than its holder ended keeps its slot, and how long it counts when it is asked whose turn it is. Default 10 minutes.';
 comment on column queue.settings.event_retention is 'How long task_events are kept; null = for ever. Default null.';
 comment on column queue.settings.finished_task_retention is
   'How long finished tasks are kept after their last change; null = for ever. Default null.';

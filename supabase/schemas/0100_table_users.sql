@@ -5,8 +5,10 @@ create table public.users (
   settings jsonb,
   created_at timestamptz not null default now(),
   max_in_progress integer,
+  max_orchestrating integer,
   constraint users_pkey primary key (id),
-  constraint users_max_in_progress_is_not_negative check (max_in_progress >= 0)
+  constraint users_max_in_progress_is_not_negative check (max_in_progress >= 0),
+  constraint users_max_orchestrating_is_not_negative check (max_orchestrating >= 0)
 );
 
 comment on table public.users is 'Owners of work; id is the user''s id in auth.users.';
@@ -15,6 +17,8 @@ comment on column public.users.settings is
   'settings.ui.generationMethods.inCloud and .onComputer switch cloud and local work; missing or malformed = on.';
 comment on column public.users.max_in_progress is
   'How many tasks may be In Progress at once; null = queue.settings.default_task_limit.';
+comment on column public.users.max_orchestrating is
+  'How many orchestration tasks may need a worker at once; null = queue.settings.default_orchestration_limit.';
 
 alter table public.users enable row level security;
 

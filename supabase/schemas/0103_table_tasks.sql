@@ -45,11 +45,12 @@ create table public.tasks (
   constraint tasks_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
 );
 
--- The line a claim takes from: one user's ready tasks of one pool, in claim order.
-create index tasks_line on public.tasks (user_id, pool, run_type, priority desc, created_at, id)
+-- The line a claim takes from: one user's ready tasks of one pool, in claim order. Orchestration apart: when its places
+-- are taken, the line goes on behind it.
+create index tasks_line on public.tasks (user_id, pool, run_type, takes_slot, priority desc, created_at, id)
   where standing = 'ready';
 -- The same by model, for workers that have one loaded.
-create index tasks_line_by_model on public.tasks (user_id, pool, run_type, model, priority desc, created_at, id)
+create index tasks_line_by_model on public.tasks (user_id, pool, run_type, model, takes_slot, priority desc, created_at, id)
   where standing = 'ready';
 -- Tasks that wait for a time, to be released when it has come.
 create index tasks_not_yet on public.tasks (available_at) where standing = 'not_yet';

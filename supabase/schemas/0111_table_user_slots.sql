@@ -14,13 +14,21 @@ create table queue.user_slots (
   -- running would parse their expressions anew. Who moves running, moves user_at_limit.
   cloud_reason text,
   local_reason text,
+  orchestrating integer not null default 0,
+  orchestration_limit integer not null default 0,
+  remembered integer not null default 0,
   constraint user_slots_pkey primary key (user_id),
   constraint user_slots_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
 );
 
 comment on table queue.user_slots is
   'Per user: tasks In Progress that take a slot, and a copy of what the user row allows. Kept in the transaction of each change; derived, so queue.reconcile can rebuild it.';
-comment on column queue.user_slots.running is 'Tasks In Progress that take a slot (orchestration takes none).';
+comment on column queue.user_slots.running is 'Tasks In Progress that take a slot (orchestration takes none), and slots that queue.held_slots keeps.';
+comment on column queue.user_slots.orchestrating is
+  'The same for orchestration tasks, which take places of their own: those that still need a worker.';
+comment on column queue.user_slots.orchestration_limit is 'How many of these there may be.';
+comment on column queue.user_slots.remembered is
+  'Starts that others than their holders ended, whose holders have let go since: they count for the turn for held_slot_limit.';
 comment on column queue.user_slots.cloud_reason is 'Why the fleet may run none of the user''s tasks now; null = it may.';
 comment on column queue.user_slots.local_reason is 'Why the user''s own machines may run none of them now; null = they may.';
 comment on column queue.user_slots.settings_malformed is 'A switch in users.settings is not a boolean and is read as on.';

@@ -1,6 +1,8 @@
 -- What a user row allows, as the user's slots keep it: the owner's half of the one rule (docs/architecture.md). Whoever
 -- writes what a user may takes it from here; the task's own half is queue.task_standing.
-create function queue.slots_of(p_user public.users, p_running integer)
+create function queue.slots_of(
+  p_user public.users, p_running integer, p_orchestrating integer, p_remembered integer
+)
 returns queue.user_slots
 language plpgsql
 stable
@@ -13,7 +15,12 @@ declare
 begin
   v_slots.user_id := p_user.id;
   v_slots.running := p_running;
+  v_slots.orchestrating := p_orchestrating;
+  v_slots.remembered := p_remembered;
   v_slots.task_limit := coalesce(p_user.max_in_progress, (select d.default_task_limit from queue.settings as d));
+  v_slots.orchestration_limit := coalesce(
+    p_user.max_orchestrating, (select d.default_orchestration_limit from queue.settings as d), v_slots.task_limit
+  );
   v_slots.has_credits := coalesce(p_user.credits, 0) > 0;
   v_slots.cloud_on := v_methods -> 'inCloud' is distinct from 'false';
   v_slots.local_on := v_methods -> 'onComputer' is distinct from 'false';
@@ -33,7 +40,7 @@ begin
 end;
 $$;
 
-comment on function queue.slots_of(public.users, integer) is
-  'The user_slots row that follows from a user row and the number of tasks that run.';
+comment on function queue.slots_of(public.users, integer, integer, integer) is
+  'The user_slots row that follows from a user row, the tasks that run, the orchestration that needs a worker and the starts that are remembered.';
 
-revoke all on function queue.slots_of(public.users, integer) from public, anon, authenticated, service_role;
+revoke all on function queue.slots_of(public.users, integer, integer, integer) from public, anon, authenticated, service_role;

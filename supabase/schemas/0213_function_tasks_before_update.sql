@@ -95,7 +95,10 @@ begin
       case when old.status = 'Failed' then 'Failed without a reason' end
     );
     new.generation_started_at := old.generation_started_at;
-    new.generation_processed_at := old.generation_processed_at;
+    -- A machine is paid until it lets go (queue.let_go).
+    if current_setting('queue.bills', true) is distinct from 'on' then
+      new.generation_processed_at := old.generation_processed_at;
+    end if;
     new.worker_id := old.worker_id;
   elsif new.status = 'Failed' then
     new.error_message := queue.cut_text(coalesce(v_said, 'Failed without a reason'));

@@ -15,7 +15,7 @@ begin
       c.is_cloud,
       sum(c.delta) as delta
     from unnest(p_changes) as c
-    where c.standing not in ('ready', 'active')
+    where c.standing not in ('ready', 'active', 'enqueued', 'held')
     group by 1, 2, 3, 4
     having sum(c.delta) <> 0
   ),

@@ -10,6 +10,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_changes queue.load_change[];
+  v_held queue.held_slots[];
   v_complete uuid[];
   v_lost queue.task_end[];
   v_owners uuid[];
@@ -83,14 +84,18 @@ begin
       select
         o.user_id, o.pool,
         case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
-        o.takes_slot, o.standing, -1 as delta
+        o.takes_slot,
+        case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
+        -1 as delta
       from old_rows as o
       where o.standing is not null
       union all
       select
         n.user_id, n.pool,
         case when n.status = 'In Progress' then n.token_id is null else n.run_type is distinct from 'local' end,
-        n.takes_slot, n.standing, 1
+        n.takes_slot,
+        case when n.standing = 'active' and not n.takes_slot and queue.is_handed_over(n.id, n.lease_token) then 'enqueued' else n.standing end,
+        1
       from new_rows as n
       where n.standing is not null
     ) as m
@@ -98,8 +103,42 @@ begin
     having sum(m.delta) <> 0
   ) as g;
 
+  -- Whose start another has ended may still be at work on it: its slot is not free yet.
+  if exists (select from unnest(v_changes) as c where c.standing = 'active' and c.delta < 0) then
+    v_held := array(
+      select h.held
+      from (
+        select queue.held_after(
+          o.id, o.user_id, o.pool, o.takes_slot, o.worker_id, o.token_id, o.lease_token, o.attempts, o.generation_started_at, v_now
+        ) as held
+        from old_rows as o
+          full join new_rows as n on n.id = o.id -- full as above
+        where coalesce(
+          o.standing = 'active'
+            and n.standing is distinct from 'active'
+            -- Who puts a task back directly says that nobody runs it any more.
+            and not (n.status = 'Queued' and coalesce(current_setting('queue.actor', true), '') = ''),
+          false
+        )
+      ) as h
+      where (h.held).task_id is not null
+    );
+    v_changes := v_changes || array(
+      select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
+    );
+  end if;
+
   if v_changes is not null then
     perform queue.shift_load(v_changes, v_now);
+  end if;
+  if cardinality(v_held) > 0 then
+    perform queue.hold_slots(v_held);
+  end if;
+  if exists (select from unnest(v_changes) as c where c.standing = 'enqueued' and c.delta < 0) then
+    delete from queue.handovers as h
+    using new_rows as n
+    where h.orchestrator_id = n.id
+      and n.standing is distinct from 'active';
   end if;
 
   -- The state, or the start (a second start by the same worker changes only the lease).

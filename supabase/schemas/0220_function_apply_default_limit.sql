@@ -11,14 +11,14 @@ declare
 begin
   with changed as (
     update queue.user_slots as s
-    set (task_limit, cloud_reason, local_reason) = (
-      select w.task_limit, w.cloud_reason, w.local_reason from queue.slots_of(u, s.running) as w
+    set (task_limit, cloud_reason, local_reason, orchestration_limit) = (
+      select w.task_limit, w.cloud_reason, w.local_reason, w.orchestration_limit
+      from queue.slots_of(u, s.running, s.orchestrating, s.remembered) as w
     )
     from public.users as u
     where s.user_id = any (p_user_ids)
       and u.id = s.user_id
-      and u.max_in_progress is null
-      and s.task_limit <> (select c.default_task_limit from queue.settings as c)
+      and (u.max_in_progress is null or u.max_orchestrating is null)
     returning s.user_id
   )
   select array_agg(c.user_id) into v_changed from changed as c;

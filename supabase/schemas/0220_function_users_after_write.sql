@@ -18,10 +18,10 @@ begin
   from new_rows as n
     join public.users as u on u.id = n.id
     left join queue.user_slots as s on s.user_id = n.id
-    cross join lateral queue.slots_of(u, 0) as w
+    cross join lateral queue.slots_of(u, 0, 0, 0) as w
   where s.user_id is null
-    or (s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed)
-      is distinct from (w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed);
+    or (s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed, s.orchestration_limit)
+      is distinct from (w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.orchestration_limit);
 
   if v_changed is null then
     return null;
@@ -31,14 +31,18 @@ begin
   insert into queue.user_slots as s
   select w.*
   from public.users as u
-    cross join lateral queue.slots_of(u, 0) as w
+    cross join lateral queue.slots_of(u, 0, 0, 0) as w
   where u.id = any (v_changed)
   order by u.id
   on conflict (user_id) do update
-    set (task_limit, has_credits, cloud_on, local_on, settings_malformed, cloud_reason, local_reason) = (
-      select w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.cloud_reason, w.local_reason
+    set (
+      task_limit, has_credits, cloud_on, local_on, settings_malformed, cloud_reason, local_reason, orchestration_limit
+    ) = (
+      select
+        w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.cloud_reason, w.local_reason,
+        w.orchestration_limit
       from public.users as u
-        cross join lateral queue.slots_of(u, s.running) as w
+        cross join lateral queue.slots_of(u, s.running, s.orchestrating, s.remembered) as w
       where u.id = s.user_id
     );
   perform queue.refresh_lines(v_changed);

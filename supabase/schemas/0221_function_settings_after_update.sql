@@ -1,4 +1,4 @@
--- A changed default limit concerns every user without a limit of their own, a longer stale_after every stale task. The
+-- A changed default of either limit concerns every user without a limit of their own, a longer stale_after every stale task. The
 -- first hundred follow at once, which mostly is all; the others by and by (queue.deferred_work).
 create function queue.settings_after_update()
 returns trigger
@@ -16,7 +16,8 @@ begin
     perform queue.settle_stale(v_work, 100);
   end if;
 
-  if new.default_task_limit <> old.default_task_limit then
+  if (new.default_task_limit, new.default_orchestration_limit)
+    is distinct from (old.default_task_limit, old.default_orchestration_limit) then
     insert into queue.deferred_work (kind, since) values ('limits', queue.now()) returning * into v_work;
     perform queue.settle_limits(v_work, 100);
   end if;
@@ -25,7 +26,7 @@ end;
 $$;
 
 comment on function queue.settings_after_update() is
-  'Trigger: applies a changed default_task_limit to the users it concerns, and a longer stale_after to stale tasks; later, when they are many.';
+  'Trigger: applies a changed default_task_limit or default_orchestration_limit to the users it concerns, and a longer stale_after to stale tasks; later, when they are many.';
 
 revoke all on function queue.settings_after_update() from public, anon, authenticated, service_role;
 

@@ -9,6 +9,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_changes queue.load_change[];
+  v_held queue.held_slots[];
   v_actor text := queue.actor();
   v_now timestamptz := queue.now();
   v_ids uuid[];
@@ -36,15 +37,42 @@ begin
     select
       o.user_id, o.pool,
       case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
-      o.takes_slot, o.standing, -count(*)::integer as delta
+      o.takes_slot,
+      case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
+      -count(*)::integer as delta
     from old_rows as o
     where o.standing is not null
     group by 1, 2, 3, 4, 5
   ) as g;
 
+  -- Whoever ran what is gone may still be at work on it.
+  if exists (select from unnest(v_changes) as c where c.standing = 'active') then
+    v_held := array(
+      select h.held
+      from (
+        select queue.held_after(
+          o.id, o.user_id, o.pool, o.takes_slot, o.worker_id, o.token_id, o.lease_token, o.attempts, o.generation_started_at, v_now
+        ) as held
+        from old_rows as o
+        where o.standing = 'active'
+      ) as h
+      where (h.held).task_id is not null
+    );
+    v_changes := v_changes || array(
+      select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
+    );
+  end if;
+
   if v_changes is not null then
     perform queue.shift_load(v_changes, v_now);
   end if;
+  if cardinality(v_held) > 0 then
+    perform queue.hold_slots(v_held);
+  end if;
+  delete from queue.handovers as h
+  using old_rows as o
+  where h.orchestrator_id = o.id
+    and not o.takes_slot;
 
   -- Also where nothing is counted: families are changed under the owner's lock.
   perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;

@@ -17,8 +17,13 @@ declare
   v_child public.tasks;
 begin
   select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
+  if v_family.orchestrator_id is null or v_family.ended_as is not null then
+    return null;
+  end if;
+  select t.* into v_task from public.tasks as t where t.id = p_orchestrator_id;
+  perform queue.note_handover(v_family, v_task);
+
   v_verdict := case
-    when v_family.ended_as is not null then null
     when v_family.failed_count > 0 then 'Failed'
     when v_family.open_count > 0 then null
     when v_family.cancelled_count > 0 then 'Cancelled'
@@ -28,7 +33,6 @@ begin
     return null;
   end if;
 
-  select t.* into v_task from public.tasks as t where t.id = p_orchestrator_id;
   -- One that was put back waits for a worker to go on; only when nothing is left to do it is not asked to.
   if not (v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null and v_verdict = 'Complete'))
     or not queue.is_enqueued(v_family, v_task, p_is_quiet) then

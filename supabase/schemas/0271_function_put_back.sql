@@ -19,6 +19,8 @@ begin
   perform set_config('queue.forgives_starts', 'on', true);
   perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
   from queue.settings as s;
+  -- Who is lost holds nothing; who only takes too long may be at work still (queue.held_slots).
+  perform set_config('queue.let_go', array(select l.task_id from unnest(p_lost) as l where l.cause <> 'timed_out')::text, true);
   for v_lost in
     select array_agg(l)
     from unnest(p_lost) as l
@@ -51,6 +53,7 @@ begin
     end;
   end loop;
   perform set_config('queue.forgives_starts', 'off', true);
+  perform queue.ends_itself(null);
   return v_total;
 end;
 $$;

@@ -37,10 +37,12 @@ begin
     null;
   end;
   perform set_config('queue.forgives_starts', 'off', true);
+  -- And of what others had ended under them before nothing is held any more.
+  perform queue.let_go_of(e.id, null, null, null) from (select i.id from unnest(p_worker_ids) as i (id) order by i.id) as e;
 end;
 $$;
 
 comment on function queue.free_work(text[], boolean) is
-  'Puts what these workers run with the service key back into the queue, all but orchestrators that only wait for their children, unless somebody holds one of these tasks or its owner. Starts do not count when p_hands_back, or when the worker said goodbye (workers.goodbye_at).';
+  'Frees what these workers still held, and puts what they run with the service key back into the queue, all but orchestrators that only wait for their children, unless somebody holds one of these tasks or its owner. Starts do not count when p_hands_back, or when the worker said goodbye (workers.goodbye_at).';
 
 revoke all on function queue.free_work(text[], boolean) from public, anon, authenticated, service_role;

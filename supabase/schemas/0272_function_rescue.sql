@@ -11,6 +11,7 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 as $$
 declare
   v_lost queue.lost_task[];
+  v_put_back integer;
   v_silent text;
   v_reaped text[] := array[]::text[];
   v_spared text[] := array[]::text[];
@@ -24,6 +25,7 @@ begin
   delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour';
   v_lost := array(select l from queue.lost_tasks() as l limit p_limit);
   if cardinality(v_lost) = 0 then
+    perform queue.free_held_slots(p_limit);
     return json_build_object('put_back', 0, 'workers_set_to_error', 0);
   end if;
 
@@ -52,7 +54,10 @@ begin
   v_lost := array(
     select l from unnest(v_lost) as l where l.worker_id is null or l.cause <> 'worker_silent' or l.worker_id <> all (v_spared)
   );
-  return json_build_object('put_back', queue.put_back(v_lost), 'workers_set_to_error', cardinality(v_reaped));
+  v_put_back := queue.put_back(v_lost);
+  -- Last, because it passes over what is locked and waits for nobody.
+  perform queue.free_held_slots(p_limit);
+  return json_build_object('put_back', v_put_back, 'workers_set_to_error', cardinality(v_reaped));
 end;
 $$;
 

@@ -28,7 +28,7 @@ end;
 $$;
 
 comment on function queue.workers_after_write() is
-  'Trigger: tasks of workers that have just become terminated, error or crashed go back to the queue.';
+  'Trigger: tasks of workers that have just become terminated, error or crashed go back to the queue, and what they still held is free.';
 
 revoke all on function queue.workers_after_write() from public, anon, authenticated, service_role;
 

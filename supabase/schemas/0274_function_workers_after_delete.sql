@@ -19,13 +19,14 @@ begin
     and t.token_id is null
     and t.status = 'In Progress'
     and not queue.needs_no_worker(t);
+  perform queue.let_go_of(e.id, null, null, null) from (select o.id from old_rows as o order by 1) as e;
   return null;
 exception when lock_not_available then
   return null; -- nobody beats for these tasks any more: a rescue finds them
 end;
 $$;
 
-comment on function queue.workers_after_delete() is 'Trigger: tasks of workers whose row was deleted go back to the queue.';
+comment on function queue.workers_after_delete() is 'Trigger: tasks of workers whose row was deleted go back to the queue, and what they still held is free.';
 
 revoke all on function queue.workers_after_delete() from public, anon, authenticated, service_role;
 

@@ -18,7 +18,7 @@ end;
 $$;
 
 comment on function queue.workers_after_insert() is
-  'Trigger: tasks of workers whose row came as terminated, error or crashed go back to the queue.';
+  'Trigger: tasks of workers whose row came as terminated, error or crashed go back to the queue, and what they still held is free.';
 
 revoke all on function queue.workers_after_insert() from public, anon, authenticated, service_role;
 

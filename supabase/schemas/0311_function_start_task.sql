@@ -15,6 +15,8 @@ declare
   v_slot integer;
   v_cloud integer;
   v_by_key integer;
+  v_turn_load integer;
+  v_room integer;
 begin
   perform set_config('queue.counts_itself', 'on', true);
   update public.tasks as t
@@ -36,10 +38,13 @@ begin
   v_slot := v_task.takes_slot::integer;
   update queue.user_slots as s
   set running = s.running + v_slot,
+    orchestrating = s.orchestrating + 1 - v_slot,
     cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + v_slot >= s.task_limit then 'user_at_limit' end),
     local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + v_slot >= s.task_limit then 'user_at_limit' end)
   where s.user_id = v_task.user_id
   returning s.* into v_slots;
+  v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
+  v_room := greatest(v_slots.orchestration_limit - v_slots.orchestrating, 0);
 
   -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
   v_cloud := (v_task.run_type = 'cloud')::integer;
@@ -54,13 +59,22 @@ begin
     active_local = l.active_local + (1 - v_by_key) * v_slot,
     active_local_orchestration = l.active_local_orchestration + (1 - v_by_key) * (1 - v_slot),
     running = v_slots.running,
-    is_open = v_slots.cloud_reason is null and l.ready_cloud + l.ready_cloud_orchestration - v_cloud > 0,
+    turn_load = v_turn_load,
+    orchestration_room = v_room,
+    is_open = v_slots.cloud_reason is null
+      and (
+        l.ready_cloud - v_cloud * v_slot > 0
+        or (v_room > 0 and l.ready_cloud_orchestration - v_cloud * (1 - v_slot) > 0)
+      ),
     turn_at = case when p_token_id is null then p_now else l.turn_at end
   where l.user_id = v_task.user_id
     and l.pool = v_task.pool;
 
   update queue.user_lines as l
-  set running = v_slots.running, is_open = v_slots.cloud_reason is null
+  set running = v_slots.running,
+    turn_load = v_turn_load,
+    orchestration_room = v_room,
+    is_open = v_slots.cloud_reason is null and (l.ready_cloud > 0 or v_room > 0)
   where l.user_id = v_task.user_id
     and l.pool = case v_task.pool when 'gpu' then 'api' else 'gpu' end
     and l.ready_cloud + l.ready_cloud_orchestration > 0;

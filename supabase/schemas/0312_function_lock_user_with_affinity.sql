@@ -16,7 +16,7 @@ begin
       and l.is_open
       and l.user_id <> all (p_passed_over)
       and (not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
-    order by l.running, l.turn_at
+    order by l.turn_load, l.turn_at
     limit 1
     for no key update of s skip locked
   );

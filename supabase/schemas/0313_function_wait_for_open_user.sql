@@ -21,7 +21,7 @@ begin
     and l.is_open
     and l.user_id <> all (p_passed_over)
     and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
-  order by l.running, l.turn_at
+  order by l.turn_load, l.turn_at
   limit 1;
 
   is_locked := wait_for_open_user.user_id is not null and queue.wait_for_owner(wait_for_open_user.user_id);

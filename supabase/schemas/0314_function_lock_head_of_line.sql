@@ -118,6 +118,7 @@ begin
         and t.pool = p_pool
         and (t.run_type = 'cloud' or p_caller.user_id is not null)
         and t.standing = 'ready'
+        and (t.takes_slot or v_slots.orchestrating < v_slots.orchestration_limit)
         and (
           p_affinity.model is null or not p_affinity.is_required or t.model is null
           or t.model = p_affinity.model or t.created_at < p_affinity.waited_since

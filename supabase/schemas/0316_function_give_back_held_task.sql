@@ -32,6 +32,11 @@ begin
     'queue.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', queue.sent_name(p_worker_id))
   );
 
+  -- A worker that runs one task at a time and asks for another has let go of what others ended under it.
+  if v_limit = 1 then
+    perform queue.let_go_of(p_worker_id, p_caller.token_id, p_pool, null);
+  end if;
+
   select count(*), (array_agg(t.id order by t.claimed_at))[1]
   into v_held_count, v_held_id
   from public.tasks as t
@@ -73,9 +78,11 @@ begin
     v_reason := pg_catalog.format(
       'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, queue.sent_name(p_worker_id)
     );
+    perform queue.ends_itself(v_held.id);
     update public.tasks as t
     set status = 'Failed', error_message = v_reason, output_location = v_reason
     where t.id = v_held.id;
+    perform queue.ends_itself(null);
     v_held := null;
   end if;
   perform queue.say(null);

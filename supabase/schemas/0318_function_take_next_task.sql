@@ -46,14 +46,16 @@ begin
         v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
         with turn as materialized (
-          -- Fewest running first, then who has waited longest for a turn.
-          select s.user_id, s.running, s.task_limit
+          -- Fewest starts first, then who has waited longest for a turn.
+          select
+            s.user_id, s.running, s.task_limit, l.ready_cloud > 0 as has_slot_tasks,
+            l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
           from queue.user_lines as l
             join queue.user_slots as s on s.user_id = l.user_id
           where l.pool = p_pool
             and l.is_open
             and l.user_id <> all (v_passed_over)
-          order by l.running, l.turn_at
+          order by l.turn_load, l.turn_at
           limit 1
           for no key update of s skip locked
         )
@@ -61,15 +63,40 @@ begin
         into v_user_id, v_task_id
         from turn as u
           left join lateral (
-            select t.id, t.attempts, t.created_at, t.has_bounded_params
-            from public.tasks as t
-            where t.user_id = u.user_id
-              and t.pool = p_pool
-              and t.run_type = 'cloud'
-              and t.standing = 'ready'
-            order by t.priority desc, t.created_at, t.id
+            select k.id, k.attempts, k.created_at, k.has_bounded_params
+            from (
+              select s.*
+              from (
+                select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
+                from public.tasks as t
+                where t.user_id = u.user_id
+                  and t.pool = p_pool
+                  and t.run_type = 'cloud'
+                  and t.takes_slot
+                  and t.standing = 'ready'
+                  and u.has_slot_tasks
+                order by t.priority desc, t.created_at, t.id
+                limit 1
+                for no key update skip locked
+              ) as s
+              union all
+              select o.*
+              from (
+                select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
+                from public.tasks as t
+                where t.user_id = u.user_id
+                  and t.pool = p_pool
+                  and t.run_type = 'cloud'
+                  and not t.takes_slot
+                  and t.standing = 'ready'
+                  and u.may_orchestrate
+                order by t.priority desc, t.created_at, t.id
+                limit 1
+                for no key update skip locked
+              ) as o
+            ) as k
+            order by k.priority desc, k.created_at, k.id
             limit 1
-            for no key update skip locked
           ) as h on u.running < u.task_limit
             and h.has_bounded_params
             and (h.attempts > 0 or h.created_at >= v_old_before)

@@ -48,7 +48,10 @@ begin
         and (
           case v_pool when 'gpu' then c.gpu_tasks_per_worker else c.api_tasks_per_worker end is null
           or p_worker_id = any (c.shared_worker_ids)
-          or not exists (select from public.tasks as t where t.worker_id = p_worker_id and t.status = 'In Progress')
+          or not (
+            exists (select from public.tasks as t where t.worker_id = p_worker_id and t.status = 'In Progress')
+            or exists (select from queue.held_slots as h where h.worker_id = p_worker_id and h.let_go_at is null)
+          )
         )
         and v_pool <> all (c.paused_pools)
         -- Every task is as its type is now.
@@ -75,29 +78,57 @@ begin
   begin
     perform set_config('queue.counts_itself', 'on', true);
     with turn as materialized (
-      -- Fewest running first, then who has waited longest for a turn.
-      select s.user_id, s.cloud_reason
+      -- Fewest starts first, then who has waited longest for a turn.
+      select
+        s.user_id, s.cloud_reason, l.ready_cloud > 0 as has_slot_tasks,
+        l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
       from queue.user_lines as l
         join queue.user_slots as s on s.user_id = l.user_id
       where l.pool = v_pool
         and l.is_open
-      order by l.running, l.turn_at
+      order by l.turn_load, l.turn_at
       limit 1
       for no key update of s skip locked
     ),
+    -- The first of the line, of the two kinds of task that it has room for.
     head as materialized (
       select h.id
       from turn as u
         cross join lateral (
-          select t.id, t.attempts, t.created_at, t.has_bounded_params
-          from public.tasks as t
-          where t.user_id = u.user_id
-            and t.pool = v_pool
-            and t.run_type = 'cloud'
-            and t.standing = 'ready'
-          order by t.priority desc, t.created_at, t.id
+          select k.id, k.attempts, k.created_at, k.has_bounded_params
+          from (
+            select s.*
+            from (
+              select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
+              from public.tasks as t
+              where t.user_id = u.user_id
+                and t.pool = v_pool
+                and t.run_type = 'cloud'
+                and t.takes_slot
+                and t.standing = 'ready'
+                and u.has_slot_tasks
+              order by t.priority desc, t.created_at, t.id
+              limit 1
+              for no key update skip locked
+            ) as s
+            union all
+            select o.*
+            from (
+              select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
+              from public.tasks as t
+              where t.user_id = u.user_id
+                and t.pool = v_pool
+                and t.run_type = 'cloud'
+                and not t.takes_slot
+                and t.standing = 'ready'
+                and u.may_orchestrate
+              order by t.priority desc, t.created_at, t.id
+              limit 1
+              for no key update skip locked
+            ) as o
+          ) as k
+          order by k.priority desc, k.created_at, k.id
           limit 1
-          for no key update skip locked
         ) as h
       where u.cloud_reason is null
         and (h.attempts > 0 or h.created_at >= v_old_before)
@@ -124,11 +155,14 @@ begin
     slots as (
       update queue.user_slots as s
       set running = s.running + x.slot,
+        orchestrating = s.orchestrating + 1 - x.slot,
         cloud_reason = case when s.running + x.slot >= s.task_limit then 'user_at_limit' end,
         local_reason = coalesce(s.local_reason, case when s.running + x.slot >= s.task_limit then 'user_at_limit' end)
       from started as x
       where s.user_id = x.user_id
-      returning s.user_id, s.running, s.cloud_reason, x.slot
+      returning
+        s.user_id, s.running, s.cloud_reason, x.slot, s.running + s.orchestrating + s.remembered as turn_load,
+        greatest(s.orchestration_limit - s.orchestrating, 0) as room
     ),
     -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
     lines as (
@@ -138,8 +172,13 @@ begin
         active_cloud = l.active_cloud + case when l.pool = v_pool then s.slot else 0 end,
         active_cloud_orchestration = l.active_cloud_orchestration + case when l.pool = v_pool then 1 - s.slot else 0 end,
         running = s.running,
+        turn_load = s.turn_load,
+        orchestration_room = s.room,
         is_open = s.cloud_reason is null
-          and l.ready_cloud + l.ready_cloud_orchestration > case when l.pool = v_pool then 1 else 0 end,
+          and (
+            l.ready_cloud > case when l.pool = v_pool then s.slot else 0 end
+            or (s.room > 0 and l.ready_cloud_orchestration > case when l.pool = v_pool then 1 - s.slot else 0 end)
+          ),
         turn_at = case when l.pool = v_pool then v_now else l.turn_at end
       from slots as s
       where l.user_id = s.user_id

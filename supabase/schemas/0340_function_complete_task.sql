@@ -19,6 +19,7 @@ as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Complete');
+  v_is_late boolean := v_task.status = 'Queued';
 begin
   if p_lease_token is not null then
     perform queue.refuse_stale_lease(v_task, p_lease_token);
@@ -32,6 +33,9 @@ begin
         when p_output_location is null then 'completed without an output'
       end
     );
+    if queue.is_holder(v_caller, v_task) then
+      perform queue.ends_itself(v_task.id);
+    end if;
     update public.tasks as t
     set status = 'Complete',
       output_location = p_output_location,
@@ -40,7 +44,11 @@ begin
       error_message = null
     where t.id = v_task.id
     returning t.* into v_task;
+    perform queue.ends_itself(null);
     perform queue.say(null);
+    if v_is_late then
+      perform queue.let_go_by_report(v_caller, v_task.id);
+    end if;
     return queue.task_reply(v_task);
   end if;
 
@@ -52,6 +60,7 @@ begin
     );
   end if;
 
+  perform queue.let_go_by_report(v_caller, v_task.id);
   -- Deployed workers cannot be told apart and repeat themselves by design: they get their 200, the history knows.
   perform queue.record_report(
     v_task, v_caller,

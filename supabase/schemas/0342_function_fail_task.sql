@@ -30,6 +30,9 @@ declare
   v_task public.tasks;
 begin
   if v_applies and (p_has_lease or not queue.has_live_former_holder(p_task)) then
+    if queue.is_holder(p_caller, p_task) then
+      perform queue.ends_itself(p_task.id);
+    end if;
     if p_may_retry and p_task.attempts < queue.starts_allowed(p_task) and queue.is_retryable(p_task.task_type) then
       v_wait := queue.retry_wait(p_task.attempts);
       perform queue.say(
@@ -54,7 +57,11 @@ begin
       where t.id = p_task.id
       returning t.* into v_task;
     end if;
+    perform queue.ends_itself(null);
     perform queue.say(null);
+    if p_task.status = 'Queued' then
+      perform queue.let_go_by_report(p_caller, p_task.id);
+    end if;
     return queue.report_reply(v_task, true);
   end if;
 
@@ -66,6 +73,9 @@ begin
     );
   end if;
 
+  if p_task.status <> 'In Progress' then
+    perform queue.let_go_by_report(p_caller, p_task.id);
+  end if;
   perform queue.record_report(
     p_task, p_caller,
     'failure reported, not applied: ' || queue.cut_text(v_reason), v_full

@@ -71,6 +71,11 @@ begin
       when 'Cancelled' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'cancelled')
     end
   );
+  -- Workers hand back what they run; they cancel nothing, but those that prove that it is theirs.
+  if queue.is_holder(v_caller, v_task)
+    and (p_status = 'Queued' or (p_status = 'Cancelled' and (v_caller.kind = 'token' or p_lease_token is not null))) then
+    perform queue.ends_itself(v_task.id);
+  end if;
   -- Who hands its task back itself has not failed at it.
   perform set_config('queue.forgives_starts', case p_status when 'Queued' then 'on' else 'off' end, true);
   update public.tasks as t
@@ -86,6 +91,7 @@ begin
   where t.id = v_task.id
   returning t.* into v_task;
   perform set_config('queue.forgives_starts', 'off', true);
+  perform queue.ends_itself(null);
   perform queue.say(null);
 
   -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now.

@@ -50,7 +50,7 @@ begin
   judged as (
     select
       l.user_id, l.ready_slots, l.ready_orchestration, l.active, l.active_orchestration, l.active_elsewhere, l.turn_at,
-      s.running, s.task_limit,
+      s.running, s.task_limit, greatest(s.orchestration_limit - s.orchestrating, 0) as orchestration_room,
       case when v_own then s.local_reason else s.cloud_reason end as reason
     from load as l
       join queue.user_slots as s on s.user_id = l.user_id
@@ -60,7 +60,8 @@ begin
     j.reason,
     (j.ready_slots + j.ready_orchestration)::integer,
     case
-      when j.reason is null then (j.ready_orchestration + least(j.ready_slots, j.task_limit - j.running))::integer
+      when j.reason is null
+        then (least(j.ready_orchestration, j.orchestration_room) + least(j.ready_slots, j.task_limit - j.running))::integer
       else 0
     end,
     j.active::integer,

@@ -20,68 +20,85 @@ declare
   v_run_types text[] := case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end;
 begin
   return query
-  with round as (
-    -- A user served once more runs one more, and the turn goes to those who run fewer: so many of each come first.
-    select r.user_id, r.running, r.turn_at, count(*) as task_count
+  with turn as (
+    select
+      t.user_id, t.claimable, t.turn_at, t.task_limit - t.running as slots_free,
+      s.orchestration_limit - s.orchestrating as places_free,
+      s.running + s.orchestrating + s.remembered as turn_load
+    from unnest(p_turns) as t
+      join queue.user_slots as s on s.user_id = t.user_id
+  ),
+  round as (
+    -- A user served once more has one start more, and the turn goes to those who have fewer: so many of each come first.
+    select r.user_id, r.turn_load, r.turn_at, r.slots_free, r.places_free, count(*) as task_count
     from (
-      select u.user_id, u.running, u.turn_at
+      select u.user_id, u.turn_load, u.turn_at, u.slots_free, u.places_free
       from (
         select
-          t.user_id, t.running, t.turn_at,
-          least(t.claimable, case when count(*) over () < p_limit then p_limit else max(t.running) over () - t.running + 1 end) as most
-        from unnest(p_turns) as t
+          t.*,
+          least(t.claimable, case when count(*) over () < p_limit then p_limit else max(t.turn_load) over () - t.turn_load + 1 end) as most
+        from turn as t
       ) as u
         cross join lateral generate_series(1, u.most) as k
-      order by u.running + k, k, u.turn_at
+      order by u.turn_load + k, k, u.turn_at
       limit p_limit
     ) as r
-    group by r.user_id, r.running, r.turn_at
+    group by r.user_id, r.turn_load, r.turn_at, r.slots_free, r.places_free
   )
   select t.id, t.task_type, t.user_id, t.created_at
   from (
-    select c.*, row_number() over (partition by c.user_id order by c.priority desc, c.created_at, c.id) as k
+    select f.*, row_number() over (partition by f.user_id order by f.priority desc, f.created_at, f.id) as k
     from (
-      -- One pool and run type at a time: each comes from the index in the order of the line.
-      select r.id, r.task_type, r.created_at, r.priority, u.user_id, u.running, u.turn_at, u.task_count
-      from round as u
-        cross join unnest(v_pools) as l (pool)
-        cross join unnest(v_run_types) as y (run_type)
-        cross join lateral (
-          select q.id, q.task_type, q.created_at, q.priority
-          from public.tasks as q
-          where q.user_id = u.user_id
-            and q.pool = l.pool
-            and q.run_type = y.run_type
-            and q.standing = 'ready'
-            and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.standing))
-            -- Asked only where the answer could be yes.
-            and (q.attempts > 0 or q.created_at >= v_old_before or not queue.is_stale(q.created_at, q.attempts, q.params))
-          order by q.priority desc, q.created_at, q.id
-          limit u.task_count
-        ) as r
-      union all
-      -- Due, but not yet released by a claim.
-      select
-        (d.task).id, (d.task).task_type, (d.task).created_at, (d.task).priority, u.user_id, u.running, u.turn_at, u.task_count
-      from round as u
-        cross join unnest(v_pools) as l (pool)
-        cross join unnest(v_run_types) as y (run_type)
-        cross join lateral (
-          select q as task
-          from public.tasks as q
-          where q.user_id = u.user_id
-            and q.pool = l.pool
-            and q.run_type = y.run_type
-            and q.standing = 'not_yet'
-            and q.available_at <= v_now
-          order by q.priority desc, q.available_at
-          limit u.task_count + 100 -- some may have another reason to wait
-        ) as d
-      where queue.task_standing(d.task) = 'ready'
-    ) as c
+      -- Of each kind as many as there is room for; the line goes on behind the rest.
+      select c.*, row_number() over (partition by c.user_id, c.takes_slot order by c.priority desc, c.created_at, c.id) as of_kind
+      from (
+        -- One pool, run type and kind at a time: each comes from the index in the order of the line.
+        select r.id, r.task_type, r.created_at, r.priority, r.takes_slot, u.user_id, u.turn_load, u.turn_at, u.task_count,
+          u.slots_free, u.places_free
+        from round as u
+          cross join unnest(v_pools) as l (pool)
+          cross join unnest(v_run_types) as y (run_type)
+          cross join unnest(array[true, false]) as kind (takes_slot)
+          cross join lateral (
+            select q.id, q.task_type, q.created_at, q.priority, q.takes_slot
+            from public.tasks as q
+            where q.user_id = u.user_id
+              and q.pool = l.pool
+              and q.run_type = y.run_type
+              and q.takes_slot = kind.takes_slot
+              and q.standing = 'ready'
+              and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.standing))
+              -- Asked only where the answer could be yes.
+              and (q.attempts > 0 or q.created_at >= v_old_before or not queue.is_stale(q.created_at, q.attempts, q.params))
+            order by q.priority desc, q.created_at, q.id
+            limit u.task_count
+          ) as r
+        union all
+        -- Due, but not yet released by a claim.
+        select
+          (d.task).id, (d.task).task_type, (d.task).created_at, (d.task).priority, (d.task).takes_slot, u.user_id, u.turn_load,
+          u.turn_at, u.task_count, u.slots_free, u.places_free
+        from round as u
+          cross join unnest(v_pools) as l (pool)
+          cross join unnest(v_run_types) as y (run_type)
+          cross join lateral (
+            select q as task
+            from public.tasks as q
+            where q.user_id = u.user_id
+              and q.pool = l.pool
+              and q.run_type = y.run_type
+              and q.standing = 'not_yet'
+              and q.available_at <= v_now
+            order by q.priority desc, q.available_at
+            limit u.task_count + 100 -- some may have another reason to wait
+          ) as d
+        where queue.task_standing(d.task) = 'ready'
+      ) as c
+    ) as f
+    where f.of_kind <= case when f.takes_slot then f.slots_free else f.places_free end
   ) as t
   where t.k <= t.task_count
-  order by t.running + t.k, t.k, t.turn_at;
+  order by t.turn_load + t.k, t.k, t.turn_at;
 end;
 $$;
 

@@ -51,7 +51,9 @@ begin
 
   -- Whether a line is open, and running and the limit of an open one, are kept up with its owner's slots.
   select
-    coalesce(sum(l.ready_cloud_orchestration + least(l.ready_cloud, l.task_limit - l.running)) filter (where l.is_open and l.pool <> all (v_paused)), 0),
+    coalesce(sum(
+      least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running)
+    ) filter (where l.is_open and l.pool <> all (v_paused)), 0),
     count(*) filter (where l.is_open and l.pool <> all (v_paused)),
     count(*) filter (where l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0),
     coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.pool <> all (v_paused)), 0),

@@ -15,14 +15,17 @@ declare
   v_none_apart boolean := coalesce(cardinality(p_load.apart), 0) = 0;
 begin
   return query
-  select u.*
+  select (u.load).*
   from (
     -- Open lines come from the index in the order of turns.
     select
-      l.user_id, null::text as reason, l.ready_cloud + l.ready_cloud_orchestration as ready,
-      l.ready_cloud_orchestration + least(l.ready_cloud, l.task_limit - l.running) as claimable,
-      l.active_cloud as active, l.active_cloud_orchestration as active_orchestration,
-      l.active_local + l.active_local_orchestration as active_elsewhere, l.running, l.task_limit, l.turn_at
+      (
+        l.user_id, null::text, l.ready_cloud + l.ready_cloud_orchestration,
+        least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running),
+        l.active_cloud, l.active_cloud_orchestration, l.active_local + l.active_local_orchestration,
+        l.running, l.task_limit, l.turn_at
+      )::queue.user_load_row as load,
+      l.turn_load
     from unnest(v_pools) as p (pool)
       cross join lateral (
         select c.*
@@ -31,13 +34,16 @@ begin
           and c.pool = p.pool
           and c.is_open
           and (v_none_apart or c.user_id not in (select a.user_id from unnest(p_load.apart) as a))
-        order by c.running, c.turn_at
+        order by c.turn_load, c.turn_at
         limit p_limit
       ) as l
     union all
-    select a.* from unnest(p_load.apart) as a where a.claimable > 0
+    select a, s.running + s.orchestrating + s.remembered
+    from unnest(p_load.apart) as a
+      join queue.user_slots as s on s.user_id = a.user_id
+    where a.claimable > 0
   ) as u
-  order by u.running, u.turn_at
+  order by u.turn_load, (u.load).turn_at
   limit p_limit;
 end;
 $$;

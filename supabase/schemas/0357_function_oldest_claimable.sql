@@ -19,7 +19,7 @@ begin
   return least(p_listed, (
     select o.created_at
     from (
-      select t.user_id, t.pool, t.run_type, t.created_at, t.attempts, t.params
+      select t.user_id, t.pool, t.run_type, t.takes_slot, t.created_at, t.attempts, t.params
       from public.tasks as t
       where t.standing = 'ready'
         and t.attempts = 0
@@ -32,7 +32,7 @@ begin
       and case
         when p_caller.user_id is not null then o.user_id = p_caller.user_id
         else o.run_type = 'cloud'
-          and (select l.is_open from queue.user_lines as l where l.user_id = o.user_id and l.pool = o.pool)
+          and (select l.is_open and (o.takes_slot or l.orchestration_room > 0) from queue.user_lines as l where l.user_id = o.user_id and l.pool = o.pool)
       end
       -- Asked only where the answer could be yes.
       and (o.created_at >= v_old_before or not queue.is_stale(o.created_at, o.attempts, o.params))

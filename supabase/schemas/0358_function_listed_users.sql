@@ -21,13 +21,18 @@ begin
       (
         select o.user_id, 0, o.ready, o.running, o.task_limit, o.running >= o.task_limit, o.reason
         from (
-          select a.user_id, a.ready, a.running, a.task_limit, a.reason
+          select a.user_id, a.ready, a.running, a.task_limit, coalesce(a.reason, case when a.ready > 0 then 'user_at_limit' end) as reason
           from unnest(p_load.apart) as a
           where a.claimable = 0
             and a.ready + a.active > 0
           union all
-          select l.user_id, l.ready_cloud + l.ready_cloud_orchestration, s.running, s.task_limit,
-            case when l.pool = any (v_paused) then 'pool_paused' else s.cloud_reason end
+          -- Closed for no reason of the owner's, but with something ready: all of that is orchestration.
+          select
+            l.user_id, l.ready_cloud + l.ready_cloud_orchestration, s.running, s.task_limit,
+            case
+              when l.pool = any (v_paused) then 'pool_paused'
+              else coalesce(s.cloud_reason, case when l.ready_cloud + l.ready_cloud_orchestration > 0 then 'user_at_limit' end)
+            end
           from queue.user_lines as l
             join queue.user_slots as s on s.user_id = l.user_id
           where p_caller.user_id is null

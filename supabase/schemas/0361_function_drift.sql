@@ -15,28 +15,29 @@ begin
   return query
   select u.id, null::text, to_jsonb(s), to_jsonb(w)
   from public.users as u
-    left join (
-      select t.user_id, count(*)::integer as running
-      from public.tasks as t
-      where t.standing = 'active' and t.takes_slot
-      group by t.user_id
-    ) as r on r.user_id = u.id
+    left join queue.recount_slots(null) as r on r.user_id = u.id
     left join queue.user_slots as s on s.user_id = u.id
-    cross join lateral queue.slots_of(u, coalesce(r.running, 0)) as w
+    cross join lateral queue.slots_of(
+      u, coalesce(r.running, 0), coalesce(r.orchestrating, 0), coalesce(r.remembered, 0)
+    ) as w
   where s is distinct from w;
 
   return query
   with counted as (
     select
       c.user_id, c.pool,
-      -- The copy of running is kept up where it orders the line.
-      to_jsonb(c) - 'turn_at' - 'user_id' - 'pool' - case when c.is_open then '' else 'running' end as row_counts
+      -- The copies of what the slots say are kept up where they order the line.
+      to_jsonb(c) - array['turn_at', 'user_id', 'pool']
+        - case when c.is_open then array[]::text[] else array['running', 'turn_load', 'orchestration_room'] end as row_counts
     from queue.recount(null) as c
     where c.ready_cloud + c.ready_cloud_orchestration + c.ready_local + c.ready_local_orchestration
       + c.active_cloud + c.active_cloud_orchestration + c.active_local + c.active_local_orchestration > 0
   ),
   stored as (
-    select l.user_id, l.pool, to_jsonb(l) - 'turn_at' - 'user_id' - 'pool' - case when l.is_open then '' else 'running' end as row_counts
+    select
+      l.user_id, l.pool,
+      to_jsonb(l) - array['turn_at', 'user_id', 'pool']
+        - case when l.is_open then array[]::text[] else array['running', 'turn_load', 'orchestration_room'] end as row_counts
     from queue.user_lines as l
     where l.is_open or l.ready_cloud <> 0 or l.ready_cloud_orchestration <> 0 or l.ready_local <> 0
       or l.ready_local_orchestration <> 0 or l.active_cloud <> 0 or l.active_cloud_orchestration <> 0

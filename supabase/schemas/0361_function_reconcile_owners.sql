@@ -32,10 +32,12 @@ begin
     update queue.user_slots as s
     set running = w.running, task_limit = w.task_limit, has_credits = w.has_credits, cloud_on = w.cloud_on,
       local_on = w.local_on, settings_malformed = w.settings_malformed, cloud_reason = w.cloud_reason,
-      local_reason = w.local_reason
+      local_reason = w.local_reason, orchestrating = w.orchestrating, orchestration_limit = w.orchestration_limit,
+      remembered = w.remembered
     from public.users as u
+      left join queue.recount_slots(v_user_id) as r on r.user_id = u.id
       cross join lateral queue.slots_of(
-        u, (select count(*)::integer from public.tasks as t where t.user_id = v_user_id and t.standing = 'active' and t.takes_slot)
+        u, coalesce(r.running, 0), coalesce(r.orchestrating, 0), coalesce(r.remembered, 0)
       ) as w
     where u.id = v_user_id
       and s.user_id = v_user_id;

@@ -55,6 +55,7 @@ begin
       case when v_task.run_type = 'local' then v_slots.local_reason
         else v_slots.cloud_reason
       end,
+      case when not v_task.takes_slot and v_slots.orchestrating >= v_slots.orchestration_limit then 'user_at_limit' end,
       nullif(v_standing, 'ready')
     )
     else v_standing
@@ -100,7 +101,7 @@ begin
       where l.pool = v_task.pool
         and l.is_open
         and v_task.run_type = 'cloud' -- on the user's own machine nobody else takes turns
-        and (l.running, l.turn_at) < (v_slots.running, v_line.turn_at)
+        and (l.turn_load, l.turn_at) < (v_slots.running + v_slots.orchestrating + v_slots.remembered, v_line.turn_at)
       limit v_limit
     ) as u;
   end if;
@@ -145,6 +146,9 @@ begin
     'users_ahead', v_users_ahead,
     'running', v_slots.running,
     'task_limit', v_slots.task_limit,
+    'orchestrating', v_slots.orchestrating,
+    'orchestration_limit', v_slots.orchestration_limit,
+    'held', (select count(*) from queue.held_slots as h where h.user_id = v_task.user_id and h.let_go_at is null),
     'waits_for', (
       select json_agg(json_build_object('task_id', d.depends_on, 'status', t.status))
       from queue.task_dependencies as d

@@ -18,6 +18,7 @@ declare
   v_cancelled integer := 0;
   v_children integer := 0;
 begin
+  perform queue.say('queue.mend_orchestrations');
   for v_family in
     select f.orchestrator_id, f.user_id, f.ended_as, f.is_quiet
     from (
@@ -50,6 +51,7 @@ begin
       v_cancelled := v_cancelled + coalesce(v_ended_as = 'Cancelled', false)::integer;
     end if;
   end loop;
+  perform queue.say(null);
 
   return json_build_object(
     'completed', v_complete, 'failed', v_failed, 'cancelled', v_cancelled, 'children_cancelled', v_children

@@ -69,7 +69,8 @@ $$;
 -- What each user may, and how much of it is taken.
 create or replace function tests.recounted_slots()
 returns table (
-  user_id uuid, running bigint, task_limit integer, has_credits boolean, cloud_on boolean, local_on boolean
+  user_id uuid, running bigint, task_limit integer, has_credits boolean, cloud_on boolean, local_on boolean,
+  orchestrating bigint, orchestration_limit integer, remembered bigint
 )
 language sql
 stable
@@ -81,13 +82,25 @@ as $$
       select count(*)
       from tests.recounted_tasks() as t
       where t.user_id = u.id and t.standing = 'active' and t.takes_slot
-    ),
+    ) + (select count(*) from queue.held_slots as h where h.user_id = u.id and h.takes_slot and h.let_go_at is null),
     coalesce(u.max_in_progress, (select s.default_task_limit from queue.settings as s)),
     u.credits > 0,
     u.settings #>> '{ui,generationMethods,inCloud}' is distinct from 'false'
       or jsonb_typeof(u.settings #> '{ui,generationMethods,inCloud}') <> 'boolean',
     u.settings #>> '{ui,generationMethods,onComputer}' is distinct from 'false'
-      or jsonb_typeof(u.settings #> '{ui,generationMethods,onComputer}') <> 'boolean'
+      or jsonb_typeof(u.settings #> '{ui,generationMethods,onComputer}') <> 'boolean',
+    (
+      select count(*)
+      from tests.recounted_tasks() as t
+        join public.tasks as k on k.id = t.id
+        left join queue.handovers as o on o.orchestrator_id = k.id and o.lease_token = k.lease_token
+      where t.user_id = u.id and t.standing = 'active' and not t.takes_slot and o.orchestrator_id is null
+    ) + (select count(*) from queue.held_slots as h where h.user_id = u.id and not h.takes_slot and h.let_go_at is null),
+    coalesce(
+      u.max_orchestrating, (select s.default_orchestration_limit from queue.settings as s), u.max_in_progress,
+      (select s.default_task_limit from queue.settings as s)
+    ),
+    (select count(*) from queue.held_slots as h where h.user_id = u.id and h.let_go_at is not null)
   from public.users as u;
 $$;
 
@@ -112,7 +125,7 @@ as $$
     count(*) filter (where t.standing = 'active' and t.is_cloud and not t.takes_slot),
     count(*) filter (where t.standing = 'active' and not t.is_cloud and t.takes_slot),
     count(*) filter (where t.standing = 'active' and not t.is_cloud and not t.takes_slot),
-    bool_or(t.standing = 'ready' and t.is_cloud)
+    bool_or(t.standing = 'ready' and t.is_cloud and (t.takes_slot or s.orchestrating < s.orchestration_limit))
       and bool_and(s.has_credits and s.cloud_on and s.running < s.task_limit)
   from tests.recounted_tasks() as t
     join tests.recounted_slots() as s on s.user_id = t.user_id
@@ -142,7 +155,9 @@ as $$
   select 'slots of user ' || coalesce(s.user_id, r.user_id), s::text, r::text
   from tests.recounted_slots() as r
     full join (
-      select u.user_id, u.running::bigint, u.task_limit, u.has_credits, u.cloud_on, u.local_on
+      select
+        u.user_id, u.running::bigint, u.task_limit, u.has_credits, u.cloud_on, u.local_on, u.orchestrating::bigint,
+        u.orchestration_limit, u.remembered::bigint
       from queue.user_slots as u
     ) as s on s.user_id = r.user_id
   where s is distinct from r
@@ -178,11 +193,14 @@ as $$
   where l is distinct from r
 
   union all
-  select 'turn of user ' || l.user_id || ' in ' || l.pool, l.running::text, r.running::text
+  select
+    'turn of user ' || l.user_id || ' in ' || l.pool, row(l.running, l.turn_load, l.orchestration_room)::text,
+    row(r.running, r.running + r.orchestrating + r.remembered, greatest(r.orchestration_limit - r.orchestrating, 0))::text
   from queue.user_lines as l
     join tests.recounted_slots() as r on r.user_id = l.user_id
   where l.is_open
-    and l.running <> r.running
+    and (l.running, l.turn_load, l.orchestration_room)
+      <> (r.running, r.running + r.orchestrating + r.remembered, greatest(r.orchestration_limit - r.orchestrating, 0))
 
   union all
   select 'blocked ' || coalesce(b.key, r.key), b.task_count::text, r.task_count::text

@@ -1,5 +1,6 @@
 import type { Claim } from "./commands.ts";
 import { end, settle, startsAllowed } from "./endings.ts";
+import { letGo } from "./holding.ts";
 import { KINDS } from "./kinds.ts";
 import { next } from "./one-rule.ts";
 import { type State, type Task, workerName } from "./state.ts";
@@ -43,7 +44,14 @@ export function claim(
     row.hasLeft = false;
   }
 
-  // A gpu worker runs one task.
+  // A gpu worker runs one task: it has let go of what others have ended.
+  if (pool === "gpu") {
+    letGo(
+      state,
+      (held) =>
+        held.worker === worker && held.token === token && held.pool === pool,
+    );
+  }
   const held = own.find((task) =>
     task.status === "In Progress" && KINDS[task.kind].takesSlot &&
     KINDS[task.kind].pool === pool
@@ -75,6 +83,7 @@ function holdAgain(
     return true;
   }
   if (held.attempts >= startsAllowed(held)) {
+    state.letGo = [held.id];
     settle(state, [end(state, held, "Failed")]);
     return false;
   }
@@ -84,6 +93,7 @@ function holdAgain(
 
 function start(state: State, task: Task, claimId: number | null): void {
   task.status = "In Progress";
+  task.isHandedOver = false;
   task.claimId = claimId;
   task.attempts += 1;
   task.hasLease = true;

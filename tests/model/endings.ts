@@ -1,4 +1,5 @@
-import { verdict } from "./families.ts";
+import { isEnqueued, verdict } from "./families.ts";
+import { hold } from "./holding.ts";
 import { KINDS } from "./kinds.ts";
 import { MAX_ATTEMPTS, MAX_FREE_RETURNS, RETRY_DELAY } from "./numbers.ts";
 import { isLive, type State, type Task } from "./state.ts";
@@ -21,6 +22,7 @@ export function complete(
   task: Task,
   output: string | null,
 ): Moved {
+  hold(state, task);
   task.status = "Complete";
   task.output = output;
   task.updatedAt = state.now;
@@ -36,6 +38,7 @@ export function end(
   task: Task,
   to: "Failed" | "Cancelled",
 ): Moved {
+  hold(state, task);
   task.status = to;
   task.updatedAt = state.now;
   return { task, to };
@@ -64,6 +67,7 @@ export function putBack(
 
 /** As nobody's task. */
 export function queueAgain(state: State, task: Task): void {
+  hold(state, task);
   task.status = "Queued";
   task.worker = null;
   task.token = null;
@@ -99,6 +103,10 @@ export function settle(state: State, moved: readonly Moved[]): void {
 /** Ends an orchestrator if its children say so. */
 export function judge(state: State, orchestrator: Task, quiet = false): void {
   if (!state.families.has(orchestrator.id)) return;
+  if (
+    orchestrator.status === "In Progress" &&
+    !KINDS[orchestrator.kind].takesSlot && isEnqueued(state, orchestrator)
+  ) orchestrator.isHandedOver = true;
   const found = verdict(state, orchestrator, quiet);
   if (found === null) return;
   settle(state, [

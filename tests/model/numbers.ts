@@ -22,6 +22,8 @@ export const FAMILY_QUIET = 615;
 export const RETRY_DELAY = 20;
 /** How often a start of a task is taken off again. */
 export const MAX_FREE_RETURNS = 2;
+/** How long a start counts that others ended. */
+export const HELD_LIMIT = 585;
 /** How many tasks a user may run at first. */
 export const TASK_LIMIT = 2;
 /** How often a task may be started. */

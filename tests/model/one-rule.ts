@@ -6,8 +6,10 @@ import {
   claimableCount,
   reasonOf,
   running,
+  turnLoad,
 } from "../property/model.ts";
 import type { World } from "../property/world.ts";
+import { apart } from "./holding.ts";
 import { KINDS } from "./kinds.ts";
 import { STALE_AFTER } from "./numbers.ts";
 import type { State, Task } from "./state.ts";
@@ -37,9 +39,9 @@ export function next(state: State, caller: Caller): Task[] {
   const free = claimable(world, caller).flatMap((task) =>
     tasks[world.tasks.indexOf(task)] ?? []
   );
-  const fewest = Math.min(...free.map(({ owner }) => running(world, owner)));
+  const fewest = Math.min(...free.map(({ owner }) => turnLoad(world, owner)));
   return free.filter((task) =>
-    running(world, task.owner) === fewest &&
+    turnLoad(world, task.owner) === fewest &&
     !free.some((other) => other.owner === task.owner && goesFirst(other, task))
   );
 }
@@ -75,7 +77,8 @@ function asWorld(state: State): { world: World; tasks: Task[] } {
   const tasks = [...state.tasks.values()];
   const place = new Map(tasks.map((task, index) => [task.id, index]));
   const world: World = {
-    users: state.limits.map((limit) => ({
+    users: state.limits.map((limit, owner) => ({
+      apart: apart(state, owner),
       credits: 1,
       limit,
       settings: {},
@@ -95,6 +98,7 @@ function asWorld(state: State): { world: World; tasks: Task[] } {
       type: KINDS[task.kind].type,
       status: task.status,
       holder: task.token === null ? "fleet" : "owner",
+      isHandedOver: task.isHandedOver,
       wasStarted: task.attempts > 0,
       priority: task.priority,
       ageMinutes: (state.now - task.createdAt) / 60,

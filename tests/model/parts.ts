@@ -7,6 +7,7 @@ import {
   startsAllowed,
 } from "./endings.ts";
 import { childrenOf, isEnqueued } from "./families.ts";
+import { hold } from "./holding.ts";
 import { KINDS } from "./kinds.ts";
 import { MAX_ATTEMPTS } from "./numbers.ts";
 import { isLive, type State, type Task } from "./state.ts";
@@ -88,6 +89,7 @@ export function remove(state: State, task: Task): void {
     family !== undefined && isEnqueued(state, parent)
   ) family.enqueuedAttempt = parent.attempts;
 
+  hold(state, task);
   state.tasks.delete(task.id);
   if (task.replacedBy !== null) moveDependants(state, task, task.replacedBy);
   else leaveFamily(state, task);

@@ -115,7 +115,8 @@ function beginning(): string {
       family_quiet_after = ${seconds(numbers.FAMILY_QUIET)},
       retry_delay = ${seconds(numbers.RETRY_DELAY)},
       max_retry_delay = ${seconds(numbers.RETRY_DELAY)},
-      max_free_returns = ${numbers.MAX_FREE_RETURNS};
+      max_free_returns = ${numbers.MAX_FREE_RETURNS},
+      held_slot_limit = ${seconds(numbers.HELD_LIMIT)};
     -- Only the command rescues, no claim does.
     update queue.job_runs set scheduled_at = 'infinity' where job = 'rescue';
     insert into public.task_types (name, max_attempts, is_retryable, timeout)

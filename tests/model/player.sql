@@ -113,7 +113,7 @@ begin
     perform set_config('role', 'postgres', true);
     -- What a transaction of its own would have forgotten.
     perform set_config(s.name, '', true)
-    from unnest(array['actor', 'reason', 'details', 'counts_itself', 'forgives_starts', 'rescues']) as n (name)
+    from unnest(array['actor', 'reason', 'details', 'counts_itself', 'forgives_starts', 'rescues', 'let_go', 'bills']) as n (name)
       cross join lateral (select 'queue.' || n.name as name) as s
     where current_setting(s.name, true) <> '';
     v_seen := v_seen || format(

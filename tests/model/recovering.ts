@@ -8,6 +8,7 @@ import {
   settle,
 } from "./endings.ts";
 import { childrenOf, isQuiet, needsNoWorker } from "./families.ts";
+import { freeHeld, letGo } from "./holding.ts";
 import { KINDS } from "./kinds.ts";
 import {
   API_SILENCE,
@@ -43,6 +44,7 @@ export function beat(state: State, command: Beat, named: number | null): void {
   } else if (worker.status === "terminating") {
     const handsBack = command.says === "terminated";
     putAllBack(state, heldBy(state, name), handsBack);
+    letGo(state, (held) => held.worker === name && held.token === null);
     return;
   }
   if (ENDED.includes(worker.status)) return;
@@ -75,7 +77,9 @@ function setStatus(
   worker.status = to;
   worker.isReaped = false;
   worker.hasLeft = hasLeft;
-  if (hasJustEnded) putAllBack(state, heldBy(state, name), hasLeft);
+  if (!hasJustEnded) return;
+  putAllBack(state, heldBy(state, name), hasLeft);
+  letGo(state, (held) => held.worker === name && held.token === null);
 }
 
 function heldBy(state: State, worker: string): Task[] {
@@ -104,6 +108,8 @@ function rescue(state: State): void {
   for (const { task, cause } of lost) {
     if (cause === null) continue;
     if (cause === "worker silent") silent.add(task.worker ?? "");
+    // Who only takes too long may be at work still.
+    state.letGo = cause === "timed out" ? [] : [task.id];
     moved.push(...putBack(state, task, cause === "never delivered"));
   }
   for (const name of silent) {
@@ -114,6 +120,7 @@ function rescue(state: State): void {
     worker.isReaped = true;
   }
   settle(state, moved);
+  freeHeld(state);
 }
 
 function causeOfLoss(state: State, task: Task): string | null {

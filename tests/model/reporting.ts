@@ -9,6 +9,7 @@ import {
   startsAllowed,
 } from "./endings.ts";
 import { childrenOf } from "./families.ts";
+import { letGo } from "./holding.ts";
 import { KINDS } from "./kinds.ts";
 import { GPU_SILENCE, RETRY_DELAY } from "./numbers.ts";
 import type { State, Task } from "./state.ts";
@@ -30,6 +31,30 @@ export function report(
   if (hasLease && !(command.lease === "current" && task.hasLease)) {
     return "409 LEASE_LOST";
   }
+  // Those that only name it may not be the ones that run it.
+  const isHolder =
+    task.token === (command.by === "service" ? null : command.by);
+  const mayEnd = command.do !== "cancel" || hasLease ||
+    command.by !== "service";
+  state.letGo = isHolder && mayEnd ? [task.id] : [];
+  const wasRunning = task.status === "In Progress";
+  const answer = say(state, command, task, hasLease, output);
+  const ends = ["complete", "fail", "fail, try again"].includes(command.do);
+  if (ends && !wasRunning && !answer.startsWith("409")) {
+    letGo(state, (held) =>
+      held.task === task.id &&
+      held.token === (command.by === "service" ? null : command.by));
+  }
+  return answer;
+}
+
+function say(
+  state: State,
+  command: Report,
+  task: Task,
+  hasLease: boolean,
+  output: string,
+): string {
   switch (command.do) {
     case "complete":
       return reportComplete(state, task, hasLease, output);

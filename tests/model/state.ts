@@ -12,6 +12,25 @@ export interface State {
   readonly workers: Map<string, Worker>;
   /** What orchestrators with children have said, and when a child last moved. */
   readonly families: Map<number, Family>;
+  /** Starts that others than their holders ended. */
+  held: Held[];
+  /** An operator works on the tables themselves, no function speaks. */
+  isByHand: boolean;
+  /** The tasks that their holders end themselves in this step. */
+  letGo: readonly number[];
+}
+
+/** A start that another than its holder ended. */
+export interface Held {
+  readonly task: number;
+  readonly owner: number;
+  readonly takesSlot: boolean;
+  readonly pool: string;
+  readonly worker: string;
+  readonly token: number | null;
+  readonly since: number;
+  /** It counts for the turn, but holds no slot any more. */
+  isLetGo: boolean;
 }
 
 /** One task. */
@@ -33,6 +52,8 @@ export interface Task {
   attempts: number;
   /** How often it was handed back, or never arrived, since it was put in line. */
   freeReturns: number;
+  /** An orchestrator that has enqueued everything in this start. */
+  isHandedOver: boolean;
   maxAttempts: number | null;
   worker: string | null;
   /** Whose token holds it; null = the service key. */
@@ -82,6 +103,9 @@ export function emptyState(): State {
       ]),
     ),
     families: new Map(),
+    held: [],
+    isByHand: false,
+    letGo: [],
   };
 }
 

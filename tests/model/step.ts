@@ -48,6 +48,9 @@ export function outputOf({ index }: Step): string {
  */
 export function takeStep(state: State, step: Step, answer: unknown): unknown {
   const { command, known, parent } = step;
+  state.letGo = [];
+  state.isByHand = ["delete", "patch", "set worker", "beat"]
+    .includes(command.do) || (command.do === "enqueue" && command.key === null);
   const named = (refs: readonly TaskRef[]): Task[] => [
     ...new Set(refs.flatMap((ref) => taskMeant(state, ref, known) ?? [])),
   ];

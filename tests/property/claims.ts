@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { Connection } from "../support/db.ts";
 import { type Arguments, claim, SERVICE } from "../support/operations.ts";
 import { taskId, tokenHash } from "./ids.ts";
-import { type Caller, claimable, isBefore, running } from "./model.ts";
+import { type Caller, claimable, isBefore, turnLoad } from "./model.ts";
 import type { Pool, Task, World } from "./world.ts";
 import { stepClock } from "./write-world.ts";
 
@@ -76,8 +76,8 @@ function nextOnes(
 ): Task[] {
   const waitingSince = (user: number) => lastTurns.get(user) ?? 0;
   const hasTurnBefore = (user: number, other: number) =>
-    running(world, user) !== running(world, other)
-      ? running(world, user) < running(world, other)
+    turnLoad(world, user) !== turnLoad(world, other)
+      ? turnLoad(world, user) < turnLoad(world, other)
       : waitingSince(user) < waitingSince(other);
   const goesBefore = (one: Candidate, other: Candidate) => {
     const { task } = one;

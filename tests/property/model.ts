@@ -44,6 +44,9 @@ export function reasonOf(
     if (!isOn(owner, "inCloud")) return "cloud_disabled";
   } else if (!isOn(owner, "onComputer")) return "local_disabled";
   if (freeSlots(world, task.owner) === 0) return "user_at_limit";
+  if (!takesSlot(world, task) && freePlaces(world, task.owner) === 0) {
+    return "user_at_limit";
+  }
 
   return isStale(world, task) ? "stale" : null;
 }
@@ -55,7 +58,7 @@ export function claimable(world: World, caller: Caller): Task[] {
   );
 }
 
-/** How many of them: tasks that take no slot, and as many as slots are free. */
+/** How many of them: of each kind as many as its owner has room for. */
 export function claimableCount(world: World, caller: Caller): number {
   return claimable(world, caller).length - crowdedOut(world, caller);
 }
@@ -89,12 +92,29 @@ export function activeCount(world: World, caller: Caller): number {
   ).length;
 }
 
-/** Tasks of a user that run now and take a slot, whoever holds them. */
+/**
+ * Tasks of a user that run now and take a slot, whoever holds them, and slots
+ * that are held after others have ended a start.
+ */
 export function running(world: World, user: number): number {
   return world.tasks.filter((task) =>
     task.status === "In Progress" && task.hasOwner && task.owner === user &&
     takesSlot(world, task)
-  ).length;
+  ).length + (world.users[user]?.apart?.slots ?? 0);
+}
+
+/** Orchestration tasks of a user that need a worker, likewise. */
+export function orchestrating(world: World, user: number): number {
+  return world.tasks.filter((task) =>
+    task.status === "In Progress" && task.hasOwner && task.owner === user &&
+    !takesSlot(world, task) && !task.isHandedOver
+  ).length + (world.users[user]?.apart?.places ?? 0);
+}
+
+/** What counts when it is asked whose turn it is: the fewest are first. */
+export function turnLoad(world: World, user: number): number {
+  return running(world, user) + orchestrating(world, user) +
+    (world.users[user]?.apart?.remembered ?? 0);
 }
 
 /** Whether the first task goes before the second one of the same owner. */
@@ -106,12 +126,18 @@ export function isBefore(task: Task, other: Task): boolean {
 
 /** Claimable one by one, but more than slots are free. */
 function crowdedOut(world: World, caller: Caller): number {
-  const slotTasks = claimable(world, caller)
-    .filter((task) => takesSlot(world, task));
+  const tasks = claimable(world, caller);
+  const surplus = (user: number, kind: boolean, room: number) =>
+    Math.max(
+      tasks.filter((task) =>
+        task.owner === user && takesSlot(world, task) === kind
+      ).length - room,
+      0,
+    );
   return world.users.map((_, user) =>
-    slotTasks.filter((task) => task.owner === user).length -
-    freeSlots(world, user)
-  ).reduce((sum, surplus) => sum + Math.max(surplus, 0), 0);
+    surplus(user, true, freeSlots(world, user)) +
+    surplus(user, false, freePlaces(world, user))
+  ).reduce((sum, more) => sum + more, 0);
 }
 
 /** The fleet sees all but local tasks, a user all of their own. */
@@ -165,6 +191,12 @@ function isOn(user: User, name: "inCloud" | "onComputer"): boolean {
 function freeSlots(world: World, user: number): number {
   const limit = world.users[user]?.limit ?? world.settings.defaultLimit;
   return Math.max(limit - running(world, user), 0);
+}
+
+/** Orchestration has as many places as its owner has slots. */
+function freePlaces(world: World, user: number): number {
+  const limit = world.users[user]?.limit ?? world.settings.defaultLimit;
+  return Math.max(limit - orchestrating(world, user), 0);
 }
 
 function takesSlot(world: World, task: Task): boolean {

@@ -25,6 +25,10 @@ export interface User extends Late {
   readonly limit: number | null;
   /** `users.settings`, well formed or not. */
   readonly settings: unknown;
+  /** What counts although no task of theirs runs: starts that others ended. */
+  readonly apart?: Readonly<
+    Record<"slots" | "places" | "remembered", number>
+  >;
 }
 
 /** The pools of workers. */
@@ -50,6 +54,8 @@ export interface Task {
   readonly status: Status;
   /** Who holds it, while it is In Progress. */
   readonly holder: "fleet" | "owner";
+  /** An orchestration task that has enqueued everything. */
+  readonly isHandedOver?: boolean;
   /** A queued task that was started once and put back. */
   readonly wasStarted: boolean;
   readonly priority: number;

@@ -19,7 +19,7 @@ export async function counterDrift(
     with
     task as (
       select
-        t.user_id, t.pool, t.standing, t.takes_slot,
+        t.id, t.user_id, t.pool, t.standing, t.takes_slot, t.lease_token,
         case
           when t.status = 'In Progress' then t.token_id is null
           else t.run_type is distinct from 'local'
@@ -29,12 +29,31 @@ export async function counterDrift(
     slot as (
       select
         s.user_id,
-        s.running as kept,
-        (
-          select count(*)
-          from task as t
-          where t.user_id = s.user_id and t.standing = 'active' and t.takes_slot
-        ) as counted
+        array[s.running, s.orchestrating, s.remembered] as kept,
+        array[
+          (
+            select count(*)
+            from task as t
+            where t.user_id = s.user_id and t.standing = 'active' and t.takes_slot
+          ) + (
+            select count(*)
+            from queue.held_slots as h
+            where h.user_id = s.user_id and h.takes_slot and h.let_go_at is null
+          ),
+          (
+            select count(*)
+            from task as t
+            where t.user_id = s.user_id and t.standing = 'active' and not t.takes_slot
+              and not exists (
+                select from queue.handovers as o where o.orchestrator_id = t.id and o.lease_token = t.lease_token
+              )
+          ) + (
+            select count(*)
+            from queue.held_slots as h
+            where h.user_id = s.user_id and not h.takes_slot and h.let_go_at is null
+          ),
+          (select count(*) from queue.held_slots as h where h.user_id = s.user_id and h.let_go_at is not null)
+        ]::integer[] as counted
       from queue.user_slots as s
     ),
     line as (
@@ -96,8 +115,14 @@ export async function counterDrift(
       select
         l.user_id,
         l.pool,
-        concat_ws(' ', l.is_open, l.running) as kept,
-        concat_ws(' ', s.cloud_reason is null, s.running) as counted
+        concat_ws(' ', l.is_open, l.running, l.turn_load, l.orchestration_room) as kept,
+        concat_ws(
+          ' ',
+          s.cloud_reason is null
+            and (l.ready_cloud > 0 or s.orchestrating < s.orchestration_limit),
+          s.running, s.running + s.orchestrating + s.remembered,
+          greatest(s.orchestration_limit - s.orchestrating, 0)
+        ) as counted
       from queue.user_lines as l
         join queue.user_slots as s on s.user_id = l.user_id
       where l.ready_cloud + l.ready_cloud_orchestration > 0

@@ -1,9 +1,10 @@
 begin;
 select plan(8);
 
--- SETUP: three orchestrators in front of two segments; room for two
+-- SETUP: three orchestrators in front of two segments; room for two, and for three that orchestrate
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 2) as owner \gset
+update public.users set max_orchestrating = 5 where id = :'owner';
 select tests.create_task(:'owner', 'travel_orchestrator', p_age => '2 hours') from generate_series(1, 3);
 select tests.create_task(:'owner', 'travel_segment', p_age => '1 hour') from generate_series(1, 3);
 

@@ -1,0 +1,101 @@
+-- What: places for orchestration of its own limit (users.max_orchestrating, default_orchestration_limit), slots that are held after others have ended a start (queue.held_slots, held_slot_limit), and both in the counters of who is next.
+-- Why: orchestration took no slot and so always had the fewest running; who cancelled all day ran as many machines as there were.
+-- Back out: apply the functions of the migrations before this one again; the columns and tables may stay.
+
+set lock_timeout = '900ms';
+
+select queue.lock_tables('public.tasks', 'public.users', 'queue.settings', 'queue.user_slots', 'queue.user_lines');
+
+alter table public.users
+  add column max_orchestrating integer,
+  add constraint users_max_orchestrating_is_not_negative check (max_orchestrating >= 0) not valid;
+
+comment on column public.users.max_orchestrating is
+  'How many orchestration tasks may need a worker at once; null = queue.settings.default_orchestration_limit.';
+
+alter table queue.settings
+  add column default_orchestration_limit integer,
+  add column held_slot_limit interval not null default interval '10 minutes',
+  add constraint settings_default_orchestration_limit_is_not_negative check (default_orchestration_limit >= 0),
+  add constraint settings_held_slot_limit_is_positive check (held_slot_limit > interval '0');
+
+comment on column queue.settings.default_orchestration_limit is
+  'How many orchestration tasks of a user may need a worker at once when users.max_orchestrating is null. Default null: as many as the user may run tasks.';
+comment on column queue.settings.held_slot_limit is
+  'How long at most a start that another than its holder ended keeps its slot, and how long it counts when it is asked whose turn it is. Default 10 minutes.';
+
+-- Not null only when they are counted (20261130916100): until then functions insert rows that know nothing of them.
+alter table queue.user_slots
+  add column orchestrating integer default 0,
+  add column orchestration_limit integer default 0,
+  add column remembered integer default 0;
+
+comment on column queue.user_slots.running is
+  'Tasks In Progress that take a slot (orchestration takes none), and slots that queue.held_slots keeps.';
+comment on column queue.user_slots.orchestrating is
+  'The same for orchestration tasks, which take places of their own: those that still need a worker.';
+comment on column queue.user_slots.orchestration_limit is 'How many of these there may be.';
+comment on column queue.user_slots.remembered is
+  'Starts that others than their holders ended, whose holders have let go since: they count for the turn for held_slot_limit.';
+
+alter table queue.user_lines
+  add column turn_load integer not null default 0,
+  add column orchestration_room integer not null default 0;
+
+comment on column queue.user_lines.running is 'Copy of user_slots.running.';
+comment on column queue.user_lines.turn_load is
+  'user_slots.running, orchestrating and remembered together: who has the fewest is served first.';
+comment on column queue.user_lines.orchestration_room is
+  'How many more orchestration tasks the owner may start: user_slots.orchestration_limit less orchestrating, at least 0.';
+
+create table queue.held_slots (
+  id bigint generated always as identity,
+  task_id uuid not null,
+  user_id uuid not null,
+  pool text not null,
+  takes_slot boolean not null,
+  worker_id text not null,
+  token_id uuid,
+  lease_token uuid,
+  attempt integer not null,
+  billed_from timestamptz,
+  held_since timestamptz not null,
+  held_until timestamptz not null,
+  let_go_at timestamptz,
+  constraint held_slots_pkey primary key (id),
+  constraint held_slots_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
+);
+
+create index held_slots_by_task on queue.held_slots (task_id);
+create index held_slots_by_user on queue.held_slots (user_id);
+create index held_slots_by_worker on queue.held_slots (worker_id) where let_go_at is null;
+create index held_slots_by_end on queue.held_slots (held_until);
+
+comment on table queue.held_slots is
+  'Starts that another than their holder ended: they keep their slot until the holder lets go, and count for the turn until held_until.';
+comment on column queue.held_slots.task_id is 'The task, which may be gone.';
+comment on column queue.held_slots.takes_slot is 'False: it holds one of its owner''s places for orchestration.';
+comment on column queue.held_slots.worker_id is 'Who held the task, with the token in token_id (null = the service key).';
+comment on column queue.held_slots.billed_from is
+  'Start of the billed part of a start that the owner has ended while the fleet ran it; null = nothing is left to be billed.';
+comment on column queue.held_slots.held_until is 'After this it holds and counts for nothing.';
+comment on column queue.held_slots.let_go_at is 'When the holder let go: it claimed again, reported, ended or fell silent; null = not yet.';
+
+alter table queue.held_slots enable row level security;
+
+revoke all on table queue.held_slots from public, anon, authenticated, service_role;
+grant select on table queue.held_slots to service_role;
+
+create table queue.handovers (
+  orchestrator_id uuid not null,
+  lease_token uuid not null,
+  constraint handovers_pkey primary key (orchestrator_id)
+);
+
+comment on table queue.handovers is 'Orchestration tasks In Progress that need no worker, because all of their children are enqueued.';
+comment on column queue.handovers.lease_token is 'The start in which they were enqueued; zeros for one from before leases.';
+
+alter table queue.handovers enable row level security;
+
+revoke all on table queue.handovers from public, anon, authenticated, service_role;
+grant select on table queue.handovers to service_role;
