@@ -413,6 +413,7 @@ export type Database = {
           "credits": number;
           "id": string;
           "max_in_progress": number | null;
+          "max_orchestrating": number | null;
           "settings": Json | null;
         };
         ComputedFields: never;
@@ -421,6 +422,7 @@ export type Database = {
           "credits"?: number;
           "id": string;
           "max_in_progress"?: number | null;
+          "max_orchestrating"?: number | null;
           "settings"?: Json | null;
         };
         Update: {
@@ -428,6 +430,7 @@ export type Database = {
           "credits"?: number;
           "id"?: string;
           "max_in_progress"?: number | null;
+          "max_orchestrating"?: number | null;
           "settings"?: Json | null;
         };
         Relationships: [];

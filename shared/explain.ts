@@ -29,6 +29,11 @@ export const TaskExplanation = z.looseObject({
   tasks_ahead: z.int().nullable(),
   /** Users whose turn comes first; counted up to 10000. */
   users_ahead: z.int().nullable(),
+  /** Orchestration tasks of the owner that need a worker. */
+  orchestrating: z.int().nullable(),
+  orchestration_limit: z.int().nullable(),
+  /** Slots and places of starts that others ended, whose holders are at work. */
+  held: z.int(),
 });
 export type TaskExplanation = z.infer<typeof TaskExplanation>;
 

@@ -9,16 +9,39 @@ drop function if exists public.get_orchestrator_children(jsonb, uuid);
 drop function if exists queue.children_of(public.tasks, integer);
 drop function if exists queue.get_completed_segments(jsonb, text, uuid);
 drop function if exists queue.get_orchestrator_children(jsonb, uuid);
-<<<<<<< HEAD
 drop function if exists queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity);
 drop function if exists queue.note_enqueued(uuid);
 drop function if exists queue.overtaken_by_time();
 drop function if exists queue.repeat_claim(queue.caller, text, text);
 drop function if exists queue.settle_dependants(uuid[]);
-=======
 drop function if exists queue.slots_of(public.users, integer);
->>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 drop function if exists queue.times_started(public.tasks);
+drop function if exists queue.wait_for_open_user(text, uuid[], queue.affinity);
+drop trigger if exists users_after_write on public.users;
+
+-- A table that somebody has locked (a migration, vacuum full, lock table) must not make every caller wait in line behind
+-- it: they hold the connections that others need. So the functions of the API wait 200 ms for a lock, and then say this.
+create or replace function queue.refuse_while_locked()
+returns void
+language plpgsql
+volatile
+security definer -- the functions of the API run with their caller's rights
+set search_path = ''
+as $$
+begin
+  perform queue.refuse(
+    503, 'UNAVAILABLE', 'Another session holds what this call needs',
+    'Nothing was changed: repeat the same request; health names that session'
+  );
+end;
+$$;
+
+comment on function queue.refuse_while_locked() is
+  'Refuses a call that got 55P03 (lock_timeout): 503 UNAVAILABLE.';
+
+revoke all on function queue.refuse_while_locked() from public, anon, authenticated, service_role;
+
+grant execute on function queue.refuse_while_locked() to service_role;
 
 -- What a user row allows, as the user's slots keep it: the owner's half of the one rule (docs/architecture.md). Whoever
 -- writes what a user may takes it from here; the task's own half is queue.task_standing.
@@ -67,6 +90,30 @@ comment on function queue.slots_of(public.users, integer, integer, integer) is
 
 revoke all on function queue.slots_of(public.users, integer, integer, integer) from public, anon, authenticated, service_role;
 
+-- A type that is switched off or changes its pool or kind concerns all of its live tasks, however many. They are derived
+-- again piece by piece (queue.deferred_work); until then whoever looks at one asks this.
+create or replace function queue.is_behind_its_type(p_task_type text, p_pool text, p_takes_slot boolean, p_standing text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_type public.task_types;
+begin
+  select y.* into v_type from public.task_types as y where y.name = p_task_type;
+  return p_pool is distinct from coalesce(v_type.run_type, 'gpu')
+    or p_takes_slot is distinct from coalesce(v_type.category <> 'orchestration', true)
+    or (p_standing <> 'active' and (v_type.is_active is false) <> (p_standing = 'type_inactive'));
+end;
+$$;
+
+comment on function queue.is_behind_its_type(text, text, boolean, text) is
+  'Whether a live task of this type with this pool, kind and standing was last derived before its type changed.';
+
+revoke all on function queue.is_behind_its_type(text, text, boolean, text) from public, anon, authenticated, service_role;
+
 -- Whether a running orchestration task has enqueued everything in the start that this lease is the proof of.
 create or replace function queue.is_handed_over(p_orchestrator_id uuid, p_lease_token uuid)
 returns boolean
@@ -89,6 +136,71 @@ comment on function queue.is_handed_over(uuid, uuid) is
   'Whether this orchestration task, in this start, needs no worker any more.';
 
 revoke all on function queue.is_handed_over(uuid, uuid) from public, anon, authenticated, service_role;
+
+-- These tasks and the live ones that their end may change, locked before any owner is and in the order of their ids, so that
+-- nobody who does the same can wait for us in a circle: the tasks that wait for them, the orchestrators that they are
+-- parts of, and what would go with those in turn. After a good end only the first of the waiting change. Where more than
+-- a thousand hang on them, whosever they are, nothing of it changes now (queue.deferred_work), and nothing of it is locked.
+create or replace function queue.lock_relatives_of(p_task_ids uuid[], p_user_ids uuid[], p_is_lost boolean)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_look constant integer := 1000;
+  v_above uuid[];
+  v_waiting uuid[];
+  v_lost uuid[];
+begin
+  select array_agg(s.orchestrator_id)
+  into v_above
+  from queue.subtasks as s
+  where s.task_id = any (p_task_ids);
+
+  v_waiting := array(
+    select d.task_id from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1
+  );
+
+  if v_above is null and v_waiting = '{}' then
+    return; -- nothing to keep in order
+  elsif cardinality(v_waiting) > v_look then
+    v_waiting := '{}';
+  end if;
+
+  with recursive reached (task_id) as (
+    select r.id from unnest(v_above || case when p_is_lost then v_waiting end) as r (id)
+    union
+    select n.id
+    from reached as l
+      cross join lateral (
+        select d.task_id as id from queue.task_dependencies as d where d.depends_on = l.task_id
+        union all
+        select s.orchestrator_id from queue.subtasks as s where s.task_id = l.task_id
+      ) as n
+  )
+  select array_agg(l.task_id)
+  into v_lost
+  from (select r.task_id from reached as r limit v_look + coalesce(cardinality(v_above), 0) + 1) as l;
+  if cardinality(v_lost) > v_look + coalesce(cardinality(v_above), 0) then
+    v_lost := null;
+  end if;
+
+  perform
+  from public.tasks as t
+  where t.id = any (p_task_ids || v_above || v_waiting || v_lost)
+    and t.status in ('Queued', 'In Progress')
+    and t.user_id = any (p_user_ids)
+  order by t.id
+  for no key update;
+end;
+$$;
+
+comment on function queue.lock_relatives_of(uuid[], uuid[], boolean) is
+  'Locks these tasks and, in the order of their ids, the live tasks of these owners that change when they end: well, or lost (failed, cancelled, deleted). Locks nothing when there are no such tasks, and only these tasks and their orchestrators when more than a thousand hang on them.';
+
+revoke all on function queue.lock_relatives_of(uuid[], uuid[], boolean) from public, anon, authenticated, service_role;
 
 -- What an owner's starts take, moved apart from any change of a task: an orchestrator has handed over, a holder has let
 -- go, a start is forgotten. The caller holds the owner's lock.
@@ -264,6 +376,9 @@ begin
   end if;
 
   perform queue.refuse_impossible_values(new);
+  if new.token_id is null and new.worker_id is distinct from old.worker_id then
+    perform queue.refuse_name_of_a_token(new.worker_id);
+  end if;
 
   -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
   -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
@@ -337,6 +452,10 @@ begin
     new.reported_at := null;
     -- Proof of a start, also on rows that were started before the column existed.
     if old.status = 'In Progress' then
+      -- How far the last start came says nothing of the next one.
+      if new.output_location is not distinct from old.output_location then
+        new.output_location := null;
+      end if;
       new.claimed_at := coalesce(old.claimed_at, old.generation_started_at, old.updated_at, old.created_at);
     end if;
     new.generation_started_at := null;
@@ -551,6 +670,122 @@ comment on function queue.shift_blocked(queue.load_change[]) is
 
 revoke all on function queue.shift_blocked(queue.load_change[]) from public, anon, authenticated, service_role;
 
+-- After an insert statement: dependencies recorded, counters moved, history begun. Per statement, so that a bulk
+-- insert moves each counter once.
+create or replace function queue.tasks_after_insert()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may insert
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_changes queue.load_change[];
+  v_now timestamptz := queue.now();
+  v_actor text := queue.actor();
+  v_unsettled uuid[];
+  v_awaited uuid[];
+  v_dependants uuid[];
+  v_children queue.subtasks[];
+  v_orchestrators uuid[];
+begin
+  insert into queue.task_dependencies (task_id, depends_on)
+  select n.id, n.dependant_on
+  from new_rows as n
+  where n.dependant_on is not null
+  on conflict do nothing;
+  select array_agg(n.id) into v_dependants from new_rows as n where n.dependant_on is not null;
+
+  -- Other tasks are locked before any owner, like everywhere.
+  select array_agg(c.child)
+  into v_children
+  from (
+    select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
+    from new_rows as n
+    where n.params ? 'orchestrator_task_id_ref'
+  ) as c
+  where (c.child).task_id is not null;
+  if v_children is not null then
+    perform queue.lock_families(v_children);
+  end if;
+
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  into v_changes
+  from (
+    select n.user_id, n.pool, n.run_type is distinct from 'local' as is_cloud, n.takes_slot, n.standing, count(*)::integer as delta
+    from new_rows as n
+    where n.standing is not null
+    group by 1, 2, 3, 4, 5
+  ) as g;
+
+  if v_changes is not null then
+    perform queue.shift_load(v_changes, v_now);
+  end if;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select n.id, n.user_id, v_now, null, n.status, n.worker_id, n.attempts, v_actor, 'created'
+  from new_rows as n;
+
+  if v_dependants is not null then
+    perform queue.refuse_cycles(v_dependants);
+  end if;
+
+  -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
+  -- task that others already wait for may only now have come.
+  -- By their keys: as joins, a plan from when the queue was small goes through new rows for each waiting task.
+  select array_agg(n.id)
+  into v_unsettled
+  from new_rows as n
+  where n.standing in ('dependency_lost', 'dependency_pending')
+    and exists (
+      select
+      from queue.task_dependencies as d
+      where d.task_id = n.id
+        and case n.standing
+          -- What is missing or somebody else's has not changed.
+          when 'dependency_lost' then (select t.user_id is not distinct from n.user_id from public.tasks as t where t.id = d.depends_on)
+          else coalesce((select t.status in ('Complete', 'Failed', 'Cancelled') from public.tasks as t where t.id = d.depends_on), true)
+        end
+    );
+  if v_unsettled is not null then
+    perform queue.ask_standing_again(v_unsettled);
+  end if;
+
+  select array_agg(n.id)
+  into v_awaited
+  from new_rows as n
+  where exists (
+    select
+    from queue.task_dependencies as d
+    where d.depends_on = n.id
+      and (
+        select t.standing = 'dependency_lost' and t.user_id is not distinct from n.user_id
+        from public.tasks as t
+        where t.id = d.task_id
+      )
+  );
+  if v_awaited is not null then
+    perform queue.settle_dependants(v_awaited);
+  end if;
+
+  -- An orchestrator may come after its children.
+  select array_agg(n.id)
+  into v_orchestrators
+  from new_rows as n
+  where not n.takes_slot or n.task_type like '%orchestrat%';
+  if v_children is not null or v_orchestrators is not null then
+    perform queue.join_families(v_orchestrators, v_children);
+  end if;
+
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_insert() is 'Trigger: dependencies, families, counters and history of newly inserted tasks.';
+
+revoke all on function queue.tasks_after_insert() from public, anon, authenticated, service_role;
+
 -- After an update statement: counters, history, result records, dependants and families follow, in the same transaction and
 -- whatever the way in.
 create or replace function queue.tasks_after_update()
@@ -571,16 +806,17 @@ declare
   v_from text[];
   v_to text[];
   v_now timestamptz;
-<<<<<<< HEAD
   -- Whoever ends these tasks looks after what waits for them (queue.settle_deferred).
   v_is_looked_after boolean := current_setting('queue.ends_in_turn', true) = 'on';
   v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
   v_reports jsonb;
   v_report record;
-=======
->>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 begin
   v_now := queue.now();
+  if v_is_looked_after then
+    -- Of this statement only, not of those that follow from it.
+    perform set_config('queue.ends_in_turn', 'off', true);
+  end if;
 
   select
     array_agg(n.id) filter (where n.status = 'Complete'),
@@ -588,11 +824,16 @@ begin
     array_agg(distinct n.user_id),
     array_agg(n.id), array_agg(o.status), array_agg(n.status)
   into v_complete, v_lost, v_owners, v_moved, v_from, v_to
+  -- A full join, and a condition that leaves it one: the plan is made for the few rows of a first call and kept, and an
+  -- inner join for few rows compares each with each. This one is merged or hashed, however many rows come.
   from new_rows as n
-    join old_rows as o on o.id = n.id
-  where n.status <> o.status
-    -- Ended, or put back after its end.
-    and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress'));
+    full join old_rows as o on o.id = n.id
+  where coalesce(
+    n.status <> o.status
+      -- Ended, or put back after its end.
+      and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress')),
+    false
+  );
 
   -- What a direct change puts into the text of an orchestrator, it says like a report (queue.update_task_status).
   if v_is_direct then
@@ -619,7 +860,7 @@ begin
   if v_complete is not null then
     perform queue.lock_relatives_of(v_complete, v_owners, false);
   end if;
-  if v_lost is not null then
+  if v_lost is not null and v_is_looked_after is not true then
     perform queue.lock_relatives_of((select array_agg(l.task_id) from unnest(v_lost) as l), v_owners, true);
   end if;
 
@@ -659,11 +900,14 @@ begin
           o.id, o.user_id, o.pool, o.takes_slot, o.worker_id, o.token_id, o.lease_token, o.attempts, o.generation_started_at, v_now
         ) as held
         from old_rows as o
-          join new_rows as n on n.id = o.id
-        where o.standing = 'active'
-          and n.standing is distinct from 'active'
-          -- Who puts a task back directly says that nobody runs it any more.
-          and not (n.status = 'Queued' and coalesce(current_setting('queue.actor', true), '') = '')
+          full join new_rows as n on n.id = o.id -- full as above
+        where coalesce(
+          o.standing = 'active'
+            and n.standing is distinct from 'active'
+            -- Who puts a task back directly says that nobody runs it any more.
+            and not (n.status = 'Queued' and coalesce(current_setting('queue.actor', true), '') = ''),
+          false
+        )
       ) as h
       where (h.held).task_id is not null
     );
@@ -713,9 +957,8 @@ begin
       else nullif(current_setting('queue.details', true), '')::jsonb
     end
   from new_rows as n
-    join old_rows as o on o.id = n.id
-  where n.status <> o.status
-    or n.lease_token <> o.lease_token;
+    full join old_rows as o on o.id = n.id -- full as above
+  where coalesce(n.status <> o.status or n.lease_token <> o.lease_token, false);
 
   if v_is_direct then
     perform set_config('queue.details', '', true);
@@ -729,7 +972,7 @@ begin
   if v_moved is not null then
     perform queue.settle_families(v_moved, v_from, v_to);
   end if;
-  if v_lost is not null then
+  if v_lost is not null and v_is_looked_after is not true then
     perform queue.settle_lost(v_lost);
   end if;
   for v_report in select r.id, r.text from jsonb_to_recordset(v_reports) as r (id uuid, text text) loop
@@ -745,68 +988,81 @@ comment on function queue.tasks_after_update() is
 
 revoke all on function queue.tasks_after_update() from public, anon, authenticated, service_role;
 
--- What a user may is copied into the user's slots row, so that a claim reads one row and one malformed setting
--- concerns one user. Closing or opening the user's lines happens here too.
-create or replace function queue.users_after_write()
-returns trigger
+-- Tasks that waited for tasks that are Complete now, or that have come, or come back. They are locked before they are
+-- looked at, so that of two dependencies that end at the same time the second one sees the first. Only tasks of the same
+-- owner: to name somebody else's task is to wait for nothing, and nobody's end waits for a stranger's row. Where many
+-- wait, the end is what is recorded now, and they follow (queue.deferred_work).
+create or replace function queue.settle_dependants(p_task_ids uuid[], p_but uuid[] default '{}')
+returns void
 language plpgsql
-security definer -- writes derived state on behalf of any caller who may write users
+volatile
+security invoker
 set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
-  v_slots queue.user_slots := queue.slots_of(new, 0, 0, 0);
+  v_most constant integer := 100;
+  v_look constant integer := 1000;
+  v_links integer;
+  v_waiting uuid[];
 begin
-  insert into queue.user_slots as s
-  values (v_slots.*)
-  on conflict (user_id) do update
-    set (
-      task_limit, has_credits, cloud_on, local_on, settings_malformed, cloud_reason, local_reason, orchestration_limit
-    ) = (
-      select
-        w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.cloud_reason, w.local_reason,
-        w.orchestration_limit
-      from queue.slots_of(new, s.running, s.orchestrating, s.remembered) as w
-    )
-    where (s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed, s.orchestration_limit)
-      is distinct from (
-        excluded.task_limit, excluded.has_credits, excluded.cloud_on, excluded.local_on, excluded.settings_malformed,
-        excluded.orchestration_limit
-      );
-
-  if found then
-    perform queue.refresh_lines(array[new.id]);
+  select count(*)
+  into v_links
+  from (select from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1) as l;
+  if v_links = 0 then
+    return;
   end if;
-  return null;
+
+  if v_links <= v_look then
+    v_waiting := array(
+      select d.task_id
+      from queue.task_dependencies as d
+      where d.depends_on = any (p_task_ids)
+        and d.task_id <> all (p_but)
+        -- By their keys; as a join, a plan from when the queue was small would go through all tasks of the owner.
+        and (
+          select t.status = 'Queued'
+            and t.user_id is not distinct from (select c.user_id from public.tasks as c where c.id = d.depends_on)
+          from public.tasks as t
+          where t.id = d.task_id
+        )
+      limit v_most + 1
+    );
+    if cardinality(v_waiting) <= v_most then
+      perform
+      from public.tasks as t
+      where t.id = any (v_waiting)
+        and t.status = 'Queued'
+      order by t.id
+      for no key update;
+      perform queue.ask_standing_again(v_waiting);
+      return;
+    end if;
+  end if;
+
+  insert into queue.deferred_work (kind, task_id, user_id, status, since)
+  select 'dependants', t.id, t.user_id, t.status, queue.now()
+  from public.tasks as t
+  where t.id = any (p_task_ids)
+    and exists (select from queue.task_dependencies as d where d.depends_on = t.id);
 end;
 $$;
 
-comment on function queue.users_after_write() is 'Trigger: keeps queue.user_slots and the user''s lines in step with the user row.';
+comment on function queue.settle_dependants(uuid[], uuid[]) is
+  'Works out again where the queued tasks of the same owner stand that depend on these, but for the second ones; later, when they are many.';
 
-revoke all on function queue.users_after_write() from public, anon, authenticated, service_role;
+revoke all on function queue.settle_dependants(uuid[], uuid[]) from public, anon, authenticated, service_role;
 
--- A changed default of either limit concerns every user without a limit of their own.
-create or replace function queue.settings_after_update()
-returns trigger
+-- The default limit for these users, as far as they have no limit of their own. Call it under the users' locks.
+create or replace function queue.apply_default_limit(p_user_ids uuid[])
+returns void
 language plpgsql
-security definer -- writes derived state on behalf of the operator
+volatile
+security invoker
 set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
   v_changed uuid[];
 begin
-  if new.stale_after <> old.stale_after then
-    update public.tasks as t set standing = null where t.standing = 'stale';
-  end if;
-
-  if (new.default_task_limit, new.default_orchestration_limit)
-    is not distinct from (old.default_task_limit, old.default_orchestration_limit) then
-    return null;
-  end if;
-
-  perform from queue.user_slots as s order by s.user_id for no key update;
-
   with changed as (
     update queue.user_slots as s
     set (task_limit, cloud_reason, local_reason, orchestration_limit) = (
@@ -814,26 +1070,345 @@ begin
       from queue.slots_of(u, s.running, s.orchestrating, s.remembered) as w
     )
     from public.users as u
-    where u.id = s.user_id
+    where s.user_id = any (p_user_ids)
+      and u.id = s.user_id
       and (u.max_in_progress is null or u.max_orchestrating is null)
     returning s.user_id
   )
   select array_agg(c.user_id) into v_changed from changed as c;
 
   perform queue.refresh_lines(v_changed);
+end;
+$$;
+
+comment on function queue.apply_default_limit(uuid[]) is
+  'Gives those of these users who have no limit of their own the default one. Call it under the users'' locks.';
+
+revoke all on function queue.apply_default_limit(uuid[]) from public, anon, authenticated, service_role;
+
+-- What a user may is copied into the user's slots row, so that a claim reads one row and one malformed setting
+-- concerns one user. Closing or opening the user's lines happens here too. Of users for whom nothing of that changes, as
+-- of most whose credits do, no lock is taken: a transaction that is left open after it holds nobody up. Per statement, so
+-- that the locks on many are taken in order.
+create or replace function queue.users_after_write()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may write users
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made for one user must be right for twenty thousand
+as $$
+declare
+  v_changed uuid[];
+begin
+  select array_agg(n.id)
+  into v_changed
+  from new_rows as n
+    join public.users as u on u.id = n.id
+    left join queue.user_slots as s on s.user_id = n.id
+    cross join lateral queue.slots_of(u, 0, 0, 0) as w
+  where s.user_id is null
+    or (s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed, s.orchestration_limit)
+      is distinct from (w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.orchestration_limit);
+
+  if v_changed is null then
+    return null;
+  end if;
+
+  perform from queue.user_slots as s where s.user_id = any (v_changed) order by s.user_id for no key update;
+  insert into queue.user_slots as s
+  select w.*
+  from public.users as u
+    cross join lateral queue.slots_of(u, 0, 0, 0) as w
+  where u.id = any (v_changed)
+  order by u.id
+  on conflict (user_id) do update
+    set (
+      task_limit, has_credits, cloud_on, local_on, settings_malformed, cloud_reason, local_reason, orchestration_limit
+    ) = (
+      select
+        w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.cloud_reason, w.local_reason,
+        w.orchestration_limit
+      from public.users as u
+        cross join lateral queue.slots_of(u, s.running, s.orchestrating, s.remembered) as w
+      where u.id = s.user_id
+    );
+  perform queue.refresh_lines(v_changed);
   return null;
 end;
 $$;
 
-comment on function queue.settings_after_update() is 'Trigger: applies a changed default_task_limit or default_orchestration_limit to the users it concerns.';
+comment on function queue.users_after_write() is
+  'Trigger: keeps queue.user_slots and the users'' lines in step with the rows of users. Locks those alone of whom something changes that a claim asks for, in the order of their ids.';
+
+revoke all on function queue.users_after_write() from public, anon, authenticated, service_role;
+
+-- An owner's live tasks of a type, through the index of live tasks.
+create or replace function queue.live_tasks_of_type(p_user_id uuid, p_task_type text, p_after uuid, p_limit integer)
+returns setof uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_user_id = '00000000-0000-0000-0000-000000000000' then
+    return query
+    select t.id
+    from public.tasks as t
+    where t.user_id is null
+      and t.task_type = p_task_type
+      and t.standing is not null
+      and t.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
+    order by t.id
+    limit p_limit;
+    return;
+  end if;
+
+  return query
+  select t.id
+  from public.tasks as t
+  where t.user_id = p_user_id
+    and t.task_type = p_task_type
+    and t.standing is not null
+    and t.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
+  order by t.id
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.live_tasks_of_type(uuid, text, uuid, integer) is
+  'Up to p_limit live tasks of this owner (00000000-0000-0000-0000-000000000000: of nobody) and type, after this id, in the order of their ids.';
+
+revoke all on function queue.live_tasks_of_type(uuid, text, uuid, integer) from public, anon, authenticated, service_role;
+
+-- Who has live tasks, without looking at the tasks: the lines and what waits are counted per owner.
+create or replace function queue.owners_with_live_tasks(p_after uuid, p_limit integer)
+returns setof uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select o.user_id
+  from (
+    (
+      select distinct l.user_id
+      from queue.user_lines as l
+      where p_after is null or l.user_id > p_after
+      order by l.user_id
+      limit p_limit
+    )
+    union
+    (
+      select distinct b.user_id
+      from queue.blocked_tasks as b
+      where p_after is null or b.user_id > p_after
+      order by b.user_id
+      limit p_limit
+    )
+  ) as o
+  order by o.user_id
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.owners_with_live_tasks(uuid, integer) is
+  'Up to p_limit owners who may have live tasks, after this one, in the order of their ids; 00000000-0000-0000-0000-000000000000 for tasks without one.';
+
+revoke all on function queue.owners_with_live_tasks(uuid, integer) from public, anon, authenticated, service_role;
+
+-- A changed default of either limit concerns every user without a limit of their own, a longer stale_after every stale task. The
+-- first hundred follow at once, which mostly is all; the others by and by (queue.deferred_work).
+create or replace function queue.settings_after_update()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of the operator
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_work queue.deferred_work;
+begin
+  if new.stale_after > old.stale_after then
+    insert into queue.deferred_work (kind, since) values ('stale', queue.now()) returning * into v_work;
+    perform queue.settle_stale(v_work, 100);
+  end if;
+
+  if (new.default_task_limit, new.default_orchestration_limit)
+    is distinct from (old.default_task_limit, old.default_orchestration_limit) then
+    insert into queue.deferred_work (kind, since) values ('limits', queue.now()) returning * into v_work;
+    perform queue.settle_limits(v_work, 100);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.settings_after_update() is
+  'Trigger: applies a changed default_task_limit or default_orchestration_limit to the users it concerns, and a longer stale_after to stale tasks; later, when they are many.';
 
 revoke all on function queue.settings_after_update() from public, anon, authenticated, service_role;
+
+-- A type that appears, changes pool or kind or is switched on or off concerns every live task of that type. Few are
+-- derived again at once, many by and by (queue.deferred_work): the change itself costs the same however many are queued,
+-- and claims obey it from its commit on (queue.lock_head_of_line).
+create or replace function queue.task_types_after_write()
+returns trigger
+language plpgsql
+security definer -- updates tasks on behalf of any caller who may write types
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 100;
+  v_look constant integer := 1000;
+  v_types text[] := array(select distinct n.name from unnest(array[old.name, new.name]) as n (name) where n.name is not null);
+  v_owners uuid[];
+  v_live uuid[];
+  v_mine uuid[];
+begin
+  if (old.name, old.run_type, old.category, old.is_active) is not distinct from (new.name, new.run_type, new.category, new.is_active) then
+    return null;
+  end if;
+
+  v_owners := array(select o.user_id from queue.owners_with_live_tasks(null, v_look + 1) as o (user_id));
+  if cardinality(v_owners) <= v_look then
+    v_live := array(
+      select t.id
+      from unnest(v_owners) as o (user_id)
+        cross join unnest(v_types) as y (name)
+        cross join lateral (select l.id from queue.live_tasks_of_type(o.user_id, y.name, null, v_most + 1) as l (id)) as t
+      limit v_most + 1
+    );
+  end if;
+
+  if cardinality(v_owners) > v_look or cardinality(v_live) > v_most then
+    insert into queue.deferred_work (kind, task_type, since) select 'type', y.name, queue.now() from unnest(v_types) as y (name);
+    return null;
+  end if;
+
+  v_mine := array(select t.id from public.tasks as t where t.id = any (v_live) order by t.id for no key update skip locked);
+  -- The update trigger derives pool, slot and standing again where pool is null.
+  update public.tasks as t
+  set pool = null
+  where t.id = any (v_mine)
+    and t.standing is not null;
+  -- What somebody is just changing may have been derived before this change.
+  insert into queue.deferred_work (kind, task_type, user_id, only_id, since)
+  select 'type', t.task_type, coalesce(t.user_id, '00000000-0000-0000-0000-000000000000'), t.id, queue.now()
+  from public.tasks as t
+  where t.id = any (v_live)
+    and t.id <> all (v_mine);
+  return null;
+end;
+$$;
+
+comment on function queue.task_types_after_write() is
+  'Trigger: derives pool, slot and standing of a type''s live tasks again; later, when they are many.';
+
+revoke all on function queue.task_types_after_write() from public, anon, authenticated, service_role;
 
 -- A deleted task leaves the counters; what depended on it can never run and goes with it.
 create or replace function queue.tasks_after_delete()
 returns trigger
 language plpgsql
-<<<<<<< HEAD
+security definer -- writes derived state on behalf of any caller who may delete
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_changes queue.load_change[];
+  v_held queue.held_slots[];
+  v_actor text := queue.actor();
+  v_now timestamptz := queue.now();
+  v_ids uuid[];
+  v_statuses text[];
+  v_owners uuid[];
+  v_lost queue.task_end[];
+begin
+  select
+    array_agg(o.id), array_agg(o.status), array_agg(distinct o.user_id),
+    array_agg((o.id, o.user_id, 'deleted', null)::queue.task_end)
+  into v_ids, v_statuses, v_owners, v_lost
+  from old_rows as o;
+
+  if v_ids is null then
+    return null;
+  end if;
+  perform queue.lock_relatives_of(
+    -- And the children that a deleted one had replaced.
+    v_ids || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_ids)), v_owners, true
+  );
+
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  into v_changes
+  from (
+    select
+      o.user_id, o.pool,
+      case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
+      o.takes_slot,
+      case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
+      -count(*)::integer as delta
+    from old_rows as o
+    where o.standing is not null
+    group by 1, 2, 3, 4, 5
+  ) as g;
+
+  -- Whoever ran what is gone may still be at work on it.
+  if exists (select from unnest(v_changes) as c where c.standing = 'active') then
+    v_held := array(
+      select h.held
+      from (
+        select queue.held_after(
+          o.id, o.user_id, o.pool, o.takes_slot, o.worker_id, o.token_id, o.lease_token, o.attempts, o.generation_started_at, v_now
+        ) as held
+        from old_rows as o
+        where o.standing = 'active'
+      ) as h
+      where (h.held).task_id is not null
+    );
+    v_changes := v_changes || array(
+      select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
+    );
+  end if;
+
+  if v_changes is not null then
+    perform queue.shift_load(v_changes, v_now);
+  end if;
+  if cardinality(v_held) > 0 then
+    perform queue.hold_slots(v_held);
+  end if;
+  delete from queue.handovers as h
+  using old_rows as o
+  where h.orchestrator_id = o.id
+    and not o.takes_slot;
+
+  -- Also where nothing is counted: families are changed under the owner's lock.
+  perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select o.id, o.user_id, v_now, o.status, o.status, o.worker_id, o.attempts, v_actor, 'deleted'
+  from old_rows as o;
+
+  perform queue.leave_families(v_ids, v_statuses);
+  perform queue.settle_lost(v_lost);
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_delete() is 'Trigger: counters, history, families and dependants of deleted tasks.';
+
+revoke all on function queue.tasks_after_delete() from public, anon, authenticated, service_role;
+
+-- Notes that what waits for these tasks is to end with them.
+create or replace function queue.defer_lost(p_lost queue.task_end[])
+returns void
+language plpgsql
 volatile
 security invoker
 set search_path = ''
@@ -976,6 +1551,33 @@ comment on function queue.lock_relatives(uuid, text) is
 
 revoke all on function queue.lock_relatives(uuid, text) from public, anon, authenticated, service_role;
 
+-- An orchestrator that has enqueued everything needs no worker any more, and takes none of its owner's places for
+-- orchestration. The caller holds the locks on the task and its owner.
+create or replace function queue.note_handover(p_family queue.orchestrations, p_task public.tasks)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_task.standing = 'active' and not p_task.takes_slot
+    and not queue.is_handed_over(p_task.id, p_task.lease_token)
+    and queue.is_enqueued(p_family, p_task) then
+    insert into queue.handovers as h (orchestrator_id, lease_token)
+    values (p_task.id, coalesce(p_task.lease_token, '00000000-0000-0000-0000-000000000000'))
+    on conflict (orchestrator_id) do update
+      set lease_token = excluded.lease_token;
+    perform queue.move_slots(p_task.user_id, 0, -1, 0);
+  end if;
+end;
+$$;
+
+comment on function queue.note_handover(queue.orchestrations, public.tasks) is
+  'Frees the place of this running orchestration task once it has enqueued everything.';
+
+revoke all on function queue.note_handover(queue.orchestrations, public.tasks) from public, anon, authenticated, service_role;
+
 -- An orchestrator that had enqueued all of its children, and they are all gone: nothing is left that could end it, and no
 -- worker is to enqueue them again, because somebody took them away. The caller holds the locks on the orchestrator and on
 -- its owner.
@@ -1003,6 +1605,100 @@ comment on function queue.cancel_childless(uuid, text) is
   'Cancels this orchestrator with the reason if it runs, had enqueued all of its children in this start, and none is left.';
 
 revoke all on function queue.cancel_childless(uuid, text) from public, anon, authenticated, service_role;
+
+-- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for
+-- good; when all have ended, Cancelled if one was, else Complete with what the final child made. The caller holds the
+-- locks on the orchestrator and on its owner.
+create or replace function queue.judge_orchestration(p_orchestrator_id uuid, p_is_quiet boolean default false)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_look constant integer := 1000;
+  v_family queue.orchestrations;
+  v_task public.tasks;
+  v_verdict text;
+  v_final_id uuid;
+  v_child public.tasks;
+begin
+  select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
+  if v_family.orchestrator_id is null or v_family.ended_as is not null then
+    return null;
+  end if;
+  select t.* into v_task from public.tasks as t where t.id = p_orchestrator_id;
+  perform queue.note_handover(v_family, v_task);
+
+  v_verdict := case
+    when v_family.failed_count > 0 then 'Failed'
+    when v_family.open_count > 0 then null
+    when v_family.cancelled_count > 0 then 'Cancelled'
+    when v_family.complete_count > 0 then 'Complete'
+  end;
+  if v_verdict is null then
+    return null;
+  end if;
+
+  -- One that was put back waits for a worker to go on; only when nothing is left to do it is not asked to.
+  if not (v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null and v_verdict = 'Complete'))
+    or not queue.is_enqueued(v_family, v_task, p_is_quiet) then
+    return null;
+  end if;
+
+  if v_verdict = 'Complete' then
+    -- The first entry of an index, however many children there are.
+    select s.task_id
+    into v_final_id
+    from queue.subtasks as s
+    where s.orchestrator_id = p_orchestrator_id
+      and s.user_id = v_family.user_id
+      and s.replaced_by is null
+    order by s.final_rank desc, s.part_index desc nulls last, s.seq desc
+    limit 1;
+    select t.* into v_child from public.tasks as t where t.id = v_final_id;
+    perform queue.complete_for(v_task.id, v_child, 'all of its children are complete');
+    return v_verdict;
+  end if;
+
+  -- The child that is the cause, rather than one that went with it. Of very many children it is looked for among those
+  -- that have changed last and a thousand others: an end costs the same however many there are.
+  select t.*
+  into v_child
+  from (
+      (
+        select e.task_id
+        from (
+          select x.task_id from public.task_events as x where x.user_id = v_family.user_id order by x.id desc limit v_look
+        ) as e
+      )
+      union
+      (select k.task_id from queue.subtasks as k where k.orchestrator_id = p_orchestrator_id order by k.task_id limit v_look)
+    ) as c
+    join queue.subtasks as s on s.task_id = c.task_id
+    join public.tasks as t on t.id = s.task_id
+  where s.orchestrator_id = p_orchestrator_id
+    and s.user_id = v_family.user_id
+    and s.replaced_by is null
+    and t.status = v_verdict
+  order by t.error_message like 'Cascaded failed from%', s.seq
+  limit 1;
+  perform queue.end_tasks(array[(
+    v_task.id, v_task.user_id, v_verdict,
+    pg_catalog.format(
+      'Cascaded failed from related task %s: %s', coalesce(v_child.id::text, 'among its children'),
+      concat_ws(': ', coalesce(v_child.task_type || ' ' || v_child.status, v_verdict), pg_catalog.left(nullif(v_child.error_message, ''), 500))
+    )
+  )::queue.task_end]);
+  return v_verdict;
+end;
+$$;
+
+comment on function queue.judge_orchestration(uuid, boolean) is
+  'Ends this orchestrator if its children say so, and returns how; null = not yet. Call it under the locks of the task and its owner.';
+
+revoke all on function queue.judge_orchestration(uuid, boolean) from public, anon, authenticated, service_role;
 
 -- Tasks have ended, or were put back: their families count it and follow. An orchestrator's end is remembered, its own
 -- children go with it when it was cancelled, and it is judged when children of its have changed.
@@ -1374,6 +2070,54 @@ comment on function queue.has_nothing_to_enqueue(text) is
 
 revoke all on function queue.has_nothing_to_enqueue(text) from public, anon, authenticated, service_role;
 
+-- A changed default limit, for the next users without a limit of their own, in the order of their ids. An owner whom
+-- somebody serves comes when the others are through.
+create or replace function queue.settle_limits(p_work queue.deferred_work, p_limit integer)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_next uuid[];
+  v_mine uuid[];
+begin
+  v_next := array(
+    select s.user_id
+    from queue.user_slots as s
+    where s.user_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
+      and (p_work.only_id is null or s.user_id = p_work.only_id)
+    order by s.user_id
+    limit p_limit
+  );
+  v_mine := array(
+    select s.user_id from queue.user_slots as s where s.user_id = any (v_next) order by s.user_id for no key update skip locked
+  );
+  if p_work.only_id is not null and cardinality(v_mine) < cardinality(v_next) then
+    return null;
+  end if;
+
+  if cardinality(v_next) < p_limit or p_work.only_id is not null then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+  else
+    update queue.deferred_work as w set after_id = v_next[p_limit] where w.id = p_work.id;
+  end if;
+  insert into queue.deferred_work (kind, only_id, since)
+  select 'limits', h.id, p_work.since
+  from unnest(v_next) as h (id)
+  where h.id <> all (v_mine);
+
+  perform queue.apply_default_limit(v_mine);
+  return cardinality(v_mine);
+end;
+$$;
+
+comment on function queue.settle_limits(queue.deferred_work, integer) is
+  'Gives the next users, up to p_limit, the default limit where they have none of their own, and returns how many it looked at; null when somebody holds the one that is left.';
+
+revoke all on function queue.settle_limits(queue.deferred_work, integer) from public, anon, authenticated, service_role;
+
 -- The next piece of one row of deferred work: up to p_limit tasks. It waits for nobody: the owner first, as a claim does,
 -- then the tasks, and what somebody holds is left for later as a row of its own.
 create or replace function queue.settle_piece(p_work queue.deferred_work, p_limit integer)
@@ -1392,6 +2136,25 @@ declare
   v_mine uuid[];
   v_is_over boolean;
 begin
+  if v_kind = 'limits' then
+    return queue.settle_limits(p_work, 5 * p_limit);
+  elsif v_kind = 'stale' then
+    return queue.settle_stale(p_work, p_limit);
+  elsif v_kind = 'type' and p_work.user_id is null then
+    -- One row per owner who has live tasks of the type.
+    v_next := array(select o.user_id from queue.owners_with_live_tasks(p_work.after_id, v_look) as o (user_id));
+    insert into queue.deferred_work (kind, task_type, user_id, since)
+    select 'type', p_work.task_type, o.user_id, p_work.since
+    from unnest(v_next) as o (user_id)
+    where exists (select from queue.live_tasks_of_type(o.user_id, p_work.task_type, null, 1));
+    if cardinality(v_next) < v_look then
+      delete from queue.deferred_work as w where w.id = p_work.id;
+      return 0;
+    end if;
+    update queue.deferred_work as w set after_id = v_next[v_look] where w.id = p_work.id;
+    return 1;
+  end if;
+
   perform from queue.user_slots as s where s.user_id = p_work.user_id for no key update skip locked;
   if not found and exists (select from queue.user_slots as s where s.user_id = p_work.user_id) then
     return null;
@@ -1408,6 +2171,9 @@ begin
 
   v_next := case
     when p_work.only_id is not null then array[p_work.only_id]
+    when v_kind = 'type' then array(
+      select l.id from queue.live_tasks_of_type(p_work.user_id, p_work.task_type, p_work.after_id, v_look) as l (id)
+    )
     when v_kind = 'children' then array(
       select s.task_id
       from queue.subtasks as s
@@ -1430,8 +2196,9 @@ begin
     select t.id
     from public.tasks as t
     where t.id = any (v_next)
-      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind = 'children'))
-      and t.user_id is not distinct from p_work.user_id
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind in ('children', 'type')))
+      and t.user_id is not distinct from nullif(p_work.user_id, '00000000-0000-0000-0000-000000000000')
+      and (v_kind <> 'type' or queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.standing))
     order by t.id
     limit p_limit
   );
@@ -1439,7 +2206,7 @@ begin
     select t.id
     from public.tasks as t
     where t.id = any (v_due)
-      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind = 'children'))
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind in ('children', 'type')))
     order by t.id
     for no key update skip locked
   );
@@ -1455,14 +2222,17 @@ begin
     set after_id = case when cardinality(v_due) = p_limit then v_due[p_limit] else v_next[v_look] end
     where w.id = p_work.id;
   end if;
-  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, only_id, since)
-  select p_work.kind, p_work.task_id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, h.id, p_work.since
+  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, task_type, only_id, since)
+  select
+    p_work.kind, p_work.task_id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.task_type, h.id, p_work.since
   from unnest(v_due) as h (id)
   where h.id <> all (v_mine);
 
   case v_kind
     when 'dependants' then
       perform queue.ask_standing_again(v_mine);
+    when 'type' then
+      update public.tasks as t set pool = null where t.id = any (v_mine);
     when 'children' then
       perform queue.end_tasks(array(
         select (
@@ -1509,6 +2279,44 @@ comment on function queue.settle_piece(queue.deferred_work, integer) is
 
 revoke all on function queue.settle_piece(queue.deferred_work, integer) from public, anon, authenticated, service_role;
 
+-- Tasks that are no longer stale since stale_after is longer, the next of them. What is asked again is not found again.
+create or replace function queue.settle_stale(p_work queue.deferred_work, p_limit integer)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_mine uuid[];
+begin
+  v_mine := array(
+    select t.id
+    from public.tasks as t
+    where t.standing = 'stale'
+      and t.created_at >= queue.now() - (select s.stale_after from queue.settings as s)
+    order by t.created_at
+    limit p_limit
+    for no key update skip locked
+  );
+  perform queue.ask_standing_again(v_mine);
+  if cardinality(v_mine) < p_limit and not exists (
+    select
+    from public.tasks as t
+    where t.standing = 'stale'
+      and t.created_at >= queue.now() - (select s.stale_after from queue.settings as s)
+  ) then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+  end if;
+  return cardinality(v_mine);
+end;
+$$;
+
+comment on function queue.settle_stale(queue.deferred_work, integer) is
+  'Lets the next tasks go, up to p_limit, that a longer stale_after makes fresh again, and returns how many.';
+
+revoke all on function queue.settle_stale(queue.deferred_work, integer) from public, anon, authenticated, service_role;
+
 -- Goes on with what changes have left to do, the oldest first: one bounded piece a call, by the job, and by claims that
 -- find nothing, so that it does not hang on the job. What fails or is held by somebody goes to the back of the line
 -- (claims leave it where it is: an idle poll writes nothing).
@@ -1517,205 +2325,76 @@ returns json
 language plpgsql
 volatile
 security definer -- changes tasks for pg_cron, claims and the operator
-=======
-security definer -- writes derived state on behalf of any caller who may delete
->>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set lock_timeout = '200ms' -- nobody's open transaction holds up a claim or the work of others
 as $$
 declare
-  v_changes queue.load_change[];
-  v_held queue.held_slots[];
-  v_actor text := queue.actor();
-  v_now timestamptz := queue.now();
-  v_ids uuid[];
-  v_statuses text[];
-  v_owners uuid[];
-  v_lost queue.task_end[];
+  v_most_rows constant integer := 200;
+  v_work queue.deferred_work;
+  v_is_left boolean;
+  v_count integer;
+  v_rows integer := 0;
+  v_settled integer := 0;
+  v_finished integer := 0;
+  v_failed integer := 0;
 begin
-  select
-    array_agg(o.id), array_agg(o.status), array_agg(distinct o.user_id),
-    array_agg((o.id, o.user_id, 'deleted', null)::queue.task_end)
-  into v_ids, v_statuses, v_owners, v_lost
-  from old_rows as o;
-
-  if v_ids is null then
-    return null;
-  end if;
-  perform queue.lock_relatives_of(
-    -- And the children that a deleted one had replaced.
-    v_ids || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_ids)), v_owners, true
-  );
-
-  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
-  into v_changes
-  from (
-    select
-      o.user_id, o.pool,
-      case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
-      o.takes_slot,
-      case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
-      -count(*)::integer as delta
-    from old_rows as o
-    where o.standing is not null
-    group by 1, 2, 3, 4, 5
-  ) as g;
-
-  -- Whoever ran what is gone may still be at work on it.
-  if exists (select from unnest(v_changes) as c where c.standing = 'active') then
-    v_held := array(
-      select h.held
-      from (
-        select queue.held_after(
-          o.id, o.user_id, o.pool, o.takes_slot, o.worker_id, o.token_id, o.lease_token, o.attempts, o.generation_started_at, v_now
-        ) as held
-        from old_rows as o
-        where o.standing = 'active'
-      ) as h
-      where (h.held).task_id is not null
-    );
-    v_changes := v_changes || array(
-      select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
-    );
+  -- One at a time; the other one has nothing to add.
+  if not pg_try_advisory_xact_lock(hashtextextended('queue.settle_deferred', 0)) then
+    return json_build_object('settled', 0, 'finished', 0, 'failed', 0);
   end if;
 
-  if v_changes is not null then
-    perform queue.shift_load(v_changes, v_now);
-  end if;
-  if cardinality(v_held) > 0 then
-    perform queue.hold_slots(v_held);
-  end if;
-  delete from queue.handovers as h
-  using old_rows as o
-  where h.orchestrator_id = o.id
-    and not o.takes_slot;
+  v_work.id := 0;
+  perform queue.say('queue.settle');
+  while v_settled < p_limit and v_rows < v_most_rows loop
+    select w.*
+    into v_work
+    from queue.deferred_work as w
+    where w.id > v_work.id
+    order by w.id
+    limit 1
+    for update skip locked;
+    exit when not found;
+    v_rows := v_rows + 1;
 
-  -- Also where nothing is counted: families are changed under the owner's lock.
-  perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
+    begin
+      v_count := queue.settle_piece(v_work, p_limit - v_settled);
+    exception
+      when lock_not_available or deadlock_detected then
+        v_count := null;
+      when others then
+        raise warning 'queue.settle_deferred: % of task %: % (%)', v_work.kind, v_work.task_id, sqlerrm, sqlstate;
+        v_failed := v_failed + 1;
+        v_count := null;
+    end;
 
-  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
-  select o.id, o.user_id, v_now, o.status, o.status, o.worker_id, o.attempts, v_actor, 'deleted'
-  from old_rows as o;
+    if v_count is null and p_may_move then
+      delete from queue.deferred_work as w where w.id = v_work.id;
+      insert into queue.deferred_work (
+        kind, task_id, user_id, status, root_id, reason, task_type, after_id, only_id, since
+      )
+      values (
+        v_work.kind, v_work.task_id, v_work.user_id, v_work.status, v_work.root_id, v_work.reason, v_work.task_type,
+        v_work.after_id, v_work.only_id, v_work.since
+      );
+    end if;
+    v_is_left := exists (select from queue.deferred_work as w where w.id = v_work.id);
+    v_finished := v_finished + (v_count is not null and not v_is_left)::integer;
+    v_settled := v_settled + coalesce(v_count, 0);
+  end loop;
+  perform queue.say(null);
 
-  perform queue.leave_families(v_ids, v_statuses);
-  perform queue.settle_lost(v_lost);
-  return null;
+  return json_build_object('settled', v_settled, 'finished', v_finished, 'failed', v_failed);
 end;
 $$;
 
-comment on function queue.tasks_after_delete() is 'Trigger: counters, history, families and dependants of deleted tasks.';
+comment on function queue.settle_deferred(integer, boolean) is
+  'Does a piece of the deferred work, up to p_limit tasks, and returns {settled, finished, failed}: tasks, rows of queue.deferred_work that are done, and rows that failed, which the log explains. Safe to repeat. Repeat it until settled and finished are 0.';
 
-revoke all on function queue.tasks_after_delete() from public, anon, authenticated, service_role;
+revoke all on function queue.settle_deferred(integer, boolean) from public, anon, authenticated, service_role;
 
--- An orchestrator that has enqueued everything needs no worker any more, and takes none of its owner's places for
--- orchestration. The caller holds the locks on the task and its owner.
-create or replace function queue.note_handover(p_family queue.orchestrations, p_task public.tasks)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_task.standing = 'active' and not p_task.takes_slot
-    and not queue.is_handed_over(p_task.id, p_task.lease_token)
-    and queue.is_enqueued(p_family, p_task) then
-    insert into queue.handovers as h (orchestrator_id, lease_token)
-    values (p_task.id, coalesce(p_task.lease_token, '00000000-0000-0000-0000-000000000000'))
-    on conflict (orchestrator_id) do update
-      set lease_token = excluded.lease_token;
-    perform queue.move_slots(p_task.user_id, 0, -1, 0);
-  end if;
-end;
-$$;
-
-comment on function queue.note_handover(queue.orchestrations, public.tasks) is
-  'Frees the place of this running orchestration task once it has enqueued everything.';
-
-revoke all on function queue.note_handover(queue.orchestrations, public.tasks) from public, anon, authenticated, service_role;
-
--- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for
--- good; when all have ended, Cancelled if one was, else Complete with what the final child made. The caller holds the
--- locks on the orchestrator and on its owner.
-create or replace function queue.judge_orchestration(p_orchestrator_id uuid, p_is_quiet boolean default false)
-returns text
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_family queue.orchestrations;
-  v_task public.tasks;
-  v_verdict text;
-  v_final_id uuid;
-  v_child public.tasks;
-begin
-  select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
-  if v_family.orchestrator_id is null or v_family.ended_as is not null then
-    return null;
-  end if;
-  select t.* into v_task from public.tasks as t where t.id = p_orchestrator_id;
-  perform queue.note_handover(v_family, v_task);
-
-  v_verdict := case
-    when v_family.failed_count > 0 then 'Failed'
-    when v_family.open_count > 0 then null
-    when v_family.cancelled_count > 0 then 'Cancelled'
-    when v_family.complete_count > 0 then 'Complete'
-  end;
-  if v_verdict is null then
-    return null;
-  end if;
-
-  -- One that was put back waits for a worker to go on; only when nothing is left to do it is not asked to.
-  if not (v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null and v_verdict = 'Complete'))
-    or not queue.is_enqueued(v_family, v_task, p_is_quiet) then
-    return null;
-  end if;
-
-  if v_verdict = 'Complete' then
-    -- The first entry of an index, however many children there are.
-    select s.task_id
-    into v_final_id
-    from queue.subtasks as s
-    where s.orchestrator_id = p_orchestrator_id
-      and s.user_id = v_family.user_id
-      and s.replaced_by is null
-    order by s.final_rank desc, s.part_index desc nulls last, s.seq desc
-    limit 1;
-    select t.* into v_child from public.tasks as t where t.id = v_final_id;
-    perform queue.complete_for(v_task.id, v_child, 'all of its children are complete');
-    return v_verdict;
-  end if;
-
-  -- The child that is the cause, rather than one that went with it.
-  select t.*
-  into v_child
-  from queue.subtasks as s
-    join public.tasks as t on t.id = s.task_id
-  where s.orchestrator_id = p_orchestrator_id
-    and s.user_id = v_family.user_id
-    and s.replaced_by is null
-    and t.status = v_verdict
-  order by t.error_message like 'Cascaded failed from%', s.seq
-  limit 1;
-  perform queue.end_tasks(array[(
-    v_task.id, v_task.user_id, v_verdict,
-    pg_catalog.format(
-      'Cascaded failed from related task %s: %s', v_child.id,
-      concat_ws(': ', v_child.task_type || ' ' || v_child.status, pg_catalog.left(nullif(v_child.error_message, ''), 500))
-    )
-  )::queue.task_end]);
-  return v_verdict;
-end;
-$$;
-
-comment on function queue.judge_orchestration(uuid, boolean) is
-  'Ends this orchestrator if its children say so, and returns how; null = not yet. Call it under the locks of the task and its owner.';
-
-revoke all on function queue.judge_orchestration(uuid, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.settle_deferred(integer, boolean) to service_role;
 
 -- The holder of a start that others had ended has let go: the slot is free, and what the start cost is known. Waits for
 -- nobody: what somebody is just changing is left for the next time (queue.free_held_slots, each minute).
@@ -1808,6 +2487,112 @@ comment on function queue.let_go_of(text, uuid, text, uuid) is
 
 revoke all on function queue.let_go_of(text, uuid, text, uuid) from public, anon, authenticated, service_role;
 
+-- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
+-- fleet's gpu workers beat; api workers and users' own machines only report. NULLs count as the longest silence there is.
+-- Times are asked as queue.clock_watch says: the clock under the database may have jumped.
+create or replace function queue.lost_tasks()
+returns setof queue.lost_task
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings;
+  -- After a start of the database nobody has had time to beat.
+  v_may_judge_silence boolean;
+  v_trusted_since timestamptz;
+begin
+  select s.* into v_settings from queue.settings as s;
+  v_may_judge_silence := v_now < pg_postmaster_start_time() -- set back since; then v_trusted_since says from when
+    or v_now - pg_postmaster_start_time() >= v_settings.gpu_silence_limit;
+  v_trusted_since := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
+
+  return query
+  with running as (
+    select
+      t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at,
+      coalesce(t.timeout, y.timeout) as timeout,
+      w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
+      t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
+      seen.started_at,
+      greatest(seen.started_at, v_trusted_since) as runs_since,
+      greatest(seen.started_at, seen.reported_at, v_trusted_since) as last_report,
+      greatest(seen.started_at, seen.reported_at, seen.last_heartbeat, v_trusted_since) as last_sign
+    from public.tasks as t
+      left join public.workers as w on w.id = t.worker_id and t.token_id is null
+      left join public.task_types as y on y.name = t.task_type
+      left join public.user_api_tokens as k on k.id = t.token_id
+      cross join lateral (
+        select
+          queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
+          queue.seen_at(t.reported_at, v_now) as reported_at,
+          queue.seen_at(w.last_heartbeat, v_now) as last_heartbeat
+      ) as seen
+    where t.status = 'In Progress'
+      and not queue.needs_no_worker(t)
+  ),
+  judged as (
+    select
+      r.*,
+      case
+        when r.worker_status in ('terminated', 'error', 'crashed') then 'worker_ended'
+        when r.runs_since < v_now - r.timeout then 'timed_out'
+        -- Whatever it does, nobody would listen to it.
+        when r.is_shut_out then 'token_ended'
+        when not v_may_judge_silence then null
+        when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
+        when r.worker_id is null then null
+        when r.token_id is not null then
+          case when r.last_report < v_now - v_settings.token_silence_limit then 'caller_silent' end
+        when r.pool = 'api' then
+          case when r.last_sign < v_now - v_settings.api_silence_limit then 'caller_silent' end
+        when r.last_sign < v_now - v_settings.gpu_silence_limit then 'worker_silent'
+        when r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
+      end as cause
+    from running as r
+  )
+  select
+    j.id, j.lease_token, j.reported_at, j.worker_id, j.cause,
+    pg_catalog.format(
+      'Start %s ended without a result: %s',
+      greatest(j.attempts, 1),
+      case j.cause
+        when 'worker_ended' then pg_catalog.format(
+          'worker %s is %s%s', j.worker_id, j.worker_status, coalesce(' (' || j.error_reason || ')', '')
+        )
+        when 'worker_silent' then pg_catalog.format(
+          case
+            when j.last_heartbeat is null or j.last_heartbeat < j.started_at then 'worker %s sent no heartbeat since its claim, %s s ago'
+            else 'worker %s has been silent for %s s'
+          end,
+          j.worker_id, queue.seconds_between(j.last_sign, v_now)
+        )
+        when 'caller_silent' then pg_catalog.format(
+          '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, queue.sent_name(j.worker_id),
+          queue.seconds_between(case when j.token_id is null then j.last_sign else j.last_report end, v_now)
+        )
+        when 'token_ended' then pg_catalog.format('the token of the user''s machine %s was revoked or has expired', queue.sent_name(j.worker_id))
+        when 'unassigned' then 'it had no worker'
+        when 'timed_out' then pg_catalog.format(
+          'it ran for %s s, its timeout is %s s', queue.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
+        )
+        when 'never_delivered' then pg_catalog.format(
+          'worker %s beats, but has not named the task in %s s', j.worker_id, queue.seconds_between(j.started_at, v_now)
+        )
+      end
+    )
+  from judged as j
+  where j.cause is not null;
+end;
+$$;
+
+comment on function queue.lost_tasks() is
+  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit), no worker at all, a token that is accepted no more, the timeout of the task or its type, or never delivered (undelivered_limit). Orchestrators that only wait for their children are none.';
+
+revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;
+
 -- What time alone frees: slots whose holders have ended or fallen silent, or that have been held for as long as may be;
 -- and starts that count for no turn any more. Passes over what somebody is just changing.
 create or replace function queue.free_held_slots(p_limit integer)
@@ -1889,7 +2674,7 @@ as $$
 declare
   v_count integer;
 begin
-  -- A task that never reached its worker gets its start back (queue.tasks_before_update).
+  -- A task that never reached its worker, or whose worker was shut out, gets its start back (queue.tasks_before_update).
   perform set_config('queue.forgives_starts', 'on', true);
   -- Who is lost holds nothing; who only takes too long may be at work still (queue.held_slots).
   perform set_config('queue.let_go', array(select l.task_id from unnest(p_lost) as l where l.cause <> 'timed_out')::text, true);
@@ -1905,7 +2690,7 @@ begin
   )
   update public.tasks as t
   set status = 'Queued',
-    attempts = t.attempts - (l.cause = 'never_delivered')::integer,
+    attempts = t.attempts - (l.cause in ('never_delivered', 'token_ended'))::integer,
     error_message = l.reason
   from held as h
     join unnest(p_lost) as l on l.task_id = h.id
@@ -1918,7 +2703,7 @@ end;
 $$;
 
 comment on function queue.put_back(queue.lost_task[]) is
-  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, and returns how many; the start of one that was never delivered is not counted.';
+  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, and returns how many; the start of one that was never delivered, or whose token has ended, is not counted.';
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;
 
@@ -1952,11 +2737,13 @@ begin
     and t.status = 'In Progress'
     and not queue.needs_no_worker(t);
   perform set_config('queue.forgives_starts', 'off', true);
+  -- And of what others had ended under them before nothing is held any more.
+  perform queue.let_go_of(e.id, null, null, null) from (select i.id from unnest(p_worker_ids) as i (id) order by i.id) as e;
 end;
 $$;
 
 comment on function queue.free_work(text[], boolean) is
-  'Puts what these workers run with the service key back into the queue, all but orchestrators that only wait for their children. Starts do not count when p_hands_back, or when the worker said goodbye (workers.goodbye_at).';
+  'Frees what these workers still held, and puts what they run with the service key back into the queue, all but orchestrators that only wait for their children. Starts do not count when p_hands_back, or when the worker said goodbye (workers.goodbye_at).';
 
 revoke all on function queue.free_work(text[], boolean) from public, anon, authenticated, service_role;
 
@@ -1968,6 +2755,7 @@ language plpgsql
 volatile
 security definer -- changes workers and leases for pg_cron, claims and the operator
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 declare
@@ -2047,30 +2835,12 @@ begin
   v_ended := array(
     select n.id
     from new_rows as n
-      join old_rows as o on o.id = n.id
-    where n.status in ('terminated', 'error', 'crashed')
-      and o.status is distinct from n.status
+      full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
+    where coalesce(n.status in ('terminated', 'error', 'crashed') and o.status is distinct from n.status, false)
   );
   if cardinality(v_ended) > 0 then
     perform queue.free_work(v_ended);
   end if;
-<<<<<<< HEAD
-=======
-
-  update public.tasks as t
-  set status = 'Queued',
-    error_message = pg_catalog.format(
-      'Start %s ended without a result: worker %s is %s%s',
-      greatest(t.attempts, 1), t.worker_id, n.status, coalesce(' (' || (n.metadata ->> 'error_reason') || ')', '')
-    )
-  from new_rows as n
-  where n.id = any (v_ended)
-    and t.worker_id = n.id
-    and t.token_id is null
-    and t.status = 'In Progress'
-    and not queue.needs_no_worker(t);
-  perform queue.let_go_of(e.id, null, null, null) from (select e.id from unnest(v_ended) as e (id) order by 1) as e;
->>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
   return null;
 end;
 $$;
@@ -2080,38 +2850,8 @@ comment on function queue.workers_after_write() is
 
 revoke all on function queue.workers_after_write() from public, anon, authenticated, service_role;
 
-<<<<<<< HEAD
--- The same for a worker whose row comes only when it has ended: workers may claim before they have one.
-create or replace function queue.workers_after_insert()
-returns trigger
-language plpgsql
-security definer -- puts tasks back on behalf of any caller who may write workers
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-declare
-  v_ended text[] := array(select n.id from new_rows as n where n.status in ('terminated', 'error', 'crashed'));
-begin
-  if cardinality(v_ended) > 0 then
-    perform queue.free_work(v_ended);
-  end if;
-  return null;
-end;
-$$;
-
-comment on function queue.workers_after_insert() is
-  'Trigger: tasks of workers whose row came as terminated, error or crashed go back to the queue.';
-
-revoke all on function queue.workers_after_insert() from public, anon, authenticated, service_role;
-
--- A machine whose token is taken back can report nothing any more, so its tasks go back at once. Tokens that expire or
--- are deleted, and a claim that was under way, are seen by the rescue within a minute.
-create or replace function queue.user_api_tokens_after_update()
-=======
 -- The same for a worker whose row is deleted.
 create or replace function queue.workers_after_delete()
->>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 returns trigger
 language plpgsql
 security definer -- puts tasks back on behalf of any caller who may delete workers
@@ -2148,20 +2888,12 @@ set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
+declare
+  v_ended text[] := array(select n.id from new_rows as n where n.status in ('terminated', 'error', 'crashed'));
 begin
-  update public.tasks as t
-  set status = 'Queued',
-    error_message = pg_catalog.format(
-      'Start %s ended without a result: worker %s is %s%s',
-      greatest(t.attempts, 1), t.worker_id, n.status, coalesce(' (' || (n.metadata ->> 'error_reason') || ')', '')
-    )
-  from new_rows as n
-  where n.status in ('terminated', 'error', 'crashed')
-    and t.worker_id = n.id
-    and t.token_id is null
-    and t.status = 'In Progress'
-    and not queue.needs_no_worker(t);
-  perform queue.let_go_of(e.id, null, null, null) from (select n.id from new_rows as n where n.status in ('terminated', 'error', 'crashed') order by 1) as e;
+  if cardinality(v_ended) > 0 then
+    perform queue.free_work(v_ended);
+  end if;
   return null;
 end;
 $$;
@@ -2170,6 +2902,360 @@ comment on function queue.workers_after_insert() is
   'Trigger: tasks of workers whose row came as terminated, error or crashed go back to the queue, and what they still held is free.';
 
 revoke all on function queue.workers_after_insert() from public, anon, authenticated, service_role;
+
+-- A machine whose token is taken back can report nothing any more, so its tasks go back at once. Tokens that expire or
+-- are deleted, and a claim that was under way, are seen by the rescue within a minute.
+create or replace function queue.user_api_tokens_after_update()
+returns trigger
+language plpgsql
+security definer -- puts tasks back on behalf of any caller who may revoke
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_lost queue.lost_task[];
+begin
+  select array_agg((
+    t.id, t.lease_token, t.reported_at, t.worker_id, 'token_ended',
+    pg_catalog.format(
+      'Start %s ended without a result: the token of the user''s machine %s was revoked',
+      greatest(t.attempts, 1), queue.sent_name(t.worker_id)
+    )
+  )::queue.lost_task)
+  into v_lost
+  from new_rows as n
+    join old_rows as o on o.id = n.id
+    join public.tasks as t on t.token_id = n.id -- of those that run, which have an index
+  where n.revoked_at is not null
+    and o.revoked_at is null
+    and t.status = 'In Progress'
+    and not queue.needs_no_worker(t);
+  if v_lost is not null then
+    perform queue.put_back(v_lost);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.user_api_tokens_after_update() is
+  'Trigger: the running tasks of tokens that have just been revoked go back to the queue; that start is not counted.';
+
+revoke all on function queue.user_api_tokens_after_update() from public, anon, authenticated, service_role;
+
+-- The names that users' own machines hold tasks under are nobody else's.
+create or replace function queue.refuse_name_of_a_token(p_worker_id text)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if starts_with(p_worker_id, 'token:') then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('A worker of the fleet may not be called %s: names that begin with token: are those of tokens', left(p_worker_id, 100)),
+      'Send another worker_id'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_name_of_a_token(text) is
+  'Raises 400 INVALID_ARGUMENT when a name begins as those of users'' own machines do.';
+
+revoke all on function queue.refuse_name_of_a_token(text) from public, anon, authenticated, service_role;
+
+-- Ready tasks of one user that were derived before their type changed, the first of the line, a batch at a time. Call it
+-- under the user's lock.
+create or replace function queue.set_tasks_of_changed_types_aside(p_user_id uuid, p_pool text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_behind uuid[];
+begin
+  v_behind := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (array(
+        select l.id
+        from unnest(array['cloud', 'local']) as y (run_type)
+          cross join lateral (
+            select r.id, r.task_type, r.pool, r.takes_slot, r.standing
+            from public.tasks as r
+            where r.user_id = p_user_id
+              and r.pool = p_pool
+              and r.run_type = y.run_type
+              and r.standing = 'ready'
+            order by r.priority desc, r.created_at, r.id
+            limit 100
+          ) as l
+        where queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.standing)
+      ))
+      and t.standing = 'ready'
+    order by t.id
+    for no key update skip locked
+  );
+
+  if v_behind <> '{}' then
+    update public.tasks as t set pool = null where t.id = any (v_behind);
+  end if;
+end;
+$$;
+
+comment on function queue.set_tasks_of_changed_types_aside(uuid, text) is
+  'Derives again those of the first 100 of the user''s lines in the pool whose type has changed.';
+
+revoke all on function queue.set_tasks_of_changed_types_aside(uuid, text) from public, anon, authenticated, service_role;
+
+-- Under which name a caller's worker holds tasks. Owners see the ids of the fleet's workers, so a token's worker has its
+-- token before its name: nobody else can hold anything under that, and it can hold nothing under anybody else's.
+create or replace function queue.holder_name(p_caller queue.caller, p_worker_id text)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_caller.kind = 'token' then
+    return queue.caller_name(p_caller) || ':' || p_worker_id;
+  end if;
+  perform queue.refuse_name_of_a_token(p_worker_id);
+  return p_worker_id;
+end;
+$$;
+
+comment on function queue.holder_name(queue.caller, text) is
+  'The worker_id that tasks get: token:<token id>:<name> for a token, the name itself for a service key, which may not begin with token: (400 INVALID_ARGUMENT).';
+
+revoke all on function queue.holder_name(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- Whose due tasks a claim of the fleet releases: owners who may run one now. A task whose owner may run none waits for the
+-- sweep, and no claim looks at it twice. However much is due, this stays one short look, or one step into an index for
+-- each owner who has something waiting for a time.
+create or replace function queue.owners_to_release(p_pool text)
+returns uuid[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_few constant integer := 100;
+  v_now timestamptz := queue.now();
+  v_due integer;
+  v_owners uuid[];
+begin
+  select count(*), array_agg(distinct d.user_id) filter (where d.pool = p_pool and d.run_type = 'cloud')
+  into v_due, v_owners
+  from (
+    select t.user_id, t.pool, t.run_type
+    from public.tasks as t
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+    order by t.available_at
+    limit v_few
+  ) as d;
+
+  if v_due < v_few then
+    return array(
+      select s.user_id from queue.user_slots as s where s.user_id = any (v_owners) and s.cloud_reason is null
+    );
+  end if;
+
+  -- Many are due at once. Those who are due first may all belong to one owner, so owners are asked, in turn.
+  return array(
+    select s.user_id
+    from queue.blocked_tasks as b
+      join queue.user_slots as s on s.user_id = b.user_id
+      left join queue.user_lines as l on l.user_id = b.user_id and l.pool = p_pool
+    where b.pool = p_pool
+      and b.reason = 'not_yet'
+      and b.is_cloud
+      and b.task_count > 0
+      and s.cloud_reason is null
+      -- In the order of the index that has it all: without an order another one may look as good to a planner.
+      and (
+        select true
+        from public.tasks as t
+        where t.user_id = b.user_id
+          and t.pool = p_pool
+          and t.run_type = 'cloud'
+          and t.standing = 'not_yet'
+          and t.available_at <= v_now
+        order by t.priority desc, t.available_at
+        limit 1
+      )
+    order by s.running + s.orchestrating + s.remembered, l.turn_at
+    limit v_few
+  );
+end;
+$$;
+
+comment on function queue.owners_to_release(text) is
+  'Up to 100 owners of due cloud tasks in the pool who could run one now, those whose turn it is first; empty when there are none.';
+
+revoke all on function queue.owners_to_release(text) from public, anon, authenticated, service_role;
+
+-- An empty answer is not the whole truth while somebody else's transaction holds owners with work: the header says how
+-- many were passed over. PostgREST sends what response.headers holds, and the functions hand it on.
+create or replace function queue.say_passed_over(p_count integer)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_count > 0 then
+    perform set_config(
+      'response.headers',
+      (
+        coalesce(nullif(current_setting('response.headers', true), '')::jsonb, '[]')
+          || jsonb_build_array(jsonb_build_object('x-fairlane-passed-over', p_count::text))
+      )::text,
+      true
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.say_passed_over(integer) is
+  'Adds the header x-fairlane-passed-over to the reply: of how many owners work was passed over because another transaction holds it. Nothing for 0.';
+
+revoke all on function queue.say_passed_over(integer) from public, anon, authenticated, service_role;
+
+-- A worker's name as it was sent, for replies and texts that its owner reads.
+create or replace function queue.sent_name(p_worker_id text)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return regexp_replace(p_worker_id, '^token:[0-9a-f-]{36}:', '');
+end;
+$$;
+
+comment on function queue.sent_name(text) is 'The name without the token that queue.holder_name has put before it.';
+
+revoke all on function queue.sent_name(text) from public, anon, authenticated, service_role;
+
+-- One thing at a time under one name: the same request sent twice, two claims of one worker. The second waits for the
+-- first, which is over at once unless its transaction is left open; then nothing is known, and the caller repeats.
+create or replace function queue.wait_for_name(p_name text, p_what text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '240ms' -- taken back when the function ends; what counts is the setting below
+as $$
+begin
+  perform set_config('lock_timeout', ceil(1000 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  perform pg_advisory_xact_lock(hashtextextended(p_name, 0));
+exception when lock_not_available then
+  perform queue.refuse(
+    503, 'UNAVAILABLE', pg_catalog.format('%s is being answered, and its transaction does not end', p_what),
+    'Repeat the same request'
+  );
+end;
+$$;
+
+comment on function queue.wait_for_name(text, text) is
+  'Takes the advisory lock of this name for the transaction; 503 UNAVAILABLE when another transaction holds it for longer than queue.settings.max_lock_wait. p_what says who is being answered there.';
+
+revoke all on function queue.wait_for_name(text, text) from public, anon, authenticated, service_role;
+
+-- Owners with something for this claim whom it could not look at, because another transaction holds them: lines that are
+-- open, and work that has become due.
+create or replace function queue.owners_held(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select count(*)
+    from (
+      select l.user_id
+      from queue.user_lines as l
+      where l.pool = p_pool
+        and l.is_open
+        and l.user_id <> all (p_passed_over)
+        and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
+      union
+      select t.user_id
+      from public.tasks as t
+        join queue.user_slots as s on s.user_id = t.user_id
+      where t.standing = 'not_yet'
+        and t.available_at <= queue.now()
+        and t.pool = p_pool
+        and t.run_type = 'cloud'
+        and s.cloud_reason is null
+    ) as o
+  );
+end;
+$$;
+
+comment on function queue.owners_held(text, uuid[], queue.affinity) is
+  'How many owners a claim without result has passed over because of somebody else''s locks; p_passed_over: those in whose lines it found nothing.';
+
+revoke all on function queue.owners_held(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
+
+-- Waits for the lock on an owner whom another transaction holds. Not for a transaction that is left open: somebody who
+-- waits there waits for its client. So the wait is short, and begins again only while the holders change, as claims do
+-- that follow each other.
+create or replace function queue.wait_for_owner(p_user_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_started_at timestamptz := clock_timestamp();
+  v_max_wait interval := (select s.max_lock_wait from queue.settings as s);
+  v_holder text;
+  v_next_holder text;
+begin
+  -- To get a row one waits twice: in line behind others who wait, then for the holder.
+  perform set_config('lock_timeout', ceil(500 * extract(epoch from v_max_wait)) || 'ms', true);
+  loop
+    select s.xmin::text || ' ' || s.xmax::text into v_holder from queue.user_slots as s where s.user_id = p_user_id;
+    begin
+      perform from queue.user_slots as s where s.user_id = p_user_id for no key update;
+      return found;
+    exception when lock_not_available then
+      select s.xmin::text || ' ' || s.xmax::text into v_next_holder from queue.user_slots as s where s.user_id = p_user_id;
+    end;
+    if v_next_holder is distinct from v_holder then
+      -- Somebody got it. Nobody comes last for ever, and no caller is kept for ever.
+      exit when clock_timestamp() > v_started_at + 20 * v_max_wait;
+    else
+      -- Half of the time is left when nobody else was in line.
+      exit when clock_timestamp() > v_started_at + 0.6 * v_max_wait;
+    end if;
+  end loop;
+  return false;
+end;
+$$;
+
+comment on function queue.wait_for_owner(uuid) is
+  'Locks an owner''s slots, and waits for that no longer than queue.settings.max_lock_wait for one transaction that holds them; false when it did not get them.';
+
+revoke all on function queue.wait_for_owner(uuid) from public, anon, authenticated, service_role;
 
 -- The tasks among which the next one of a user is chosen, the first to run first: the head of the line, and with an
 -- affinity also the first task of that model and the first that runs on any.
@@ -2246,6 +3332,50 @@ comment on function queue.heads_of_line(uuid, text, text, queue.affinity) is
   'The head of a user''s line of this pool and run type, and with an affinity the first of each kind of that model and of no model; orchestration only where the owner has a place for it.';
 
 revoke all on function queue.heads_of_line(uuid, text, text, queue.affinity) from public, anon, authenticated, service_role;
+
+-- What a worker would rather run: the model it has loaded. The guard holds for every caller that has a model, so that
+-- no task waits for ever because other tasks suit the workers better.
+create or replace function queue.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
+returns queue.affinity
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_worker public.workers;
+  v_affinity queue.affinity;
+begin
+  select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+
+  -- Its own goodbye binds nobody: it has come back.
+  if v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then
+    perform queue.refuse(
+      409, 'WORKER_NOT_ELIGIBLE',
+      pg_catalog.format(
+        'Worker %s gets no tasks: its status is %s%s',
+        p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
+      ),
+      'Stop claiming; a replacement claims under an id of its own'
+    );
+  end if;
+
+  if v_worker.current_model is not null then
+    v_affinity.model := v_worker.current_model;
+    v_affinity.is_required := coalesce(p_same_model_only, false);
+    v_affinity.waited_since := queue.now() - coalesce(
+      make_interval(secs => (p_max_task_wait_minutes * 60)::double precision),
+      (select s.max_affinity_wait from queue.settings as s)
+    );
+  end if;
+  return v_affinity;
+end;
+$$;
+
+comment on function queue.affinity_of(text, boolean, numeric) is
+  'The affinity of a worker that claims: its current model, null when none is known; a wait in minutes, queue.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when somebody else than the worker itself has set it to terminating, terminated or error.';
+
+revoke all on function queue.affinity_of(text, boolean, numeric) from public, anon, authenticated, service_role;
 
 -- Hands a queued task out: a new lease, one more attempt. The task and its owner's slots are locked by the caller.
 -- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run while
@@ -2373,77 +3503,38 @@ comment on function queue.lock_user_with_affinity(text, uuid[], queue.affinity) 
 
 revoke all on function queue.lock_user_with_affinity(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
 
--- What a worker would rather run: the model it has loaded. The guard holds for every caller that has a model, so that
--- no task waits for ever because other tasks suit the workers better.
-create or replace function queue.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
-returns queue.affinity
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_worker public.workers;
-  v_affinity queue.affinity;
-begin
-  select w.* into v_worker from public.workers as w where w.id = p_worker_id;
-
-  -- Its own goodbye binds nobody: it has come back.
-  if v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then
-    perform queue.refuse(
-      409, 'WORKER_NOT_ELIGIBLE',
-      pg_catalog.format(
-        'Worker %s gets no tasks: its status is %s%s',
-        p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
-      ),
-      'Stop claiming; a replacement claims under an id of its own'
-    );
-  end if;
-
-  if v_worker.current_model is not null then
-    v_affinity.model := v_worker.current_model;
-    v_affinity.is_required := coalesce(p_same_model_only, false);
-    v_affinity.waited_since := queue.now() - coalesce(
-      make_interval(secs => (p_max_task_wait_minutes * 60)::double precision),
-      (select s.max_affinity_wait from queue.settings as s)
-    );
-  end if;
-  return v_affinity;
-end;
-$$;
-
-comment on function queue.affinity_of(text, boolean, numeric) is
-  'The affinity of a worker that claims: its current model, null when none is known; a wait in minutes, queue.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when somebody else than the worker itself has set it to terminating, terminated or error.';
-
-revoke all on function queue.affinity_of(text, boolean, numeric) from public, anon, authenticated, service_role;
-
 -- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
 -- turn it is.
-create or replace function queue.wait_for_open_user(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
-returns uuid
+create or replace function queue.wait_for_open_user(
+  p_pool text,
+  p_passed_over uuid[],
+  p_affinity queue.affinity,
+  out user_id uuid,
+  out is_locked boolean
+)
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
 begin
-  return (
-    select s.user_id
-    from queue.user_lines as l
-      join queue.user_slots as s on s.user_id = l.user_id
-    where l.pool = p_pool
-      and l.is_open
-      and l.user_id <> all (p_passed_over)
-      and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
-    order by l.turn_load, l.turn_at
-    limit 1
-    for no key update of s
-  );
+  -- Whoever sorts on reads all lines; the first of the index is all that is needed, as in the look before.
+  select l.user_id
+  into wait_for_open_user.user_id
+  from queue.user_lines as l
+  where l.pool = p_pool
+    and l.is_open
+    and l.user_id <> all (p_passed_over)
+    and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
+  order by l.turn_load, l.turn_at
+  limit 1;
+
+  is_locked := wait_for_open_user.user_id is not null and queue.wait_for_owner(wait_for_open_user.user_id);
 end;
 $$;
 
 comment on function queue.wait_for_open_user(text, uuid[], queue.affinity) is
-  'Waits for the lock on the user whose turn it is in the pool and returns the id; null when there is none.';
+  'The user whose turn it is in the pool (null when there is none), and whether the lock on it could be had (queue.wait_for_owner).';
 
 revoke all on function queue.wait_for_open_user(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
 
@@ -2455,7 +3546,8 @@ create or replace function queue.lock_head_of_line(
   p_caller queue.caller,
   p_affinity queue.affinity,
   out task_id uuid,
-  out has_written boolean
+  out has_written boolean,
+  out is_held boolean
 )
 language plpgsql
 volatile
@@ -2465,8 +3557,11 @@ as $$
 declare
   v_slots queue.user_slots;
   v_head record;
+  -- Types that have changed, and whose tasks are not all derived again yet.
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
 begin
   has_written := false;
+  is_held := false;
   select s.* into v_slots from queue.user_slots as s where s.user_id = p_user_id;
 
   if (case when p_caller.user_id is null then v_slots.cloud_reason else v_slots.local_reason end) is not null then
@@ -2495,6 +3590,15 @@ begin
 
     if v_head.id is null then
       return;
+    elsif v_is_behind and (
+      select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.standing) from public.tasks as t where t.id = v_head.id
+    ) then
+      if not has_written then
+        perform queue.set_tasks_of_changed_types_aside(p_user_id, p_pool);
+        has_written := true;
+        continue;
+      end if;
+      v_head.id := null;
     elsif queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
       -- The line has grown stale while it waited: set a batch of it aside and look once more.
       if not has_written then
@@ -2512,8 +3616,37 @@ begin
       and t.standing = 'ready'
     for no key update skip locked;
 
-    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither.
-    if task_id is null then
+    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither. Behind
+    -- a changed type not from the whole line, which may be long: the next claim sets the next batch aside.
+    if task_id is null and v_is_behind then
+      select t.id
+      into task_id
+      from public.tasks as t
+      where t.id = any (array(
+          select l.id
+          from unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
+            cross join lateral (
+              select r.*
+              from public.tasks as r
+              where r.user_id = p_user_id
+                and r.pool = p_pool
+                and r.run_type = y.run_type
+                and r.standing = 'ready'
+              order by r.priority desc, r.created_at, r.id
+              limit 1000
+            ) as l
+          where not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.standing)
+            and (
+              p_affinity.model is null or not p_affinity.is_required or l.model is null
+              or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
+            )
+            and not queue.is_stale(l.created_at, l.attempts, l.params)
+        ))
+        and t.standing = 'ready'
+      order by t.priority desc, t.created_at, t.id
+      limit 1
+      for no key update skip locked;
+    elsif task_id is null then
       select t.id
       into task_id
       from public.tasks as t
@@ -2530,6 +3663,7 @@ begin
       order by t.priority desc, t.created_at, t.id
       limit 1
       for no key update skip locked;
+      is_held := task_id is null and v_head.id is not null;
     end if;
     return;
   end loop;
@@ -2537,9 +3671,69 @@ end;
 $$;
 
 comment on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) is
-  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), and whether stale tasks were set aside on the way. With a token, local tasks count too and the user''s onComputer switch decides.';
+  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task but for those who hold it. With a token, local tasks count too and the user''s onComputer switch decides.';
 
 revoke all on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) from public, anon, authenticated, service_role;
+
+-- Tasks whose available_at has come, of users who could run one now: of each the most urgent first, and of each some, so
+-- that neither a user with ten thousand nor an earlier time comes before a priority or a turn. Who is just being served
+-- is passed over: nobody is waited for here.
+create or replace function queue.release_due_tasks(p_pool text, p_caller queue.caller)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_batch constant integer := 100;
+  v_now timestamptz := queue.now();
+  v_owners uuid[];
+  v_due uuid[];
+begin
+  if p_caller.user_id is null then
+    v_owners := queue.owners_to_release(p_pool);
+  else
+    v_owners := array(
+      select s.user_id from queue.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is null
+    );
+  end if;
+  if cardinality(v_owners) = 0 then
+    return 0;
+  end if;
+
+  v_owners := array(
+    select s.user_id from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update skip locked
+  );
+  v_due := array(
+    select d.id
+    from unnest(v_owners) as o (user_id)
+      cross join unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
+      cross join lateral (
+        select t.id
+        from public.tasks as t
+        where t.user_id = o.user_id
+          and t.pool = p_pool
+          and t.run_type = y.run_type
+          and t.standing = 'not_yet'
+          and t.available_at <= v_now
+        order by t.priority desc, t.available_at
+        limit greatest(v_batch / cardinality(v_owners), 1)
+        for no key update skip locked
+      ) as d
+  );
+
+  if cardinality(v_due) > 0 then
+    perform queue.ask_standing_again(v_due);
+  end if;
+  return cardinality(v_due);
+end;
+$$;
+
+comment on function queue.release_due_tasks(text, queue.caller) is
+  'Makes tasks ready whose available_at has come and whose owner could run one now: some 100, of up to 100 owners, of each the most urgent (for a token: the owner''s own); returns how many.';
+
+revoke all on function queue.release_due_tasks(text, queue.caller) from public, anon, authenticated, service_role;
 
 -- A worker that claims although it holds all it may. Either it never heard of the task (the reply was lost: the same
 -- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
@@ -2552,6 +3746,7 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
 as $$
 declare
   v_limit integer;
@@ -2563,15 +3758,15 @@ begin
   select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
   into v_limit
   from queue.settings as s
-  where p_worker_id <> all (s.shared_worker_ids);
+  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
 
   if v_limit is null then
     return null;
   end if;
 
   -- Two claims at once under one name: the second waits here and then sees what the first got.
-  perform pg_advisory_xact_lock(
-    hashtextextended('queue.holder:' || coalesce(p_caller.token_id::text, '') || ':' || p_worker_id, 0)
+  perform queue.wait_for_name(
+    'queue.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', queue.sent_name(p_worker_id))
   );
 
   -- A worker that runs one task at a time and asks for another has let go of what others ended under it.
@@ -2592,7 +3787,10 @@ begin
     return null;
   end if;
 
-  -- It may be ending just now; then the worker holds it no more.
+  -- It may be ending just now; then the worker holds it no more. Whoever leaves it locked is not waited for, nor is its
+  -- owner (queue.claim_with_care).
+  perform set_config('lock_timeout', ceil(500 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
   select t.*
   into v_held
   from public.tasks as t
@@ -2615,7 +3813,7 @@ begin
     v_held := queue.restart_task(v_held.id, p_claim_id, p_now);
   else
     v_reason := pg_catalog.format(
-      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, p_worker_id
+      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, queue.sent_name(p_worker_id)
     );
     perform queue.ends_itself(v_held.id);
     update public.tasks as t
@@ -2630,13 +3828,59 @@ end;
 $$;
 
 comment on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) is
-  'The task that a worker at its own limit already holds, handed out again; null when it may take another one.';
+  'The task that a worker at its own limit already holds, handed out again; null when it may take another one. Raises 55P03 when somebody else''s transaction holds that task or its owner.';
 
 revoke all on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) from public, anon, authenticated, service_role;
 
--- Looks for work until it has a task or knows that there is none. The first look passes over users whom somebody else
--- is just serving, the second waits for one. Each look is a subtransaction: one that does not end in a claim gives its
--- locks back, so that nobody ever waits while holding somebody's slots.
+-- A claim request that was already answered gets the same answer: the reply was lost on the way.
+create or replace function queue.repeat_claim(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  -- The same request twice at once: the second waits for the first.
+  perform queue.wait_for_name(
+    'queue.claim:' || p_worker_id || ':' || p_claim_id, pg_catalog.format('claim_id %s', p_claim_id)
+  );
+
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.claim_id = p_claim_id
+    and t.token_id is not distinct from p_caller.token_id;
+
+  if v_task.status <> 'In Progress' then
+    perform queue.refuse(
+      409, 'CLAIM_ID_USED',
+      pg_catalog.format('claim_id %s was already answered, with a task that has ended since', p_claim_id),
+      'Use a new claim_id for a new claim'
+    );
+  elsif v_task.pool <> p_pool then
+    perform queue.refuse(
+      409, 'CLAIM_ID_USED',
+      pg_catalog.format('claim_id %s was already answered, with a task of the pool %s', p_claim_id, v_task.pool),
+      'Use a new claim_id for a claim of another pool'
+    );
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.repeat_claim(queue.caller, text, text, text) is
+  'The running task that this claim request was answered with, or null when it is new; 409 CLAIM_ID_USED when that task has ended or is of another pool.';
+
+revoke all on function queue.repeat_claim(queue.caller, text, text, text) from public, anon, authenticated, service_role;
+
+-- Looks for work until it has a task or knows that there is none that nobody holds. The first looks pass over users whom
+-- somebody else is just serving, then one waits for such a user, once and a moment; the last looks pass over again, and
+-- the reply says how many (docs/adr/0021-a-claim-does-not-wait-for-an-open-transaction.md). Each look is a subtransaction:
+-- one that does not end in a claim gives its locks back, so that nobody ever waits while holding somebody's slots.
 create or replace function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
 returns public.tasks
 language plpgsql
@@ -2651,22 +3895,30 @@ declare
   v_task_id uuid;
   v_wait boolean := false;
   v_has_written boolean;
+  v_is_held boolean;
+  v_is_locked boolean;
+  v_held_count integer := 0;
   -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
   v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
   v_task public.tasks;
+  -- Types that have changed, and whose tasks are not all derived again yet: each head is looked at.
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
 begin
-  -- Nothing tells the queue that a task's time has come, so every claim asks; their owners' locks are held from here on.
-  if exists (select from public.tasks as t where t.standing = 'not_yet' and t.available_at <= p_now)
-    and queue.release_due_tasks(p_pool, p_caller) > 0 then
-    v_may_wait := false;
-  end if;
+  -- Nothing tells the queue that a task's time has come, so every claim asks; owners' locks are held from here on, if only
+  -- because what is due is held by somebody else.
+  perform queue.release_due_tasks(p_pool, p_caller);
+  v_may_wait := v_may_wait and pg_current_xact_id_if_assigned() is null;
 
   loop
     begin
       v_task_id := null;
       v_has_written := false;
+      v_is_held := false;
+      v_is_locked := true;
       if v_wait then
-        v_user_id := queue.wait_for_open_user(p_pool, v_passed_over, p_affinity);
+        select w.user_id, w.is_locked
+        into v_user_id, v_is_locked
+        from queue.wait_for_open_user(p_pool, v_passed_over, p_affinity) as w;
       elsif p_affinity.model is not null then
         v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
@@ -2722,13 +3974,15 @@ begin
             ) as k
             order by k.priority desc, k.created_at, k.id
             limit 1
-          ) as h on u.running < u.task_limit and (h.attempts > 0 or h.created_at >= v_old_before);
+          ) as h on u.running < u.task_limit
+            and (h.attempts > 0 or h.created_at >= v_old_before)
+            and not v_is_behind;
       end if;
 
       -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
-      if v_user_id is not null and v_task_id is null then
-        select h.task_id, h.has_written
-        into v_task_id, v_has_written
+      if v_user_id is not null and v_task_id is null and v_is_locked then
+        select h.task_id, h.has_written, h.is_held
+        into v_task_id, v_has_written, v_is_held
         from queue.lock_head_of_line(v_user_id, p_pool, p_caller, p_affinity) as h;
       end if;
 
@@ -2736,32 +3990,36 @@ begin
         return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
       elsif v_user_id is not null and v_has_written then
         v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
         v_may_wait := false;
-      elsif v_user_id is not null then
+      elsif v_user_id is not null and v_is_locked then
         raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
       end if;
     exception when sqlstate 'QU001' then
       v_passed_over := v_passed_over || v_user_id;
+      v_held_count := v_held_count + v_is_held::integer;
     end;
 
-    if v_user_id is null then
-      if v_wait or not v_may_wait then
-        return v_task;
-      end if;
+    if not v_is_locked and v_user_id is not null then
+      -- Its holder does not let go: look over all once more.
+      v_wait := false;
+      v_may_wait := false;
+    elsif v_user_id is null then
+      exit when v_wait or not v_may_wait;
       v_wait := true;
     end if;
   end loop;
 
+  perform queue.say_passed_over(v_held_count + queue.owners_held(p_pool, v_passed_over, p_affinity));
   return v_task;
 end;
 $$;
 
 comment on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) is
-  'Claims the next cloud task of the pool for this worker and returns it; null when there is none.';
+  'Claims the next cloud task of the pool for this worker and returns it; null when there is none that nobody else holds (queue.say_passed_over).';
 
 revoke all on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;
 
-<<<<<<< HEAD
 -- What a claim would find, without taking it or locking anything.
 create or replace function queue.preview_claim(p_caller queue.caller, p_pool text)
 returns json
@@ -2918,7 +4176,8 @@ begin
     perform queue.say_passed_over(1);
     return null;
   end;
-  while v_task.id is null loop
+  -- What a worker holds it gets back, but a pool that is paused gives out nothing new.
+  while v_task.id is null and not exists (select from queue.settings as s where v_pool = any (s.paused_pools)) loop
     if v_caller.kind = 'token' then
       v_task := queue.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
     else
@@ -2948,8 +4207,6 @@ comment on function queue.claim_with_care(jsonb, text, text, text, boolean, nume
 
 revoke all on function queue.claim_with_care(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
 
-=======
->>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 -- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
 --
 -- The plain case is one question and one statement: a worker with the service key that has no model loaded and holds
@@ -2981,7 +4238,7 @@ declare
   v_has_open boolean;
   v_reply json;
 begin
-  if p_caller ->> 'kind' = 'service' and p_worker_id <> '' and v_pool in ('gpu', 'api')
+  if p_caller ->> 'kind' = 'service' and p_worker_id <> '' and not starts_with(p_worker_id, 'token:') and v_pool in ('gpu', 'api')
     and p_claim_id is null and not p_dry_run then
     -- Two claims at once under one name: the second one waits, with care (queue.give_back_held_task).
     if pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
@@ -3005,9 +4262,16 @@ begin
             or exists (select from queue.held_slots as h where h.worker_id = p_worker_id and h.let_go_at is null)
           )
         )
-        and not exists (
-          select from public.tasks as t
-          where t.standing = 'not_yet' and t.available_at <= pg_catalog.now() + c.clock_offset
+        and v_pool <> all (c.paused_pools)
+        -- Every task is as its type is now.
+        and not exists (select from queue.deferred_work as w where w.task_type is not null)
+        -- Nothing is due, or nothing that a claim would release. Few ever ask the second.
+        and (
+          not exists (
+            select from public.tasks as t
+            where t.standing = 'not_yet' and t.available_at <= pg_catalog.now() + c.clock_offset
+          )
+          or cardinality(queue.owners_to_release(v_pool)) = 0
         );
     end if;
   end if;
@@ -3016,7 +4280,7 @@ begin
     return queue.claim_with_care(
       p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
     );
-  elsif not v_has_open and queue.rescue_when_late() = 0 then
+  elsif not v_has_open and queue.work_while_idle() = 0 then
     return null;
   end if;
 
@@ -3166,7 +4430,6 @@ revoke all on function queue.claim_next_task(jsonb, text, text, text, boolean, n
 
 grant execute on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
 
-<<<<<<< HEAD
 -- Deletes what is kept for a time only and that no claim ever looks at: logs, ended tokens, records of pg_cron, history,
 -- rows of workers that are gone.
 create or replace function queue.purge_kept(p_limit integer, p_dry_run boolean)
@@ -3261,11 +4524,52 @@ revoke all on function queue.purge_kept(integer, boolean) from public, anon, aut
 -- The beginning of a run in batches: what is due is looked up once for all.
 create or replace function queue.begin_batches(p_job text)
 returns queue.batch_run
-=======
+language plpgsql
+volatile
+security definer -- looks up and records for pg_cron
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_run queue.batch_run;
+begin
+  v_run.job := p_job;
+  v_run.done_count := 0;
+  v_run.started_at := clock_timestamp();
+  v_run.is_over := false;
+  begin
+    v_run.due := case p_job
+      -- Each batch looks anew: what is lost, or left to do, changes from one second to the next.
+      when 'rescue' then array[]::uuid[]
+      when 'settle' then array[]::uuid[]
+      -- Those of one owner together, so that a batch locks few owners.
+      when 'cleanup' then array(
+        select c.task_id
+        from queue.tasks_to_cancel(10000) as c
+          join public.tasks as t on t.id = c.task_id
+        order by t.user_id, c.created_at
+      )
+      when 'purge' then array(select t.id from queue.tasks_to_purge(10000) as t order by t.user_id)
+      -- What takes longest comes first, before any owner is locked: the totals, and tasks that nobody owns.
+      when 'reconcile' then array(select distinct d.user_id from queue.drift() as d order by d.user_id nulls first)
+    end;
+  exception when others then
+    perform queue.record_run(p_job, v_run.started_at, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
+    v_run.is_over := true;
+  end;
+  return v_run;
+end;
+$$;
+
+comment on function queue.begin_batches(text) is
+  'Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner), reconcile (the owners that have drifted) or rescue or settle (which look anew for each batch). An error is recorded in queue.job_runs, and the run is over.';
+
+revoke all on function queue.begin_batches(text) from public, anon, authenticated, service_role;
+
 -- Says of a change that follows in this transaction whether the task's holder makes it: then the slot is free at once.
 create or replace function queue.ends_itself(p_task_id uuid)
 returns void
->>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 language plpgsql
 volatile
 security invoker
@@ -3304,6 +4608,135 @@ comment on function queue.is_holder(queue.caller, public.tasks) is
 
 revoke all on function queue.is_holder(queue.caller, public.tasks) from public, anon, authenticated, service_role;
 
+-- What a report writes, taken first, while the caller waits 200 ms for a lock and no longer: a table that somebody has
+-- locked is told at once. From here on only rows can be waited for, the owner's own, and for those a report waits: the
+-- worker that sends it has nothing better to do, and its work must not be lost.
+create or replace function queue.open_tables()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  lock table public.tasks, public.task_events, public.generations, queue.user_slots, queue.user_lines in row exclusive mode;
+  lock table public.users, public.projects in row share mode;
+  perform set_config('lock_timeout', '0', true);
+end;
+$$;
+
+comment on function queue.open_tables() is
+  'Takes the tables that reports write, within lock_timeout, and ends lock_timeout until the calling function of the API returns.';
+
+revoke all on function queue.open_tables() from public, anon, authenticated, service_role;
+
+-- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to be
+-- committed before the next one, and claims then have the machine to themselves for three times as long. Recorded with
+-- what those before it did.
+create or replace function queue.run_batch(p_run queue.batch_run)
+returns queue.batch_run
+language plpgsql
+volatile
+security definer -- works for pg_cron
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  -- A cancelled task takes a millisecond; an owner is counted again in some twenty.
+  v_size constant integer := case p_run.job when 'reconcile' then 5 else 50 end;
+  v_started_at constant timestamptz := clock_timestamp();
+  v_due uuid[] := p_run.due[p_run.done_count + 1 : p_run.done_count + v_size];
+  v_batch jsonb;
+begin
+  begin
+    v_batch := case p_run.job
+      when 'cleanup' then jsonb_build_object('cancelled', queue.cancel_due(v_due))
+      when 'purge' then queue.purge_kept(1000, false) || jsonb_build_object('tasks', queue.purge_tasks(v_due))
+      when 'reconcile' then jsonb_build_object('mended', queue.reconcile_owners(v_due))
+      -- A region that is gone takes thousands of workers along. Another rescue that runs is none of ours.
+      when 'rescue' then queue.rescue(100)::jsonb - 'skipped'
+      when 'settle' then queue.settle_deferred(100)::jsonb
+    end;
+    p_run.done_count := p_run.done_count + cardinality(v_due);
+    p_run.is_over := case
+      -- Not when it was less than a full batch: what somebody holds is passed over.
+      when p_run.job = 'rescue' then coalesce((v_batch ->> 'put_back')::integer, 0) = 0
+      when p_run.job = 'settle' then (v_batch ->> 'settled')::integer + (v_batch ->> 'finished')::integer = 0
+      else p_run.done_count >= cardinality(p_run.due)
+        and not exists (select from jsonb_each_text(v_batch) as b where b.key <> 'tasks' and b.value::integer >= 1000)
+    end or clock_timestamp() > p_run.started_at + interval '45 seconds';
+    p_run.result := coalesce(
+      (
+        select jsonb_object_agg(b.key, b.value::bigint + coalesce((p_run.result ->> b.key)::bigint, 0))
+        from jsonb_each_text(v_batch) as b
+      ),
+      p_run.result, '{}'
+    );
+  exception when others then
+    p_run.result := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
+    p_run.is_over := true;
+  end;
+
+  perform queue.record_run(p_run.job, p_run.started_at, p_run.result);
+  if p_run.is_over then
+    raise log 'queue job %: %', p_run.job, p_run.result;
+  end if;
+  -- What is lost has waited long enough, and what others' ends have left to do somewhat.
+  p_run.pause := case p_run.job when 'rescue' then 0 when 'settle' then 1 else 3 end * (clock_timestamp() - v_started_at);
+  return p_run;
+end;
+$$;
+
+comment on function queue.run_batch(queue.batch_run) is
+  'The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron and events; of reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back; of settle: 100 tasks of deferred work, until nothing is left that could be done. Over when all that were due have been looked at and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.';
+
+revoke all on function queue.run_batch(queue.batch_run) from public, anon, authenticated, service_role;
+
+-- The task that a report is about, locked; with the tasks that its end would change, if the report may end it. Somebody
+-- else's task answers exactly like one that does not exist.
+create or replace function queue.lock_task_for(p_caller queue.caller, p_task_id uuid, p_ends_as text default null)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  perform queue.open_tables();
+
+  -- Relatives are locked together with the task and before anything else; but nobody locks a stranger's.
+  if p_ends_as is not null and exists (
+    select
+    from public.tasks as t
+    where t.id = p_task_id
+      and t.status in ('Queued', 'In Progress')
+      and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
+  ) then
+    perform queue.lock_relatives(p_task_id, p_ends_as);
+  end if;
+
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = p_task_id
+    and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
+  for no key update;
+
+  if v_task.id is null then
+    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.lock_task_for(queue.caller, uuid, text) is
+  'Locks and returns the task, and its live relatives when it may end as p_ends_as (Complete, Failed, Cancelled); 404 TASK_NOT_FOUND when it does not exist or is not the caller''s.';
+
+revoke all on function queue.lock_task_for(queue.caller, uuid, text) from public, anon, authenticated, service_role;
+
 -- Who reports on a task that others have ended has let go of it. Of the fleet's workers nobody says which one it is: the
 -- first to report on the task is taken for its holder, as everywhere.
 create or replace function queue.let_go_by_report(p_caller queue.caller, p_task_id uuid)
@@ -3325,6 +4758,184 @@ comment on function queue.let_go_by_report(queue.caller, uuid) is
 
 revoke all on function queue.let_go_by_report(queue.caller, uuid) from public, anon, authenticated, service_role;
 
+-- The live tasks that a filter names, for whoever wants them cancelled: those of one owner, or of all for an operator.
+-- Walked owner by owner through the index of live tasks; what has ended costs nothing, however much it is. A key that is
+-- not known is refused: a typing error must not widen what is cancelled.
+create or replace function queue.tasks_to_cancel_for(p_caller queue.caller, p_filter jsonb, p_limit integer)
+returns setof uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_unknown text[];
+  v_status text := coalesce(p_filter ->> 'status', 'Queued');
+  v_task_type text := p_filter ->> 'task_type';
+  v_user_id uuid;
+  v_project_id uuid;
+  v_orchestrator_id uuid;
+  v_created_before timestamptz;
+  v_task_ids uuid[];
+  v_owners uuid[];
+begin
+  select array_agg(k.name order by k.name)
+  into v_unknown
+  from jsonb_object_keys(p_filter) as k (name)
+  where k.name not in (
+    'task_ids', 'status', 'task_type', 'user_id', 'project_id', 'orchestrator_task_id', 'created_before'
+  );
+  if v_unknown is not null or jsonb_strip_nulls(p_filter) = '{}' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      coalesce('The filter does not know ' || array_to_string(v_unknown, ', '), 'The filter names nothing'),
+      'Filter by task_ids, status (Queued or In Progress), task_type, user_id, project_id, orchestrator_task_id, created_before'
+    );
+  elsif v_status not in ('Queued', 'In Progress') then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', pg_catalog.format('Only Queued and In Progress tasks are cancelled, not %s', v_status)
+    );
+  elsif p_filter ? 'task_ids' and jsonb_typeof(p_filter -> 'task_ids') not in ('array', 'null') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'task_ids must be a list');
+  end if;
+
+  begin
+    v_user_id := (p_filter ->> 'user_id')::uuid;
+    v_project_id := (p_filter ->> 'project_id')::uuid;
+    v_orchestrator_id := (p_filter ->> 'orchestrator_task_id')::uuid;
+    v_created_before := (p_filter ->> 'created_before')::timestamptz;
+    if jsonb_typeof(p_filter -> 'task_ids') = 'array' then
+      v_task_ids := array(select distinct i.id::uuid from jsonb_array_elements_text(p_filter -> 'task_ids') as i (id) where i.id is not null);
+    end if;
+  exception when data_exception then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is no id or no time: ' || sqlerrm);
+  end;
+
+  if cardinality(v_task_ids) > 1000 then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('One call takes at most 1000 task_ids, %s are named; none was cancelled', cardinality(v_task_ids)),
+      'Name at most 1000 at a time'
+    );
+  end if;
+
+  -- Whose tasks can be meant at all.
+  v_owners := case
+    when p_caller.kind <> 'service' then array[p_caller.user_id]
+    when v_user_id is not null then array[v_user_id]
+    when v_project_id is not null then array(select p.user_id from public.projects as p where p.id = v_project_id)
+    when v_orchestrator_id is not null then array(
+      select distinct s.user_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id
+    )
+    when v_task_ids is null then array(
+      select l.user_id from queue.user_lines as l
+      union
+      select b.user_id from queue.blocked_tasks as b
+    )
+  end;
+
+  if v_task_ids is not null or v_orchestrator_id is not null then
+    return query
+    select t.id
+    from public.tasks as t
+    where t.id = any (coalesce(
+        v_task_ids, array(select s.task_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id)
+      ))
+      and t.status = v_status
+      and (v_owners is null or t.user_id = any (v_owners))
+      and (v_orchestrator_id is null or exists (
+        select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id
+      ))
+      and (v_task_type is null or t.task_type = v_task_type)
+      and (v_user_id is null or t.user_id = v_user_id)
+      and (v_project_id is null or t.project_id = v_project_id)
+      and (v_created_before is null or t.created_at < v_created_before)
+    limit p_limit;
+    return;
+  end if;
+
+  return query
+  select c.id
+  from unnest(v_owners) as o (user_id)
+    cross join lateral (
+      select t.id
+      from public.tasks as t
+      where t.user_id = o.user_id
+        and t.standing is not null
+        and t.status = v_status
+        and (v_task_type is null or t.task_type = v_task_type)
+        and (v_user_id is null or t.user_id = v_user_id)
+        and (v_project_id is null or t.project_id = v_project_id)
+        and (v_created_before is null or t.created_at < v_created_before)
+      limit p_limit
+    ) as c
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.tasks_to_cancel_for(queue.caller, jsonb, integer) is
+  'Up to p_limit live tasks of this caller (service: of anybody) that match every key of the filter; 400 INVALID_ARGUMENT for an empty filter, an unknown key or more than 1000 ids.';
+
+revoke all on function queue.tasks_to_cancel_for(queue.caller, jsonb, integer) from public, anon, authenticated, service_role;
+
+-- Cancels many tasks at once, a batch a call, for owners and operators. What hangs on them goes with them as ever.
+create or replace function queue.cancel_tasks(p_caller jsonb, p_filter jsonb, p_limit integer, p_reason text)
+returns json
+language plpgsql
+volatile
+security definer -- reads the derived state, and cancels for tokens and users
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_limit integer := coalesce(p_limit, 1000);
+  v_found uuid[];
+  v_mine uuid[];
+  v_reason text := queue.cut_text(nullif(p_reason, ''));
+  v_cancelled integer;
+begin
+  if v_limit not between 1 and 1000 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to 1000, not %s', p_limit));
+  elsif jsonb_typeof(p_filter) is distinct from 'object' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The filter must be a JSON object');
+  end if;
+
+  v_found := array(select f.id from queue.tasks_to_cancel_for(v_caller, p_filter, v_limit + 1) as f (id));
+
+  -- What somebody is just changing is left for the next call: it may be ending.
+  v_mine := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (v_found[:v_limit])
+      and t.status in ('Queued', 'In Progress')
+    order by t.id
+    for no key update skip locked
+  );
+
+  perform queue.say(queue.caller_name(v_caller));
+  update public.tasks as t
+  set status = 'Cancelled',
+    error_message = coalesce(v_reason, 'Cancelled on request')
+  where t.id = any (v_mine);
+  get diagnostics v_cancelled = row_count;
+  perform queue.say(null);
+
+  return json_build_object(
+    'cancelled', v_cancelled,
+    'passed_over', cardinality(v_found[:v_limit]) - v_cancelled,
+    'has_more', cardinality(v_found) > v_limit
+  );
+end;
+$$;
+
+comment on function queue.cancel_tasks(jsonb, jsonb, integer, text) is 'See public.cancel_tasks.';
+
+revoke all on function queue.cancel_tasks(jsonb, jsonb, integer, text) from public, anon, authenticated, service_role;
+
+grant execute on function queue.cancel_tasks(jsonb, jsonb, integer, text) to service_role;
+
 -- Puts dead letters back into the queue: the one way out of a final state. The starts so far stay counted, and the task
 -- gets as many more as its type allows.
 create or replace function queue.requeue_tasks(
@@ -3340,6 +4951,7 @@ language plpgsql
 volatile
 security definer -- writes requeue_count, which no API role may
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_max constant integer := 1000;
@@ -3395,7 +5007,6 @@ begin
     -- Tasks that were put back together may wait for one another, and children with a live parent are not stale.
     perform queue.ask_standing_again(
       v_ids
-      || array(select d.task_id from queue.task_dependencies as d where d.depends_on = any (v_ids))
       || array(
         select s.task_id
         from queue.subtasks as s
@@ -3404,6 +5015,7 @@ begin
           and t.standing = 'stale'
       )
     );
+    perform queue.settle_dependants(v_ids, v_ids);
     perform queue.say(null);
   end if;
 
@@ -3433,6 +5045,7 @@ language plpgsql
 volatile
 security definer -- writes generation_created, which no API role may
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_missing uuid[];
@@ -3784,6 +5397,393 @@ revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, t
 
 grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
 
+-- The files that nobody can have any use for: of tasks that failed, were cancelled or are gone, a day after the upload,
+-- unless something still names them. A page at a time, in the order of names. Only listed here: who deletes the row of an
+-- object leaves its bytes, so that is done through Storage (the function sweep-files).
+create or replace function queue.files_to_sweep(p_caller jsonb, p_after text)
+returns json
+language plpgsql
+stable
+security definer -- reads the objects of Storage and everybody's tasks
+set search_path = ''
+set plan_cache_mode = force_custom_plan -- reads what every task names
+set enable_seqscan = on
+as $$
+declare
+  v_page_size constant integer := 1000;
+  v_uuid constant text := '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
+  v_path constant text := v_uuid || '/tasks/' || v_uuid || '/[A-Za-z0-9._/-]+';
+  v_before constant timestamptz := pg_catalog.now() - interval '1 day'; -- the clock of Storage
+  v_names text[];
+  v_last text;
+  v_looked integer := 0;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  if to_regclass('storage.objects') is not null then
+    with page as materialized (
+      select o.name, o.created_at, o.updated_at
+      from storage.objects as o
+      where o.bucket_id = 'image_uploads'
+        and o.name > coalesce(p_after, '')
+      order by o.name
+      limit v_page_size
+    ),
+    files as (
+      select p.name, split_part(p.name, '/', 3)::uuid as task_id
+      from page as p
+      where p.name ~ ('^' || v_path || '$')
+        and greatest(p.created_at, p.updated_at) < v_before
+    )
+    select
+      array_agg(f.name order by f.name) filter (where t.id is null or t.status in ('Failed', 'Cancelled')),
+      (select max(p.name) from page as p),
+      (select count(*) from page as p)
+    into v_names, v_last, v_looked
+    from files as f
+      left join public.tasks as t on t.id = f.task_id;
+  end if;
+
+  if v_names is not null then
+    with texts (said) as (
+      select s.said
+      from public.tasks as t
+        cross join lateral (
+          values (t.output_location), (t.thumbnail_url), (t.result_data::text),
+            (case when t.standing is not null then t.params::text end)
+        ) as s (said)
+      union all
+      select s.said
+      from public.generations as g
+        cross join lateral (values (g.location), (g.thumbnail_url), (g.params::text)) as s (said)
+    ),
+    named as (
+      select m.found[1] as name
+      from texts as x
+        cross join lateral regexp_matches(x.said, '(' || v_path || ')', 'g') as m (found)
+      where strpos(x.said, '/tasks/') > 0
+    )
+    select array_agg(f.name order by f.name)
+    into v_names
+    from unnest(v_names) as f (name)
+    where f.name not in (select n.name from named as n);
+  end if;
+
+  return json_build_object(
+    'files', to_json(coalesce(v_names, array[]::text[])),
+    'next', case when v_looked = v_page_size then v_last end
+  );
+end;
+$$;
+
+comment on function queue.files_to_sweep(jsonb, text) is 'See public.files_to_sweep.';
+
+revoke all on function queue.files_to_sweep(jsonb, text) from public, anon, authenticated, service_role;
+
+grant execute on function queue.files_to_sweep(jsonb, text) to service_role;
+
+-- What would have to change for a task to run, in words.
+create or replace function queue.remedy(p_reason text)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case p_reason
+    when 'ready' then 'Nothing: it runs when its owner''s turn comes and a worker claims'
+    when 'no_owner' then 'Give it a project: it has no owner'
+    when 'no_run_type' then 'An operator sets run_type to cloud or local, or cancels it: it is from before that column existed'
+    when 'type_inactive' then 'Switch its type on in task_types'
+    when 'not_yet' then 'Wait until available_at'
+    when 'dependency_pending' then 'The tasks it waits for have to complete'
+    when 'dependency_lost' then 'It can never run: a task it waits for failed, was cancelled or is missing'
+    when 'pool_paused' then 'An operator takes its pool out of queue.settings.paused_pools'
+    when 'no_credits' then 'Its owner needs credits'
+    when 'cloud_disabled' then 'Its owner switches settings.ui.generationMethods.inCloud on'
+    when 'local_disabled' then 'Its owner switches settings.ui.generationMethods.onComputer on'
+    when 'user_at_limit' then 'One of its owner''s running tasks has to end (and, if others ended it, its worker let go), or the limit be raised'
+    when 'stale' then 'Enqueue it again: it was never started and is older than queue.settings.stale_after'
+    when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is put back within a minute'
+    when 'In Progress' then 'Nothing: it is running'
+    else 'Nothing: it has ended'
+  end;
+end;
+$$;
+
+comment on function queue.remedy(text) is
+  'What would have to change for a task with this reason (or ready, or this status) to run.';
+
+revoke all on function queue.remedy(text) from public, anon, authenticated, service_role;
+
+-- When a number should not be acted on without a second look. Codes are stable (docs/errors.md).
+create or replace function queue.count_warnings(p_pool text, p_load queue.load_summary, p_oldest timestamptz)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_sample record;
+  v_arrivals integer;
+begin
+  select m.sampled_at, sum(m.claimable) as claimable, max(m.last_event_id) as last_event_id
+  into v_sample
+  from queue.minute_samples as m
+  where m.sampled_at = (select max(x.sampled_at) from queue.minute_samples as x where x.sampled_at < v_now)
+    and (p_pool is null or m.pool = p_pool)
+  group by m.sampled_at;
+
+  -- What was enqueued since explains that many.
+  if v_sample.claimable = 0 then
+    select count(*)
+    into v_arrivals
+    from (
+      select
+      from public.task_events as e
+        join public.tasks as t on t.id = e.task_id
+      where e.id > v_sample.last_event_id
+        and e.from_status is null
+        and (p_pool is null or t.pool = p_pool)
+      limit p_load.claimable
+    ) as a;
+  end if;
+
+  return (
+    select coalesce(json_agg(json_build_object('code', w.code, 'message', w.message)), '[]')
+    from (
+      select 'JUMP_FROM_ZERO' as code, pg_catalog.format(
+        '%s tasks are claimable, a minute ago there were none: check what they are before renting for all of them', p_load.claimable
+      ) as message
+      where p_load.claimable >= 10
+        and v_sample.claimable = 0
+        and v_arrivals < p_load.claimable
+      union all
+      select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task was enqueued at %s', p_oldest)
+      where p_oldest < v_now - interval '1 day'
+      union all
+      select 'SETTLING', pg_catalog.format(
+        'Since %s a change is being carried out for all tasks that it concerns; what it has not reached does not count as claimable',
+        min(k.since)
+      )
+      from queue.deferred_work as k
+      where k.task_type is not null
+      having count(*) > 0
+      union all
+      select 'ONE_OWNER', pg_catalog.format('All %s claimable tasks belong to one user', p_load.claimable)
+      where p_load.claimable >= 10
+        and p_load.owners = 1
+      union all
+      select 'NO_WORKER_BEATING', 'There is gpu work and no worker has sent a heartbeat within the silence limit'
+      where case
+          when p_pool = 'gpu' then p_load.claimable
+          when p_pool is null then queue.claimable_count(('service', null, null)::queue.caller, 'gpu')
+        end > 0
+        and not exists (
+          select
+          from public.workers as k
+          where k.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
+        )
+      union all
+      -- One warning for all jobs: when pg_cron stands still, all of them do.
+      select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end, string_agg(l.message, '; ' order by l.job)
+      from queue.late_jobs() as l
+      group by l.is_failing
+    ) as w
+  );
+end;
+$$;
+
+comment on function queue.count_warnings(text, queue.load_summary, timestamptz) is
+  'Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING, JOB_FAILED, JOB_LATE.';
+
+revoke all on function queue.count_warnings(text, queue.load_summary, timestamptz) from public, anon, authenticated, service_role;
+
+-- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
+-- Claims and the sweep put them right; who only reads takes them into account with this.
+-- When very many are due at once, it takes some of each owner's: the sweep puts the rest right.
+create or replace function queue.overtaken_by_time(p_user_id uuid)
+returns setof queue.load_change
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_many constant integer := 1000;
+  v_per_line integer;
+  v_now timestamptz := queue.now();
+  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+begin
+  if p_user_id is null then
+    -- As many as nearly always are due can be looked at in the order of their time.
+    perform
+    from public.tasks as t
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+    order by t.available_at
+    offset v_many
+    limit 1;
+    if found then
+      select greatest(v_many / greatest(count(*), 1), 10)
+      into v_per_line
+      from queue.blocked_tasks as b
+      where b.reason = 'not_yet'
+        and b.task_count > 0;
+    end if;
+  else
+    v_per_line := v_many;
+  end if;
+
+  return query
+  with due as (
+    select t as task
+    from public.tasks as t
+    where v_per_line is null
+      and t.standing = 'not_yet'
+      and t.available_at <= v_now
+    union all
+    select d.task
+    from queue.blocked_tasks as b
+      cross join lateral (
+        select q as task
+        from public.tasks as q
+        where q.user_id = b.user_id
+          and q.pool = b.pool
+          and q.run_type = case when b.is_cloud then 'cloud' else 'local' end
+          and q.standing = 'not_yet'
+          and q.available_at <= v_now
+        order by q.priority desc, q.available_at
+        limit v_per_line
+      ) as d
+    where v_per_line is not null
+      and b.reason = 'not_yet'
+      and b.task_count > 0
+      and (p_user_id is null or b.user_id = p_user_id)
+  ),
+  overtaken as (
+    select
+      (d.task).user_id, (d.task).pool, (d.task).run_type, (d.task).takes_slot, (d.task).standing as stood,
+      -- The rule is asked where more than the time could hold the task back.
+      case
+        when (d.task).dependant_on is null and ((d.task).attempts > 0 or (d.task).created_at >= v_stale_before) then 'ready'
+        else queue.task_standing(d.task)
+      end as stands
+    from due as d
+    union all
+    select t.user_id, t.pool, t.run_type, t.takes_slot, t.standing, 'stale'
+    from public.tasks as t
+    where t.standing = 'ready'
+      and t.attempts = 0
+      and t.created_at < v_stale_before
+      and (p_user_id is null or t.user_id = p_user_id)
+      and queue.is_stale(t.created_at, t.attempts, t.params)
+  )
+  select o.user_id, o.pool, o.run_type = 'cloud', o.takes_slot, c.standing, sum(c.delta)::integer
+  from overtaken as o
+    cross join lateral (values (o.stood, -1), (o.stands, 1)) as c (standing, delta)
+  group by o.user_id, o.pool, o.run_type, o.takes_slot, c.standing;
+end;
+$$;
+
+comment on function queue.overtaken_by_time(uuid) is
+  'By how much the derived counters are behind because only time has changed where queued tasks stand; of one owner, or of all (null). Of a thousand due tasks and more, some of each owner.';
+
+revoke all on function queue.overtaken_by_time(uuid) from public, anon, authenticated, service_role;
+
+-- Ready tasks that their type's change has not reached yet (queue.deferred_work), as counts have to see them: not ready,
+-- or ready elsewhere. Bounded: of an owner with more of them than are looked at, nothing counts as ready until they are
+-- through, as less is promised then than there is, and never more.
+create or replace function queue.overtaken_by_types(p_user_id uuid)
+returns setof queue.load_change
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 10000;
+  v_types text[] := array(select distinct w.task_type from queue.deferred_work as w where w.task_type is not null);
+  v_owners uuid[] := array(
+    select distinct l.user_id
+    from queue.user_lines as l
+    where l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration > 0
+      and (p_user_id is null or l.user_id = p_user_id)
+  );
+  v_per_owner integer := greatest(v_most / greatest(cardinality(v_owners) * cardinality(v_types), 1), 10);
+begin
+  return query
+  with found as materialized (
+    select o.user_id, y.name as task_type, b.pool, b.run_type, b.takes_slot, count(*)::integer as task_count
+    from unnest(v_owners) as o (user_id)
+      cross join unnest(v_types) as y (name)
+      cross join lateral (
+        select t.pool, t.run_type, t.takes_slot, t.standing
+        from public.tasks as t
+        where t.user_id = o.user_id
+          and t.task_type = y.name
+          and t.standing is not null
+        limit v_per_owner
+      ) as b
+    where b.standing = 'ready'
+      and queue.is_behind_its_type(y.name, b.pool, b.takes_slot, b.standing)
+    group by 1, 2, 3, 4, 5
+  ),
+  -- There may be more.
+  unknown as materialized (
+    select o.user_id
+    from unnest(v_owners) as o (user_id)
+      cross join unnest(v_types) as y (name)
+    where (
+      select count(*)
+      from (
+        select
+        from public.tasks as t
+        where t.user_id = o.user_id
+          and t.task_type = y.name
+          and t.standing is not null
+        limit v_per_owner
+      ) as n
+    ) = v_per_owner
+    group by o.user_id
+  ),
+  changed as (
+    select f.user_id, f.pool, f.run_type = 'cloud' as is_cloud, f.takes_slot, 'ready' as standing, -f.task_count as delta
+    from found as f
+    where not exists (select from unknown as u where u.user_id = f.user_id)
+    union all
+    select
+      f.user_id, coalesce(y.run_type, 'gpu'), f.run_type = 'cloud', coalesce(y.category <> 'orchestration', true),
+      case when y.is_active is false then 'type_inactive' else 'ready' end, f.task_count
+    from found as f
+      left join public.task_types as y on y.name = f.task_type
+    where not exists (select from unknown as u where u.user_id = f.user_id)
+    union all
+    select l.user_id, l.pool, r.is_cloud, r.takes_slot, c.standing, c.sign * r.task_count
+    from queue.user_lines as l
+      cross join lateral (
+        values
+          (true, true, l.ready_cloud), (true, false, l.ready_cloud_orchestration),
+          (false, true, l.ready_local), (false, false, l.ready_local_orchestration)
+      ) as r (is_cloud, takes_slot, task_count)
+      cross join (values ('ready', -1), ('type_inactive', 1)) as c (standing, sign)
+    where l.user_id in (select u.user_id from unknown as u)
+      and r.task_count > 0
+  )
+  select c.user_id, c.pool, c.is_cloud, c.takes_slot, c.standing, sum(c.delta)::integer
+  from changed as c
+  group by 1, 2, 3, 4, 5;
+end;
+$$;
+
+comment on function queue.overtaken_by_types(uuid) is
+  'By how much the derived counters are ahead because types have changed and not all of their tasks are derived again; of one owner, or of all (null).';
+
+revoke all on function queue.overtaken_by_types(uuid) from public, anon, authenticated, service_role;
+
 -- What each of these users has in the queue now, as a claim would see it: the derived counters, put right for what only
 -- time has changed since.
 create or replace function queue.user_load(p_caller queue.caller, p_pool text, p_user_ids uuid[], p_overtaken queue.load_change[])
@@ -3796,13 +5796,17 @@ as $$
 declare
   v_now timestamptz := queue.now();
   v_own boolean := p_caller.user_id is not null;
+  v_paused text[] := (select c.paused_pools from queue.settings as c);
 begin
   return query
   with load as (
     select
       l.user_id,
-      sum(l.ready_cloud + case when v_own then l.ready_local else 0 end) as ready_slots,
-      sum(l.ready_cloud_orchestration + case when v_own then l.ready_local_orchestration else 0 end) as ready_orchestration,
+      coalesce(sum(l.ready_cloud + case when v_own then l.ready_local else 0 end) filter (where l.pool <> all (v_paused)), 0) as ready_slots,
+      coalesce(
+        sum(l.ready_cloud_orchestration + case when v_own then l.ready_local_orchestration else 0 end)
+          filter (where l.pool <> all (v_paused)), 0
+      ) as ready_orchestration,
       sum(l.active_cloud + case when v_own then l.active_local else 0 end) as active,
       sum(l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end) as active_orchestration,
       sum(case when v_own then 0 else l.active_local + l.active_local_orchestration end) as active_elsewhere,
@@ -3861,6 +5865,77 @@ comment on function queue.user_load(queue.caller, text, uuid[], queue.load_chang
 
 revoke all on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) from public, anon, authenticated, service_role;
 
+-- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale.
+create or replace function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_own boolean := p_caller.user_id is not null;
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
+begin
+  return (
+    with waiting as (
+      select b.user_id, b.pool, b.reason, b.task_count
+      from queue.blocked_tasks as b
+      where not v_own
+        and b.is_cloud
+      union all
+      select b.user_id, b.pool, b.reason, b.task_count
+      from queue.blocked_tasks as b
+      where b.user_id = p_caller.user_id
+      union all
+      select o.user_id, o.pool, o.standing, o.delta
+      from unnest(p_load.overtaken) as o
+      where o.standing <> 'ready'
+        and (v_own or o.is_cloud)
+    )
+    select coalesce(json_object_agg(r.reason, r.task_count order by r.reason), '{}')
+    from (
+      select b.reason, sum(b.task_count) as task_count
+      from (
+        select w.reason, sum(w.task_count) as task_count
+        from waiting as w
+        where w.reason <> 'stale'
+          and (p_pool is null or w.pool = p_pool)
+        group by w.reason
+        union all
+        select
+          case
+            when w.pool = any (v_paused) then 'pool_paused'
+            else coalesce(case when v_own then s.local_reason else s.cloud_reason end, 'stale')
+          end,
+          w.task_count
+        from waiting as w
+          left join queue.user_slots as s on s.user_id = w.user_id
+        where w.reason = 'stale'
+          and (p_pool is null or w.pool = p_pool)
+        union all
+        select o.reason, o.task_count
+        from (
+          values
+            ('pool_paused', p_load.pool_paused),
+            ('user_at_limit', p_load.user_at_limit),
+            ('no_credits', p_load.no_credits),
+            ('cloud_disabled', p_load.cloud_disabled),
+            ('local_disabled', p_load.local_disabled)
+        ) as o (reason, task_count)
+      ) as b
+      group by b.reason
+      having sum(b.task_count) > 0
+    ) as r
+  );
+end;
+$$;
+
+comment on function queue.blocked_by_reason(queue.caller, text, queue.load_summary) is
+  'Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one reason.';
+
+revoke all on function queue.blocked_by_reason(queue.caller, text, queue.load_summary) from public, anon, authenticated, service_role;
+
 -- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut. p_turns are the
 -- first users in turn, at least p_limit of them where there are so many.
 create or replace function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_turns queue.user_load_row[])
@@ -3874,7 +5949,12 @@ as $$
 declare
   v_now timestamptz := queue.now();
   v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
-  v_pools text[] := case when p_pool is null then array['gpu', 'api'] else array[p_pool] end;
+  v_pools text[] := array(
+    select p.pool
+    from unnest(case when p_pool is null then array['gpu', 'api'] else array[p_pool] end) as p (pool)
+    where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+  );
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
   v_run_types text[] := case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end;
 begin
   return query
@@ -3925,6 +6005,7 @@ begin
               and q.run_type = y.run_type
               and q.takes_slot = kind.takes_slot
               and q.standing = 'ready'
+              and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.standing))
               -- Asked only where the answer could be yes.
               and (q.attempts > 0 or q.created_at >= v_old_before or not queue.is_stale(q.created_at, q.attempts, q.params))
             order by q.priority desc, q.created_at, q.id
@@ -3932,15 +6013,24 @@ begin
           ) as r
         union all
         -- Due, but not yet released by a claim.
-        select d.id, d.task_type, d.created_at, d.priority, d.takes_slot, u.user_id, u.turn_load, u.turn_at, u.task_count,
-          u.slots_free, u.places_free
-        from public.tasks as d
-          join round as u on u.user_id = d.user_id
-        where d.standing = 'not_yet'
-          and d.available_at <= v_now
-          and d.pool = any (v_pools)
-          and d.run_type = any (v_run_types)
-          and queue.task_standing(d) = 'ready'
+        select
+          (d.task).id, (d.task).task_type, (d.task).created_at, (d.task).priority, (d.task).takes_slot, u.user_id, u.turn_load,
+          u.turn_at, u.task_count, u.slots_free, u.places_free
+        from round as u
+          cross join unnest(v_pools) as l (pool)
+          cross join unnest(v_run_types) as y (run_type)
+          cross join lateral (
+            select q as task
+            from public.tasks as q
+            where q.user_id = u.user_id
+              and q.pool = l.pool
+              and q.run_type = y.run_type
+              and q.standing = 'not_yet'
+              and q.available_at <= v_now
+            order by q.priority desc, q.available_at
+            limit u.task_count + 100 -- some may have another reason to wait
+          ) as d
+        where queue.task_standing(d.task) = 'ready'
       ) as c
     ) as f
     where f.of_kind <= case when f.takes_slot then f.slots_free else f.places_free end
@@ -3955,7 +6045,6 @@ comment on function queue.next_tasks(queue.caller, text, integer, queue.user_loa
 
 revoke all on function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]) from public, anon, authenticated, service_role;
 
-<<<<<<< HEAD
 -- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
 create or replace function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean)
 returns json
@@ -4079,8 +6168,6 @@ revoke all on function queue.task_counts(jsonb, text, boolean) from public, anon
 
 grant execute on function queue.task_counts(jsonb, text, boolean) to service_role;
 
-=======
->>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 -- Adds the queue up for a caller. A line by itself says what its owner adds, so the fleet's sums are one walk over the
 -- lines. Not so where time has overtaken a counter and where an owner's two lines share one limit: those owners, and the
 -- one owner that a token or user is about, are looked at apart.
@@ -4096,6 +6183,7 @@ declare
   v_own boolean := p_caller.user_id is not null;
   v_apart uuid[];
   v_none_apart boolean;
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
   v_ready integer;
   v_sum queue.load_summary;
 begin
@@ -4107,9 +6195,10 @@ begin
         and t.attempts = 0
         and t.created_at < v_now - (select s.stale_after from queue.settings as s)
     ) then
-    v_sum.overtaken := array(
-      select o from queue.overtaken_by_time() as o where not v_own or o.user_id = p_caller.user_id
-    );
+    v_sum.overtaken := array(select o from queue.overtaken_by_time(p_caller.user_id) as o);
+  end if;
+  if exists (select from queue.deferred_work as w where w.task_type is not null) then
+    v_sum.overtaken := v_sum.overtaken || array(select o from queue.overtaken_by_types(p_caller.user_id) as o);
   end if;
 
   if v_own then
@@ -4134,12 +6223,12 @@ begin
   select
     coalesce(sum(
       least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running)
-    ) filter (where l.is_open), 0),
-    count(*) filter (where l.is_open),
+    ) filter (where l.is_open and l.pool <> all (v_paused)), 0),
+    count(*) filter (where l.is_open and l.pool <> all (v_paused)),
     count(*) filter (where l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration), 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits'), 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled'), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.pool <> all (v_paused)), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits' and l.pool <> all (v_paused)), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled' and l.pool <> all (v_paused)), 0),
     0,
     coalesce(sum(l.active_cloud), 0),
     coalesce(sum(l.active_cloud_orchestration), 0),
@@ -4151,6 +6240,26 @@ begin
   where not v_own
     and (p_pool is null or l.pool = p_pool)
     and (v_none_apart or l.user_id not in (select a.user_id from unnest(v_apart) as a (user_id)));
+  v_sum.pool_paused := 0;
+  if v_paused <> '{}' then
+    select coalesce(sum(l.ready), 0)
+    into v_sum.pool_paused
+    from (
+      select
+        k.user_id, k.pool,
+        k.ready_cloud + k.ready_cloud_orchestration
+          + case when v_own then k.ready_local + k.ready_local_orchestration else 0 end as ready
+      from queue.user_lines as k
+      union all
+      select o.user_id, o.pool, o.delta
+      from unnest(v_sum.overtaken) as o
+      where o.standing = 'ready'
+        and (o.is_cloud or v_own)
+    ) as l
+    where l.pool = any (v_paused)
+      and (p_pool is null or l.pool = p_pool)
+      and (not v_own or l.user_id = p_caller.user_id);
+  end if;
   v_sum.user_at_limit := v_ready - v_sum.no_credits - v_sum.cloud_disabled - v_sum.claimable;
   if v_none_apart then
     return v_sum;
@@ -4190,7 +6299,11 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_pools text[] := case when p_pool is null then array['gpu', 'api'] else array[p_pool] end;
+  v_pools text[] := array(
+    select p.pool
+    from unnest(case when p_pool is null then array['gpu', 'api'] else array[p_pool] end) as p (pool)
+    where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+  );
   v_none_apart boolean := coalesce(cardinality(p_load.apart), 0) = 0;
 begin
   return query
@@ -4262,6 +6375,7 @@ begin
       limit v_look_at
     ) as o
     where (p_pool is null or o.pool = p_pool)
+      and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
       and case
         when p_caller.user_id is not null then o.user_id = p_caller.user_id
         else o.run_type = 'cloud'
@@ -4289,6 +6403,7 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
   v_missing integer := greatest(p_limit - coalesce(cardinality(p_turns), 0), 0);
 begin
   return (
@@ -4310,13 +6425,16 @@ begin
           -- Closed for no reason of the owner's, but with something ready: all of that is orchestration.
           select
             l.user_id, l.ready_cloud + l.ready_cloud_orchestration, s.running, s.task_limit,
-            coalesce(s.cloud_reason, case when l.ready_cloud + l.ready_cloud_orchestration > 0 then 'user_at_limit' end)
+            case
+              when l.pool = any (v_paused) then 'pool_paused'
+              else coalesce(s.cloud_reason, case when l.ready_cloud + l.ready_cloud_orchestration > 0 then 'user_at_limit' end)
+            end
           from queue.user_lines as l
             join queue.user_slots as s on s.user_id = l.user_id
           where p_caller.user_id is null
             and p_load.users > p_load.owners
             and (p_pool is null or l.pool = p_pool)
-            and not l.is_open
+            and (not l.is_open or l.pool = any (v_paused))
             and l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0
             and l.user_id not in (select a.user_id from unnest(p_load.apart) as a)
         ) as o
@@ -4627,6 +6745,93 @@ comment on function queue.reconcile_owners(uuid[]) is
 
 revoke all on function queue.reconcile_owners(uuid[]) from public, anon, authenticated, service_role;
 
+-- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
+-- counts. Bounded and safe to run twice or in parallel: rows that somebody holds are left for the next time.
+create or replace function queue.sweep(p_limit integer default 1000)
+returns json
+language plpgsql
+volatile
+security definer -- writes derived state for pg_cron and the operator
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_due uuid[];
+  v_stale uuid[];
+  v_last_event_id bigint;
+begin
+  select array_agg(d.id)
+  into v_due
+  from (
+    select t.id
+    from public.tasks as t
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+    order by t.available_at
+    limit p_limit
+    for no key update skip locked
+  ) as d;
+  perform queue.ask_standing_again(coalesce(v_due, array[]::uuid[]));
+
+  select array_agg(o.id)
+  into v_stale
+  from (
+    select t.id
+    from public.tasks as t
+    where t.standing = 'ready'
+      and t.attempts = 0
+      and t.created_at < v_stale_before
+      and queue.is_stale(t.created_at, t.attempts, t.params)
+    limit p_limit
+    for no key update skip locked
+  ) as o;
+  perform queue.ask_standing_again(coalesce(v_stale, array[]::uuid[]));
+
+  -- A second sweep in the same minute has nothing to add to the sample.
+  if not exists (select from queue.minute_samples as m where m.sampled_at > v_now - interval '30 seconds') then
+    select coalesce(max(m.last_event_id), 0) into v_last_event_id from queue.minute_samples as m;
+
+    insert into queue.minute_samples (sampled_at, pool, claimable, arrivals, completions, last_event_id)
+    select
+      v_now, p.pool, queue.claimable_count(('service', null, null)::queue.caller, p.pool),
+      coalesce(e.arrivals, 0), coalesce(e.completions, 0), coalesce(n.id, v_last_event_id)
+    from unnest(array['gpu', 'api']) as p (pool)
+      cross join (select max(x.id) as id from public.task_events as x) as n
+      left join (
+        select
+          t.pool,
+          count(*) filter (where x.from_status is null) as arrivals,
+          count(*) filter (where x.to_status = 'Complete' and x.from_status <> 'Complete') as completions
+        from public.task_events as x
+          join public.tasks as t on t.id = x.task_id
+        where x.id > v_last_event_id
+          and x.at > v_now - interval '5 minutes'
+        group by t.pool
+      ) as e on e.pool = p.pool
+    on conflict do nothing;
+
+    delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
+  end if;
+
+  -- Last, because it locks owners until the end.
+  perform queue.drop_empty_lines(p_limit);
+
+  return json_build_object(
+    'released', coalesce(cardinality(v_due), 0),
+    'grown_stale', coalesce(cardinality(v_stale), 0)
+  );
+end;
+$$;
+
+comment on function queue.sweep(integer) is
+  'Releases due tasks, sets stale ones aside (at most p_limit each) and samples the counts; returns {released, grown_stale}.';
+
+revoke all on function queue.sweep(integer) from public, anon, authenticated, service_role;
+
+grant execute on function queue.sweep(integer) to service_role;
+
 -- Why a task is not running, what would have to change, and where in line it is.
 create or replace function queue.explain_task(p_caller jsonb, p_task_id uuid)
 returns json
@@ -4634,12 +6839,14 @@ language plpgsql
 stable
 security definer -- reads the derived state
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
   v_limit constant integer := 10000;
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks;
   v_standing text;
+  v_is_unsettled boolean;
   v_slots queue.user_slots;
   v_line queue.user_lines;
   v_reason text;
@@ -4659,12 +6866,26 @@ begin
 
   -- Asked anew: what is stored may have been overtaken by time.
   v_standing := queue.task_standing(v_task);
+  -- What a change has not reached yet stands where it stood, for claims and counts as well.
+  v_is_unsettled := v_task.status = 'Queued' and v_task.standing in ('dependency_pending', 'dependency_lost', 'type_inactive') and (
+    v_standing = 'ready'
+    or (v_standing = 'dependency_lost' and exists (
+      select
+      from queue.task_dependencies as d
+        join queue.deferred_work as w on w.task_id = d.depends_on
+      where d.task_id = v_task.id
+    ))
+  );
+  if v_is_unsettled and v_standing = 'ready' then
+    v_standing := case v_task.standing when 'type_inactive' then 'type_inactive' else 'dependency_pending' end;
+  end if;
   select s.* into v_slots from queue.user_slots as s where s.user_id = v_task.user_id;
   select l.* into v_line from queue.user_lines as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
 
   v_reason := case
     when v_task.status <> 'Queued' then null
     when v_standing in ('ready', 'stale') then coalesce(
+      (select 'pool_paused' from queue.settings as c where v_task.pool = any (c.paused_pools)),
       case when v_task.run_type = 'local' then v_slots.local_reason
         else v_slots.cloud_reason
       end,
@@ -4724,7 +6945,26 @@ begin
     'status', v_task.status,
     'claimable', v_task.status = 'Queued' and v_reason is null,
     'reason', v_reason,
-    'remedy', queue.remedy(coalesce(v_reason, case v_task.status when 'Queued' then 'ready' else v_task.status end))
+    'remedy', queue.remedy(coalesce(
+        v_reason,
+        case
+          when v_task.status = 'Queued' then 'ready'
+          when v_task.status = 'In Progress' and v_task.token_id is not null and not exists (
+            select
+            from public.user_api_tokens as k
+            where k.id = v_task.token_id
+              and k.revoked_at is null
+              and (k.expires_at is null or k.expires_at > v_now)
+          ) then 'token_ended'
+          else v_task.status
+        end
+      ))
+      || case
+        when v_is_unsettled and v_standing = 'type_inactive' then '; it is on, and the task is let go in turn, within a minute or so'
+        when v_is_unsettled and v_standing = 'dependency_pending' then ', and have: it is let go in turn, within a minute or so'
+        when v_is_unsettled then '; it ends for that in turn, within a minute or so'
+        else ''
+      end
       -- What only the fleet may not run, the owner's own machine may.
       || case
         when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')
@@ -4735,7 +6975,7 @@ begin
     'attempts', v_task.attempts,
     'max_attempts', queue.starts_allowed(v_task),
     'available_at', v_task.available_at,
-    'worker_id', v_task.worker_id,
+    'worker_id', case v_caller.kind when 'service' then v_task.worker_id else queue.sent_name(v_task.worker_id) end,
     'tasks_ahead', v_ahead,
     'users_ahead', v_users_ahead,
     'running', v_slots.running,
@@ -4760,6 +7000,83 @@ comment on function queue.explain_task(jsonb, uuid) is 'See public.explain_task.
 revoke all on function queue.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
 
 grant execute on function queue.explain_task(jsonb, uuid) to service_role;
+
+-- Why a worker gets nothing.
+create or replace function queue.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_worker public.workers;
+  v_limit integer;
+  v_held json;
+  v_held_count integer;
+  v_load queue.load_summary;
+  v_reason text;
+begin
+  if v_pool not in ('gpu', 'api') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
+  end if;
+
+  if v_caller.kind = 'service' then
+    select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+  end if;
+
+  select case v_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
+  into v_limit
+  from queue.settings as s
+  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
+
+  select
+    count(*),
+    coalesce(json_agg(json_build_object('task_id', t.id, 'task_type', t.task_type, 'claimed_at', t.claimed_at)), '[]')
+  into v_held_count, v_held
+  from public.tasks as t
+  where t.worker_id = case v_caller.kind when 'token' then queue.holder_name(v_caller, p_worker_id) else p_worker_id end
+    and t.status = 'In Progress'
+    and t.pool = v_pool
+    and t.takes_slot;
+
+  v_load := queue.load_summary(v_caller, v_pool);
+
+  v_reason := case
+    when v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then 'worker_' || v_worker.status
+    when v_held_count >= v_limit then 'holds_all_it_may'
+    when v_load.claimable = 0 then 'nothing_claimable'
+  end;
+
+  return json_build_object(
+    'worker_id', p_worker_id,
+    'known', v_worker.id is not null,
+    'status', v_worker.status,
+    'last_heartbeat', v_worker.last_heartbeat,
+    'current_model', v_worker.current_model,
+    'pool', v_pool,
+    'gets_work', v_reason is null,
+    'reason', v_reason,
+    'remedy', case v_reason
+      when 'holds_all_it_may' then 'It gets back what it holds until it completes or fails it'
+      when 'nothing_claimable' then 'Nothing waits that this worker may run; blocked says what waits for what'
+      else case when v_reason is null then 'Nothing: its next claim gets a task' else 'Claim under a new worker id' end
+    end,
+    'claimable', v_load.claimable,
+    'holds', v_held,
+    'blocked', queue.blocked_by_reason(v_caller, v_pool, v_load)
+  );
+end;
+$$;
+
+comment on function queue.explain_worker(jsonb, text, text) is 'See public.explain_worker.';
+
+revoke all on function queue.explain_worker(jsonb, text, text) from public, anon, authenticated, service_role;
+
+grant execute on function queue.explain_worker(jsonb, text, text) to service_role;
 
 -- Families that were missed: an orchestrator whose children say that it has ended and which has not, and children that a
 -- cancelled orchestrator left behind. Once a minute; bounded, safe to run twice or in parallel, and it waits for nobody:
@@ -4805,34 +7122,6 @@ begin
     perform from queue.user_slots as s where s.user_id = v_family.user_id for no key update skip locked;
     continue when not found;
 
-<<<<<<< HEAD
-  if v_caller.kind = 'service' then
-    select w.* into v_worker from public.workers as w where w.id = p_worker_id;
-  end if;
-
-  select case v_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
-  into v_limit
-  from queue.settings as s
-  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
-
-  select
-    count(*),
-    coalesce(json_agg(json_build_object('task_id', t.id, 'task_type', t.task_type, 'claimed_at', t.claimed_at)), '[]')
-  into v_held_count, v_held
-  from public.tasks as t
-  where t.worker_id = case v_caller.kind when 'token' then queue.holder_name(v_caller, p_worker_id) else p_worker_id end
-    and t.status = 'In Progress'
-    and t.pool = v_pool
-    and t.takes_slot;
-
-  v_load := queue.load_summary(v_caller, v_pool);
-
-  v_reason := case
-    when v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then 'worker_' || v_worker.status
-    when v_held_count >= v_limit then 'holds_all_it_may'
-    when v_load.claimable = 0 then 'nothing_claimable'
-  end;
-=======
     if v_family.ended_as = 'Cancelled' then
       v_children := v_children + queue.cancel_children(array[v_family.orchestrator_id], 'Cancelled');
     else
@@ -4843,7 +7132,6 @@ begin
     end if;
   end loop;
   perform queue.say(null);
->>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 
   return json_build_object(
     'completed', v_complete, 'failed', v_failed, 'cancelled', v_cancelled, 'children_cancelled', v_children
@@ -4902,7 +7190,6 @@ comment on function queue.children_of(public.tasks, integer, timestamptz, uuid) 
 
 revoke all on function queue.children_of(public.tasks, integer, timestamptz, uuid) from public, anon, authenticated, service_role;
 
-<<<<<<< HEAD
 -- Rows that migrations ship and everything relies on. A restore or a clean-up by hand that loses one is noticed by nothing
 -- else: without the row of the clock, for instance, silence is no longer measured.
 create or replace function queue.missing_rows()
@@ -4959,6 +7246,16 @@ begin
     select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end as code, l.message
     from queue.late_jobs() as l
     union all
+    -- The rules of the queue are triggers: without them nothing is counted and nothing refused.
+    select 'RESTORE_UNFINISHED', pg_catalog.format(
+      '%s triggers of the queue are switched off; finish the restore with queue.rebuild()', count(*)
+    )
+    from pg_trigger as t
+      join pg_proc as p on p.oid = t.tgfoid
+    where p.pronamespace = 'queue'::regnamespace
+      and t.tgenabled = 'D'
+    having count(*) > 0
+    union all
     select 'DRIFT', pg_catalog.format(
       'The counters of %s owners had drifted and were mended at %s; please report it', r.result ->> 'mended', r.ran_at
     )
@@ -4997,8 +7294,6 @@ revoke all on function queue.health(jsonb) from public, anon, authenticated, ser
 
 grant execute on function queue.health(jsonb) to service_role;
 
-=======
->>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 -- Starts and time of a task are machines' time: an owner may ask for less than the type allows, never for more.
 create or replace function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
 returns void
@@ -5073,6 +7368,8 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
   end if;
 
+  perform queue.open_tables();
+
   select array_agg(queue.read_task_request(v_caller, b.body) order by b.place)
   into v_requests
   from jsonb_array_elements(p_tasks) with ordinality as b (body, place);
@@ -5126,7 +7423,6 @@ revoke all on function queue.create_tasks(jsonb, jsonb) from public, anon, authe
 
 grant execute on function queue.create_tasks(jsonb, jsonb) to service_role;
 
-<<<<<<< HEAD
 -- One sign of life of a worker. Time is the database's; what the row already knows stays, whoever writes at the same
 -- moment, because nothing is read before it is written.
 create or replace function queue.beat(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
@@ -5849,7 +8145,7 @@ end;
 $$;
 
 comment on function public.explain_task(jsonb, uuid) is
-  'Why a task is not running: {task_id, status, claimable, reason, remedy, pool, attempts, max_attempts, available_at, worker_id, tasks_ahead (in its owner''s line, up to 10000), users_ahead, running, task_limit, waits_for}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+  'Why a task is not running: {task_id, status, claimable, reason, remedy, pool, attempts, max_attempts, available_at, worker_id, tasks_ahead (in its owner''s line, up to 10000), users_ahead, running, task_limit, orchestrating, orchestration_limit, held, waits_for}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
 revoke all on function public.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
 
@@ -5947,6 +8243,26 @@ revoke all on function public.upload_target(jsonb, uuid, uuid) from public, anon
 
 grant execute on function public.upload_target(jsonb, uuid, uuid) to service_role;
 
+-- What the function sweep-files removes.
+create or replace function public.files_to_sweep(p_caller jsonb, p_after text default null)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.files_to_sweep(p_caller, p_after);
+end;
+$$;
+
+comment on function public.files_to_sweep(jsonb, text) is
+  'Files of failed, cancelled and deleted tasks, older than a day, that no output, result record or live task''s params name; among the thousand objects after the name p_after. Out: {files, next}; next is the p_after of the next page, null at the end. service_role only.';
+
+revoke all on function public.files_to_sweep(jsonb, text) from public, anon, authenticated, service_role;
+
+grant execute on function public.files_to_sweep(jsonb, text) to service_role;
+
 -- Takes a personal access token back, effective at its next use. What its machine holds is put back by the trigger.
 create or replace function queue.revoke_api_token(p_token_id uuid)
 returns boolean
@@ -6018,8 +8334,6 @@ revoke all on function public.mark_task_failed(jsonb, uuid, text, text, boolean,
 
 grant execute on function public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) to service_role;
 
-=======
->>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 -- Dead letters back into the queue, as operators call it (docs/operations.md).
 create or replace function public.requeue_tasks(
   p_task_ids uuid[] default null,
@@ -6067,7 +8381,6 @@ revoke all on function public.repair_generations(integer, boolean) from public, 
 
 grant execute on function public.repair_generations(integer, boolean) to service_role;
 
-<<<<<<< HEAD
 -- Many tasks cancelled, a batch a call, as functions and operators ask for it.
 create or replace function public.cancel_tasks(
   p_filter jsonb,
@@ -6731,8 +9044,6 @@ revoke all on function queue.fleet_summary() from public, anon, authenticated, s
 
 grant execute on function queue.fleet_summary() to service_role;
 
-=======
->>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)
 -- The finished segments of a run, for the worker that puts them together.
 create or replace function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
 returns json
@@ -6863,6 +9174,75 @@ revoke all on function queue.get_orchestrator_children(jsonb, uuid, text) from p
 
 grant execute on function queue.get_orchestrator_children(jsonb, uuid, text) to service_role;
 
+-- How a task stands, as functions ask it.
+create or replace function public.get_task_status(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_task_status(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.get_task_status(jsonb, uuid) is
+  '{task_id, task_type, status, attempt, error_message, created_at, updated_at, generation_started_at, generation_processed_at}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_task_status(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.get_task_status(jsonb, uuid) to service_role;
+
+-- What came of a task, as functions ask it.
+create or replace function public.get_task_output(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_task_output(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.get_task_output(jsonb, uuid) is
+  '{task_id, status, output_location (a progress text or the reason of a failure unless Complete), public_url (once Complete), thumbnail_url, error_message, result_data, params, dependant_on}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_task_output(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.get_task_output(jsonb, uuid) to service_role;
+
+-- The output that a task builds on, as functions ask it.
+create or replace function public.get_predecessor_output(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_predecessor_output(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.get_predecessor_output(jsonb, uuid) is
+  'Null for a task without dependencies, else {predecessor_id, output_location (null until Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency}; the first dependency is tasks.dependant_on. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_predecessor_output(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.get_predecessor_output(jsonb, uuid) to service_role;
+
 -- The finished segments of a run, as functions ask it.
 create or replace function public.get_completed_segments(
   p_caller jsonb, p_run_id text, p_project_id uuid default null, p_after_index integer default null
@@ -6872,9 +9252,12 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.get_completed_segments(p_caller, p_run_id, p_project_id, p_after_index);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 
@@ -6892,9 +9275,12 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id, p_after);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
 end;
 $$;
 
@@ -6904,7 +9290,6 @@ comment on function public.get_orchestrator_children(jsonb, uuid, text) is
 revoke all on function public.get_orchestrator_children(jsonb, uuid, text) from public, anon, authenticated, service_role;
 
 grant execute on function public.get_orchestrator_children(jsonb, uuid, text) to service_role;
-<<<<<<< HEAD
 
 -- Which model a worker has loaded, as functions report it.
 create or replace function public.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
@@ -7003,6 +9388,244 @@ comment on function queue.is_spare_part(uuid) is
 
 revoke all on function queue.is_spare_part(uuid) from public, anon, authenticated, service_role;
 
+-- Makes a migrated database ready for the rows of another one. What migrations ship would be there twice, and the
+-- triggers of the queue would take each row for a new one: they count, and begin every task anew. Not by
+-- pg_dump --disable-triggers, which only a superuser can use. Triggers of the application are left alone.
+create or replace function queue.begin_restore()
+returns json
+language plpgsql
+volatile
+security invoker -- for whoever owns the tables
+set search_path = ''
+as $$
+declare
+  v_table regclass;
+  v_trigger record;
+  v_job bigint;
+  v_triggers integer := 0;
+begin
+  if exists (select from public.tasks) then
+    raise exception 'This database has tasks: a restore begins with an empty queue'
+      using errcode = 'object_not_in_prerequisite_state', hint = 'Restore into a database that was just migrated';
+  end if;
+
+  for v_job in select j.jobid from cron.job as j where j.jobname like 'queue-%' loop
+    perform cron.unschedule(v_job);
+  end loop;
+
+  for v_trigger in
+    select t.tgname as name, t.tgrelid::regclass as on_table
+    from pg_trigger as t
+      join pg_proc as p on p.oid = t.tgfoid
+    where p.pronamespace = 'queue'::regnamespace
+      and not t.tgisinternal
+      and t.tgenabled <> 'D'
+    order by t.tgrelid, t.tgname
+  loop
+    execute pg_catalog.format('alter table %s disable trigger %I', v_trigger.on_table, v_trigger.name);
+    v_triggers := v_triggers + 1;
+  end loop;
+
+  for v_table in
+    select c.oid::regclass
+    from pg_class as c
+    where c.relkind in ('r', 'p')
+      and (c.relnamespace = 'queue'::regnamespace or c.oid = 'public.task_types'::regclass)
+    order by c.relname
+  loop
+    execute pg_catalog.format('delete from %s', v_table);
+  end loop;
+  return json_build_object('triggers_disabled', v_triggers);
+end;
+$$;
+
+comment on function queue.begin_restore() is
+  'Readies an empty queue for pg_restore --data-only: its triggers are off, its jobs and the rows that migrations ship are gone. Refuses when there are tasks. End with queue.rebuild().';
+
+revoke all on function queue.begin_restore() from public, anon, authenticated, service_role;
+
+-- The bucket of results. One that is there keeps its own settings: its owner has chosen them.
+create or replace function queue.make_bucket()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if to_regclass('storage.buckets') is null then
+    return;
+  end if;
+
+  insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
+  values (
+    'image_uploads', 'image_uploads', true, 524288000,
+    array[
+      'image/png', 'image/jpeg', 'image/jpg', 'image/webp', 'image/gif', 'image/avif', 'image/bmp', 'image/tiff',
+      'video/mp4', 'video/webm', 'video/quicktime', 'video/x-msvideo', 'video/vnd.avi', 'video/x-matroska', 'video/matroska',
+      'video/x-m4v', 'video/mpeg',
+      'application/octet-stream'
+    ]
+  )
+  on conflict (id) do nothing;
+end;
+$$;
+
+comment on function queue.make_bucket() is 'Makes the bucket image_uploads if there is none of that name.';
+
+revoke all on function queue.make_bucket() from public, anon, authenticated, service_role;
+
+-- What runs by itself: each job is one call of one function that is safe to run twice (docs/operations.md). A function,
+-- because a backup of the queue's tables does not hold the jobs of pg_cron: queue.rebuild makes them again.
+create or replace function queue.schedule_jobs()
+returns void
+language plpgsql
+volatile
+security invoker -- the jobs are those of whoever calls
+set search_path = ''
+as $schedule_jobs$
+begin
+  insert into queue.job_runs (job, period) values
+    ('sweep', interval '1 minute'),
+    ('rescue', interval '1 minute'),
+    ('settle', interval '1 minute'),
+    ('mend_orchestrations', interval '1 minute'),
+    ('count_on', interval '1 minute'),
+    ('cleanup', interval '10 minutes'),
+    ('purge', interval '1 hour'),
+    ('reconcile', interval '1 hour')
+  on conflict (job) do update set period = excluded.period;
+
+  perform cron.schedule('queue-sweep', '* * * * *', 'select queue.run_job(''sweep'')');
+  perform cron.schedule('queue-mend-orchestrations', '* * * * *', 'select queue.run_job(''mend_orchestrations'')');
+  perform cron.schedule('queue-count-on', '* * * * *', 'select queue.run_job(''count_on'')');
+
+  -- The jobs that lock many owners commit after each batch. Not a procedure: one that commits can pin no search_path.
+  -- A minute is soon enough for the rescue (180 s after the last sign are promised); where pg_cron knows seconds (1.5 and
+  -- later), work of a dead worker does not wait for the full one.
+  perform cron.schedule(j.name, j.schedule, pg_catalog.format($job$do $$
+declare
+  v_run queue.batch_run := queue.begin_batches(%L);
+begin
+  while not v_run.is_over loop
+    v_run := queue.run_batch(v_run);
+    commit;
+    perform pg_catalog.pg_sleep_for(v_run.pause);
+  end loop;
+end;
+$$$job$, j.job))
+  from (
+    values
+      ('queue-cleanup', '*/10 * * * *', 'cleanup'),
+      ('queue-purge', '7 * * * *', 'purge'),
+      ('queue-reconcile', '17 * * * *', 'reconcile'),
+      (
+        'queue-rescue',
+        case
+          when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
+            then '20 seconds'
+          else '* * * * *'
+        end,
+        'rescue'
+      ),
+      (
+        'queue-settle',
+        case
+          when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
+            then '10 seconds'
+          else '* * * * *'
+        end,
+        'settle'
+      )
+  ) as j (name, schedule, job);
+end;
+$schedule_jobs$;
+
+comment on function queue.schedule_jobs() is
+  'Makes the jobs of pg_cron, or makes them again, and their rows in queue.job_runs.';
+
+revoke all on function queue.schedule_jobs() from public, anon, authenticated, service_role;
+
+-- Makes a queue of the rows that somebody has brought here, whichever way: everything that follows from other rows is
+-- derived anew, and what belongs to it outside of the tables is made. Safe to repeat; beside running work it finds
+-- nothing to do.
+create or replace function queue.rebuild()
+returns json
+language plpgsql
+volatile
+security invoker -- for whoever owns the tables
+set search_path = ''
+as $$
+declare
+  v_trigger record;
+  v_sequence record;
+  v_last bigint;
+  v_triggers integer := 0;
+  v_sequences integer := 0;
+  v_mended integer;
+begin
+  for v_trigger in
+    select t.tgname as name, t.tgrelid::regclass as on_table
+    from pg_trigger as t
+      join pg_proc as p on p.oid = t.tgfoid
+    where p.pronamespace = 'queue'::regnamespace
+      and not t.tgisinternal
+      and t.tgenabled = 'D'
+    order by t.tgrelid, t.tgname
+  loop
+    execute pg_catalog.format('alter table %s enable trigger %I', v_trigger.on_table, v_trigger.name);
+    v_triggers := v_triggers + 1;
+  end loop;
+
+  -- Rows that a dump of the schema does not hold.
+  insert into queue.settings (is_only_row) values (true) on conflict do nothing;
+  insert into queue.clock_watch (is_only_row) values (true) on conflict do nothing;
+
+  -- Rows that were copied have taken numbers that their sequences know nothing of.
+  for v_sequence in
+    select
+      d.refobjid::regclass as of_table, a.attname as of_column, s.oid::regclass as name
+    from pg_class as s
+      join pg_depend as d on d.objid = s.oid and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+      join pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+    where s.relkind = 'S'
+      and d.refobjid in (
+        'public.task_events'::regclass, 'public.system_logs'::regclass, 'queue.subtasks'::regclass
+      )
+  loop
+    execute pg_catalog.format('select max(t.%I) from %s as t', v_sequence.of_column, v_sequence.of_table) into v_last;
+    execute pg_catalog.format(
+      'select pg_catalog.setval(%1$L, %2$s) from %1$s as s where s.last_value < %2$s or (s.last_value = %2$s and not s.is_called)',
+      v_sequence.name, coalesce(v_last, 0)
+    ) into v_last;
+    v_sequences := v_sequences + (v_last is not null)::integer;
+  end loop;
+
+  v_mended := queue.reconcile_owners(array(
+    select distinct d.user_id from queue.drift() as d where d.user_id is not null order by d.user_id
+  ));
+  perform queue.recount_totals();
+
+  perform queue.make_bucket();
+  if not exists (select from pg_extension as e where e.extname = 'pg_cron') then
+    create extension pg_cron;
+  end if;
+  perform queue.schedule_jobs();
+  notify pgrst, 'reload schema';
+  return json_build_object(
+    'triggers_enabled', v_triggers,
+    'sequences_moved', v_sequences,
+    'owners_mended', v_mended,
+    'drift', (select count(*) from queue.drift())
+  );
+end;
+$$;
+
+comment on function queue.rebuild() is
+  'After a restore or a copy of rows: switches the queue''s triggers on, derives counters, families and totals anew, moves sequences behind the highest id, makes the bucket and the jobs. Answers what it had to do, and the drift that is left: 0.';
+
+revoke all on function queue.rebuild() from public, anon, authenticated, service_role;
+
 drop trigger if exists users_after_insert on public.users;
 
 create trigger users_after_insert
@@ -7031,5 +9654,3 @@ create trigger workers_before_status
   for each row
   when (old.reaped_at is not null or old.goodbye_at is not null)
   execute function queue.workers_before_status();
-=======
->>>>>>> 8e90bc7 (fix(claim): orchestration has places of its own, and what others end holds its slot and counts for the turn)

@@ -54,7 +54,7 @@ begin
         order by t.priority desc, t.available_at
         limit 1
       )
-    order by s.running, l.turn_at
+    order by s.running + s.orchestrating + s.remembered, l.turn_at
     limit v_few
   );
 end;

@@ -19,7 +19,7 @@ begin
     when 'no_credits' then 'Its owner needs credits'
     when 'cloud_disabled' then 'Its owner switches settings.ui.generationMethods.inCloud on'
     when 'local_disabled' then 'Its owner switches settings.ui.generationMethods.onComputer on'
-    when 'user_at_limit' then 'One of its owner''s running tasks has to end, or the limit be raised'
+    when 'user_at_limit' then 'One of its owner''s running tasks has to end (and, if others ended it, its worker let go), or the limit be raised'
     when 'stale' then 'Enqueue it again: it was never started and is older than queue.settings.stale_after'
     when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is put back within a minute'
     when 'In Progress' then 'Nothing: it is running'
