@@ -12,6 +12,7 @@ drop function if exists queue.get_orchestrator_children(jsonb, uuid);
 drop function if exists queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity);
 drop function if exists queue.note_enqueued(uuid);
 drop function if exists queue.overtaken_by_time();
+drop function if exists queue.refuse_impossible_values(public.tasks);
 drop function if exists queue.repeat_claim(queue.caller, text, text);
 drop function if exists queue.settle_dependants(uuid[]);
 drop function if exists queue.slots_of(public.users, integer);
@@ -42,6 +43,245 @@ comment on function queue.refuse_while_locked() is
 revoke all on function queue.refuse_while_locked() from public, anon, authenticated, service_role;
 
 grant execute on function queue.refuse_while_locked() to service_role;
+
+-- How long a JSON value is once it is written out. jsonb keeps 1e131071 in a dozen bytes, and a row compresses what
+-- repeats: what is small on disk may take gigabytes to write. So numbers that are written longer than they are kept are
+-- measured one by one first, and the whole is written only when it is known to be harmless.
+create or replace function queue.written_length(p_value jsonb, p_most integer)
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  -- Adds nothing, and takes it out of its compressed form.
+  v_value jsonb := p_value || '{}'::jsonb;
+  v_size integer := pg_column_size(v_value);
+  v_length integer;
+begin
+  if v_size <= 2048 then
+    v_length := length(p_value::text); -- some 20 MB at the very worst
+  elsif v_size <= 6 * p_most then -- nothing is kept in more than six times its text
+    if (
+      select coalesce(sum(length(n.number::text)), 0)
+      -- As one array: jsonb_path_query takes the square of the time for rows.
+      from jsonb_array_elements(jsonb_path_query_array(
+        v_value, 'strict $.** ? (@ > 1e390 || @ < -1e390 || (@ < 1e-390 && @ > -1e-390))'
+      )) as n (number)
+    ) <= p_most then
+      v_length := length(p_value::text);
+    end if;
+  end if;
+  return case when v_length <= p_most then v_length end;
+exception
+  when statement_too_complex then
+    return null; -- nested so deep that nobody could look into it
+end;
+$$;
+
+comment on function queue.written_length(jsonb, integer) is
+  'The length of the value as text, or null when it is longer than p_most, which is found out without writing it.';
+
+revoke all on function queue.written_length(jsonb, integer) from public, anon, authenticated, service_role;
+
+-- What is wrong with the size of a JSON value that somebody wants to store, whatever the way in. One place for all: a
+-- value that one way takes and the next cannot read stops everybody who reads it.
+create or replace function queue.json_fault(p_value jsonb)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 1048576;
+  v_length integer := queue.written_length(p_value, v_most);
+  v_text text;
+begin
+  -- Shorter text cannot hold any of the rest.
+  if v_length <= 200 or p_value is null then
+    return null;
+  elsif v_length is null then
+    return pg_catalog.format('written out, it has more than %s characters', v_most);
+  elsif jsonb_path_exists(p_value, 'strict $.**{100} ? (@.type() == "object" || @.type() == "array")') then
+    return 'it nests more than 100 levels deep';
+  elsif v_length <= 400 then
+    return null;
+  end if;
+
+  v_text := p_value::text;
+  -- A look for so many digits, in a string or not; then at the numbers.
+  if v_text ~ '[0-9.]{200}[0-9.]{200}' and exists (
+    select
+    from jsonb_array_elements(jsonb_path_query_array(p_value, 'strict $.** ? (@.type() == "number")')) as n (number)
+    where length(n.number::text) > 400
+  ) then
+    return 'a number in it takes more than 400 characters, written out';
+  elsif v_length - length(translate(v_text, ',{[', '')) > 200000 then
+    -- Those outside of strings are the values.
+    v_text := regexp_replace(v_text, '"(?:[^"\\]|\\.)*"', '', 'g');
+    if length(v_text) - length(translate(v_text, ',{[', '')) > 200000 then
+      return 'it holds more than 200000 values';
+    end if;
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.json_fault(jsonb) is
+  'Why the value is too large to be stored, as the end of a sentence: more than 1 MiB written out, 100 levels, 200,000 values, or a number of more than 400 characters; null when it is not.';
+
+revoke all on function queue.json_fault(jsonb) from public, anon, authenticated, service_role;
+
+-- See queue.json_fault.
+create or replace function queue.refuse_large_json(p_value jsonb, p_name text)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_fault text := queue.json_fault(p_value);
+begin
+  if v_fault is not null then
+    perform queue.refuse(
+      413, 'PARAMS_TOO_LARGE', pg_catalog.format('The %s are too large: %s', p_name, v_fault),
+      'Store what is large as a file, and send its URL'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_large_json(jsonb, text) is
+  'Raises 413 PARAMS_TOO_LARGE when the value is out of the bounds of queue.json_fault.';
+
+revoke all on function queue.refuse_large_json(jsonb, text) from public, anon, authenticated, service_role;
+
+-- What a worker says has any length. The beginning says what it is about, the end what happened last.
+create or replace function queue.cut_ends(p_text text)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_head constant integer := 65536;
+  v_tail constant integer := 16384;
+begin
+  -- Its bytes are counted at once, its characters one by one.
+  if octet_length(p_text) <= v_head or length(p_text) <= v_head + v_tail + 100 then
+    return p_text;
+  end if;
+  return left(p_text, v_head) || pg_catalog.format(' … [cut: %s characters in all] … ', length(p_text)) || right(p_text, v_tail);
+end;
+$$;
+
+comment on function queue.cut_ends(text) is
+  'The text; of one that is longer than 80 KiB the first 64 KiB, its length and the last 16 KiB. Null stays null.';
+
+revoke all on function queue.cut_ends(text) from public, anon, authenticated, service_role;
+
+-- What a worker reports beside its words is never a reason to refuse the report: what is too large to be kept as data is
+-- kept as text, as far as it goes.
+create or replace function queue.bounded_data(p_data jsonb)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_fault text := queue.json_fault(p_data);
+begin
+  if v_fault is null then
+    return p_data;
+  end if;
+  return jsonb_build_object(
+    'not_kept', v_fault,
+    'result_data', case when queue.written_length(p_data, 16777216) is not null then queue.cut_ends(p_data::text) end
+  );
+end;
+$$;
+
+comment on function queue.bounded_data(jsonb) is
+  'The data; of what is out of the bounds of queue.json_fault the reason (not_kept) and both ends of its text, if that can be written at all.';
+
+revoke all on function queue.bounded_data(jsonb) from public, anon, authenticated, service_role;
+
+-- One infinite timestamp would make every subtraction from it fail, for everybody; one number at the end of its range
+-- every sum with it; a text of a megabyte every list that shows it. So a row has the bounds of create-task whatever the
+-- way in. Asked here and not by checks: the table's hottest statements would parse those anew each time. What a row has
+-- from before these bounds it keeps: it must still be possible to end it.
+create or replace function queue.refuse_impossible_values(p_task public.tasks, p_old public.tasks default null)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_first constant timestamptz := '2000-01-01 00:00:00+00';
+  v_end constant timestamptz := '2101-01-01 00:00:00+00';
+begin
+  if least(
+      p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at
+    ) < v_first
+    or greatest(
+      p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at
+    ) >= v_end
+  then
+    if exists (
+      select
+      from (
+        values
+          (p_task.created_at, p_old.created_at),
+          (p_task.updated_at, p_old.updated_at),
+          (p_task.available_at, p_old.available_at),
+          (p_task.generation_started_at, p_old.generation_started_at),
+          (p_task.generation_processed_at, p_old.generation_processed_at)
+      ) as v (new_time, old_time)
+      where v.new_time is distinct from v.old_time
+        and not (v.new_time >= v_first and v.new_time < v_end)
+    ) then
+      perform queue.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must lie in the years 2000 to 2100', 'Send a date, not infinity');
+    end if;
+  end if;
+
+  if p_task.priority not between -1000 and 1000 and p_task.priority is distinct from p_old.priority then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', pg_catalog.format('The priority must be from -1000 to 1000, not %s', p_task.priority)
+    );
+  elsif length(p_task.task_type) not between 1 and 200 and p_task.task_type is distinct from p_old.task_type then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The task_type must have 1 to 200 characters');
+  elsif length(p_task.idempotency_key) not between 1 and 255
+    and p_task.idempotency_key is distinct from p_old.idempotency_key then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The idempotency_key must have 1 to 255 characters');
+  elsif length(p_task.worker_id) > 255 and p_task.worker_id is distinct from p_old.worker_id then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id must have at most 255 characters');
+  elsif p_task.attempts not between 0 and 1000 and p_old.id is null then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The attempts must be from 0 to 1000, not %s', p_task.attempts));
+  elsif p_task.max_attempts is distinct from p_old.max_attempts
+    -- A requeue grants as many starts again as the type allows.
+    and p_task.max_attempts not between 1 and coalesce(p_old.attempts, 0) + 1000 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'max_attempts must be from 1 to 1000', 'Leave it out for the type''s');
+  elsif p_task.timeout is distinct from p_old.timeout
+    and not (p_task.timeout > interval '0' and p_task.timeout <= interval '30 days') then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'The timeout must be longer than nothing and at most 30 days', 'Leave it out for the type''s'
+    );
+  elsif p_task.run_type not in ('cloud', 'local') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be cloud or local, not %s', left(p_task.run_type, 100)));
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_impossible_values(public.tasks, public.tasks) is
+  'Raises 400 INVALID_ARGUMENT when a value that is new in this version of a task is out of its bounds: times, priority, limits, names; or when its run_type does not exist.';
+
+revoke all on function queue.refuse_impossible_values(public.tasks, public.tasks) from public, anon, authenticated, service_role;
 
 -- What a user row allows, as the user's slots keep it: the owner's half of the one rule (docs/architecture.md). Whoever
 -- writes what a user may takes it from here; the task's own half is queue.task_standing.
@@ -341,6 +581,71 @@ comment on function queue.refresh_lines(uuid[]) is
 
 revoke all on function queue.refresh_lines(uuid[]) from public, anon, authenticated, service_role;
 
+-- What every new row gets, whoever inserts it: its owner, its pool and where it stands.
+create or replace function queue.tasks_before_insert()
+returns trigger
+language plpgsql
+security definer -- reads owner, type and dependencies on behalf of any caller who may insert
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_owner uuid;
+begin
+  if new.status <> 'Queued' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('A task begins Queued, this one was to begin %s', new.status),
+      'Insert it Queued; claim, complete or fail it through the functions'
+    );
+  end if;
+
+  perform queue.refuse_impossible_values(new);
+
+  if new.project_id is not null then
+    select p.user_id into v_owner from public.projects as p where p.id = new.project_id;
+    -- An unknown project is left to the foreign key.
+    new.user_id := coalesce(v_owner, new.user_id);
+  end if;
+
+  new.run_type := coalesce(new.run_type, 'cloud');
+  new.params := queue.params_object(new.params);
+  perform queue.refuse_large_json(new.params, 'params');
+  new.has_bounded_params := true;
+  if new.result_data is not null then
+    new.result_data := queue.bounded_data(new.result_data);
+  end if;
+  new.output_location := queue.cut_ends(new.output_location);
+  new.error_message := queue.cut_ends(new.error_message);
+  new.error_details := queue.cut_ends(new.error_details);
+  -- A default timestamp becomes the queue's own time. One that was given stays, unless a user gave it: an older task
+  -- is served first.
+  if new.created_at is null or new.created_at = pg_catalog.now() or queue.actor() ~ '^(authenticated$|user:)' then
+    new.created_at := queue.now();
+  end if;
+  new.updated_at := coalesce(new.updated_at, new.created_at);
+
+  select y.run_type, y.category <> 'orchestration'
+  into new.pool, new.takes_slot
+  from public.task_types as y
+  where y.name = new.task_type;
+  new.pool := coalesce(new.pool, 'gpu');
+  new.takes_slot := coalesce(new.takes_slot, true);
+
+  if new.dependant_on = new.id then
+    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
+  end if;
+  new.model := queue.task_model(new.params);
+  new.standing := queue.task_standing(new);
+  return new;
+end;
+$$;
+
+comment on function queue.tasks_before_insert() is 'Trigger: gives a new task its owner, pool and standing.';
+
+revoke all on function queue.tasks_before_insert() from public, anon, authenticated, service_role;
+
 -- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
 -- between, so an illegal row is left as it is (and not returned) and the rest of the statement goes through.
 create or replace function queue.tasks_before_update()
@@ -375,9 +680,26 @@ begin
     return null;
   end if;
 
-  perform queue.refuse_impossible_values(new);
+  perform queue.refuse_impossible_values(new, old);
   if new.token_id is null and new.worker_id is distinct from old.worker_id then
     perform queue.refuse_name_of_a_token(new.worker_id);
+  end if;
+
+  -- What a worker says is kept as far as it goes. It is compared first: most updates say nothing new.
+  if new.result_data is distinct from old.result_data then
+    new.result_data := queue.bounded_data(new.result_data);
+  end if;
+  if new.output_location is distinct from old.output_location and new.status <> 'Failed' then
+    new.output_location := queue.cut_ends(new.output_location);
+  end if;
+  if new.thumbnail_url is distinct from old.thumbnail_url then
+    new.thumbnail_url := queue.cut_ends(new.thumbnail_url);
+  end if;
+  if new.error_details is distinct from old.error_details then
+    new.error_details := queue.cut_ends(new.error_details);
+  end if;
+  if new.error_message is distinct from old.error_message and new.status <> 'Failed' then
+    new.error_message := queue.cut_ends(new.error_message);
   end if;
 
   -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
@@ -429,8 +751,8 @@ begin
   elsif new.status = 'Failed' then
     new.error_message := queue.cut_text(coalesce(v_said, 'Failed without a reason'));
     if v_is_direct and new.error_message <> v_said then
-      -- The history keeps it whole. A direct change says the same of all its rows.
-      perform set_config('queue.details', jsonb_build_object('error_message', v_said)::text, true);
+      -- The history keeps more of it. A direct change says the same of all its rows.
+      perform set_config('queue.details', jsonb_build_object('error_message', queue.cut_ends(v_said))::text, true);
     end if;
     new.output_location := case
       when new.output_location is distinct from old.output_location
@@ -472,6 +794,8 @@ begin
   end if;
   if new.params is distinct from old.params then
     new.params := queue.params_object(new.params);
+    perform queue.refuse_large_json(new.params, 'params');
+    new.has_bounded_params := true;
   end if;
   if v_is_derived_again or new.params is distinct from old.params then
     new.model := queue.task_model(new.params);
@@ -2396,6 +2720,62 @@ revoke all on function queue.settle_deferred(integer, boolean) from public, anon
 
 grant execute on function queue.settle_deferred(integer, boolean) to service_role;
 
+-- Lists of projects are read all day, so their number and their names have bounds. The number binds users only; an app
+-- that makes projects with the service key knows what it does.
+create or replace function queue.projects_before_write()
+returns trigger
+language plpgsql
+security definer -- whoever may write may hear the refusal
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  perform queue.refuse(400, 'INVALID_ARGUMENT', 'The name of a project must have at most 255 characters');
+  return null;
+end;
+$$;
+
+comment on function queue.projects_before_write() is 'Trigger: refuses a name of a project that is too long with 400 INVALID_ARGUMENT.';
+
+revoke all on function queue.projects_before_write() from public, anon, authenticated, service_role;
+
+create or replace function queue.projects_keep_to_the_bound()
+returns trigger
+language plpgsql
+security definer -- counts what row security may hide, on behalf of any caller who may insert
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 1000;
+  v_user_id uuid;
+begin
+  if not queue.acts_for_a_user() then
+    return null;
+  end if;
+
+  for v_user_id in select distinct n.user_id from new_rows as n order by n.user_id loop
+    -- Two requests at once: the second counts what the first has added.
+    perform pg_advisory_xact_lock(hashtextextended('queue.projects:' || v_user_id, 0));
+    if (
+      select count(*)
+      from (select from public.projects as p where p.user_id = v_user_id limit v_most + 1) as k
+    ) > v_most then
+      perform queue.refuse(
+        409, 'TOO_MANY_PROJECTS', pg_catalog.format('A user has at most %s projects, and with this there would be more', v_most),
+        'Delete some first'
+      );
+    end if;
+  end loop;
+  return null;
+end;
+$$;
+
+comment on function queue.projects_keep_to_the_bound() is
+  'Trigger: refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS.';
+
+revoke all on function queue.projects_keep_to_the_bound() from public, anon, authenticated, service_role;
+
 -- The holder of a start that others had ended has let go: the slot is free, and what the start cost is known. Waits for
 -- nobody: what somebody is just changing is left for the next time (queue.free_held_slots, each minute).
 create or replace function queue.let_go(p_held_id bigint, p_at timestamptz)
@@ -2528,7 +2908,9 @@ begin
         select
           queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
           queue.seen_at(t.reported_at, v_now) as reported_at,
-          queue.seen_at(w.last_heartbeat, v_now) as last_heartbeat
+          queue.seen_at(
+            greatest(w.last_heartbeat, (select max(b.beat_at) from queue.noted_beats as b where b.worker_id = w.id)), v_now
+          ) as last_heartbeat
       ) as seen
     where t.status = 'In Progress'
       and not queue.needs_no_worker(t)
@@ -2662,80 +3044,109 @@ comment on function queue.free_held_slots(integer) is
 
 revoke all on function queue.free_held_slots(integer) from public, anon, authenticated, service_role;
 
--- Puts running tasks back, each with its reason, in one statement: so their owners are locked once, in order. What has
--- reported, ended or changed hands since it was looked at is left alone, and so is what somebody is just changing.
+-- Puts running tasks back, each with its reason, owner by owner in the order of their ids, and those of one owner in one
+-- statement. What has reported, ended or changed hands since it was looked at is left alone, and so is what somebody is
+-- just changing: a task, a relative of it, or its owner. Not for long is any of them waited for, and never for the second
+-- time: other owners are locked meanwhile.
 create or replace function queue.put_back(p_lost queue.lost_task[])
 returns integer
 language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
 as $$
 declare
+  v_lost queue.lost_task[];
   v_count integer;
+  v_total integer := 0;
 begin
   -- A task that never reached its worker, or whose worker was shut out, gets its start back (queue.tasks_before_update).
   perform set_config('queue.forgives_starts', 'on', true);
+  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
   -- Who is lost holds nothing; who only takes too long may be at work still (queue.held_slots).
   perform set_config('queue.let_go', array(select l.task_id from unnest(p_lost) as l where l.cause <> 'timed_out')::text, true);
-  with held as (
-    select t.id
-    from public.tasks as t
-      join unnest(p_lost) as l on l.task_id = t.id
-    where t.status = 'In Progress'
-      and t.lease_token is not distinct from l.lease_token
-      and t.reported_at is not distinct from l.reported_at
-    order by t.id
-    for no key update of t skip locked
-  )
-  update public.tasks as t
-  set status = 'Queued',
-    attempts = t.attempts - (l.cause in ('never_delivered', 'token_ended'))::integer,
-    error_message = l.reason
-  from held as h
-    join unnest(p_lost) as l on l.task_id = h.id
-  where t.id = h.id;
-  get diagnostics v_count = row_count;
+  for v_lost in
+    select array_agg(l)
+    from unnest(p_lost) as l
+      join public.tasks as t on t.id = l.task_id
+    group by t.user_id
+    order by t.user_id
+  loop
+    begin
+      with held as (
+        select t.id
+        from public.tasks as t
+          join unnest(v_lost) as l on l.task_id = t.id
+        where t.status = 'In Progress'
+          and t.lease_token is not distinct from l.lease_token
+          and t.reported_at is not distinct from l.reported_at
+        order by t.id
+        for no key update of t skip locked
+      )
+      update public.tasks as t
+      set status = 'Queued',
+        attempts = t.attempts - (l.cause in ('never_delivered', 'token_ended'))::integer,
+        error_message = l.reason
+      from held as h
+        join unnest(v_lost) as l on l.task_id = h.id
+      where t.id = h.id;
+      get diagnostics v_count = row_count;
+      v_total := v_total + v_count;
+    exception when lock_not_available then
+      perform set_config('lock_timeout', '1ms', true);
+    end;
+  end loop;
   perform set_config('queue.forgives_starts', 'off', true);
   perform queue.ends_itself(null);
-  return v_count;
+  return v_total;
 end;
 $$;
 
 comment on function queue.put_back(queue.lost_task[]) is
-  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, and returns how many; the start of one that was never delivered, or whose token has ended, is not counted.';
+  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, or whose token has ended, is not counted.';
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;
 
 -- The work of workers that have ended goes back to the queue, in one statement, so that the owners of all its tasks are
--- locked in order. Who ends itself hands its work back: that start does not count (queue.tasks_before_update).
+-- locked in order. Who ends itself hands its work back: that start does not count (queue.tasks_before_update). Whoever ends
+-- a worker does not wait for somebody's open transaction that holds a task or its owner: then all of it is left to the next
+-- rescue, which sees that the worker has ended.
 create or replace function queue.free_work(p_worker_ids text[], p_hands_back boolean default false)
 returns void
 language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '60ms' -- taken back when the function ends; what counts is the setting below
 as $$
 begin
+  perform set_config('lock_timeout', ceil(250 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
   perform set_config('queue.forgives_starts', 'on', true);
-  update public.tasks as t
-  set status = 'Queued',
-    attempts = t.attempts - (p_hands_back or w.goodbye_at is not null)::integer,
-    error_message = case
-      when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
-        'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
-      )
-      else pg_catalog.format(
-        'Start %s ended without a result: worker %s is %s%s',
-        greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')
-      )
-    end
-  from public.workers as w
-  where w.id = any (p_worker_ids)
-    and t.worker_id = w.id
-    and t.token_id is null
-    and t.status = 'In Progress'
-    and not queue.needs_no_worker(t);
+  begin
+    update public.tasks as t
+    set status = 'Queued',
+      attempts = t.attempts - (p_hands_back or w.goodbye_at is not null)::integer,
+      error_message = case
+        when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
+          'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
+        )
+        else pg_catalog.format(
+          'Start %s ended without a result: worker %s is %s%s',
+          greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')
+        )
+      end
+    from public.workers as w
+    where w.id = any (p_worker_ids)
+      and t.worker_id = w.id
+      and t.token_id is null
+      and t.status = 'In Progress'
+      and not queue.needs_no_worker(t);
+  exception when lock_not_available then
+    null;
+  end;
   perform set_config('queue.forgives_starts', 'off', true);
   -- And of what others had ended under them before nothing is held any more.
   perform queue.let_go_of(e.id, null, null, null) from (select i.id from unnest(p_worker_ids) as i (id) order by i.id) as e;
@@ -2743,7 +3154,7 @@ end;
 $$;
 
 comment on function queue.free_work(text[], boolean) is
-  'Frees what these workers still held, and puts what they run with the service key back into the queue, all but orchestrators that only wait for their children. Starts do not count when p_hands_back, or when the worker said goodbye (workers.goodbye_at).';
+  'Frees what these workers still held, and puts what they run with the service key back into the queue, all but orchestrators that only wait for their children, unless somebody holds one of these tasks or its owner. Starts do not count when p_hands_back, or when the worker said goodbye (workers.goodbye_at).';
 
 revoke all on function queue.free_work(text[], boolean) from public, anon, authenticated, service_role;
 
@@ -2771,6 +3182,7 @@ begin
   end if;
 
   perform queue.watch_clock();
+  delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour';
   v_lost := array(select l from queue.lost_tasks() as l limit p_limit);
   if cardinality(v_lost) = 0 then
     perform queue.free_held_slots(p_limit);
@@ -2858,6 +3270,7 @@ security definer -- puts tasks back on behalf of any caller who may delete worke
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set lock_timeout = '60ms' -- nobody's open transaction is waited for (queue.free_work)
 as $$
 begin
   update public.tasks as t
@@ -2872,6 +3285,8 @@ begin
     and not queue.needs_no_worker(t);
   perform queue.let_go_of(e.id, null, null, null) from (select o.id from old_rows as o order by 1) as e;
   return null;
+exception when lock_not_available then
+  return null; -- nobody beats for these tasks any more: a rescue finds them
 end;
 $$;
 
@@ -2942,6 +3357,48 @@ comment on function queue.user_api_tokens_after_update() is
   'Trigger: the running tasks of tokens that have just been revoked go back to the queue; that start is not counted.';
 
 revoke all on function queue.user_api_tokens_after_update() from public, anon, authenticated, service_role;
+
+-- What an app keeps beside its users is read with each of them, so it has the bounds of params.
+create or replace function queue.users_keep_settings_small()
+returns trigger
+language plpgsql
+security definer -- whoever may write may hear the refusal
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if tg_op = 'INSERT' or new.settings is distinct from old.settings then
+    perform queue.refuse_large_json(new.settings, 'settings');
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.users_keep_settings_small() is
+  'Trigger: refuses settings of users that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.';
+
+revoke all on function queue.users_keep_settings_small() from public, anon, authenticated, service_role;
+
+-- What orchestrators keep beside their workers is read with each of them, so it has the bounds of params.
+create or replace function queue.workers_keep_metadata_small()
+returns trigger
+language plpgsql
+security definer -- whoever may write may hear the refusal
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if tg_op = 'INSERT' or new.metadata is distinct from old.metadata then
+    perform queue.refuse_large_json(new.metadata, 'metadata');
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.workers_keep_metadata_small() is
+  'Trigger: refuses metadata of workers that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.';
+
+revoke all on function queue.workers_keep_metadata_small() from public, anon, authenticated, service_role;
 
 -- The names that users' own machines hold tasks under are nobody else's.
 create or replace function queue.refuse_name_of_a_token(p_worker_id text)
@@ -3131,6 +3588,25 @@ comment on function queue.say_passed_over(integer) is
 
 revoke all on function queue.say_passed_over(integer) from public, anon, authenticated, service_role;
 
+-- Whether a task's params can be handed out. What came in since they have a bound has it; a row from before may hold
+-- what nobody can write out.
+create or replace function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_has_bounded_params or queue.written_length(p_params, 8388608) is not null;
+end;
+$$;
+
+comment on function queue.fits_a_reply(boolean, jsonb) is
+  'Whether these params take at most 8 MiB written out; measured only where has_bounded_params is false.';
+
+revoke all on function queue.fits_a_reply(boolean, jsonb) from public, anon, authenticated, service_role;
+
 -- A worker's name as it was sent, for replies and texts that its owner reads.
 create or replace function queue.sent_name(p_worker_id text)
 returns text
@@ -3174,6 +3650,48 @@ comment on function queue.wait_for_name(text, text) is
   'Takes the advisory lock of this name for the transaction; 503 UNAVAILABLE when another transaction holds it for longer than queue.settings.max_lock_wait. p_what says who is being answered there.';
 
 revoke all on function queue.wait_for_name(text, text) from public, anon, authenticated, service_role;
+
+-- Ends a queued task whose params are too large to be handed out: it would hold up everything behind it, for ever. What
+-- cannot be written out leaves the row, too: every list of its owner's tasks would stop at it. Called while no user is
+-- locked, because an end locks tasks first; what somebody else holds is left for a later claim.
+create or replace function queue.end_unfit_task(p_task_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_timeout text := current_setting('lock_timeout');
+  v_reason constant text := 'Its params are too large to be handed out: written out, they have more than 8388608 characters';
+begin
+  perform set_config('lock_timeout', '200ms', true);
+  perform queue.lock_relatives(p_task_id, 'Failed');
+  perform queue.say('queue', v_reason);
+  update public.tasks as t
+  set status = 'Failed',
+    error_message = v_reason,
+    output_location = v_reason,
+    params = jsonb_strip_nulls(jsonb_build_object(
+      'params_too_large', pg_column_size(t.params),
+      'orchestrator_task_id_ref', queue.parent_task_id(t.params)
+    ))
+  where t.id = p_task_id
+    and t.status = 'Queued'
+    and not queue.fits_a_reply(t.has_bounded_params, t.params);
+  perform queue.say(null);
+  perform set_config('lock_timeout', v_timeout, true);
+  return true;
+exception
+  when lock_not_available or deadlock_detected then
+    return false;
+end;
+$$;
+
+comment on function queue.end_unfit_task(uuid) is
+  'Ends a queued task Failed when its params do not fit a reply, and puts how many bytes they were stored in in their place; false when somebody else holds what has to be locked.';
+
+revoke all on function queue.end_unfit_task(uuid) from public, anon, authenticated, service_role;
 
 -- Owners with something for this claim whom it could not look at, because another transaction holds them: lines that are
 -- open, and work that has become due.
@@ -3569,7 +4087,7 @@ begin
   end if;
 
   loop
-    select h.id, h.created_at, h.attempts, h.params
+    select h.id, h.created_at, h.attempts, h.params, h.has_bounded_params
     into v_head
     from (
       select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
@@ -3607,6 +4125,9 @@ begin
         continue;
       end if;
       v_head.id := null;
+    elsif not queue.fits_a_reply(v_head.has_bounded_params, v_head.params) then
+      -- To be ended by the caller, who gives the user's lock back first.
+      raise sqlstate 'QU002' using message = v_head.id::text;
     end if;
 
     select t.id
@@ -3641,6 +4162,7 @@ begin
               or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
             )
             and not queue.is_stale(l.created_at, l.attempts, l.params)
+            and queue.fits_a_reply(l.has_bounded_params, l.params)
         ))
         and t.standing = 'ready'
       order by t.priority desc, t.created_at, t.id
@@ -3660,6 +4182,7 @@ begin
           or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
         )
         and not queue.is_stale(t.created_at, t.attempts, t.params)
+        and queue.fits_a_reply(t.has_bounded_params, t.params)
       order by t.priority desc, t.created_at, t.id
       limit 1
       for no key update skip locked;
@@ -3671,7 +4194,7 @@ end;
 $$;
 
 comment on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) is
-  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task but for those who hold it. With a token, local tasks count too and the user''s onComputer switch decides.';
+  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task but for those who hold it. Raises QU002 with the id of a head that cannot be handed out. With a token, local tasks count too and the user''s onComputer switch decides.';
 
 revoke all on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) from public, anon, authenticated, service_role;
 
@@ -3898,6 +4421,8 @@ declare
   v_is_held boolean;
   v_is_locked boolean;
   v_held_count integer := 0;
+  v_unfit_id uuid;
+  v_unfit_count integer := 0;
   -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
   v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
   v_task public.tasks;
@@ -3940,11 +4465,11 @@ begin
         into v_user_id, v_task_id
         from turn as u
           left join lateral (
-            select k.id, k.attempts, k.created_at
+            select k.id, k.attempts, k.created_at, k.has_bounded_params
             from (
               select s.*
               from (
-                select t.id, t.attempts, t.created_at, t.priority
+                select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
                 from public.tasks as t
                 where t.user_id = u.user_id
                   and t.pool = p_pool
@@ -3959,7 +4484,7 @@ begin
               union all
               select o.*
               from (
-                select t.id, t.attempts, t.created_at, t.priority
+                select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
                 from public.tasks as t
                 where t.user_id = u.user_id
                   and t.pool = p_pool
@@ -3975,6 +4500,7 @@ begin
             order by k.priority desc, k.created_at, k.id
             limit 1
           ) as h on u.running < u.task_limit
+            and h.has_bounded_params
             and (h.attempts > 0 or h.created_at >= v_old_before)
             and not v_is_behind;
       end if;
@@ -3995,10 +4521,25 @@ begin
       elsif v_user_id is not null and v_is_locked then
         raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
       end if;
-    exception when sqlstate 'QU001' then
-      v_passed_over := v_passed_over || v_user_id;
-      v_held_count := v_held_count + v_is_held::integer;
+    exception
+      when sqlstate 'QU001' then
+        v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
+      when sqlstate 'QU002' then
+        v_unfit_id := sqlerrm::uuid;
     end;
+
+    -- A few of them, and the look goes on with this user; more than that are left for the next claims.
+    if v_unfit_id is not null then
+      v_unfit_count := v_unfit_count + 1;
+      v_is_held := not queue.end_unfit_task(v_unfit_id);
+      if v_is_held or v_unfit_count >= 5 then
+        v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
+      end if;
+      v_unfit_id := null;
+      v_may_wait := false;
+    end if;
 
     if not v_is_locked and v_user_id is not null then
       -- Its holder does not let go: look over all once more.
@@ -4030,14 +4571,25 @@ set search_path = ''
 as $$
 declare
   v_load queue.load_summary := queue.load_summary(p_caller, p_pool);
-  v_turns queue.user_load_row[] := array(select u from queue.users_in_turn(p_caller, p_pool, v_load, 1) as u);
+  v_turns queue.user_load_row[] := array(select u from queue.users_in_turn(p_caller, p_pool, v_load, 5) as u);
   v_task public.tasks;
 begin
   -- By its key: joined, a plan from when the queue was small would go through all tasks.
   select t.*
   into v_task
   from public.tasks as t
-  where t.id = (select n.task_id from queue.next_tasks(p_caller, p_pool, 1, v_turns) as n);
+  where t.id = (
+    -- The first that can be handed out; a claim would end the others on its way.
+    select n.task_id
+    from queue.next_tasks(p_caller, p_pool, 5, v_turns) with ordinality as n (task_id, task_type, user_id, created_at, place)
+    where (
+      select queue.fits_a_reply(k.has_bounded_params, k.params)
+      from public.tasks as k
+      where k.id = n.task_id
+    )
+    order by n.place
+    limit 1
+  );
 
   return json_build_object(
     'dry_run', true,
@@ -4051,6 +4603,55 @@ comment on function queue.preview_claim(queue.caller, text) is
   'What a claim by this caller in this pool would find: {"dry_run":true,"available_tasks":n,"task":{…}|null}. Changes nothing.';
 
 revoke all on function queue.preview_claim(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, at most once in two of
+-- its periods. While the job runs, this only reads one row.
+create or replace function queue.rescue_when_late()
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+begin
+  if not exists (
+    select
+    from queue.job_runs as r
+    where r.job = 'rescue'
+      and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period
+  ) or not pg_try_advisory_xact_lock(hashtextextended('queue.rescue_when_late', 0)) then
+    return 0;
+  end if;
+
+  -- Another claim may have been here since this statement's snapshot was taken. The row is not waited for.
+  perform from queue.job_runs as r where r.job = 'rescue' for no key update skip locked;
+  if not found then
+    return 0;
+  end if;
+  update queue.job_runs as r
+  set stood_in_at = v_now
+  where r.job = 'rescue'
+    and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period;
+  if not found then
+    return 0;
+  end if;
+
+  begin
+    return coalesce((queue.rescue() ->> 'put_back')::integer, 0);
+  exception when others then
+    -- A claim must not fail because the rescue does; health tells.
+    perform queue.record_run('rescue', v_now, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
+    return 0;
+  end;
+end;
+$$;
+
+comment on function queue.rescue_when_late() is
+  'Does the work of the job rescue when that has not run for two periods, and returns how many tasks it put back; else, or when that fails (which is recorded), 0.';
+
+revoke all on function queue.rescue_when_late() from public, anon, authenticated, service_role;
 
 -- What a claim that found nothing does for the queue before it goes: a piece of what changes have left to do, or else
 -- the work of a rescue that is late. Mostly there is neither, and it writes nothing.
@@ -4090,6 +4691,7 @@ as $$
 declare
   v_task_id uuid;
   v_is_held boolean := true;
+  v_unfit_id uuid;
   v_task public.tasks;
 begin
   -- Looked at without a lock first: an idle poll writes nothing, not even a lock.
@@ -4099,11 +4701,20 @@ begin
 
   perform queue.release_due_tasks(p_pool, p_caller);
 
-  if queue.wait_for_owner(p_caller.user_id) then
-    select h.task_id, h.is_held
-    into v_task_id, v_is_held
-    from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
-  end if;
+  -- A few heads that cannot be handed out are ended on the way, each after the user's lock was given back.
+  for v_look in 1..5 loop
+    begin
+      if queue.wait_for_owner(p_caller.user_id) then
+        select h.task_id, h.is_held
+        into v_task_id, v_is_held
+        from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
+      end if;
+      exit;
+    exception when sqlstate 'QU002' then
+      v_unfit_id := sqlerrm::uuid;
+    end;
+    exit when not queue.end_unfit_task(v_unfit_id);
+  end loop;
 
   if v_task_id is not null then
     v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
@@ -4147,6 +4758,8 @@ declare
 begin
   if coalesce(p_worker_id, '') = '' then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
+  elsif length(p_worker_id) > 255 or length(p_claim_id) > 255 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
   elsif v_pool not in ('gpu', 'api') then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
   end if;
@@ -4238,7 +4851,7 @@ declare
   v_has_open boolean;
   v_reply json;
 begin
-  if p_caller ->> 'kind' = 'service' and p_worker_id <> '' and not starts_with(p_worker_id, 'token:') and v_pool in ('gpu', 'api')
+  if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool in ('gpu', 'api')
     and p_claim_id is null and not p_dry_run then
     -- Two claims at once under one name: the second one waits, with care (queue.give_back_held_task).
     if pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
@@ -4304,11 +4917,11 @@ begin
       select h.id
       from turn as u
         cross join lateral (
-          select k.id, k.attempts, k.created_at
+          select k.id, k.attempts, k.created_at, k.has_bounded_params
           from (
             select s.*
             from (
-              select t.id, t.attempts, t.created_at, t.priority
+              select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
               from public.tasks as t
               where t.user_id = u.user_id
                 and t.pool = v_pool
@@ -4323,7 +4936,7 @@ begin
             union all
             select o.*
             from (
-              select t.id, t.attempts, t.created_at, t.priority
+              select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
               from public.tasks as t
               where t.user_id = u.user_id
                 and t.pool = v_pool
@@ -4341,6 +4954,7 @@ begin
         ) as h
       where u.cloud_reason is null
         and (h.attempts > 0 or h.created_at >= v_old_before)
+        and h.has_bounded_params
     ),
     started as (
       update public.tasks as t
@@ -4429,6 +5043,116 @@ comment on function queue.claim_next_task(jsonb, text, text, text, boolean, nume
 revoke all on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
 
 grant execute on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
+
+-- Cancels those of these tasks that are still due, owner by owner. What somebody holds is left for the next time, and so
+-- is all of an owner whom somebody holds; what was claimed, put back or given its missing dependency since it was found is
+-- due no more.
+create or replace function queue.cancel_due(p_task_ids uuid[], p_actor text default 'queue.cleanup')
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_of_owner uuid[];
+  v_held uuid[];
+  v_count integer;
+  v_total integer := 0;
+begin
+  perform queue.say(p_actor);
+  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  for v_of_owner in
+    select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
+  loop
+    begin
+      v_held := array(
+        select t.id
+        from public.tasks as t
+        where t.id = any (v_of_owner)
+          and t.status = 'Queued'
+        order by t.id
+        for no key update skip locked
+      );
+
+      with due as materialized (
+        select t.id, queue.reason_to_cancel(t) as reason
+        from public.tasks as t
+        where t.id = any (v_held)
+      )
+      update public.tasks as t
+      set status = 'Cancelled', error_message = d.reason
+      from due as d
+      where t.id = d.id
+        and d.reason is not null;
+      get diagnostics v_count = row_count;
+      v_total := v_total + v_count;
+    exception when lock_not_available then
+      perform set_config('lock_timeout', '1ms', true);
+    end;
+  end loop;
+  perform queue.say(null);
+  return v_total;
+end;
+$$;
+
+comment on function queue.cancel_due(uuid[], text) is
+  'Cancels those of these tasks that have a reason (queue.reason_to_cancel) and that nobody holds, nor their owners, and returns how many.';
+
+revoke all on function queue.cancel_due(uuid[], text) from public, anon, authenticated, service_role;
+
+-- Deletes those of these finished tasks that nobody needs. What somebody holds, and all of an owner whom
+-- somebody holds, is left for the next time, and what was put
+-- back into the queue since it was found is not finished any more.
+create or replace function queue.purge_tasks(p_task_ids uuid[])
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_of_owner uuid[];
+  v_held uuid[];
+  v_count integer;
+  v_total integer := 0;
+begin
+  perform queue.say('queue.purge');
+  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  for v_of_owner in
+    select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
+  loop
+    begin
+      v_held := array(
+        select t.id
+        from public.tasks as t
+        where t.id = any (v_of_owner)
+        order by t.id
+        for update skip locked
+      );
+
+      delete from public.tasks as t
+      where t.id = any (v_held)
+        and queue.may_be_purged(t);
+      get diagnostics v_count = row_count;
+      v_total := v_total + v_count;
+    exception when lock_not_available then
+      perform set_config('lock_timeout', '1ms', true);
+    end;
+  end loop;
+  perform queue.say(null);
+  return v_total;
+end;
+$$;
+
+comment on function queue.purge_tasks(uuid[]) is
+  'Deletes those of these tasks that may be purged (queue.may_be_purged) and that nobody holds, and returns how many.';
+
+revoke all on function queue.purge_tasks(uuid[]) from public, anon, authenticated, service_role;
 
 -- Deletes what is kept for a time only and that no claim ever looks at: logs, ended tokens, records of pg_cron, history,
 -- rows of workers that are gone.
@@ -4936,6 +5660,56 @@ revoke all on function queue.cancel_tasks(jsonb, jsonb, integer, text) from publ
 
 grant execute on function queue.cancel_tasks(jsonb, jsonb, integer, text) to service_role;
 
+-- A report that changed nothing still leaves a trace. A client that repeats itself for ever does not fill the history:
+-- the first reports about a task are kept, the others counted. The task is locked by the caller.
+create or replace function queue.record_report(p_task public.tasks, p_caller queue.caller, p_reason text, p_details jsonb default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 20;
+  v_counted constant text := 'further reports that changed nothing, only counted';
+  v_count integer;
+begin
+  select count(*)
+  into v_count
+  from (
+    select
+    from public.task_events as e
+    where e.task_id = p_task.id
+      and e.from_status = e.to_status
+      and e.to_status = p_task.status
+    limit v_most + 1
+  ) as k;
+
+  if v_count > v_most then
+    update public.task_events as e
+    set details = jsonb_build_object('count', (e.details ->> 'count')::integer + 1, 'last_at', queue.now())
+    where e.task_id = p_task.id
+      and e.from_status = e.to_status
+      and e.to_status = p_task.status
+      and e.reason = v_counted;
+    return;
+  end if;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+  values (
+    p_task.id, p_task.user_id, queue.now(), p_task.status, p_task.status, p_task.worker_id, p_task.attempts,
+    queue.caller_name(p_caller),
+    case v_count when v_most then v_counted else p_reason end,
+    case v_count when v_most then jsonb_build_object('count', 1, 'last_at', queue.now()) else p_details end
+  );
+end;
+$$;
+
+comment on function queue.record_report(public.tasks, queue.caller, text, jsonb) is
+  'Adds an event to the task''s history without changing the task; after 20 in one status it only counts them.';
+
+revoke all on function queue.record_report(public.tasks, queue.caller, text, jsonb) from public, anon, authenticated, service_role;
+
 -- Puts dead letters back into the queue: the one way out of a final state. The starts so far stay counted, and the task
 -- gets as many more as its type allows.
 create or replace function queue.requeue_tasks(
@@ -5182,7 +5956,7 @@ begin
   perform queue.record_report(
     v_task, v_caller,
     case v_task.status when 'Complete' then 'completed again, the first result stays' else 'completed after its end, not resurrected' end,
-    json_strip_nulls(json_build_object('output_location', p_output_location))::jsonb
+    json_strip_nulls(json_build_object('output_location', queue.cut_ends(p_output_location)))::jsonb
   );
   return queue.task_reply(v_task);
 end;
@@ -5195,7 +5969,7 @@ revoke all on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid)
 grant execute on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) to service_role;
 
 -- Ends a task as Failed, or has it tried again where that is allowed. The reason is kept whichever field it came in; the
--- whole text is in the history.
+-- history has more of it than the task.
 create or replace function queue.fail_task(
   p_caller queue.caller,
   p_task public.tasks,
@@ -5212,10 +5986,10 @@ set search_path = ''
 as $$
 declare
   v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
-  -- What is cut on the task is whole in the history.
+  -- Of what is cut on the task the history keeps more.
   v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
-    'error_message', case when v_reason <> queue.cut_text(v_reason) then v_reason end,
-    'error_details', case when p_details <> queue.cut_text(p_details) then p_details end
+    'error_message', case when v_reason <> queue.cut_text(v_reason) then queue.cut_ends(v_reason) end,
+    'error_details', case when p_details <> queue.cut_text(p_details) then queue.cut_ends(p_details) end
   )), '{}');
   -- A task that waits in the queue again is tried again already; and putting one back is its holder's.
   v_applies boolean := case
@@ -6746,7 +7520,8 @@ comment on function queue.reconcile_owners(uuid[]) is
 revoke all on function queue.reconcile_owners(uuid[]) from public, anon, authenticated, service_role;
 
 -- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
--- counts. Bounded and safe to run twice or in parallel: rows that somebody holds are left for the next time.
+-- counts. Bounded and safe to run twice or in parallel: rows that somebody holds, and those of owners whom somebody holds,
+-- are left for the next time. Their owners are locked with them, so that nobody is waited for.
 create or replace function queue.sweep(p_limit integer default 1000)
 returns json
 language plpgsql
@@ -6767,11 +7542,12 @@ begin
   from (
     select t.id
     from public.tasks as t
+      join queue.user_slots as s on s.user_id = t.user_id
     where t.standing = 'not_yet'
       and t.available_at <= v_now
     order by t.available_at
     limit p_limit
-    for no key update skip locked
+    for no key update of t, s skip locked
   ) as d;
   perform queue.ask_standing_again(coalesce(v_due, array[]::uuid[]));
 
@@ -6780,12 +7556,13 @@ begin
   from (
     select t.id
     from public.tasks as t
+      join queue.user_slots as s on s.user_id = t.user_id
     where t.standing = 'ready'
       and t.attempts = 0
       and t.created_at < v_stale_before
       and queue.is_stale(t.created_at, t.attempts, t.params)
     limit p_limit
-    for no key update skip locked
+    for no key update of t, s skip locked
   ) as o;
   perform queue.ask_standing_again(coalesce(v_stale, array[]::uuid[]));
 
@@ -6906,7 +7683,7 @@ begin
         and t.run_type = v_task.run_type
         and t.standing = 'ready'
         and (t.attempts > 0 or t.created_at >= v_old_before or not queue.is_stale(t.created_at, t.attempts, t.params))
-        and (-t.priority, t.created_at, t.id) < (-v_task.priority, v_task.created_at, v_task.id)
+        and (-t.priority::bigint, t.created_at, t.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
       union all
       -- Due, but not yet released.
       select
@@ -6917,7 +7694,7 @@ begin
         and d.pool = v_task.pool
         and d.run_type = v_task.run_type
         and d.id <> v_task.id
-        and (-d.priority, d.created_at, d.id) < (-v_task.priority, v_task.created_at, v_task.id)
+        and (-d.priority::bigint, d.created_at, d.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
         and queue.task_standing(d) = 'ready'
       limit v_limit
     ) as a;
@@ -7265,6 +8042,9 @@ begin
     union all
     select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
     from queue.missing_rows() as m
+    union all
+    select 'HELD_UP', h.message
+    from queue.held_up(v_now, interval '10 seconds') as h
   ) as r;
 
   return json_build_object(
@@ -7293,6 +8073,40 @@ comment on function queue.health(jsonb) is 'See public.health.';
 revoke all on function queue.health(jsonb) from public, anon, authenticated, service_role;
 
 grant execute on function queue.health(jsonb) to service_role;
+
+-- What can be said while a table that health reads is locked: by whom.
+create or replace function queue.health_while_locked(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security definer -- sees the sessions of others
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+  return json_build_object(
+    'status', 'degraded',
+    'reasons', (
+      select coalesce(
+        json_agg(json_build_object('code', 'HELD_UP', 'message', h.message) order by h.since),
+        '[{"code": "HELD_UP", "message": "A table of the queue was locked a moment ago"}]'
+      )
+      from queue.held_up(pg_catalog.now(), interval '0') as h
+    ),
+    'checked_at', pg_catalog.now(),
+    'database_started_at', pg_postmaster_start_time(),
+    'jobs', '[]'::json
+  );
+end;
+$$;
+
+comment on function queue.health_while_locked(jsonb) is
+  'The answer of health when it cannot read what it needs: HELD_UP, and which session holds it; no jobs.';
+
+revoke all on function queue.health_while_locked(jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function queue.health_while_locked(jsonb) to service_role;
 
 -- Starts and time of a task are machines' time: an owner may ask for less than the type allows, never for more.
 create or replace function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
@@ -7423,6 +8237,37 @@ revoke all on function queue.create_tasks(jsonb, jsonb) from public, anon, authe
 
 grant execute on function queue.create_tasks(jsonb, jsonb) to service_role;
 
+-- What a log line carries beside its message. Always an object, whatever came.
+create or replace function queue.log_metadata(p_metadata json)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_metadata jsonb;
+begin
+  v_metadata := p_metadata::jsonb;
+  return case
+    when jsonb_typeof(v_metadata) = 'null' then '{}'
+    -- Short as it was sent, and endless once its numbers are written out.
+    when queue.written_length(v_metadata, 1048576) is null then jsonb_build_object('metadata', p_metadata::text)
+    when jsonb_typeof(v_metadata) = 'object' then v_metadata
+    else jsonb_build_object('metadata', v_metadata)
+  end;
+exception
+  -- json takes numbers of any size, jsonb does not.
+  when numeric_value_out_of_range then
+    return jsonb_build_object('metadata', p_metadata::text);
+end;
+$$;
+
+comment on function queue.log_metadata(json) is
+  'The metadata of a log line as an object; what is none, or cannot be stored as one, is under the key metadata.';
+
+revoke all on function queue.log_metadata(json) from public, anon, authenticated, service_role;
+
 -- One sign of life of a worker. Time is the database's; what the row already knows stays, whoever writes at the same
 -- moment, because nothing is read before it is written.
 create or replace function queue.beat(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
@@ -7509,6 +8354,31 @@ comment on function queue.beat(text, text, json, json, timestamptz) is
   'Records a beat and returns the worker''s status after it. Unknown workers are added; inactive, spawning and crashed ones, those that only the reaper set to error and those that said goodbye become active; terminating, terminated and error as somebody else said it stay. With terminated the worker itself says goodbye, with crashed its guardian that it is gone. 400 INVALID_ARGUMENT without an id.';
 
 revoke all on function queue.beat(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;
+
+-- A beat that somebody's open transaction does not delay: while the worker's row is held, it is noted elsewhere.
+create or replace function queue.beat_or_note(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+as $$
+begin
+  -- For a row one may wait twice: in line, and for its holder.
+  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
+exception when lock_not_available then
+  insert into queue.noted_beats (worker_id, beat_at) values (p_worker_id, p_now) on conflict do nothing;
+  return (select w.status from public.workers as w where w.id = p_worker_id);
+end;
+$$;
+
+comment on function queue.beat_or_note(text, text, json, json, timestamptz) is
+  'queue.beat, or, when another transaction holds the worker''s row, a row in queue.noted_beats. Returns the worker''s status.';
+
+revoke all on function queue.beat_or_note(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;
 
 -- The queue marks an error that only meant silence, and the end that a worker announced itself: either is taken back by
 -- the worker's next sign of life. As soon as anybody else says the status, it is theirs. Fires before
@@ -7928,6 +8798,99 @@ revoke all on function queue.run_job(text) from public, anon, authenticated, ser
 
 grant execute on function queue.run_job(text) to service_role;
 
+-- Sessions that hold the queue up: whose transaction is older than p_age and has a table of the queue locked, or has
+-- rows of tasks or of owners locked (as far as can be seen: who holds which rows is in no view), or for which sessions
+-- wait that use these tables. Asks nothing of those tables themselves, which may be what is locked.
+create or replace function queue.held_up(p_now timestamptz, p_age interval)
+returns table (pid integer, since timestamptz, message text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  with used as materialized (
+    select c.oid
+    from pg_catalog.pg_class as c
+    where c.relkind = 'r'
+      and (
+        c.relnamespace = 'queue'::regnamespace
+        or (c.relnamespace = 'public'::regnamespace and c.relname in (
+          'users', 'projects', 'task_types', 'tasks', 'workers', 'generations', 'task_events', 'system_logs', 'user_api_tokens'
+        ))
+      )
+  ),
+  locks as materialized (
+    select l.pid, l.granted, l.relation, l.mode
+    from pg_catalog.pg_locks as l
+      join used as u on u.oid = l.relation
+    where l.locktype = 'relation'
+      and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
+  ),
+  waiting as materialized (
+    select a.pid, pg_catalog.pg_blocking_pids(a.pid) as blockers
+    from pg_catalog.pg_stat_activity as a
+    where a.wait_event_type = 'Lock'
+      and a.pid in (select l.pid from locks as l)
+  ),
+  -- The first in each row of waits: who waits himself is no cause.
+  causes as (
+    select
+      a.pid,
+      a.xact_start,
+      a.usename,
+      a.application_name,
+      a.state,
+      a.state_change,
+      -- The kind of its last statement and no more: values are in it.
+      upper((regexp_match(a.query, '^\s*([A-Za-z]+)'))[1]) as command,
+      (
+        select string_agg(distinct l.relation::regclass::text, ', ')
+        from locks as l
+        where l.pid = a.pid
+          and l.granted
+          and l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+      ) as locked_tables,
+      exists (
+        select
+        from locks as l
+        where l.pid = a.pid
+          and l.granted
+          and l.mode in ('RowShareLock', 'RowExclusiveLock')
+          and l.relation in ('public.tasks'::regclass, 'queue.user_slots'::regclass)
+      ) as has_rows,
+      (select count(*) from waiting as w where a.pid = any (w.blockers)) as waiting_count
+    from pg_catalog.pg_stat_activity as a
+    where a.datname = current_database()
+      and a.pid <> pg_backend_pid()
+      and a.pid not in (select w.pid from waiting as w)
+      and a.xact_start < p_now - p_age
+  )
+  select
+    c.pid,
+    c.xact_start,
+    pg_catalog.format(
+      'Session %s (user %s, application %s, %s since %s, last statement: %s) has had a transaction open since %s that holds %s; %s wait for it. Work of the owners it holds is passed over. To end it: select pg_terminate_backend(%s)',
+      c.pid, c.usename, coalesce(nullif(c.application_name, ''), 'unnamed'), coalesce(c.state, 'state unknown'), c.state_change,
+      coalesce(c.command, 'unknown'), c.xact_start,
+      coalesce('the tables ' || c.locked_tables, case when c.has_rows then 'rows of tasks or owners' else 'what others wait for' end),
+      c.waiting_count, c.pid
+    )
+  from causes as c
+  where c.locked_tables is not null
+    or c.has_rows
+    or c.waiting_count > 0
+  order by c.xact_start;
+end;
+$$;
+
+comment on function queue.held_up(timestamptz, interval) is
+  'Sessions whose transaction was begun longer than p_age before p_now and holds locks that calls of the queue meet, each with words for an operator.';
+
+revoke all on function queue.held_up(timestamptz, interval) from public, anon, authenticated, service_role;
+
 -- Jobs that nobody should rely on now.
 create or replace function queue.late_jobs()
 returns table (job text, ran_at timestamptz, is_failing boolean, message text)
@@ -8263,6 +9226,75 @@ revoke all on function public.files_to_sweep(jsonb, text) from public, anon, aut
 
 grant execute on function public.files_to_sweep(jsonb, text) to service_role;
 
+-- A new personal access token. The only moment at which the token itself exists: it is answered and forgotten.
+create or replace function queue.create_api_token(p_label text, p_expires_at timestamptz)
+returns text
+language plpgsql
+volatile
+security definer -- signed-in users may not write the table
+set search_path = ''
+as $$
+declare
+  v_user_id uuid := (select auth.uid());
+  v_token text;
+begin
+  if v_user_id is null then
+    perform queue.refuse(403, 'FORBIDDEN', 'Only a signed-in user can create a token', 'Sign in');
+  elsif p_expires_at <= queue.now() then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must lie ahead');
+  elsif p_expires_at >= '2101-01-01 00:00:00+00' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must lie before the year 2101', 'Leave it out for no end');
+  elsif length(p_label) > 255 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The label must have at most 255 characters');
+  end if;
+
+  -- Two requests at once: the second counts the token of the first.
+  perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
+  if (
+    select count(*)
+    from public.user_api_tokens as k
+    where k.user_id = v_user_id
+      and k.revoked_at is null
+      and (k.expires_at is null or k.expires_at > queue.now())
+  ) >= 20 then
+    perform queue.refuse(409, 'TOO_MANY_TOKENS', 'A user has at most 20 tokens, all of yours are in use', 'Revoke one first');
+  end if;
+
+  -- Two version 4 UUIDs hold 244 random bits.
+  v_token := 'tq_' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
+
+  insert into public.user_api_tokens (user_id, label, token_hash, token_prefix, expires_at, created_at)
+  values (
+    v_user_id, coalesce(p_label, ''), encode(sha256(convert_to(v_token, 'UTF8')), 'hex'), left(v_token, 8),
+    p_expires_at, queue.now()
+  );
+  return v_token;
+end;
+$$;
+
+comment on function queue.create_api_token(text, timestamptz) is 'See public.create_api_token.';
+
+revoke all on function queue.create_api_token(text, timestamptz) from public, anon, authenticated, service_role;
+
+grant execute on function queue.create_api_token(text, timestamptz) to authenticated;
+
+create or replace function public.create_api_token(p_label text default '', p_expires_at timestamptz default null)
+returns text
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  select queue.create_api_token(p_label, p_expires_at)
+$$;
+
+comment on function public.create_api_token(text, timestamptz) is
+  'Creates a personal access token for the signed-in user and returns it, this once. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN, 409 TOO_MANY_TOKENS.';
+
+revoke all on function public.create_api_token(text, timestamptz) from public, anon, authenticated, service_role;
+
+grant execute on function public.create_api_token(text, timestamptz) to authenticated;
+
 -- Takes a personal access token back, effective at its next use. What its machine holds is put back by the trigger.
 create or replace function queue.revoke_api_token(p_token_id uuid)
 returns boolean
@@ -8422,7 +9454,7 @@ declare
   v_body json := queue.readable_json(p_body);
   v_worker_id text := v_body ->> 'worker_id_param';
   v_now timestamptz := queue.now();
-  v_status text := queue.beat(
+  v_status text := queue.beat_or_note(
     v_worker_id, coalesce(nullif(left(v_body ->> 'status_param', 200), ''), 'active'),
     v_body -> 'vram_total_mb_param', v_body -> 'vram_used_mb_param', v_now
   );
@@ -9044,6 +10076,40 @@ revoke all on function queue.fleet_summary() from public, anon, authenticated, s
 
 grant execute on function queue.fleet_summary() to service_role;
 
+-- What came of a task, with what it was asked to do.
+create or replace function queue.get_task_output(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
+begin
+  return json_build_object(
+    'task_id', v_task.id,
+    'status', v_task.status,
+    'output_location', v_task.output_location,
+    'public_url', case when v_task.status = 'Complete' then v_task.output_location end,
+    'thumbnail_url', v_task.thumbnail_url,
+    'error_message', v_task.error_message,
+    -- Rows from before these had bounds may hold what nobody can write out.
+    'result_data', case when queue.written_length(v_task.result_data, 8388608) is not null then v_task.result_data end,
+    'params', case when queue.fits_a_reply(v_task.has_bounded_params, v_task.params) then v_task.params else '{}' end,
+    'dependant_on', v_task.dependant_on
+  );
+end;
+$$;
+
+comment on function queue.get_task_output(jsonb, uuid) is 'See public.get_task_output.';
+
+revoke all on function queue.get_task_output(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function queue.get_task_output(jsonb, uuid) to service_role;
+
 -- The finished segments of a run, for the worker that puts them together.
 create or replace function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
 returns json
@@ -9056,6 +10122,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_most constant integer := 10000;
+  v_most_bytes constant integer := 32 * 1024 * 1024;
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
 begin
   return (
@@ -9067,23 +10134,27 @@ begin
       '[]'
     )
     from (
-      -- A segment that was made again: the newest counts.
-      select distinct on (n.segment_index) n.segment_index, t.output_location
-      from public.tasks as t
-        cross join lateral (
-          select substring(t.params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
-        ) as n (segment_index)
-      where t.status = 'Complete'
-        and t.task_type = 'travel_segment'
-        and left(t.params ->> 'orchestrator_run_id', 128) = left(p_run_id, 128) -- as the index has it
-        and t.params ->> 'orchestrator_run_id' = p_run_id
-        and (v_caller.kind = 'service' or t.user_id = v_caller.user_id)
-        and (p_project_id is null or t.project_id = p_project_id)
-        and n.segment_index > coalesce(p_after_index, -1)
-        and t.output_location <> ''
-      order by n.segment_index, t.generation_processed_at desc nulls last, t.created_at desc, t.id
-      limit v_most
+      select w.segment_index, w.output_location, sum(octet_length(w.output_location)) over (order by w.segment_index) as bytes
+      from (
+        -- A segment that was made again: the newest counts.
+        select distinct on (n.segment_index) n.segment_index, t.output_location
+        from public.tasks as t
+          cross join lateral (
+            select substring(t.params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
+          ) as n (segment_index)
+        where t.status = 'Complete'
+          and t.task_type = 'travel_segment'
+          and left(t.params ->> 'orchestrator_run_id', 128) = left(p_run_id, 128) -- as the index has it
+          and t.params ->> 'orchestrator_run_id' = p_run_id
+          and (v_caller.kind = 'service' or t.user_id = v_caller.user_id)
+          and (p_project_id is null or t.project_id = p_project_id)
+          and n.segment_index > coalesce(p_after_index, -1)
+          and t.output_location <> ''
+        order by n.segment_index, t.generation_processed_at desc nulls last, t.created_at desc, t.id
+        limit v_most
+      ) as w
     ) as s
+    where s.bytes <= v_most_bytes
   );
 end;
 $$;
@@ -9138,8 +10209,10 @@ begin
     select
       c.*,
       row_number() over in_order as place,
-      sum(octet_length(c.params::text) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes
+      sum(coalesce(l.params_length, 0) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes,
+      l.params_length is null as has_unfit_params
     from child as c
+      cross join lateral (select queue.written_length(c.params, 8388608) as params_length) as l
     window in_order as (order by c.created_at, c.id)
   ),
   -- The first one always: whoever asks for the rest must come on.
@@ -9151,7 +10224,8 @@ begin
     coalesce(
       json_agg(
         json_build_object(
-          'id', m.id, 'task_type', m.task_type, 'status', m.status, 'params', m.params,
+          'id', m.id, 'task_type', m.task_type, 'status', m.status,
+          'params', case when m.has_unfit_params then '{}' else m.params end,
           'output_location', m.output_location
         )
         order by m.place
@@ -9336,6 +10410,29 @@ comment on function public.update_shot_pair_prompts(jsonb) is
 revoke all on function public.update_shot_pair_prompts(jsonb) from public, anon, authenticated, service_role;
 
 grant execute on function public.update_shot_pair_prompts(jsonb) to service_role;
+
+-- Whether the queue looks after itself, as functions ask it.
+create or replace function public.health(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.health_while_locked
+as $$
+begin
+  return queue.health(p_caller);
+exception when lock_not_available then
+  return queue.health_while_locked(p_caller);
+end;
+$$;
+
+comment on function public.health(jsonb) is
+  'Whether the queue''s jobs run and its counters agree: {status: ok or degraded, reasons: [{code: JOB_LATE, JOB_FAILED, DRIFT or HELD_UP, message}], checked_at, database_started_at, jobs: [{job, period_seconds, ran_at, took_ms, result, failed_at, error}]}. Errors: 403. service_role only.';
+
+revoke all on function public.health(jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function public.health(jsonb) to service_role;
 
 -- The counts, as the scripts of the fleet call them through the Data API. They name a mode: "queued"
 -- leaves out what runs, any other means all.
@@ -9640,12 +10737,43 @@ create trigger users_after_update
   referencing new table as new_rows
   for each statement execute function queue.users_after_write();
 
+drop trigger if exists projects_before_write on public.projects;
+
+create trigger projects_before_write
+  before insert or update of name on public.projects
+  for each row
+  when (length(new.name) > 255)
+  execute function queue.projects_before_write();
+
+drop trigger if exists projects_after_insert_keep_to_the_bound on public.projects;
+
+create trigger projects_after_insert_keep_to_the_bound
+  after insert on public.projects
+  referencing new table as new_rows
+  for each statement execute function queue.projects_keep_to_the_bound();
+
 drop trigger if exists user_api_tokens_after_update on public.user_api_tokens;
 
 create trigger user_api_tokens_after_update
   after update on public.user_api_tokens
   referencing old table as old_rows new table as new_rows
   for each statement execute function queue.user_api_tokens_after_update();
+
+drop trigger if exists users_keep_settings_small on public.users;
+
+create trigger users_keep_settings_small
+  before insert or update of settings on public.users
+  for each row
+  when (pg_column_size(new.settings) > 100)
+  execute function queue.users_keep_settings_small();
+
+drop trigger if exists workers_keep_metadata_small on public.workers;
+
+create trigger workers_keep_metadata_small
+  before insert or update of metadata on public.workers
+  for each row
+  when (pg_column_size(new.metadata) > 100)
+  execute function queue.workers_keep_metadata_small();
 
 drop trigger if exists workers_before_status on public.workers;
 
