@@ -51,19 +51,22 @@ describe("a slot that is held because others ended its task", () => {
     const owner = await createOwner({ maxInProgress: 2 });
     await createTasks(owner, 60);
     const busy = new Set<string>();
-    const machines = Array.from({ length: 16 }, async (_, n) => {
-      const sql = as("service_role");
-      const name = `gpu-${n}`;
-      // Each goes on asking until it has had one, which is cancelled under it.
-      for (let turn = 0; turn < 5; turn++) {
+    const idle = new Map(
+      Array.from({ length: 12 }, (_, n) => [`gpu-${n}`, as("service_role")]),
+    );
+    for (let round = 0; round < 4; round++) {
+      // All that are idle claim at once; what they got is cancelled at once.
+      const got = await Promise.all([...idle].map(async ([name, sql]) => {
         const task = await claim(sql, name);
-        if (task === null) continue;
+        if (task === null) return null;
         busy.add(name);
-        await cancel(owner, task.task_id);
-        return;
-      }
-    });
-    await Promise.all(machines);
+        idle.delete(name);
+        return task.task_id;
+      }));
+      await Promise.all(
+        got.flatMap((id) => id === null ? [] : [cancel(owner, id)]),
+      );
+    }
     expect(busy.size).toBe(2);
     expect(await counterDrift()).toEqual([]);
     expect(await admin()`select * from queue.drift()`).toHaveLength(0);
