@@ -9,7 +9,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_most constant integer := 10000;
+  v_most constant integer := 1000;
   v_types text[] := array(select distinct w.task_type from queue.deferred_work as w where w.task_type is not null);
   v_owners uuid[] := array(
     select distinct l.user_id

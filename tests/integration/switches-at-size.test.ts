@@ -139,6 +139,25 @@ describe(`a type with ${CROWD} queued`, () => {
   }
 });
 
+describe("a type with a few hundred queued", () => {
+  it("is left out of the counts exactly while it is paused", async () => {
+    await createTasks(owner, 300, { task_type: TYPE });
+    await createTasks(owner, 2, { task_type: "another" });
+    await admin()`
+      update public.task_types set is_active = false where name = ${TYPE}
+    `;
+    const reply = JSON.parse(
+      await rpc(as("service_role"), "task_counts", { p_run_type: "gpu" }),
+    );
+    expect(reply.totals.queued_only).toBe(2);
+    expect(reply.blocked).toEqual({ type_inactive: 300 });
+    expect(reply.queued_tasks).toHaveLength(2);
+    expect(reply.warnings).toContainEqual(
+      expect.objectContaining({ code: "SETTLING" }),
+    );
+  });
+});
+
 describe("the default limit", () => {
   it("changes in constant time, and for everybody by and by", async () => {
     await admin()`
