@@ -6360,6 +6360,9 @@ begin
           select
           from public.workers as k
           where k.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
+            -- A last beat, and those of machines that were sent away, bring no worker.
+            and k.status not in ('terminating', 'terminated', 'error', 'crashed')
+            and k.instance_type <> 'api'
         )
       union all
       -- One warning for all jobs: when pg_cron stands still, all of them do.
@@ -6558,6 +6561,25 @@ comment on function queue.overtaken_by_types(uuid) is
 
 revoke all on function queue.overtaken_by_types(uuid) from public, anon, authenticated, service_role;
 
+-- The owner's half of the one rule, for whoever asks. A token speaks for a machine of its user's, which runs either kind of
+-- task and needs no credits. For everybody else, its owner in person too, a cloud task is what the fleet makes of it.
+create or replace function queue.reason_of(p_slots queue.user_slots, p_caller queue.caller, p_is_cloud boolean)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case when p_is_cloud and p_caller.kind <> 'token' then p_slots.cloud_reason else p_slots.local_reason end;
+end;
+$$;
+
+comment on function queue.reason_of(queue.user_slots, queue.caller, boolean) is
+  'Why this caller finds that the owner''s cloud or local tasks may not run now, as far as the owner is concerned; null = they may. Counts and explain take it from here.';
+
+revoke all on function queue.reason_of(queue.user_slots, queue.caller, boolean) from public, anon, authenticated, service_role;
+
 -- What each of these users has in the queue now, as a claim would see it: the derived counters, put right for what only
 -- time has changed since.
 create or replace function queue.user_load(p_caller queue.caller, p_pool text, p_user_ids uuid[], p_overtaken queue.load_change[])
@@ -6576,11 +6598,10 @@ begin
   with load as (
     select
       l.user_id,
-      coalesce(sum(l.ready_cloud + case when v_own then l.ready_local else 0 end) filter (where l.pool <> all (v_paused)), 0) as ready_slots,
-      coalesce(
-        sum(l.ready_cloud_orchestration + case when v_own then l.ready_local_orchestration else 0 end)
-          filter (where l.pool <> all (v_paused)), 0
-      ) as ready_orchestration,
+      coalesce(sum(l.ready_cloud) filter (where l.pool <> all (v_paused)), 0) as ready_cloud,
+      coalesce(sum(l.ready_cloud_orchestration) filter (where l.pool <> all (v_paused)), 0) as ready_cloud_orchestration,
+      coalesce(sum(case when v_own then l.ready_local else 0 end) filter (where l.pool <> all (v_paused)), 0) as ready_local,
+      coalesce(sum(case when v_own then l.ready_local_orchestration else 0 end) filter (where l.pool <> all (v_paused)), 0) as ready_local_orchestration,
       sum(l.active_cloud + case when v_own then l.active_local else 0 end) as active,
       sum(l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end) as active_orchestration,
       sum(case when v_own then 0 else l.active_local + l.active_local_orchestration end) as active_elsewhere,
@@ -6609,21 +6630,34 @@ begin
   ),
   judged as (
     select
-      l.user_id, l.ready_slots, l.ready_orchestration, l.active, l.active_orchestration, l.active_elsewhere, l.turn_at,
-      s.running, s.task_limit, greatest(s.orchestration_limit - s.orchestrating, 0) as orchestration_room,
-      case when v_own then s.local_reason else s.cloud_reason end as reason
+      l.*, s.running, s.task_limit, greatest(s.orchestration_limit - s.orchestrating, 0) as orchestration_room,
+      queue.reason_of(s, p_caller, true) as cloud_reason, s.local_reason
     from load as l
       join queue.user_slots as s on s.user_id = l.user_id
   )
   select
     j.user_id,
-    j.reason,
-    (j.ready_slots + j.ready_orchestration)::integer,
     case
-      when j.reason is null
-        then (least(j.ready_orchestration, j.orchestration_room) + least(j.ready_slots, j.task_limit - j.running))::integer
-      else 0
+      when not v_own or j.ready_cloud + j.ready_cloud_orchestration > 0
+        and (j.cloud_reason is null or j.local_reason is not null or j.ready_local + j.ready_local_orchestration = 0)
+        then j.cloud_reason
+      else j.local_reason
     end,
+    (j.ready_cloud + j.ready_cloud_orchestration + j.ready_local + j.ready_local_orchestration)::integer,
+    (
+      least(
+        case when j.cloud_reason is null then j.ready_cloud_orchestration else 0 end
+          + case when j.local_reason is null then j.ready_local_orchestration else 0 end,
+        j.orchestration_room
+      )
+      + greatest(
+        least(
+          case when j.cloud_reason is null then j.ready_cloud else 0 end
+            + case when j.local_reason is null then j.ready_local else 0 end,
+          j.task_limit - j.running
+        ), 0
+      )
+    )::integer,
     j.active::integer,
     j.active_orchestration::integer,
     j.active_elsewhere::integer,
@@ -6635,7 +6669,7 @@ end;
 $$;
 
 comment on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) is
-  'For each of these users, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. A token or user sees its user as the user''s own machine would: local tasks too, the onComputer switch instead of credits and inCloud.';
+  'For each of these users, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. Cloud and local tasks are judged as queue.reason_of does; local ones are those of a token or user only.';
 
 revoke all on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) from public, anon, authenticated, service_role;
 
@@ -6653,16 +6687,16 @@ declare
 begin
   return (
     with waiting as (
-      select b.user_id, b.pool, b.reason, b.task_count
+      select b.user_id, b.pool, b.is_cloud, b.reason, b.task_count
       from queue.blocked_tasks as b
       where not v_own
         and b.is_cloud
       union all
-      select b.user_id, b.pool, b.reason, b.task_count
+      select b.user_id, b.pool, b.is_cloud, b.reason, b.task_count
       from queue.blocked_tasks as b
       where b.user_id = p_caller.user_id
       union all
-      select o.user_id, o.pool, o.standing, o.delta
+      select o.user_id, o.pool, o.is_cloud, o.standing, o.delta
       from unnest(p_load.overtaken) as o
       where o.standing <> 'ready'
         and (v_own or o.is_cloud)
@@ -6680,7 +6714,7 @@ begin
         select
           case
             when w.pool = any (v_paused) then 'pool_paused'
-            else coalesce(case when v_own then s.local_reason else s.cloud_reason end, 'stale')
+            else coalesce(queue.reason_of(s, p_caller, w.is_cloud), 'stale')
           end,
           w.task_count
         from waiting as w
@@ -6729,7 +6763,16 @@ declare
     where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
   );
   v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
-  v_run_types text[] := case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end;
+  v_run_types text[] := case
+    when p_caller.user_id is null then array['cloud']
+    else array(
+      select r.run_type
+      from queue.user_slots as s
+        cross join unnest(array['cloud', 'local']) as r (run_type)
+      where s.user_id = p_caller.user_id
+        and queue.reason_of(s, p_caller, r.run_type = 'cloud') is null
+    )
+  end;
 begin
   return query
   with turn as (
@@ -7055,6 +7098,38 @@ begin
     v_sum.claimable, v_sum.owners, v_sum.users, v_sum.user_at_limit, v_sum.no_credits, v_sum.cloud_disabled,
     v_sum.local_disabled, v_sum.active, v_sum.active_orchestration, v_sum.active_elsewhere
   from unnest(v_sum.apart) as u;
+
+  -- In person: cloud and local tasks may wait for different reasons.
+  if p_caller.kind = 'user' then
+    select
+      sum(l.ready) filter (where l.reason = 'no_credits'),
+      sum(l.ready) filter (where l.reason = 'cloud_disabled'),
+      sum(l.ready) filter (where l.reason = 'local_disabled'),
+      sum(l.ready) filter (where coalesce(l.reason, 'user_at_limit') = 'user_at_limit')
+    into v_sum.no_credits, v_sum.cloud_disabled, v_sum.local_disabled, v_sum.user_at_limit
+    from (
+      select k.ready, queue.reason_of(s, p_caller, k.is_cloud) as reason
+      from (
+        select true as is_cloud, c.ready_cloud + c.ready_cloud_orchestration as ready
+        from queue.user_lines as c
+        where c.user_id = p_caller.user_id and (p_pool is null or c.pool = p_pool) and c.pool <> all (v_paused)
+        union all
+        select false, c.ready_local + c.ready_local_orchestration
+        from queue.user_lines as c
+        where c.user_id = p_caller.user_id and (p_pool is null or c.pool = p_pool) and c.pool <> all (v_paused)
+        union all
+        select o.is_cloud, o.delta
+        from unnest(v_sum.overtaken) as o
+        where o.standing = 'ready' and o.user_id = p_caller.user_id and (p_pool is null or o.pool = p_pool)
+          and o.pool <> all (v_paused)
+      ) as k
+        join queue.user_slots as s on s.user_id = p_caller.user_id
+    ) as l;
+    v_sum.no_credits := coalesce(v_sum.no_credits, 0);
+    v_sum.cloud_disabled := coalesce(v_sum.cloud_disabled, 0);
+    v_sum.local_disabled := coalesce(v_sum.local_disabled, 0);
+    v_sum.user_at_limit := greatest(coalesce(v_sum.user_at_limit, 0) - v_sum.claimable, 0);
+  end if;
   return v_sum;
 end;
 $$;
@@ -7151,7 +7226,12 @@ begin
     where (p_pool is null or o.pool = p_pool)
       and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
       and case
-        when p_caller.user_id is not null then o.user_id = p_caller.user_id
+        when p_caller.user_id is not null then o.user_id = p_caller.user_id and exists (
+          select
+          from queue.user_slots as s
+          where s.user_id = o.user_id
+            and queue.reason_of(s, p_caller, o.run_type = 'cloud') is null
+        )
         else o.run_type = 'cloud'
           and (select l.is_open and (o.takes_slot or l.orchestration_room > 0) from queue.user_lines as l where l.user_id = o.user_id and l.pool = o.pool)
       end
@@ -7663,9 +7743,7 @@ begin
     when v_task.status <> 'Queued' then null
     when v_standing in ('ready', 'stale') then coalesce(
       (select 'pool_paused' from queue.settings as c where v_task.pool = any (c.paused_pools)),
-      case when v_task.run_type = 'local' then v_slots.local_reason
-        else v_slots.cloud_reason
-      end,
+      queue.reason_of(v_slots, v_caller, v_task.run_type is distinct from 'local'),
       case when not v_task.takes_slot and v_slots.orchestrating >= v_slots.orchestration_limit then 'user_at_limit' end,
       nullif(v_standing, 'ready')
     )
@@ -7711,7 +7789,7 @@ begin
       from queue.user_lines as l
       where l.pool = v_task.pool
         and l.is_open
-        and v_task.run_type = 'cloud' -- on the user's own machine nobody else takes turns
+        and v_task.run_type = 'cloud' and v_caller.kind <> 'token' -- on the user's own machine nobody else takes turns
         and (l.turn_load, l.turn_at) < (v_slots.running + v_slots.orchestrating + v_slots.remembered, v_line.turn_at)
       limit v_limit
     ) as u;
@@ -9912,7 +9990,9 @@ declare
   v_failures json;
   v_workers json;
   v_by_health json;
+  v_per_worker integer := (select s.gpu_tasks_per_worker from queue.settings as s);
   v_free integer;
+  v_room bigint;
   v_claimable integer := queue.claimable_count(v_caller, 'gpu');
   v_code text;
 begin
@@ -9941,20 +10021,33 @@ begin
       from (select x.* from state as x order by x.health = 'healthy', x.worker_id limit 1000) as s
     ),
     (select coalesce(json_object_agg(g.health, g.workers), '{}') from (select s.health, count(*) as workers from state as s group by 1) as g),
-    (
-      select count(*)
-      from state as s
-      where s.health in ('healthy', 'silent', 'never_claimed', 'starting')
-        and s.tasks_held = 0
-        and s.instance_type <> 'api'
-    )
-  into v_workers, v_by_health, v_free;
+    u.free,
+    u.room
+  into v_workers, v_by_health, v_free, v_room
+  from (
+    -- Who may claim, and how many tasks more. An orchestrator that only waits for its children keeps no worker busy.
+    select
+      count(*) filter (where h.busy < coalesce(v_per_worker, h.busy + 1)) as free,
+      sum(case when v_per_worker is null then v_claimable else greatest(v_per_worker - h.busy, 0) end) as room
+    from state as s
+      cross join lateral (
+        select count(*) as busy
+        from public.tasks as t
+        where s.tasks_held > 0
+          and t.worker_id = s.worker_id
+          and t.status = 'In Progress'
+          and t.token_id is null
+          and not queue.needs_no_worker(t)
+      ) as h
+    where s.health in ('healthy', 'silent', 'never_claimed', 'starting')
+      and s.instance_type <> 'api'
+  ) as u;
 
   v_code := case
     when v_claimable = 0 then 'NOTHING_CLAIMABLE'
     when (v_failures ->> 'workers_failed')::integer >= 3
       and (v_failures ->> 'failure_rate')::numeric >= (select s.max_failure_rate from queue.settings as s) then 'WORKERS_FAIL'
-    when v_free >= v_claimable then 'ENOUGH_WORKERS'
+    when v_room >= v_claimable then 'ENOUGH_WORKERS'
     else 'MORE_WORK_THAN_WORKERS'
   end;
 
@@ -9972,7 +10065,7 @@ begin
           '%s of %s workers failed within the window, most often: %s. Find out why before renting more',
           v_failures ->> 'workers_failed', v_failures ->> 'workers_seen', v_failures #>> '{reasons,0,reason}'
         )
-        when 'ENOUGH_WORKERS' then pg_catalog.format('%s workers are free or starting for %s tasks', v_free, v_claimable)
+        when 'ENOUGH_WORKERS' then pg_catalog.format('%s workers are free or starting, with room for the %s claimable tasks', v_free, v_claimable)
         else pg_catalog.format('%s gpu tasks are claimable and %s workers are free or starting', v_claimable, v_free)
       end,
       'claimable', v_claimable,

@@ -67,6 +67,9 @@ begin
           select
           from public.workers as k
           where k.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
+            -- A last beat, and those of machines that were sent away, bring no worker.
+            and k.status not in ('terminating', 'terminated', 'error', 'crashed')
+            and k.instance_type <> 'api'
         )
       union all
       -- One warning for all jobs: when pg_cron stands still, all of them do.

@@ -16,11 +16,10 @@ begin
   with load as (
     select
       l.user_id,
-      coalesce(sum(l.ready_cloud + case when v_own then l.ready_local else 0 end) filter (where l.pool <> all (v_paused)), 0) as ready_slots,
-      coalesce(
-        sum(l.ready_cloud_orchestration + case when v_own then l.ready_local_orchestration else 0 end)
-          filter (where l.pool <> all (v_paused)), 0
-      ) as ready_orchestration,
+      coalesce(sum(l.ready_cloud) filter (where l.pool <> all (v_paused)), 0) as ready_cloud,
+      coalesce(sum(l.ready_cloud_orchestration) filter (where l.pool <> all (v_paused)), 0) as ready_cloud_orchestration,
+      coalesce(sum(case when v_own then l.ready_local else 0 end) filter (where l.pool <> all (v_paused)), 0) as ready_local,
+      coalesce(sum(case when v_own then l.ready_local_orchestration else 0 end) filter (where l.pool <> all (v_paused)), 0) as ready_local_orchestration,
       sum(l.active_cloud + case when v_own then l.active_local else 0 end) as active,
       sum(l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end) as active_orchestration,
       sum(case when v_own then 0 else l.active_local + l.active_local_orchestration end) as active_elsewhere,
@@ -49,21 +48,34 @@ begin
   ),
   judged as (
     select
-      l.user_id, l.ready_slots, l.ready_orchestration, l.active, l.active_orchestration, l.active_elsewhere, l.turn_at,
-      s.running, s.task_limit, greatest(s.orchestration_limit - s.orchestrating, 0) as orchestration_room,
-      case when v_own then s.local_reason else s.cloud_reason end as reason
+      l.*, s.running, s.task_limit, greatest(s.orchestration_limit - s.orchestrating, 0) as orchestration_room,
+      queue.reason_of(s, p_caller, true) as cloud_reason, s.local_reason
     from load as l
       join queue.user_slots as s on s.user_id = l.user_id
   )
   select
     j.user_id,
-    j.reason,
-    (j.ready_slots + j.ready_orchestration)::integer,
     case
-      when j.reason is null
-        then (least(j.ready_orchestration, j.orchestration_room) + least(j.ready_slots, j.task_limit - j.running))::integer
-      else 0
+      when not v_own or j.ready_cloud + j.ready_cloud_orchestration > 0
+        and (j.cloud_reason is null or j.local_reason is not null or j.ready_local + j.ready_local_orchestration = 0)
+        then j.cloud_reason
+      else j.local_reason
     end,
+    (j.ready_cloud + j.ready_cloud_orchestration + j.ready_local + j.ready_local_orchestration)::integer,
+    (
+      least(
+        case when j.cloud_reason is null then j.ready_cloud_orchestration else 0 end
+          + case when j.local_reason is null then j.ready_local_orchestration else 0 end,
+        j.orchestration_room
+      )
+      + greatest(
+        least(
+          case when j.cloud_reason is null then j.ready_cloud else 0 end
+            + case when j.local_reason is null then j.ready_local else 0 end,
+          j.task_limit - j.running
+        ), 0
+      )
+    )::integer,
     j.active::integer,
     j.active_orchestration::integer,
     j.active_elsewhere::integer,
@@ -75,6 +87,6 @@ end;
 $$;
 
 comment on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) is
-  'For each of these users, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. A token or user sees its user as the user''s own machine would: local tasks too, the onComputer switch instead of credits and inCloud.';
+  'For each of these users, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. Cloud and local tasks are judged as queue.reason_of does; local ones are those of a token or user only.';
 
 revoke all on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) from public, anon, authenticated, service_role;

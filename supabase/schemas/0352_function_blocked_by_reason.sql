@@ -12,16 +12,16 @@ declare
 begin
   return (
     with waiting as (
-      select b.user_id, b.pool, b.reason, b.task_count
+      select b.user_id, b.pool, b.is_cloud, b.reason, b.task_count
       from queue.blocked_tasks as b
       where not v_own
         and b.is_cloud
       union all
-      select b.user_id, b.pool, b.reason, b.task_count
+      select b.user_id, b.pool, b.is_cloud, b.reason, b.task_count
       from queue.blocked_tasks as b
       where b.user_id = p_caller.user_id
       union all
-      select o.user_id, o.pool, o.standing, o.delta
+      select o.user_id, o.pool, o.is_cloud, o.standing, o.delta
       from unnest(p_load.overtaken) as o
       where o.standing <> 'ready'
         and (v_own or o.is_cloud)
@@ -39,7 +39,7 @@ begin
         select
           case
             when w.pool = any (v_paused) then 'pool_paused'
-            else coalesce(case when v_own then s.local_reason else s.cloud_reason end, 'stale')
+            else coalesce(queue.reason_of(s, p_caller, w.is_cloud), 'stale')
           end,
           w.task_count
         from waiting as w

@@ -17,7 +17,16 @@ declare
     where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
   );
   v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
-  v_run_types text[] := case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end;
+  v_run_types text[] := case
+    when p_caller.user_id is null then array['cloud']
+    else array(
+      select r.run_type
+      from queue.user_slots as s
+        cross join unnest(array['cloud', 'local']) as r (run_type)
+      where s.user_id = p_caller.user_id
+        and queue.reason_of(s, p_caller, r.run_type = 'cloud') is null
+    )
+  end;
 begin
   return query
   with turn as (

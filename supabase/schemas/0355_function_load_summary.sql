@@ -111,6 +111,38 @@ begin
     v_sum.claimable, v_sum.owners, v_sum.users, v_sum.user_at_limit, v_sum.no_credits, v_sum.cloud_disabled,
     v_sum.local_disabled, v_sum.active, v_sum.active_orchestration, v_sum.active_elsewhere
   from unnest(v_sum.apart) as u;
+
+  -- In person: cloud and local tasks may wait for different reasons.
+  if p_caller.kind = 'user' then
+    select
+      sum(l.ready) filter (where l.reason = 'no_credits'),
+      sum(l.ready) filter (where l.reason = 'cloud_disabled'),
+      sum(l.ready) filter (where l.reason = 'local_disabled'),
+      sum(l.ready) filter (where coalesce(l.reason, 'user_at_limit') = 'user_at_limit')
+    into v_sum.no_credits, v_sum.cloud_disabled, v_sum.local_disabled, v_sum.user_at_limit
+    from (
+      select k.ready, queue.reason_of(s, p_caller, k.is_cloud) as reason
+      from (
+        select true as is_cloud, c.ready_cloud + c.ready_cloud_orchestration as ready
+        from queue.user_lines as c
+        where c.user_id = p_caller.user_id and (p_pool is null or c.pool = p_pool) and c.pool <> all (v_paused)
+        union all
+        select false, c.ready_local + c.ready_local_orchestration
+        from queue.user_lines as c
+        where c.user_id = p_caller.user_id and (p_pool is null or c.pool = p_pool) and c.pool <> all (v_paused)
+        union all
+        select o.is_cloud, o.delta
+        from unnest(v_sum.overtaken) as o
+        where o.standing = 'ready' and o.user_id = p_caller.user_id and (p_pool is null or o.pool = p_pool)
+          and o.pool <> all (v_paused)
+      ) as k
+        join queue.user_slots as s on s.user_id = p_caller.user_id
+    ) as l;
+    v_sum.no_credits := coalesce(v_sum.no_credits, 0);
+    v_sum.cloud_disabled := coalesce(v_sum.cloud_disabled, 0);
+    v_sum.local_disabled := coalesce(v_sum.local_disabled, 0);
+    v_sum.user_at_limit := greatest(coalesce(v_sum.user_at_limit, 0) - v_sum.claimable, 0);
+  end if;
   return v_sum;
 end;
 $$;

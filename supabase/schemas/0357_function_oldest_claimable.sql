@@ -30,7 +30,12 @@ begin
     where (p_pool is null or o.pool = p_pool)
       and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
       and case
-        when p_caller.user_id is not null then o.user_id = p_caller.user_id
+        when p_caller.user_id is not null then o.user_id = p_caller.user_id and exists (
+          select
+          from queue.user_slots as s
+          where s.user_id = o.user_id
+            and queue.reason_of(s, p_caller, o.run_type = 'cloud') is null
+        )
         else o.run_type = 'cloud'
           and (select l.is_open and (o.takes_slot or l.orchestration_room > 0) from queue.user_lines as l where l.user_id = o.user_id and l.pool = o.pool)
       end

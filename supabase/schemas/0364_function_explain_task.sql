@@ -52,9 +52,7 @@ begin
     when v_task.status <> 'Queued' then null
     when v_standing in ('ready', 'stale') then coalesce(
       (select 'pool_paused' from queue.settings as c where v_task.pool = any (c.paused_pools)),
-      case when v_task.run_type = 'local' then v_slots.local_reason
-        else v_slots.cloud_reason
-      end,
+      queue.reason_of(v_slots, v_caller, v_task.run_type is distinct from 'local'),
       case when not v_task.takes_slot and v_slots.orchestrating >= v_slots.orchestration_limit then 'user_at_limit' end,
       nullif(v_standing, 'ready')
     )
@@ -100,7 +98,7 @@ begin
       from queue.user_lines as l
       where l.pool = v_task.pool
         and l.is_open
-        and v_task.run_type = 'cloud' -- on the user's own machine nobody else takes turns
+        and v_task.run_type = 'cloud' and v_caller.kind <> 'token' -- on the user's own machine nobody else takes turns
         and (l.turn_load, l.turn_at) < (v_slots.running + v_slots.orchestrating + v_slots.remembered, v_line.turn_at)
       limit v_limit
     ) as u;

@@ -16,7 +16,9 @@ declare
   v_failures json;
   v_workers json;
   v_by_health json;
+  v_per_worker integer := (select s.gpu_tasks_per_worker from queue.settings as s);
   v_free integer;
+  v_room bigint;
   v_claimable integer := queue.claimable_count(v_caller, 'gpu');
   v_code text;
 begin
@@ -45,20 +47,33 @@ begin
       from (select x.* from state as x order by x.health = 'healthy', x.worker_id limit 1000) as s
     ),
     (select coalesce(json_object_agg(g.health, g.workers), '{}') from (select s.health, count(*) as workers from state as s group by 1) as g),
-    (
-      select count(*)
-      from state as s
-      where s.health in ('healthy', 'silent', 'never_claimed', 'starting')
-        and s.tasks_held = 0
-        and s.instance_type <> 'api'
-    )
-  into v_workers, v_by_health, v_free;
+    u.free,
+    u.room
+  into v_workers, v_by_health, v_free, v_room
+  from (
+    -- Who may claim, and how many tasks more. An orchestrator that only waits for its children keeps no worker busy.
+    select
+      count(*) filter (where h.busy < coalesce(v_per_worker, h.busy + 1)) as free,
+      sum(case when v_per_worker is null then v_claimable else greatest(v_per_worker - h.busy, 0) end) as room
+    from state as s
+      cross join lateral (
+        select count(*) as busy
+        from public.tasks as t
+        where s.tasks_held > 0
+          and t.worker_id = s.worker_id
+          and t.status = 'In Progress'
+          and t.token_id is null
+          and not queue.needs_no_worker(t)
+      ) as h
+    where s.health in ('healthy', 'silent', 'never_claimed', 'starting')
+      and s.instance_type <> 'api'
+  ) as u;
 
   v_code := case
     when v_claimable = 0 then 'NOTHING_CLAIMABLE'
     when (v_failures ->> 'workers_failed')::integer >= 3
       and (v_failures ->> 'failure_rate')::numeric >= (select s.max_failure_rate from queue.settings as s) then 'WORKERS_FAIL'
-    when v_free >= v_claimable then 'ENOUGH_WORKERS'
+    when v_room >= v_claimable then 'ENOUGH_WORKERS'
     else 'MORE_WORK_THAN_WORKERS'
   end;
 
@@ -76,7 +91,7 @@ begin
           '%s of %s workers failed within the window, most often: %s. Find out why before renting more',
           v_failures ->> 'workers_failed', v_failures ->> 'workers_seen', v_failures #>> '{reasons,0,reason}'
         )
-        when 'ENOUGH_WORKERS' then pg_catalog.format('%s workers are free or starting for %s tasks', v_free, v_claimable)
+        when 'ENOUGH_WORKERS' then pg_catalog.format('%s workers are free or starting, with room for the %s claimable tasks', v_free, v_claimable)
         else pg_catalog.format('%s gpu tasks are claimable and %s workers are free or starting', v_claimable, v_free)
       end,
       'claimable', v_claimable,

@@ -23,6 +23,26 @@ beforeEach(async () => {
 });
 
 describe("task-counts", () => {
+  it("says of an owner without credits what explain says", async () => {
+    const poor = await createOwner({ credits: 0 });
+    const task = await createTask(poor);
+    const user = await userJwt(poor.id);
+    const token = await createToken(poor);
+    for (const [key, claimable] of [[user, false], [token, true]] as const) {
+      const counts = await count({ run_type: "gpu" }, key);
+      expect(counts.totals.queued_only).toBe(claimable ? 1 : 0);
+      expect(counts.blocked).toEqual(claimable ? {} : { no_credits: 1 });
+      const why = await callFunction("explain", { task_id: task }, { key });
+      const reason = claimable ? null : "no_credits";
+      expect(why.json).toMatchObject({ claimable, reason });
+    }
+    const claim = { worker_id: "at-home", run_type: "gpu" };
+    const { json } = await callFunction("claim-next-task", claim, {
+      key: token,
+    });
+    expect(json).toMatchObject({ task_id: task });
+  });
+
   it("answers zeros for an empty queue, with nothing null in its lists", async () => {
     const counts = await count({ run_type: "gpu", include_active: false });
     expect(counts).toMatchObject({

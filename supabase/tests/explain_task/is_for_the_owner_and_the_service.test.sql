@@ -1,5 +1,5 @@
 begin;
-select plan(13);
+select plan(14);
 
 -- SETUP
 select tests.empty_queue();
@@ -40,9 +40,10 @@ select is(pg_temp.explain(tests.signed_in(:'owner'), :'orphan'), '404 TASK_NOT_F
 update public.users set credits = 0 where id = :'owner';
 select tests.with_token(:'owner') as token \gset
 select matches(
-  public.explain_task(:'token', :'task') ->> 'remedy', 'own machine can run it now$',
-  'The owner''s machine hears that it can run what the fleet may not'
+  public.explain_task(tests.signed_in(:'owner'), :'task') ->> 'remedy', 'own machine can run it now$',
+  'The owner hears that their own machine can run what the fleet may not'
 );
+select is(public.explain_task(:'token', :'task') -> 'claimable' #>> '{}', 'true', 'That machine hears that it can');
 select doesnt_match(public.explain_task(tests.service(), :'task') ->> 'remedy', 'own machine', 'The service does not');
 
 -- TEST: callers that are not good

@@ -1,5 +1,5 @@
 begin;
-select plan(19);
+select plan(25);
 
 -- SETUP: Ana has cloud and local tasks, Ben one of each as well
 select tests.empty_queue();
@@ -31,7 +31,7 @@ select is(
   1, 'And nobody else''s tasks'
 );
 
--- TEST: a signed-in user sees what their own machine would
+-- TEST: a signed-in user sees what becomes of their cloud tasks in the fleet and of their local ones at home
 select is(tests.claimable('gpu', :'signed_in'), 3, 'A signed-in user counts their own cloud and local tasks');
 select is(
   (select array_agg(u ->> 'user_id') from jsonb_array_elements(tests.counts('gpu', true, :'signed_in') -> 'users') as u),
@@ -41,7 +41,26 @@ select is(
 -- TEST: what holds back the cloud does not hold back the user's own machine
 update public.users set credits = 0 where id = :'ana';
 select is(tests.claimable('gpu', :'token'), 3, 'Without credits a token still counts its tasks');
-select is(tests.claimable('gpu', :'signed_in'), 3, 'And so does its owner');
+select is(tests.claimable('gpu', :'signed_in'), 1, 'In person the owner is told that only the local one may run');
+select is(
+  tests.counts('gpu', true, :'signed_in') -> 'blocked', '{"no_credits": 2, "dependency_pending": 1}', 'And that the others need credits'
+);
+select is(
+  (select array_agg(t ->> 'task_id') from jsonb_array_elements(tests.counts('gpu', true, :'signed_in') -> 'queued_tasks') as t),
+  array[:'ana_local'], 'The list has what is counted'
+);
+select results_eq(
+  format(
+    $$ select count(*) filter (where (public.explain_task(%1$L, t.id) ->> 'claimable')::boolean)::integer from public.tasks as t where t.user_id = %2$L $$,
+    :'signed_in', :'ana'
+  ), array[1], 'explain says the same of each'
+);
+select results_eq(
+  format(
+    $$ select count(*) filter (where (public.explain_task(%1$L, t.id) ->> 'claimable')::boolean)::integer from public.tasks as t where t.user_id = %2$L $$,
+    :'token', :'ana'
+  ), array[3], 'To a token as well, which needs no credits'
+);
 select is(tests.claimable(), 1, 'The service counts only the other user''s');
 update public.tasks set created_at = queue.now() - interval '8 days' where id = :'ana_local';
 select is(
@@ -50,6 +69,11 @@ select is(
 );
 update public.users set settings = '{"ui": {"generationMethods": {"onComputer": false}}}' where id = :'ana';
 select is(tests.claimable('gpu', :'token'), 0, 'With onComputer off a token counts nothing');
+select is(tests.claimable('gpu', :'signed_in'), 0, 'Nor does the owner, without credits');
+select is(
+  tests.counts('gpu', true, :'signed_in') -> 'blocked', '{"no_credits": 2, "local_disabled": 1, "dependency_pending": 1}',
+  'Each kind for its own reason'
+);
 
 -- TEST: what runs, and for whom
 update public.users set credits = 5, settings = null;
