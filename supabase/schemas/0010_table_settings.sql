@@ -88,7 +88,7 @@ comment on column queue.settings.api_tasks_per_worker is
 comment on column queue.settings.max_attempts is
   'How often a task may be started before it ends Failed, when its type does not say. Default 3.';
 comment on column queue.settings.stale_after is
-  'A task that was never started and has no live parent is no longer handed out once it is this old. Default 7 days.';
+  'A task that could have run for this long, was never started and has no live parent is no longer handed out. Time in which the queue stood still does not count. Default 7 days.';
 comment on column queue.settings.max_affinity_wait is
   'A task that has waited this long goes to the next worker whatever model that has loaded, when the claim does not say how long. Default 5 minutes.';
 comment on column queue.settings.gpu_silence_limit is

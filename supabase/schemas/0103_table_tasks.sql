@@ -39,6 +39,7 @@ create table public.tasks (
   timeout interval,
   reported_at timestamptz,
   has_bounded_params boolean not null default false,
+  released_at timestamptz,
   free_returns integer not null default 0,
   constraint tasks_pkey primary key (id),
   constraint tasks_belong_to_a_project foreign key (project_id) references public.projects (id) on delete cascade,
@@ -58,8 +59,9 @@ create index tasks_not_yet on public.tasks (available_at) where standing = 'not_
 -- it for the one above.
 create index tasks_not_yet_line on public.tasks (user_id, pool, run_type, priority desc, available_at)
   where standing = 'not_yet' and user_id is not null;
--- Ready tasks that were never started, to find those that have grown stale.
-create index tasks_never_started on public.tasks (created_at) where standing = 'ready' and attempts = 0;
+-- Ready tasks that were never started, by when they could first run, to find those that have grown stale.
+create index tasks_never_started_since on public.tasks (greatest(created_at, available_at, released_at))
+  where standing = 'ready' and attempts = 0 and claimed_at is null;
 -- Queued tasks that wait for something other than a worker, by age: what the cleanup looks through.
 create index tasks_set_aside on public.tasks (created_at)
   where standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale');
@@ -120,6 +122,8 @@ comment on column public.tasks.standing is 'Derived: active (In Progress), ready
 comment on column public.tasks.max_attempts is 'How often this task may be started before it ends Failed; null = what its type or the settings say.';
 comment on column public.tasks.timeout is 'How long one start of this task may run; null = what its type says.';
 comment on column public.tasks.reported_at is 'When a call or a log last named the task.';
+comment on column public.tasks.released_at is
+  'When the last completed one of those that it waits for was completed, or an operator put it back; null = neither. Its age counts from the latest of this, created_at and available_at.';
 comment on column public.tasks.free_returns is
   'How often the task was handed back by its holder, or never reached it, since it was enqueued or requeued; max_free_returns of these cost no start.';
 comment on column public.tasks.has_bounded_params is

@@ -1,6 +1,7 @@
--- Work that nobody started for a week is not started by surprise. A live parent (the orchestrator that
--- enqueued it) keeps a task fresh.
-create function queue.is_stale(p_created_at timestamptz, p_attempts integer, p_params jsonb)
+-- Work that nobody started for a week is not started by surprise. It counts from when the task could first run: the
+-- latest of created_at, available_at (its own time) and released_at (the end of what it waited for). A live parent (the
+-- orchestrator that enqueued it) keeps a task fresh. Handed out once is started, also when that start was taken off again.
+create function queue.is_stale(p_since timestamptz, p_was_started boolean, p_params jsonb)
 returns boolean
 language plpgsql
 stable
@@ -10,7 +11,7 @@ as $$
 declare
   v_parent_id uuid;
 begin
-  if p_attempts > 0 or p_created_at >= queue.now() - (select s.stale_after from queue.settings as s) then
+  if p_was_started or p_since >= queue.stale_before() then
     return false;
   end if;
 
@@ -24,7 +25,7 @@ begin
 end;
 $$;
 
-comment on function queue.is_stale(timestamptz, integer, jsonb) is
-  'Whether a queued task was never started, is older than queue.settings.stale_after and has no live parent.';
+comment on function queue.is_stale(timestamptz, boolean, jsonb) is
+  'Whether a queued task that could run since p_since was never started for queue.settings.stale_after and has no live parent.';
 
-revoke all on function queue.is_stale(timestamptz, integer, jsonb) from public, anon, authenticated, service_role;
+revoke all on function queue.is_stale(timestamptz, boolean, jsonb) from public, anon, authenticated, service_role;

@@ -34,7 +34,7 @@ begin
     case when p_task.dependant_on is not null
       then queue.dependency_state(p_task.id, p_task.dependant_on, p_task.user_id)
     end,
-    case when queue.is_stale(p_task.created_at, p_task.attempts, p_task.params) then 'stale' end,
+    case when queue.is_stale(greatest(p_task.created_at, p_task.available_at, p_task.released_at), p_task.attempts > 0 or p_task.claimed_at is not null, p_task.params) then 'stale' end,
     'ready'
   );
 end;

@@ -52,6 +52,8 @@ begin
 
   if new.dependant_on = new.id then
     perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
+  elsif new.dependant_on is not null then
+    new.released_at := queue.released_at(new.id, new.dependant_on, new.user_id);
   end if;
   new.model := queue.task_model(new.params);
   new.standing := queue.task_standing(new);

@@ -156,6 +156,12 @@ begin
   if new.status = 'In Progress' then
     new.standing := 'active';
   else
+    -- Its age counts from what let it go.
+    if new.requeue_count > old.requeue_count then
+      new.released_at := queue.now();
+    elsif new.status = 'Queued' and new.dependant_on is not null then
+      new.released_at := greatest(old.released_at, queue.released_at(new.id, new.dependant_on, new.user_id));
+    end if;
     new.standing := queue.task_standing(new);
   end if;
 

@@ -17,7 +17,7 @@ begin
     where t.user_id = p_user_id
       and t.pool = p_pool
       and t.standing = 'ready'
-      and queue.is_stale(t.created_at, t.attempts, t.params)
+      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
     limit 500
     for no key update skip locked
   ) as s;

@@ -29,7 +29,7 @@ begin
   end if;
 
   loop
-    select h.id, h.created_at, h.attempts, h.params, h.has_bounded_params
+    select h.id, h.created_at, h.available_at, h.released_at, h.attempts, h.claimed_at, h.params, h.has_bounded_params
     into v_head
     from (
       select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
@@ -59,7 +59,7 @@ begin
         continue;
       end if;
       v_head.id := null;
-    elsif queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
+    elsif queue.is_stale(greatest(v_head.created_at, v_head.available_at, v_head.released_at), v_head.attempts > 0 or v_head.claimed_at is not null, v_head.params) then
       -- The line has grown stale while it waited: set a batch of it aside and look once more.
       if not has_written then
         perform queue.set_stale_tasks_aside(p_user_id, p_pool);
@@ -103,7 +103,7 @@ begin
               p_affinity.model is null or not p_affinity.is_required or l.model is null
               or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
             )
-            and not queue.is_stale(l.created_at, l.attempts, l.params)
+            and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
             and queue.fits_a_reply(l.has_bounded_params, l.params)
         ))
         and t.standing = 'ready'
@@ -123,7 +123,7 @@ begin
           p_affinity.model is null or not p_affinity.is_required or t.model is null
           or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
         )
-        and not queue.is_stale(t.created_at, t.attempts, t.params)
+        and not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
         and queue.fits_a_reply(t.has_bounded_params, t.params)
       order by t.priority desc, t.created_at, t.id
       limit 1

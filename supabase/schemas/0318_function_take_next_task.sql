@@ -63,11 +63,11 @@ begin
         into v_user_id, v_task_id
         from turn as u
           left join lateral (
-            select k.id, k.attempts, k.created_at, k.has_bounded_params
+            select k.id, k.attempts, k.since, k.has_bounded_params
             from (
               select s.*
               from (
-                select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
+                select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
                 from public.tasks as t
                 where t.user_id = u.user_id
                   and t.pool = p_pool
@@ -82,7 +82,7 @@ begin
               union all
               select o.*
               from (
-                select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
+                select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
                 from public.tasks as t
                 where t.user_id = u.user_id
                   and t.pool = p_pool
@@ -99,7 +99,7 @@ begin
             limit 1
           ) as h on u.running < u.task_limit
             and h.has_bounded_params
-            and (h.attempts > 0 or h.created_at >= v_old_before)
+            and (h.attempts > 0 or h.since >= v_old_before)
             and not v_is_behind;
       end if;
 

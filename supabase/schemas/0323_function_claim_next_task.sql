@@ -95,11 +95,11 @@ begin
       select h.id
       from turn as u
         cross join lateral (
-          select k.id, k.attempts, k.created_at, k.has_bounded_params
+          select k.id, k.attempts, k.since, k.has_bounded_params
           from (
             select s.*
             from (
-              select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
+              select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
               from public.tasks as t
               where t.user_id = u.user_id
                 and t.pool = v_pool
@@ -114,7 +114,7 @@ begin
             union all
             select o.*
             from (
-              select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
+              select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
               from public.tasks as t
               where t.user_id = u.user_id
                 and t.pool = v_pool
@@ -131,7 +131,7 @@ begin
           limit 1
         ) as h
       where u.cloud_reason is null
-        and (h.attempts > 0 or h.created_at >= v_old_before)
+        and (h.attempts > 0 or h.since >= v_old_before)
         and h.has_bounded_params
     ),
     started as (

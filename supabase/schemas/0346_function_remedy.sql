@@ -20,7 +20,7 @@ begin
     when 'cloud_disabled' then 'Its owner switches settings.ui.generationMethods.inCloud on'
     when 'local_disabled' then 'Its owner switches settings.ui.generationMethods.onComputer on'
     when 'user_at_limit' then 'One of its owner''s running tasks has to end (and, if others ended it, its worker let go), or the limit be raised'
-    when 'stale' then 'Enqueue it again: it was never started and is older than queue.settings.stale_after'
+    when 'stale' then 'Enqueue it again: it could have run for longer than queue.settings.stale_after and was never started'
     when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is put back within a minute'
     when 'In Progress' then 'Nothing: it is running'
     else 'Nothing: it has ended'

@@ -43,7 +43,7 @@ begin
         and v_sample.claimable = 0
         and v_arrivals < p_load.claimable
       union all
-      select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task was enqueued at %s', p_oldest)
+      select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task could run since %s', p_oldest)
       where p_oldest < v_now - interval '1 day'
       union all
       select 'SETTLING', pg_catalog.format(

@@ -12,7 +12,7 @@ declare
   v_many constant integer := 1000;
   v_per_line integer;
   v_now timestamptz := queue.now();
-  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_stale_before timestamptz := queue.stale_before();
 begin
   if p_user_id is null then
     -- As many as nearly always are due can be looked at in the order of their time.
@@ -65,7 +65,9 @@ begin
       (d.task).user_id, (d.task).pool, (d.task).run_type, (d.task).takes_slot, (d.task).standing as stood,
       -- The rule is asked where more than the time could hold the task back.
       case
-        when (d.task).dependant_on is null and ((d.task).attempts > 0 or (d.task).created_at >= v_stale_before) then 'ready'
+        when (d.task).dependant_on is null and (
+          (d.task).attempts > 0 or greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_stale_before
+        ) then 'ready'
         else queue.task_standing(d.task)
       end as stands
     from due as d
@@ -74,9 +76,10 @@ begin
     from public.tasks as t
     where t.standing = 'ready'
       and t.attempts = 0
-      and t.created_at < v_stale_before
+      and t.claimed_at is null
+      and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
       and (p_user_id is null or t.user_id = p_user_id)
-      and queue.is_stale(t.created_at, t.attempts, t.params)
+      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
   )
   select o.user_id, o.pool, o.run_type = 'cloud', o.takes_slot, c.standing, sum(c.delta)::integer
   from overtaken as o

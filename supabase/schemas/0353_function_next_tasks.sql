@@ -1,7 +1,7 @@
 -- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut. p_turns are the
 -- first users in turn, at least p_limit of them where there are so many.
 create function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_turns queue.user_load_row[])
-returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz)
+returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz, since timestamptz)
 language plpgsql
 stable
 security invoker
@@ -10,7 +10,7 @@ as $$
 #variable_conflict use_column
 declare
   v_now timestamptz := queue.now();
-  v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_old_before timestamptz := queue.stale_before();
   v_pools text[] := array(
     select p.pool
     from unnest(case when p_pool is null then array['gpu', 'api'] else array[p_pool] end) as p (pool)
@@ -54,7 +54,7 @@ begin
     ) as r
     group by r.user_id, r.turn_load, r.turn_at, r.slots_free, r.places_free
   )
-  select t.id, t.task_type, t.user_id, t.created_at
+  select t.id, t.task_type, t.user_id, t.created_at, t.since
   from (
     select f.*, row_number() over (partition by f.user_id order by f.priority desc, f.created_at, f.id) as k
     from (
@@ -62,14 +62,14 @@ begin
       select c.*, row_number() over (partition by c.user_id, c.takes_slot order by c.priority desc, c.created_at, c.id) as of_kind
       from (
         -- One pool, run type and kind at a time: each comes from the index in the order of the line.
-        select r.id, r.task_type, r.created_at, r.priority, r.takes_slot, u.user_id, u.turn_load, u.turn_at, u.task_count,
+        select r.id, r.task_type, r.created_at, r.since, r.priority, r.takes_slot, u.user_id, u.turn_load, u.turn_at, u.task_count,
           u.slots_free, u.places_free
         from round as u
           cross join unnest(v_pools) as l (pool)
           cross join unnest(v_run_types) as y (run_type)
           cross join unnest(array[true, false]) as kind (takes_slot)
           cross join lateral (
-            select q.id, q.task_type, q.created_at, q.priority, q.takes_slot
+            select q.id, q.task_type, q.created_at, greatest(q.created_at, q.available_at, q.released_at) as since, q.priority, q.takes_slot
             from public.tasks as q
             where q.user_id = u.user_id
               and q.pool = l.pool
@@ -78,14 +78,15 @@ begin
               and q.standing = 'ready'
               and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.standing))
               -- Asked only where the answer could be yes.
-              and (q.attempts > 0 or q.created_at >= v_old_before or not queue.is_stale(q.created_at, q.attempts, q.params))
+              and (q.attempts > 0 or greatest(q.created_at, q.available_at, q.released_at) >= v_old_before or not queue.is_stale(greatest(q.created_at, q.available_at, q.released_at), q.attempts > 0 or q.claimed_at is not null, q.params))
             order by q.priority desc, q.created_at, q.id
             limit u.task_count
           ) as r
         union all
         -- Due, but not yet released by a claim.
         select
-          (d.task).id, (d.task).task_type, (d.task).created_at, (d.task).priority, (d.task).takes_slot, u.user_id, u.turn_load,
+          (d.task).id, (d.task).task_type, (d.task).created_at,
+          greatest((d.task).created_at, (d.task).available_at, (d.task).released_at), (d.task).priority, (d.task).takes_slot, u.user_id, u.turn_load,
           u.turn_at, u.task_count, u.slots_free, u.places_free
         from round as u
           cross join unnest(v_pools) as l (pool)

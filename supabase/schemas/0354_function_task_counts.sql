@@ -33,9 +33,9 @@ begin
   v_turns := array(select u from queue.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);
 
   select
-    coalesce(json_agg(t), '[]'),
+    coalesce(json_agg(to_jsonb(t) - 'since'), '[]'),
     count(*),
-    min(t.created_at)
+    min(t.since)
   into v_next, v_listed, v_oldest
   from queue.next_tasks(v_caller, p_run_type, v_list_limit, v_turns) as t;
   v_oldest := queue.oldest_claimable(v_caller, p_run_type, v_oldest, v_listed < v_load.claimable);

@@ -23,7 +23,8 @@ begin
       select from public.tasks as t
       where t.standing = 'ready'
         and t.attempts = 0
-        and t.created_at < v_now - (select s.stale_after from queue.settings as s)
+        and t.claimed_at is null
+        and greatest(t.created_at, t.available_at, t.released_at) < queue.stale_before()
     ) then
     v_sum.overtaken := array(select o from queue.overtaken_by_time(p_caller.user_id) as o);
   end if;

@@ -15,16 +15,17 @@ begin
     return p_listed;
   end if;
 
-  v_old_before := queue.now() - (select s.stale_after from queue.settings as s);
+  v_old_before := queue.stale_before();
   return least(p_listed, (
-    select o.created_at
+    select o.since
     from (
-      select t.user_id, t.pool, t.run_type, t.takes_slot, t.created_at, t.attempts, t.params
+      select t.user_id, t.pool, t.run_type, t.takes_slot, greatest(t.created_at, t.available_at, t.released_at) as since, t.params
       from public.tasks as t
       where t.standing = 'ready'
         and t.attempts = 0
-        and t.created_at < p_listed
-      order by t.created_at
+        and t.claimed_at is null
+        and greatest(t.created_at, t.available_at, t.released_at) < p_listed
+      order by greatest(t.created_at, t.available_at, t.released_at)
       limit v_look_at
     ) as o
     where (p_pool is null or o.pool = p_pool)
@@ -40,14 +41,14 @@ begin
           and (select l.is_open and (o.takes_slot or l.orchestration_room > 0) from queue.user_lines as l where l.user_id = o.user_id and l.pool = o.pool)
       end
       -- Asked only where the answer could be yes.
-      and (o.created_at >= v_old_before or not queue.is_stale(o.created_at, o.attempts, o.params))
-    order by o.created_at
+      and (o.since >= v_old_before or not queue.is_stale(o.since, false, o.params))
+    order by o.since
     limit 1
   ));
 end;
 $$;
 
 comment on function queue.oldest_claimable(queue.caller, text, timestamptz, boolean) is
-  'When the oldest claimable task was enqueued: the older of the oldest in the list and, if the list was cut, of the 200 oldest tasks that were never started.';
+  'Since when the oldest claimable task could run: the older of the oldest in the list and, if the list was cut, of the 200 oldest tasks that were never started.';
 
 revoke all on function queue.oldest_claimable(queue.caller, text, timestamptz, boolean) from public, anon, authenticated, service_role;

@@ -11,7 +11,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_now timestamptz := queue.now();
-  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_stale_before timestamptz := queue.stale_before();
   v_due uuid[];
   v_stale uuid[];
   v_last_event_id bigint;
@@ -38,8 +38,9 @@ begin
       join queue.user_slots as s on s.user_id = t.user_id
     where t.standing = 'ready'
       and t.attempts = 0
-      and t.created_at < v_stale_before
-      and queue.is_stale(t.created_at, t.attempts, t.params)
+      and t.claimed_at is null
+      and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
+      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
     limit p_limit
     for no key update of t, s skip locked
   ) as o;

@@ -19,7 +19,7 @@ declare
   v_ahead integer;
   v_users_ahead integer;
   v_now timestamptz := queue.now();
-  v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_old_before timestamptz := queue.stale_before();
 begin
   select t.*
   into v_task
@@ -69,7 +69,7 @@ begin
         and t.pool = v_task.pool
         and t.run_type = v_task.run_type
         and t.standing = 'ready'
-        and (t.attempts > 0 or t.created_at >= v_old_before or not queue.is_stale(t.created_at, t.attempts, t.params))
+        and (t.attempts > 0 or greatest(t.created_at, t.available_at, t.released_at) >= v_old_before or not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params))
         and (-t.priority::bigint, t.created_at, t.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
       union all
       -- Due, but not yet released.

@@ -8,14 +8,14 @@ set search_path = ''
 as $$
 #variable_conflict use_column
 declare
-  v_old_before timestamptz := queue.now() - (select s.stale_after from queue.settings as s);
+  v_old_before timestamptz := queue.stale_before();
   v_found integer;
 begin
   return query
   select t.id, t.created_at, r.reason
   from public.tasks as t
     cross join lateral (select queue.reason_to_cancel(t) as reason) as r
-  where t.standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'stale')
+  where t.standing in ('no_owner', 'no_run_type', 'type_inactive', 'stale')
     and t.created_at < v_old_before
     and r.reason is not null
   order by t.created_at

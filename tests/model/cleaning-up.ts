@@ -16,8 +16,7 @@ export function cleanUp(state: State): void {
 function isForgotten(state: State, task: Task): boolean {
   const standing = standingOf(state, task) ?? "";
   const along = goingAlong(state, task);
-  return ["dependency_pending", "stale"].includes(standing) &&
-    task.claimedAt === null && isStale(state, task) &&
+  return standing === "stale" &&
     ![...along].some((other) =>
       other !== task && other.owner === task.owner &&
       isFresh(state, other, along)
@@ -42,17 +41,22 @@ function goingAlong(state: State, task: Task): Set<Task> {
 function isFresh(state: State, task: Task, along: Set<Task>): boolean {
   if (task.status !== "Queued") return task.status === "In Progress";
   const parent = state.tasks.get(task.parent ?? -1);
-  return task.attempts > 0 || task.createdAt >= state.now - STALE_AFTER ||
-    (!isStale(state, task) && parent !== undefined && !along.has(parent));
+  return task.attempts > 0 || task.claimedAt !== null ||
+    couldRunSince(state, task) >= state.now - STALE_AFTER ||
+    (parent !== undefined && isLive(parent) && !along.has(parent));
+}
+
+/** Enqueued, due, put back, and nothing left to wait for. */
+function couldRunSince(state: State, task: Task): number {
+  return Math.max(
+    task.createdAt,
+    task.dueAt ?? 0,
+    task.putBackAt ?? 0,
+    ...task.dependsOn.map((id) => state.tasks.get(id)?.completeAt ?? 0),
+  );
 }
 
 function isLost(state: State, task: Task): boolean {
   return standingOf(state, task) === "dependency_lost" &&
     task.updatedAt < state.now - DEPENDENCY_GRACE;
-}
-
-function isStale(state: State, task: Task): boolean {
-  const parent = state.tasks.get(task.parent ?? -1);
-  return task.attempts === 0 && task.createdAt < state.now - STALE_AFTER &&
-    !(parent !== undefined && isLive(parent));
 }

@@ -24,6 +24,7 @@ export function complete(
 ): Moved {
   hold(state, task);
   task.status = "Complete";
+  task.completeAt = state.now;
   task.output = output;
   task.updatedAt = state.now;
   if (KINDS[task.kind].createsGeneration && task.replacedBy === null) {

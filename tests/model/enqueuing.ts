@@ -34,6 +34,8 @@ export function enqueue(
     announces: announcedBy(command),
     key,
     dueAt: command.dueIn === null ? null : state.now + command.dueIn,
+    completeAt: null,
+    putBackAt: null,
     dependsOn: dependsOn === null ? [] : [dependsOn],
     status: "Queued",
     attempts: 0,

@@ -73,6 +73,10 @@ function goesFirst(task: Task, other: Task): boolean {
     task.id - other.id) < 0;
 }
 
+function minutesSince(state: State, at: number | null): number | null {
+  return at === null ? null : (state.now - at) / 60;
+}
+
 function asWorld(state: State): { world: World; tasks: Task[] } {
   const tasks = [...state.tasks.values()];
   const place = new Map(tasks.map((task, index) => [task.id, index]));
@@ -99,10 +103,12 @@ function asWorld(state: State): { world: World; tasks: Task[] } {
       status: task.status,
       holder: task.token === null ? "fleet" : "owner",
       isHandedOver: task.isHandedOver,
-      wasStarted: task.attempts > 0,
+      wasStarted: task.attempts > 0 || task.claimedAt !== null,
       priority: task.priority,
       ageMinutes: (state.now - task.createdAt) / 60,
       dueInMinutes: task.dueAt === null ? null : (task.dueAt - state.now) / 60,
+      completeMinutesAgo: minutesSince(state, task.completeAt),
+      putBackMinutesAgo: minutesSince(state, task.putBackAt),
       dependsOn: task.dependsOn.map((id) => place.get(id) ?? "missing"),
       parent: task.parent === null ? null : place.get(task.parent) ?? "missing",
       model: null,

@@ -47,6 +47,9 @@ export interface Task {
   readonly announces: number | null;
   readonly key: number | null;
   dueAt: number | null;
+  completeAt: number | null;
+  /** When an operator put it back after its end. */
+  putBackAt: number | null;
   dependsOn: number[];
   status: Status;
   attempts: number;

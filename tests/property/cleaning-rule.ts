@@ -8,6 +8,7 @@ export interface Row {
   readonly hasRunType: boolean;
   readonly isActiveType: boolean;
   readonly isScheduled: boolean;
+  /** Since it could first run: enqueued, due, what it waits for complete. */
   readonly age: number;
   readonly unchangedFor: number;
   readonly parent: string | null;
@@ -26,7 +27,7 @@ export interface Limits {
 export function toCancel(rows: readonly Row[], limits: Limits): string[] {
   const family = new Family(rows);
   const isStale = (row: Row) =>
-    row.status === "Queued" && row.attempts === 0 &&
+    row.status === "Queued" && row.attempts === 0 && !row.wasClaimed &&
     row.age > limits.staleAfter && !family.isLive(row.parent);
 
   /** Something that would go along was started, is young, or has a parent. */
@@ -36,11 +37,14 @@ export function toCancel(rows: readonly Row[], limits: Limits): string[] {
       id === row.id || others.some((other) => other.id === id);
     return others.some((other) =>
       other.status === "In Progress" || other.attempts > 0 ||
+      other.wasClaimed ||
       other.age <= limits.staleAfter || (!isStale(other) && !goes(other.parent))
     );
   };
+  /** What waits for a live task goes when that goes. */
   const isForgotten = (row: Row) =>
-    isStale(row) && !row.wasClaimed && !isHeld(row);
+    isStale(row) && !row.waitsFor.some((id) => family.isLive(id)) &&
+    !isHeld(row);
   const isLost = (row: Row) =>
     row.waitsFor.length > 0 && !row.waitsFor.some((id) => family.isLive(id)) &&
     row.waitsFor.some((id) => family.get(id)?.status !== "Complete");

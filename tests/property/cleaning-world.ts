@@ -182,7 +182,17 @@ export async function readRows(sql: Connection): Promise<Row[]> {
         t.run_type is not null as "hasRunType",
         t.task_type <> 'switched_off' as "isActiveType",
         coalesce(t.available_at > queue.now(), false) as "isScheduled",
-        (extract(epoch from queue.now() - t.created_at) * 1e6)::float as age,
+        (extract(epoch from queue.now() - greatest(
+          t.created_at,
+          t.available_at,
+          (
+            select max(c.generation_processed_at)
+            from queue.task_dependencies as d
+              join public.tasks as c on c.id = d.depends_on
+            where d.task_id = t.id and t.status = 'Queued'
+              and c.status = 'Complete'
+          )
+        )) * 1e6)::float as age,
         (extract(epoch from queue.now() - coalesce(t.updated_at, t.created_at))
           * 1e6)::float as "unchangedFor",
         t.params ->> 'orchestrator_task_id_ref' as parent,

@@ -172,8 +172,24 @@ function isStale(world: World, task: Task): boolean {
     ? world.tasks[task.parent]
     : undefined;
   return !task.wasStarted &&
-    task.ageMinutes > world.settings.staleAfterMinutes &&
+    waitingMinutes(world, task) > world.settings.staleAfterMinutes &&
     !(parent !== undefined && isLive(parent));
+}
+
+/** Since when it could run: enqueued, due, and nothing left to wait for. */
+function waitingMinutes(world: World, task: Task): number {
+  return Math.min(
+    task.ageMinutes,
+    task.dueInMinutes === null ? Infinity : -task.dueInMinutes,
+    task.putBackMinutesAgo ?? Infinity,
+    ...task.dependsOn
+      .filter((id) => dependency(world, task, id) === "met")
+      // All tasks of a world are there before the first of them ends.
+      .map((id) =>
+        (id === "missing" ? undefined : world.tasks[id]?.completeMinutesAgo) ??
+          world.elapsedMinutes
+      ),
+  );
 }
 
 function isLive(task: Task): boolean {

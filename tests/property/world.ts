@@ -62,6 +62,10 @@ export interface Task {
   readonly ageMinutes: number;
   /** Negative = due already; null = due at once. */
   readonly dueInMinutes: number | null;
+  /** When it was completed, if not when the world was written. */
+  readonly completeMinutesAgo?: number | null;
+  /** When an operator put it back after its end. */
+  readonly putBackMinutesAgo?: number | null;
   readonly dependsOn: readonly (number | "missing")[];
   readonly parent: number | Orphan | null;
   readonly model: string | null;
