@@ -131,6 +131,16 @@ export const ERROR_CODES = {
     meaning: "There is no such project, or it belongs to someone else",
     action: "Check the id and whose token is used",
   },
+  PROJECT_HAS_TASKS: {
+    status: 409,
+    meaning: "The project cannot be given to another user as it is",
+    action: "Use `move_project`, when nothing of the project runs",
+  },
+  TRUNCATE_REFUSED: {
+    status: 409,
+    meaning: "Live tasks depend on the table that was to be truncated",
+    action: "Delete rows instead, or truncate `public.tasks`",
+  },
   QUEUE_FULL: {
     status: 429,
     meaning: "The user has as many tasks queued as a user may have",

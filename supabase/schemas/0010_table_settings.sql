@@ -30,6 +30,7 @@ create table queue.settings (
   max_free_returns integer not null default 10,
   max_lock_wait interval not null default interval '240 milliseconds',
   paused_pools text[] not null default '{}',
+  deleted_user_retention interval not null default interval '30 days',
   worker_retention interval default interval '30 days',
   overlong_factor numeric not null default 5,
   overlong_after interval not null default interval '2 hours',
@@ -62,6 +63,7 @@ create table queue.settings (
   constraint settings_max_free_returns_is_not_negative check (max_free_returns >= 0),
   constraint settings_max_lock_wait_is_sane check (max_lock_wait between interval '2 milliseconds' and interval '1 minute'),
   constraint settings_paused_pools_are_pools check (paused_pools <@ array['gpu', 'api']),
+  constraint settings_deleted_user_retention_is_not_negative check (deleted_user_retention >= interval '0'),
   constraint settings_worker_retention_is_positive check (worker_retention > interval '0'),
   constraint settings_overlong_limits_are_positive check (overlong_factor >= 1 and overlong_after > interval '0'),
   constraint settings_max_attempts_is_at_most_1000 check (max_attempts <= 1000),
@@ -138,6 +140,8 @@ comment on column queue.settings.default_orchestration_limit is
 comment on column queue.settings.held_slot_limit is
   'How long at most a start that another than its holder ended keeps its slot, and how long it counts when it is asked whose turn it is. Default 10 minutes.';
 comment on column queue.settings.event_retention is 'How long task_events are kept; null = for ever. Default null.';
+comment on column queue.settings.deleted_user_retention is
+  'How long the history tells of a user who was deleted; then it is deleted, too. Default 30 days.';
 comment on column queue.settings.finished_task_retention is
   'How long finished tasks are kept after their last change; null = for ever. Default null.';
 comment on column queue.settings.paused_pools is

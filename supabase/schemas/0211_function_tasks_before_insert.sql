@@ -21,7 +21,8 @@ begin
   perform queue.refuse_impossible_values(new);
 
   if new.project_id is not null then
-    select p.user_id into v_owner from public.projects as p where p.id = new.project_id;
+    -- Held, as the foreign key will: it does not change hands until the task is there.
+    select p.user_id into v_owner from public.projects as p where p.id = new.project_id for key share;
     -- An unknown project is left to the foreign key.
     new.user_id := coalesce(v_owner, new.user_id);
   end if;

@@ -144,6 +144,9 @@ begin
     new.pool := coalesce(new.pool, 'gpu');
     new.takes_slot := coalesce(new.takes_slot, true);
   end if;
+  if new.project_id is distinct from old.project_id and new.project_id is not null then
+    new.user_id := coalesce((select p.user_id from public.projects as p where p.id = new.project_id), new.user_id);
+  end if;
   if new.params is distinct from old.params then
     new.params := queue.params_object(new.params);
     perform queue.refuse_large_json(new.params, 'params');

@@ -1,5 +1,5 @@
 -- Deletes what is kept for a time only and that no claim ever looks at: logs, ended tokens, records of pg_cron, history,
--- rows of workers that are gone.
+-- of users who were deleted all of it, rows of workers that are gone.
 create function queue.purge_kept(p_limit integer, p_dry_run boolean)
 returns jsonb
 language plpgsql
@@ -14,6 +14,7 @@ declare
   v_tokens uuid[];
   v_cron_runs bigint[];
   v_events bigint[];
+  v_forgotten bigint[];
   v_workers text[];
 begin
   select s.* into v_settings from queue.settings as s;
@@ -67,11 +68,27 @@ begin
     for update skip locked
   );
 
+  -- What is told of users who are gone.
+  v_forgotten := array(
+    select f.id
+    from queue.deleted_users as d
+      cross join lateral (select e.id from public.task_events as e where e.user_id = d.user_id limit p_limit) as f
+    where d.deleted_at <= v_now - v_settings.deleted_user_retention
+    limit p_limit
+  );
+
   if not p_dry_run then
     delete from public.system_logs as l where l.id = any (v_logs);
     delete from public.user_api_tokens as k where k.id = any (v_tokens);
     delete from cron.job_run_details as r where r.runid = any (v_cron_runs);
-    delete from public.task_events as e where e.id = any (v_events);
+    delete from public.task_events as e where e.id = any (v_events || v_forgotten);
+    delete from queue.blocked_tasks as b
+    using queue.deleted_users as d
+    where b.user_id = d.user_id
+      and d.deleted_at <= v_now - v_settings.deleted_user_retention;
+    delete from queue.deleted_users as d
+    where d.deleted_at <= v_now - v_settings.deleted_user_retention
+      and not exists (select from public.task_events as e where e.user_id = d.user_id);
     delete from public.workers as w where w.id = any (v_workers);
     delete from queue.claim_refusals as r
     where r.worker_id = any (v_workers)
@@ -79,7 +96,7 @@ begin
   end if;
   return jsonb_build_object(
     'logs', cardinality(v_logs), 'tokens', cardinality(v_tokens), 'cron_runs', cardinality(v_cron_runs),
-    'events', cardinality(v_events), 'workers', cardinality(v_workers)
+    'events', cardinality(v_events || v_forgotten), 'workers', cardinality(v_workers)
   );
 end;
 $$;

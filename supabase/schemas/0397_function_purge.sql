@@ -29,7 +29,7 @@ end;
 $$;
 
 comment on function queue.purge(integer, boolean) is
-  'Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older than 7 days, history older than event_retention, finished tasks older than finished_task_retention (both off while null), rows of workers that ended longer than worker_retention ago. Returns {logs, tokens, cron_runs, events, workers, tasks, dry_run}; a dry run changes nothing, counts, and lists the tasks: due: [{task_id, status, reason}].';
+  'Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older than 7 days, history older than event_retention or of users deleted longer than deleted_user_retention ago, finished tasks older than finished_task_retention (event_retention and this one are off while null), rows of workers that ended longer than worker_retention ago. Returns {logs, tokens, cron_runs, events, workers, tasks, dry_run}; a dry run changes nothing, counts, and lists the tasks: due: [{task_id, status, reason}].';
 
 revoke all on function queue.purge(integer, boolean) from public, anon, authenticated, service_role;
 grant execute on function queue.purge(integer, boolean) to service_role;

@@ -1,0 +1,114 @@
+-- Gives a project to another user with all that belongs to it, in one transaction: tasks, results, history, families and
+-- what is counted. Not while something of it runs, because that takes a slot of the former owner's and is paid by them;
+-- and not where it would part tasks that belong together, which are only of one owner.
+create function queue.move_project(p_caller jsonb, p_project_id uuid, p_user_id uuid)
+returns json
+language plpgsql
+volatile
+security definer -- writes the owner of tasks, which no API role may
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_from uuid;
+  v_tasks uuid[];
+  v_waiting uuid[];
+  v_in_the_way record;
+  v_generations integer;
+begin
+  select p.user_id into v_from from public.projects as p where p.id = p_project_id for update;
+  if v_from is null then
+    perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
+  elsif not exists (select from public.users as u where u.id = p_user_id) then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no user %s', coalesce(p_user_id::text, 'null')));
+  elsif v_from = p_user_id then
+    return json_build_object('project_id', p_project_id, 'user_id', p_user_id, 'tasks', 0, 'generations', 0);
+  end if;
+
+  v_tasks := array(
+    select t.id from public.tasks as t where t.project_id = p_project_id order by t.id for no key update
+  );
+  perform from queue.user_slots as s where s.user_id in (v_from, p_user_id) order by s.user_id for no key update;
+
+  select t.id
+  into v_in_the_way
+  from public.tasks as t
+  where t.id = any (v_tasks)
+    and t.status = 'In Progress'
+  limit 1;
+  if v_in_the_way.id is not null then
+    perform queue.refuse(
+      409, 'PROJECT_HAS_TASKS', pg_catalog.format('Task %s of the project is In Progress', v_in_the_way.id),
+      'Wait until it has ended, or cancel it; what is queued moves along'
+    );
+  end if;
+
+  -- Who waits for whom, and who is whose child, across the border of the project.
+  select l.id, l.other
+  into v_in_the_way
+  from (
+    select d.task_id as id, d.depends_on as other, d.task_id as bound
+    from queue.task_dependencies as d
+    where d.task_id = any (v_tasks) or d.depends_on = any (v_tasks)
+    union all
+    select s.task_id, s.orchestrator_id, b.id
+    from queue.subtasks as s
+      cross join lateral (values (s.task_id), (s.orchestrator_id)) as b (id)
+    where s.task_id = any (v_tasks) or s.orchestrator_id = any (v_tasks)
+  ) as l
+    join public.tasks as t on t.id = l.id
+    join public.tasks as o on o.id = l.other
+    join public.tasks as b on b.id = l.bound
+  where t.project_id <> o.project_id
+    and t.user_id = o.user_id
+    and b.status in ('Queued', 'In Progress')
+  limit 1;
+  if v_in_the_way.id is not null then
+    perform queue.refuse(
+      409, 'PROJECT_HAS_TASKS',
+      pg_catalog.format('Task %s belongs to task %s, and only one of the two is in the project', v_in_the_way.id, v_in_the_way.other),
+      'Wait until both have ended, or move both into one project first'
+    );
+  end if;
+
+  perform queue.say(queue.caller_name(v_caller), 'moved with its project to another user');
+  perform set_config('queue.moves_project', p_project_id::text, true);
+  -- A key means the same request only among those of one owner.
+  update public.tasks as t
+  set user_id = p_user_id,
+    idempotency_key = case
+      when not exists (
+        select from public.tasks as k where k.user_id = p_user_id and k.idempotency_key = t.idempotency_key
+      ) then t.idempotency_key
+    end
+  where t.id = any (v_tasks);
+  update queue.subtasks as s set user_id = p_user_id where s.task_id = any (v_tasks);
+  update queue.orchestrations as o set user_id = p_user_id where o.orchestrator_id = any (v_tasks);
+  update public.task_events as e set user_id = p_user_id where e.task_id = any (v_tasks);
+  update public.generations as g set user_id = p_user_id where g.project_id = p_project_id;
+  get diagnostics v_generations = row_count;
+  update public.projects as p set user_id = p_user_id where p.id = p_project_id;
+
+  -- One saw the others of the statement before they had moved.
+  v_waiting := array(
+    select t.id from public.tasks as t where t.id = any (v_tasks) and t.status = 'Queued' and t.dependant_on is not null
+  );
+  perform queue.ask_standing_again(v_waiting);
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select t.id, t.user_id, queue.now(), t.status, t.status, t.worker_id, t.attempts, queue.actor(), 'moved with its project to another user'
+  from public.tasks as t
+  where t.id = any (v_tasks);
+  perform set_config('queue.moves_project', '', true);
+  perform queue.say(null);
+  return json_build_object(
+    'project_id', p_project_id, 'user_id', p_user_id, 'tasks', cardinality(v_tasks), 'generations', v_generations
+  );
+end;
+$$;
+
+comment on function queue.move_project(jsonb, uuid, uuid) is 'See public.move_project.';
+
+revoke all on function queue.move_project(jsonb, uuid, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.move_project(jsonb, uuid, uuid) to service_role;
