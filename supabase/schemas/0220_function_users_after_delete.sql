@@ -5,6 +5,7 @@ returns trigger
 language plpgsql
 security definer -- writes derived state on behalf of any caller who may delete users
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 as $$
 begin

@@ -4,6 +4,7 @@ returns trigger
 language plpgsql
 security definer -- writes derived state on behalf of any caller who may truncate
 set search_path = ''
+set enable_seqscan = on -- counts all tasks
 as $$
 begin
   perform queue.recount_totals();

@@ -5,6 +5,7 @@ returns trigger
 language plpgsql
 security definer -- looks at tasks on behalf of any caller who may truncate
 set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
   if exists (select from public.tasks as t) then

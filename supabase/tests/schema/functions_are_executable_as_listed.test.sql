@@ -16,6 +16,8 @@ insert into listed_function values
   ('service_role', 'queue.complete_task'),
   ('service_role', 'mark_task_failed'),
   ('service_role', 'queue.mark_task_failed'),
+  ('service_role', 'move_project'),
+  ('service_role', 'queue.move_project'),
   ('service_role', 'queue.rescue'),
   ('service_role', 'queue.settle_deferred'),
   ('service_role', 'queue.cleanup'),
