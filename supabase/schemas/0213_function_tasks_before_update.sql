@@ -155,6 +155,14 @@ begin
   if v_is_derived_again or new.params is distinct from old.params then
     new.model := queue.task_model(new.params);
   end if;
+  -- What it is a part of, or waits for: queue.tasks_after_update follows.
+  if new.dependant_on is distinct from old.dependant_on or (
+    (new.params is distinct from old.params or new.task_type <> old.task_type or new.user_id is distinct from old.user_id)
+    and queue.subtask_of(new.id, new.user_id, new.task_type, new.params)
+      is distinct from queue.subtask_of(old.id, old.user_id, old.task_type, old.params)
+  ) then
+    perform set_config('queue.regroups', 'on', true);
+  end if;
 
   if new.status = 'In Progress' then
     new.standing := 'active';

@@ -23,6 +23,10 @@ declare
   v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
   v_reports jsonb;
   v_report record;
+  v_regrouped uuid[];
+  v_children queue.subtasks[];
+  v_rewired uuid[];
+  v_waited_for uuid[];
 begin
   v_now := queue.now();
   if v_is_looked_after then
@@ -63,7 +67,41 @@ begin
     );
   end if;
 
+  -- What is a part of something else now, or waits for something else (queue.tasks_before_update has noticed).
+  if current_setting('queue.regroups', true) = 'on' then
+    perform set_config('queue.regroups', 'off', true);
+    select
+      array_agg(n.id order by n.id) filter (
+        where queue.subtask_of(n.id, n.user_id, n.task_type, n.params)
+          is distinct from queue.subtask_of(o.id, o.user_id, o.task_type, o.params)
+      ),
+      array_agg(n.id order by n.id) filter (where n.dependant_on is distinct from o.dependant_on),
+      array_agg(o.dependant_on order by n.id) filter (where n.dependant_on is distinct from o.dependant_on),
+      array_agg(distinct n.user_id) || array_agg(distinct o.user_id)
+    into v_regrouped, v_rewired, v_waited_for, v_owners
+    from new_rows as n
+      full join old_rows as o on o.id = n.id -- full as above
+    where coalesce(n.id = o.id, false);
+    if coalesce(current_setting('queue.moves_project', true), '') <> '' then
+      v_regrouped := null; -- all of a family at once (queue.move_project)
+    end if;
+  end if;
+
   -- Other tasks are locked before any owner, like everywhere.
+  if v_regrouped is not null then
+    select array_agg(c.child)
+    into v_children
+    from (
+      select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child from new_rows as n where n.id = any (v_regrouped)
+    ) as c
+    where (c.child).task_id is not null;
+    perform queue.lock_relatives_of(
+      v_regrouped || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_regrouped)), v_owners, true
+    );
+    if v_children is not null then
+      perform queue.lock_families(v_children);
+    end if;
+  end if;
   if v_reports is not null then
     perform queue.lock_relatives_of(
       array(select r.id from jsonb_to_recordset(v_reports) as r (id uuid)), array(select distinct n.user_id from new_rows as n), false
@@ -186,6 +224,15 @@ begin
   end if;
   if v_lost is not null and v_is_looked_after is not true then
     perform queue.settle_lost(v_lost);
+  end if;
+  if v_regrouped is not null or v_rewired is not null then
+    perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
+    if v_regrouped is not null then
+      perform queue.regroup(v_regrouped);
+    end if;
+    if v_rewired is not null then
+      perform queue.follow_dependencies(v_rewired, v_waited_for);
+    end if;
   end if;
   for v_report in select r.id, r.text from jsonb_to_recordset(v_reports) as r (id uuid, text text) loop
     perform queue.note_enqueued(v_report.id, v_report.text);

@@ -1,5 +1,5 @@
--- New tasks find their families: as children, and as orchestrators whose children came first. The caller holds the
--- owners' locks and those of queue.lock_families.
+-- New tasks, and those that are parts of something else now, find their families: as children, and as orchestrators whose
+-- children came first. The caller holds the owners' locks and those of queue.lock_families.
 create function queue.join_families(p_task_ids uuid[], p_children queue.subtasks[])
 returns void
 language plpgsql
@@ -27,7 +27,10 @@ begin
   from unnest(p_children) as c;
 
   update queue.orchestrations as o
-  set open_count = o.open_count + n.children,
+  set open_count = o.open_count + n.open,
+    complete_count = o.complete_count + n.complete,
+    failed_count = o.failed_count + n.failed,
+    cancelled_count = o.cancelled_count + n.cancelled,
     segment_count = o.segment_count + n.segments,
     join_count = o.join_count + n.joins,
     stitch_count = o.stitch_count + n.stitches,
@@ -35,11 +38,15 @@ begin
   from (
     select
       c.orchestrator_id, c.user_id,
-      count(*) as children,
+      count(*) filter (where t.status in ('Queued', 'In Progress')) as open,
+      count(*) filter (where t.status = 'Complete') as complete,
+      count(*) filter (where t.status = 'Failed') as failed,
+      count(*) filter (where t.status = 'Cancelled') as cancelled,
       count(*) filter (where c.final_rank = 1) as segments,
       count(*) filter (where c.final_rank = 2) as joins,
       count(*) filter (where c.final_rank = 3) as stitches
     from unnest(p_children) as c
+      join public.tasks as t on t.id = c.task_id
     group by 1, 2
   ) as n
   where o.orchestrator_id = n.orchestrator_id
@@ -66,6 +73,7 @@ begin
     select n.task_id
     from queue.subtasks as n
     where n.task_id = any (v_children)
+      and (select t.status = 'Queued' from public.tasks as t where t.id = n.task_id)
       and exists (select from queue.orchestrations as o where o.orchestrator_id = n.orchestrator_id and o.user_id = n.user_id)
       and exists (
         select

@@ -118,6 +118,35 @@ describe("an orchestrator whose children are all deleted", () => {
   }
 });
 
+describe("a child whose row is patched", () => {
+  it("is counted where its params say, at once", async () => {
+    const other = await createTask(owner, { task_type: "travel_orchestrator" });
+    const child = await createTask(owner, {
+      params: { orchestrator_task_id_ref: orchestrator, segment_index: 0 },
+    });
+    await report("Successfully enqueued 1 segment");
+    for (const parent of [other, undefined, orchestrator]) {
+      const patched = await rest("PATCH", "tasks", { id: `eq.${child}` }, {
+        body: { params: { orchestrator_task_id_ref: parent } },
+      });
+      expect(patched.status, patched.text).toBe(200);
+      expect(await drift()).toEqual([]);
+    }
+    // The first change took its only child away.
+    expect(await readTask(orchestrator)).toMatchObject({ status: "Cancelled" });
+    expect(await readTask(child)).toMatchObject({ status: "Cancelled" });
+  });
+
+  it("cannot be given other dependencies", async () => {
+    const id = await createTask(owner);
+    const patched = await rest("PATCH", "tasks", { id: `eq.${id}` }, {
+      body: { dependant_on: orchestrator },
+    });
+    expect(patched.status).toBe(403);
+    expect(await readTask(id)).toMatchObject({ dependant_on: null });
+  });
+});
+
 function report(output_location: string) {
   return callFunction(
     "update-task-status",

@@ -1,0 +1,111 @@
+begin;
+select plan(29);
+
+-- SETUP: two families, and a task of none
+select tests.empty_queue();
+select tests.create_user(p_max_in_progress => 50) as owner \gset
+select tests.create_user() as stranger \gset
+create function pg_temp.family(p_orchestrator_id uuid) returns text language sql as $$
+  select format('%s open, %s complete, %s segments', o.open_count, o.complete_count, o.segment_count)
+  from queue.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
+$$;
+-- As deployed clients change a row: with the service key, directly.
+create function pg_temp.patch(p_task_id uuid, p_params jsonb) returns void language plpgsql as $$
+begin
+  set local role service_role;
+  update public.tasks set params = p_params where id = p_task_id;
+  reset role;
+end;
+$$;
+create function pg_temp.named(p_parent text, p_index integer default 0) returns jsonb language sql as $$
+  select jsonb_build_object('orchestrator_task_id_ref', p_parent, 'segment_index', p_index);
+$$;
+select tests.create_orchestrator(:'owner') as one \gset
+select tests.create_orchestrator(:'owner') as two \gset
+select tests.create_child(:'one', 'travel_segment', n) from generate_series(0, 1) as n;
+select t.id as moved from public.tasks as t where t.params ->> 'orchestrator_task_id_ref' = :'one' and t.params ->> 'segment_index' = '0' \gset
+select t.id as stays from public.tasks as t where t.params ->> 'orchestrator_task_id_ref' = :'one' and t.params ->> 'segment_index' = '1' \gset
+select tests.create_task(:'owner') as alone \gset
+
+-- TEST: changed, added, taken away
+select pg_temp.patch(:'moved', pg_temp.named(:'two'));
+select is(pg_temp.family(:'one'), '1 open, 0 complete, 1 segments', 'A child that names another orchestrator leaves its family');
+select is(pg_temp.family(:'two'), '1 open, 0 complete, 1 segments', 'And joins the other one');
+select pg_temp.patch(:'alone', pg_temp.named(:'two', 1));
+select is(pg_temp.family(:'two'), '2 open, 0 complete, 2 segments', 'A task that names one joins it');
+select is_empty('select * from queue.drift()', 'Nothing has drifted');
+select pg_temp.patch(:'alone', pg_temp.named(:'two', 7));
+select results_eq(format('select part_index from queue.subtasks where task_id = %L', :'alone'), array[7], 'It may be another part');
+select pg_temp.patch(:'alone', '{"orchestrator_task_id_ref": "run_7"}');
+select is(pg_temp.family(:'two'), '1 open, 0 complete, 1 segments', 'One that names none any more leaves');
+select is_empty(format('select from queue.subtasks where task_id = %L', :'alone'), 'And is nobody''s child');
+select is_empty('select * from queue.drift()', 'Nothing has drifted');
+select is_empty('select * from tests.drift()', 'A recount by other means agrees');
+
+-- TEST: the families end as they are now
+select tests.report_enqueued(:'one');
+select tests.report_enqueued(:'two');
+select tests.finish_task(:'stays');
+select is(tests.status(:'one'), 'Complete', 'The old family ends without the child');
+select is(tests.status(:'two'), 'In Progress', 'The new one not');
+select tests.finish_task(:'moved');
+select is(tests.status(:'two'), 'Complete', 'But with it');
+
+-- TEST: what has ended counts where it is
+select tests.create_orchestrator(:'owner') as three \gset
+select tests.create_orchestrator(:'owner') as four \gset
+select tests.create_child(:'three', 'travel_segment', 0) as done \gset
+select tests.create_child(:'four', 'travel_segment', 1) as other \gset
+select tests.finish_task(:'done');
+select pg_temp.patch(:'done', pg_temp.named(:'four'));
+select is(pg_temp.family(:'four'), '1 open, 1 complete, 2 segments', 'A finished child takes its end along');
+select is(pg_temp.family(:'three'), '0 open, 0 complete, 0 segments', 'And leaves nothing behind');
+
+-- TEST: one that has lost its last child
+select tests.create_orchestrator(:'owner') as five \gset
+select tests.create_child(:'five', 'travel_segment', 0) as only_child \gset
+select tests.report_enqueued(:'five');
+select pg_temp.patch(:'only_child', '{}');
+select is(tests.status(:'five'), 'Cancelled', 'An orchestrator whose only child was taken away is cancelled');
+select is((tests.task(:'five')).error_message, 'all children were taken away from it', 'It says why');
+select is(tests.status(:'only_child'), 'Queued', 'The child goes on');
+
+-- TEST: a part that is there already, and one that comes too late
+select tests.create_task(:'owner') as again \gset
+select pg_temp.patch(:'again', pg_temp.named(:'four', 1));
+select is(tests.status(:'other'), 'Cancelled', 'Who becomes a part that is there already replaces it');
+select tests.create_task(:'owner') as late \gset
+select pg_temp.patch(:'late', pg_temp.named(:'five', 1));
+select is(tests.status(:'late'), 'Cancelled', 'Who joins a cancelled family goes with it');
+
+-- TEST: what a task is a part of is asked of its type, too; strangers are no family
+select tests.create_child(:'four', 'travel_segment', 5) as retyped \gset
+update public.tasks set task_type = 'travel_stitch' where id = :'retyped';
+select results_eq(format('select final_rank::integer from queue.subtasks where task_id = %L', :'retyped'), array[3], 'Another type is another part');
+select is_empty('select * from queue.drift()', 'Nothing has drifted');
+select tests.create_task(:'stranger') as of_stranger \gset
+select pg_temp.patch(:'of_stranger', pg_temp.named(:'four', 9));
+select is(pg_temp.family(:'four'), '2 open, 1 complete, 2 segments', 'A stranger''s task is counted nowhere');
+select is_empty('select * from queue.drift()', 'Nothing has drifted');
+
+-- TEST: what a task waits for, changed by the owner of the database; the Data API is refused
+select tests.create_task(:'owner') as first \gset
+select tests.create_task(:'owner', p_dependant_on => :'first') as second \gset
+select tests.create_task(:'owner') as third \gset
+set local role service_role;
+select throws_ok(
+  format('update public.tasks set dependant_on = null where id = %L', :'second'), '42501', null, 'The service key changes no dependency'
+);
+reset role;
+update public.tasks set dependant_on = :'third' where id = :'second';
+select tests.finish_task(:'first');
+select is((tests.task(:'second')).standing, 'dependency_pending', 'It waits for what it names now');
+select throws_ok(format('update public.tasks set dependant_on = %L where id = %L', :'second', :'third'), 'PT400', null, 'A circle is refused');
+update public.tasks set dependant_on = null where id = :'second';
+select is((tests.task(:'second')).standing, 'ready', 'One that waits for nothing is ready');
+select is_empty(format('select from queue.task_dependencies where task_id = %L', :'second'), 'And nothing says otherwise');
+
+select is_empty('select * from tests.drift()', 'The counters are what a recount says');
+
+select * from finish();
+rollback;
