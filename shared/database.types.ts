@@ -252,6 +252,7 @@ export type Database = {
           "pool": string | null;
           "priority": number;
           "project_id": string | null;
+          "released_at": string | null;
           "reported_at": string | null;
           "requeue_count": number;
           "result_data": Json | null;
@@ -293,6 +294,7 @@ export type Database = {
           "pool"?: string | null;
           "priority"?: number;
           "project_id"?: string | null;
+          "released_at"?: string | null;
           "reported_at"?: string | null;
           "requeue_count"?: number;
           "result_data"?: Json | null;
@@ -333,6 +335,7 @@ export type Database = {
           "pool"?: string | null;
           "priority"?: number;
           "project_id"?: string | null;
+          "released_at"?: string | null;
           "reported_at"?: string | null;
           "requeue_count"?: number;
           "result_data"?: Json | null;
@@ -629,6 +632,14 @@ export type Database = {
           "p_lease_token"?: string;
           "p_retryable"?: boolean;
           "p_task_id": string;
+        };
+        Returns: Json;
+      };
+      "move_project": {
+        Args: {
+          "p_caller"?: Json;
+          "p_project_id": string;
+          "p_user_id": string;
         };
         Returns: Json;
       };

@@ -1,5 +1,6 @@
 -- A task's owner is its project's owner, and so is whose limit it takes, who pays, and who may see its results. A project
 -- that holds any of that does not change hands by a mere update: queue.move_project takes all of it along.
+-- Asked after the update, when row level security has had its say.
 create function queue.projects_after_update()
 returns trigger
 language plpgsql
@@ -9,9 +10,6 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
-  -- Row level security has had its say. Whoever is just enqueuing into the project has read its owner, and holds the row
-  -- until the tasks are there.
-  perform from public.projects as p where p.id = old.id for update;
   if coalesce(current_setting('queue.moves_project', true), '') <> old.id::text
     and (
       exists (select from public.tasks as t where t.project_id = old.id)
