@@ -9,6 +9,7 @@ create table queue.clock_watch (
   away_after interval not null default interval '1 hour',
   away_until timestamptz,
   away_for interval not null default interval '0',
+  timeline text,
   constraint clock_watch_pkey primary key (is_only_row),
   constraint clock_watch_has_one_row check (is_only_row)
 );
@@ -21,11 +22,9 @@ comment on column queue.clock_watch.trusted_since is
   'The first look after a gap: no silence and no run is taken to be longer than since then. -infinity = there was no gap.';
 comment on column queue.clock_watch.set_back_at is 'The first look after the clock had last gone back; null = it never has.';
 comment on column queue.clock_watch.set_back_until is 'What the clock had shown before that: until it shows this again, rows carry times yet to come.';
-
 comment on column queue.clock_watch.away_after is 'A gap between two looks that is longer than this counts as an outage.';
 comment on column queue.clock_watch.away_until is 'The end of the last outage; null = there was none. Work grows no older in one (queue.stale_before).';
 comment on column queue.clock_watch.away_for is 'How long that outage was, with those before it whose end is not yet stale_after ago.';
-
 comment on column queue.clock_watch.timeline is 'The timeline of the server at the last look. Another one: a standby was promoted, which counts as a start.';
 
 alter table queue.clock_watch enable row level security;
