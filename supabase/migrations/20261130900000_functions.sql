@@ -4585,7 +4585,7 @@ begin
   where t.id = (
     -- The first that can be handed out; a claim would end the others on its way.
     select n.task_id
-    from queue.next_tasks(p_caller, p_pool, 5, v_turns) with ordinality as n (task_id, task_type, user_id, created_at, place)
+    from queue.next_tasks(p_caller, p_pool, 5, v_turns) with ordinality as n (task_id, task_type, user_id, created_at, since, place)
     where (
       select queue.fits_a_reply(k.has_bounded_params, k.params)
       from public.tasks as k
