@@ -9,7 +9,9 @@ drop function if exists public.get_orchestrator_children(jsonb, uuid);
 drop function if exists queue.children_of(public.tasks, integer);
 drop function if exists queue.get_completed_segments(jsonb, text, uuid);
 drop function if exists queue.get_orchestrator_children(jsonb, uuid);
+drop function if exists queue.is_stale(timestamptz, integer, jsonb);
 drop function if exists queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity);
+drop function if exists queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]);
 drop function if exists queue.note_enqueued(uuid);
 drop function if exists queue.overtaken_by_time();
 drop function if exists queue.refuse_impossible_values(public.tasks);
@@ -18,6 +20,7 @@ drop function if exists queue.settle_dependants(uuid[]);
 drop function if exists queue.slots_of(public.users, integer);
 drop function if exists queue.times_started(public.tasks);
 drop function if exists queue.wait_for_open_user(text, uuid[], queue.affinity);
+drop function if exists queue.watch_clock(timestamptz);
 drop trigger if exists users_after_write on public.users;
 
 -- A table that somebody has locked (a migration, vacuum full, lock table) must not make every caller wait in line behind
@@ -330,6 +333,140 @@ comment on function queue.slots_of(public.users, integer, integer, integer) is
 
 revoke all on function queue.slots_of(public.users, integer, integer, integer) from public, anon, authenticated, service_role;
 
+-- What began to wait before this has grown stale. Time in which the queue stood still (the project was paused, or its
+-- jobs and workers were away) makes nothing older: work of a week ago is not thrown away at the first minute after an
+-- outage. queue.watch_clock remembers how long that was; here it is seen also before the first look after it.
+create or replace function queue.stale_before()
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_watch queue.clock_watch;
+  v_before timestamptz := queue.now() - (select s.stale_after from queue.settings as s);
+begin
+  select w.* into v_watch from queue.clock_watch as w;
+  if clock_timestamp() > v_watch.looked_at + v_watch.away_after then
+    v_before := v_before - (clock_timestamp() - v_watch.looked_at);
+  end if;
+  if v_watch.away_until >= v_before then
+    v_before := v_before - v_watch.away_for;
+  end if;
+  return v_before;
+end;
+$$;
+
+comment on function queue.stale_before() is
+  'Never-started work that could have run since before this is stale: queue.settings.stale_after ago, and as much longer as the queue stood still meanwhile (queue.clock_watch).';
+
+revoke all on function queue.stale_before() from public, anon, authenticated, service_role;
+
+-- Work that nobody started for a week is not started by surprise. It counts from when the task could first run: the
+-- latest of created_at, available_at (its own time) and released_at (the end of what it waited for). A live parent (the
+-- orchestrator that enqueued it) keeps a task fresh. Handed out once is started, also when that start was taken off again.
+create or replace function queue.is_stale(p_since timestamptz, p_was_started boolean, p_params jsonb)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_parent_id uuid;
+begin
+  if p_was_started or p_since >= queue.stale_before() then
+    return false;
+  end if;
+
+  v_parent_id := queue.parent_task_id(p_params);
+
+  return v_parent_id is null or not exists (
+    select from public.tasks as t
+    where t.id = v_parent_id
+      and t.status in ('Queued', 'In Progress')
+  );
+end;
+$$;
+
+comment on function queue.is_stale(timestamptz, boolean, jsonb) is
+  'Whether a queued task that could run since p_since was never started for queue.settings.stale_after and has no live parent.';
+
+revoke all on function queue.is_stale(timestamptz, boolean, jsonb) from public, anon, authenticated, service_role;
+
+-- Since when nothing that a task waits for holds it back: the end of the last of them. Before that it could not have run,
+-- however long ago it was enqueued.
+create or replace function queue.released_at(p_task_id uuid, p_dependant_on uuid, p_user_id uuid)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select max(t.generation_processed_at)
+    from public.tasks as t
+    where t.id = any (array(select d.depends_on from queue.task_dependencies as d where d.task_id = p_task_id) || p_dependant_on)
+      and t.user_id is not distinct from p_user_id
+      and t.status = 'Complete'
+  );
+end;
+$$;
+
+comment on function queue.released_at(uuid, uuid, uuid) is
+  'When the last of what this task waits for was completed; null = nothing of it was.';
+
+revoke all on function queue.released_at(uuid, uuid, uuid) from public, anon, authenticated, service_role;
+
+-- The task's half of the one rule (docs/architecture.md): where a live task stands. The reasons are asked in the
+-- order in which they are reported; reasons of the owner stand between them and are in queue.user_slots.
+create or replace function queue.task_standing(p_task public.tasks)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_is_active boolean;
+begin
+  if p_task.status = 'In Progress' then
+    return 'active';
+  elsif p_task.status <> 'Queued' then
+    return null;
+  elsif p_task.user_id is null then
+    return 'no_owner';
+  elsif p_task.run_type is null then
+    return 'no_run_type';
+  end if;
+
+  select y.is_active into v_is_active
+  from public.task_types as y
+  where y.name = p_task.task_type;
+
+  if not v_is_active then
+    return 'type_inactive';
+  elsif p_task.available_at > queue.now() then
+    return 'not_yet';
+  end if;
+
+  return coalesce(
+    case when p_task.dependant_on is not null
+      then queue.dependency_state(p_task.id, p_task.dependant_on, p_task.user_id)
+    end,
+    case when queue.is_stale(greatest(p_task.created_at, p_task.available_at, p_task.released_at), p_task.attempts > 0 or p_task.claimed_at is not null, p_task.params) then 'stale' end,
+    'ready'
+  );
+end;
+$$;
+
+comment on function queue.task_standing(public.tasks) is
+  'Where a live task stands: active, ready, or why it waits: no_owner, no_run_type, type_inactive, not_yet, dependency_pending, dependency_lost, stale. Null for a finished task.';
+
+revoke all on function queue.task_standing(public.tasks) from public, anon, authenticated, service_role;
+
 -- A type that is switched off or changes its pool or kind concerns all of its live tasks, however many. They are derived
 -- again piece by piece (queue.deferred_work); until then whoever looks at one asks this.
 create or replace function queue.is_behind_its_type(p_task_type text, p_pool text, p_takes_slot boolean, p_standing text)
@@ -604,7 +741,8 @@ begin
   perform queue.refuse_impossible_values(new);
 
   if new.project_id is not null then
-    select p.user_id into v_owner from public.projects as p where p.id = new.project_id;
+    -- Held, as the foreign key will: it does not change hands until the task is there.
+    select p.user_id into v_owner from public.projects as p where p.id = new.project_id for key share;
     -- An unknown project is left to the foreign key.
     new.user_id := coalesce(v_owner, new.user_id);
   end if;
@@ -635,6 +773,8 @@ begin
 
   if new.dependant_on = new.id then
     perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
+  elsif new.dependant_on is not null then
+    new.released_at := queue.released_at(new.id, new.dependant_on, new.user_id);
   end if;
   new.model := queue.task_model(new.params);
   new.standing := queue.task_standing(new);
@@ -796,6 +936,9 @@ begin
     new.pool := coalesce(new.pool, 'gpu');
     new.takes_slot := coalesce(new.takes_slot, true);
   end if;
+  if new.project_id is distinct from old.project_id and new.project_id is not null then
+    new.user_id := coalesce((select p.user_id from public.projects as p where p.id = new.project_id), new.user_id);
+  end if;
   if new.params is distinct from old.params then
     new.params := queue.params_object(new.params);
     perform queue.refuse_large_json(new.params, 'params');
@@ -804,10 +947,24 @@ begin
   if v_is_derived_again or new.params is distinct from old.params then
     new.model := queue.task_model(new.params);
   end if;
+  -- What it is a part of, or waits for: queue.tasks_after_update follows.
+  if new.dependant_on is distinct from old.dependant_on or (
+    (new.params is distinct from old.params or new.task_type <> old.task_type or new.user_id is distinct from old.user_id)
+    and queue.subtask_of(new.id, new.user_id, new.task_type, new.params)
+      is distinct from queue.subtask_of(old.id, old.user_id, old.task_type, old.params)
+  ) then
+    perform set_config('queue.regroups', 'on', true);
+  end if;
 
   if new.status = 'In Progress' then
     new.standing := 'active';
   else
+    -- Its age counts from what let it go.
+    if new.requeue_count > old.requeue_count then
+      new.released_at := queue.now();
+    elsif new.status = 'Queued' and new.dependant_on is not null then
+      new.released_at := greatest(old.released_at, queue.released_at(new.id, new.dependant_on, new.user_id));
+    end if;
     new.standing := queue.task_standing(new);
   end if;
 
@@ -1139,6 +1296,10 @@ declare
   v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
   v_reports jsonb;
   v_report record;
+  v_regrouped uuid[];
+  v_children queue.subtasks[];
+  v_rewired uuid[];
+  v_waited_for uuid[];
 begin
   v_now := queue.now();
   if v_is_looked_after then
@@ -1179,7 +1340,41 @@ begin
     );
   end if;
 
+  -- What is a part of something else now, or waits for something else (queue.tasks_before_update has noticed).
+  if current_setting('queue.regroups', true) = 'on' then
+    perform set_config('queue.regroups', 'off', true);
+    select
+      array_agg(n.id order by n.id) filter (
+        where queue.subtask_of(n.id, n.user_id, n.task_type, n.params)
+          is distinct from queue.subtask_of(o.id, o.user_id, o.task_type, o.params)
+      ),
+      array_agg(n.id order by n.id) filter (where n.dependant_on is distinct from o.dependant_on),
+      array_agg(o.dependant_on order by n.id) filter (where n.dependant_on is distinct from o.dependant_on),
+      array_agg(distinct n.user_id) || array_agg(distinct o.user_id)
+    into v_regrouped, v_rewired, v_waited_for, v_owners
+    from new_rows as n
+      full join old_rows as o on o.id = n.id -- full as above
+    where coalesce(n.id = o.id, false);
+    if coalesce(current_setting('queue.moves_project', true), '') <> '' then
+      v_regrouped := null; -- all of a family at once (queue.move_project)
+    end if;
+  end if;
+
   -- Other tasks are locked before any owner, like everywhere.
+  if v_regrouped is not null then
+    select array_agg(c.child)
+    into v_children
+    from (
+      select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child from new_rows as n where n.id = any (v_regrouped)
+    ) as c
+    where (c.child).task_id is not null;
+    perform queue.lock_relatives_of(
+      v_regrouped || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_regrouped)), v_owners, true
+    );
+    if v_children is not null then
+      perform queue.lock_families(v_children);
+    end if;
+  end if;
   if v_reports is not null then
     perform queue.lock_relatives_of(
       array(select r.id from jsonb_to_recordset(v_reports) as r (id uuid)), array(select distinct n.user_id from new_rows as n), false
@@ -1303,6 +1498,15 @@ begin
   if v_lost is not null and v_is_looked_after is not true then
     perform queue.settle_lost(v_lost);
   end if;
+  if v_regrouped is not null or v_rewired is not null then
+    perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
+    if v_regrouped is not null then
+      perform queue.regroup(v_regrouped);
+    end if;
+    if v_rewired is not null then
+      perform queue.follow_dependencies(v_rewired, v_waited_for);
+    end if;
+  end if;
   for v_report in select r.id, r.text from jsonb_to_recordset(v_reports) as r (id uuid, text text) loop
     perform queue.note_enqueued(v_report.id, v_report.text);
   end loop;
@@ -1413,6 +1617,29 @@ comment on function queue.apply_default_limit(uuid[]) is
   'Gives those of these users who have no limit of their own the default one. Call it under the users'' locks.';
 
 revoke all on function queue.apply_default_limit(uuid[]) from public, anon, authenticated, service_role;
+
+-- With a user go projects, tasks, results and tokens, by foreign keys. What the history tells of them is kept for a while,
+-- and then deleted (queue.purge_kept).
+create or replace function queue.users_after_delete()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may delete users
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+as $$
+begin
+  insert into queue.deleted_users (user_id, deleted_at)
+  values (old.id, queue.now())
+  on conflict (user_id) do update set deleted_at = excluded.deleted_at;
+  return null;
+end;
+$$;
+
+comment on function queue.users_after_delete() is
+  'Trigger: remembers that a user was deleted, so that the history forgets them in time.';
+
+revoke all on function queue.users_after_delete() from public, anon, authenticated, service_role;
 
 -- What a user may is copied into the user's slots row, so that a claim reads one row and one malformed setting
 -- concerns one user. Closing or opening the user's lines happens here too. Of users for whom nothing of that changes, as
@@ -1547,6 +1774,58 @@ comment on function queue.owners_with_live_tasks(uuid, integer) is
   'Up to p_limit owners who may have live tasks, after this one, in the order of their ids; 00000000-0000-0000-0000-000000000000 for tasks without one.';
 
 revoke all on function queue.owners_with_live_tasks(uuid, integer) from public, anon, authenticated, service_role;
+
+-- A task's owner is its project's owner, and so is whose limit it takes, who pays, and who may see its results. A project
+-- that holds any of that does not change hands by a mere update: queue.move_project takes all of it along.
+-- Asked after the update, when row level security has had its say.
+create or replace function queue.projects_after_update()
+returns trigger
+language plpgsql
+security definer -- looks at tasks on behalf of any caller who may write projects
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if coalesce(current_setting('queue.moves_project', true), '') <> old.id::text
+    and (
+      exists (select from public.tasks as t where t.project_id = old.id)
+      or exists (select from public.generations as g where g.project_id = old.id)
+    ) then
+    perform queue.refuse(
+      409, 'PROJECT_HAS_TASKS', pg_catalog.format('Project %s holds tasks or results, which would stay with its former owner', old.id),
+      pg_catalog.format('With the service key: move_project {"p_project_id": "%s", "p_user_id": "%s"}', old.id, new.user_id)
+    );
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.projects_after_update() is
+  'Trigger: refuses to give a project with tasks or results to another user (409 PROJECT_HAS_TASKS), except to queue.move_project.';
+
+revoke all on function queue.projects_after_update() from public, anon, authenticated, service_role;
+
+-- Whoever enqueues into a project reads its owner and holds the row until the tasks are there (queue.tasks_before_insert).
+-- Before the owner changes they are waited for, and those who come later wait for the change and read the new one.
+create or replace function queue.projects_before_update()
+returns trigger
+language plpgsql
+security definer -- locks a row on behalf of any caller who may update it
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  perform from public.projects as p where p.id = old.id for update;
+  return new;
+end;
+$$;
+
+comment on function queue.projects_before_update() is
+  'Trigger: locks a project that is given to another user against those who enqueue into it.';
+
+revoke all on function queue.projects_before_update() from public, anon, authenticated, service_role;
 
 -- A changed default of either limit concerns every user without a limit of their own, a longer stale_after every stale task. The
 -- first hundred follow at once, which mostly is all; the others by and by (queue.deferred_work).
@@ -1847,6 +2126,51 @@ comment on function queue.settle_lost(queue.task_end[]) is
 
 revoke all on function queue.settle_lost(queue.task_end[]) from public, anon, authenticated, service_role;
 
+-- A direct change of dependant_on: what the queue goes by is in queue.task_dependencies, and follows. Its own functions
+-- have written there already. The caller holds the owners' locks.
+create or replace function queue.follow_dependencies(p_task_ids uuid[], p_were uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_changed uuid[];
+begin
+  with gone as (
+    delete from queue.task_dependencies as d
+    using unnest(p_task_ids, p_were) as w (task_id, was)
+    where d.task_id = w.task_id
+      and d.depends_on = w.was
+      and d.depends_on is distinct from (select t.dependant_on from public.tasks as t where t.id = d.task_id)
+    returning d.task_id
+  ),
+  come as (
+    insert into queue.task_dependencies (task_id, depends_on)
+    select t.id, t.dependant_on
+    from public.tasks as t
+    where t.id = any (p_task_ids)
+      and t.dependant_on is not null
+    on conflict do nothing
+    returning task_id
+  )
+  select array_agg(distinct c.task_id)
+  into v_changed
+  from (select g.task_id from gone as g union all select n.task_id from come as n) as c;
+
+  if v_changed is not null then
+    perform queue.refuse_cycles(v_changed);
+    perform queue.ask_standing_again(v_changed);
+  end if;
+end;
+$$;
+
+comment on function queue.follow_dependencies(uuid[], uuid[]) is
+  'Records what these tasks depend on after dependant_on of them was changed (p_were: what it was), and works out again where they stand. Call it under the owners'' locks.';
+
+revoke all on function queue.follow_dependencies(uuid[], uuid[]) from public, anon, authenticated, service_role;
+
 -- What a function locks before it ends a task: the task and every other task that this end may change, in one
 -- statement and in the order of their ids. A task without relatives costs two looks at an index.
 create or replace function queue.lock_relatives(p_task_id uuid, p_status text default null)
@@ -2027,6 +2351,124 @@ comment on function queue.judge_orchestration(uuid, boolean) is
   'Ends this orchestrator if its children say so, and returns how; null = not yet. Call it under the locks of the task and its owner.';
 
 revoke all on function queue.judge_orchestration(uuid, boolean) from public, anon, authenticated, service_role;
+
+-- New tasks, and those that are parts of something else now, find their families: as children, and as orchestrators whose
+-- children came first. The caller holds the owners' locks and those of queue.lock_families.
+create or replace function queue.join_families(p_task_ids uuid[], p_children queue.subtasks[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_children uuid[];
+  v_orchestrators uuid[];
+  v_missing uuid[];
+  v_child_id uuid;
+  v_orchestrator_id uuid;
+  v_orphaned queue.task_end[];
+begin
+  -- In the order of their parts; who came first is not known within one statement.
+  insert into queue.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
+  select c.task_id, c.orchestrator_id, c.user_id, c.task_type, c.final_rank, c.part_index
+  from unnest(p_children) as c
+  order by c.final_rank, c.part_index, c.task_id
+  on conflict do nothing;
+
+  select array_agg(c.task_id), array_agg(distinct c.orchestrator_id)
+  into v_children, v_orchestrators
+  from unnest(p_children) as c;
+
+  update queue.orchestrations as o
+  set open_count = o.open_count + n.open,
+    complete_count = o.complete_count + n.complete,
+    failed_count = o.failed_count + n.failed,
+    cancelled_count = o.cancelled_count + n.cancelled,
+    segment_count = o.segment_count + n.segments,
+    join_count = o.join_count + n.joins,
+    stitch_count = o.stitch_count + n.stitches,
+    changed_at = queue.now()
+  from (
+    select
+      c.orchestrator_id, c.user_id,
+      count(*) filter (where t.status in ('Queued', 'In Progress')) as open,
+      count(*) filter (where t.status = 'Complete') as complete,
+      count(*) filter (where t.status = 'Failed') as failed,
+      count(*) filter (where t.status = 'Cancelled') as cancelled,
+      count(*) filter (where c.final_rank = 1) as segments,
+      count(*) filter (where c.final_rank = 2) as joins,
+      count(*) filter (where c.final_rank = 3) as stitches
+    from unnest(p_children) as c
+      join public.tasks as t on t.id = c.task_id
+    group by 1, 2
+  ) as n
+  where o.orchestrator_id = n.orchestrator_id
+    and o.user_id = n.user_id;
+
+  -- A family's first children, or an orchestrator that comes after them.
+  select array_agg(m.id)
+  into v_missing
+  from (
+    select c.id from unnest(v_orchestrators) as c (id)
+    union
+    select n.id
+    from unnest(p_task_ids) as n (id)
+    where exists (select from queue.subtasks as s where s.orchestrator_id = n.id)
+  ) as m
+  where not exists (select from queue.orchestrations as o where o.orchestrator_id = m.id);
+  if v_missing is not null then
+    insert into queue.orchestrations
+    select r.* from queue.recount_families(v_missing) as r
+    on conflict do nothing;
+  end if;
+
+  for v_child_id in
+    select n.task_id
+    from queue.subtasks as n
+    where n.task_id = any (v_children)
+      and (select t.status = 'Queued' from public.tasks as t where t.id = n.task_id)
+      and exists (select from queue.orchestrations as o where o.orchestrator_id = n.orchestrator_id and o.user_id = n.user_id)
+      and exists (
+        select
+        from queue.subtasks as s
+        where s.orchestrator_id = n.orchestrator_id
+          and s.user_id = n.user_id
+          and s.final_rank = n.final_rank
+          and s.part_index = n.part_index
+          and s.replaced_by is null
+          and s.seq < n.seq
+      )
+    order by n.seq
+  loop
+    perform queue.replace_part(v_child_id);
+  end loop;
+
+  -- Too late for a cancelled orchestrator.
+  select array_agg((
+    s.task_id, s.user_id, 'Cancelled',
+    pg_catalog.format('Cascaded failed from related task %s: it was Cancelled before this child came', s.orchestrator_id)
+  )::queue.task_end)
+  into v_orphaned
+  from queue.subtasks as s
+    join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
+  where s.task_id = any (v_children)
+    and s.replaced_by is null
+    and o.ended_as = 'Cancelled';
+  if v_orphaned is not null then
+    perform queue.end_tasks(v_orphaned);
+  end if;
+
+  for v_orchestrator_id in select o.id from unnest(v_orchestrators || v_missing) as o (id) order by o.id loop
+    perform queue.judge_orchestration(v_orchestrator_id);
+  end loop;
+end;
+$$;
+
+comment on function queue.join_families(uuid[], queue.subtasks[]) is
+  'Records these new children, and lets them replace earlier ones; counts the families of new orchestrators.';
+
+revoke all on function queue.join_families(uuid[], queue.subtasks[]) from public, anon, authenticated, service_role;
 
 -- Tasks have ended, or were put back: their families count it and follow. An orchestrator's end is remembered, its own
 -- children go with it when it was cancelled, and it is judged when children of its have changed.
@@ -2274,6 +2716,53 @@ comment on function queue.leave_families(uuid[], text[]) is
   'Takes deleted tasks, which had these statuses, out of their families, and ends what ends with them. Call it under the owners'' locks.';
 
 revoke all on function queue.leave_families(uuid[], text[]) from public, anon, authenticated, service_role;
+
+-- Tasks whose params, type or owner have changed, so that they are parts of something else now: they leave the families
+-- they were in, as deleted ones would, and join those that they name. The caller holds the locks of queue.lock_families
+-- and of the owners.
+create or replace function queue.regroup(p_task_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_statuses text[];
+  v_children queue.subtasks[];
+  v_left uuid[];
+  v_orchestrator_id uuid;
+begin
+  select array_agg(t.status order by i.place)
+  into v_statuses
+  from unnest(p_task_ids) with ordinality as i (id, place)
+    left join public.tasks as t on t.id = i.id;
+
+  v_left := queue.take_out_children(p_task_ids, v_statuses);
+
+  select array_agg(c.child)
+  into v_children
+  from (
+    select queue.subtask_of(t.id, t.user_id, t.task_type, t.params) as child
+    from public.tasks as t
+    where t.id = any (p_task_ids)
+  ) as c
+  where (c.child).task_id is not null;
+  if v_children is not null then
+    perform queue.join_families(null, v_children);
+  end if;
+
+  foreach v_orchestrator_id in array v_left loop
+    perform queue.judge_orchestration(v_orchestrator_id);
+    perform queue.cancel_childless(v_orchestrator_id, 'all children were taken away from it');
+  end loop;
+end;
+$$;
+
+comment on function queue.regroup(uuid[]) is
+  'Takes these tasks out of the families they were in and into those that their params name now. Call it under the owners'' locks.';
+
+revoke all on function queue.regroup(uuid[]) from public, anon, authenticated, service_role;
 
 -- A child that was cancelled because another one took its place, and that one is gone.
 create or replace function queue.put_back_part(p_task_id uuid, p_gone uuid)
@@ -2724,6 +3213,165 @@ revoke all on function queue.settle_deferred(integer, boolean) from public, anon
 
 grant execute on function queue.settle_deferred(integer, boolean) to service_role;
 
+-- Why the cleanup cancels a queued task, or null: nobody ever started it and nobody waits for it any more, or it waits for
+-- what cannot come. What waits for a live task is judged by that one: it goes when that goes. Asked of what was found, and
+-- once more under the lock, because much can happen in between.
+create or replace function queue.reason_to_cancel(p_task public.tasks)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings;
+begin
+  select s.* into v_settings from queue.settings as s;
+
+  -- What waits for a lost task can never run, nor can what waits for that.
+  if p_task.standing = 'dependency_lost' then
+    return case when coalesce(p_task.updated_at, p_task.created_at) < v_now - v_settings.dependency_grace then
+      'Cancelled by the cleanup: a task it waits for failed, was cancelled or does not exist'
+    end;
+  elsif p_task.standing is null
+    or p_task.standing not in ('no_owner', 'no_run_type', 'type_inactive', 'stale')
+    or p_task.claimed_at is not null
+    or not queue.is_stale(greatest(p_task.created_at, p_task.available_at, p_task.released_at), p_task.attempts > 0 or p_task.claimed_at is not null, p_task.params)
+    or exists (
+      select
+      from queue.task_dependencies as d
+        join public.tasks as x on x.id = d.depends_on
+      where d.task_id = p_task.id
+        and x.user_id is not distinct from p_task.user_id
+        and x.status in ('Queued', 'In Progress')
+    ) then
+    return null;
+  end if;
+
+  -- What would be cancelled along: tasks that wait for it, its children, and so on. One that was started or is fresh
+  -- keeps it. Most have nobody, which two looks at an index can tell.
+  if (
+    exists (select from queue.task_dependencies as d where d.depends_on = p_task.id)
+    or exists (select from queue.subtasks as s where s.orchestrator_id = p_task.id)
+  ) and exists (
+    with recursive along (id) as (
+      select p_task.id
+      union
+      select n.id
+      from along as a
+        join public.tasks as q on q.id = a.id and q.status in ('Queued', 'In Progress')
+        cross join lateral (
+          select d.task_id as id from queue.task_dependencies as d where d.depends_on = q.id
+          union all
+          select s.task_id from queue.subtasks as s where s.orchestrator_id = q.id
+        ) as n
+    )
+    select
+    from along as a
+      join public.tasks as x on x.id = a.id
+    where x.id <> p_task.id
+      and x.user_id is not distinct from p_task.user_id
+      and (
+        x.status = 'In Progress'
+        or x.status = 'Queued' and (
+          x.attempts > 0
+          or x.claimed_at is not null
+          or greatest(x.created_at, x.available_at, x.released_at) >= queue.stale_before()
+          or not queue.is_stale(greatest(x.created_at, x.available_at, x.released_at), x.attempts > 0 or x.claimed_at is not null, x.params)
+          and queue.parent_task_id(x.params) not in (select o.id from along as o)
+        )
+      )
+  ) then
+    return null;
+  end if;
+
+  return pg_catalog.format('Cancelled by the cleanup: enqueued %s, never started (%s)', p_task.created_at, p_task.standing);
+end;
+$$;
+
+comment on function queue.reason_to_cancel(public.tasks) is
+  'Why the cleanup would cancel this task, null when it would not: never started for queue.settings.stale_after since it could run, no live task that it waits for, no live parent, no fresh child and no fresh task that waits for it in any number of steps; or waiting longer than dependency_grace for a task that cannot come.';
+
+revoke all on function queue.reason_to_cancel(public.tasks) from public, anon, authenticated, service_role;
+
+-- The totals of ended tasks are counted on from the history; without it they are counted from the tasks.
+create or replace function queue.events_after_truncate()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may truncate
+set search_path = ''
+set enable_seqscan = on -- counts all tasks
+as $$
+begin
+  perform queue.recount_totals();
+  return null;
+end;
+$$;
+
+comment on function queue.events_after_truncate() is 'Trigger: counts ended tasks anew when the history is emptied.';
+
+revoke all on function queue.events_after_truncate() from public, anon, authenticated, service_role;
+
+-- What tasks go by, or what is derived from them, cannot be emptied under them. Together with the tasks it can: after such
+-- a statement there are none.
+create or replace function queue.refuse_truncate()
+returns trigger
+language plpgsql
+security definer -- looks at tasks on behalf of any caller who may truncate
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if exists (select from public.tasks as t) then
+    perform queue.refuse(
+      409, 'TRUNCATE_REFUSED',
+      pg_catalog.format('%I.%I cannot be truncated while there are tasks: nothing would follow', tg_table_schema, tg_table_name),
+      'Delete rows instead, or truncate public.tasks, which empties what is derived from it'
+    );
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.refuse_truncate() is
+  'Trigger: refuses to truncate a table that live tasks depend on with 409 TRUNCATE_REFUSED.';
+
+revoke all on function queue.refuse_truncate() from public, anon, authenticated, service_role;
+
+-- TRUNCATE fires no trigger for rows: with the tasks goes all that was derived from them. Their history stays.
+create or replace function queue.tasks_after_truncate()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may truncate
+set search_path = ''
+set enable_seqscan = on -- what is there is to go
+as $$
+begin
+  delete from queue.task_dependencies as d;
+  delete from queue.subtasks as s;
+  delete from queue.orchestrations as o;
+  delete from queue.blocked_tasks as b;
+  delete from queue.user_lines as l;
+  delete from queue.handovers as h;
+  delete from queue.held_slots as h;
+  delete from queue.deferred_work as w where w.task_id is not null;
+  update queue.user_slots as s
+  set (running, orchestrating, remembered, cloud_reason, local_reason) = (
+    select w.running, w.orchestrating, w.remembered, w.cloud_reason, w.local_reason from queue.slots_of(u, 0, 0, 0) as w
+  )
+  from public.users as u
+  where u.id = s.user_id
+    and (s.running <> 0 or s.orchestrating <> 0 or s.remembered <> 0);
+  perform queue.recount_totals();
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_truncate() is 'Trigger: empties what was derived from the tasks when all of them are gone.';
+
+revoke all on function queue.tasks_after_truncate() from public, anon, authenticated, service_role;
+
 -- Lists of projects are read all day, so their number and their names have bounds. The number binds users only; an app
 -- that makes projects with the service key knows what it does.
 create or replace function queue.projects_before_write()
@@ -2837,6 +3485,90 @@ comment on function queue.let_go(bigint, timestamptz) is
   'Frees this slot, which is held since its task was ended by others, and writes down until when the machine is paid; false when it is free already or somebody is just changing the task or its owner.';
 
 revoke all on function queue.let_go(bigint, timestamptz) from public, anon, authenticated, service_role;
+
+-- Nobody is silent because the clock has jumped. A jump and a rescue that did not run look the same from in here, a gap
+-- between two looks, and in both nobody was watched meanwhile; so silences and runs are measured anew from the first
+-- look after it. Not again before a full silence has been judged since: while looks keep coming late (claims stand in for a
+-- dead pg_cron, or that misses minutes), gaps are all there is, and dead workers have to be found all the same.
+--
+-- A gap is what could carry a worker that beats over its silence limit, even where looks are more frequent than the job's
+-- period says. A standby that was promoted has a timeline of its own; its server may have been running for months. And
+-- what happened in a long gap, nobody could have worked off: work grows no older in it (queue.stale_before).
+create or replace function queue.watch_clock(
+  p_clock timestamptz default clock_timestamp(),
+  p_timeline text default pg_catalog.left(pg_walfile_name(pg_current_wal_lsn()), 8)
+)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_tolerance constant interval := interval '10 seconds'; -- clocks are set right by less than this all the time
+  v_now timestamptz := queue.now();
+  v_watch queue.clock_watch;
+  v_has_gone_back boolean;
+  v_has_gap boolean;
+  v_is_promoted boolean;
+  v_away interval;
+  v_ahead timestamptz;
+  v_limit interval;
+  v_stale_after interval;
+begin
+  select w.* into v_watch from queue.clock_watch as w;
+  select s.gpu_silence_limit, s.stale_after into v_limit, v_stale_after from queue.settings as s;
+  v_is_promoted := coalesce(v_watch.timeline <> p_timeline, false);
+  v_has_gone_back := coalesce(p_clock < v_watch.looked_at - v_tolerance, false);
+  -- It may have gone ahead and back between two looks: then nothing but what was written meanwhile says so.
+  select max(a.sign)
+  into v_ahead
+  from (
+    select w.last_heartbeat as sign from public.workers as w where w.last_heartbeat > v_now + v_tolerance
+    union all
+    select greatest(t.claimed_at, t.reported_at)
+    from public.tasks as t
+    where t.status = 'In Progress' and greatest(t.claimed_at, t.reported_at) > v_now + v_tolerance
+  ) as a;
+  v_has_gap := v_has_gone_back or exists (
+    select
+    from queue.job_runs as r
+    where r.job = 'rescue'
+      and v_watch.looked_at < p_clock - greatest(1.1 * r.period, least(1.5 * r.period, v_limit - interval '30 seconds'))
+  );
+  if p_clock - v_watch.looked_at > v_watch.away_after then
+    v_away := p_clock - v_watch.looked_at;
+  end if;
+
+  update queue.clock_watch as w
+  set looked_at = p_clock,
+    timeline = p_timeline,
+    is_steady = not v_has_gap and not v_is_promoted and w.trusted_since <= v_now - v_limit,
+    trusted_since = case
+      when v_has_gone_back or v_is_promoted or (v_has_gap and w.is_steady) then v_now
+      else w.trusted_since
+    end,
+    away_until = case when v_away is not null then v_now else w.away_until end,
+    away_for = case
+      when v_away is null then w.away_for
+      -- One that has not grown old itself is added to it.
+      when w.away_until >= v_now - v_stale_after - v_away then v_away + w.away_for
+      else v_away
+    end,
+    set_back_at = case
+      when v_has_gone_back or v_ahead > coalesce(w.set_back_until, '-infinity') then v_now
+      else w.set_back_at
+    end,
+    set_back_until = greatest(
+      case when v_has_gone_back then v_now + (w.looked_at - p_clock) else w.set_back_until end, v_ahead
+    );
+end;
+$$;
+
+comment on function queue.watch_clock(timestamptz, text) is
+  'Looks at the clock; called by each rescue. After a gap that could carry a beating worker over its silence limit, a step back of more than 10 s or a promotion (a new timeline), queue.clock_watch says from when silence is measured. p_clock: the time without queue.settings.clock_offset, given by tests, like p_timeline.';
+
+revoke all on function queue.watch_clock(timestamptz, text) from public, anon, authenticated, service_role;
 
 -- What a holder still held is let go of: by the task that it reports on, or by itself when it claims again or ends.
 create or replace function queue.let_go_of(p_worker_id text, p_token_id uuid, p_pool text, p_task_id uuid)
@@ -3427,6 +4159,41 @@ comment on function queue.refuse_name_of_a_token(text) is
   'Raises 400 INVALID_ARGUMENT when a name begins as those of users'' own machines do.';
 
 revoke all on function queue.refuse_name_of_a_token(text) from public, anon, authenticated, service_role;
+
+-- Ready tasks of one user that have grown stale, a batch at a time. Call it under the user's lock.
+create or replace function queue.set_stale_tasks_aside(p_user_id uuid, p_pool text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_stale uuid[];
+begin
+  select array_agg(s.id)
+  into v_stale
+  from (
+    select t.id
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.standing = 'ready'
+      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+    limit 500
+    for no key update skip locked
+  ) as s;
+
+  if v_stale is not null then
+    perform queue.ask_standing_again(v_stale);
+  end if;
+end;
+$$;
+
+comment on function queue.set_stale_tasks_aside(uuid, text) is
+  'Up to 500 of the user''s ready tasks in the pool that have grown stale no longer stand ready.';
+
+revoke all on function queue.set_stale_tasks_aside(uuid, text) from public, anon, authenticated, service_role;
 
 -- Ready tasks of one user that were derived before their type changed, the first of the line, a batch at a time. Call it
 -- under the user's lock.
@@ -4091,7 +4858,7 @@ begin
   end if;
 
   loop
-    select h.id, h.created_at, h.attempts, h.params, h.has_bounded_params
+    select h.id, h.created_at, h.available_at, h.released_at, h.attempts, h.claimed_at, h.params, h.has_bounded_params
     into v_head
     from (
       select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
@@ -4121,7 +4888,7 @@ begin
         continue;
       end if;
       v_head.id := null;
-    elsif queue.is_stale(v_head.created_at, v_head.attempts, v_head.params) then
+    elsif queue.is_stale(greatest(v_head.created_at, v_head.available_at, v_head.released_at), v_head.attempts > 0 or v_head.claimed_at is not null, v_head.params) then
       -- The line has grown stale while it waited: set a batch of it aside and look once more.
       if not has_written then
         perform queue.set_stale_tasks_aside(p_user_id, p_pool);
@@ -4165,7 +4932,7 @@ begin
               p_affinity.model is null or not p_affinity.is_required or l.model is null
               or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
             )
-            and not queue.is_stale(l.created_at, l.attempts, l.params)
+            and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
             and queue.fits_a_reply(l.has_bounded_params, l.params)
         ))
         and t.standing = 'ready'
@@ -4185,7 +4952,7 @@ begin
           p_affinity.model is null or not p_affinity.is_required or t.model is null
           or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
         )
-        and not queue.is_stale(t.created_at, t.attempts, t.params)
+        and not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
         and queue.fits_a_reply(t.has_bounded_params, t.params)
       order by t.priority desc, t.created_at, t.id
       limit 1
@@ -4469,11 +5236,11 @@ begin
         into v_user_id, v_task_id
         from turn as u
           left join lateral (
-            select k.id, k.attempts, k.created_at, k.has_bounded_params
+            select k.id, k.attempts, k.since, k.has_bounded_params
             from (
               select s.*
               from (
-                select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
+                select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
                 from public.tasks as t
                 where t.user_id = u.user_id
                   and t.pool = p_pool
@@ -4488,7 +5255,7 @@ begin
               union all
               select o.*
               from (
-                select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
+                select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
                 from public.tasks as t
                 where t.user_id = u.user_id
                   and t.pool = p_pool
@@ -4505,7 +5272,7 @@ begin
             limit 1
           ) as h on u.running < u.task_limit
             and h.has_bounded_params
-            and (h.attempts > 0 or h.created_at >= v_old_before)
+            and (h.attempts > 0 or h.since >= v_old_before)
             and not v_is_behind;
       end if;
 
@@ -4921,11 +5688,11 @@ begin
       select h.id
       from turn as u
         cross join lateral (
-          select k.id, k.attempts, k.created_at, k.has_bounded_params
+          select k.id, k.attempts, k.since, k.has_bounded_params
           from (
             select s.*
             from (
-              select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
+              select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
               from public.tasks as t
               where t.user_id = u.user_id
                 and t.pool = v_pool
@@ -4940,7 +5707,7 @@ begin
             union all
             select o.*
             from (
-              select t.id, t.attempts, t.created_at, t.priority, t.has_bounded_params
+              select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
               from public.tasks as t
               where t.user_id = u.user_id
                 and t.pool = v_pool
@@ -4957,7 +5724,7 @@ begin
           limit 1
         ) as h
       where u.cloud_reason is null
-        and (h.attempts > 0 or h.created_at >= v_old_before)
+        and (h.attempts > 0 or h.since >= v_old_before)
         and h.has_bounded_params
     ),
     started as (
@@ -5159,7 +5926,7 @@ comment on function queue.purge_tasks(uuid[]) is
 revoke all on function queue.purge_tasks(uuid[]) from public, anon, authenticated, service_role;
 
 -- Deletes what is kept for a time only and that no claim ever looks at: logs, ended tokens, records of pg_cron, history,
--- rows of workers that are gone.
+-- of users who were deleted all of it, rows of workers that are gone.
 create or replace function queue.purge_kept(p_limit integer, p_dry_run boolean)
 returns jsonb
 language plpgsql
@@ -5174,6 +5941,7 @@ declare
   v_tokens uuid[];
   v_cron_runs bigint[];
   v_events bigint[];
+  v_forgotten bigint[];
   v_workers text[];
 begin
   select s.* into v_settings from queue.settings as s;
@@ -5227,11 +5995,27 @@ begin
     for update skip locked
   );
 
+  -- What is told of users who are gone.
+  v_forgotten := array(
+    select f.id
+    from queue.deleted_users as d
+      cross join lateral (select e.id from public.task_events as e where e.user_id = d.user_id limit p_limit) as f
+    where d.deleted_at <= v_now - v_settings.deleted_user_retention
+    limit p_limit
+  );
+
   if not p_dry_run then
     delete from public.system_logs as l where l.id = any (v_logs);
     delete from public.user_api_tokens as k where k.id = any (v_tokens);
     delete from cron.job_run_details as r where r.runid = any (v_cron_runs);
-    delete from public.task_events as e where e.id = any (v_events);
+    delete from public.task_events as e where e.id = any (v_events || v_forgotten);
+    delete from queue.blocked_tasks as b
+    using queue.deleted_users as d
+    where b.user_id = d.user_id
+      and d.deleted_at <= v_now - v_settings.deleted_user_retention;
+    delete from queue.deleted_users as d
+    where d.deleted_at <= v_now - v_settings.deleted_user_retention
+      and not exists (select from public.task_events as e where e.user_id = d.user_id);
     delete from public.workers as w where w.id = any (v_workers);
     delete from queue.claim_refusals as r
     where r.worker_id = any (v_workers)
@@ -5239,7 +6023,7 @@ begin
   end if;
   return jsonb_build_object(
     'logs', cardinality(v_logs), 'tokens', cardinality(v_tokens), 'cron_runs', cardinality(v_cron_runs),
-    'events', cardinality(v_events), 'workers', cardinality(v_workers)
+    'events', cardinality(v_events || v_forgotten), 'workers', cardinality(v_workers)
   );
 end;
 $$;
@@ -6282,7 +7066,7 @@ begin
     when 'cloud_disabled' then 'Its owner switches settings.ui.generationMethods.inCloud on'
     when 'local_disabled' then 'Its owner switches settings.ui.generationMethods.onComputer on'
     when 'user_at_limit' then 'One of its owner''s running tasks has to end (and, if others ended it, its worker let go), or the limit be raised'
-    when 'stale' then 'Enqueue it again: it was never started and is older than queue.settings.stale_after'
+    when 'stale' then 'Enqueue it again: it could have run for longer than queue.settings.stale_after and was never started'
     when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is put back within a minute'
     when 'In Progress' then 'Nothing: it is running'
     else 'Nothing: it has ended'
@@ -6340,7 +7124,7 @@ begin
         and v_sample.claimable = 0
         and v_arrivals < p_load.claimable
       union all
-      select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task was enqueued at %s', p_oldest)
+      select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task could run since %s', p_oldest)
       where p_oldest < v_now - interval '1 day'
       union all
       select 'SETTLING', pg_catalog.format(
@@ -6397,7 +7181,7 @@ declare
   v_many constant integer := 1000;
   v_per_line integer;
   v_now timestamptz := queue.now();
-  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_stale_before timestamptz := queue.stale_before();
 begin
   if p_user_id is null then
     -- As many as nearly always are due can be looked at in the order of their time.
@@ -6450,7 +7234,9 @@ begin
       (d.task).user_id, (d.task).pool, (d.task).run_type, (d.task).takes_slot, (d.task).standing as stood,
       -- The rule is asked where more than the time could hold the task back.
       case
-        when (d.task).dependant_on is null and ((d.task).attempts > 0 or (d.task).created_at >= v_stale_before) then 'ready'
+        when (d.task).dependant_on is null and (
+          (d.task).attempts > 0 or greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_stale_before
+        ) then 'ready'
         else queue.task_standing(d.task)
       end as stands
     from due as d
@@ -6459,9 +7245,10 @@ begin
     from public.tasks as t
     where t.standing = 'ready'
       and t.attempts = 0
-      and t.created_at < v_stale_before
+      and t.claimed_at is null
+      and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
       and (p_user_id is null or t.user_id = p_user_id)
-      and queue.is_stale(t.created_at, t.attempts, t.params)
+      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
   )
   select o.user_id, o.pool, o.run_type = 'cloud', o.takes_slot, c.standing, sum(c.delta)::integer
   from overtaken as o
@@ -6751,7 +7538,7 @@ revoke all on function queue.blocked_by_reason(queue.caller, text, queue.load_su
 -- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut. p_turns are the
 -- first users in turn, at least p_limit of them where there are so many.
 create or replace function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_turns queue.user_load_row[])
-returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz)
+returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz, since timestamptz)
 language plpgsql
 stable
 security invoker
@@ -6760,7 +7547,7 @@ as $$
 #variable_conflict use_column
 declare
   v_now timestamptz := queue.now();
-  v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_old_before timestamptz := queue.stale_before();
   v_pools text[] := array(
     select p.pool
     from unnest(case when p_pool is null then array['gpu', 'api'] else array[p_pool] end) as p (pool)
@@ -6804,7 +7591,7 @@ begin
     ) as r
     group by r.user_id, r.turn_load, r.turn_at, r.slots_free, r.places_free
   )
-  select t.id, t.task_type, t.user_id, t.created_at
+  select t.id, t.task_type, t.user_id, t.created_at, t.since
   from (
     select f.*, row_number() over (partition by f.user_id order by f.priority desc, f.created_at, f.id) as k
     from (
@@ -6812,14 +7599,14 @@ begin
       select c.*, row_number() over (partition by c.user_id, c.takes_slot order by c.priority desc, c.created_at, c.id) as of_kind
       from (
         -- One pool, run type and kind at a time: each comes from the index in the order of the line.
-        select r.id, r.task_type, r.created_at, r.priority, r.takes_slot, u.user_id, u.turn_load, u.turn_at, u.task_count,
+        select r.id, r.task_type, r.created_at, r.since, r.priority, r.takes_slot, u.user_id, u.turn_load, u.turn_at, u.task_count,
           u.slots_free, u.places_free
         from round as u
           cross join unnest(v_pools) as l (pool)
           cross join unnest(v_run_types) as y (run_type)
           cross join unnest(array[true, false]) as kind (takes_slot)
           cross join lateral (
-            select q.id, q.task_type, q.created_at, q.priority, q.takes_slot
+            select q.id, q.task_type, q.created_at, greatest(q.created_at, q.available_at, q.released_at) as since, q.priority, q.takes_slot
             from public.tasks as q
             where q.user_id = u.user_id
               and q.pool = l.pool
@@ -6828,14 +7615,15 @@ begin
               and q.standing = 'ready'
               and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.standing))
               -- Asked only where the answer could be yes.
-              and (q.attempts > 0 or q.created_at >= v_old_before or not queue.is_stale(q.created_at, q.attempts, q.params))
+              and (q.attempts > 0 or greatest(q.created_at, q.available_at, q.released_at) >= v_old_before or not queue.is_stale(greatest(q.created_at, q.available_at, q.released_at), q.attempts > 0 or q.claimed_at is not null, q.params))
             order by q.priority desc, q.created_at, q.id
             limit u.task_count
           ) as r
         union all
         -- Due, but not yet released by a claim.
         select
-          (d.task).id, (d.task).task_type, (d.task).created_at, (d.task).priority, (d.task).takes_slot, u.user_id, u.turn_load,
+          (d.task).id, (d.task).task_type, (d.task).created_at,
+          greatest((d.task).created_at, (d.task).available_at, (d.task).released_at), (d.task).priority, (d.task).takes_slot, u.user_id, u.turn_load,
           u.turn_at, u.task_count, u.slots_free, u.places_free
         from round as u
           cross join unnest(v_pools) as l (pool)
@@ -6901,9 +7689,9 @@ begin
   v_turns := array(select u from queue.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);
 
   select
-    coalesce(json_agg(t), '[]'),
+    coalesce(json_agg(to_jsonb(t) - 'since'), '[]'),
     count(*),
-    min(t.created_at)
+    min(t.since)
   into v_next, v_listed, v_oldest
   from queue.next_tasks(v_caller, p_run_type, v_list_limit, v_turns) as t;
   v_oldest := queue.oldest_claimable(v_caller, p_run_type, v_oldest, v_listed < v_load.claimable);
@@ -7014,7 +7802,8 @@ begin
       select from public.tasks as t
       where t.standing = 'ready'
         and t.attempts = 0
-        and t.created_at < v_now - (select s.stale_after from queue.settings as s)
+        and t.claimed_at is null
+        and greatest(t.created_at, t.available_at, t.released_at) < queue.stale_before()
     ) then
     v_sum.overtaken := array(select o from queue.overtaken_by_time(p_caller.user_id) as o);
   end if;
@@ -7215,16 +8004,17 @@ begin
     return p_listed;
   end if;
 
-  v_old_before := queue.now() - (select s.stale_after from queue.settings as s);
+  v_old_before := queue.stale_before();
   return least(p_listed, (
-    select o.created_at
+    select o.since
     from (
-      select t.user_id, t.pool, t.run_type, t.takes_slot, t.created_at, t.attempts, t.params
+      select t.user_id, t.pool, t.run_type, t.takes_slot, greatest(t.created_at, t.available_at, t.released_at) as since, t.params
       from public.tasks as t
       where t.standing = 'ready'
         and t.attempts = 0
-        and t.created_at < p_listed
-      order by t.created_at
+        and t.claimed_at is null
+        and greatest(t.created_at, t.available_at, t.released_at) < p_listed
+      order by greatest(t.created_at, t.available_at, t.released_at)
       limit v_look_at
     ) as o
     where (p_pool is null or o.pool = p_pool)
@@ -7240,15 +8030,15 @@ begin
           and (select l.is_open and (o.takes_slot or l.orchestration_room > 0) from queue.user_lines as l where l.user_id = o.user_id and l.pool = o.pool)
       end
       -- Asked only where the answer could be yes.
-      and (o.created_at >= v_old_before or not queue.is_stale(o.created_at, o.attempts, o.params))
-    order by o.created_at
+      and (o.since >= v_old_before or not queue.is_stale(o.since, false, o.params))
+    order by o.since
     limit 1
   ));
 end;
 $$;
 
 comment on function queue.oldest_claimable(queue.caller, text, timestamptz, boolean) is
-  'When the oldest claimable task was enqueued: the older of the oldest in the list and, if the list was cut, of the 200 oldest tasks that were never started.';
+  'Since when the oldest claimable task could run: the older of the oldest in the list and, if the list was cut, of the 200 oldest tasks that were never started.';
 
 revoke all on function queue.oldest_claimable(queue.caller, text, timestamptz, boolean) from public, anon, authenticated, service_role;
 
@@ -7616,7 +8406,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_now timestamptz := queue.now();
-  v_stale_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_stale_before timestamptz := queue.stale_before();
   v_due uuid[];
   v_stale uuid[];
   v_last_event_id bigint;
@@ -7643,8 +8433,9 @@ begin
       join queue.user_slots as s on s.user_id = t.user_id
     where t.standing = 'ready'
       and t.attempts = 0
-      and t.created_at < v_stale_before
-      and queue.is_stale(t.created_at, t.attempts, t.params)
+      and t.claimed_at is null
+      and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
+      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
     limit p_limit
     for no key update of t, s skip locked
   ) as o;
@@ -7714,7 +8505,7 @@ declare
   v_ahead integer;
   v_users_ahead integer;
   v_now timestamptz := queue.now();
-  v_old_before timestamptz := v_now - (select s.stale_after from queue.settings as s);
+  v_old_before timestamptz := queue.stale_before();
 begin
   select t.*
   into v_task
@@ -7764,7 +8555,7 @@ begin
         and t.pool = v_task.pool
         and t.run_type = v_task.run_type
         and t.standing = 'ready'
-        and (t.attempts > 0 or t.created_at >= v_old_before or not queue.is_stale(t.created_at, t.attempts, t.params))
+        and (t.attempts > 0 or greatest(t.created_at, t.available_at, t.released_at) >= v_old_before or not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params))
         and (-t.priority::bigint, t.created_at, t.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
       union all
       -- Due, but not yet released.
@@ -8799,6 +9590,50 @@ revoke all on function queue.count_on() from public, anon, authenticated, servic
 
 grant execute on function queue.count_on() to service_role;
 
+-- Queued tasks that will never run or that nobody waits for any more, and why: what the cleanup cancels.
+create or replace function queue.tasks_to_cancel(p_limit integer)
+returns table (task_id uuid, created_at timestamptz, reason text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_old_before timestamptz := queue.stale_before();
+  v_found integer;
+begin
+  return query
+  select t.id, t.created_at, r.reason
+  from public.tasks as t
+    cross join lateral (select queue.reason_to_cancel(t) as reason) as r
+  where t.standing in ('no_owner', 'no_run_type', 'type_inactive', 'stale')
+    and t.created_at < v_old_before
+    and r.reason is not null
+  order by t.created_at
+  limit p_limit;
+  get diagnostics v_found = row_count;
+
+  -- The index knows both kinds by age alone: not past all of the first for a few of the second. They come next time.
+  if v_found = p_limit then
+    return;
+  end if;
+  return query
+  select t.id, t.created_at, r.reason
+  from public.tasks as t
+    cross join lateral (select queue.reason_to_cancel(t) as reason) as r
+  where t.standing = 'dependency_lost'
+    and r.reason is not null
+  order by t.created_at
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.tasks_to_cancel(integer) is
+  'Up to p_limit tasks that the cleanup would cancel because they were never started and are too old; if those are fewer, also up to p_limit that wait for what cannot come. Each with the reason (queue.reason_to_cancel).';
+
+revoke all on function queue.tasks_to_cancel(integer) from public, anon, authenticated, service_role;
+
 -- Deletes what is kept for a time only: logs, tokens and workers that have ended, what pg_cron wrote about its runs, and,
 -- when the settings say so, history and finished tasks. Rows that somebody holds are left for the next time.
 create or replace function queue.purge(p_limit integer default 5000, p_dry_run boolean default false)
@@ -8830,7 +9665,7 @@ end;
 $$;
 
 comment on function queue.purge(integer, boolean) is
-  'Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older than 7 days, history older than event_retention, finished tasks older than finished_task_retention (both off while null), rows of workers that ended longer than worker_retention ago. Returns {logs, tokens, cron_runs, events, workers, tasks, dry_run}; a dry run changes nothing, counts, and lists the tasks: due: [{task_id, status, reason}].';
+  'Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older than 7 days, history older than event_retention or of users deleted longer than deleted_user_retention ago, finished tasks older than finished_task_retention (event_retention and this one are off while null), rows of workers that ended longer than worker_retention ago. Returns {logs, tokens, cron_runs, events, workers, tasks, dry_run}; a dry run changes nothing, counts, and lists the tasks: due: [{task_id, status, reason}].';
 
 revoke all on function queue.purge(integer, boolean) from public, anon, authenticated, service_role;
 
@@ -9495,6 +10330,122 @@ revoke all on function public.repair_generations(integer, boolean) from public, 
 
 grant execute on function public.repair_generations(integer, boolean) to service_role;
 
+-- Gives a project to another user with all that belongs to it, in one transaction: tasks, results, history, families and
+-- what is counted. Not while something of it runs, because that takes a slot of the former owner's and is paid by them;
+-- and not where it would part tasks that belong together, which are only of one owner.
+create or replace function queue.move_project(p_caller jsonb, p_project_id uuid, p_user_id uuid)
+returns json
+language plpgsql
+volatile
+security definer -- writes the owner of tasks, which no API role may
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_from uuid;
+  v_tasks uuid[];
+  v_waiting uuid[];
+  v_in_the_way record;
+  v_generations integer;
+begin
+  select p.user_id into v_from from public.projects as p where p.id = p_project_id for update;
+  if v_from is null then
+    perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
+  elsif not exists (select from public.users as u where u.id = p_user_id) then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no user %s', coalesce(p_user_id::text, 'null')));
+  elsif v_from = p_user_id then
+    return json_build_object('project_id', p_project_id, 'user_id', p_user_id, 'tasks', 0, 'generations', 0);
+  end if;
+
+  v_tasks := array(
+    select t.id from public.tasks as t where t.project_id = p_project_id order by t.id for no key update
+  );
+  perform from queue.user_slots as s where s.user_id in (v_from, p_user_id) order by s.user_id for no key update;
+
+  select t.id
+  into v_in_the_way
+  from public.tasks as t
+  where t.id = any (v_tasks)
+    and t.status = 'In Progress'
+  limit 1;
+  if v_in_the_way.id is not null then
+    perform queue.refuse(
+      409, 'PROJECT_HAS_TASKS', pg_catalog.format('Task %s of the project is In Progress', v_in_the_way.id),
+      'Wait until it has ended, or cancel it; what is queued moves along'
+    );
+  end if;
+
+  -- Who waits for whom, and who is whose child, across the border of the project.
+  select l.id, l.other
+  into v_in_the_way
+  from (
+    select d.task_id as id, d.depends_on as other, d.task_id as bound
+    from queue.task_dependencies as d
+    where d.task_id = any (v_tasks) or d.depends_on = any (v_tasks)
+    union all
+    select s.task_id, s.orchestrator_id, b.id
+    from queue.subtasks as s
+      cross join lateral (values (s.task_id), (s.orchestrator_id)) as b (id)
+    where s.task_id = any (v_tasks) or s.orchestrator_id = any (v_tasks)
+  ) as l
+    join public.tasks as t on t.id = l.id
+    join public.tasks as o on o.id = l.other
+    join public.tasks as b on b.id = l.bound
+  where t.project_id <> o.project_id
+    and t.user_id = o.user_id
+    and b.status in ('Queued', 'In Progress')
+  limit 1;
+  if v_in_the_way.id is not null then
+    perform queue.refuse(
+      409, 'PROJECT_HAS_TASKS',
+      pg_catalog.format('Task %s belongs to task %s, and only one of the two is in the project', v_in_the_way.id, v_in_the_way.other),
+      'Wait until both have ended, or move both into one project first'
+    );
+  end if;
+
+  perform queue.say(queue.caller_name(v_caller), 'moved with its project to another user');
+  perform set_config('queue.moves_project', p_project_id::text, true);
+  -- A key means the same request only among those of one owner.
+  update public.tasks as t
+  set user_id = p_user_id,
+    idempotency_key = case
+      when not exists (
+        select from public.tasks as k where k.user_id = p_user_id and k.idempotency_key = t.idempotency_key
+      ) then t.idempotency_key
+    end
+  where t.id = any (v_tasks);
+  update queue.subtasks as s set user_id = p_user_id where s.task_id = any (v_tasks);
+  update queue.orchestrations as o set user_id = p_user_id where o.orchestrator_id = any (v_tasks);
+  update public.task_events as e set user_id = p_user_id where e.task_id = any (v_tasks);
+  update public.generations as g set user_id = p_user_id where g.project_id = p_project_id;
+  get diagnostics v_generations = row_count;
+  update public.projects as p set user_id = p_user_id where p.id = p_project_id;
+
+  -- One saw the others of the statement before they had moved.
+  v_waiting := array(
+    select t.id from public.tasks as t where t.id = any (v_tasks) and t.status = 'Queued' and t.dependant_on is not null
+  );
+  perform queue.ask_standing_again(v_waiting);
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select t.id, t.user_id, queue.now(), t.status, t.status, t.worker_id, t.attempts, queue.actor(), 'moved with its project to another user'
+  from public.tasks as t
+  where t.id = any (v_tasks);
+  perform set_config('queue.moves_project', '', true);
+  perform queue.say(null);
+  return json_build_object(
+    'project_id', p_project_id, 'user_id', p_user_id, 'tasks', cardinality(v_tasks), 'generations', v_generations
+  );
+end;
+$$;
+
+comment on function queue.move_project(jsonb, uuid, uuid) is 'See public.move_project.';
+
+revoke all on function queue.move_project(jsonb, uuid, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function queue.move_project(jsonb, uuid, uuid) to service_role;
+
 -- Many tasks cancelled, a batch a call, as functions and operators ask for it.
 create or replace function public.cancel_tasks(
   p_filter jsonb,
@@ -9519,6 +10470,26 @@ comment on function public.cancel_tasks(jsonb, integer, text, jsonb) is
 revoke all on function public.cancel_tasks(jsonb, integer, text, jsonb) from public, anon, authenticated, service_role;
 
 grant execute on function public.cancel_tasks(jsonb, integer, text, jsonb) to service_role;
+
+-- A project changes hands with all that belongs to it, as operators call it (docs/operations.md).
+create or replace function public.move_project(p_project_id uuid, p_user_id uuid, p_caller jsonb default '{"kind":"service"}')
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.move_project(p_caller, p_project_id, p_user_id);
+end;
+$$;
+
+comment on function public.move_project(uuid, uuid, jsonb) is
+  'Gives a project to another user, with its tasks, results, history, families and counters, in one transaction. Not while a task of it is In Progress, and not where a live task belongs to one of another project: 409 PROJECT_HAS_TASKS, and nothing is changed. Out: {project_id, user_id, tasks, generations}. Errors: 400 INVALID_ARGUMENT, 403, 404 PROJECT_NOT_FOUND. service_role only.';
+
+revoke all on function public.move_project(uuid, uuid, jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function public.move_project(uuid, uuid, jsonb) to service_role;
 
 -- The guardian's beat. One unnamed argument of type json, because PostgREST hands the body of a request over to such a
 -- function as it came; for named arguments it unpacks the body, and one \u0000 in a log line fails the whole beat.
@@ -10820,6 +11791,12 @@ comment on function queue.rebuild() is
 
 revoke all on function queue.rebuild() from public, anon, authenticated, service_role;
 
+drop trigger if exists users_after_delete on public.users;
+
+create trigger users_after_delete
+  after delete on public.users
+  for each row execute function queue.users_after_delete();
+
 drop trigger if exists users_after_insert on public.users;
 
 create trigger users_after_insert
@@ -10833,6 +11810,66 @@ create trigger users_after_update
   after update on public.users
   referencing new table as new_rows
   for each statement execute function queue.users_after_write();
+
+drop trigger if exists projects_after_update on public.projects;
+
+create trigger projects_after_update
+  after update of user_id on public.projects
+  for each row
+  when (new.user_id <> old.user_id)
+  execute function queue.projects_after_update();
+
+drop trigger if exists projects_before_update on public.projects;
+
+create trigger projects_before_update
+  before update of user_id on public.projects
+  for each row
+  when (new.user_id <> old.user_id)
+  execute function queue.projects_before_update();
+
+drop trigger if exists events_after_truncate on public.task_events;
+
+create trigger events_after_truncate
+  after truncate on public.task_events
+  for each statement execute function queue.events_after_truncate();
+
+drop trigger if exists refuse_truncate on public.task_types;
+
+create trigger refuse_truncate after truncate on public.task_types for each statement execute function queue.refuse_truncate();
+
+drop trigger if exists refuse_truncate on queue.settings;
+
+create trigger refuse_truncate after truncate on queue.settings for each statement execute function queue.refuse_truncate();
+
+drop trigger if exists refuse_truncate on queue.task_dependencies;
+
+create trigger refuse_truncate after truncate on queue.task_dependencies for each statement execute function queue.refuse_truncate();
+
+drop trigger if exists refuse_truncate on queue.subtasks;
+
+create trigger refuse_truncate after truncate on queue.subtasks for each statement execute function queue.refuse_truncate();
+
+drop trigger if exists refuse_truncate on queue.orchestrations;
+
+create trigger refuse_truncate after truncate on queue.orchestrations for each statement execute function queue.refuse_truncate();
+
+drop trigger if exists refuse_truncate on queue.user_slots;
+
+create trigger refuse_truncate after truncate on queue.user_slots for each statement execute function queue.refuse_truncate();
+
+drop trigger if exists refuse_truncate on queue.user_lines;
+
+create trigger refuse_truncate after truncate on queue.user_lines for each statement execute function queue.refuse_truncate();
+
+drop trigger if exists refuse_truncate on queue.blocked_tasks;
+
+create trigger refuse_truncate after truncate on queue.blocked_tasks for each statement execute function queue.refuse_truncate();
+
+drop trigger if exists tasks_after_truncate on public.tasks;
+
+create trigger tasks_after_truncate
+  after truncate on public.tasks
+  for each statement execute function queue.tasks_after_truncate();
 
 drop trigger if exists projects_before_write on public.projects;
 

@@ -12,13 +12,16 @@ begin
   delete from queue.orchestrations as o;
   delete from queue.blocked_tasks as b;
   delete from queue.user_lines as l;
+  delete from queue.handovers as h;
+  delete from queue.held_slots as h;
+  delete from queue.deferred_work as w where w.task_id is not null;
   update queue.user_slots as s
-  set (running, cloud_reason, local_reason) = (
-    select w.running, w.cloud_reason, w.local_reason from queue.slots_of(u, 0) as w
+  set (running, orchestrating, remembered, cloud_reason, local_reason) = (
+    select w.running, w.orchestrating, w.remembered, w.cloud_reason, w.local_reason from queue.slots_of(u, 0, 0, 0) as w
   )
   from public.users as u
   where u.id = s.user_id
-    and s.running <> 0;
+    and (s.running <> 0 or s.orchestrating <> 0 or s.remembered <> 0);
   perform queue.recount_totals();
   return null;
 end;
