@@ -16,6 +16,7 @@ import { measureCounts } from "./sections/counts.ts";
 import { measureDurable } from "./sections/durable.ts";
 import { measureHorizon } from "./sections/horizon.ts";
 import { measureIdle } from "./sections/idle.ts";
+import { measureStorm } from "./sections/storm.ts";
 import { measureWays } from "./sections/ways.ts";
 import { makeModel } from "./world/model.ts";
 import { shapeLabel } from "./world/shape.ts";
@@ -25,6 +26,7 @@ import { shapeLabel } from "./world/shape.ts";
 
 const measurements = {
   ways: measureWays,
+  storm: measureStorm,
   idle: measureIdle,
   durable: measureDurable,
   cleanup: measureCleanup,
@@ -82,7 +84,7 @@ async function main(args: string[]): Promise<number> {
     console.log(intro.join("\n"));
     // The matrix first: it is what one comes for.
     if (options.write) writeDocs(intro, sections.reverse().flat());
-    return 0;
+    return Number(process.exitCode ?? 0);
   } finally {
     await stack.stop();
   }

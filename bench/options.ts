@@ -20,7 +20,7 @@ export const usage =
   --write   put all results into docs/performance.md (the full run always does)
   --shape   claims in this shape only, as backlog/users/distribution; prints only
 
-Sections: claims, ways, counts, completes, idle, horizon, durable, cleanup`;
+Sections: claims, ways, counts, completes, idle, horizon, durable, cleanup, storm`;
 
 /** Reads the arguments after the file's name. */
 export function readOptions(args: string[]): BenchOptions {

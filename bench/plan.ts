@@ -17,6 +17,8 @@ export interface Plan {
   budgetMs: number;
   /** Rows of each kind that the jobs of cleaning find due, and how long they get. */
   cleaning: { rows: number; minutes: number };
+  /** How long the storm and the quiet before it last, each. */
+  stormSeconds: number;
   /** Rounds of work while a long transaction holds the horizon. */
   horizonRounds: number;
   /** After so long the rest of the matrix is left out, and the report says so. */
@@ -49,6 +51,7 @@ export const fullPlan: Plan = {
   rounds: 10,
   budgetMs: 4_000,
   cleaning: { rows: 1_000_000, minutes: 6 },
+  stormSeconds: 90,
   horizonRounds: 60,
   minutes: 36,
   clientsIn: () => [1, 8],
@@ -80,6 +83,7 @@ export const quickPlan: Plan = {
   rounds: 5,
   budgetMs: 1_500,
   cleaning: { rows: 20_000, minutes: 0.5 },
+  stormSeconds: 40,
   horizonRounds: 12,
   minutes: 6,
   clientsIn: ({ backlog, distribution }) =>
