@@ -3919,7 +3919,17 @@ begin
 
   perform queue.watch_clock();
   delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour';
-  v_lost := array(select l from queue.lost_tasks() as l limit p_limit);
+  -- Owners in turn: the many tasks of one whom somebody's transaction holds must not be all that a run looks at.
+  v_lost := array(
+    select q.lost
+    from (
+      select l as lost, row_number() over (partition by t.user_id order by t.id) as place, t.id
+      from queue.lost_tasks() as l
+        join public.tasks as t on t.id = l.task_id
+    ) as q
+    order by q.place, q.id
+    limit p_limit
+  );
   if cardinality(v_lost) = 0 then
     perform queue.free_held_slots(p_limit);
     return json_build_object('put_back', 0, 'workers_set_to_error', 0);

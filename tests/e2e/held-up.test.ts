@@ -169,7 +169,10 @@ describe("while somebody has the table of tasks locked", () => {
       .then(() => "has it", () => "gave up");
     await untilBlocked(pid);
 
-    expect((await claim({ worker_id: "gpu-2" })).status).toBe(503);
+    const answer = await claim({ worker_id: "gpu-2" });
+    expect(answer.status).toBe(503);
+    // Ours, not that of the Data API's own limits.
+    expect(answer.text).toContain("Another session holds");
     await untilBlocked(pid);
     await reader`rollback`;
     expect(await waiting).toBe("has it");

@@ -36,6 +36,23 @@ describe("a job while somebody's transaction holds an owner", () => {
     expect(await counterDrift()).toEqual([]);
   });
 
+  it("that rescues a few at a time gets past the many of that owner", async () => {
+    const [busy, free] = [await createOwner(), await createOwner()];
+    const left: string[] = [];
+    for (let i = 0; i < 6; i++) {
+      left.push(await startedOnDeadWorker(busy, `gpu-${i}`));
+    }
+    const back = await startedOnDeadWorker(free, "gpu-last");
+    const holder = await holdOwner(busy);
+
+    await run("select queue.rescue(2)");
+    expect(await isOpen(holder)).toBe(true);
+    expect(await readTask(back)).toMatchObject({ status: "Queued" });
+    for (const id of left) {
+      expect(await readTask(id)).toMatchObject({ status: "In Progress" });
+    }
+  });
+
   it("that sweeps releases what is due of the others", async () => {
     const available_at = new Date(Date.now() + 60_000).toISOString();
     const { left, done, holder } = await twoOwners({ available_at });
