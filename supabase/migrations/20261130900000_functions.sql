@@ -226,8 +226,8 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_first constant timestamptz := '2000-01-01 00:00:00+00';
-  v_end constant timestamptz := '2101-01-01 00:00:00+00';
+  v_first constant timestamptz := timestamptz '2000-01-01 00:00:00+00';
+  v_end constant timestamptz := timestamptz '2101-01-01 00:00:00+00';
 begin
   if least(
       p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at
@@ -9914,6 +9914,7 @@ begin
   );
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -9941,6 +9942,7 @@ begin
   return queue.task_counts(p_caller, p_run_type, p_include_active);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -9971,6 +9973,7 @@ begin
   return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10008,6 +10011,7 @@ begin
   );
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10031,6 +10035,7 @@ begin
   return queue.explain_task(p_caller, p_task_id);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10054,6 +10059,7 @@ begin
   return queue.explain_worker(p_caller, p_worker_id, p_run_type);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10077,6 +10083,7 @@ begin
   return queue.create_tasks(p_caller, jsonb_build_array(p_task)) -> 0;
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10100,6 +10107,7 @@ begin
   return json_build_object('tasks', queue.create_tasks(p_caller, p_tasks));
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10123,6 +10131,7 @@ begin
   return queue.upload_target(p_caller, p_task_id, p_lease_token);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10283,6 +10292,7 @@ begin
   return queue.mark_task_failed(p_caller, p_task_id, p_error_message, p_error_details, p_retryable, p_lease_token);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10575,6 +10585,7 @@ begin
   return queue.worker_heartbeat($1);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10654,6 +10665,7 @@ begin
   return queue.insert_logs_batch($1);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10723,6 +10735,7 @@ begin
   return queue.note_refused_claim(p_caller, p_worker_id);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -11079,6 +11092,7 @@ begin
   return queue.worker_health(p_caller, p_window_minutes);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -11339,6 +11353,7 @@ begin
   return queue.get_task_status(p_caller, p_task_id);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -11362,6 +11377,7 @@ begin
   return queue.get_task_output(p_caller, p_task_id);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -11385,6 +11401,7 @@ begin
   return queue.get_predecessor_output(p_caller, p_task_id);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -11410,6 +11427,7 @@ begin
   return queue.get_completed_segments(p_caller, p_run_id, p_project_id, p_after_index);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -11433,6 +11451,7 @@ begin
   return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id, p_after);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -11456,6 +11475,7 @@ begin
   return queue.update_worker_model(p_caller, p_worker_id, p_model);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -11479,6 +11499,7 @@ begin
   return queue.update_shot_pair_prompts(p_caller);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -11526,6 +11547,7 @@ begin
   return queue.task_counts('{"kind": "service"}', run_type_filter, mode is distinct from 'queued');
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

@@ -10,8 +10,8 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_first constant timestamptz := '2000-01-01 00:00:00+00';
-  v_end constant timestamptz := '2101-01-01 00:00:00+00';
+  v_first constant timestamptz := timestamptz '2000-01-01 00:00:00+00';
+  v_end constant timestamptz := timestamptz '2101-01-01 00:00:00+00';
 begin
   if least(
       p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at

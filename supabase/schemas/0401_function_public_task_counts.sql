@@ -15,6 +15,7 @@ begin
   return queue.task_counts(p_caller, p_run_type, p_include_active);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

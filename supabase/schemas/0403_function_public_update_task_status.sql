@@ -25,6 +25,7 @@ begin
   );
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

@@ -11,6 +11,7 @@ begin
   return queue.explain_worker(p_caller, p_worker_id, p_run_type);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

@@ -11,6 +11,7 @@ begin
   return queue.create_tasks(p_caller, jsonb_build_array(p_task)) -> 0;
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

@@ -11,6 +11,7 @@ begin
   return json_build_object('tasks', queue.create_tasks(p_caller, p_tasks));
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

@@ -11,6 +11,7 @@ begin
   return queue.upload_target(p_caller, p_task_id, p_lease_token);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

@@ -18,6 +18,7 @@ begin
   return queue.mark_task_failed(p_caller, p_task_id, p_error_message, p_error_details, p_retryable, p_lease_token);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

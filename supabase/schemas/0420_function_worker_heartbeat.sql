@@ -71,6 +71,7 @@ begin
   return queue.worker_heartbeat($1);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

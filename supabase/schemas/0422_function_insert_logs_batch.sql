@@ -43,6 +43,7 @@ begin
   return queue.insert_logs_batch($1);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

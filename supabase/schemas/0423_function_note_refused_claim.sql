@@ -56,6 +56,7 @@ begin
   return queue.note_refused_claim(p_caller, p_worker_id);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

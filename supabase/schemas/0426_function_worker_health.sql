@@ -119,6 +119,7 @@ begin
   return queue.worker_health(p_caller, p_window_minutes);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

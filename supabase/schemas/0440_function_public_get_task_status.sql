@@ -11,6 +11,7 @@ begin
   return queue.get_task_status(p_caller, p_task_id);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

@@ -13,6 +13,7 @@ begin
   return queue.get_completed_segments(p_caller, p_run_id, p_project_id, p_after_index);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

@@ -11,6 +11,7 @@ begin
   return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id, p_after);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

@@ -11,6 +11,7 @@ begin
   return queue.update_worker_model(p_caller, p_worker_id, p_model);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

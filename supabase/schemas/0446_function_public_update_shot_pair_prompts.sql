@@ -11,6 +11,7 @@ begin
   return queue.update_shot_pair_prompts(p_caller);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

@@ -12,6 +12,7 @@ begin
   return queue.task_counts('{"kind": "service"}', run_type_filter, mode is distinct from 'queued');
 exception when lock_not_available then
   perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
