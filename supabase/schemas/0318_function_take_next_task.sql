@@ -1,6 +1,6 @@
 -- Looks for work until it has a task or knows that there is none that nobody holds. The first looks pass over users whom
 -- somebody else is just serving, then one waits for such a user, once and a moment; the last looks pass over again, and
--- the reply says how many (docs/adr/0021-a-claim-does-not-wait-for-an-open-transaction.md). Each look is a subtransaction:
+-- the reply says how many (docs/adr/0019-a-claim-does-not-wait-for-an-open-transaction.md). Each look is a subtransaction:
 -- one that does not end in a claim gives its locks back, so that nobody ever waits while holding somebody's slots.
 create function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
 returns public.tasks
