@@ -648,7 +648,11 @@ export type Database = {
         Returns: boolean;
       };
       "repair_generations": {
-        Args: { "p_dry_run"?: boolean; "p_limit"?: number };
+        Args: {
+          "p_dry_run"?: boolean;
+          "p_limit"?: number;
+          "p_task_ids"?: (string)[];
+        };
         Returns: Json;
       };
       "requeue_tasks": {

@@ -6,6 +6,7 @@ set lock_timeout = '900ms';
 
 drop function if exists public.get_completed_segments(jsonb, text, uuid);
 drop function if exists public.get_orchestrator_children(jsonb, uuid);
+drop function if exists public.repair_generations(integer, boolean);
 drop function if exists queue.children_of(public.tasks, integer);
 drop function if exists queue.get_completed_segments(jsonb, text, uuid);
 drop function if exists queue.get_orchestrator_children(jsonb, uuid);
@@ -15,6 +16,7 @@ drop function if exists queue.next_tasks(queue.caller, text, integer, queue.user
 drop function if exists queue.note_enqueued(uuid);
 drop function if exists queue.overtaken_by_time();
 drop function if exists queue.refuse_impossible_values(public.tasks);
+drop function if exists queue.repair_generations(integer, boolean);
 drop function if exists queue.repeat_claim(queue.caller, text, text);
 drop function if exists queue.settle_dependants(uuid[]);
 drop function if exists queue.slots_of(public.users, integer);
@@ -6611,7 +6613,11 @@ grant execute on function queue.requeue_tasks(jsonb, uuid[], jsonb, integer, tex
 
 -- Complete tasks that have nothing to show, and records that name another result than their task: from before the queue
 -- recorded results itself, or from a hand in the tables. Nothing here can come about through the queue.
-create or replace function queue.repair_generations(p_limit integer, p_dry_run boolean)
+--
+-- What the app did on purpose stays as it is. A task that says that its record was made (generation_created) and has none
+-- had it deleted; a record in another place than its task's output was moved there. Both might be faults all the same,
+-- which no row can tell: they are listed, and mended only for who names them.
+create or replace function queue.repair_generations(p_limit integer, p_dry_run boolean, p_task_ids uuid[])
 returns json
 language plpgsql
 volatile
@@ -6622,9 +6628,15 @@ as $$
 declare
   v_missing uuid[];
   v_torn uuid[];
+  v_doubtful uuid[];
 begin
   if p_limit is null or p_limit not between 1 and 10000 then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'The limit must be 1 to 10000');
+  end if;
+  if cardinality(p_task_ids) > p_limit then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', pg_catalog.format('%s ids are more than the limit of %s', cardinality(p_task_ids), p_limit)
+    );
   end if;
 
   select array_agg(m.id)
@@ -6636,6 +6648,7 @@ begin
       left join public.generations as g on g.task_id = t.id
     where t.status = 'Complete'
       and g.id is null
+      and case when p_task_ids is null then not t.generation_created else t.id = any (p_task_ids) end
       and queue.creates_generation(t.task_type, t.params)
       -- A repeated child that is Complete because the first one is shows the first one's record.
       and not exists (select from queue.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
@@ -6651,11 +6664,28 @@ begin
     from public.tasks as t
       join public.generations as g on g.task_id = t.id
     where t.status = 'Complete'
+      and t.id = any (p_task_ids)
       and g.location is distinct from t.output_location
     order by t.id
-    limit p_limit
     for no key update of t skip locked
   ) as w;
+
+  if p_task_ids is null then
+    select array_agg(d.id)
+    into v_doubtful
+    from (
+      select t.id
+      from public.tasks as t
+        left join public.generations as g on g.task_id = t.id
+      where t.status = 'Complete'
+        and case
+          when g.id is not null then g.location is distinct from t.output_location
+          else t.generation_created and queue.creates_generation(t.task_type, t.params)
+        end
+      order by t.id
+      limit p_limit
+    ) as d;
+  end if;
 
   if not coalesce(p_dry_run, false) then
     perform queue.say('queue.repair_generations');
@@ -6674,18 +6704,19 @@ begin
     'missing', coalesce(cardinality(v_missing), 0),
     'torn', coalesce(cardinality(v_torn), 0),
     'task_ids', to_json(coalesce(v_missing || v_torn, v_missing, v_torn, array[]::uuid[])),
+    'doubtful_ids', to_json(coalesce(v_doubtful, array[]::uuid[])),
     -- Perhaps: one more call finds out.
-    'has_more', coalesce(greatest(cardinality(v_missing), cardinality(v_torn)) >= p_limit, false),
+    'has_more', p_task_ids is null and coalesce(cardinality(v_missing) >= p_limit, false),
     'dry_run', coalesce(p_dry_run, false)
   );
 end;
 $$;
 
-comment on function queue.repair_generations(integer, boolean) is 'See public.repair_generations.';
+comment on function queue.repair_generations(integer, boolean, uuid[]) is 'See public.repair_generations.';
 
-revoke all on function queue.repair_generations(integer, boolean) from public, anon, authenticated, service_role;
+revoke all on function queue.repair_generations(integer, boolean, uuid[]) from public, anon, authenticated, service_role;
 
-grant execute on function queue.repair_generations(integer, boolean) to service_role;
+grant execute on function queue.repair_generations(integer, boolean, uuid[]) to service_role;
 
 -- Completes a task exactly once (docs/architecture.md, "Endings"). Result, record, history, counters and dependants
 -- are one transaction; a repeat changes nothing and answers what is stored.
@@ -10331,7 +10362,9 @@ revoke all on function public.requeue_tasks(uuid[], jsonb, integer, text, boolea
 grant execute on function public.requeue_tasks(uuid[], jsonb, integer, text, boolean, jsonb) to service_role;
 
 -- Results that were never recorded, as operators mend them (docs/operations.md).
-create or replace function public.repair_generations(p_limit integer default 1000, p_dry_run boolean default false)
+create or replace function public.repair_generations(
+  p_limit integer default 1000, p_dry_run boolean default false, p_task_ids uuid[] default null
+)
 returns json
 language plpgsql
 volatile
@@ -10339,16 +10372,16 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return queue.repair_generations(p_limit, p_dry_run);
+  return queue.repair_generations(p_limit, p_dry_run, p_task_ids);
 end;
 $$;
 
-comment on function public.repair_generations(integer, boolean) is
-  'Finds Complete tasks of a type that records generations which have none, and generations whose location is not their task''s output, up to p_limit of each (1 to 10000; has_more says that another call may find more), and mends them. Safe to repeat. Out: {missing, torn, task_ids, has_more, dry_run}. Errors: 400 INVALID_ARGUMENT. service_role only.';
+comment on function public.repair_generations(integer, boolean, uuid[]) is
+  'Records the results of Complete tasks of a type that records generations that never were recorded, up to p_limit (1 to 10000; has_more says that another call may find more). What looks deleted or moved by the app is left alone and listed, up to p_limit, as doubtful_ids; those named in p_task_ids, and only those, are recorded anew. Safe to repeat. Out: {missing, torn, task_ids, doubtful_ids, has_more, dry_run}. Errors: 400 INVALID_ARGUMENT. service_role only.';
 
-revoke all on function public.repair_generations(integer, boolean) from public, anon, authenticated, service_role;
+revoke all on function public.repair_generations(integer, boolean, uuid[]) from public, anon, authenticated, service_role;
 
-grant execute on function public.repair_generations(integer, boolean) to service_role;
+grant execute on function public.repair_generations(integer, boolean, uuid[]) to service_role;
 
 -- Gives a project to another user with all that belongs to it, in one transaction: tasks, results, history, families and
 -- what is counted. Not while something of it runs, because that takes a slot of the former owner's and is paid by them;
@@ -11584,6 +11617,64 @@ comment on function queue.is_spare_part(uuid) is
   'Whether the task is a child in whose place another one, which has not failed, would count again. anon may execute it while its deletes are allowed.';
 
 revoke all on function queue.is_spare_part(uuid) from public, anon, authenticated, service_role;
+
+-- What the upgrade from August 2025 could not know, for an operator to decide. Empty on a database that began later.
+create or replace function queue.upgrade_report()
+returns table (task_id uuid, task_type text, status text, created_at timestamptz, problem text, what_to_do text)
+language plpgsql
+stable
+security invoker -- for operators, who may read every row anyway
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select
+    t.id, t.task_type, t.status, t.created_at, p.problem,
+    case p.problem
+      when 'unknown_status' then
+        'Nobody runs it. Delete it, or with the triggers of tasks disabled set a status of the five'
+      when 'no_owner' then case
+        when t.status = 'Queued' then
+          'It never runs. Cancel it (the cleanup does, after stale_after), or set project_id and user_id to those of one project'
+        else 'Its owner cannot see it. Set project_id and user_id to those of one project, or leave it'
+      end
+      when 'no_run_type' then
+        'It never runs. Cancel it (the cleanup does, after stale_after), or set run_type to cloud, and created_at to queue.now() if it is older than stale_after'
+      when 'no_reason' then 'Nothing: why it failed was never stored'
+      when 'no_age' then 'Nothing: when it was made was never stored; created_at is the time of the upgrade'
+      when 'no_generation' then case
+        when t.generation_created then pg_catalog.format(
+          'Nothing, if the app deleted its record; else select public.repair_generations(p_task_ids => array[%L]::uuid[])', t.id
+        )
+        else 'select public.repair_generations(1000, true), then with false, records its result'
+      end
+    end
+  from public.tasks as t
+    cross join lateral (
+      select case
+        when t.status not in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled') then 'unknown_status'
+        when t.user_id is null then 'no_owner'
+        when t.run_type is null and t.status = 'Queued' then 'no_run_type'
+        when t.status = 'Failed' and t.error_message is null then 'no_reason'
+        when t.status = 'Complete'
+          and t.run_type is null
+          and queue.creates_generation(t.task_type, t.params)
+          and not exists (select from public.generations as g where g.task_id = t.id)
+          then 'no_generation'
+        -- Of those that have not ended no_run_type is told, which comes to the same: somebody has to look at them.
+        when t.run_type is null and t.created_at > t.generation_processed_at then 'no_age'
+      end as problem
+    ) as p
+  where p.problem is not null
+  order by t.created_at, t.id;
+end;
+$$;
+
+comment on function queue.upgrade_report() is
+  'Tasks from before the upgrade of which something could not be found out, oldest first, each with the problem (unknown_status, no_owner, no_run_type, no_reason, no_generation, no_age) and what to do. Reads every task. For operators: no API role may execute it.';
+
+revoke all on function queue.upgrade_report() from public, anon, authenticated, service_role;
 
 -- Makes a migrated database ready for the rows of another one. What migrations ship would be there twice, and the
 -- triggers of the queue would take each row for a new one: they count, and begin every task anew. Not by

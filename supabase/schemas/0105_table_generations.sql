@@ -25,7 +25,7 @@ create index generations_by_user on public.generations (user_id);
 
 comment on table public.generations is 'Result records; exactly one per completed task of a type that creates them.';
 comment on column public.generations.type is 'image or video, from the task''s type.';
-comment on column public.generations.location is 'Where the result is; null when the worker reported none. Always the task''s output_location.';
+comment on column public.generations.location is 'Where the result is; null when the worker reported none. The task''s output_location, unless the app has moved it.';
 comment on column public.generations.params is 'The task''s params at completion.';
 comment on column public.generations.task_id is 'The task it came from; null when that task was deleted, or on rows from before the column existed.';
 comment on column public.generations.parent_generation_id is 'The generation this one is a part of.';

@@ -1,5 +1,7 @@
 -- Results that were never recorded, as operators mend them (docs/operations.md).
-create function public.repair_generations(p_limit integer default 1000, p_dry_run boolean default false)
+create function public.repair_generations(
+  p_limit integer default 1000, p_dry_run boolean default false, p_task_ids uuid[] default null
+)
 returns json
 language plpgsql
 volatile
@@ -7,12 +9,12 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return queue.repair_generations(p_limit, p_dry_run);
+  return queue.repair_generations(p_limit, p_dry_run, p_task_ids);
 end;
 $$;
 
-comment on function public.repair_generations(integer, boolean) is
-  'Finds Complete tasks of a type that records generations which have none, and generations whose location is not their task''s output, up to p_limit of each (1 to 10000; has_more says that another call may find more), and mends them. Safe to repeat. Out: {missing, torn, task_ids, has_more, dry_run}. Errors: 400 INVALID_ARGUMENT. service_role only.';
+comment on function public.repair_generations(integer, boolean, uuid[]) is
+  'Records the results of Complete tasks of a type that records generations that never were recorded, up to p_limit (1 to 10000; has_more says that another call may find more). What looks deleted or moved by the app is left alone and listed, up to p_limit, as doubtful_ids; those named in p_task_ids, and only those, are recorded anew. Safe to repeat. Out: {missing, torn, task_ids, doubtful_ids, has_more, dry_run}. Errors: 400 INVALID_ARGUMENT. service_role only.';
 
-revoke all on function public.repair_generations(integer, boolean) from public, anon, authenticated, service_role;
-grant execute on function public.repair_generations(integer, boolean) to service_role;
+revoke all on function public.repair_generations(integer, boolean, uuid[]) from public, anon, authenticated, service_role;
+grant execute on function public.repair_generations(integer, boolean, uuid[]) to service_role;

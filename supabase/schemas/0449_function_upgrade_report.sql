@@ -23,7 +23,12 @@ begin
         'It never runs. Cancel it (the cleanup does, after stale_after), or set run_type to cloud, and created_at to queue.now() if it is older than stale_after'
       when 'no_reason' then 'Nothing: why it failed was never stored'
       when 'no_age' then 'Nothing: when it was made was never stored; created_at is the time of the upgrade'
-      when 'no_generation' then 'select public.repair_generations(1000, true), then with false, records its result'
+      when 'no_generation' then case
+        when t.generation_created then pg_catalog.format(
+          'Nothing, if the app deleted its record; else select public.repair_generations(p_task_ids => array[%L]::uuid[])', t.id
+        )
+        else 'select public.repair_generations(1000, true), then with false, records its result'
+      end
     end
   from public.tasks as t
     cross join lateral (

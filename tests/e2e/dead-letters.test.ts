@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { admin } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { callRpc } from "../support/http.ts";
+import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
 import { userJwt } from "../support/tokens.ts";
 import {
@@ -58,20 +59,47 @@ describe("requeue_tasks over the Data API", () => {
 });
 
 describe("repair_generations over the Data API", () => {
-  it("records what was never recorded", async () => {
+  const repair = (body: object) =>
+    callRpc("repair_generations", body, { key: stack().serviceRoleKey });
+  const locations = () =>
+    admin()`select location from public.generations where task_id = ${task_id}`;
+
+  beforeEach(async () => {
     await admin()`
       update public.tasks
       set status = 'Complete', output_location = 'https://files/a.mp4'
       where id = ${task_id}
     `;
+  });
+
+  it("records what was never recorded", async () => {
     await admin()`delete from public.generations where task_id = ${task_id}`;
-    const reply = await callRpc("repair_generations", {}, {
-      key: stack().serviceRoleKey,
-    });
-    expect(reply.json).toMatchObject({ missing: 1, task_ids: [task_id] });
-    const found = await admin()`
-      select location from public.generations where task_id = ${task_id}
-    `;
-    expect(found).toEqual([{ location: "https://files/a.mp4" }]);
+    await admin()`update public.tasks set generation_created = false where id = ${task_id}`;
+    expect((await repair({})).json)
+      .toMatchObject({ missing: 1, task_ids: [task_id], doubtful_ids: [] });
+    expect(await locations()).toEqual([{ location: "https://files/a.mp4" }]);
+  });
+
+  it("does not bring back what the app deleted, unless it is named", async () => {
+    const query = { task_id: `eq.${task_id}` };
+    await rest("DELETE", "generations", query, {});
+    expect((await repair({})).json)
+      .toMatchObject({ missing: 0, task_ids: [], doubtful_ids: [task_id] });
+    expect(await locations()).toEqual([]);
+    expect((await repair({ p_task_ids: [task_id] })).json)
+      .toMatchObject({ missing: 1, task_ids: [task_id] });
+    expect(await locations()).toEqual([{ location: "https://files/a.mp4" }]);
+  });
+
+  it("does not overwrite what the app moved, unless it is named", async () => {
+    const query = { task_id: `eq.${task_id}` };
+    const moved = { location: "https://archive/a.mp4" };
+    await rest("PATCH", "generations", query, { body: moved });
+    expect((await repair({})).json)
+      .toMatchObject({ torn: 0, task_ids: [], doubtful_ids: [task_id] });
+    expect(await locations()).toEqual([moved]);
+    expect((await repair({ p_task_ids: [task_id] })).json)
+      .toMatchObject({ torn: 1, task_ids: [task_id] });
+    expect(await locations()).toEqual([{ location: "https://files/a.mp4" }]);
   });
 });

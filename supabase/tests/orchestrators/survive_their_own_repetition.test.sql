@@ -18,7 +18,7 @@ select is((tests.task(:'first_again')).output_location, 'https://files/' || :'fi
 select is((tests.task(:'first_again')).thumbnail_url, 'https://thumbs/' || :'first', 'And its thumbnail');
 select is((tests.task(:'first_again')).generation_created, false, 'It has no result record');
 select is((select count(*) from public.generations), 1::bigint, 'There is one for both');
-select is(queue.repair_generations(10, false) ->> 'missing', '0', 'And nothing to repair');
+select is(queue.repair_generations(10, false, null) ->> 'missing', '0', 'And nothing to repair');
 select is(tests.status(:'first'), 'Complete', 'The first one is as it was');
 
 select tests.create_child(:'travel', 'travel_segment', 1, :'first_again') as second_again \gset

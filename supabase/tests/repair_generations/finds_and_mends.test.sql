@@ -24,8 +24,8 @@ begin
 end;
 $$;
 
--- TEST: a dry run finds both kinds
-select pg_temp.repair('p_dry_run => true') as reply \gset
+-- TEST: a dry run finds both kinds, when they are named
+select pg_temp.repair(format('p_dry_run => true, p_task_ids => array[%L, %L, %L, %L]::uuid[]', :'missing', :'torn', :'whole', :'failed')) as reply \gset
 select is((:'reply'::jsonb ->> 'missing')::integer, 1, 'One record is missing');
 select is((:'reply'::jsonb ->> 'torn')::integer, 1, 'One names another result');
 select bag_eq(
@@ -36,6 +36,7 @@ select is((select count(*)::integer from public.generations where task_id = :'mi
 
 -- TEST: the repair
 select pg_temp.repair();
+select pg_temp.repair(format('p_task_ids => array[%L, %L, %L]::uuid[]', :'torn', :'skipped', :'orchestrator'));
 select is(
   (select g.location from public.generations as g where g.task_id = :'missing'), 'https://files/first.mp4', 'The missing record is there'
 );

@@ -81,6 +81,7 @@ describe("results from before that were never recorded", () => {
     await startTask(id);
     await WAYS["complete-task"]?.(id);
     await admin()`delete from public.generations where task_id = ${id}`;
+    await admin()`update public.tasks set generation_created = false where id = ${id}`;
     const repair = (body: object) =>
       callRpc("repair_generations", body, { key: stack().serviceRoleKey });
     expect((await repair({ p_dry_run: true })).json)
