@@ -5,6 +5,8 @@
 
 set lock_timeout = '900ms';
 
+select queue.lock_tables('public.tasks', 'queue.clock_watch');
+
 alter table public.tasks add column released_at timestamptz;
 
 comment on column public.tasks.released_at is

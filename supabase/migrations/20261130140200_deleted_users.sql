@@ -19,13 +19,6 @@ alter table queue.deleted_users enable row level security;
 revoke all on table queue.deleted_users from public, anon, authenticated, service_role;
 grant select on table queue.deleted_users to service_role;
 
-alter table queue.settings
-  add column deleted_user_retention interval not null default interval '30 days',
-  add constraint settings_deleted_user_retention_is_not_negative check (deleted_user_retention >= interval '0');
-
-comment on column queue.settings.deleted_user_retention is
-  'How long the history tells of a user who was deleted; then it is deleted, too. Default 30 days.';
-
 -- Those of whom the history tells already: one step in its index for each user it knows.
 with recursive known (user_id) as (
   (select e.user_id from public.task_events as e where e.user_id is not null order by e.user_id limit 1)
@@ -39,3 +32,12 @@ select k.user_id, queue.now()
 from known as k
 where k.user_id is not null
   and not exists (select from public.users as u where u.id = k.user_id);
+
+select queue.lock_tables('queue.settings');
+
+alter table queue.settings
+  add column deleted_user_retention interval not null default interval '30 days',
+  add constraint settings_deleted_user_retention_is_not_negative check (deleted_user_retention >= interval '0');
+
+comment on column queue.settings.deleted_user_retention is
+  'How long the history tells of a user who was deleted; then it is deleted, too. Default 30 days.';

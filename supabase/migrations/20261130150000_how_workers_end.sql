@@ -6,6 +6,8 @@
 
 set lock_timeout = '900ms';
 
+select queue.lock_tables('public.workers', 'queue.settings');
+
 alter table public.workers add column goodbye_at timestamptz, add column ended_at timestamptz;
 
 comment on column public.workers.failed_at is

@@ -23,6 +23,8 @@ alter table queue.type_durations enable row level security;
 revoke all on table queue.type_durations from public, anon, authenticated, service_role;
 grant select on table queue.type_durations to service_role;
 
+select queue.lock_tables('queue.settings');
+
 alter table queue.settings
   add column overlong_factor numeric not null default 5,
   add column overlong_after interval not null default interval '2 hours',

@@ -23,7 +23,6 @@ drop function if exists queue.slots_of(public.users, integer);
 drop function if exists queue.times_started(public.tasks);
 drop function if exists queue.wait_for_open_user(text, uuid[], queue.affinity);
 drop function if exists queue.watch_clock(timestamptz);
-drop trigger if exists users_after_write on public.users;
 
 -- A table that somebody has locked (a migration, vacuum full, lock table) must not make every caller wait in line behind
 -- it: they hold the connections that others need. So the functions of the API wait 200 ms for a lock, and then say this.
@@ -11913,6 +11912,26 @@ comment on function queue.rebuild() is
   'After a restore or a copy of rows: switches the queue''s triggers on, derives counters, families and totals anew, moves sequences behind the highest id, makes the bucket and the jobs. Answers what it had to do, and the drift that is left: 0.';
 
 revoke all on function queue.rebuild() from public, anon, authenticated, service_role;
+
+-- Triggers last: nobody waits for these tables while the functions are written.
+select queue.lock_tables(
+  'public.projects',
+  'public.task_events',
+  'public.task_types',
+  'public.tasks',
+  'public.user_api_tokens',
+  'public.users',
+  'public.workers',
+  'queue.blocked_tasks',
+  'queue.orchestrations',
+  'queue.settings',
+  'queue.subtasks',
+  'queue.task_dependencies',
+  'queue.user_lines',
+  'queue.user_slots'
+);
+
+drop trigger if exists users_after_write on public.users;
 
 drop trigger if exists users_after_delete on public.users;
 
