@@ -7694,6 +7694,78 @@ comment on function queue.next_tasks(queue.caller, text, integer, queue.user_loa
 
 revoke all on function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]) from public, anon, authenticated, service_role;
 
+-- What keeps machines busy beside the tasks that take a slot: orchestrators that have not enqueued everything yet (the
+-- others only wait for their children), and starts that others ended under machines that have not let go yet. Without
+-- these an autoscaler would stop machines at work.
+create or replace function queue.busy_beside(p_caller queue.caller, p_pool text)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 1000;
+  v_own boolean := p_caller.user_id is not null;
+  v_orchestrating integer;
+  v_held integer;
+begin
+  with kind as (
+    -- The owner's places say how many still need a worker, over both pools and whoever runs them.
+    select
+      l.user_id,
+      sum(case when p_pool is null or l.pool = p_pool then l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end else 0 end) as here,
+      sum(l.active_cloud_orchestration + l.active_local_orchestration) as everywhere,
+      min(s.orchestrating) as orchestrating
+    from queue.user_lines as l
+      join queue.user_slots as s on s.user_id = l.user_id
+    where l.active_cloud_orchestration + l.active_local_orchestration > 0
+      and s.orchestrating > 0
+      and (not v_own or l.user_id = p_caller.user_id)
+    group by l.user_id
+  ),
+  working as (
+    select
+      k.user_id, k.here, k.everywhere,
+      k.orchestrating - (
+        select count(*) from queue.held_slots as h where h.user_id = k.user_id and h.let_go_at is null and not h.takes_slot
+      ) as orchestrating
+    from kind as k
+    where k.here > 0
+  ),
+  -- Looked at only for an owner who has some here, some elsewhere, and only some that wait.
+  waiting as materialized (
+    select t.user_id
+    from (select h.orchestrator_id from queue.handovers as h limit v_most) as h
+      join public.tasks as t on t.id = h.orchestrator_id
+    where (p_pool is null or t.pool = p_pool)
+      and (v_own or t.token_id is null)
+  )
+  select coalesce(sum(
+    case
+      when w.here = w.everywhere or w.orchestrating in (0, w.everywhere) then least(w.here, w.orchestrating)
+      else least(w.here - (select count(*) from waiting as h where h.user_id = w.user_id), w.orchestrating)
+    end
+  ), 0)
+  into v_orchestrating
+  from working as w;
+
+  select count(*)
+  into v_held
+  from queue.held_slots as h
+  where h.let_go_at is null
+    and (p_pool is null or h.pool = p_pool)
+    and (v_own or h.token_id is null)
+    and (not v_own or h.user_id = p_caller.user_id);
+  return greatest(v_orchestrating, 0) + v_held;
+end;
+$$;
+
+comment on function queue.busy_beside(queue.caller, text) is
+  'How many machines are busy with what task_counts() does not count under active_only: orchestrators that still need a worker, and ended starts whose holders have not let go.';
+
+revoke all on function queue.busy_beside(queue.caller, text) from public, anon, authenticated, service_role;
+
 -- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
 create or replace function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean)
 returns json
@@ -7805,7 +7877,8 @@ begin
     'arrivals_per_minute', v_arrivals,
     'completions_per_minute', v_completions,
     'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_load, v_oldest) else '[]' end,
-    'suggested_workers', ceil((v_load.claimable + v_load.active)::numeric / v_per_worker),
+    -- Machines that could be busy at once.
+    'suggested_workers', ceil((v_load.claimable + v_load.active + queue.busy_beside(v_caller, p_run_type))::numeric / v_per_worker),
     'snapshot_at', v_now
   );
 end;
@@ -11055,19 +11128,28 @@ begin
     u.room
   into v_workers, v_by_health, v_free, v_room
   from (
-    -- Who may claim, and how many tasks more. An orchestrator that only waits for its children keeps no worker busy.
+    -- Who may claim, and how many tasks more. An orchestrator that only waits for its children keeps no worker busy; a
+    -- task that others ended does until the worker lets go of it.
     select
       count(*) filter (where h.busy < coalesce(v_per_worker, h.busy + 1)) as free,
       sum(case when v_per_worker is null then v_claimable else greatest(v_per_worker - h.busy, 0) end) as room
     from state as s
       cross join lateral (
-        select count(*) as busy
-        from public.tasks as t
-        where s.tasks_held > 0
-          and t.worker_id = s.worker_id
-          and t.status = 'In Progress'
-          and t.token_id is null
-          and not queue.needs_no_worker(t)
+        select (
+          select count(*)
+          from public.tasks as t
+          where s.tasks_held > 0
+            and t.worker_id = s.worker_id
+            and t.status = 'In Progress'
+            and t.token_id is null
+            and not queue.needs_no_worker(t)
+        ) + (
+          select count(*)
+          from queue.held_slots as e
+          where e.worker_id = s.worker_id
+            and e.token_id is null
+            and e.let_go_at is null
+        ) as busy
       ) as h
     where s.health in ('healthy', 'silent', 'never_claimed', 'starting')
       and s.instance_type <> 'api'

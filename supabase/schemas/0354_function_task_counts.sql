@@ -109,7 +109,8 @@ begin
     'arrivals_per_minute', v_arrivals,
     'completions_per_minute', v_completions,
     'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_load, v_oldest) else '[]' end,
-    'suggested_workers', ceil((v_load.claimable + v_load.active)::numeric / v_per_worker),
+    -- Machines that could be busy at once.
+    'suggested_workers', ceil((v_load.claimable + v_load.active + queue.busy_beside(v_caller, p_run_type))::numeric / v_per_worker),
     'snapshot_at', v_now
   );
 end;

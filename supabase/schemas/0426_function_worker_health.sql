@@ -51,19 +51,28 @@ begin
     u.room
   into v_workers, v_by_health, v_free, v_room
   from (
-    -- Who may claim, and how many tasks more. An orchestrator that only waits for its children keeps no worker busy.
+    -- Who may claim, and how many tasks more. An orchestrator that only waits for its children keeps no worker busy; a
+    -- task that others ended does until the worker lets go of it.
     select
       count(*) filter (where h.busy < coalesce(v_per_worker, h.busy + 1)) as free,
       sum(case when v_per_worker is null then v_claimable else greatest(v_per_worker - h.busy, 0) end) as room
     from state as s
       cross join lateral (
-        select count(*) as busy
-        from public.tasks as t
-        where s.tasks_held > 0
-          and t.worker_id = s.worker_id
-          and t.status = 'In Progress'
-          and t.token_id is null
-          and not queue.needs_no_worker(t)
+        select (
+          select count(*)
+          from public.tasks as t
+          where s.tasks_held > 0
+            and t.worker_id = s.worker_id
+            and t.status = 'In Progress'
+            and t.token_id is null
+            and not queue.needs_no_worker(t)
+        ) + (
+          select count(*)
+          from queue.held_slots as e
+          where e.worker_id = s.worker_id
+            and e.token_id is null
+            and e.let_go_at is null
+        ) as busy
       ) as h
     where s.health in ('healthy', 'silent', 'never_claimed', 'starting')
       and s.instance_type <> 'api'
