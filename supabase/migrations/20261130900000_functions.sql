@@ -48,9 +48,39 @@ revoke all on function queue.refuse_while_locked() from public, anon, authentica
 
 grant execute on function queue.refuse_while_locked() to service_role;
 
+-- How long a number is once it is written out, found out without writing it: 1e131071 takes eight characters to send and
+-- 131,072 to write, and one request may hold 90,000 of them. Exact up to 400 characters; above, at least the length that
+-- is given and less than five times as much.
+create or replace function queue.number_length(p_number numeric)
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_size numeric := abs(p_number);
+  v_scale integer := scale(p_number);
+begin
+  return case
+      when v_size < 1e400 then length(trunc(v_size)::text)
+      when v_size < 1e1600 then 401
+      when v_size < 1e6400 then 1601
+      when v_size < 1e25600 then 6401
+      when v_size < 1e102400 then 25601
+      else 102401
+    end + case when v_scale > 0 then v_scale + 1 else 0 end + case when p_number < 0 then 1 else 0 end;
+end;
+$$;
+
+comment on function queue.number_length(numeric) is
+  'How many characters the number takes, written out: exact up to 400, above that no more than there are.';
+
+revoke all on function queue.number_length(numeric) from public, anon, authenticated, service_role;
+
 -- How long a JSON value is once it is written out. jsonb keeps 1e131071 in a dozen bytes, and a row compresses what
--- repeats: what is small on disk may take gigabytes to write. So numbers that are written longer than they are kept are
--- measured one by one first, and the whole is written only when it is known to be harmless.
+-- repeats: what is small on disk may take gigabytes to write. So the long numbers are added up by their places first, and
+-- the whole is written only when it is known to be harmless.
 create or replace function queue.written_length(p_value jsonb, p_most integer)
 returns integer
 language plpgsql
@@ -61,22 +91,25 @@ as $$
 declare
   -- Adds nothing, and takes it out of its compressed form.
   v_value jsonb := p_value || '{}'::jsonb;
-  v_size integer := pg_column_size(v_value);
+  v_number numeric;
+  v_numbers bigint := 0;
   v_length integer;
 begin
-  if v_size <= 2048 then
-    v_length := length(p_value::text); -- some 20 MB at the very worst
-  elsif v_size <= 6 * p_most then -- nothing is kept in more than six times its text
-    if (
-      select coalesce(sum(length(n.number::text)), 0)
-      -- As one array: jsonb_path_query takes the square of the time for rows.
-      from jsonb_array_elements(jsonb_path_query_array(
-        v_value, 'strict $.** ? (@ > 1e390 || @ < -1e390 || (@ < 1e-390 && @ > -1e-390))'
-      )) as n (number)
-    ) <= p_most then
-      v_length := length(p_value::text);
-    end if;
+  if pg_column_size(v_value) > 6 * p_most::bigint then -- nothing is kept in more than six times its text
+    return null;
   end if;
+  for v_number in
+    select n.number::numeric
+    -- As one array: jsonb_path_query takes the square of the time for rows.
+    from jsonb_array_elements(jsonb_path_query_array(v_value, 'strict $.** ? (@.type() == "number")')) as n (number)
+    where abs(n.number::numeric) >= 1e100 or scale(n.number::numeric) > 100
+  loop
+    v_numbers := v_numbers + queue.number_length(v_number);
+    if v_numbers > p_most then
+      return null;
+    end if;
+  end loop;
+  v_length := length(p_value::text);
   return case when v_length <= p_most then v_length end;
 exception
   when statement_too_complex then
@@ -100,29 +133,33 @@ set search_path = ''
 as $$
 declare
   v_most constant integer := 1048576;
-  v_length integer := queue.written_length(p_value, v_most);
+  v_length integer;
   v_text text;
 begin
-  -- Shorter text cannot hold any of the rest.
-  if v_length <= 200 or p_value is null then
-    return null;
-  elsif v_length is null then
-    return pg_catalog.format('written out, it has more than %s characters', v_most);
-  elsif jsonb_path_exists(p_value, 'strict $.**{100} ? (@.type() == "object" || @.type() == "array")') then
+  -- From the cheapest look to the dearest: one at 100 levels goes no deeper, one at numbers writes none of them, and
+  -- what is written after them is no longer than what was sent would let one think.
+  if jsonb_path_exists(p_value, 'strict $.**{100} ? (@.type() == "object" || @.type() == "array")') then
     return 'it nests more than 100 levels deep';
-  elsif v_length <= 400 then
-    return null;
+  elsif exists (
+    select
+    from jsonb_array_elements(jsonb_path_query_array(p_value, 'strict $.** ? (@.type() == "number")')) as n (number)
+    where (abs(n.number::numeric) >= 1e199 or scale(n.number::numeric) > 198)
+      and queue.number_length(n.number::numeric) > 400
+  ) then
+    return 'a number in it takes more than 400 characters, written out';
+  elsif pg_column_size(p_value || jsonb_build_object()) <= 2048 then
+    return null; -- with numbers of 400 characters at most, that cannot be long
+  end if;
+
+  v_length := queue.written_length(p_value, v_most);
+  if v_length is null and p_value is not null then
+    return pg_catalog.format('written out, it has more than %s characters', v_most);
+  elsif v_length <= 200000 then
+    return null; -- shorter text cannot hold so many values
   end if;
 
   v_text := p_value::text;
-  -- A look for so many digits, in a string or not; then at the numbers.
-  if v_text ~ '[0-9.]{200}[0-9.]{200}' and exists (
-    select
-    from jsonb_array_elements(jsonb_path_query_array(p_value, 'strict $.** ? (@.type() == "number")')) as n (number)
-    where length(n.number::text) > 400
-  ) then
-    return 'a number in it takes more than 400 characters, written out';
-  elsif v_length - length(translate(v_text, ',{[', '')) > 200000 then
+  if v_length - length(translate(v_text, ',{[', '')) > 200000 then
     -- Those outside of strings are the values.
     v_text := regexp_replace(v_text, '"(?:[^"\\]|\\.)*"', '', 'g');
     if length(v_text) - length(translate(v_text, ',{[', '')) > 200000 then
@@ -199,13 +236,16 @@ set search_path = ''
 as $$
 declare
   v_fault text := queue.json_fault(p_data);
+  -- Many rows of one statement may bring such data, so a text that is out of all proportion to what was sent is not
+  -- written at all.
+  v_most integer := least(16777216, 65536 + 8 * pg_column_size(p_data || jsonb_build_object())::bigint);
 begin
   if v_fault is null then
     return p_data;
   end if;
   return jsonb_build_object(
     'not_kept', v_fault,
-    'result_data', case when queue.written_length(p_data, 16777216) is not null then queue.cut_ends(p_data::text) end
+    'result_data', case when queue.written_length(p_data, v_most) is not null then queue.cut_ends(p_data::text) end
   );
 end;
 $$;

@@ -9,13 +9,16 @@ set search_path = ''
 as $$
 declare
   v_fault text := queue.json_fault(p_data);
+  -- Many rows of one statement may bring such data, so a text that is out of all proportion to what was sent is not
+  -- written at all.
+  v_most integer := least(16777216, 65536 + 8 * pg_column_size(p_data || jsonb_build_object())::bigint);
 begin
   if v_fault is null then
     return p_data;
   end if;
   return jsonb_build_object(
     'not_kept', v_fault,
-    'result_data', case when queue.written_length(p_data, 16777216) is not null then queue.cut_ends(p_data::text) end
+    'result_data', case when queue.written_length(p_data, v_most) is not null then queue.cut_ends(p_data::text) end
   );
 end;
 $$;

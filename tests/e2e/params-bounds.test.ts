@@ -13,7 +13,15 @@ import {
 } from "../support/world.ts";
 
 /** 3 kB that take 39 MB once they are written out. */
-const BOMB = `{"a":[${Array(300).fill("1e131071").join(",")}]}`;
+const BOMB = bomb("1e131071", 300);
+
+function bomb(number: string, times: number): string {
+  return `{"a":[${Array(times).fill(number).join(",")}]}`;
+}
+
+function nest(times: number): string {
+  return Array(times).fill('[[{"b":[1e131071,0e-16383]}]]').join(",");
+}
 
 let owner: Owner;
 
@@ -73,6 +81,12 @@ describe("params", () => {
     ["a number of 401 characters", `{"a":${"9".repeat(401)}}`],
     ["an exponent of 400", '{"a":1e400}'],
     ["numbers that grow when they are written", BOMB],
+    ["5,000 such numbers", bomb("1e131071", 5_000)],
+    ["90,000 such numbers", bomb("1e131071", 90_000)],
+    ["20,000 numbers of as many places", bomb("1e-16383", 20_000)],
+    ["90,000 zeros of as many places", bomb("0e-16383", 90_000)],
+    ["one number of 100,000 digits", `{"a":${"9".repeat(100_000)}}`],
+    ["such numbers in lists of lists", `{"a":[${nest(9_000)}]}`],
     ["escapes of six characters", `{"a":"${"\\u0001".repeat(174_800)}"}`],
   ])("of %s are refused alike", async (_what, params) => {
     const plain = await insert(params);
@@ -83,6 +97,37 @@ describe("params", () => {
     expect(created.status, created.text).toBe(413);
     expect(created.json).toMatchObject({ code: "PARAMS_TOO_LARGE" });
   });
+});
+
+it.each([
+  ["numbers that grow", bomb("1e131071", 90_000)],
+  ["small numbers that grow", bomb("1e-16383", 80_000)],
+])("the settings of a user have these bounds, too: %s", async (_w, json) => {
+  const reply = await send(`/rest/v1/users?id=eq.${owner.id}`, {
+    method: "PATCH",
+    headers: {
+      apikey: stack().serviceRoleKey,
+      authorization: `Bearer ${stack().serviceRoleKey}`,
+      "content-type": "application/json",
+    },
+    body: `{"settings":${json}}`,
+  });
+  expect(reply.status, reply.text).toBe(413);
+});
+
+it("a result in many rows of one statement is measured without being written", async () => {
+  const row = `{"task_type":"test","project_id":"${owner.projectId}",` +
+    `"result_data":${bomb("1e131071", 120)}}`;
+  const reply = await send("/rest/v1/tasks", {
+    method: "POST",
+    headers: {
+      apikey: stack().serviceRoleKey,
+      authorization: `Bearer ${stack().serviceRoleKey}`,
+      "content-type": "application/json",
+    },
+    body: `[${Array(600).fill(row).join(",")}]`,
+  });
+  expect(reply.status, reply.text).toBe(201);
 });
 
 describe("a row from before that nobody can write out", () => {

@@ -1,5 +1,5 @@
 begin;
-select plan(33);
+select plan(43);
 
 -- SETUP
 select tests.empty_queue();
@@ -39,7 +39,10 @@ insert into sent values
   ('a character more', '{"a": "', 'x', 1048568, '"}', false),
   ('escapes of six characters each', '{"a": "', '\u0001', 200000, '"}', false),
   ('keys that repeat', '{"a": 1', ', "a": 1', 200, '}', true),
-  ('300 numbers that are long when they are written', '{"a": [1e131071', ', 1e131071', 299, ']}', false);
+  ('300 numbers that are long when they are written', '{"a": [1e131071', ', 1e131071', 299, ']}', false),
+  ('5,000 of them', '{"a": [1e131071', ',1e131071', 4999, ']}', false),
+  ('90,000 of them', '{"a": [1e131071', ',1e131071', 89999, ']}', false),
+  ('90,000 of 399 digits', '{"a": [1e398', ',1e398', 89999, ']}', false);
 
 -- TEST: a user's plain insert
 grant select on sent to authenticated;
@@ -105,6 +108,24 @@ select is(
   length(queue.log_metadata(('{"a": [1e131071' || repeat(', 1e131071', 299) || ']}')::json)::text) < 5000, true,
   'Metadata of a log line stay as short as they were sent'
 );
+
+-- TEST: nothing is written to be measured: what is out of all bounds is told from its places
+select is(queue.number_length(n.number), length(n.number::text), format('%s is as long as that', left(n.what, 20)))
+from (
+  values
+    ('0', 0::numeric), ('-17', -17), ('0.050', 0.050), ('1e399', 1e399), ('-1e398', -1e398), ('1e-397', 1e-397)
+) as n (what, number);
+select ok(
+  bool_and(queue.number_length(n.number) between length(n.number::text) / 5 and length(n.number::text)),
+  'Of longer ones it says at least a fifth, and never more than they are'
+)
+from (
+  select (sign || mantissa || 'e' || power)::numeric as number
+  from
+    unnest(array[400, 1599, 1600, 6400, 25600, 102399, 102400, 131000, -398, -16000]) as power,
+    unnest(array['', '-']) as sign,
+    unnest(array['1', '99']) as mantissa
+) as n;
 
 select * from finish();
 rollback;
