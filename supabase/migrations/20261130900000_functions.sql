@@ -3336,6 +3336,36 @@ comment on function queue.reason_to_cancel(public.tasks) is
 
 revoke all on function queue.reason_to_cancel(public.tasks) from public, anon, authenticated, service_role;
 
+-- Whether a task is part of work that is under way. Its orchestrator was counted when it was enqueued; to refuse the
+-- parts would fail the whole.
+create or replace function queue.has_started_orchestrator(p_task public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- By their keys: asked with the owner beside them, a plan may go through all that the owner has, for each new row.
+  return exists (
+    select
+    from unnest(queue.named_parents(p_task.params)) as p (id)
+    where (
+      select t.user_id = p_task.user_id
+        and not t.takes_slot
+        and (t.status = 'In Progress' or (t.status = 'Queued' and t.claimed_at is not null))
+      from public.tasks as t
+      where t.id = p.id
+    )
+  );
+end;
+$$;
+
+comment on function queue.has_started_orchestrator(public.tasks) is
+  'Whether params name an orchestrator of the same owner that was started and has not ended.';
+
+revoke all on function queue.has_started_orchestrator(public.tasks) from public, anon, authenticated, service_role;
+
 -- The totals of ended tasks are counted on from the history; without it they are counted from the tasks.
 create or replace function queue.events_after_truncate()
 returns trigger
@@ -3412,6 +3442,53 @@ $$;
 comment on function queue.tasks_after_truncate() is 'Trigger: empties what was derived from the tasks when all of them are gone.';
 
 revoke all on function queue.tasks_after_truncate() from public, anon, authenticated, service_role;
+
+-- After tasks_after_insert (triggers fire in the order of their names), which has taken the owner's lock and moved
+-- the counters: nobody else can add to this owner's queue between the count and the commit.
+create or replace function queue.tasks_keep_to_the_bound()
+returns trigger
+language plpgsql
+security definer -- reads settings and counters on behalf of any caller who may insert
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_bound integer;
+  v_user_id uuid;
+begin
+  if not queue.acts_for_a_user() then
+    return null;
+  end if;
+
+  select s.max_queued_per_user into v_bound from queue.settings as s;
+  if v_bound is null then
+    return null;
+  end if;
+
+  -- One after the other: as one query, the count is taken for each new row, and each row's orchestrator looked for.
+  for v_user_id in select distinct n.user_id from new_rows as n loop
+    if queue.queued_count(v_user_id) > v_bound and exists (
+      select
+      from new_rows as n
+      where n.user_id = v_user_id
+        and not queue.has_started_orchestrator(n)
+    ) then
+      perform queue.refuse(
+        429, 'QUEUE_FULL',
+        pg_catalog.format('A user has at most %s tasks queued, and with this there would be more', v_bound),
+        'Wait until some have run, or cancel some'
+      );
+    end if;
+  end loop;
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_keep_to_the_bound() is
+  'Trigger: refuses what a user enqueues beyond queue.settings.max_queued_per_user with 429 QUEUE_FULL.';
+
+revoke all on function queue.tasks_keep_to_the_bound() from public, anon, authenticated, service_role;
 
 -- Lists of projects are read all day, so their number and their names have bounds. The number binds users only; an app
 -- that makes projects with the service key knows what it does.

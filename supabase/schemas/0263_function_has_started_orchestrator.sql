@@ -8,13 +8,17 @@ security invoker
 set search_path = ''
 as $$
 begin
+  -- By their keys: asked with the owner beside them, a plan may go through all that the owner has, for each new row.
   return exists (
     select
-    from public.tasks as t
-    where t.id = any (queue.named_parents(p_task.params))
-      and t.user_id = p_task.user_id
-      and not t.takes_slot
-      and (t.status = 'In Progress' or (t.status = 'Queued' and t.claimed_at is not null))
+    from unnest(queue.named_parents(p_task.params)) as p (id)
+    where (
+      select t.user_id = p_task.user_id
+        and not t.takes_slot
+        and (t.status = 'In Progress' or (t.status = 'Queued' and t.claimed_at is not null))
+      from public.tasks as t
+      where t.id = p.id
+    )
   );
 end;
 $$;

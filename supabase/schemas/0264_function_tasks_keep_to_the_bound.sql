@@ -10,30 +10,32 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_bound integer;
+  v_user_id uuid;
 begin
   if not queue.acts_for_a_user() then
     return null;
   end if;
 
   select s.max_queued_per_user into v_bound from queue.settings as s;
-
-  if v_bound is not null and exists (
-    select
-    from (select distinct n.user_id from new_rows as n) as o
-    where queue.queued_count(o.user_id) > v_bound
-      and exists (
-        select
-        from new_rows as n
-        where n.user_id = o.user_id
-          and not queue.has_started_orchestrator(n)
-      )
-  ) then
-    perform queue.refuse(
-      429, 'QUEUE_FULL',
-      pg_catalog.format('A user has at most %s tasks queued, and with this there would be more', v_bound),
-      'Wait until some have run, or cancel some'
-    );
+  if v_bound is null then
+    return null;
   end if;
+
+  -- One after the other: as one query, the count is taken for each new row, and each row's orchestrator looked for.
+  for v_user_id in select distinct n.user_id from new_rows as n loop
+    if queue.queued_count(v_user_id) > v_bound and exists (
+      select
+      from new_rows as n
+      where n.user_id = v_user_id
+        and not queue.has_started_orchestrator(n)
+    ) then
+      perform queue.refuse(
+        429, 'QUEUE_FULL',
+        pg_catalog.format('A user has at most %s tasks queued, and with this there would be more', v_bound),
+        'Wait until some have run, or cancel some'
+      );
+    end if;
+  end loop;
   return null;
 end;
 $$;
