@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
 import { readEnv } from "./env.ts";
 
@@ -16,6 +17,12 @@ function read(change: Record<string, string | undefined> = {}) {
     ...change,
   };
   return readEnv((name) => variables[name]);
+}
+
+function jwt(payload: unknown): string {
+  const part = (value: unknown) =>
+    Buffer.from(JSON.stringify(value)).toString("base64url");
+  return `${part({ alg: "HS256", typ: "JWT" })}.${part(payload)}.c2lnbmF0dXJl`;
 }
 
 describe("readEnv()", () => {
@@ -75,6 +82,64 @@ describe("readEnv()", () => {
       expect(() => read(variables)).toThrow(/anon or publishable key/);
       expect(() => read(variables)).not.toThrow("canary");
     },
+  );
+
+  const ANON = jwt({ role: "anon" });
+  const SERVICE = jwt({ role: "service_role" });
+
+  test.each<[string, Record<string, string>]>([
+    ["an anon JWT", { SUPABASE_SERVICE_ROLE_KEY: ANON }],
+    ["a user's JWT", {
+      SUPABASE_SERVICE_ROLE_KEY: jwt({ role: "authenticated", sub: "canary" }),
+    }],
+    ["a JWT without a role", { SUPABASE_SERVICE_ROLE_KEY: jwt({}) }],
+    ["a publishable key", {
+      SUPABASE_SERVICE_ROLE_KEY: "sb_publishable_canary",
+    }],
+    ["a publishable key among the secret ones", {
+      SUPABASE_SECRET_KEYS:
+        '{"default":"sb_secret_1","web":"sb_publishable_canary"}',
+    }],
+    ["an anon JWT among the secret ones", {
+      SUPABASE_SECRET_KEYS: JSON.stringify({ default: ANON }),
+    }],
+    ["the anon key's place swapped with its own", {
+      SUPABASE_ANON_KEY: SERVICE,
+      SUPABASE_SERVICE_ROLE_KEY: ANON,
+    }],
+    ["the header instead of the key", {
+      SUPABASE_SERVICE_ROLE_KEY: `Bearer ${SERVICE}`,
+    }],
+    ["a header in small letters", {
+      SUPABASE_SECRET_KEYS: '{"default":"bearer sb_secret_canary"}',
+    }],
+  ])("does not come up with %s for a service key", (_what, change) => {
+    expect(() => read(change)).toThrow(/SUPABASE_SERVICE_ROLE_KEY|swapped/);
+    for (const secret of ["canary", ...ANON.split("."), SERVICE]) {
+      expect(() => read(change)).not.toThrow(secret);
+    }
+  });
+
+  test.each<[string, Record<string, string>]>([
+    ["a service JWT", { SUPABASE_ANON_KEY: SERVICE }],
+    ["a secret key", { SUPABASE_PUBLISHABLE_KEYS: '{"a":"sb_secret_canary"}' }],
+  ])("does not come up with %s for a public one", (_what, change) => {
+    expect(() => read(change)).toThrow(/anon or publishable key/);
+    expect(() => read(change)).not.toThrow(/canary|eyJ/);
+  });
+
+  test.each([SERVICE, "sb_secret_9", "a.b.c", "Bearerlike", "plain"])(
+    "comes up with the service key %s",
+    (SUPABASE_SERVICE_ROLE_KEY) =>
+      expect(read({ SUPABASE_SERVICE_ROLE_KEY, SUPABASE_ANON_KEY: ANON }))
+        .toMatchObject({
+          serviceKeys: [
+            "sb_secret_1",
+            "sb_secret_2",
+            SUPABASE_SERVICE_ROLE_KEY,
+          ],
+          publicKeys: ["sb_publishable_1", ANON],
+        }),
   );
 
   test.each([

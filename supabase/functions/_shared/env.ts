@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { z } from "zod";
 
 /** Reads one variable; the entry files pass the runtime's own reader. */
@@ -106,8 +107,10 @@ export function readEnv(read: ReadEnv): Env {
 }
 
 /**
- * What every browser is given must open nothing: a key that is public and secret
- * at once would make everybody the service.
+ * What every browser is given must open nothing, and our own calls must open
+ * what they need: a key that is public and secret at once would make everybody
+ * the service, and a public one in the service's place would let every call
+ * fail but the start.
  */
 function assertSecret(
   publicKeys: readonly string[],
@@ -121,10 +124,54 @@ function assertSecret(
         "SUPABASE_SERVICE_ROLE_KEY, SUPABASE_SECRET_KEYS values of their own",
     );
   }
+  if (publicKeys.some(isSecret)) {
+    throw new Error(
+      "SUPABASE_ANON_KEY or SUPABASE_PUBLISHABLE_KEYS holds no anon or " +
+        "publishable key but a service or secret key: they may be swapped",
+    );
+  }
+  if (serviceKeys.some((key) => /^bearer\s/i.test(key))) {
+    throw new Error(
+      "SUPABASE_SERVICE_ROLE_KEY or SUPABASE_SECRET_KEYS begins with Bearer: " +
+        "give the key alone",
+    );
+  }
+  if (serviceKeys.some(isNoServiceKey)) {
+    throw new Error(
+      "SUPABASE_SERVICE_ROLE_KEY or SUPABASE_SECRET_KEYS holds no service or " +
+        "secret key but an anon or publishable key, or a JWT whose role is not " +
+        "service_role",
+    );
+  }
   if (jwtSecret !== undefined && publicKeys.includes(jwtSecret)) {
     throw new Error(
       "JWT_SECRET is also an anon or publishable key: everybody could sign users",
     );
+  }
+}
+
+function isSecret(key: string): boolean {
+  return key.startsWith("sb_secret_") || claims(key)?.role === "service_role";
+}
+
+/** A key of a form that is not known may be anything: what opens it decides. */
+function isNoServiceKey(key: string): boolean {
+  const payload = claims(key);
+  return key.startsWith("sb_publishable_") ||
+    payload !== null && payload.role !== "service_role";
+}
+
+const Claims = z.object({ role: z.unknown().optional() });
+
+/** What a JWT says, unproven; null for what is none. */
+function claims(key: string): z.infer<typeof Claims> | null {
+  const [, payload, signature, ...more] = key.split(".");
+  if (!payload || !signature || more.length > 0) return null;
+  try {
+    const text = Buffer.from(payload, "base64url").toString("utf8");
+    return Claims.safeParse(JSON.parse(text)).data ?? null;
+  } catch {
+    return null;
   }
 }
 
