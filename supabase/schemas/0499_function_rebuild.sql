@@ -15,6 +15,7 @@ declare
   v_triggers integer := 0;
   v_sequences integer := 0;
   v_mended integer;
+  v_wide text[];
 begin
   for v_trigger in
     select t.tgname as name, t.tgrelid::regclass as on_table
@@ -64,16 +65,23 @@ begin
   end if;
   perform queue.schedule_jobs();
   notify pgrst, 'reload schema';
+
+  v_wide := array(select w.statement from queue.wide_grants() as w);
+  if cardinality(v_wide) > 0 then
+    raise warning 'The API may do more with % of the queue''s objects than migrations grant', cardinality(v_wide)
+      using hint = 'select statement from queue.wide_grants() shows what takes it back: run that before anybody knows this address';
+  end if;
   return json_build_object(
     'triggers_enabled', v_triggers,
     'sequences_moved', v_sequences,
     'owners_mended', v_mended,
-    'drift', (select count(*) from queue.drift())
+    'drift', (select count(*) from queue.drift()),
+    'wide_grants', v_wide
   );
 end;
 $$;
 
 comment on function queue.rebuild() is
-  'After a restore or a copy of rows: switches the queue''s triggers on, derives counters, families and totals anew, moves sequences behind the highest id, makes the bucket and the jobs. Answers what it had to do, and the drift that is left: 0.';
+  'After a restore or a copy of rows: switches the queue''s triggers on, derives counters, families and totals anew, moves sequences behind the highest id, makes the bucket and the jobs. Answers what it had to do, and the drift that is left: 0; wide_grants are statements that take back what the API may do beyond what migrations grant: none.';
 
 revoke all on function queue.rebuild() from public, anon, authenticated, service_role;

@@ -4,7 +4,14 @@ import {
   type TestDatabase,
   usedDatabase,
 } from "./databases.ts";
-import { jobsOf, rowsOf, SOUND, soundnessOf, worksAgain } from "./state.ts";
+import {
+  grantsOf,
+  jobsOf,
+  rowsOf,
+  SOUND,
+  soundnessOf,
+  worksAgain,
+} from "./state.ts";
 
 /** What cannot be derived from other rows, owners before what is theirs. */
 const TRUTH = [
@@ -47,8 +54,9 @@ it("copies of the rows that cannot be derived make the same queue", async () => 
     );
   }
   const [row] = await target.sql`select queue.rebuild() as did`;
-  expect(row?.["did"]).toMatchObject({ drift: 0 });
+  expect(row?.["did"]).toMatchObject({ drift: 0, wide_grants: [] });
 
+  expect(await grantsOf(target.sql)).toEqual(await grantsOf(source.sql));
   expect(await soundnessOf(target.sql)).toEqual(SOUND);
   expect(await jobsOf(target.sql)).toEqual(await jobsOf(source.sql));
   const [was, is] = [await rowsOf(source.sql), await rowsOf(target.sql)];

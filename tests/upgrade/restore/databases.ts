@@ -68,3 +68,27 @@ export async function runProgram(
     env: { ...process.env, PGPASSWORD: "postgres" },
   });
 }
+
+/** `restore` of docs/operations.md: what is tested is what is read there. */
+export function documentedRestore(): string {
+  const docs = readFileSync(join(checkoutDir, "docs", "operations.md"), "utf8");
+  const block = /```bash\n(restore\(\) \{\n[^]*?\n\})\n```/.exec(docs)?.[1];
+  if (block === undefined) throw new Error("docs/operations.md has no restore");
+  return block;
+}
+
+/** Commands as an operator types them, with the programs of the server. */
+export async function runCommands(
+  commands: string,
+  options: { cwd: string; database: string },
+): Promise<void> {
+  await runOrThrow("bash", "bash", ["-c", commands], {
+    cwd: options.cwd,
+    env: {
+      ...process.env,
+      PATH: `${programs}:${process.env["PATH"] ?? ""}`,
+      DB: options.database,
+      PGPASSWORD: "postgres",
+    },
+  });
+}

@@ -1,18 +1,28 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { migrationFiles } from "../../support/old-database.ts";
 import { applyMigrations } from "../../support/old-database.ts";
 import {
+  documentedRestore,
   emptyDatabase,
   hasPgDump,
   migratedDatabase,
+  runCommands,
   runProgram,
   type TestDatabase,
   usedDatabase,
 } from "./databases.ts";
-import { jobsOf, rowsOf, SOUND, soundnessOf, worksAgain } from "./state.ts";
+import {
+  defaultsOf,
+  grantsOf,
+  jobsOf,
+  rowsOf,
+  SOUND,
+  soundnessOf,
+  worksAgain,
+} from "./state.ts";
 
 const SCHEMAS = ["--schema=public", "--schema=queue"];
 const why = hasPgDump ? "" : " (skipped: there is no pg_dump for this server)";
@@ -37,8 +47,15 @@ describe.skipIf(!hasPgDump)(`a dump of a used queue${why}`, () => {
       "--schema=supabase_migrations",
     ]);
     target = await emptyDatabase("into-empty");
+    const generous = await defaultsOf(target.sql);
     await restore(file);
-    expect(await rebuild()).toMatchObject({ drift: 0, owners_mended: 0 });
+    expect(await rebuild())
+      .toMatchObject({ drift: 0, owners_mended: 0, wide_grants: [] });
+
+    expect(await grantsOf(target.sql)).toEqual(await grantsOf(source.sql));
+    // As they were: the app's next table is given what it always was.
+    expect(generous.length).toBeGreaterThan(0);
+    expect(await defaultsOf(target.sql)).toEqual(generous);
 
     expect(await rowsOf(target.sql)).toEqual(await rowsOf(source.sql));
     expect(await jobsOf(target.sql)).toEqual(await jobsOf(source.sql));
@@ -63,8 +80,9 @@ describe.skipIf(!hasPgDump)(`a dump of a used queue${why}`, () => {
     target = await emptyDatabase("schema-only");
     await restore(file);
     await restore(types);
-    await rebuild();
+    expect(await rebuild()).toMatchObject({ drift: 0, wide_grants: [] });
 
+    expect(await grantsOf(target.sql)).toEqual(await grantsOf(source.sql));
     expect(await jobsOf(target.sql)).toEqual(await jobsOf(source.sql));
     for (const table of ["public.task_types", "queue.settings"]) {
       expect((await rowsOf(target.sql))[table])
@@ -90,12 +108,29 @@ describe.skipIf(!hasPgDump)(`a dump of a used queue${why}`, () => {
     await target.sql`select queue.begin_restore()`;
     await restore(file);
     expect(await health(target)).toEqual(["RESTORE_UNFINISHED"]);
-    expect(await rebuild()).toMatchObject({ drift: 0, owners_mended: 0 });
+    expect(await rebuild())
+      .toMatchObject({ drift: 0, owners_mended: 0, wide_grants: [] });
 
+    expect(await grantsOf(target.sql)).toEqual(await grantsOf(source.sql));
     expect(await rowsOf(target.sql)).toEqual(await rowsOf(source.sql));
     expect(await jobsOf(target.sql)).toEqual(await jobsOf(source.sql));
     expect(await worksAgain(target.sql))
       .toEqual({ status: "Complete", ...SOUND });
+  });
+
+  it("restored over generous defaults is reported, with what closes it", async () => {
+    const file = await dump("opened", ["--schema-only", ...SCHEMAS]);
+    target = await emptyDatabase("opened");
+    await runCommands(
+      `pg_restore --list ${file} | grep -v -e 'DEFAULT ACL' -e 'SCHEMA - public' > list &&
+      pg_restore --exit-on-error --no-owner --use-list=list --dbname="$DB" ${file}`,
+      { cwd: dir, database: target.url },
+    );
+    expect(await grantsOf(target.sql)).not.toEqual(await grantsOf(source.sql));
+
+    const { wide_grants } = await rebuild() as { wide_grants: string[] };
+    for (const statement of wide_grants) await target.sql.unsafe(statement);
+    expect(await grantsOf(target.sql)).toEqual(await grantsOf(source.sql));
   });
 
   it("is not begun where there are tasks", async () => {
@@ -116,23 +151,12 @@ describe.skipIf(!hasPgDump)(`a dump of a used queue${why}`, () => {
     return file;
   }
 
-  /** As docs/operations.md has it: without what is the platform's. */
+  /** The very commands of docs/operations.md. */
   async function restore(file: string): Promise<void> {
-    const list = await runProgram("pg_restore", ["--list", file]);
-    const ours = join(dir, "list");
-    writeFileSync(
-      ours,
-      list.split("\n")
-        .filter((line) => !/DEFAULT ACL|SCHEMA - public/.test(line))
-        .join("\n"),
-    );
-    await runProgram("pg_restore", [
-      "--exit-on-error",
-      "--no-owner",
-      `--use-list=${ours}`,
-      `--dbname=${target.url}`,
-      file,
-    ]);
+    await runCommands(`${documentedRestore()}\nrestore '${file}'`, {
+      cwd: dir,
+      database: target.url,
+    });
   }
 
   async function rebuild(): Promise<unknown> {

@@ -38,6 +38,42 @@ export async function jobsOf(sql: postgres.Sql): Promise<unknown> {
   `;
 }
 
+/** Who may do what with tables, views, sequences, columns and functions. */
+export async function grantsOf(sql: postgres.Sql): Promise<string[]> {
+  const grants = await sql<{ name: string }[]>`
+    select concat_ws(' ', o.name, a.privilege_type, coalesce(r.rolname, 'public')) as name
+    from (
+      select c.oid::regclass::text as name, c.relnamespace as schema,
+        coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's' else 'r' end::"char", c.relowner)) as acl
+      from pg_class as c
+      where c.relkind in ('r', 'v', 'S')
+      union all
+      select t.attrelid::regclass::text || '.' || t.attname, c.relnamespace, t.attacl
+      from pg_attribute as t join pg_class as c on c.oid = t.attrelid
+      union all
+      select p.oid::regprocedure::text, p.pronamespace, coalesce(p.proacl, acldefault('f', p.proowner))
+      from pg_proc as p
+    ) as o
+      cross join lateral aclexplode(o.acl) as a
+      left join pg_roles as r on r.oid = a.grantee
+    where o.schema in ('public'::regnamespace, 'queue'::regnamespace)
+    order by 1
+  `;
+  return grants.map(({ name }) => name);
+}
+
+/** What the project gives of itself to every new object of `postgres` in public. */
+export async function defaultsOf(sql: postgres.Sql): Promise<unknown[]> {
+  return await sql`
+    select d.defaclobjtype, a.grantee::regrole::text as grantee, a.privilege_type
+    from pg_default_acl as d
+      cross join lateral aclexplode(d.defaclacl) as a
+    where d.defaclrole = 'postgres'::regrole
+      and d.defaclnamespace = 'public'::regnamespace
+    order by 1, 2, 3
+  `;
+}
+
 /** What a queue that works again says of itself. */
 export async function soundnessOf(sql: postgres.Sql): Promise<unknown> {
   const [row] = await sql`
