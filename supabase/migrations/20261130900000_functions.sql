@@ -6536,6 +6536,7 @@ declare
   v_reason text := queue.cut_text(nullif(p_reason, ''));
   v_cancelled integer;
 begin
+  perform queue.open_tables();
   if v_limit not between 1 and 1000 then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to 1000, not %s', p_limit));
   elsif jsonb_typeof(p_filter) is distinct from 'object' then
@@ -6651,6 +6652,7 @@ declare
   v_ids uuid[];
   v_has_more boolean := false;
 begin
+  perform queue.open_tables();
   if v_limit not between 1 and v_max then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to %s, not %s', v_max, p_limit));
   elsif (p_task_ids is null) = (p_filter is null) then
@@ -6746,6 +6748,7 @@ declare
   v_torn uuid[];
   v_doubtful uuid[];
 begin
+  perform queue.open_tables();
   if p_limit is null or p_limit not between 1 and 10000 then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'The limit must be 1 to 10000');
   end if;
@@ -10369,9 +10372,13 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.files_to_sweep(p_caller, p_after);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10389,6 +10396,7 @@ language plpgsql
 volatile
 security definer -- signed-in users may not write the table
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 declare
   v_user_id uuid := (select auth.uid());
@@ -10404,6 +10412,9 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'The label must have at most 255 characters');
   end if;
 
+  lock table public.user_api_tokens in row exclusive mode;
+  lock table public.users in row share mode;
+  perform set_config('lock_timeout', '0', true); -- from here on only the user's own other requests are waited for
   -- Two requests at once: the second counts the token of the first.
   perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
   if (
@@ -10425,6 +10436,9 @@ begin
     p_expires_at, queue.now()
   );
   return v_token;
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10458,14 +10472,21 @@ language plpgsql
 volatile
 security definer -- signed-in users may not write the table
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
+  -- Its machine's work goes back with it.
+  lock table public.user_api_tokens in row exclusive mode;
+  perform queue.open_tables();
   update public.user_api_tokens as k
   set revoked_at = queue.now()
   where k.id = p_token_id
     and k.user_id = (select auth.uid())
     and k.revoked_at is null;
   return found;
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10537,9 +10558,13 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.requeue_tasks(p_caller, p_task_ids, p_filter, p_limit, p_reason, p_dry_run);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10559,9 +10584,13 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.repair_generations(p_limit, p_dry_run, p_task_ids);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10591,6 +10620,7 @@ declare
   v_in_the_way record;
   v_generations integer;
 begin
+  perform queue.open_tables();
   select p.user_id into v_from from public.projects as p where p.id = p_project_id for update;
   if v_from is null then
     perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
@@ -10700,9 +10730,13 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.cancel_tasks(p_caller, p_filter, p_limit, p_reason);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -10720,9 +10754,13 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.move_project(p_caller, p_project_id, p_user_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
@@ -11930,6 +11968,125 @@ comment on function queue.begin_restore() is
 
 revoke all on function queue.begin_restore() from public, anon, authenticated, service_role;
 
+-- What the roles of the API hold on the queue's own tables, sequences and functions beyond what migrations grant. A dump
+-- only grants, and a project's default privileges may have given everything to every new table of public before it:
+-- tokens, logs and the functions of the service would be open to whoever knows a public key. Defaults give whole tables,
+-- never columns; so columns are not looked at. What the switch of ADR 0013 has opened is no excess.
+create or replace function queue.wide_grants()
+returns table (statement text)
+language sql
+stable
+security invoker -- for whoever owns the tables
+set search_path = ''
+as $$
+  with shipped (name, role, privileges) as (
+    values
+      ('users', 'authenticated', 'SELECT'),
+      ('users', 'service_role', 'SELECT INSERT UPDATE DELETE'),
+      ('projects', 'authenticated', 'SELECT DELETE'),
+      ('projects', 'service_role', 'SELECT INSERT UPDATE DELETE'),
+      ('task_types', 'authenticated', 'SELECT'),
+      ('task_types', 'service_role', 'SELECT INSERT UPDATE DELETE'),
+      ('tasks', 'authenticated', 'SELECT'),
+      ('tasks', 'service_role', 'SELECT DELETE'),
+      ('workers', 'service_role', 'SELECT DELETE'),
+      ('generations', 'authenticated', 'SELECT'),
+      ('generations', 'service_role', 'SELECT INSERT UPDATE DELETE'),
+      ('task_events', 'authenticated', 'SELECT'),
+      ('task_events', 'service_role', 'SELECT'),
+      ('task_events_id_seq', '', ''),
+      ('system_logs', 'service_role', 'SELECT INSERT DELETE'),
+      ('system_logs_id_seq', 'service_role', 'USAGE'),
+      ('user_api_tokens', 'service_role', 'SELECT INSERT UPDATE DELETE'),
+      ('active_workers_health', 'service_role', 'SELECT'),
+      ('orchestrator_status', 'service_role', 'SELECT'),
+      ('create_api_token', 'authenticated', 'EXECUTE'),
+      ('revoke_api_token', 'authenticated', 'EXECUTE')
+  ),
+  api_role (oid, name) as (
+    select 0::oid, 'public'
+    union all
+    select r.oid, r.rolname::text from pg_catalog.pg_roles as r where r.rolname in ('anon', 'authenticated', 'service_role')
+  ),
+  held as (
+    select
+      c.oid as table_id, c.relnamespace as schema, c.relname::text as name, r.name as role, a.privilege_type as privilege,
+      case c.relkind when 'S' then 'sequence ' else 'table ' end || pg_catalog.format('%I.%I', n.nspname, c.relname) as object
+    from pg_catalog.pg_class as c
+      join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+      cross join lateral pg_catalog.aclexplode(c.relacl) as a
+      join api_role as r on r.oid = a.grantee
+    where c.relkind in ('r', 'p', 'v', 'm', 'S')
+      and (n.nspname = 'queue' or n.nspname = 'public' and c.relname in (select s.name from shipped as s))
+    union all
+    select
+      null, p.pronamespace, p.proname::text, r.name, a.privilege_type,
+      'function ' || pg_catalog.format('%I.%I(%s)', n.nspname, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid))
+    from pg_catalog.pg_proc as p
+      join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+      cross join lateral pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) as a
+      join api_role as r on r.oid = a.grantee
+    where n.nspname = 'queue'
+      -- Functions of the app are in public as well; ours say of themselves for whom they are.
+      or n.nspname = 'public'
+        and (p.proname in (select s.name from shipped as s) or pg_catalog.obj_description(p.oid, 'pg_proc') like '%service\_role only.')
+  ),
+  excess as (
+    select h.table_id, h.object, h.role, pg_catalog.array_agg(h.privilege order by h.privilege) as privileges
+    from held as h
+      left join shipped as s on h.schema = 'public'::regnamespace and s.name = h.name and s.role = h.role
+    where h.privilege <> all (pg_catalog.string_to_array(coalesce(s.privileges, ''), ' '))
+      -- The service itself may execute what is for it, and read the derived state.
+      and not (
+        h.role = 'service_role'
+        and case h.schema
+          when 'queue'::regnamespace then h.privilege in ('EXECUTE', 'SELECT')
+          else h.privilege = 'EXECUTE' and h.name not in (select o.name from shipped as o)
+        end
+      )
+      and not (
+        h.schema = 'queue'::regnamespace and h.role = 'authenticated' and h.name in ('create_api_token', 'revoke_api_token')
+      )
+      and not (
+        h.role = 'anon'
+        and (h.name = 'tasks' and h.privilege in ('SELECT', 'DELETE') or h.name = 'is_spare_part')
+        and exists (
+          select
+          from pg_catalog.pg_policy as p
+          where p.polrelid = 'public.tasks'::regclass and p.polname = 'anyone_deletes_spare_parts'
+        )
+      )
+    group by h.table_id, h.object, h.role
+  )
+  -- Taking a privilege from the table takes it from its columns as well: those that were granted come back.
+  select
+    pg_catalog.format('revoke %s on %s from %s;', pg_catalog.array_to_string(e.privileges, ', '), e.object, e.role)
+    || coalesce((
+      select
+        pg_catalog.string_agg(
+          pg_catalog.format(' grant %s (%s) on %s to %s;', k.privilege_type, k.columns, e.object, e.role), ''
+          order by k.privilege_type
+        )
+      from (
+        select a.privilege_type, pg_catalog.string_agg(pg_catalog.quote_ident(t.attname), ', ' order by t.attnum) as columns
+        from pg_catalog.pg_attribute as t
+          cross join lateral pg_catalog.aclexplode(t.attacl) as a
+          join api_role as r on r.oid = a.grantee
+        where t.attrelid = e.table_id
+          and r.name = e.role
+          and a.privilege_type = any (e.privileges)
+        group by a.privilege_type
+      ) as k
+    ), '')
+  from excess as e
+  order by e.object, e.role;
+$$;
+
+comment on function queue.wide_grants() is
+  'What anon, authenticated, service_role and public hold on the queue''s objects beyond what migrations grant: statements that take it back, one a row; none when all is as shipped.';
+
+revoke all on function queue.wide_grants() from public, anon, authenticated, service_role;
+
 -- The bucket of results. One that is there keeps its own settings: its owner has chosen them.
 create or replace function queue.make_bucket()
 returns void
@@ -12049,6 +12206,7 @@ declare
   v_triggers integer := 0;
   v_sequences integer := 0;
   v_mended integer;
+  v_wide text[];
 begin
   for v_trigger in
     select t.tgname as name, t.tgrelid::regclass as on_table
@@ -12098,17 +12256,24 @@ begin
   end if;
   perform queue.schedule_jobs();
   notify pgrst, 'reload schema';
+
+  v_wide := array(select w.statement from queue.wide_grants() as w);
+  if cardinality(v_wide) > 0 then
+    raise warning 'The API may do more with % of the queue''s objects than migrations grant', cardinality(v_wide)
+      using hint = 'select statement from queue.wide_grants() shows what takes it back: run that before anybody knows this address';
+  end if;
   return json_build_object(
     'triggers_enabled', v_triggers,
     'sequences_moved', v_sequences,
     'owners_mended', v_mended,
-    'drift', (select count(*) from queue.drift())
+    'drift', (select count(*) from queue.drift()),
+    'wide_grants', v_wide
   );
 end;
 $$;
 
 comment on function queue.rebuild() is
-  'After a restore or a copy of rows: switches the queue''s triggers on, derives counters, families and totals anew, moves sequences behind the highest id, makes the bucket and the jobs. Answers what it had to do, and the drift that is left: 0.';
+  'After a restore or a copy of rows: switches the queue''s triggers on, derives counters, families and totals anew, moves sequences behind the highest id, makes the bucket and the jobs. Answers what it had to do, and the drift that is left: 0; wide_grants are statements that take back what the API may do beyond what migrations grant: none.';
 
 revoke all on function queue.rebuild() from public, anon, authenticated, service_role;
 

@@ -5,9 +5,13 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.files_to_sweep(p_caller, p_after);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

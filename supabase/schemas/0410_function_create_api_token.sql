@@ -5,6 +5,7 @@ language plpgsql
 volatile
 security definer -- signed-in users may not write the table
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 declare
   v_user_id uuid := (select auth.uid());
@@ -20,6 +21,9 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'The label must have at most 255 characters');
   end if;
 
+  lock table public.user_api_tokens in row exclusive mode;
+  lock table public.users in row share mode;
+  perform set_config('lock_timeout', '0', true); -- from here on only the user's own other requests are waited for
   -- Two requests at once: the second counts the token of the first.
   perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
   if (
@@ -41,6 +45,9 @@ begin
     p_expires_at, queue.now()
   );
   return v_token;
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

@@ -5,14 +5,21 @@ language plpgsql
 volatile
 security definer -- signed-in users may not write the table
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
+  -- Its machine's work goes back with it.
+  lock table public.user_api_tokens in row exclusive mode;
+  perform queue.open_tables();
   update public.user_api_tokens as k
   set revoked_at = queue.now()
   where k.id = p_token_id
     and k.user_id = (select auth.uid())
     and k.revoked_at is null;
   return found;
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

@@ -12,9 +12,13 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.requeue_tasks(p_caller, p_task_ids, p_filter, p_limit, p_reason, p_dry_run);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

@@ -5,9 +5,13 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
   return queue.move_project(p_caller, p_project_id, p_user_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 

@@ -2,7 +2,6 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { closeConnections } from "../support/db.ts";
 import { holdOwner, isOpen, leaveOpen } from "../support/holding.ts";
 import { callFunction, callRpc, type Reply } from "../support/http.ts";
-import { pidOf, untilBlocked } from "../support/sessions.ts";
 import { stack } from "../support/stack.ts";
 import {
   createOwner,
@@ -10,7 +9,6 @@ import {
   createToken,
   type Owner,
   reset,
-  startTask,
 } from "../support/world.ts";
 
 const PASSED_OVER = "x-fairlane-passed-over";
@@ -112,70 +110,6 @@ describe("an answer without work", () => {
     const reply = await claim({ worker_id: "gpu-1" });
     expect(reply.status).toBe(204);
     expect(reply.headers.get(PASSED_OVER)).toBeNull();
-  });
-});
-
-describe("while somebody has the table of tasks locked", () => {
-  const beat = { worker_id_param: "gpu-1" };
-
-  it.each<[string, (id: string) => Promise<Reply>]>([
-    ["claim", () => claim({ worker_id: "gpu-2" })],
-    ["count", () => call("task-counts", { run_type: "gpu" })],
-    ["completion", (id) => complete(id)],
-    ["failure", (id) => call("mark-task-failed", { task_id: id })],
-    [
-      "report",
-      (id) =>
-        call("update-task-status", { task_id: id, status: "In Progress" }),
-    ],
-    ["claim by rpc", () =>
-      rpc("claim_next_task", {
-        p_caller: { kind: "service" },
-        p_worker_id: "gpu-2",
-      })],
-    ["count by rpc", () => rpc("func_get_task_counts", {})],
-    ["beat", () => rpc("func_worker_heartbeat_with_logs", beat)],
-    ["creation of a task", () =>
-      call("create-task", {
-        task_type: "travel_segment",
-        project_id: owner.projectId,
-      })],
-    ["question for a task", (id) => call("get-task-status", { task_id: id })],
-    ["beat without logs", () => rpc("func_update_worker_heartbeat", beat)],
-  ])("a %s answers 503 and when to come back", async (_what, send) => {
-    const id = await createTask(owner);
-    await createTask(owner);
-    await startTask(id, "gpu-1");
-    const holder = await leaveOpen((sql) =>
-      sql`lock table public.tasks in access exclusive mode`
-    );
-
-    const reply = await send(id);
-    expect(reply.status).toBe(503);
-    expect(reply.headers.get("retry-after")).toMatch(/^\d+$/);
-    expect(reply.text).toContain("UNAVAILABLE");
-    expect(reply.text).toContain("Another session holds what this call needs");
-    expect(await isOpen(holder)).toBe(true);
-  });
-
-  it("so does a claim in line behind a migration that waits for a reader", async () => {
-    await createTask(owner);
-    const reader = await leaveOpen((sql) =>
-      sql`select 1 from public.tasks limit 1`
-    );
-    const migration = await leaveOpen((sql) => sql`select 1`);
-    const pid = await pidOf(migration);
-    const waiting = migration`lock table public.tasks in access exclusive mode`
-      .then(() => "has it", () => "gave up");
-    await untilBlocked(pid);
-
-    const answer = await claim({ worker_id: "gpu-2" });
-    expect(answer.status).toBe(503);
-    // Ours, not that of the Data API's own limits.
-    expect(answer.text).toContain("Another session holds");
-    await untilBlocked(pid);
-    await reader`rollback`;
-    expect(await waiting).toBe("has it");
   });
 });
 
