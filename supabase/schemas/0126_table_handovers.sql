@@ -1,4 +1,4 @@
--- Running orchestration tasks that have enqueued everything and need no worker any more: they take no place among those
+-- Running orchestration tasks that have enqueued everything, or whose workers claim again, and need no worker any more: they take no place among those
 -- that do. Remembered for the start it was said in; what happens to the children later does not take it back.
 create table queue.handovers (
   orchestrator_id uuid not null,

@@ -1,5 +1,6 @@
--- An orchestrator that has enqueued everything needs no worker any more, and takes none of its owner's places for
--- orchestration. The caller holds the locks on the task and its owner.
+-- An orchestrator that has enqueued everything, or that has said so in this start while there are no children, needs no
+-- worker any more, and takes none of its owner's places for orchestration. By children that are not there it is not judged
+-- (queue.is_enqueued). The caller holds the locks on the task and its owner.
 create function queue.note_handover(p_family queue.orchestrations, p_task public.tasks)
 returns void
 language plpgsql
@@ -10,17 +11,13 @@ as $$
 begin
   if p_task.standing = 'active' and not p_task.takes_slot
     and not queue.is_handed_over(p_task.id, p_task.lease_token)
-    and queue.is_enqueued(p_family, p_task) then
-    insert into queue.handovers as h (orchestrator_id, lease_token)
-    values (p_task.id, coalesce(p_task.lease_token, '00000000-0000-0000-0000-000000000000'))
-    on conflict (orchestrator_id) do update
-      set lease_token = excluded.lease_token;
-    perform queue.move_slots(p_task.user_id, 0, -1, 0);
+    and (p_family.enqueued_attempt = p_task.attempts or queue.is_enqueued(p_family, p_task)) then
+    perform queue.hand_over(p_task);
   end if;
 end;
 $$;
 
 comment on function queue.note_handover(queue.orchestrations, public.tasks) is
-  'Frees the place of this running orchestration task once it has enqueued everything.';
+  'Frees the place of this running orchestration task once it has enqueued everything, or has said so.';
 
 revoke all on function queue.note_handover(queue.orchestrations, public.tasks) from public, anon, authenticated, service_role;

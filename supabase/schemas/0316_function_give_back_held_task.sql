@@ -32,9 +32,11 @@ begin
     'queue.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', queue.sent_name(p_worker_id))
   );
 
-  -- A worker that runs one task at a time and asks for another has let go of what others ended under it.
+  -- A worker that runs one task at a time and asks for another has let go of what others ended under it, and orchestrates
+  -- nothing any more.
   if v_limit = 1 then
     perform queue.let_go_of(p_worker_id, p_caller.token_id, p_pool, null);
+    perform queue.leave_orchestration(p_worker_id, p_caller.token_id, p_pool);
   end if;
 
   select count(*), (array_agg(t.id order by t.claimed_at))[1]

@@ -44,8 +44,15 @@ export function claim(
     row.hasLeft = false;
   }
 
-  // A gpu worker runs one task: it has let go of what others have ended.
+  // A gpu worker runs one task: it has let go of what others have ended, and
+  // orchestrates nothing any more.
   if (pool === "gpu") {
+    for (const task of own) {
+      const { takesSlot, pool: tasksPool } = KINDS[task.kind];
+      if (task.status === "In Progress" && !takesSlot && tasksPool === pool) {
+        task.isHandedOver = true;
+      }
+    }
     letGo(
       state,
       (held) =>

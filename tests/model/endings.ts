@@ -106,7 +106,9 @@ export function judge(state: State, orchestrator: Task, quiet = false): void {
   if (!state.families.has(orchestrator.id)) return;
   if (
     orchestrator.status === "In Progress" &&
-    !KINDS[orchestrator.kind].takesSlot && isEnqueued(state, orchestrator)
+    !KINDS[orchestrator.kind].takesSlot &&
+    (state.families.get(orchestrator.id)?.enqueuedAttempt ===
+        orchestrator.attempts || isEnqueued(state, orchestrator))
   ) orchestrator.isHandedOver = true;
   const found = verdict(state, orchestrator, quiet);
   if (found === null) return;

@@ -8,7 +8,6 @@ import {
   settle,
   startsAllowed,
 } from "./endings.ts";
-import { childrenOf } from "./families.ts";
 import { letGo } from "./holding.ts";
 import { KINDS } from "./kinds.ts";
 import { GPU_SILENCE, RETRY_DELAY } from "./numbers.ts";
@@ -142,7 +141,7 @@ function reportProgress(state: State, task: Task): string {
       changedAt: state.now,
     });
   }
-  if (childrenOf(state, task).length > 0) judge(state, task);
+  judge(state, task);
   return task.status;
 }
 

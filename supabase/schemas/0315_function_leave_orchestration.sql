@@ -1,0 +1,41 @@
+-- A worker that runs one task at a time and asks for another orchestrates nothing any more, whatever it has said of it: the
+-- places are free. Waits for nobody: what somebody is just changing is left for the next claim.
+create function queue.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task_id uuid;
+  v_task public.tasks;
+begin
+  for v_task_id in
+    select t.id
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.status = 'In Progress'
+      and t.token_id is not distinct from p_token_id
+      and t.pool = p_pool
+      and not t.takes_slot
+      and not queue.is_handed_over(t.id, t.lease_token)
+    order by t.user_id, t.id
+  loop
+    -- The task before its owner, like everywhere.
+    select t.* into v_task from public.tasks as t where t.id = v_task_id for no key update skip locked;
+    continue when v_task.id is null;
+    perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update skip locked;
+    continue when not found;
+    if v_task.standing = 'active' and v_task.worker_id = p_worker_id and v_task.token_id is not distinct from p_token_id
+      and not v_task.takes_slot and not queue.is_handed_over(v_task.id, v_task.lease_token) then
+      perform queue.hand_over(v_task);
+    end if;
+  end loop;
+end;
+$$;
+
+comment on function queue.leave_orchestration(text, uuid, text) is
+  'Frees the places of the orchestration tasks that this worker still holds in this pool.';
+
+revoke all on function queue.leave_orchestration(text, uuid, text) from public, anon, authenticated, service_role;

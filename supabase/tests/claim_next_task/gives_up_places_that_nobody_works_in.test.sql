@@ -1,0 +1,34 @@
+begin;
+select plan(9);
+
+-- SETUP: a user with room for one orchestrator at a time
+select tests.empty_queue();
+select tests.create_user(p_max_in_progress => 1) as ana \gset
+select tests.create_task(:'ana', 'travel_orchestrator') from generate_series(1, 4);
+
+-- TEST: who has said that nothing is left to do, and has no children, gives the place back
+select tests.claim('gpu-1') as idempotent \gset
+select is(tests.claim('gpu-2'), null, 'While an orchestrator is at work nobody gets the next');
+select public.update_task_status(tests.service(), :'idempotent', 'In Progress', '[IDEMPOTENT] nothing left to do');
+select is((tests.task(:'idempotent')).status, 'In Progress', 'It goes on, for nobody judges it by children that it has not');
+select isnt(tests.claim('gpu-2'), null, 'But the next one of its owner is handed out');
+
+-- TEST: so does who asks for another task without a word
+select is(tests.claim('gpu-3'), null, 'That one is at work');
+select isnt(tests.claim('gpu-2'), null, 'A worker that claims orchestrates nothing any more: it gets the next');
+select is_empty('select * from queue.drift()', 'The counters are what the tasks add up to');
+
+-- TEST: but not one whose name several share, or that runs more than one at a time
+update queue.settings set gpu_tasks_per_worker = 2;
+select is(tests.claim('gpu-2'), null, 'One that may run two at a time may still be at work');
+
+-- TEST: a new start takes a place again
+update queue.settings set gpu_tasks_per_worker = 1;
+update public.tasks set status = 'Queued' where id = :'idempotent';
+select is(
+  (select orchestrating from queue.user_slots where user_id = :'ana'), 1, 'Put back it needs none, and the last one has the place'
+);
+select is_empty('select * from tests.drift()', 'The counters are what a recount says');
+
+select * from finish();
+rollback;
