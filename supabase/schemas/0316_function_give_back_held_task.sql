@@ -1,6 +1,7 @@
 -- A worker that claims although it holds all it may. Either it never heard of the task (the reply was lost: the same
 -- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
--- was its last).
+-- was its last). Which of the two it is nobody knows of a task that kills its worker before the first report: as often as
+-- starts are taken off again (max_free_returns) its reply is taken for lost, then each is a start.
 create function queue.give_back_held_task(
   p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz
 )
@@ -69,9 +70,9 @@ begin
   end if;
 
   perform queue.say(queue.caller_name(p_caller));
-  if v_held.delivered_at is null then
+  if v_held.delivered_at is null and v_held.free_returns < (select s.max_free_returns from queue.settings as s) then
     update public.tasks as t
-    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now
+    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now, free_returns = t.free_returns + 1
     where t.id = v_held.id
     returning t.* into v_held;
   elsif v_held.attempts < queue.starts_allowed(v_held) then

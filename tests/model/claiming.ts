@@ -2,6 +2,7 @@ import type { Claim } from "./commands.ts";
 import { end, settle, startsAllowed } from "./endings.ts";
 import { letGo } from "./holding.ts";
 import { KINDS } from "./kinds.ts";
+import { MAX_FREE_RETURNS } from "./numbers.ts";
 import { next } from "./one-rule.ts";
 import { type State, type Task, workerName } from "./state.ts";
 
@@ -83,7 +84,8 @@ function holdAgain(
   held: Task,
   claimId: number | null,
 ): boolean {
-  if (!held.isDelivered) {
+  if (!held.isDelivered && held.freeReturns < MAX_FREE_RETURNS) {
+    held.freeReturns += 1;
     held.claimId = claimId;
     held.claimedAt = state.now;
     held.updatedAt = state.now;

@@ -1,5 +1,5 @@
 begin;
-select plan(22);
+select plan(26);
 
 -- SETUP: one gpu worker, two tasks
 select tests.empty_queue();
@@ -49,6 +49,24 @@ select is(
   (select e.actor from public.task_events as e where e.task_id = :'held' order by e.id desc limit 1), 'service',
   'The story says that the service ended it'
 );
+
+-- TEST: but a reply is not lost for ever: a task may kill its worker before the first report
+select tests.empty_queue();
+select tests.create_user() as owner \gset
+select tests.create_task(:'owner', p_age => '2 hours') as poison \gset
+select tests.create_task(:'owner', p_age => '1 hour') as next \gset
+update queue.settings set max_free_returns = 4;
+select array_agg(tests.claim('gpu-1') = :'poison') as first_claims from generate_series(1, 5) \gset
+select is(
+  (select array[t.attempts, t.free_returns] from public.tasks as t where t.id = :'poison'), array[1, 4],
+  'Handed out again as often as starts are taken off, it keeps its attempt number'
+);
+select tests.claim('gpu-1');
+select is((tests.task(:'poison')).attempts, 2, 'Then each is a start');
+select tests.claim('gpu-1');
+select is(tests.claim('gpu-1'), :'next', 'And after the last one the claim looks on');
+select is((tests.task(:'poison')).status, 'Failed', 'The task has ended');
+update queue.settings set max_free_returns = 10;
 
 -- TEST: what belongs to nobody, to another holder or to another pool is not given back
 select tests.empty_queue();
