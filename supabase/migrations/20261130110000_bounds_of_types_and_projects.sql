@@ -7,14 +7,31 @@ select queue.lock_tables('public.task_types', 'queue.settings', 'public.projects
 
 update public.task_types as y set max_attempts = 1000 where y.max_attempts > 1000;
 update public.task_types as y set timeout = interval '30 days' where y.timeout > interval '30 days';
+-- Whatever was longer than a hundred years comes to the same at a hundred; what is null stays so.
 update queue.settings as s
 set max_attempts = least(s.max_attempts, 1000),
-  stale_after = least(s.stale_after, interval '100 years'),
-  log_retention = least(s.log_retention, interval '100 years'),
-  event_retention = least(s.event_retention, interval '100 years'),
-  finished_task_retention = least(s.finished_task_retention, interval '100 years')
+  clock_offset = greatest(least(s.clock_offset, interval '100 years'), interval '-100 years'),
+  stale_after = case when s.stale_after > interval '100 years' then interval '100 years' else s.stale_after end,
+  max_affinity_wait = case when s.max_affinity_wait > interval '100 years' then interval '100 years' else s.max_affinity_wait end,
+  gpu_silence_limit = case when s.gpu_silence_limit > interval '100 years' then interval '100 years' else s.gpu_silence_limit end,
+  retry_delay = case when s.retry_delay > interval '100 years' then interval '100 years' else s.retry_delay end,
+  max_retry_delay = case when s.max_retry_delay > interval '100 years' then interval '100 years' else s.max_retry_delay end,
+  family_quiet_after = case when s.family_quiet_after > interval '100 years' then interval '100 years' else s.family_quiet_after end,
+  worker_start_limit = case when s.worker_start_limit > interval '100 years' then interval '100 years' else s.worker_start_limit end,
+  quiet_task_limit = case when s.quiet_task_limit > interval '100 years' then interval '100 years' else s.quiet_task_limit end,
+  api_silence_limit = case when s.api_silence_limit > interval '100 years' then interval '100 years' else s.api_silence_limit end,
+  token_silence_limit = case when s.token_silence_limit > interval '100 years' then interval '100 years' else s.token_silence_limit end,
+  undelivered_limit = case when s.undelivered_limit > interval '100 years' then interval '100 years' else s.undelivered_limit end,
+  dependency_grace = case when s.dependency_grace > interval '100 years' then interval '100 years' else s.dependency_grace end,
+  log_retention = case when s.log_retention > interval '100 years' then interval '100 years' else s.log_retention end,
+  event_retention = case when s.event_retention > interval '100 years' then interval '100 years' else s.event_retention end,
+  finished_task_retention = case when s.finished_task_retention > interval '100 years' then interval '100 years' else s.finished_task_retention end
 where s.max_attempts > 1000
-  or greatest(s.stale_after, s.log_retention, s.event_retention, s.finished_task_retention) > interval '100 years';
+  or greatest(
+    s.stale_after, s.max_affinity_wait, s.gpu_silence_limit, s.clock_offset, -s.clock_offset, s.retry_delay, s.max_retry_delay,
+    s.family_quiet_after, s.worker_start_limit, s.quiet_task_limit, s.api_silence_limit, s.token_silence_limit,
+    s.undelivered_limit, s.dependency_grace, s.log_retention, s.event_retention, s.finished_task_retention
+  ) > interval '100 years';
 
 -- Names that are too long stay as they are.
 alter table public.task_types

@@ -24,11 +24,33 @@ comment on column queue.settings.default_orchestration_limit is
 comment on column queue.settings.held_slot_limit is
   'How long at most a start that another than its holder ended keeps its slot, and how long it counts when it is asked whose turn it is. Default 10 minutes.';
 
--- Not null only when they are counted (20261130916100): until then functions insert rows that know nothing of them.
 alter table queue.user_slots
-  add column orchestrating integer default 0,
-  add column orchestration_limit integer default 0,
-  add column remembered integer default 0;
+  add column orchestrating integer not null default 0,
+  add column orchestration_limit integer not null default 0,
+  add column remembered integer not null default 0;
+
+-- Until the functions are replaced, rows of new users say null of them, which would stop the claims of these users and
+-- the upgrade itself. Dropped by 20261130916100.
+create function queue.fill_in_slots()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  new.orchestrating := coalesce(new.orchestrating, 0);
+  new.orchestration_limit := coalesce(new.orchestration_limit, 0);
+  new.remembered := coalesce(new.remembered, 0);
+  return new;
+end;
+$$;
+
+comment on function queue.fill_in_slots() is 'Trigger: for the time of an upgrade; what older functions leave null is 0.';
+
+revoke all on function queue.fill_in_slots() from public, anon, authenticated, service_role;
+
+create trigger fill_in_slots
+  before insert on queue.user_slots
+  for each row execute function queue.fill_in_slots();
 
 comment on column queue.user_slots.running is
   'Tasks In Progress that take a slot (orchestration takes none), and slots that queue.held_slots keeps.';

@@ -69,8 +69,9 @@ create index tasks_set_aside on public.tasks (created_at)
 create index tasks_running_by_worker on public.tasks (worker_id) where status = 'In Progress';
 -- What a worker holds and has done: its last completion, what was cancelled under it, all of it.
 create index tasks_by_worker on public.tasks (worker_id, status, generation_processed_at) where worker_id is not null;
--- An owner's live tasks of a type, to cancel them or to derive them again.
-create index tasks_live on public.tasks (user_id, task_type, id) where standing is not null;
+-- An owner's live tasks of a type, to cancel them or to derive them again. Cut, because the types of tasks from before they
+-- had bounds may be too long for an index.
+create index tasks_live on public.tasks (user_id, left(task_type, 200), id) where standing is not null;
 create index tasks_by_project on public.tasks (project_id);
 create index tasks_by_user on public.tasks (user_id, created_at);
 -- The newest tasks, which the debug tools list.

@@ -12,6 +12,8 @@ begin
     select t.id
     from public.tasks as t
     where t.user_id is null
+      and left(t.task_type, 200) = left(p_task_type, 200)
+      and left(t.task_type, 200) = left(p_task_type, 200)
       and t.task_type = p_task_type
       and t.standing is not null
       and t.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
@@ -24,6 +26,7 @@ begin
   select t.id
   from public.tasks as t
   where t.user_id = p_user_id
+    and left(t.task_type, 200) = left(p_task_type, 200)
     and t.task_type = p_task_type
     and t.standing is not null
     and t.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')

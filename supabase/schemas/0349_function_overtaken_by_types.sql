@@ -28,6 +28,7 @@ begin
         select t.pool, t.run_type, t.takes_slot, t.standing
         from public.tasks as t
         where t.user_id = o.user_id
+          and left(t.task_type, 200) = left(y.name, 200)
           and t.task_type = y.name
           and t.standing is not null
         limit v_per_owner
@@ -47,6 +48,7 @@ begin
         select
         from public.tasks as t
         where t.user_id = o.user_id
+          and left(t.task_type, 200) = left(y.name, 200)
           and t.task_type = y.name
           and t.standing is not null
         limit v_per_owner
