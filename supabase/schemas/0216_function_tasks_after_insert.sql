@@ -25,7 +25,6 @@ begin
   on conflict do nothing;
   select array_agg(n.id) into v_dependants from new_rows as n where n.dependant_on is not null;
 
-  -- Other tasks are locked before any owner, like everywhere.
   select array_agg(c.child)
   into v_children
   from (
@@ -34,9 +33,6 @@ begin
     where n.params ? 'orchestrator_task_id_ref'
   ) as c
   where (c.child).task_id is not null;
-  if v_children is not null then
-    perform queue.lock_families(v_children);
-  end if;
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
   into v_changes
@@ -47,9 +43,18 @@ begin
     group by 1, 2, 3, 4, 5
   ) as g;
 
-  if v_changes is not null then
-    perform queue.shift_load(v_changes, v_now);
-  end if;
+  -- All that an insert waits for. PostgREST has no status of its own for a lock that was not to be had.
+  begin
+    -- Other tasks are locked before any owner, like everywhere.
+    if v_children is not null then
+      perform queue.lock_families(v_children);
+    end if;
+    if v_changes is not null then
+      perform queue.shift_load(v_changes, v_now);
+    end if;
+  exception when lock_not_available then
+    perform queue.refuse_while_locked();
+  end;
 
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
   select n.id, n.user_id, v_now, null, n.status, n.worker_id, n.attempts, v_actor, 'created'
