@@ -29,6 +29,7 @@ create table queue.settings (
   finished_task_retention interval,
   max_free_returns integer not null default 10,
   max_lock_wait interval not null default interval '240 milliseconds',
+  max_report_wait interval not null default interval '2 seconds',
   paused_pools text[] not null default '{}',
   deleted_user_retention interval not null default interval '30 days',
   worker_retention interval default interval '30 days',
@@ -62,6 +63,7 @@ create table queue.settings (
   ),
   constraint settings_max_free_returns_is_not_negative check (max_free_returns >= 0),
   constraint settings_max_lock_wait_is_sane check (max_lock_wait between interval '2 milliseconds' and interval '1 minute'),
+  constraint settings_max_report_wait_is_sane check (max_report_wait between interval '2 milliseconds' and interval '1 minute'),
   constraint settings_paused_pools_are_pools check (paused_pools <@ array['gpu', 'api']),
   constraint settings_deleted_user_retention_is_not_negative check (deleted_user_retention >= interval '0'),
   constraint settings_worker_retention_is_positive check (worker_retention > interval '0'),
@@ -129,6 +131,8 @@ comment on column queue.settings.max_free_returns is
   'How often a start of a task may be taken off again, because its holder hands the task back or it never reached its worker; after that each one counts, until somebody requeues the task. Default 10.';
 comment on column queue.settings.max_lock_wait is
   'How long a claim waits for one other transaction that holds what it needs, before it answers without; beats and jobs wait about half as long. Default 240 ms.';
+comment on column queue.settings.max_report_wait is
+  'How long a worker''s report waits for an owner whom another transaction holds, before it is told to come again. Default 2 seconds.';
 comment on column queue.settings.worker_retention is
   'How long rows of workers are kept after they ended and fell silent; null = for ever. Default 30 days.';
 comment on column queue.settings.overlong_factor is

@@ -11,7 +11,7 @@ declare
   v_task public.tasks;
 begin
   -- An app that cancels for its user can come again sooner than a worker.
-  perform queue.open_tables(case p_caller.kind when 'user' then '500ms' else '2s' end);
+  perform queue.open_tables(p_caller.kind <> 'user');
 
   -- Relatives are locked together with the task and before anything else; but nobody locks a stranger's.
   if p_ends_as is not null and exists (

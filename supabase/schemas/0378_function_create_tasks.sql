@@ -25,7 +25,7 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
   end if;
 
-  perform queue.open_tables('500ms');
+  perform queue.open_tables(false);
 
   select array_agg(queue.read_task_request(v_caller, b.body) order by b.place)
   into v_requests

@@ -26,6 +26,10 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await reset();
+  await admin()`
+    update queue.settings
+    set clock_offset = default, max_lock_wait = default, max_report_wait = default
+  `;
   await admin()`drop schema if exists isolation cascade`;
 });
 

@@ -14,7 +14,7 @@ export interface Played {
 
 /** The loser of a race is told so, or gives up where it has to (hurries). */
 const EXPECTED =
-  /ERROR: {2}(Task \S+ is|There is no task|Stop: task|.* lock timeout)/;
+  /ERROR: {2}(Task \S+ is|There is no task|Stop: task|Another session holds|current transaction is aborted|.* lock timeout)/;
 
 /**
  * Plays the specification. `tolerated` is one more error that a session may end

@@ -59,7 +59,7 @@ as $$
       from public.task_events as e
       where e.task_id = (r.reply ->> 'task_id')::uuid
         and e.to_status = 'In Progress'
-        and e.worker_id = r.session
+        and queue.sent_name(e.worker_id) = r.session
         and e.attempt = (r.reply ->> 'attempt')::integer
     )
   union all

@@ -10,6 +10,10 @@ export interface Session {
   readonly acts: readonly Act[];
 }
 
+/** For this session alone: others do not see what it has not committed. */
+const HURRY = "set local lock_timeout = '20ms'; " +
+  "update queue.settings set max_lock_wait = '20ms', max_report_wait = '20ms';";
+
 /**
  * A specification for isolationtester: every choice of one act per session, in
  * every order in which the sessions can act and end.
@@ -27,7 +31,7 @@ export function specification(
       `session ${name}`,
       "setup { set lock_timeout = '2s'; begin; }",
       ...acts.map((act) => `step ${stepOf(name, act)} { ${act.sql}; }`),
-      `step ${name}_hurries { set local lock_timeout = '20ms'; }`,
+      `step ${name}_hurries { ${HURRY} }`,
       `step ${name}_ends { commit; }`,
     ]),
     ...choices(sessions).flatMap((chosen) =>

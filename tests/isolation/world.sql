@@ -39,7 +39,10 @@ begin
   truncate isolation.replies, isolation.limits;
   delete from public.users where true;
   delete from public.task_events where true;
-  update queue.settings set clock_offset = interval '0' where clock_offset <> interval '0';
+  -- Whoever waits waits until the other one ends, unless it hurries.
+  update queue.settings
+  set clock_offset = interval '0', max_lock_wait = interval '2 seconds', max_report_wait = interval '2 seconds'
+  where true;
 
   insert into public.users (id, credits, max_in_progress) values (v_owner, 1, 4);
   insert into public.projects (id, user_id) values (v_owner, v_owner);
@@ -92,11 +95,24 @@ as $$
   returning coalesce(reply ->> 'status', case when reply is null then 'nothing' else 'a task' end)
 $$;
 
-create function isolation.claim(p_session text, p_claim_id text default null)
+-- A claim's answer. One that passed over somebody whom the other session holds has not been told of nothing.
+create function isolation.told_by_claim(p_session text, p_reply json)
 returns text
 language sql
 as $$
   select isolation.told(
+    p_session,
+    case when p_reply is null and current_setting('response.headers', true) like '%passed-over%'
+      then '{"passed_over": true}' else p_reply
+    end
+  )
+$$;
+
+create function isolation.claim(p_session text, p_claim_id text default null)
+returns text
+language sql
+as $$
+  select isolation.told_by_claim(
     p_session, public.claim_next_task('{"kind":"service"}', p_session, p_claim_id => p_claim_id)
   )
 $$;
@@ -105,7 +121,7 @@ create function isolation.claim_at_home(p_session text)
 returns text
 language sql
 as $$
-  select isolation.told(
+  select isolation.told_by_claim(
     p_session,
     public.claim_next_task(jsonb_build_object('kind', 'token', 'hash', repeat('0', 64)), p_session)
   )
