@@ -1,6 +1,6 @@
 -- Ready tasks that their type's change has not reached yet (queue.deferred_work), as counts have to see them: not ready,
--- or ready elsewhere. Bounded: of an owner with more of them than are looked at, nothing counts as ready until they are
--- through, as less is promised then than there is, and never more.
+-- or ready elsewhere. Bounded: of an owner with more of them than are looked at, only those that were looked at count as
+-- ready until they are through, as less is promised then than there is, and never more.
 create function queue.overtaken_by_types(p_user_id uuid)
 returns setof queue.load_change
 language plpgsql
@@ -21,7 +21,9 @@ declare
 begin
   return query
   with found as materialized (
-    select o.user_id, y.name as task_type, b.pool, b.run_type, b.takes_slot, count(*)::integer as task_count
+    select
+      o.user_id, y.name as task_type, b.pool, b.run_type, b.takes_slot,
+      queue.is_behind_its_type(y.name, b.pool, b.takes_slot, b.standing) as is_behind, count(*)::integer as task_count
     from unnest(v_owners) as o (user_id)
       cross join unnest(v_types) as y (name)
       cross join lateral (
@@ -34,8 +36,7 @@ begin
         limit v_per_owner
       ) as b
     where b.standing = 'ready'
-      and queue.is_behind_its_type(y.name, b.pool, b.takes_slot, b.standing)
-    group by 1, 2, 3, 4, 5
+    group by 1, 2, 3, 4, 5, 6
   ),
   -- There may be more.
   unknown as materialized (
@@ -59,14 +60,29 @@ begin
   changed as (
     select f.user_id, f.pool, f.run_type = 'cloud' as is_cloud, f.takes_slot, 'ready' as standing, -f.task_count as delta
     from found as f
-    where not exists (select from unknown as u where u.user_id = f.user_id)
+    where f.is_behind
+      and not exists (select from unknown as u where u.user_id = f.user_id)
     union all
     select
       f.user_id, coalesce(y.run_type, 'gpu'), f.run_type = 'cloud', coalesce(y.category <> 'orchestration', true),
       case when y.is_active is false then 'type_inactive' else 'ready' end, f.task_count
     from found as f
       left join public.task_types as y on y.name = f.task_type
-    where not exists (select from unknown as u where u.user_id = f.user_id)
+    where f.is_behind
+      and not exists (select from unknown as u where u.user_id = f.user_id)
+    union all
+    -- Of those that are not known whole: what was seen is ready where its type belongs, all else is not.
+    select
+      f.user_id,
+      case c.standing when 'ready' then coalesce(y.run_type, 'gpu') else f.pool end,
+      f.run_type = 'cloud',
+      case c.standing when 'ready' then coalesce(y.category <> 'orchestration', true) else f.takes_slot end,
+      c.standing, c.sign * f.task_count
+    from found as f
+      left join public.task_types as y on y.name = f.task_type
+      cross join (values ('ready', 1), ('type_inactive', -1)) as c (standing, sign)
+    where f.user_id in (select u.user_id from unknown as u)
+      and y.is_active is not false
     union all
     select l.user_id, l.pool, r.is_cloud, r.takes_slot, c.standing, c.sign * r.task_count
     from queue.user_lines as l

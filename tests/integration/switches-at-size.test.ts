@@ -98,6 +98,10 @@ describe(`a type with ${CROWD} queued`, () => {
   it("changes its pool in constant time, obeyed at once", async () => {
     expect(await change({ run_type: "api" })).toBeLessThan(FEW_ROWS);
     expect(await claimable("gpu")).toBeLessThanOrEqual(1);
+    // As many as claims would get there.
+    expect(await claimable("api")).toBe(50);
+    await admin()`select queue.settle_deferred(300)`;
+    expect(await claimable("api")).toBe(50);
     const task = await claim(as("service_role"), "gpu-worker");
     expect(task?.task_id ?? other).toBe(other);
     await settleAll();
