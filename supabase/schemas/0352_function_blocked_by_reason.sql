@@ -1,4 +1,5 @@
--- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale.
+-- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale, and so does that all places of
+-- orchestration are taken: only then are the stale tasks of an owner told apart by kind, which no counter does.
 create function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
 returns json
 language plpgsql
@@ -9,22 +10,59 @@ as $$
 declare
   v_own boolean := p_caller.user_id is not null;
   v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_orchestration constant text[] := array(select y.name from public.task_types as y where y.category = 'orchestration');
 begin
   return (
     with waiting as (
-      select b.user_id, b.pool, b.is_cloud, b.reason, b.task_count
+      select b.user_id, b.pool, b.is_cloud, null::boolean as takes_slot, b.reason, b.task_count
       from queue.blocked_tasks as b
       where not v_own
         and b.is_cloud
       union all
-      select b.user_id, b.pool, b.is_cloud, b.reason, b.task_count
+      select b.user_id, b.pool, b.is_cloud, null, b.reason, b.task_count
       from queue.blocked_tasks as b
       where b.user_id = p_caller.user_id
       union all
-      select o.user_id, o.pool, o.is_cloud, o.standing, o.delta
+      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
       from unnest(p_load.overtaken) as o
       where o.standing <> 'ready'
         and (v_own or o.is_cloud)
+    ),
+    stale as (
+      select
+        w.pool, w.is_cloud, w.takes_slot, w.task_count, s.user_id,
+        case
+          when w.pool = any (v_paused) then 'pool_paused'
+          else queue.reason_of(s, p_caller, w.is_cloud)
+        end as reason,
+        s.orchestrating >= s.orchestration_limit as has_no_place
+      from waiting as w
+        left join queue.user_slots as s on s.user_id = w.user_id
+      where w.reason = 'stale'
+        and (p_pool is null or w.pool = p_pool)
+    ),
+    stale_by_kind as (
+      select
+        w.reason, w.task_count,
+        case
+          when w.reason is not null or w.has_no_place is not true or w.takes_slot then 0
+          when not w.takes_slot then w.task_count
+          -- Type by type through the index of live tasks, so that nothing else of the owner's is gone through.
+          else (
+            select coalesce(sum((
+              select count(*)
+              from public.tasks as t
+              where t.user_id = w.user_id
+                and t.task_type = y.name
+                and t.standing = 'stale'
+                and t.pool = w.pool
+                and t.run_type = case when w.is_cloud then 'cloud' else 'local' end
+                and not t.takes_slot
+            )), 0)
+            from unnest(v_orchestration) as y (name)
+          )
+        end as without_place
+      from stale as w
     )
     select coalesce(json_object_agg(r.reason, r.task_count order by r.reason), '{}')
     from (
@@ -36,16 +74,11 @@ begin
           and (p_pool is null or w.pool = p_pool)
         group by w.reason
         union all
-        select
-          case
-            when w.pool = any (v_paused) then 'pool_paused'
-            else coalesce(queue.reason_of(s, p_caller, w.is_cloud), 'stale')
-          end,
-          w.task_count
-        from waiting as w
-          left join queue.user_slots as s on s.user_id = w.user_id
-        where w.reason = 'stale'
-          and (p_pool is null or w.pool = p_pool)
+        select coalesce(k.reason, c.reason), c.task_count
+        from stale_by_kind as k
+          cross join lateral (
+            values ('user_at_limit', k.without_place), ('stale', k.task_count - k.without_place)
+          ) as c (reason, task_count)
         union all
         select o.reason, o.task_count
         from (

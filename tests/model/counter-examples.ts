@@ -30,9 +30,28 @@ const handBack: readonly Command[] = [
   { do: "hand back", task: 0, by: "service", lease: "current" },
 ];
 
+/** All places of orchestration are taken, and one orchestrator has grown stale. */
+const noPlace: readonly Command[] = [
+  { ...enqueue, kind: "orchestrator" },
+  { ...enqueue, kind: "orchestrator" },
+  { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
+  { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
+  { ...enqueue, kind: "orchestrator", isOld: true },
+];
+
 /** Runs that once went wrong, or that chance seldom finds, by what they show. They are played first. */
 export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
   "whoever waits for a part that is put back has not lost it": restoredPart,
+  "a part that is put back waits for what has replaced what it waited for": [
+    { ...enqueue, kind: "orchestrator" },
+    { ...enqueue, parent: 0, part: 0 },
+    { ...enqueue, parent: 0, dependsOn: 1 },
+    { ...enqueue, parent: 0 },
+    { ...enqueue, parent: 0, part: 0 },
+    { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
+    { do: "claim", by: "service", worker: 1, pool: "gpu", claimId: null },
+    { do: "delete", task: 3 },
+  ],
   "the cleanup leaves who waits for a part that is put back": [
     ...restoredPart,
     { do: "tick", seconds: 4_500 },
@@ -68,5 +87,16 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
     { do: "sweep" },
     { do: "requeue", tasks: [0] },
     { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
+  ],
+  "a stale orchestrator without a place waits for the place": [
+    ...noPlace,
+    { do: "tick", seconds: 90 },
+  ],
+  "of the stale tasks of one owner only orchestration waits for a place": [
+    ...noPlace,
+    { ...enqueue, isOld: true },
+    enqueue,
+    { do: "tick", seconds: 90 },
+    { do: "sweep" },
   ],
 };

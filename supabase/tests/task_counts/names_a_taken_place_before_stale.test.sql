@@ -1,0 +1,37 @@
+begin;
+select plan(9);
+
+-- SETUP: Ana has one place of orchestration and it is taken; an old orchestrator of hers waits, and an old segment
+select tests.empty_queue();
+create function pg_temp.reason(p_task_id uuid) returns text language sql as $$
+  select tests.answer(format('public.explain_task(tests.service(), %L) ->> ''reason''', p_task_id));
+$$;
+select tests.create_user() as ana \gset
+update public.users set max_orchestrating = 1 where id = :'ana';
+select tests.create_task_in('In Progress', :'ana', 'travel_orchestrator') as runs \gset
+select tests.create_task(:'ana', 'travel_orchestrator') as waits \gset
+select tests.create_task(:'ana', 'travel_segment') as segment \gset
+select tests.step_clock('8 days');
+
+-- TEST: only time has passed
+select is(tests.counts() -> 'blocked', '{"stale": 1, "user_at_limit": 1}', 'The orchestrator waits for a place, the segment is stale');
+select is(pg_temp.reason(:'waits'), 'user_at_limit', 'And so says explain_task of the orchestrator');
+select is(pg_temp.reason(:'segment'), 'stale', 'And of the segment');
+
+-- TEST: the sweep has written it down
+select queue.sweep();
+select results_eq(
+  format('select t.standing from public.tasks as t where t.id in (%L, %L)', :'waits', :'segment'),
+  $$ values ('stale'), ('stale') $$, 'Both are stored as stale'
+);
+select is(tests.counts() -> 'blocked', '{"stale": 1, "user_at_limit": 1}', 'Counts say the same');
+select is(pg_temp.reason(:'waits'), 'user_at_limit', 'And so does explain_task');
+select is(tests.claim('gpu-1'), null, 'A claim gets neither');
+
+-- TEST: a place is free again
+update public.users set max_orchestrating = 2 where id = :'ana';
+select is(tests.counts() -> 'blocked', '{"stale": 2}', 'With a place free both are stale');
+select is(pg_temp.reason(:'waits'), 'stale', 'For explain_task as well');
+
+select * from finish();
+rollback;
