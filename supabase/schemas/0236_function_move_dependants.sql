@@ -29,6 +29,15 @@ begin
       where s.task_id = d.task_id and s.user_id = p_user_id and s.replaced_by is not null
     )
     and not exists (select from queue.task_dependencies as e where e.task_id = d.task_id and e.depends_on = p_to);
+  -- Those that wait for both already: what is left of the first would be lost to them.
+  delete from queue.task_dependencies as d
+  where d.depends_on = p_from
+    and d.task_id <> p_to
+    and exists (
+      select
+      from queue.subtasks as s
+      where s.task_id = d.task_id and s.user_id = p_user_id and s.replaced_by is not null
+    );
 
   if v_waiting is null then
     return;

@@ -68,11 +68,12 @@ function replace(state: State, old: Task, task: Task): void {
   if (isLive(old)) settle(state, [end(state, old, "Cancelled")]);
 }
 
+/** Also of those that were replaced: they may be put back. */
 function moveDependants(state: State, from: Task, to: number): void {
   for (const task of state.tasks.values()) {
     if (
-      task.dependsOn.includes(from.id) && task.status === "Queued" &&
-      task.owner === from.owner && task.id !== to
+      task.dependsOn.includes(from.id) && task.owner === from.owner &&
+      (task.status === "Queued" || task.replacedBy !== null) && task.id !== to
     ) {
       task.dependsOn = [
         ...new Set(task.dependsOn.map((id) => id === from.id ? to : id)),

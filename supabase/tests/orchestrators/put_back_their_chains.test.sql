@@ -1,5 +1,5 @@
 begin;
-select plan(4);
+select plan(7);
 
 -- SETUP: a chain of two children and a stitch, enqueued twice by an orchestrator that could not read its children
 select tests.empty_queue();
@@ -31,6 +31,25 @@ select set_eq(
 select tests.finish_task(:'first');
 select is((select standing from public.tasks where id = :'second'), 'ready', 'The next one is ready when the first is complete');
 select is_empty('select * from queue.drift()', 'All of it is counted');
+
+-- TEST: a replaced child that waits for both a child and its replacement
+select tests.empty_queue();
+select tests.create_user() as owner \gset
+select tests.create_orchestrator(:'owner', 2) as orchestrator \gset
+select tests.create_child(:'orchestrator', 'travel_segment', 0) as first \gset
+select tests.create_child(:'orchestrator', 'travel_segment', 0) as first_again \gset
+select tests.create_child(:'orchestrator', 'travel_segment', 1, :'first_again') as second \gset
+select queue.depend_on(:'second', array[:'first'::uuid]);
+select tests.create_child(:'orchestrator', 'travel_segment', 1) as second_again \gset
+delete from public.tasks where id = :'first_again';
+select set_eq(
+  'select task_id, depends_on from queue.task_dependencies', format('values (%L::uuid, %L::uuid)', :'second', :'first'),
+  'It waits for the one that is left'
+);
+delete from public.tasks where id = :'second_again';
+select is((select standing from public.tasks where id = :'second'), 'dependency_pending', 'And still does when it is put back');
+select tests.finish_task(:'first');
+select is((select standing from public.tasks where id = :'second'), 'ready', 'And is ready when that is complete');
 
 select * from finish();
 rollback;
