@@ -24,6 +24,7 @@ export const HealthReply = z.looseObject({
       "DRIFT",
       "ROW_MISSING",
       "RESTORE_UNFINISHED",
+      "SETTLING_LATE",
       "HELD_UP",
     ]),
     message: z.string(),

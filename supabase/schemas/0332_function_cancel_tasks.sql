@@ -16,7 +16,7 @@ declare
   v_reason text := queue.cut_text(nullif(p_reason, ''));
   v_cancelled integer;
 begin
-  perform queue.open_tables();
+  perform queue.open_tables(false);
   if v_limit not between 1 and 1000 then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to 1000, not %s', p_limit));
   elsif jsonb_typeof(p_filter) is distinct from 'object' then

@@ -23,7 +23,7 @@ declare
   v_ids uuid[];
   v_has_more boolean := false;
 begin
-  perform queue.open_tables();
+  perform queue.open_tables(true);
   if v_limit not between 1 and v_max then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to %s, not %s', v_max, p_limit));
   elsif (p_task_ids is null) = (p_filter is null) then

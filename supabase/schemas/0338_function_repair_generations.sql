@@ -17,7 +17,7 @@ declare
   v_torn uuid[];
   v_doubtful uuid[];
 begin
-  perform queue.open_tables();
+  perform queue.open_tables(true);
   if p_limit is null or p_limit not between 1 and 10000 then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'The limit must be 1 to 10000');
   end if;

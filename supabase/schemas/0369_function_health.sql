@@ -10,6 +10,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_now timestamptz := queue.now();
+  v_settled_within constant interval := interval '5 minutes';
   v_reasons json;
 begin
   perform queue.resolve_caller(p_caller, array['service']);
@@ -39,6 +40,16 @@ begin
     union all
     select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
     from queue.missing_rows() as m
+    union all
+    -- The job runs and does not get through: what it does fails each time, or somebody holds it. It is nobody's error.
+    select 'SETTLING_LATE', pg_catalog.format(
+      '%s changes have not been carried out for more than %s minutes, the oldest (%s) since %s; select * from queue.deferred_work where since < %L',
+      count(*), extract(minute from v_settled_within)::integer, (array_agg(w.kind order by w.since, w.id))[1], min(w.since),
+      v_now - v_settled_within
+    )
+    from queue.deferred_work as w
+    where w.since < v_now - v_settled_within
+    having count(*) > 0
     union all
     select 'HELD_UP', h.message
     from queue.held_up(v_now, interval '10 seconds') as h

@@ -10,7 +10,7 @@ as $$
 begin
   -- Its machine's work goes back with it.
   lock table public.user_api_tokens in row exclusive mode;
-  perform queue.open_tables();
+  perform queue.open_tables(false);
   update public.user_api_tokens as k
   set revoked_at = queue.now()
   where k.id = p_token_id

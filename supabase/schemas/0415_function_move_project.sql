@@ -17,7 +17,7 @@ declare
   v_in_the_way record;
   v_generations integer;
 begin
-  perform queue.open_tables();
+  perform queue.open_tables(true);
   select p.user_id into v_from from public.projects as p where p.id = p_project_id for update;
   if v_from is null then
     perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
