@@ -1223,7 +1223,6 @@ begin
   on conflict do nothing;
   select array_agg(n.id) into v_dependants from new_rows as n where n.dependant_on is not null;
 
-  -- Other tasks are locked before any owner, like everywhere.
   select array_agg(c.child)
   into v_children
   from (
@@ -1232,9 +1231,6 @@ begin
     where n.params ? 'orchestrator_task_id_ref'
   ) as c
   where (c.child).task_id is not null;
-  if v_children is not null then
-    perform queue.lock_families(v_children);
-  end if;
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
   into v_changes
@@ -1245,9 +1241,18 @@ begin
     group by 1, 2, 3, 4, 5
   ) as g;
 
-  if v_changes is not null then
-    perform queue.shift_load(v_changes, v_now);
-  end if;
+  -- All that an insert waits for. PostgREST has no status of its own for a lock that was not to be had.
+  begin
+    -- Other tasks are locked before any owner, like everywhere.
+    if v_children is not null then
+      perform queue.lock_families(v_children);
+    end if;
+    if v_changes is not null then
+      perform queue.shift_load(v_changes, v_now);
+    end if;
+  exception when lock_not_available then
+    perform queue.refuse_while_locked();
+  end;
 
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
   select n.id, n.user_id, v_now, null, n.status, n.worker_id, n.attempts, v_actor, 'created'
@@ -1753,6 +1758,8 @@ begin
     select t.id
     from public.tasks as t
     where t.user_id is null
+      and left(t.task_type, 200) = left(p_task_type, 200)
+      and left(t.task_type, 200) = left(p_task_type, 200)
       and t.task_type = p_task_type
       and t.standing is not null
       and t.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
@@ -1765,6 +1772,7 @@ begin
   select t.id
   from public.tasks as t
   where t.user_id = p_user_id
+    and left(t.task_type, 200) = left(p_task_type, 200)
     and t.task_type = p_task_type
     and t.standing is not null
     and t.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
@@ -2244,8 +2252,31 @@ comment on function queue.lock_relatives(uuid, text) is
 
 revoke all on function queue.lock_relatives(uuid, text) from public, anon, authenticated, service_role;
 
--- An orchestrator that has enqueued everything needs no worker any more, and takes none of its owner's places for
--- orchestration. The caller holds the locks on the task and its owner.
+-- A running orchestration task needs no worker any more in this start, and gives its place back. The caller has seen that it
+-- has not done so before, and holds the locks on the task and its owner.
+create or replace function queue.hand_over(p_task public.tasks)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into queue.handovers as h (orchestrator_id, lease_token)
+  values (p_task.id, coalesce(p_task.lease_token, '00000000-0000-0000-0000-000000000000'))
+  on conflict (orchestrator_id) do update
+    set lease_token = excluded.lease_token;
+  perform queue.move_slots(p_task.user_id, 0, -1, 0);
+end;
+$$;
+
+comment on function queue.hand_over(public.tasks) is 'Frees the place of this running orchestration task.';
+
+revoke all on function queue.hand_over(public.tasks) from public, anon, authenticated, service_role;
+
+-- An orchestrator that has enqueued everything, or that has said so in this start while there are no children, needs no
+-- worker any more, and takes none of its owner's places for orchestration. By children that are not there it is not judged
+-- (queue.is_enqueued). The caller holds the locks on the task and its owner.
 create or replace function queue.note_handover(p_family queue.orchestrations, p_task public.tasks)
 returns void
 language plpgsql
@@ -2256,18 +2287,14 @@ as $$
 begin
   if p_task.standing = 'active' and not p_task.takes_slot
     and not queue.is_handed_over(p_task.id, p_task.lease_token)
-    and queue.is_enqueued(p_family, p_task) then
-    insert into queue.handovers as h (orchestrator_id, lease_token)
-    values (p_task.id, coalesce(p_task.lease_token, '00000000-0000-0000-0000-000000000000'))
-    on conflict (orchestrator_id) do update
-      set lease_token = excluded.lease_token;
-    perform queue.move_slots(p_task.user_id, 0, -1, 0);
+    and (p_family.enqueued_attempt = p_task.attempts or queue.is_enqueued(p_family, p_task)) then
+    perform queue.hand_over(p_task);
   end if;
 end;
 $$;
 
 comment on function queue.note_handover(queue.orchestrations, public.tasks) is
-  'Frees the place of this running orchestration task once it has enqueued everything.';
+  'Frees the place of this running orchestration task once it has enqueued everything, or has said so.';
 
 revoke all on function queue.note_handover(queue.orchestrations, public.tasks) from public, anon, authenticated, service_role;
 
@@ -2392,6 +2419,70 @@ comment on function queue.judge_orchestration(uuid, boolean) is
   'Ends this orchestrator if its children say so, and returns how; null = not yet. Call it under the locks of the task and its owner.';
 
 revoke all on function queue.judge_orchestration(uuid, boolean) from public, anon, authenticated, service_role;
+
+-- Queued tasks that waited for one task wait for another one from now on.
+create or replace function queue.move_dependants(p_from uuid, p_to uuid, p_user_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_waiting uuid[];
+begin
+  select array_agg(t.id)
+  into v_waiting
+  from public.tasks as t
+  where t.id = any (array(select d.task_id from queue.task_dependencies as d where d.depends_on = p_from))
+    and t.status = 'Queued'
+    and t.user_id = p_user_id
+    and t.id <> p_to;
+
+  -- Also children that were cancelled for another one: they may be put back. Of them only this is written, as nobody
+  -- waits for a task while holding an owner; queue.put_back_part brings the task itself up to date.
+  update queue.task_dependencies as d
+  set depends_on = p_to
+  where d.depends_on = p_from
+    and d.task_id <> p_to
+    and exists (
+      select
+      from queue.subtasks as s
+      where s.task_id = d.task_id and s.user_id = p_user_id and s.replaced_by is not null
+    )
+    and not exists (select from queue.task_dependencies as e where e.task_id = d.task_id and e.depends_on = p_to);
+  -- Those that wait for both already: what is left of the first would be lost to them.
+  delete from queue.task_dependencies as d
+  where d.depends_on = p_from
+    and d.task_id <> p_to
+    and exists (
+      select
+      from queue.subtasks as s
+      where s.task_id = d.task_id and s.user_id = p_user_id and s.replaced_by is not null
+    );
+
+  if v_waiting is null then
+    return;
+  end if;
+
+  delete from queue.task_dependencies as d where d.depends_on = p_from and d.task_id = any (v_waiting);
+  insert into queue.task_dependencies (task_id, depends_on)
+  select w.id, p_to
+  from unnest(v_waiting) as w (id)
+  on conflict do nothing;
+
+  update public.tasks as t
+  set dependant_on = case when t.dependant_on = p_from then p_to else t.dependant_on end,
+    standing = null
+  where t.id = any (v_waiting)
+    and t.status = 'Queued';
+end;
+$$;
+
+comment on function queue.move_dependants(uuid, uuid, uuid) is
+  'Makes this owner''s queued tasks, and replaced children, that wait for the first task wait for the second one instead.';
+
+revoke all on function queue.move_dependants(uuid, uuid, uuid) from public, anon, authenticated, service_role;
 
 -- New tasks, and those that are parts of something else now, find their families: as children, and as orchestrators whose
 -- children came first. The caller holds the owners' locks and those of queue.lock_families.
@@ -2681,11 +2772,57 @@ begin
     and o.enqueued_attempt is distinct from t.attempts
     and queue.is_enqueued(o, t);
 
+  -- One child by its key: a join may compare each with each.
+  with gone as materialized (
+    select c.orchestrator_id, c.user_id, c.final_rank, g.status
+    from unnest(p_task_ids, p_statuses) as g (task_id, status)
+      cross join lateral (
+        select s.* from queue.subtasks as s where s.task_id = g.task_id and s.replaced_by is null limit 1
+      ) as c
+  ),
+  change as materialized (
+    select
+      g.orchestrator_id,
+      g.user_id,
+      count(*) filter (where g.status in ('Queued', 'In Progress'))::integer as open,
+      count(*) filter (where g.status = 'Complete')::integer as complete,
+      count(*) filter (where g.status = 'Failed')::integer as failed,
+      count(*) filter (where g.status = 'Cancelled')::integer as cancelled,
+      count(*) filter (where g.final_rank = 1)::integer as segments,
+      count(*) filter (where g.final_rank = 2)::integer as joins,
+      count(*) filter (where g.final_rank = 3)::integer as stitches
+    from gone as g
+    group by g.orchestrator_id, g.user_id
+  ),
+  -- Each family once, however many go: every change of a row leaves a version that the next one has to pass.
+  counted as (
+    update queue.orchestrations as o
+    set open_count = o.open_count - c.open,
+      complete_count = o.complete_count - c.complete,
+      failed_count = o.failed_count - c.failed,
+      cancelled_count = o.cancelled_count - c.cancelled,
+      segment_count = o.segment_count - c.segments,
+      join_count = o.join_count - c.joins,
+      stitch_count = o.stitch_count - c.stitches,
+      changed_at = queue.now()
+    from change as c
+    where o.orchestrator_id = c.orchestrator_id
+      and o.user_id = c.user_id
+  )
+  select array_agg(distinct c.orchestrator_id order by c.orchestrator_id) into v_orchestrators from change as c;
+
+  -- Most have neither replaced another one nor been replaced.
+  delete from queue.subtasks as s
+  where s.task_id = any (p_task_ids)
+    and s.replaced_by is null
+    and not exists (select from queue.subtasks as r where r.replaced_by = s.task_id);
+
   for v_gone in
-    select s as child, p_statuses[array_position(p_task_ids, s.task_id)] as status, o.ended_as
-    from queue.subtasks as s
-      left join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
-    where s.task_id = any (p_task_ids)
+    select c.child, o.ended_as
+    from unnest(p_task_ids) as g (task_id)
+      cross join lateral (select s as child from queue.subtasks as s where s.task_id = g.task_id limit 1) as c
+      left join queue.orchestrations as o
+        on o.orchestrator_id = (c.child).orchestrator_id and o.user_id = (c.child).user_id
   loop
     delete from queue.subtasks as s where s.task_id = (v_gone.child).task_id;
     if (v_gone.child).replaced_by is not null then
@@ -2693,9 +2830,6 @@ begin
       perform queue.move_dependants((v_gone.child).task_id, (v_gone.child).replaced_by, (v_gone.child).user_id);
       continue;
     end if;
-
-    perform queue.count_child(v_gone.child, v_gone.status, -1);
-    v_orchestrators := v_orchestrators || (v_gone.child).orchestrator_id;
 
     select s.*
     into v_heir
@@ -2718,7 +2852,7 @@ begin
     end if;
   end loop;
 
-  return array(select distinct o.id from unnest(v_orchestrators) as o (id) order by o.id);
+  return coalesce(v_orchestrators, array[]::uuid[]);
 end;
 $$;
 
@@ -5097,6 +5231,48 @@ comment on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affi
 
 revoke all on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) from public, anon, authenticated, service_role;
 
+-- A worker that runs one task at a time and asks for another orchestrates nothing any more, whatever it has said of it: the
+-- places are free. Waits for nobody: what somebody is just changing is left for the next claim.
+create or replace function queue.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task_id uuid;
+  v_task public.tasks;
+begin
+  for v_task_id in
+    select t.id
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.status = 'In Progress'
+      and t.token_id is not distinct from p_token_id
+      and t.pool = p_pool
+      and not t.takes_slot
+      and not queue.is_handed_over(t.id, t.lease_token)
+    order by t.user_id, t.id
+  loop
+    -- The task before its owner, like everywhere.
+    select t.* into v_task from public.tasks as t where t.id = v_task_id for no key update skip locked;
+    continue when v_task.id is null;
+    perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update skip locked;
+    continue when not found;
+    if v_task.standing = 'active' and v_task.worker_id = p_worker_id and v_task.token_id is not distinct from p_token_id
+      and not v_task.takes_slot and not queue.is_handed_over(v_task.id, v_task.lease_token) then
+      perform queue.hand_over(v_task);
+    end if;
+  end loop;
+end;
+$$;
+
+comment on function queue.leave_orchestration(text, uuid, text) is
+  'Frees the places of the orchestration tasks that this worker still holds in this pool.';
+
+revoke all on function queue.leave_orchestration(text, uuid, text) from public, anon, authenticated, service_role;
+
 -- Tasks whose available_at has come, of users who could run one now: of each the most urgent first, and of each some, so
 -- that neither a user with ten thousand nor an earlier time comes before a priority or a turn. Who is just being served
 -- is passed over: nobody is waited for here.
@@ -5159,7 +5335,8 @@ revoke all on function queue.release_due_tasks(text, queue.caller) from public, 
 
 -- A worker that claims although it holds all it may. Either it never heard of the task (the reply was lost: the same
 -- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
--- was its last).
+-- was its last). Which of the two it is nobody knows of a task that kills its worker before the first report: as often as
+-- starts are taken off again (max_free_returns) its reply is taken for lost, then each is a start.
 create or replace function queue.give_back_held_task(
   p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz
 )
@@ -5191,9 +5368,11 @@ begin
     'queue.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', queue.sent_name(p_worker_id))
   );
 
-  -- A worker that runs one task at a time and asks for another has let go of what others ended under it.
+  -- A worker that runs one task at a time and asks for another has let go of what others ended under it, and orchestrates
+  -- nothing any more.
   if v_limit = 1 then
     perform queue.let_go_of(p_worker_id, p_caller.token_id, p_pool, null);
+    perform queue.leave_orchestration(p_worker_id, p_caller.token_id, p_pool);
   end if;
 
   select count(*), (array_agg(t.id order by t.claimed_at))[1]
@@ -5226,9 +5405,9 @@ begin
   end if;
 
   perform queue.say(queue.caller_name(p_caller));
-  if v_held.delivered_at is null then
+  if v_held.delivered_at is null and v_held.free_returns < (select s.max_free_returns from queue.settings as s) then
     update public.tasks as t
-    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now
+    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now, free_returns = t.free_returns + 1
     where t.id = v_held.id
     returning t.* into v_held;
   elsif v_held.attempts < queue.starts_allowed(v_held) then
@@ -6249,9 +6428,9 @@ comment on function queue.is_holder(queue.caller, public.tasks) is
 revoke all on function queue.is_holder(queue.caller, public.tasks) from public, anon, authenticated, service_role;
 
 -- What a report writes, taken first, while the caller waits 200 ms for a lock and no longer: a table that somebody has
--- locked is told at once. From here on only rows can be waited for, the owner's own, and for those a report waits: the
--- worker that sends it has nothing better to do, and its work must not be lost.
-create or replace function queue.open_tables()
+-- locked is told at once. From here on only rows can be waited for, the owner's own. For those a report waits longer: its
+-- worker has nothing better to do, and its work must not be lost. But who waits holds a connection that all others need.
+create or replace function queue.open_tables(p_is_report boolean)
 returns void
 language plpgsql
 volatile
@@ -6261,14 +6440,15 @@ as $$
 begin
   lock table public.tasks, public.task_events, public.generations, queue.user_slots, queue.user_lines in row exclusive mode;
   lock table public.users, public.projects in row share mode;
-  perform set_config('lock_timeout', '0', true);
+  perform set_config('lock_timeout', ceil(1000 * extract(epoch from case when p_is_report then s.max_report_wait else 2 * s.max_lock_wait end)) || 'ms', true)
+  from queue.settings as s;
 end;
 $$;
 
-comment on function queue.open_tables() is
-  'Takes the tables that reports write, within lock_timeout, and ends lock_timeout until the calling function of the API returns.';
+comment on function queue.open_tables(boolean) is
+  'Takes the tables that reports write, within lock_timeout, and sets lock_timeout to queue.settings.max_report_wait (of anything but a worker''s report: to twice max_lock_wait) until the calling function of the API returns.';
 
-revoke all on function queue.open_tables() from public, anon, authenticated, service_role;
+revoke all on function queue.open_tables(boolean) from public, anon, authenticated, service_role;
 
 -- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to be
 -- committed before the next one, and claims then have the machine to themselves for three times as long. Recorded with
@@ -6345,7 +6525,8 @@ as $$
 declare
   v_task public.tasks;
 begin
-  perform queue.open_tables();
+  -- An app that cancels for its user can come again sooner than a worker.
+  perform queue.open_tables(p_caller.kind <> 'user');
 
   -- Relatives are locked together with the task and before anything else; but nobody locks a stranger's.
   if p_ends_as is not null and exists (
@@ -6536,7 +6717,7 @@ declare
   v_reason text := queue.cut_text(nullif(p_reason, ''));
   v_cancelled integer;
 begin
-  perform queue.open_tables();
+  perform queue.open_tables(false);
   if v_limit not between 1 and 1000 then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to 1000, not %s', p_limit));
   elsif jsonb_typeof(p_filter) is distinct from 'object' then
@@ -6652,7 +6833,7 @@ declare
   v_ids uuid[];
   v_has_more boolean := false;
 begin
-  perform queue.open_tables();
+  perform queue.open_tables(true);
   if v_limit not between 1 and v_max then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to %s, not %s', v_max, p_limit));
   elsif (p_task_ids is null) = (p_filter is null) then
@@ -6748,7 +6929,7 @@ declare
   v_torn uuid[];
   v_doubtful uuid[];
 begin
-  perform queue.open_tables();
+  perform queue.open_tables(true);
   if p_limit is null or p_limit not between 1 and 10000 then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'The limit must be 1 to 10000');
   end if;
@@ -7423,8 +7604,8 @@ comment on function queue.overtaken_by_time(uuid) is
 revoke all on function queue.overtaken_by_time(uuid) from public, anon, authenticated, service_role;
 
 -- Ready tasks that their type's change has not reached yet (queue.deferred_work), as counts have to see them: not ready,
--- or ready elsewhere. Bounded: of an owner with more of them than are looked at, nothing counts as ready until they are
--- through, as less is promised then than there is, and never more.
+-- or ready elsewhere. Bounded: of an owner with more of them than are looked at, only those that were looked at count as
+-- ready until they are through, as less is promised then than there is, and never more.
 create or replace function queue.overtaken_by_types(p_user_id uuid)
 returns setof queue.load_change
 language plpgsql
@@ -7445,20 +7626,22 @@ declare
 begin
   return query
   with found as materialized (
-    select o.user_id, y.name as task_type, b.pool, b.run_type, b.takes_slot, count(*)::integer as task_count
+    select
+      o.user_id, y.name as task_type, b.pool, b.run_type, b.takes_slot,
+      queue.is_behind_its_type(y.name, b.pool, b.takes_slot, b.standing) as is_behind, count(*)::integer as task_count
     from unnest(v_owners) as o (user_id)
       cross join unnest(v_types) as y (name)
       cross join lateral (
         select t.pool, t.run_type, t.takes_slot, t.standing
         from public.tasks as t
         where t.user_id = o.user_id
+          and left(t.task_type, 200) = left(y.name, 200)
           and t.task_type = y.name
           and t.standing is not null
         limit v_per_owner
       ) as b
     where b.standing = 'ready'
-      and queue.is_behind_its_type(y.name, b.pool, b.takes_slot, b.standing)
-    group by 1, 2, 3, 4, 5
+    group by 1, 2, 3, 4, 5, 6
   ),
   -- There may be more.
   unknown as materialized (
@@ -7471,6 +7654,7 @@ begin
         select
         from public.tasks as t
         where t.user_id = o.user_id
+          and left(t.task_type, 200) = left(y.name, 200)
           and t.task_type = y.name
           and t.standing is not null
         limit v_per_owner
@@ -7481,14 +7665,29 @@ begin
   changed as (
     select f.user_id, f.pool, f.run_type = 'cloud' as is_cloud, f.takes_slot, 'ready' as standing, -f.task_count as delta
     from found as f
-    where not exists (select from unknown as u where u.user_id = f.user_id)
+    where f.is_behind
+      and not exists (select from unknown as u where u.user_id = f.user_id)
     union all
     select
       f.user_id, coalesce(y.run_type, 'gpu'), f.run_type = 'cloud', coalesce(y.category <> 'orchestration', true),
       case when y.is_active is false then 'type_inactive' else 'ready' end, f.task_count
     from found as f
       left join public.task_types as y on y.name = f.task_type
-    where not exists (select from unknown as u where u.user_id = f.user_id)
+    where f.is_behind
+      and not exists (select from unknown as u where u.user_id = f.user_id)
+    union all
+    -- Of those that are not known whole: what was seen is ready where its type belongs, all else is not.
+    select
+      f.user_id,
+      case c.standing when 'ready' then coalesce(y.run_type, 'gpu') else f.pool end,
+      f.run_type = 'cloud',
+      case c.standing when 'ready' then coalesce(y.category <> 'orchestration', true) else f.takes_slot end,
+      c.standing, c.sign * f.task_count
+    from found as f
+      left join public.task_types as y on y.name = f.task_type
+      cross join (values ('ready', 1), ('type_inactive', -1)) as c (standing, sign)
+    where f.user_id in (select u.user_id from unknown as u)
+      and y.is_active is not false
     union all
     select l.user_id, l.pool, r.is_cloud, r.takes_slot, c.standing, c.sign * r.task_count
     from queue.user_lines as l
@@ -7624,7 +7823,8 @@ comment on function queue.user_load(queue.caller, text, uuid[], queue.load_chang
 
 revoke all on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) from public, anon, authenticated, service_role;
 
--- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale.
+-- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale, and so does that all places of
+-- orchestration are taken: only then are the stale tasks of an owner told apart by kind, which no counter does.
 create or replace function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
 returns json
 language plpgsql
@@ -7635,22 +7835,59 @@ as $$
 declare
   v_own boolean := p_caller.user_id is not null;
   v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_orchestration constant text[] := array(select y.name from public.task_types as y where y.category = 'orchestration');
 begin
   return (
     with waiting as (
-      select b.user_id, b.pool, b.is_cloud, b.reason, b.task_count
+      select b.user_id, b.pool, b.is_cloud, null::boolean as takes_slot, b.reason, b.task_count
       from queue.blocked_tasks as b
       where not v_own
         and b.is_cloud
       union all
-      select b.user_id, b.pool, b.is_cloud, b.reason, b.task_count
+      select b.user_id, b.pool, b.is_cloud, null, b.reason, b.task_count
       from queue.blocked_tasks as b
       where b.user_id = p_caller.user_id
       union all
-      select o.user_id, o.pool, o.is_cloud, o.standing, o.delta
+      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
       from unnest(p_load.overtaken) as o
       where o.standing <> 'ready'
         and (v_own or o.is_cloud)
+    ),
+    stale as (
+      select
+        w.pool, w.is_cloud, w.takes_slot, w.task_count, s.user_id,
+        case
+          when w.pool = any (v_paused) then 'pool_paused'
+          else queue.reason_of(s, p_caller, w.is_cloud)
+        end as reason,
+        s.orchestrating >= s.orchestration_limit as has_no_place
+      from waiting as w
+        left join queue.user_slots as s on s.user_id = w.user_id
+      where w.reason = 'stale'
+        and (p_pool is null or w.pool = p_pool)
+    ),
+    stale_by_kind as (
+      select
+        w.reason, w.task_count,
+        case
+          when w.reason is not null or w.has_no_place is not true or w.takes_slot then 0
+          when not w.takes_slot then w.task_count
+          -- Type by type through the index of live tasks, so that nothing else of the owner's is gone through.
+          else (
+            select coalesce(sum((
+              select count(*)
+              from public.tasks as t
+              where t.user_id = w.user_id
+                and t.task_type = y.name
+                and t.standing = 'stale'
+                and t.pool = w.pool
+                and t.run_type = case when w.is_cloud then 'cloud' else 'local' end
+                and not t.takes_slot
+            )), 0)
+            from unnest(v_orchestration) as y (name)
+          )
+        end as without_place
+      from stale as w
     )
     select coalesce(json_object_agg(r.reason, r.task_count order by r.reason), '{}')
     from (
@@ -7662,16 +7899,11 @@ begin
           and (p_pool is null or w.pool = p_pool)
         group by w.reason
         union all
-        select
-          case
-            when w.pool = any (v_paused) then 'pool_paused'
-            else coalesce(queue.reason_of(s, p_caller, w.is_cloud), 'stale')
-          end,
-          w.task_count
-        from waiting as w
-          left join queue.user_slots as s on s.user_id = w.user_id
-        where w.reason = 'stale'
-          and (p_pool is null or w.pool = p_pool)
+        select coalesce(k.reason, c.reason), c.task_count
+        from stale_by_kind as k
+          cross join lateral (
+            values ('user_at_limit', k.without_place), ('stale', k.task_count - k.without_place)
+          ) as c (reason, task_count)
         union all
         select o.reason, o.task_count
         from (
@@ -9119,6 +9351,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_now timestamptz := queue.now();
+  v_settled_within constant interval := interval '5 minutes';
   v_reasons json;
 begin
   perform queue.resolve_caller(p_caller, array['service']);
@@ -9148,6 +9381,16 @@ begin
     union all
     select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
     from queue.missing_rows() as m
+    union all
+    -- The job runs and does not get through: what it does fails each time, or somebody holds it. It is nobody's error.
+    select 'SETTLING_LATE', pg_catalog.format(
+      '%s changes have not been carried out for more than %s minutes, the oldest (%s) since %s; select * from queue.deferred_work where since < %L',
+      count(*), extract(minute from v_settled_within)::integer, (array_agg(w.kind order by w.since, w.id))[1], min(w.since),
+      v_now - v_settled_within
+    )
+    from queue.deferred_work as w
+    where w.since < v_now - v_settled_within
+    having count(*) > 0
     union all
     select 'HELD_UP', h.message
     from queue.held_up(v_now, interval '10 seconds') as h
@@ -9288,7 +9531,7 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
   end if;
 
-  perform queue.open_tables();
+  perform queue.open_tables(false);
 
   select array_agg(queue.read_task_request(v_caller, b.body) order by b.place)
   into v_requests
@@ -9750,6 +9993,8 @@ begin
       and e.to_status = 'Complete'
       and t.takes_slot
       and t.claimed_at <= e.at
+      -- Of tasks from before types had bounds; too long for an index.
+      and length(t.task_type) <= 200
     group by t.task_type
   ),
   joined as (
@@ -10477,7 +10722,7 @@ as $$
 begin
   -- Its machine's work goes back with it.
   lock table public.user_api_tokens in row exclusive mode;
-  perform queue.open_tables();
+  perform queue.open_tables(false);
   update public.user_api_tokens as k
   set revoked_at = queue.now()
   where k.id = p_token_id
@@ -10620,7 +10865,7 @@ declare
   v_in_the_way record;
   v_generations integer;
 begin
-  perform queue.open_tables();
+  perform queue.open_tables(true);
   select p.user_id into v_from from public.projects as p where p.id = p_project_id for update;
   if v_from is null then
     perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
@@ -11796,7 +12041,7 @@ end;
 $$;
 
 comment on function public.health(jsonb) is
-  'Whether the queue''s jobs run and its counters agree: {status: ok or degraded, reasons: [{code: JOB_LATE, JOB_FAILED, DRIFT or HELD_UP, message}], checked_at, database_started_at, jobs: [{job, period_seconds, ran_at, took_ms, result, failed_at, error}]}. Errors: 403. service_role only.';
+  'Whether the queue''s jobs run and its counters agree: {status: ok or degraded, reasons: [{code: JOB_LATE, JOB_FAILED, DRIFT, ROW_MISSING, RESTORE_UNFINISHED, SETTLING_LATE or HELD_UP, message}], checked_at, database_started_at, jobs: [{job, period_seconds, ran_at, took_ms, result, failed_at, error}]}. Errors: 403. service_role only.';
 
 revoke all on function public.health(jsonb) from public, anon, authenticated, service_role;
 

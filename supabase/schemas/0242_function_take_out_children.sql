@@ -27,11 +27,57 @@ begin
     and o.enqueued_attempt is distinct from t.attempts
     and queue.is_enqueued(o, t);
 
+  -- One child by its key: a join may compare each with each.
+  with gone as materialized (
+    select c.orchestrator_id, c.user_id, c.final_rank, g.status
+    from unnest(p_task_ids, p_statuses) as g (task_id, status)
+      cross join lateral (
+        select s.* from queue.subtasks as s where s.task_id = g.task_id and s.replaced_by is null limit 1
+      ) as c
+  ),
+  change as materialized (
+    select
+      g.orchestrator_id,
+      g.user_id,
+      count(*) filter (where g.status in ('Queued', 'In Progress'))::integer as open,
+      count(*) filter (where g.status = 'Complete')::integer as complete,
+      count(*) filter (where g.status = 'Failed')::integer as failed,
+      count(*) filter (where g.status = 'Cancelled')::integer as cancelled,
+      count(*) filter (where g.final_rank = 1)::integer as segments,
+      count(*) filter (where g.final_rank = 2)::integer as joins,
+      count(*) filter (where g.final_rank = 3)::integer as stitches
+    from gone as g
+    group by g.orchestrator_id, g.user_id
+  ),
+  -- Each family once, however many go: every change of a row leaves a version that the next one has to pass.
+  counted as (
+    update queue.orchestrations as o
+    set open_count = o.open_count - c.open,
+      complete_count = o.complete_count - c.complete,
+      failed_count = o.failed_count - c.failed,
+      cancelled_count = o.cancelled_count - c.cancelled,
+      segment_count = o.segment_count - c.segments,
+      join_count = o.join_count - c.joins,
+      stitch_count = o.stitch_count - c.stitches,
+      changed_at = queue.now()
+    from change as c
+    where o.orchestrator_id = c.orchestrator_id
+      and o.user_id = c.user_id
+  )
+  select array_agg(distinct c.orchestrator_id order by c.orchestrator_id) into v_orchestrators from change as c;
+
+  -- Most have neither replaced another one nor been replaced.
+  delete from queue.subtasks as s
+  where s.task_id = any (p_task_ids)
+    and s.replaced_by is null
+    and not exists (select from queue.subtasks as r where r.replaced_by = s.task_id);
+
   for v_gone in
-    select s as child, p_statuses[array_position(p_task_ids, s.task_id)] as status, o.ended_as
-    from queue.subtasks as s
-      left join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
-    where s.task_id = any (p_task_ids)
+    select c.child, o.ended_as
+    from unnest(p_task_ids) as g (task_id)
+      cross join lateral (select s as child from queue.subtasks as s where s.task_id = g.task_id limit 1) as c
+      left join queue.orchestrations as o
+        on o.orchestrator_id = (c.child).orchestrator_id and o.user_id = (c.child).user_id
   loop
     delete from queue.subtasks as s where s.task_id = (v_gone.child).task_id;
     if (v_gone.child).replaced_by is not null then
@@ -39,9 +85,6 @@ begin
       perform queue.move_dependants((v_gone.child).task_id, (v_gone.child).replaced_by, (v_gone.child).user_id);
       continue;
     end if;
-
-    perform queue.count_child(v_gone.child, v_gone.status, -1);
-    v_orchestrators := v_orchestrators || (v_gone.child).orchestrator_id;
 
     select s.*
     into v_heir
@@ -64,7 +107,7 @@ begin
     end if;
   end loop;
 
-  return array(select distinct o.id from unnest(v_orchestrators) as o (id) order by o.id);
+  return coalesce(v_orchestrators, array[]::uuid[]);
 end;
 $$;
 
