@@ -172,7 +172,7 @@ export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
     callers: EVERYONE,
     requests: [UpdateStatusRequest],
     replies: [UpdateStatusReply],
-    errors: ENDS_A_TASK,
+    errors: [...ENDS_A_TASK, "FILE_EMPTY"],
   },
   "update-worker-model": {
     summary: "Says which model a worker has loaded",

@@ -15,5 +15,19 @@ export const TaskStatus = z.enum(TASK_STATUSES, {
 });
 export type TaskStatus = z.infer<typeof TaskStatus>;
 
+/**
+ * The status that a report names, whatever its case and with `_` or nothing for
+ * the space: a worker that spells it otherwise is still heard.
+ */
+export const ReportedStatus = z.unknown().transform((value) =>
+  typeof value === "string"
+    ? TASK_STATUSES.find((status) => plain(status) === plain(value)) ?? value
+    : value
+).pipe(TaskStatus).meta({ type: "string", enum: [...TASK_STATUSES] });
+
+function plain(status: string): string {
+  return status.toLowerCase().replace(/[\s_-]+/g, "");
+}
+
 /** Statuses that no claim, completion or failure changes again. */
 export const TERMINAL_STATUSES = ["Complete", "Failed", "Cancelled"] as const;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { FreeText, Lease, ReportedData, ReportedFlag, Uuid } from "./fields.ts";
-import { TaskStatus } from "./task-status.ts";
+import { ReportedStatus, TaskStatus } from "./task-status.ts";
 
 /**
  * Body of `POST /update-task-status`. Deployed workers put the text of a
@@ -8,7 +8,7 @@ import { TaskStatus } from "./task-status.ts";
  */
 export const UpdateStatusRequest = z.object({
   task_id: Uuid,
-  status: TaskStatus,
+  status: ReportedStatus,
   output_location: FreeText,
   error_message: FreeText,
   error_details: FreeText,

@@ -127,11 +127,25 @@ describe("update-task-status", () => {
   });
 
   it.each([
+    ["a word as flag", { reset_generation_started_at: "true" }],
+    ["a lease that is no UUID", { lease_token: "1" }],
+    ["a status in lower case", { status: "in progress" }],
+    ["a status with an underscore", { status: "IN_PROGRESS" }],
+  ])("hears a report with %s", async (_what, fields) => {
+    const reply = await update({ status: "In Progress", ...fields });
+    expect(reply.status, reply.text).toBe(200);
+  });
+
+  it("hears a failure in lower case", async () => {
+    const reply = await update({ status: "failed", error_message: "OOM" });
+    expect(reply.status, reply.text).toBe(200);
+    expect(reply.json).toMatchObject({ status: "Failed" });
+  });
+
+  it.each([
     ["an id that is no UUID", { task_id: "unknown_task_1760000000" }],
     ["a status that does not exist", { status: "Done" }],
     ["no status", { status: undefined }],
-    ["a word as flag", { reset_generation_started_at: "true" }],
-    ["a lease that is no UUID", { lease_token: "1" }],
   ])("refuses %s with 400", async (_what, fields) => {
     const body = { status: "In Progress", ...fields };
     expectError(await update(body), "INVALID_BODY");

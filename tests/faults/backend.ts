@@ -93,7 +93,7 @@ function createHandlers(network: typeof fetch) {
     "generate-upload-url": createUploadUrl(fileDeps),
     "mark-task-failed": createMarkFailed(deps),
     "task-counts": createCounts(deps),
-    "update-task-status": createUpdate(deps),
+    "update-task-status": createUpdate(fileDeps),
   };
 }
 

@@ -5,6 +5,9 @@ import { hex, hmac } from "./constant-time.ts";
 /** The bucket of results: everybody may read it who knows the path. */
 export const BUCKET = "image_uploads";
 
+/** Names as the server gives them; others may have been encoded on the way. */
+export const OUR_SPELLING = /^[A-Za-z0-9._/-]+$/;
+
 const MAX_LENGTH = 1024;
 /** As many hex digits as a UUID has. */
 const SECRET_LENGTH = 32;

@@ -3,6 +3,7 @@ import { COMPLETION_BODY } from "../_shared/body-limits.ts";
 import { createEndpoint, type Handler } from "../_shared/endpoint.ts";
 import type { FileDeps } from "../_shared/file-deps.ts";
 import { objectReply } from "../_shared/json-reply.ts";
+import { refuseEmptyFile } from "../_shared/named-file.ts";
 import { reportedData } from "../_shared/reported-data.ts";
 import { askUploadTarget } from "../_shared/upload-target.ts";
 import { type Output, readResult } from "./output.ts";
@@ -30,7 +31,10 @@ export function createHandler(deps: FileDeps): Handler {
           p_result_data: resultData,
           p_lease_token: body.lease_token,
         });
+      const check = (location: string | undefined) =>
+        refuseEmptyFile(files, rpc, body, location, note);
       if (result.kind === "text") {
+        await check(result.output.location);
         return objectReply(await complete(result.output));
       }
 
@@ -38,6 +42,7 @@ export function createHandler(deps: FileDeps): Handler {
       // stored for it, and the database says what the caller is to hear.
       const target = await askUploadTarget(rpc, body);
       if (result.kind === "stored") {
+        if (result.path === undefined) await check(result.text.location);
         const output = await locateStored(files, caller, target, result, note);
         return objectReply(await complete(output));
       }

@@ -47,6 +47,37 @@ describe("complete-task with a storage path", () => {
     expect(rpcs).toEqual(["upload_target"]);
   });
 
+  test.each([
+    ["as it is", OWN],
+    ["with a query", `${OWN}?download=1`],
+    ["encoded", OWN.replace("out.mp4", "%6Fut.mp4")],
+  ])("takes its URL for no result either, %s", async (_how, file) => {
+    const { result, rpcs } = await run(
+      { task_id: TASK_ID, output_location: `${PUBLIC}/${file}` },
+      { storage: () => Response.json({ id: "1", size: 0 }) },
+    );
+    expect(result).toBe("409 FILE_EMPTY");
+    expect(rpcs).toEqual(["upload_target"]);
+  });
+
+  test.each([
+    ["a file that is not there", `${PUBLIC}/${OWN}`, true],
+    [
+      "a file of another task",
+      `${PUBLIC}/${USER_ID}/tasks/other/out.mp4`,
+      false,
+    ],
+    ["a foreign URL", `https://files.test/${OWN}`, false],
+    ["a text", "done", false],
+  ])("takes as it always did %s", async (_what, location, isAsked) => {
+    const { result, storageLines } = await run(
+      { task_id: TASK_ID, output_location: location },
+      { storage: () => storageRefusal(404, "NoSuchKey") },
+    );
+    expect(result).toBe("200");
+    expect(storageLines().length).toBe(isAsked ? 1 : 0);
+  });
+
   test("takes the name that Storage itself gives the file", async () => {
     const { result, storageLines, completed } = await run({
       task_id: TASK_ID,

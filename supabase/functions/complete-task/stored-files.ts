@@ -3,16 +3,15 @@ import { ApiError } from "../_shared/api-error.ts";
 import type { Caller } from "../_shared/caller.ts";
 import type { Files } from "../_shared/files.ts";
 import type { LogFields } from "../_shared/log.ts";
+import { fileIsEmpty } from "../_shared/named-file.ts";
 import {
   BUCKET,
   isBelow,
+  OUR_SPELLING,
   ownerFolder,
   taskFolder,
 } from "../_shared/storage-path.ts";
 import type { Output, Result } from "./output.ts";
-
-/** Names as the server gives them; others may have been encoded on the way. */
-const OUR_SPELLING = /^[A-Za-z0-9._/-]+$/;
 
 /**
  * The URLs of files that are already in the bucket. Those in the task's own
@@ -46,13 +45,7 @@ export async function locateStored(
     sizeOf(path),
     sizeOf(thumbnailPath),
   ]);
-  if (size === 0) {
-    throw new ApiError(
-      "FILE_EMPTY",
-      `The file ${path} in ${BUCKET} has no bytes`,
-      { hint: "Report the task as failed, or upload the file and repeat" },
-    );
-  }
+  if (size === 0) throw fileIsEmpty(path);
   if (size === null) {
     throw new ApiError(
       "FILE_NOT_FOUND",

@@ -1,10 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { TASK_STATUSES } from "../../../shared/task-status.ts";
 import { ApiError } from "../_shared/api-error.ts";
+import type { EndpointDeps } from "../_shared/endpoint.ts";
+import { createFileWorld, FOLDER } from "../_test/fake-storage.ts";
 import { createWorld, KEYS, outcome, post, TASK_ID } from "../_test/fakes.ts";
 import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
 import { assertTakesEveryReport } from "../_test/reports.ts";
-import { createHandler } from "./handler.ts";
+import { createHandler as createRealHandler } from "./handler.ts";
+
+const createHandler = (deps: EndpointDeps) =>
+  createRealHandler({ ...createFileWorld().deps, ...deps });
 
 const WORDS = ["output_location", "error_message", "error_details"];
 const REPLY = `{"task_id":"${TASK_ID}","status":"Failed"}`;
@@ -45,7 +50,35 @@ describe("createHandler()", () => {
       .toMatchObject({ p_status: status });
   });
 
-  test.each(["failed", "InProgress", "", null, 3, "Done"])(
+  test("takes no empty file of the task for a result, named by its URL", async () => {
+    const url = "http://api.test/storage/v1/object/public/image_uploads";
+    const complete = (file: string) => {
+      const { deps } = createFileWorld({
+        storage: () => Response.json({ id: "1", size: 0 }),
+      });
+      return outcome(
+        createRealHandler(deps),
+        post({ task_id: TASK_ID, status: "Complete", output_location: file }),
+      );
+    };
+    expect(await complete(`${url}/${FOLDER}/out.mp4`)).toBe("409 FILE_EMPTY");
+    expect(await complete(`${url}/else/out.mp4`)).toBe("200");
+    expect(await complete("https://files.test/out.mp4")).toBe("200");
+  });
+
+  test.each([
+    ["failed", "Failed"],
+    ["COMPLETE", "Complete"],
+    ["in progress", "In Progress"],
+    ["in_progress", "In Progress"],
+    ["InProgress", "In Progress"],
+    [" Cancelled ", "Cancelled"],
+  ])("reads the status %j as %j", async (status, p_status) => {
+    expect(await argsOf({ task_id: TASK_ID, status }))
+      .toMatchObject({ p_status });
+  });
+
+  test.each(["", "_", null, 3, "Done", "failed!", ["Failed"]])(
     "answers 400 to the status %j",
     async (status) => {
       const { deps, rpcCalls } = createWorld(REPLY);

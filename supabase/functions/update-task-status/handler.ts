@@ -1,15 +1,13 @@
 import { UpdateStatusRequest } from "../../../shared/update-status.ts";
 import { FAILURE_BODY } from "../_shared/body-limits.ts";
-import {
-  createEndpoint,
-  type EndpointDeps,
-  type Handler,
-} from "../_shared/endpoint.ts";
+import { createEndpoint, type Handler } from "../_shared/endpoint.ts";
+import type { FileDeps } from "../_shared/file-deps.ts";
 import { objectReply } from "../_shared/json-reply.ts";
+import { refuseEmptyFile } from "../_shared/named-file.ts";
 import { reportedData } from "../_shared/reported-data.ts";
 
 /** `POST /update-task-status`: progress, failure or completion of a task. */
-export function createHandler(deps: EndpointDeps): Handler {
+export function createHandler(deps: FileDeps): Handler {
   return createEndpoint(deps, {
     name: "update-task-status",
     callers: ["service", "token", "user"],
@@ -18,6 +16,15 @@ export function createHandler(deps: EndpointDeps): Handler {
     isReport: true,
     answer: async ({ body, bodyText, rpc, note }) => {
       note({ task_id: body.task_id });
+      if (body.status === "Complete") {
+        await refuseEmptyFile(
+          deps.files,
+          rpc,
+          body,
+          body.output_location,
+          note,
+        );
+      }
       return objectReply(
         await rpc("update_task_status", {
           p_task_id: body.task_id,

@@ -1,4 +1,4 @@
-import { createDeps } from "../_shared/deps.ts";
+import { createFileDeps } from "../_shared/file-deps.ts";
 import { createHandler } from "./handler.ts";
 
-Deno.serve(createHandler(createDeps((name) => Deno.env.get(name))));
+Deno.serve(createHandler(createFileDeps((name) => Deno.env.get(name))));
