@@ -63,7 +63,9 @@ export async function grantsOf(sql: postgres.Sql): Promise<string[]> {
 }
 
 /** What the project gives of itself to every new object of `postgres` in public. */
-export async function defaultsOf(sql: postgres.Sql): Promise<readonly unknown[]> {
+export async function defaultsOf(
+  sql: postgres.Sql,
+): Promise<readonly unknown[]> {
   return await sql`
     select d.defaclobjtype, a.grantee::regrole::text as grantee, a.privilege_type
     from pg_default_acl as d
