@@ -16,7 +16,7 @@ import { pauseJobs } from "../support/pause-jobs.ts";
 const LAST_BEFORE = "20261128180400";
 
 /** Applies the migrations up to this version and none after it. */
-export function applyUpTo(dbUrl: string, version: string): Promise<string> {
+export function applyUpTo(dbUrl: string, version: string): Promise<void> {
   return applyOtherMigrations(dbUrl, (migrations) => {
     for (const name of migrationFiles()) {
       if (name.slice(0, 14) > version) continue;
