@@ -3963,6 +3963,56 @@ comment on function queue.lost_tasks() is
 
 revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;
 
+-- Ends that beats told of while another transaction held the worker's row. Whose row is still held waits for the next
+-- rescue; who has given a sign of life since has not ended.
+create or replace function queue.apply_noted_ends()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_noted record;
+begin
+  for v_noted in
+    select distinct on (b.worker_id) b.worker_id, b.beat_at, b.status
+    from queue.noted_beats as b
+    where b.worker_id in (select n.worker_id from queue.noted_beats as n where n.status is not null)
+    order by b.worker_id, b.beat_at desc
+  loop
+    perform from public.workers as w where w.id = v_noted.worker_id for no key update skip locked;
+    continue when not found and exists (select from public.workers as w where w.id = v_noted.worker_id);
+    if v_noted.status is not null
+      and exists (
+        select
+        from public.workers as w
+        where w.id = v_noted.worker_id
+          and coalesce(w.last_heartbeat <= v_noted.beat_at, true)
+      )
+      and not exists (
+        select from public.tasks as t
+        where t.worker_id = v_noted.worker_id
+          and t.status = 'In Progress'
+          and t.claimed_at > v_noted.beat_at
+      )
+    then
+      perform queue.beat(v_noted.worker_id, v_noted.status, null, null, v_noted.beat_at);
+    end if;
+    update queue.noted_beats as b
+    set status = null
+    where b.worker_id = v_noted.worker_id
+      and b.beat_at <= v_noted.beat_at
+      and b.status is not null;
+  end loop;
+end;
+$$;
+
+comment on function queue.apply_noted_ends() is
+  'Writes the ends in queue.noted_beats into the rows of their workers, by queue.beat, unless those are still held or the worker has given a later sign of life.';
+
+revoke all on function queue.apply_noted_ends() from public, anon, authenticated, service_role;
+
 -- What time alone frees: slots whose holders have ended or fallen silent, or that have been held for as long as may be;
 -- and starts that count for no turn any more. Passes over what somebody is just changing.
 create or replace function queue.free_held_slots(p_limit integer)
@@ -4075,7 +4125,13 @@ begin
       )
       update public.tasks as t
       set status = 'Queued',
-        attempts = t.attempts - (l.cause in ('never_delivered', 'token_ended'))::integer,
+        attempts = t.attempts - (
+          l.cause in ('never_delivered', 'token_ended')
+          -- Its goodbye could not hand the task back: somebody held its owner.
+          or l.cause = 'worker_ended' and exists (
+            select from public.workers as w where w.id = l.worker_id and w.goodbye_at is not null
+          )
+        )::integer,
         error_message = l.reason
       from held as h
         join unnest(v_lost) as l on l.task_id = h.id
@@ -4093,7 +4149,7 @@ end;
 $$;
 
 comment on function queue.put_back(queue.lost_task[]) is
-  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, or whose token has ended, is not counted.';
+  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, whose token has ended, or whose worker said goodbye, is not counted.';
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;
 
@@ -4170,7 +4226,8 @@ begin
   end if;
 
   perform queue.watch_clock();
-  delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour';
+  perform queue.apply_noted_ends();
+  delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour' and b.status is null;
   -- Owners in turn: the many tasks of one whom somebody's transaction holds must not be all that a run looks at.
   v_lost := array(
     select q.lost
@@ -9719,7 +9776,9 @@ begin
   from queue.settings as s;
   return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
 exception when lock_not_available then
-  insert into queue.noted_beats (worker_id, beat_at) values (p_worker_id, p_now) on conflict do nothing;
+  insert into queue.noted_beats as b (worker_id, beat_at, status)
+  values (p_worker_id, p_now, case when p_status in ('terminated', 'crashed') then p_status end)
+  on conflict (worker_id, beat_at) do update set status = coalesce(b.status, excluded.status);
   return (select w.status from public.workers as w where w.id = p_worker_id);
 end;
 $$;

@@ -2,11 +2,15 @@
 create table queue.noted_beats (
   worker_id text not null,
   beat_at timestamptz not null,
+  status text, -- an end that is still to be applied
   constraint noted_beats_pkey primary key (worker_id, beat_at)
 );
 
 comment on table queue.noted_beats is
   'Beats of workers whose row another transaction held: signs of life for queue.lost_tasks, deleted by the rescue an hour later.';
+
+comment on column queue.noted_beats.status is
+  'The end that the beat told of (terminated, crashed), until the rescue could write it into the worker''s row.';
 
 alter table queue.noted_beats enable row level security;
 

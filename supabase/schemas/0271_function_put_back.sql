@@ -41,7 +41,13 @@ begin
       )
       update public.tasks as t
       set status = 'Queued',
-        attempts = t.attempts - (l.cause in ('never_delivered', 'token_ended'))::integer,
+        attempts = t.attempts - (
+          l.cause in ('never_delivered', 'token_ended')
+          -- Its goodbye could not hand the task back: somebody held its owner.
+          or l.cause = 'worker_ended' and exists (
+            select from public.workers as w where w.id = l.worker_id and w.goodbye_at is not null
+          )
+        )::integer,
         error_message = l.reason
       from held as h
         join unnest(v_lost) as l on l.task_id = h.id
@@ -59,6 +65,6 @@ end;
 $$;
 
 comment on function queue.put_back(queue.lost_task[]) is
-  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, or whose token has ended, is not counted.';
+  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, whose token has ended, or whose worker said goodbye, is not counted.';
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;

@@ -22,7 +22,8 @@ begin
   end if;
 
   perform queue.watch_clock();
-  delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour';
+  perform queue.apply_noted_ends();
+  delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour' and b.status is null;
   -- Owners in turn: the many tasks of one whom somebody's transaction holds must not be all that a run looks at.
   v_lost := array(
     select q.lost

@@ -13,7 +13,9 @@ begin
   from queue.settings as s;
   return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
 exception when lock_not_available then
-  insert into queue.noted_beats (worker_id, beat_at) values (p_worker_id, p_now) on conflict do nothing;
+  insert into queue.noted_beats as b (worker_id, beat_at, status)
+  values (p_worker_id, p_now, case when p_status in ('terminated', 'crashed') then p_status end)
+  on conflict (worker_id, beat_at) do update set status = coalesce(b.status, excluded.status);
   return (select w.status from public.workers as w where w.id = p_worker_id);
 end;
 $$;

@@ -74,6 +74,58 @@ describe("a beat while somebody's transaction is left open", () => {
   });
 });
 
+describe("a last beat while somebody's transaction is left open", () => {
+  it.each([
+    ["terminated", 0],
+    ["crashed", 1],
+  ])(
+    "is not forgotten when that holds the worker's row: %s",
+    async (status, attempts) => {
+      const id = await startOn("gpu-1");
+      const holder = await leaveOpen((sql) =>
+        sql`select from public.workers where id = 'gpu-1' for update`
+      );
+      expect(await beat("gpu-1", { status_param: status }))
+        .toMatchObject({ success: true });
+      await rescue();
+      expect(await isOpen(holder)).toBe(true);
+      expect(await readTask(id)).toMatchObject({ status: "In Progress" });
+      await holder`rollback`;
+
+      await rescue();
+      expect(await readTask(id)).toMatchObject({ status: "Queued", attempts });
+      expect(await statusOf("gpu-1")).toBe(status);
+      expect(await counterDrift()).toEqual([]);
+    },
+  );
+
+  it("is taken back by a beat that came later", async () => {
+    const id = await startOn("gpu-1");
+    const holder = await leaveOpen((sql) =>
+      sql`select from public.workers where id = 'gpu-1' for update`
+    );
+    await beat("gpu-1", { status_param: "terminated" });
+    await holder`rollback`;
+    await stepClock("1 second");
+    await beat("gpu-1");
+
+    await rescue();
+    expect(await readTask(id)).toMatchObject({ status: "In Progress" });
+    expect(await statusOf("gpu-1")).toBe("active");
+  });
+
+  it("does not count the start when that holds the owner", async () => {
+    const id = await startOn("gpu-1");
+    const holder = await holdOwner(owner);
+    await beat("gpu-1", { status_param: "terminated" });
+    expect(await isOpen(holder)).toBe(true);
+    await holder`rollback`;
+
+    await rescue();
+    expect(await readTask(id)).toMatchObject({ status: "Queued", attempts: 0 });
+  });
+});
+
 describe("the end of a worker while somebody holds the owner of its work", () => {
   it.each([
     [
