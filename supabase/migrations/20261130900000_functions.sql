@@ -960,10 +960,6 @@ begin
         new.output_location := null;
       end if;
       new.claimed_at := coalesce(old.claimed_at, old.generation_started_at, old.updated_at, old.created_at);
-      -- How far it had come is nothing that the next start goes by.
-      if new.output_location is not distinct from old.output_location then
-        new.output_location := null;
-      end if;
     end if;
     new.generation_started_at := null;
     new.generation_processed_at := null;
@@ -5302,15 +5298,18 @@ declare
   v_task public.tasks;
 begin
   for v_task_id in
-    select t.id
-    from public.tasks as t
-    where t.worker_id = p_worker_id
-      and t.status = 'In Progress'
-      and t.token_id is not distinct from p_token_id
-      and t.pool = p_pool
-      and not t.takes_slot
-      and not queue.is_handed_over(t.id, t.lease_token)
-    order by t.user_id, t.id
+    -- Ordered apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
+    with held as materialized (
+      select t.id, t.user_id
+      from public.tasks as t
+      where t.worker_id = p_worker_id
+        and t.status = 'In Progress'
+        and t.token_id is not distinct from p_token_id
+        and t.pool = p_pool
+        and not t.takes_slot
+        and not queue.is_handed_over(t.id, t.lease_token)
+    )
+    select h.id from held as h order by h.user_id, h.id
   loop
     -- The task before its owner, like everywhere.
     select t.* into v_task from public.tasks as t where t.id = v_task_id for no key update skip locked;
@@ -8925,6 +8924,7 @@ volatile
 security definer -- writes derived state for pg_cron and the operator
 set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set enable_sort = off -- what is due and what is stale is read in the order of an index, whatever the statistics
 as $$
 declare
   v_now timestamptz := queue.now();
@@ -8958,6 +8958,7 @@ begin
       and t.claimed_at is null
       and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
       and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+    order by greatest(t.created_at, t.available_at, t.released_at)
     limit p_limit
     for no key update of t, s skip locked
   ) as o;

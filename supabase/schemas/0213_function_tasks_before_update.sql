@@ -131,10 +131,6 @@ begin
         new.output_location := null;
       end if;
       new.claimed_at := coalesce(old.claimed_at, old.generation_started_at, old.updated_at, old.created_at);
-      -- How far it had come is nothing that the next start goes by.
-      if new.output_location is not distinct from old.output_location then
-        new.output_location := null;
-      end if;
     end if;
     new.generation_started_at := null;
     new.generation_processed_at := null;

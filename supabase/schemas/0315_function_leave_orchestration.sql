@@ -12,15 +12,18 @@ declare
   v_task public.tasks;
 begin
   for v_task_id in
-    select t.id
-    from public.tasks as t
-    where t.worker_id = p_worker_id
-      and t.status = 'In Progress'
-      and t.token_id is not distinct from p_token_id
-      and t.pool = p_pool
-      and not t.takes_slot
-      and not queue.is_handed_over(t.id, t.lease_token)
-    order by t.user_id, t.id
+    -- Ordered apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
+    with held as materialized (
+      select t.id, t.user_id
+      from public.tasks as t
+      where t.worker_id = p_worker_id
+        and t.status = 'In Progress'
+        and t.token_id is not distinct from p_token_id
+        and t.pool = p_pool
+        and not t.takes_slot
+        and not queue.is_handed_over(t.id, t.lease_token)
+    )
+    select h.id from held as h order by h.user_id, h.id
   loop
     -- The task before its owner, like everywhere.
     select t.* into v_task from public.tasks as t where t.id = v_task_id for no key update skip locked;

@@ -8,6 +8,7 @@ volatile
 security definer -- writes derived state for pg_cron and the operator
 set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set enable_sort = off -- what is due and what is stale is read in the order of an index, whatever the statistics
 as $$
 declare
   v_now timestamptz := queue.now();
@@ -41,6 +42,7 @@ begin
       and t.claimed_at is null
       and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
       and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+    order by greatest(t.created_at, t.available_at, t.released_at)
     limit p_limit
     for no key update of t, s skip locked
   ) as o;

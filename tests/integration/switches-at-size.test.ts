@@ -60,12 +60,13 @@ describe(`a type with ${CROWD} queued`, () => {
 
   it("is not handed to a worker with a model, nor to a token", async () => {
     await change({ is_active: false });
-    await admin()`
-      insert into public.workers (id, status, current_model)
-      values ('worker-with-model', 'active', 'some-model')
-    `;
     for (let n = 1; n <= CROWD / 100 + 3; n++) {
-      const task = await claim(as("service_role"), "worker-with-model");
+      const worker = `worker-with-model-${n}`;
+      await admin()`
+        insert into public.workers (id, status, current_model)
+        values (${worker}, 'active', 'some-model')
+      `;
+      const task = await claim(as("service_role"), worker);
       if (task !== null) expect(task.task_id).toBe(other);
     }
     expect((await countByState())["In Progress active"]).toBe(1);

@@ -8,7 +8,7 @@ import { createVerifyUserToken } from "../_shared/user-token.ts";
 /** Keys of a project that exists in tests only; they must never be logged. */
 export const KEYS = {
   secret: "sb_secret_canary1canary1canary1_abcdefgh",
-  legacyService: "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiY2FuYXJ5MiJ9.canary2",
+  legacyService: "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.canary2",
   publishable: "sb_publishable_canary3canary3_abcdefgh",
   anon: "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiY2FuYXJ5NCJ9.canary4",
   token: "canary5-personal-access-token-0123456789",
