@@ -54,6 +54,8 @@ function namelessness(
     if (value instanceof Date) return "a time";
     if (value === null) return null;
     if (key === "lease_token") return "a lease";
+    // How often a reply was lost is counted, and answered to nobody.
+    if (key === "free_returns") return "a count";
     if (typeof value === "string") {
       return [...words].reduce(
         (text, [id, word]) => text.replaceAll(id, word),
