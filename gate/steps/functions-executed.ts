@@ -27,7 +27,9 @@ export const functionsExecuted: LastStep = {
  * returns. What they raise is seen by every test of a refusal.
  */
 const NEVER_RETURN: ReadonlySet<string> = new Set([
+  "queue.projects_before_write()",
   "queue.refuse(integer,text,text,text)",
+  "queue.refuse_while_locked()",
   "queue.update_shot_pair_prompts(jsonb)",
   "update_shot_pair_prompts(jsonb)",
 ]);

@@ -79,7 +79,7 @@ describe("writes find their rows through the key", () => {
       }, 1)
     );
     // With the triggers of tasks it was twice as many.
-    expect(pages).toBeLessThanOrEqual(FEW_PAGES / 2);
+    expect(pages).toBeLessThanOrEqual(0.75 * FEW_PAGES);
   });
   it("the deletion of a child", async () => {
     const pages = await pagesOf(async (time) => {
