@@ -1,5 +1,5 @@
 import process from "node:process";
-import { beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Chance } from "../support/chance.ts";
 import { admin, as } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
@@ -8,6 +8,7 @@ import {
   illegalStarts,
   type LimitChange,
 } from "../support/history.ts";
+import { resetLockWait, setLockWait } from "../support/lock-wait.ts";
 import { patchReset } from "../support/operations.ts";
 import { deadlocks } from "../support/sessions.ts";
 import {
@@ -27,6 +28,9 @@ const SEED = Number(process.env["STORM_SEED"] ?? Date.now() % 1e9);
 const ROUNDS = Number(process.env["STORM_ROUNDS"] ?? 6);
 
 beforeEach(reset);
+// A crowd on few cores may hold an owner for longer than a claim would wait.
+beforeEach(() => setLockWait());
+afterEach(resetLockWait);
 
 describe(`64 claimers and 50 users (STORM_SEED=${SEED})`, () => {
   it("break no promise while limits move and work is rescued", async () => {
