@@ -90,6 +90,28 @@ describe("judge()", () => {
     expect(findings.filter(({ isTested }) => isTested)).toEqual([]);
   });
 
+  test("knows that a task which was lost twice was done by the third", () => {
+    const run = quietRun();
+    run.ledger.lostStart = { taskId: "a", workerId: "cloud-2", attempt: 2 };
+    run.ledger.completedBy.set("a", [
+      { taskId: "a", workerId: "cloud-3", attempt: 3 },
+    ]);
+    const lostSteps = [
+      { to: "In Progress", workerId: "cloud-1", attempt: 1 },
+      { to: "Queued", workerId: null, attempt: 1 },
+      { to: "In Progress", workerId: "cloud-2", attempt: 2 },
+      { to: "Queued", workerId: null, attempt: 2 },
+      { to: "In Progress", workerId: "cloud-3", attempt: 3 },
+      { to: "Complete", workerId: "cloud-3", attempt: 3 },
+    ];
+    const broken = (steps: typeof lostSteps) =>
+      judge(run, { ...evidence(3), lostSteps: steps })
+        .filter(({ holds }) => !holds).map((one) => one.promise);
+    expect(broken(lostSteps)).toEqual([]);
+    expect(broken(lostSteps.filter(({ workerId }) => workerId !== "cloud-2")))
+      .toEqual(["lost work is done by another"]);
+  });
+
   test("does not excuse what is wrong: work put back, and nobody died", () => {
     const findings = judge(quietRun(), evidence(1, { putBack: 1 }));
     expect(findings.filter(({ holds }) => !holds).map((one) => one.promise))

@@ -122,13 +122,17 @@ function lostWorkWasDone(
     };
   }
   const [finisher] = completedBy.get(lostStart.taskId) ?? [];
-  const started = lostSteps.find(({ to }) => to === "In Progress");
+  // Not its first start: a rescue may have taken it from another before.
+  const wasStarted = lostSteps.some(({ to, workerId, attempt }) =>
+    to === "In Progress" && workerId === lostStart.workerId &&
+    attempt === lostStart.attempt
+  );
   const last = lostSteps.at(-1);
   return {
     promise,
     heard: `${lostStart.workerId}, then ${finisher?.workerId}`,
     stored: `${last?.workerId}, start ${last?.attempt}`,
-    holds: started?.workerId === lostStart.workerId &&
+    holds: wasStarted &&
       last?.to === "Complete" && last.workerId !== lostStart.workerId &&
       last.workerId === finisher?.workerId &&
       last.attempt === finisher?.attempt && last.attempt > lostStart.attempt,

@@ -30,7 +30,9 @@ afterAll(async () => {
 describe("npm run demo", () => {
   it("drains the queue, and the database agrees with what it heard", async () => {
     const findings = await checkPromises(sql, run);
-    expect(findings.filter(({ holds }) => !holds)).toEqual([]);
+    const broken = findings.filter(({ holds }) => !holds)
+      .map(({ promise, heard, stored }) => `${promise}: ${heard} / ${stored}`);
+    expect(broken).toEqual([]);
     expect(findings).toHaveLength(7);
     // 20 by users, and four children of each of two travel jobs.
     expect(findings[0]).toMatchObject({
