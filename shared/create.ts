@@ -77,12 +77,30 @@ const TaskFields = z.object({
   created_at: optional(Time),
 });
 
+/**
+ * What workers since March put into `input`, written last so that it wins over
+ * params of the same name: their own id of the task, and what it waits for.
+ */
+const InInput = TaskFields.pick({ task_id: true, dependant_on: true });
+
 /** One task to be enqueued, in the words of either generation of clients. */
 export const NewTask = TaskFields.transform((fields, context) => {
   const { family, input, ...task } = fields;
+  const lifted = InInput.safeParse(
+    (task.params === undefined ? input : undefined) ?? {},
+  );
+  for (const { path, message } of lifted.error?.issues ?? []) {
+    context.addIssue({ code: "custom", path: ["input", ...path], message });
+  }
   const task_type = task.task_type ?? family;
   if (task_type !== undefined) {
-    return { ...task, task_type, params: task.params ?? input };
+    return {
+      ...task,
+      task_id: task.task_id ?? lifted.data?.task_id,
+      dependant_on: task.dependant_on ?? lifted.data?.dependant_on,
+      task_type,
+      params: task.params ?? input,
+    };
   }
   context.addIssue({
     code: "custom",

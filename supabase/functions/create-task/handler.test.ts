@@ -71,6 +71,33 @@ describe("createHandler()", () => {
       .toMatchObject({ task_type: "t", params: { b: 2 } });
   });
 
+  test("takes the id and the dependencies that workers since March put into input", async () => {
+    const input = { a: 1, task_id: TASK_ID, dependant_on: [OTHER_ID] };
+    const body = { family: "travel_stitch", project_id: PROJECT_ID };
+    const task = {
+      task_type: "travel_stitch",
+      task_id: TASK_ID,
+      depends_on: [OTHER_ID],
+      params: input,
+      project: PROJECT_ID,
+    };
+    expect(await taskOf({ ...body, input })).toEqual(task);
+    expect(await taskOf({ ...body, input: { ...input, dependant_on: null } }))
+      .not.toHaveProperty("depends_on");
+    // What stands beside input was meant for the queue.
+    expect(
+      await taskOf({ ...body, input, task_id: OTHER_ID, dependant_on: [] }),
+    )
+      .toEqual({ ...task, task_id: OTHER_ID, depends_on: [] });
+    // Params of the same names are the worker's own affair.
+    const params = { task_id: "unknown_task_1", dependant_on: "x" };
+    expect(await taskOf({ ...body, params, input })).toEqual({
+      task_type: "travel_stitch",
+      params,
+      project: PROJECT_ID,
+    });
+  });
+
   test("hands every option on, and nothing else", async () => {
     const options = {
       run_type: "local",
@@ -179,6 +206,8 @@ describe("createHandler()", () => {
     [{ ...DEPLOYED, max_attempts: 0 }, "max_attempts"],
     [{ ...DEPLOYED, timeout_seconds: -1 }, "timeout_seconds"],
     [{ ...DEPLOYED, idempotency_key: "" }, "idempotency_key"],
+    [{ family: "t", input: { task_id: "segment_1" } }, "input.task_id"],
+    [{ family: "t", input: { dependant_on: ["x"] } }, "input.dependant_on.0"],
     [{ tasks: [] }, "tasks"],
     [{ tasks: {} }, "tasks"],
     [{ tasks: [DEPLOYED, DEPLOYED] }, "tasks"],
