@@ -20,6 +20,7 @@ drop function if exists queue.repair_generations(integer, boolean);
 drop function if exists queue.repeat_claim(queue.caller, text, text);
 drop function if exists queue.settle_dependants(uuid[]);
 drop function if exists queue.slots_of(public.users, integer);
+drop function if exists queue.suits(uuid, text, queue.affinity);
 drop function if exists queue.times_started(public.tasks);
 drop function if exists queue.wait_for_open_user(text, uuid[], queue.affinity);
 drop function if exists queue.watch_clock(timestamptz);
@@ -4781,7 +4782,7 @@ revoke all on function queue.end_unfit_task(uuid) from public, anon, authenticat
 
 -- Owners with something for this claim whom it could not look at, because another transaction holds them: lines that are
 -- open, and work that has become due.
-create or replace function queue.owners_held(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
+create or replace function queue.owners_held(p_pool text, p_passed_over uuid[])
 returns integer
 language plpgsql
 stable
@@ -4797,7 +4798,6 @@ begin
       where l.pool = p_pool
         and l.is_open
         and l.user_id <> all (p_passed_over)
-        and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
       union
       select t.user_id
       from public.tasks as t
@@ -4812,10 +4812,10 @@ begin
 end;
 $$;
 
-comment on function queue.owners_held(text, uuid[], queue.affinity) is
+comment on function queue.owners_held(text, uuid[]) is
   'How many owners a claim without result has passed over because of somebody else''s locks; p_passed_over: those in whose lines it found nothing.';
 
-revoke all on function queue.owners_held(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
+revoke all on function queue.owners_held(text, uuid[]) from public, anon, authenticated, service_role;
 
 -- Waits for the lock on an owner whom another transaction holds. Not for a transaction that is left open: somebody who
 -- waits there waits for its client. So the wait is short, and begins again only while the holders change, as claims do
@@ -4861,8 +4861,8 @@ comment on function queue.wait_for_owner(uuid) is
 
 revoke all on function queue.wait_for_owner(uuid) from public, anon, authenticated, service_role;
 
--- The tasks among which the next one of a user is chosen, the first to run first: the head of the line, and with an
--- affinity also the first task of that model and the first that runs on any.
+-- The tasks among which the next one of a user is chosen: the head of the line, and with an affinity the first of
+-- orchestration, of the other tasks, of those of that model and of those that run on any.
 create or replace function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
 returns setof public.tasks
 language plpgsql
@@ -4894,48 +4894,92 @@ begin
       limit 1
     ) as h
   order by h.priority desc, h.created_at, h.id
-  limit 1;
+  limit case when p_affinity.model is null then 1 end;
 
   if p_affinity.model is not null then
     return query
-    select h.*
-    from unnest(v_kinds) as kind (takes_slot)
-      cross join lateral (
-        select t.*
-        from public.tasks as t
-        where t.user_id = p_user_id
-          and t.pool = p_pool
-          and t.run_type = p_run_type
-          and t.takes_slot = kind.takes_slot
-          and t.standing = 'ready'
-          and t.model = p_affinity.model
-        order by t.priority desc, t.created_at, t.id
-        limit 1
-      ) as h;
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = p_run_type
+      and t.takes_slot
+      and t.standing = 'ready'
+      and t.model = p_affinity.model
+    order by t.priority desc, t.created_at, t.id
+    limit 1;
 
     return query
-    select h.*
-    from unnest(v_kinds) as kind (takes_slot)
-      cross join lateral (
-        select t.*
-        from public.tasks as t
-        where t.user_id = p_user_id
-          and t.pool = p_pool
-          and t.run_type = p_run_type
-          and t.takes_slot = kind.takes_slot
-          and t.standing = 'ready'
-          and t.model is null
-        order by t.priority desc, t.created_at, t.id
-        limit 1
-      ) as h;
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = p_run_type
+      and t.takes_slot
+      and t.standing = 'ready'
+      and t.model is null
+    order by t.priority desc, t.created_at, t.id
+    limit 1;
   end if;
 end;
 $$;
 
 comment on function queue.heads_of_line(uuid, text, text, queue.affinity) is
-  'The head of a user''s line of this pool and run type, and with an affinity the first of each kind of that model and of no model; orchestration only where the owner has a place for it.';
+  'The head of a user''s line of this pool and run type, and with an affinity the heads of both kinds and the first of that model and of no model; orchestration, whatever its model, only where the owner has a place for it.';
 
 revoke all on function queue.heads_of_line(uuid, text, text, queue.affinity) from public, anon, authenticated, service_role;
+
+-- Whether a user's line holds something that a worker with a model would rather run than change its model for another:
+-- asked of line after line, so only single steps into an index.
+create or replace function queue.suits(p_line queue.user_lines, p_affinity queue.affinity)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Orchestration loads no model.
+  if p_line.ready_cloud_orchestration > 0 and p_line.orchestration_room > 0 then
+    return true;
+  end if;
+
+  return exists (
+    select
+    from public.tasks as t
+    where t.user_id = p_line.user_id
+      and t.pool = p_line.pool
+      and t.run_type = 'cloud'
+      and t.model = p_affinity.model
+      and t.takes_slot
+      and t.standing = 'ready'
+  ) or exists (
+    select
+    from public.tasks as t
+    where t.user_id = p_line.user_id
+      and t.pool = p_line.pool
+      and t.run_type = 'cloud'
+      and t.model is null
+      and t.takes_slot
+      and t.standing = 'ready'
+  ) or (
+    select t.created_at < p_affinity.waited_since
+    from public.tasks as t
+    where t.user_id = p_line.user_id
+      and t.pool = p_line.pool
+      and t.run_type = 'cloud'
+      and t.takes_slot
+      and t.standing = 'ready'
+    order by t.priority desc, t.created_at, t.id
+    limit 1
+  ) is true;
+end;
+$$;
+
+comment on function queue.suits(queue.user_lines, queue.affinity) is
+  'Whether an open line holds orchestration with a place, a task of the affinity''s model or of no model, or at its head one that has waited too long.';
+
+revoke all on function queue.suits(queue.user_lines, queue.affinity) from public, anon, authenticated, service_role;
 
 -- What a worker would rather run: the model it has loaded. The guard holds for every caller that has a model, so that
 -- no task waits for ever because other tasks suit the workers better.
@@ -5077,8 +5121,8 @@ comment on function queue.start_task(uuid, text, uuid, text, timestamptz) is
 
 revoke all on function queue.start_task(uuid, text, uuid, text, timestamptz) from public, anon, authenticated, service_role;
 
--- Whose turn it is among the users who have something for a worker with a model: anything, or when the model is
--- required, a task of that model, of none, or one that has waited too long.
+-- Whose turn it is for a worker with a model. If it asks for its model first, the first of the next users in turn who has
+-- something that suits it; when none of them has, whose turn it is: no worker stands idle while something is claimable.
 create or replace function queue.lock_user_with_affinity(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
 returns uuid
 language plpgsql
@@ -5086,7 +5130,33 @@ volatile
 security invoker
 set search_path = ''
 as $$
+declare
+  -- So many lines are looked into. A claim must not become dearer with each user who has work.
+  v_look_at constant integer := 20;
+  v_user_id uuid;
 begin
+  if p_affinity.is_required then
+    select s.user_id
+    into v_user_id
+    from (
+      select l as line, l.user_id, l.turn_load, l.turn_at
+      from queue.user_lines as l
+      where l.pool = p_pool
+        and l.is_open
+        and l.user_id <> all (p_passed_over)
+      order by l.turn_load, l.turn_at
+      limit v_look_at
+    ) as n
+      join queue.user_slots as s on s.user_id = n.user_id
+    where queue.suits(n.line, p_affinity)
+    order by n.turn_load, n.turn_at
+    limit 1
+    for no key update of s skip locked;
+    if v_user_id is not null then
+      return v_user_id;
+    end if;
+  end if;
+
   return (
     select s.user_id
     from queue.user_lines as l
@@ -5094,7 +5164,6 @@ begin
     where l.pool = p_pool
       and l.is_open
       and l.user_id <> all (p_passed_over)
-      and (not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
     order by l.turn_load, l.turn_at
     limit 1
     for no key update of s skip locked
@@ -5103,7 +5172,7 @@ end;
 $$;
 
 comment on function queue.lock_user_with_affinity(text, uuid[], queue.affinity) is
-  'Locks the user whose turn it is among those with something for this affinity and returns the id; null when there is none that is free.';
+  'Locks the user whose turn it is and returns the id; with is_required, of the next 20 in turn the first who has something that suits (queue.suits), if there is one. Null when there is none that is free.';
 
 revoke all on function queue.lock_user_with_affinity(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
 
@@ -5112,7 +5181,6 @@ revoke all on function queue.lock_user_with_affinity(text, uuid[], queue.affinit
 create or replace function queue.wait_for_open_user(
   p_pool text,
   p_passed_over uuid[],
-  p_affinity queue.affinity,
   out user_id uuid,
   out is_locked boolean
 )
@@ -5129,7 +5197,6 @@ begin
   where l.pool = p_pool
     and l.is_open
     and l.user_id <> all (p_passed_over)
-    and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
   order by l.turn_load, l.turn_at
   limit 1;
 
@@ -5137,10 +5204,10 @@ begin
 end;
 $$;
 
-comment on function queue.wait_for_open_user(text, uuid[], queue.affinity) is
+comment on function queue.wait_for_open_user(text, uuid[]) is
   'The user whose turn it is in the pool (null when there is none), and whether the lock on it could be had (queue.wait_for_owner).';
 
-revoke all on function queue.wait_for_open_user(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
+revoke all on function queue.wait_for_open_user(text, uuid[]) from public, anon, authenticated, service_role;
 
 -- The task of a user that should run next, locked. Call it under the user's lock: what is ready and whether the user has
 -- a free slot cannot change then, and is looked at again here.
@@ -5161,6 +5228,7 @@ as $$
 declare
   v_slots queue.user_slots;
   v_head record;
+  v_only_suited boolean;
   -- Types that have changed, and whose tasks are not all derived again yet.
   v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
 begin
@@ -5180,15 +5248,10 @@ begin
       union all
       select l.* from queue.heads_of_line(p_user_id, p_pool, 'local', p_affinity) as l where p_caller.user_id is not null
     ) as h
-    where p_affinity.model is null
-      or not p_affinity.is_required
-      or h.model = p_affinity.model
-      or h.model is null
-      or h.created_at < p_affinity.waited_since
     order by
       -- What suits the caller, and a head that has waited too long, in the order of the line; then the rest. Every task
       -- becomes head, so none waits for ever.
-      (h.model <> p_affinity.model and h.created_at >= p_affinity.waited_since) is true,
+      (h.takes_slot and h.model <> p_affinity.model and h.created_at >= p_affinity.waited_since) is true,
       h.priority desc, h.created_at, h.id
     limit 1;
 
@@ -5223,57 +5286,61 @@ begin
       and t.standing = 'ready'
     for no key update skip locked;
 
-    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither. Behind
-    -- a changed type not from the whole line, which may be long: the next claim sets the next batch aside.
-    if task_id is null and v_is_behind then
-      select t.id
-      into task_id
-      from public.tasks as t
-      where t.id = any (array(
-          select l.id
-          from unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
-            cross join lateral (
-              select r.*
-              from public.tasks as r
-              where r.user_id = p_user_id
-                and r.pool = p_pool
-                and r.run_type = y.run_type
-                and r.standing = 'ready'
-              order by r.priority desc, r.created_at, r.id
-              limit 1000
-            ) as l
-          where not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.standing)
-            and (
-              p_affinity.model is null or not p_affinity.is_required or l.model is null
-              or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
-            )
-            and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
-            and queue.fits_a_reply(l.has_bounded_params, l.params)
-        ))
-        and t.standing = 'ready'
-      order by t.priority desc, t.created_at, t.id
-      limit 1
-      for no key update skip locked;
-    elsif task_id is null then
-      select t.id
-      into task_id
-      from public.tasks as t
-      where t.user_id = p_user_id
-        and t.pool = p_pool
-        and (t.run_type = 'cloud' or p_caller.user_id is not null)
-        and t.standing = 'ready'
-        and (t.takes_slot or v_slots.orchestrating < v_slots.orchestration_limit)
-        and (
-          p_affinity.model is null or not p_affinity.is_required or t.model is null
-          or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
-        )
-        and not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
-        and queue.fits_a_reply(t.has_bounded_params, t.params)
-      order by t.priority desc, t.created_at, t.id
-      limit 1
-      for no key update skip locked;
-      is_held := task_id is null and v_head.id is not null;
-    end if;
+    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither, and first
+    -- of what suits a worker that asks for that. Behind a changed type not from the whole line, which may be long: the next
+    -- claim sets the next batch aside.
+    foreach v_only_suited in array case when p_affinity.is_required then array[true, false] else array[false] end loop
+      exit when task_id is not null;
+      if v_is_behind then
+        select t.id
+        into task_id
+        from public.tasks as t
+        where t.id = any (array(
+            select l.id
+            from unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
+              cross join lateral (
+                select r.*
+                from public.tasks as r
+                where r.user_id = p_user_id
+                  and r.pool = p_pool
+                  and r.run_type = y.run_type
+                  and r.standing = 'ready'
+                order by r.priority desc, r.created_at, r.id
+                limit 1000
+              ) as l
+            where not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.standing)
+              and (
+                not v_only_suited or not l.takes_slot or l.model is null
+                or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
+              )
+              and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+              and queue.fits_a_reply(l.has_bounded_params, l.params)
+          ))
+          and t.standing = 'ready'
+        order by t.priority desc, t.created_at, t.id
+        limit 1
+        for no key update skip locked;
+      else
+        select t.id
+        into task_id
+        from public.tasks as t
+        where t.user_id = p_user_id
+          and t.pool = p_pool
+          and (t.run_type = 'cloud' or p_caller.user_id is not null)
+          and t.standing = 'ready'
+          and (t.takes_slot or v_slots.orchestrating < v_slots.orchestration_limit)
+          and (
+            not v_only_suited or not t.takes_slot or t.model is null
+            or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
+          )
+          and not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+          and queue.fits_a_reply(t.has_bounded_params, t.params)
+        order by t.priority desc, t.created_at, t.id
+        limit 1
+        for no key update skip locked;
+        is_held := task_id is null and v_head.id is not null;
+      end if;
+    end loop;
     return;
   end loop;
 end;
@@ -5577,7 +5644,7 @@ begin
       if v_wait then
         select w.user_id, w.is_locked
         into v_user_id, v_is_locked
-        from queue.wait_for_open_user(p_pool, v_passed_over, p_affinity) as w;
+        from queue.wait_for_open_user(p_pool, v_passed_over) as w;
       elsif p_affinity.model is not null then
         v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
@@ -5685,7 +5752,7 @@ begin
     end if;
   end loop;
 
-  perform queue.say_passed_over(v_held_count + queue.owners_held(p_pool, v_passed_over, p_affinity));
+  perform queue.say_passed_over(v_held_count + queue.owners_held(p_pool, v_passed_over));
   return v_task;
 end;
 $$;
@@ -10447,7 +10514,7 @@ end;
 $$;
 
 comment on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
-  'Hands one task to the caller, or null when there is none. In: who calls, the worker''s id, the pool (gpu when null), claim_id (repeat it when the reply was lost: same answer), model affinity, minutes (fractions too) after which affinity no longer matters, dry run. Out: {task_id, task_type, params, project_id, lease_token, attempt}; a dry run answers {dry_run, available_tasks, task}. Errors: 400 INVALID_ARGUMENT, 403 UNKNOWN_TOKEN or FORBIDDEN, 409 WORKER_NOT_ELIGIBLE or CLAIM_ID_USED. service_role only.';
+  'Hands one task to the caller, or null when there is none. In: who calls, the worker''s id, the pool (gpu when null), claim_id (repeat it when the reply was lost: same answer), whether tasks of the loaded model come before whose turn it is (they never keep it from others), minutes (fractions too) after which affinity no longer matters, dry run. Out: {task_id, task_type, params, project_id, lease_token, attempt}; a dry run answers {dry_run, available_tasks, task}. Errors: 400 INVALID_ARGUMENT, 403 UNKNOWN_TOKEN or FORBIDDEN, 409 WORKER_NOT_ELIGIBLE or CLAIM_ID_USED. service_role only.';
 
 revoke all on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
 

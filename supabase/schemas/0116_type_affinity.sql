@@ -6,4 +6,4 @@ create type queue.affinity as (
 );
 
 comment on type queue.affinity is
-  'What a caller would rather run: tasks of the model it has loaded (null = no preference), only those if is_required, except tasks that were enqueued before waited_since.';
+  'What a caller would rather run: tasks of the model it has loaded (null = no preference), if is_required also those of users whose turn comes later; tasks that were enqueued before waited_since come in their turn.';

@@ -1,6 +1,6 @@
 -- Owners with something for this claim whom it could not look at, because another transaction holds them: lines that are
 -- open, and work that has become due.
-create function queue.owners_held(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
+create function queue.owners_held(p_pool text, p_passed_over uuid[])
 returns integer
 language plpgsql
 stable
@@ -16,7 +16,6 @@ begin
       where l.pool = p_pool
         and l.is_open
         and l.user_id <> all (p_passed_over)
-        and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
       union
       select t.user_id
       from public.tasks as t
@@ -31,7 +30,7 @@ begin
 end;
 $$;
 
-comment on function queue.owners_held(text, uuid[], queue.affinity) is
+comment on function queue.owners_held(text, uuid[]) is
   'How many owners a claim without result has passed over because of somebody else''s locks; p_passed_over: those in whose lines it found nothing.';
 
-revoke all on function queue.owners_held(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
+revoke all on function queue.owners_held(text, uuid[]) from public, anon, authenticated, service_role;

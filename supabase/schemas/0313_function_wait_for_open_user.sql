@@ -3,7 +3,6 @@
 create function queue.wait_for_open_user(
   p_pool text,
   p_passed_over uuid[],
-  p_affinity queue.affinity,
   out user_id uuid,
   out is_locked boolean
 )
@@ -20,7 +19,6 @@ begin
   where l.pool = p_pool
     and l.is_open
     and l.user_id <> all (p_passed_over)
-    and (p_affinity.model is null or not p_affinity.is_required or queue.suits(l.user_id, p_pool, p_affinity))
   order by l.turn_load, l.turn_at
   limit 1;
 
@@ -28,7 +26,7 @@ begin
 end;
 $$;
 
-comment on function queue.wait_for_open_user(text, uuid[], queue.affinity) is
+comment on function queue.wait_for_open_user(text, uuid[]) is
   'The user whose turn it is in the pool (null when there is none), and whether the lock on it could be had (queue.wait_for_owner).';
 
-revoke all on function queue.wait_for_open_user(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
+revoke all on function queue.wait_for_open_user(text, uuid[]) from public, anon, authenticated, service_role;

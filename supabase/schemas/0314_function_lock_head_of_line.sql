@@ -17,6 +17,7 @@ as $$
 declare
   v_slots queue.user_slots;
   v_head record;
+  v_only_suited boolean;
   -- Types that have changed, and whose tasks are not all derived again yet.
   v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
 begin
@@ -36,15 +37,10 @@ begin
       union all
       select l.* from queue.heads_of_line(p_user_id, p_pool, 'local', p_affinity) as l where p_caller.user_id is not null
     ) as h
-    where p_affinity.model is null
-      or not p_affinity.is_required
-      or h.model = p_affinity.model
-      or h.model is null
-      or h.created_at < p_affinity.waited_since
     order by
       -- What suits the caller, and a head that has waited too long, in the order of the line; then the rest. Every task
       -- becomes head, so none waits for ever.
-      (h.model <> p_affinity.model and h.created_at >= p_affinity.waited_since) is true,
+      (h.takes_slot and h.model <> p_affinity.model and h.created_at >= p_affinity.waited_since) is true,
       h.priority desc, h.created_at, h.id
     limit 1;
 
@@ -79,57 +75,61 @@ begin
       and t.standing = 'ready'
     for no key update skip locked;
 
-    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither. Behind
-    -- a changed type not from the whole line, which may be long: the next claim sets the next batch aside.
-    if task_id is null and v_is_behind then
-      select t.id
-      into task_id
-      from public.tasks as t
-      where t.id = any (array(
-          select l.id
-          from unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
-            cross join lateral (
-              select r.*
-              from public.tasks as r
-              where r.user_id = p_user_id
-                and r.pool = p_pool
-                and r.run_type = y.run_type
-                and r.standing = 'ready'
-              order by r.priority desc, r.created_at, r.id
-              limit 1000
-            ) as l
-          where not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.standing)
-            and (
-              p_affinity.model is null or not p_affinity.is_required or l.model is null
-              or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
-            )
-            and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
-            and queue.fits_a_reply(l.has_bounded_params, l.params)
-        ))
-        and t.standing = 'ready'
-      order by t.priority desc, t.created_at, t.id
-      limit 1
-      for no key update skip locked;
-    elsif task_id is null then
-      select t.id
-      into task_id
-      from public.tasks as t
-      where t.user_id = p_user_id
-        and t.pool = p_pool
-        and (t.run_type = 'cloud' or p_caller.user_id is not null)
-        and t.standing = 'ready'
-        and (t.takes_slot or v_slots.orchestrating < v_slots.orchestration_limit)
-        and (
-          p_affinity.model is null or not p_affinity.is_required or t.model is null
-          or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
-        )
-        and not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
-        and queue.fits_a_reply(t.has_bounded_params, t.params)
-      order by t.priority desc, t.created_at, t.id
-      limit 1
-      for no key update skip locked;
-      is_held := task_id is null and v_head.id is not null;
-    end if;
+    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither, and first
+    -- of what suits a worker that asks for that. Behind a changed type not from the whole line, which may be long: the next
+    -- claim sets the next batch aside.
+    foreach v_only_suited in array case when p_affinity.is_required then array[true, false] else array[false] end loop
+      exit when task_id is not null;
+      if v_is_behind then
+        select t.id
+        into task_id
+        from public.tasks as t
+        where t.id = any (array(
+            select l.id
+            from unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
+              cross join lateral (
+                select r.*
+                from public.tasks as r
+                where r.user_id = p_user_id
+                  and r.pool = p_pool
+                  and r.run_type = y.run_type
+                  and r.standing = 'ready'
+                order by r.priority desc, r.created_at, r.id
+                limit 1000
+              ) as l
+            where not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.standing)
+              and (
+                not v_only_suited or not l.takes_slot or l.model is null
+                or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
+              )
+              and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+              and queue.fits_a_reply(l.has_bounded_params, l.params)
+          ))
+          and t.standing = 'ready'
+        order by t.priority desc, t.created_at, t.id
+        limit 1
+        for no key update skip locked;
+      else
+        select t.id
+        into task_id
+        from public.tasks as t
+        where t.user_id = p_user_id
+          and t.pool = p_pool
+          and (t.run_type = 'cloud' or p_caller.user_id is not null)
+          and t.standing = 'ready'
+          and (t.takes_slot or v_slots.orchestrating < v_slots.orchestration_limit)
+          and (
+            not v_only_suited or not t.takes_slot or t.model is null
+            or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
+          )
+          and not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+          and queue.fits_a_reply(t.has_bounded_params, t.params)
+        order by t.priority desc, t.created_at, t.id
+        limit 1
+        for no key update skip locked;
+        is_held := task_id is null and v_head.id is not null;
+      end if;
+    end loop;
     return;
   end loop;
 end;

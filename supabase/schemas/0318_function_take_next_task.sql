@@ -41,7 +41,7 @@ begin
       if v_wait then
         select w.user_id, w.is_locked
         into v_user_id, v_is_locked
-        from queue.wait_for_open_user(p_pool, v_passed_over, p_affinity) as w;
+        from queue.wait_for_open_user(p_pool, v_passed_over) as w;
       elsif p_affinity.model is not null then
         v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
       else
@@ -149,7 +149,7 @@ begin
     end if;
   end loop;
 
-  perform queue.say_passed_over(v_held_count + queue.owners_held(p_pool, v_passed_over, p_affinity));
+  perform queue.say_passed_over(v_held_count + queue.owners_held(p_pool, v_passed_over));
   return v_task;
 end;
 $$;

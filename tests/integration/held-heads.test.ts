@@ -37,7 +37,7 @@ async function claimBeside(held: string): Promise<string | undefined> {
   return task?.task_id;
 }
 
-describe("a claim for one model only, while the first task of it is held", () => {
+describe("a claim that asks for its model first, while the first task of it is held", () => {
   it("takes the next one of that model, not one of another before it", async () => {
     const held = await ofModel("loaded");
     await ofModel("another");
@@ -50,6 +50,12 @@ describe("a claim for one model only, while the first task of it is held", () =>
     await ofModel("another");
     const any = await createTask(owner);
     expect(await claimBeside(held)).toBe(any);
+  });
+
+  it("takes one of another model when there is no other", async () => {
+    const held = await ofModel("loaded");
+    const another = await ofModel("another");
+    expect(await claimBeside(held)).toBe(another);
   });
 });
 

@@ -105,12 +105,14 @@ describe("claim_next_task() while somebody's transaction is left open", () => {
     },
   );
 
-  it("does not look for ever past a held head when the model is required", async () => {
+  it("does not look for ever past held heads when it asks for its model first", async () => {
     await loadModel("worker-with-a-model");
     const owner = await createOwner();
-    const suited = await createTask(owner, { params: { model: "this-model" } });
-    await createTask(owner, { params: { model: "another-model" } });
-    const holder = await holdTasks(suited);
+    const models = ["this-model", "another-model"];
+    const [suited, other] = await Promise.all(
+      models.map((model) => createTask(owner, { params: { model } })),
+    );
+    const holder = await holdTasks(suited ?? "", other ?? "");
 
     const args = {
       p_worker_id: "worker-with-a-model",

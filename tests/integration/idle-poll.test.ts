@@ -51,7 +51,9 @@ describe("claim_next_task() that finds nothing", () => {
       insert into public.workers (id, status, current_model)
       values ('worker-idle', 'active', 'some-model')
     `;
-    await createTask(await createOwner(), { params: { model: "another" } });
+    const poor = await createOwner({ credits: 0 });
+    await createTask(poor, { params: { model: "another" } });
+    await createTask(poor, { params: { model: "some-model" } });
     await expectNothingWritten({ p_same_model_only: true });
     await expectNothingWritten({
       p_same_model_only: true,

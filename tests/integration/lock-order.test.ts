@@ -1,4 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+  afterEach,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  onTestFinished,
+} from "vitest";
 import { resetClock, stepClock } from "../support/clock.ts";
 import {
   admin,
@@ -20,6 +27,14 @@ import {
 } from "../support/world.ts";
 
 const ROUNDS = 5;
+
+/** A pool, and a type of task that runs in it. */
+interface Kind {
+  readonly pool: string;
+  readonly type: string;
+}
+const GPU: Kind = { pool: "gpu", type: "travel_segment" };
+const API: Kind = { pool: "api", type: "qwen_image_edit" };
 
 beforeEach(reset);
 beforeEach(() => setLockWait());
@@ -58,25 +73,27 @@ describe("locks are taken in one order, so that", () => {
   it("claims that end a worn out task and look on do not meet head on", async () => {
     const deadlocksBefore = await deadlocks();
     const [left, right] = [await createOwner(), await createOwner()];
+    await setApiTasksPerWorker(1);
+    onTestFinished(() => setApiTasksPerWorker(null));
     // Each worker ends a task of one user and can only run the other's work.
-    await wornOutWorker(left, "one", "model-one");
-    await wornOutWorker(right, "two", "model-two");
-    const ofTwo = await createTask(left, { params: { model: "model-two" } });
-    const ofOne = await createTask(right, { params: { model: "model-one" } });
+    await wornOutWorker(left, "one", GPU);
+    await wornOutWorker(right, "two", API);
+    const ofTwo = await createTask(left, { task_type: API.type });
+    const ofOne = await createTask(right, { task_type: GPU.type });
     const holders = [await holdUser(left), await holdUser(right)];
 
     const [one, two] = [as("service_role"), as("service_role")];
     const pids = [await pidOf(one), await pidOf(two)];
-    const args = { p_same_model_only: true };
-    const pending = [claim(one, "one", args), claim(two, "two", args)];
+    const [inGpu, inApi] = [GPU, API].map(({ pool }) => ({ p_run_type: pool }));
+    const pending = [claim(one, "one", inGpu), claim(two, "two", inApi)];
     await Promise.all(pids.map(untilBlocked));
     await Promise.all(holders.map((holder) => holder`rollback`));
 
     // One that holds a user's lock waits for nobody, so it may need two polls.
     const polls = await Promise.all(pending);
     const held = [
-      polls[0] ?? await claim(one, "one", args),
-      polls[1] ?? await claim(two, "two", args),
+      polls[0] ?? await claim(one, "one", inGpu),
+      polls[1] ?? await claim(two, "two", inApi),
     ];
     expect(held.map((task) => task?.task_id)).toEqual([ofOne, ofTwo]);
     expect(await counterDrift()).toEqual([]);
@@ -142,19 +159,19 @@ async function startOneEach(owners: readonly Owner[]): Promise<string[]> {
 async function wornOutWorker(
   owner: Owner,
   name: string,
-  model: string,
+  { type }: Kind,
 ): Promise<void> {
-  const id = await createTask(owner);
+  const id = await createTask(owner, { task_type: type });
   await startTask(id, name);
   await admin()`
     update public.tasks
     set attempts = 3, requeue_count = requeue_count + 1, delivered_at = now()
     where id = ${id}
   `;
-  await admin()`
-    insert into public.workers (id, status, current_model)
-    values (${name}, 'active', ${model})
-  `;
+}
+
+async function setApiTasksPerWorker(limit: number | null): Promise<void> {
+  await admin()`update queue.settings set api_tasks_per_worker = ${limit}`;
 }
 
 /** A transaction that serves this user and has not ended. */

@@ -24,17 +24,21 @@ const affinities: fc.Arbitrary<Affinity> = fc.record({
 beforeAll(reset);
 
 describe(`a worker with a model (PROPERTY_SEED=${seed})`, () => {
-  it("gets what suits it or has waited too long", async () => {
-    await holds(
-      fc.tuple(worlds, affinities),
-      ([written, affinity]) =>
-        inWorld(written, async (sql, world) => {
-          await announceWorkers(sql, affinity.model, world.tasks.length);
-          const fleet = { owner: null, pool: "gpu" } as const;
-          await claimEverything(sql, world, fleet, wishesOf(affinity));
-        }),
-    );
-  }, timeout);
+  it(
+    "gets what suits it or has waited too long, and the rest rather than nothing",
+    async () => {
+      await holds(
+        fc.tuple(worlds, affinities),
+        ([written, affinity]) =>
+          inWorld(written, async (sql, world) => {
+            await announceWorkers(sql, affinity.model, world.tasks.length);
+            const fleet = { owner: null, pool: "gpu" } as const;
+            await claimEverything(sql, world, fleet, wishesOf(affinity));
+          }),
+      );
+    },
+    timeout,
+  );
 });
 
 function wishesOf({ model, isRequired, maxWaitMinutes }: Affinity): Wishes {
@@ -47,7 +51,7 @@ function wishesOf({ model, isRequired, maxWaitMinutes }: Affinity): Wishes {
     wants: (task, isHeadOfLine) =>
       task.model === null || task.model === model ||
       (isHeadOfLine && task.ageMinutes > maxWaitMinutes),
-    isRequired,
+    comesFirst: isRequired,
   };
 }
 

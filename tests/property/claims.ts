@@ -2,7 +2,13 @@ import { expect } from "vitest";
 import type { Connection } from "../support/db.ts";
 import { type Arguments, claim, SERVICE } from "../support/operations.ts";
 import { taskId, tokenHash } from "./ids.ts";
-import { type Caller, claimable, isBefore, turnLoad } from "./model.ts";
+import {
+  type Caller,
+  claimable,
+  isBefore,
+  takesSlot,
+  turnLoad,
+} from "./model.ts";
 import type { Pool, Task, World } from "./world.ts";
 import { stepClock } from "./write-world.ts";
 
@@ -16,11 +22,11 @@ export interface Wishes {
   readonly args: Arguments;
   /** Whether it would rather run this task than one it does not want. */
   wants(task: Task, isHeadOfLine: boolean): boolean;
-  /** Whether it runs only what it wants. */
-  readonly isRequired: boolean;
+  /** Whether users who have what it wants come before those who have not. */
+  readonly comesFirst: boolean;
 }
 
-const NO_WISHES: Wishes = { args: {}, wants: () => true, isRequired: false };
+const NO_WISHES: Wishes = { args: {}, wants: () => true, comesFirst: false };
 
 /**
  * Claims until there is nothing, each time as a new worker, and compares every
@@ -40,10 +46,10 @@ export async function claimEverything(
       p_run_type: caller.pool,
       ...wishes.args,
     });
-    const candidates = wanted(claimable(left, caller), wishes);
+    const candidates = wanted(left, claimable(left, caller), wishes);
     const index = claimed && indexOf(left, claimed.task_id);
     const task = index === null ? null : left.tasks[index] ?? null;
-    const allowed = nextOnes(left, candidates, lastTurns);
+    const allowed = nextOnes(left, candidates, lastTurns, wishes.comesFirst);
     // One of them, or nothing where there is none.
     expect(allowed.length === 0 ? [null] : allowed).toContain(task);
     if (index === null || task === null) return left;
@@ -60,12 +66,20 @@ interface Candidate {
   readonly isWanted: boolean;
 }
 
-function wanted(tasks: readonly Task[], wishes: Wishes): Candidate[] {
+function wanted(
+  world: World,
+  tasks: readonly Task[],
+  wishes: Wishes,
+): Candidate[] {
   return tasks.map((task) => {
-    const line = tasks.filter((other) => other.owner === task.owner);
+    const line = tasks.filter((other) =>
+      other.owner === task.owner && takesSlot(world, other)
+    );
     const isHead = !line.some((other) => isBefore(other, task));
-    return { task, isWanted: wishes.wants(task, isHead) };
-  }).filter(({ isWanted }) => isWanted || !wishes.isRequired);
+    // Orchestration needs no model.
+    const isWanted = !takesSlot(world, task) || wishes.wants(task, isHead);
+    return { task, isWanted };
+  });
 }
 
 /** Those that may be handed out next: more than one where nothing decides. */
@@ -73,7 +87,11 @@ function nextOnes(
   world: World,
   candidates: readonly Candidate[],
   lastTurns: ReadonlyMap<number, number>,
+  comesFirst: boolean,
 ): Task[] {
+  const owners = new Set(
+    candidates.filter(({ isWanted }) => isWanted).map(({ task }) => task.owner),
+  );
   const waitingSince = (user: number) => lastTurns.get(user) ?? 0;
   const hasTurnBefore = (user: number, other: number) =>
     turnLoad(world, user) !== turnLoad(world, other)
@@ -81,6 +99,8 @@ function nextOnes(
       : waitingSince(user) < waitingSince(other);
   const goesBefore = (one: Candidate, other: Candidate) => {
     const { task } = one;
+    const has = owners.has(task.owner);
+    if (comesFirst && has !== owners.has(other.task.owner)) return has;
     if (task.owner !== other.task.owner) {
       return hasTurnBefore(task.owner, other.task.owner);
     }

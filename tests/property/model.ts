@@ -215,7 +215,8 @@ function freePlaces(world: World, user: number): number {
   return Math.max(limit - orchestrating(world, user), 0);
 }
 
-function takesSlot(world: World, task: Task): boolean {
+/** Whether a task counts against its owner's limit. */
+export function takesSlot(world: World, task: Task): boolean {
   return !(typeOf(world, task)?.isOrchestration ?? false);
 }
 

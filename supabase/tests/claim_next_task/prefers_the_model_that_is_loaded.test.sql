@@ -1,5 +1,5 @@
 begin;
-select plan(12);
+select plan(18);
 
 -- SETUP: a worker with a model, tasks of that model, of another and of none
 select tests.empty_queue();
@@ -26,10 +26,19 @@ select is(tests.claim('gpu-wan'), :'nested_model', 'And again');
 select is(tests.claim('gpu-wan'), :'any_model', 'Then one that runs on any model');
 select is(tests.claim('gpu-wan'), :'other_model', 'And another model rather than nothing');
 
--- TEST: a worker that insists
+-- TEST: a worker that asks for its model first stands idle for nobody
 select tests.create_task(:'owner', p_params => '{"model": "qwen"}', p_age => '1 minute') as qwen \gset
-select is(pg_temp.claim_only('gpu-wan'), null, 'A worker that insists gets no other model');
-select is(pg_temp.claim_only('gpu-wan', 0.5), :'qwen', 'Unless the task has waited as long as the claim says');
+select is(pg_temp.claim_only('gpu-wan'), :'qwen', 'A worker that asks for its model first gets another one rather than nothing');
+select tests.create_task(:'owner', p_params => '{"model": "qwen"}', p_age => '1 minute') as waited \gset
+select tests.create_task(:'owner', p_params => '{"model": "wan"}') as own \gset
+select is(pg_temp.claim_only('gpu-wan', 0.5), :'waited', 'And before its own what has waited as long as the claim says');
+select is(pg_temp.claim_only('gpu-wan', 0.5), :'own', 'Then its own');
+
+-- TEST: orchestration suits every worker, whatever its params say
+select tests.create_task(:'owner', 'travel_orchestrator', '{"model": "qwen"}', p_age => '1 minute') as orchestrator \gset
+select tests.create_task(:'owner', p_params => '{"model": "wan"}') as own_again \gset
+select is(pg_temp.claim_only('gpu-wan'), :'orchestrator', 'Orchestration comes in its turn, it loads no model');
+select is(pg_temp.claim_only('gpu-wan'), :'own_again', 'And so does what comes after it');
 
 -- TEST: the guard holds for every caller with a model
 select tests.create_task(:'owner', p_params => '{"model": "qwen"}', p_age => '6 minutes') as starved \gset
@@ -44,6 +53,17 @@ select is(pg_temp.claim_only('gpu-unknown'), :'urgent', 'A worker without a mode
 select tests.create_user() as ben \gset
 select tests.create_task(:'ben', p_params => '{"model": "qwen"}') as bens_task \gset
 select is(tests.claim('gpu-wan'), :'bens_task', 'A user with nothing running comes before the model');
+
+-- TEST: who asks for its model first gets it from whose turn it is not; but not from beyond the next twenty users
+update public.tasks set status = 'Cancelled' where status = 'Queued';
+select tests.create_user() as cleo \gset
+select tests.create_task(:'cleo', p_params => '{"model": "qwen"}') as cleos_task \gset
+select tests.create_task(:'owner', p_params => '{"model": "wan"}') as own_late \gset
+select is(pg_temp.claim_only('gpu-wan'), :'own_late', 'A user who has the model comes before whose turn it is');
+select is(pg_temp.claim_only('gpu-wan'), :'cleos_task', 'When nobody has it, whose turn it is');
+select count(tests.create_task(tests.create_user(), p_params => '{"model": "qwen"}')) from generate_series(1, 21) \gset
+select tests.create_task(:'owner', p_params => '{"model": "wan"}') as far \gset
+select isnt(pg_temp.claim_only('gpu-wan'), :'far', 'After twenty others who do not have it, it is not looked for');
 
 -- TEST: a user's own machine may call itself what it likes; what the fleet knows of that name is not its own
 update public.tasks set status = 'Cancelled' where status = 'Queued';
