@@ -20,6 +20,9 @@ function onTheStack(name: string, order: number) {
 
 export default defineConfig({
   test: {
+    // One process for the files of a project, which loads what they share once:
+    // loading it anew for each took more than half of the time of the tests.
+    isolate: false,
     // A suite that vanished is a failure, and so is a forgotten `.only`.
     passWithNoTests: false,
     allowOnly: false,

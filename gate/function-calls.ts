@@ -44,8 +44,12 @@ export class FunctionCalls {
     await query(this.#adminDbUrl, "select pg_reload_conf()");
   }
 
-  /** From here on, calls come from the API, in the roles of its callers. */
+  /**
+   * From here on, calls come from the API, in the roles of its callers. Each
+   * suite that sends requests says so, whichever is the first on its stack.
+   */
   async beginHttp(): Promise<void> {
+    if (this.#callsBeforeHttp) return;
     const counts = await query<Count>(this.#adminDbUrl, COUNT);
     this.#callsBeforeHttp = new Map(counts.map((row) => [row.name, row.calls]));
     await query(this.#adminDbUrl, "select pg_stat_reset()");

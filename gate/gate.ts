@@ -7,7 +7,8 @@ import { fails, type Outcome, passes, skips, total } from "./outcome.ts";
 import type { Plan } from "./plan.ts";
 import { Programs } from "./programs.ts";
 import { excerpt, skippedLines, stepLine } from "./report.ts";
-import type { CheckoutContext, GateStack, Lane, StackContext } from "./step.ts";
+import { runCrew } from "./run-crew.ts";
+import type { CheckoutContext, Crew, GateStack, StackContext } from "./step.ts";
 
 /** A step with its context already in it. */
 interface Task {
@@ -56,38 +57,28 @@ export class Gate {
   }
 
   async #runSteps(): Promise<void> {
-    const { lanes, last } = this.#plan;
-    if (lanes.some(({ steps }) => steps.length > 0)) {
-      console.log(describeChoice());
-    }
-    const contexts = await Promise.all(
-      lanes.map((lane) => this.#runLane(lane)),
-    );
-    const stacks = contexts.filter((context) => context !== undefined);
+    const { crews, last } = this.#plan;
+    const needsStack = ({ lanes, steps }: Crew) =>
+      [...lanes, { steps }].some((one) => one.steps.length > 0);
+    if (crews.some(needsStack)) console.log(describeChoice());
+    const stacks = await Promise.all(crews.map((crew) =>
+      runCrew(crew, {
+        start: (stack) => this.#start(stack),
+        onFiles: ({ name, run }) =>
+          this.#runOne({ name, run: () => run(this.#context) }),
+        onStack: ({ name, run }, context) =>
+          this.#runOne({ name, run: () => run(context) }),
+        leaveOut: ({ name }) =>
+          this.#runOne({
+            name,
+            run: () =>
+              Promise.resolve(skips(`${name}: the stack did not start`)),
+          }),
+      })
+    ));
     for (const { name, run } of last) {
-      await this.#runOne({ name, run: () => run(stacks) });
+      await this.#runOne({ name, run: () => run(stacks.flat()) });
     }
-  }
-
-  /** The context that its steps had, if they needed any and its stack came. */
-  async #runLane(
-    { files, stack, steps }: Lane,
-  ): Promise<StackContext | undefined> {
-    for (const { name, run } of files) {
-      await this.#runOne({ name, run: () => run(this.#context) });
-    }
-    if (stack === undefined || steps.length === 0) return undefined;
-    const context = await this.#start(stack);
-    for (const { name, run } of steps) {
-      await this.#runOne({
-        name,
-        run: () =>
-          context
-            ? run(context)
-            : Promise.resolve(skips(`${name}: the stack did not start`)),
-      });
-    }
-    return context;
   }
 
   async #start(

@@ -1,6 +1,6 @@
 import { chosenServer, postgresServer } from "../stack/postgres-server.ts";
 import { startFreshStack, startStackAsHosted } from "./fresh-stack.ts";
-import type { CheckoutStep, Lane, LastStep, StackStep } from "./step.ts";
+import type { CheckoutStep, Crew, LastStep, StackStep } from "./step.ts";
 import { advisors } from "./steps/advisors.ts";
 import { databaseAsHosted, e2eAsHosted } from "./steps/as-hosted.ts";
 import { closedByDefault } from "./steps/closed-by-default.ts";
@@ -33,11 +33,11 @@ import { unit } from "./steps/unit.ts";
 
 /** What runs side by side, and what looks back at all of it. */
 export interface Plan {
-  readonly lanes: readonly Lane[];
+  readonly crews: readonly Crew[];
   readonly last: readonly LastStep[];
 }
 
-/** Need only the files. */
+/** Need only the files, or make databases of their own. */
 const onTheFiles: readonly CheckoutStep[] = [
   format,
   lint,
@@ -47,58 +47,60 @@ const onTheFiles: readonly CheckoutStep[] = [
   openApi,
   unit,
   deploy,
+  migrationsEqualSchemas,
+  closedByDefault,
 ];
 
 /**
  * The linters look at the migrated database. They come before pgTAP, whose own
- * functions they would report; and pgTAP wants an empty queue. What then asks
- * two sessions to meet or kills processes has databases of its own.
+ * functions they would report; and pgTAP wants an empty queue.
  */
-const onTheStack: readonly StackStep[] = [
+const onANewStack: readonly StackStep[] = [
   generatedTypes,
   dbLint,
   triggerLint,
   advisors,
-  migrationsEqualSchemas,
-  closedByDefault,
   database,
+];
+
+/**
+ * Each on any stack, whatever was on it before. The long ones first, so that
+ * the last ones fill what is left. Requests come after everything that is not a
+ * request, on either stack: calls are counted.
+ */
+const onAnyStack: readonly StackStep[] = [
   integration,
   upgrade,
-];
-
-/** Requests come after everything that is not a request: calls are counted. */
-const onTheSecondStack: readonly StackStep[] = [
   isolation,
-  property,
   model,
-  e2e,
-  faults,
-  fleet,
-  incidents,
+  property,
+  ...[e2e, fleet, faults, incidents],
 ];
 
-/** `npm test`: two lanes for two cores, of about the same length. */
+/** `npm test`: two lanes for two cores. */
 export const everyday: Plan = {
-  lanes: [
-    {
-      files: [],
-      stack: {
-        name: "stack",
-        server: chosenServer,
-        begin: startFreshStack,
+  crews: [{
+    lanes: [
+      {
+        stack: {
+          name: "stack",
+          server: chosenServer,
+          begin: startFreshStack,
+        },
+        steps: onANewStack,
       },
-      steps: onTheStack,
-    },
-    {
-      files: onTheFiles,
-      stack: {
-        name: "second-stack",
-        server: chosenServer,
-        begin: startFreshStack,
+      {
+        stack: {
+          name: "second-stack",
+          server: chosenServer,
+          begin: startFreshStack,
+        },
+        steps: [],
       },
-      steps: onTheSecondStack,
-    },
-  ],
+    ],
+    files: onTheFiles,
+    steps: onAnyStack,
+  }],
   last: [functionsExecuted],
 };
 
@@ -107,33 +109,43 @@ export const everyday: Plan = {
  * other versions and under other defaults.
  */
 export const otherCorners: Plan = {
-  lanes: [
-    {
-      files: [],
-      stack: {
-        name: "stack-as-hosted",
-        server: () => postgresServer(17),
-        begin: startStackAsHosted,
+  crews: [{
+    lanes: [
+      {
+        stack: {
+          name: "stack-as-hosted",
+          server: () => postgresServer(17),
+          begin: startStackAsHosted,
+        },
+        steps: [databaseAsHosted],
       },
-      steps: [databaseAsHosted, e2eAsHosted],
-    },
-    {
-      files: [databaseInOtherCorners],
-      stack: undefined,
-      steps: [],
-    },
-  ],
+      {
+        stack: {
+          name: "second-stack-as-hosted",
+          server: () => postgresServer(17),
+          begin: startStackAsHosted,
+        },
+        steps: [],
+      },
+    ],
+    files: [databaseInOtherCorners],
+    steps: [e2eAsHosted],
+  }],
   last: [],
 };
 
 /** Both, for `--only`. */
 export const everything: Plan = {
-  lanes: [...everyday.lanes, ...otherCorners.lanes],
+  crews: [...everyday.crews, ...otherCorners.crews],
   last: [...everyday.last, ...otherCorners.last],
 };
 
 /** The names that `--only` knows. */
 export const stepNames: readonly string[] = [
-  ...everything.lanes.flatMap(({ files, steps }) => [...files, ...steps]),
+  ...everything.crews.flatMap(({ lanes, files, steps }) => [
+    ...lanes.flatMap((lane) => lane.steps),
+    ...files,
+    ...steps,
+  ]),
   ...everything.last,
 ].map((step) => step.name);

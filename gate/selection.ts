@@ -13,9 +13,12 @@ export function planOf(args: readonly string[]): Plan {
   if (only === undefined) return everyday;
   const isWanted = ({ name }: { readonly name: string }) => only.has(name);
   return {
-    lanes: everything.lanes.map(({ files, stack, steps }) => ({
+    crews: everything.crews.map(({ lanes, files, steps }) => ({
+      lanes: lanes.map((lane) => ({
+        ...lane,
+        steps: lane.steps.filter(isWanted),
+      })),
       files: files.filter(isWanted),
-      stack,
       steps: steps.filter(isWanted),
     })),
     last: everything.last.filter(isWanted),

@@ -52,9 +52,19 @@ export interface GateStack {
 
 /** Steps one after the other, beside those of other lanes. */
 export interface Lane {
-  /** These first, without a stack. */
+  /** What its steps run on; it is started for the first that needs it. */
+  readonly stack: GateStack;
+  /** These first, on its stack and no other. */
+  readonly steps: readonly StackStep[];
+}
+
+/**
+ * Lanes side by side. What is no lane's own is taken, in this order, by the
+ * lane that has nothing else to do: so they end together, whatever a step takes.
+ */
+export interface Crew {
+  readonly lanes: readonly Lane[];
   readonly files: readonly CheckoutStep[];
-  /** What `steps` run on. */
-  readonly stack: GateStack | undefined;
+  /** Each on the stack of the lane that takes it. */
   readonly steps: readonly StackStep[];
 }

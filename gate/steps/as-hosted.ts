@@ -11,11 +11,11 @@ export const databaseAsHosted: StackStep = {
   run: proveDatabase,
 };
 
-/** Requests to functions that run on Deno 2.1, under strict grants. */
+/** Requests to functions that run on Deno 2.1, under strict grants; in full. */
 export const e2eAsHosted: StackStep = {
   name: "e2e-as-hosted",
   async run(context) {
-    const outcome = await suite(context, "e2e");
+    const outcome = await suite(context, "e2e", { SIZES: "full" });
     return hasHostedDeno
       ? outcome
       : total([outcome, skips(`e2e-as-hosted on Deno 2.1: ${NO_HOSTED_DENO}`)]);

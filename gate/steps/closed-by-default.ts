@@ -10,7 +10,7 @@ import { PLANTED, type Planted } from "../equality/planted.ts";
 import { describeWholeCatalog } from "../equality/whole-catalog.ts";
 import { type Outcome, passesWithout, skips, total } from "../outcome.ts";
 import { prove } from "../prove.ts";
-import type { StackContext, StackStep } from "../step.ts";
+import type { CheckoutContext, CheckoutStep } from "../step.ts";
 
 const SIDES = { left: "auto_expose_new_tables on", right: "off" };
 
@@ -39,7 +39,7 @@ const PLANTED_RIGHTS: readonly Planted[] = [
  * Supabase projects differ in what new tables are granted by default. Either
  * way must give the same database, on every Postgres that is here.
  */
-export const closedByDefault: StackStep = {
+export const closedByDefault: CheckoutStep = {
   name: "closed-by-default",
   async run(context) {
     const { servers, obstacle } = serversHere();
@@ -52,7 +52,7 @@ export const closedByDefault: StackStep = {
 };
 
 function check(
-  context: StackContext,
+  context: CheckoutContext,
   server: PostgresServer,
 ): Promise<Outcome> {
   return withBoth(

@@ -30,28 +30,25 @@ export const isolation: StackStep = {
 /** Requests as clients send them. */
 export const e2e: StackStep = {
   name: "e2e",
-  async run(context) {
-    await context.functionCalls.beginHttp();
-    return await suite(context, "e2e");
-  },
+  run: (context) => requests(context, "e2e"),
 };
 
 /** Every call that a function makes, failing in every way. */
 export const faults: StackStep = {
   name: "faults",
-  run: (context) => suite(context, "faults"),
+  run: (context) => requests(context, "faults"),
 };
 
 /** The deployed fleet: what its programs send, and whole jobs run by them. */
 export const fleet: StackStep = {
   name: "fleet",
-  run: (context) => suite(context, "fleet"),
+  run: (context) => requests(context, "fleet"),
 };
 
 /** What has once gone wrong, replayed. */
 export const incidents: StackStep = {
   name: "incidents",
-  run: (context) => suite(context, "incidents"),
+  run: (context) => requests(context, "incidents"),
 };
 
 /** Databases from before, brought up to date; each in a stack of its own. */
@@ -60,12 +57,19 @@ export const upgrade: StackStep = {
   run: (context) => suite(context, "upgrade"),
 };
 
+/** A suite whose calls count as requests. */
+async function requests(context: StackContext, name: string): Promise<Outcome> {
+  await context.functionCalls.beginHttp();
+  return await suite(context, name);
+}
+
 /** Runs a project of vitest on the context's stack. */
 export async function suite(
   context: StackContext,
   name: string,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<Outcome> {
-  const env = stackEnvironment(context.stack);
+  const env = { ...stackEnvironment(context.stack), ...more };
   const outcome = await vitest(context, name, env);
   if (outcome.failed === 0) return outcome;
   const log = `What the stack did is in ${context.stackLog}`;

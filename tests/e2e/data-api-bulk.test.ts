@@ -1,24 +1,23 @@
 /** Statements over many rows, on connections that have so far changed single ones. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { admin } from "../support/db.ts";
+import { MOST_QUEUED } from "../support/crowd.ts";
 import { counterDrift } from "../support/drift.ts";
 import { rest } from "../support/rest.ts";
 import { createOwner, createTasks, reset } from "../support/world.ts";
 
-/** As many as one user may have queued. */
-const MANY = 10_000;
 /** More requests than the Data API has connections. */
 const WARM = 20;
 
 beforeEach(reset);
 
 describe("PATCH tasks with the service key", () => {
-  it(`cancels ${MANY} queued tasks in one request`, async () => {
+  it(`cancels ${MOST_QUEUED} queued tasks in one request`, async () => {
     const owner = await createOwner();
     for (const id of await createTasks(owner, WARM)) {
       expect(await cancel({ id: `eq.${id}` })).toBe(204);
     }
-    await createTasks(owner, MANY, { task_type: "no-longer-wanted" });
+    await createTasks(owner, MOST_QUEUED, { task_type: "no-longer-wanted" });
 
     const filter = { task_type: "eq.no-longer-wanted", status: "eq.Queued" };
     expect(await cancel(filter)).toBe(204);
@@ -29,7 +28,7 @@ describe("PATCH tasks with the service key", () => {
       where task_type = 'no-longer-wanted'
       group by status
     `;
-    expect([...found]).toEqual([{ status: "Cancelled", tasks: MANY }]);
+    expect([...found]).toEqual([{ status: "Cancelled", tasks: MOST_QUEUED }]);
     expect(await counterDrift()).toEqual([]);
   });
 });

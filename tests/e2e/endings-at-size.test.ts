@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { admin } from "../support/db.ts";
-import { countByState, settleAll } from "../support/crowd.ts";
+import { countByState, MOST_QUEUED, settleAll } from "../support/crowd.ts";
 import { callFunction, callRpc } from "../support/http.ts";
 import { stack } from "../support/stack.ts";
 import {
@@ -12,9 +12,6 @@ import {
   startTask,
 } from "../support/world.ts";
 
-/** As many as a user may have queued. */
-const MOST = 10_000;
-
 let owner: Owner;
 let task_id: string;
 
@@ -23,10 +20,10 @@ beforeEach(async () => {
   owner = await createOwner();
   task_id = await createTask(owner);
   await startTask(task_id);
-  await createTasks(owner, MOST, { dependant_on: task_id });
+  await createTasks(owner, MOST_QUEUED, { dependant_on: task_id });
 });
 
-describe("a task that 10,000 wait for", () => {
+describe(`a task that ${MOST_QUEUED} wait for`, () => {
   it("completes, and its finished work is not run again", async () => {
     const key = stack().serviceRoleKey;
     const body = { task_id, output_location: "https://files.test/a.mp4" };
@@ -47,7 +44,7 @@ describe("a task that 10,000 wait for", () => {
     });
     await settleAll();
     expect(await countByState())
-      .toEqual({ Complete: 1, "Queued ready": MOST });
+      .toEqual({ Complete: 1, "Queued ready": MOST_QUEUED });
   });
 
   it("may fail, and a claim never gets one of them", async () => {
@@ -61,6 +58,6 @@ describe("a task that 10,000 wait for", () => {
     }, { key });
     expect(claimed.text).toBe("null");
     await settleAll();
-    expect(await countByState()).toEqual({ Failed: MOST + 1 });
+    expect(await countByState()).toEqual({ Failed: MOST_QUEUED + 1 });
   });
 });

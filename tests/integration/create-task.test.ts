@@ -8,6 +8,7 @@ import {
   type Connection,
 } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
+import { patiently } from "../support/lock-wait.ts";
 import { type Arguments, complete, rpc } from "../support/operations.ts";
 import { deadlocks, pidOf, untilBlocked } from "../support/sessions.ts";
 import {
@@ -62,7 +63,7 @@ describe("create_task() twice at once", () => {
     const [, second] = await interleave(
       (sql) => create(sql, { task_id: ID }),
       (sql) =>
-        create(sql, { task_id: ID, project: other.projectId })
+        patiently(() => create(sql, { task_id: ID, project: other.projectId }))
           .catch((error) => error.detail),
     );
     expect(second).toBe("TASK_ID_TAKEN");
@@ -86,7 +87,7 @@ describe("create_task() twice at once", () => {
     await one`begin`;
     await create(one, { task_id: ID });
     const pid = await pidOf(two);
-    const pending = create(two, { task_id: ID });
+    const pending = patiently(() => create(two, { task_id: ID }));
     await untilBlocked(pid);
     await one`rollback`;
     expect(await pending).toMatchObject({ task_id: ID, created: true });
@@ -100,14 +101,13 @@ describe("create_tasks() in batches at once", () => {
     const places = Array.from({ length: 20 }, (_, place) => place);
     await Promise.all(sessions.map((sql, turn) => {
       const order = turn % 2 === 0 ? places : places.toReversed();
-      return rpc(sql, "create_tasks", {
-        p_tasks: order.map((place) => ({
-          ...(turn < 4 ? { task_id: idOf(place) } : {}),
-          idempotency_key: `order-${place}`,
-          task_type: "test",
-          project: owner.projectId,
-        })),
-      });
+      const p_tasks = order.map((place) => ({
+        ...(turn < 4 ? { task_id: idOf(place) } : {}),
+        idempotency_key: `order-${place}`,
+        task_type: "test",
+        project: owner.projectId,
+      }));
+      return patiently(() => rpc(sql, "create_tasks", { p_tasks }));
     }));
     expect(await deadlocks(sessions)).toBe(before);
     expect(await count()).toBe(places.length);
@@ -157,7 +157,7 @@ describe("the bound", () => {
       const refusals = await Promise.all(sessions.map(async (sql) => {
         let refused = 0;
         for (let turn = 0; turn < 5; turn++) {
-          await enqueue(sql).catch((error) => {
+          await patiently<unknown>(() => enqueue(sql)).catch((error) => {
             expect(error).toMatchObject({
               code: "PT429",
               detail: "QUEUE_FULL",
@@ -195,7 +195,7 @@ async function interleave<A, B>(
   const pid = await pidOf(two);
   await one`begin`;
   const a = await first(one);
-  const pending = second(two);
+  const pending = patiently(() => second(two));
   await untilBlocked(pid);
   await one`commit`;
   const b = await pending;

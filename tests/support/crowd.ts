@@ -6,7 +6,13 @@ import { admin, type Connection } from "./db.ts";
  * `CROWD=100000` measures the same, and prints what each statement wrote and
  * read (with `--testTimeout 600000 --hookTimeout 600000`).
  */
-export const CROWD = Number(process.env["CROWD"] ?? 1500);
+export const CROWD = Number(process.env["CROWD"] ?? 1100);
+
+/**
+ * As many as a user may have queued, in `npm run test:all` (`SIZES=full`); in
+ * `npm test` a quarter of them.
+ */
+export const MOST_QUEUED = process.env["SIZES"] === "full" ? 10_000 : 2_500;
 
 /**
  * Runs something in a transaction and counts the rows that it writes. In a

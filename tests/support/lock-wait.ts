@@ -14,3 +14,18 @@ export async function setLockWait(interval = "1 minute"): Promise<void> {
 export async function resetLockWait(): Promise<void> {
   await admin()`update queue.settings set max_lock_wait = default`;
 }
+
+/**
+ * Repeats a call until it is answered, as clients do: one that waits longer for
+ * another session than functions may is told to come again.
+ */
+export async function patiently<T>(call: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      const { detail } = error as { detail?: unknown };
+      if (detail !== "UNAVAILABLE") throw error;
+    }
+  }
+}
