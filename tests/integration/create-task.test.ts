@@ -8,7 +8,7 @@ import {
   type Connection,
 } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
-import { patiently } from "../support/lock-wait.ts";
+import { resetLockWait, setLockWait } from "../support/lock-wait.ts";
 import { type Arguments, complete, rpc } from "../support/operations.ts";
 import { deadlocks, pidOf, untilBlocked } from "../support/sessions.ts";
 import {
@@ -30,6 +30,8 @@ beforeEach(async () => {
   await reset();
   owner = await createOwner();
 });
+beforeEach(() => setLockWait());
+afterEach(resetLockWait);
 // A transaction that a failed test left open would block the next reset.
 afterEach(async () => {
   await closeConnections();
@@ -63,7 +65,7 @@ describe("create_task() twice at once", () => {
     const [, second] = await interleave(
       (sql) => create(sql, { task_id: ID }),
       (sql) =>
-        patiently(() => create(sql, { task_id: ID, project: other.projectId }))
+        create(sql, { task_id: ID, project: other.projectId })
           .catch((error) => error.detail),
     );
     expect(second).toBe("TASK_ID_TAKEN");
@@ -87,7 +89,7 @@ describe("create_task() twice at once", () => {
     await one`begin`;
     await create(one, { task_id: ID });
     const pid = await pidOf(two);
-    const pending = patiently(() => create(two, { task_id: ID }));
+    const pending = create(two, { task_id: ID });
     await untilBlocked(pid);
     await one`rollback`;
     expect(await pending).toMatchObject({ task_id: ID, created: true });
@@ -101,13 +103,14 @@ describe("create_tasks() in batches at once", () => {
     const places = Array.from({ length: 20 }, (_, place) => place);
     await Promise.all(sessions.map((sql, turn) => {
       const order = turn % 2 === 0 ? places : places.toReversed();
-      const p_tasks = order.map((place) => ({
-        ...(turn < 4 ? { task_id: idOf(place) } : {}),
-        idempotency_key: `order-${place}`,
-        task_type: "test",
-        project: owner.projectId,
-      }));
-      return patiently(() => rpc(sql, "create_tasks", { p_tasks }));
+      return rpc(sql, "create_tasks", {
+        p_tasks: order.map((place) => ({
+          ...(turn < 4 ? { task_id: idOf(place) } : {}),
+          idempotency_key: `order-${place}`,
+          task_type: "test",
+          project: owner.projectId,
+        })),
+      });
     }));
     expect(await deadlocks(sessions)).toBe(before);
     expect(await count()).toBe(places.length);
@@ -157,7 +160,7 @@ describe("the bound", () => {
       const refusals = await Promise.all(sessions.map(async (sql) => {
         let refused = 0;
         for (let turn = 0; turn < 5; turn++) {
-          await patiently<unknown>(() => enqueue(sql)).catch((error) => {
+          await enqueue(sql).catch((error) => {
             expect(error).toMatchObject({
               code: "PT429",
               detail: "QUEUE_FULL",
@@ -195,7 +198,7 @@ async function interleave<A, B>(
   const pid = await pidOf(two);
   await one`begin`;
   const a = await first(one);
-  const pending = patiently(() => second(two));
+  const pending = second(two);
   await untilBlocked(pid);
   await one`commit`;
   const b = await pending;
