@@ -19,6 +19,7 @@ drop function if exists queue.refuse_impossible_values(public.tasks);
 drop function if exists queue.repair_generations(integer, boolean);
 drop function if exists queue.repeat_claim(queue.caller, text, text);
 drop function if exists queue.settle_dependants(uuid[]);
+drop function if exists queue.show_signs_of_life(text, uuid[], timestamptz);
 drop function if exists queue.slots_of(public.users, integer);
 drop function if exists queue.suits(uuid, text, queue.affinity);
 drop function if exists queue.times_started(public.tasks);
@@ -9856,6 +9857,62 @@ comment on function queue.beat_or_note(text, text, json, json, timestamptz) is
 
 revoke all on function queue.beat_or_note(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;
 
+-- A worker that beats runs what it holds: its tasks move, so that no clean-up takes them for dead. Those that it named
+-- itself have arrived there. A task that somebody is just changing is left: it moves anyway. No index knows these
+-- columns, so that the rows change in place.
+--
+-- Deployed workers log under params.task_id where a task has one, and in runs without --debug under a name that they make
+-- up. Such a name can only mean the one task that takes the worker's slot; but the last lines of the task before may
+-- arrive for a while after the next claim, whose reply may be lost.
+create or replace function queue.show_signs_of_life(p_worker_id text, p_named uuid[], p_names text[], p_now timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_late_lines constant interval := interval '1 minute';
+  v_made_up boolean := exists (select from unnest(p_names) as n (name) where n.name ~ '^unknown_task_\d{1,20}$');
+begin
+  update public.tasks as t
+  set updated_at = p_now,
+    delivered_at = case when held.is_named then coalesce(t.delivered_at, p_now) else t.delivered_at end,
+    reported_at = case when held.is_named then p_now else t.reported_at end
+  from (
+    select
+      h.id,
+      -- One after the other: params may be large, and mostly a worker names the id or nothing.
+      case
+        when h.id = any (p_named) then true
+        when p_names = '{}' then false
+        when h.params ->> 'task_id' = any (p_names) then true
+        when v_made_up and h.takes_slot and h.claimed_at < p_now - v_late_lines then not exists (
+          select
+          from public.tasks as other
+          where other.worker_id = p_worker_id
+            and other.status = 'In Progress'
+            and other.token_id is null
+            and other.takes_slot
+            and other.id <> h.id
+        )
+      end as is_named
+    from public.tasks as h
+    where h.worker_id = p_worker_id
+      and h.status = 'In Progress'
+      and h.token_id is null
+    order by h.id
+    for no key update skip locked
+  ) as held
+  where t.id = held.id;
+end;
+$$;
+
+comment on function queue.show_signs_of_life(text, uuid[], text[], timestamptz) is
+  'Moves updated_at of the tasks this worker runs with the service key, and delivered_at and reported_at of those among them that it named: by their ids (p_named), by params.task_id, or, if one alone takes a slot, by a name that it made up (p_names).';
+
+revoke all on function queue.show_signs_of_life(text, uuid[], text[], timestamptz) from public, anon, authenticated, service_role;
+
 -- The queue marks an error that only meant silence, and the end that a worker announced itself: either is taken back by
 -- the worker's next sign of life. As soon as anybody else says the status, it is theirs. Fires before
 -- workers_before_write, by its name.
@@ -11169,15 +11226,21 @@ declare
   v_logs json[];
   v_surplus integer;
   v_named uuid[];
+  v_names text[];
   v_stored integer;
 begin
   select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(v_body -> 'logs_param') as b;
   v_stored := queue.store_logs(v_logs, v_worker_id, v_now);
 
-  v_named := array(
-    select distinct (l.entry ->> 'task_id')::uuid
+  v_names := array(
+    select distinct l.entry ->> 'task_id'
     from unnest(v_logs) as l (entry)
-    where case when json_typeof(l.entry) = 'object' then l.entry ->> 'task_id' ~ v_uuid end
+    where case when json_typeof(l.entry) = 'object' then l.entry ->> 'task_id' is not null end
+  );
+  v_named := array(
+    select n.name::uuid
+    from unnest(v_names) as n (name)
+    where n.name ~ v_uuid
     union
     select v_current
     where v_current is not null
@@ -11186,7 +11249,7 @@ begin
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
     perform queue.free_work(array[v_worker_id], v_body ->> 'status_param' = 'terminated');
   elsif v_status not in ('terminated', 'error', 'crashed') then
-    perform queue.show_signs_of_life(v_worker_id, v_named, v_now);
+    perform queue.show_signs_of_life(v_worker_id, v_named, v_names, v_now);
   end if;
 
   return json_build_object(

@@ -9,7 +9,7 @@ create table queue.settings (
   stale_after interval not null default interval '7 days',
   max_affinity_wait interval not null default interval '5 minutes',
   gpu_silence_limit interval not null default interval '100 seconds',
-  shared_worker_ids text[] not null default array['gpu-20250723_221138-afa8403b', 'local-worker'],
+  shared_worker_ids text[] not null default array['gpu-20250723_221138-afa8403b', 'local-worker', 'token-worker'],
   max_text_length integer not null default 16384,
   clock_offset interval not null default interval '0',
   retry_delay interval not null default interval '10 seconds',
@@ -98,7 +98,7 @@ comment on column queue.settings.max_affinity_wait is
 comment on column queue.settings.gpu_silence_limit is
   'A gpu worker without a heartbeat for this long counts as gone. Default 100 seconds (five missed beats).';
 comment on column queue.settings.shared_worker_ids is
-  'Worker ids that several processes send (a worker started without a name): no per-worker limit, nothing is shared between them.';
+  'Worker ids that several processes send (workers started without a name; token-worker = a claim that names none): no per-worker limit, nothing is shared between them.';
 comment on column queue.settings.max_text_length is
   'Error and progress texts longer than this many characters are cut on the task, with a mark; the event keeps up to 80 KiB, the beginning and the end. Default 16384.';
 comment on column queue.settings.clock_offset is

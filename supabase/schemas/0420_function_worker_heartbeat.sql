@@ -24,15 +24,21 @@ declare
   v_logs json[];
   v_surplus integer;
   v_named uuid[];
+  v_names text[];
   v_stored integer;
 begin
   select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(v_body -> 'logs_param') as b;
   v_stored := queue.store_logs(v_logs, v_worker_id, v_now);
 
-  v_named := array(
-    select distinct (l.entry ->> 'task_id')::uuid
+  v_names := array(
+    select distinct l.entry ->> 'task_id'
     from unnest(v_logs) as l (entry)
-    where case when json_typeof(l.entry) = 'object' then l.entry ->> 'task_id' ~ v_uuid end
+    where case when json_typeof(l.entry) = 'object' then l.entry ->> 'task_id' is not null end
+  );
+  v_named := array(
+    select n.name::uuid
+    from unnest(v_names) as n (name)
+    where n.name ~ v_uuid
     union
     select v_current
     where v_current is not null
@@ -41,7 +47,7 @@ begin
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
     perform queue.free_work(array[v_worker_id], v_body ->> 'status_param' = 'terminated');
   elsif v_status not in ('terminated', 'error', 'crashed') then
-    perform queue.show_signs_of_life(v_worker_id, v_named, v_now);
+    perform queue.show_signs_of_life(v_worker_id, v_named, v_names, v_now);
   end if;
 
   return json_build_object(

@@ -50,9 +50,9 @@ function isRepeatable(body: ClaimRequest): boolean {
 }
 
 /**
- * The machine of a user may be the only one, and then needs no name. Workers
- * with a service key must name themselves: they would take over each other's
- * tasks if they all went by one name.
+ * A user's machines need no name: what they all go by is one of the ids that
+ * several may send (the setting `shared_worker_ids`). Workers with a service
+ * key must name themselves, or nobody could say which of them has died.
  */
 function defaultWorkerId(caller: Caller): string {
   if (caller.kind === "token") return "token-worker";
