@@ -59,10 +59,21 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "starts",
+          include: ["tests/starts/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+          sequence: { groupOrder: 10 },
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: "deploy",
           include: ["tests/deploy/**/*.test.ts"],
           testTimeout: 300_000,
-          sequence: { groupOrder: 10 },
+          sequence: { groupOrder: 11 },
         },
       },
     ],

@@ -10,6 +10,7 @@ import { deploy } from "./steps/deploy.ts";
 import { format } from "./steps/format.ts";
 import { functionsExecuted } from "./steps/functions-executed.ts";
 import { generatedTypes } from "./steps/generated-types.ts";
+import { integrationInFull, starts } from "./steps/in-full.ts";
 import { lint } from "./steps/lint.ts";
 import { migrationsEqualSchemas } from "./steps/migrations-equal-schemas.ts";
 import { openApi } from "./steps/openapi.ts";
@@ -106,7 +107,7 @@ export const everyday: Plan = {
 
 /**
  * `npm run test:all`: what `npm test` leaves out, which are the same tests on
- * other versions and under other defaults.
+ * other versions and under other defaults or with more rows, and `npm start`.
  */
 export const otherCorners: Plan = {
   crews: [{
@@ -128,7 +129,7 @@ export const otherCorners: Plan = {
         steps: [],
       },
     ],
-    files: [databaseInOtherCorners],
+    files: [databaseInOtherCorners, starts, integrationInFull],
     steps: [e2eAsHosted],
   }],
   last: [],

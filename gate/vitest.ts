@@ -4,16 +4,18 @@ import { fails, type Outcome, total } from "./outcome.ts";
 import type { CheckoutContext } from "./step.ts";
 import { parseVitest } from "./vitest-result.ts";
 
-/** Runs one vitest project and counts its tests. */
+/** Runs a vitest project, or some files of it, and counts the tests. */
 export async function vitest(
   { root, run, workDir }: CheckoutContext,
   project: string,
   env: Readonly<Record<string, string>> = {},
+  /** Parts of names of files; none = all. */
+  files: readonly string[] = [],
 ): Promise<Outcome> {
   const file = join(workDir, `vitest-${project}.json`);
   rmSync(file, { force: true });
   const { output } = await run("vitest", [
-    ...["run", "--project", project],
+    ...["run", "--project", project, ...files],
     // The first for people, the second to count.
     ...["--reporter=default", "--reporter=json", `--outputFile.json=${file}`],
   ], { env });

@@ -11,6 +11,7 @@ import {
   removeDatabase,
   startPostgres,
 } from "../../stack/postgres.ts";
+import { runOrThrow } from "../../stack/run.ts";
 import { databaseUrl } from "../../stack/stack-addresses.ts";
 import { prepareStateDirs } from "../../stack/state-dir.ts";
 
@@ -20,6 +21,8 @@ export interface ThrowAwayDatabase {
   /** The same, for the superuser. */
   readonly adminUrl: string;
   readonly postgres: Postgres;
+  /** Stops it; where its data is, for copies of it. */
+  keep(): Promise<string>;
   /** Stops it and deletes what it kept. */
   discard(): Promise<void>;
 }
@@ -35,11 +38,15 @@ export async function makeThrowAwayDatabase(
   options: {
     server?: PostgresServer;
     environment?: Record<string, string>;
+    /** The data of a database that was kept; as if by itself, and quicker. */
+    copyOf?: string;
   } = {},
 ): Promise<ThrowAwayDatabase> {
-  const { server = chosenServer(), environment = {} } = options;
+  const { server = chosenServer(), environment = {}, copyOf } = options;
   const dirs = prepareStateDirs(join(workDir, name), server);
   await removeDatabase(dirs);
+  const dataDir = join(dirs.postgres, "data");
+  if (copyOf) await runOrThrow("cp", "cp", ["-a", copyOf, dataDir]);
   const port = await pickFreePort();
   const log = () => {};
   const postgres = await startPostgres({
@@ -65,6 +72,10 @@ export async function makeThrowAwayDatabase(
     url: databaseUrl("postgres", port),
     adminUrl: databaseUrl("supabase_admin", port),
     postgres,
+    async keep() {
+      await postgres.stop();
+      return dataDir;
+    },
     discard,
   };
 }

@@ -48,7 +48,7 @@ describe("pg_cron", () => {
     `;
       expect([...failed]).toEqual([]);
     },
-    2 * MINUTE,
+    6 * MINUTE,
   );
 });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Connection } from "../support/db.ts";
 import { rpc } from "../support/operations.ts";
+import { size } from "../support/size.ts";
 import { createOwner, createToken } from "../support/world.ts";
 import {
   type Explained,
@@ -18,7 +19,7 @@ import {
 } from "./plan-world.ts";
 import { tokenCaller } from "./token-caller.ts";
 
-const TASKS = 10_000;
+const TASKS = size(3_000, 10_000);
 /** As many as a list has, and the oldest that are looked through for an age. */
 const FEW = 500;
 

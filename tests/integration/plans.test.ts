@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { claim, complete } from "../support/operations.ts";
+import { size } from "../support/size.ts";
 import {
   type Explained,
   ExplainedSession,
@@ -15,7 +16,7 @@ import {
 } from "./plan-world.ts";
 
 const FEW = 200;
-const MANY = 20_000;
+const MANY = size(5_000, 20_000);
 /** As many tasks as one statement of a claim may look at. */
 const ONE_BY_ONE = 10;
 

@@ -1,5 +1,6 @@
 import process from "node:process";
 import { admin, type Connection } from "./db.ts";
+import { size } from "./size.ts";
 
 /**
  * How many hang on one row: more than anything looks at in one transaction.
@@ -8,11 +9,8 @@ import { admin, type Connection } from "./db.ts";
  */
 export const CROWD = Number(process.env["CROWD"] ?? 1100);
 
-/**
- * As many as a user may have queued, in `npm run test:all` (`SIZES=full`); in
- * `npm test` a quarter of them.
- */
-export const MOST_QUEUED = process.env["SIZES"] === "full" ? 10_000 : 2_500;
+/** As many as a user may have queued, or a quarter of them. */
+export const MOST_QUEUED = size(2_500, 10_000);
 
 /**
  * Runs something in a transaction and counts the rows that it writes. In a

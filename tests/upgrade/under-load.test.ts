@@ -11,7 +11,7 @@ import { differencesFromFresh } from "./like-a-fresh-install.ts";
 import { oldDatabaseAtSize } from "./old-database-at-size.ts";
 
 // UPGRADE_ROWS=1000000 is the size that is promised; it takes some minutes.
-const ROWS = Number(process.env["UPGRADE_ROWS"] ?? 30_000);
+const ROWS = Number(process.env["UPGRADE_ROWS"] ?? 15_000);
 const PATIENCE_MS = 600_000 + ROWS;
 
 describe(`an upgrade of ${ROWS} old tasks beside workers that claim`, () => {

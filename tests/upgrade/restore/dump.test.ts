@@ -134,10 +134,9 @@ describe.skipIf(!hasPgDump)(`a dump of a used queue${why}`, () => {
   });
 
   it("is not begun where there are tasks", async () => {
-    target = await usedDatabase("in-use");
-    await expect(target.sql`select queue.begin_restore()`).rejects
+    await expect(source.sql`select queue.begin_restore()`).rejects
       .toThrow("This database has tasks");
-    expect(await soundnessOf(target.sql)).toEqual(SOUND);
+    expect(await soundnessOf(source.sql)).toEqual(SOUND);
   });
 
   async function dump(name: string, options: string[]): Promise<string> {

@@ -9,7 +9,7 @@ import {
 } from "../survival/blows.ts";
 import { NpmStart } from "../survival/npm-start.ts";
 
-// The parts one by one are killed in kills.test.ts; here it is who would start
+// The parts one by one are killed in tests/integration/kills.test.ts; here it is who would start
 // them again. `npm run survive` does both in turn, and measures how long nobody
 // answers: here other work may run beside, so only that somebody does counts.
 const VICTIMS: readonly Victim[] = ["supervisor", "everything", "postmaster"];
