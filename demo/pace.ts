@@ -6,8 +6,9 @@
  * The other way to show a rescue within a minute would be to move the queue's
  * clock. Then every worker, not only the dead one, would look silent for as
  * long, until it has beaten again, and the demo would have to arrange that.
- * With one measure for all, nobody steps in: the dead worker is missed after
- * five of its beats, as in production, and `--speed 1` is production.
+ * With one measure for all, nobody steps in: up to ten times as fast the dead
+ * worker is missed after five of its beats, as in production, and `--speed 1` is
+ * production. Beyond that it is missed after ten seconds.
  */
 export class Pace {
   constructor(readonly speed: number) {}
