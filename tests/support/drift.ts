@@ -151,6 +151,8 @@ export async function counterDrift(
     select 'standing of ' || t.id, t.standing, queue.task_standing(t)
     from public.tasks as t
     where t.standing is distinct from queue.task_standing(t)
+      -- Whose time has come meanwhile is let in by the next claim or sweep.
+      and not (t.standing = 'not_yet' and t.available_at <= queue.now())
   `,
   ];
 }
