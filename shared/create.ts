@@ -83,6 +83,9 @@ const TaskFields = z.object({
  */
 const InInput = TaskFields.pick({ task_id: true, dependant_on: true });
 
+/** Everything that a body of `POST /create-task` may say at its top. */
+export const CREATE_FIELDS = [...Object.keys(TaskFields.shape), "tasks"];
+
 /** One task to be enqueued, in the words of either generation of clients. */
 export const NewTask = TaskFields.transform((fields, context) => {
   const { family, input, ...task } = fields;

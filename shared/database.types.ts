@@ -647,6 +647,10 @@ export type Database = {
         Args: { "p_caller": Json; "p_worker_id": string };
         Returns: boolean;
       };
+      "note_unused_fields": {
+        Args: { "p_caller": Json; "p_counts": Json; "p_endpoint": string };
+        Returns: undefined;
+      };
       "repair_generations": {
         Args: {
           "p_dry_run"?: boolean;

@@ -9478,6 +9478,7 @@ as $$
 declare
   v_now timestamptz := queue.now();
   v_settled_within constant interval := interval '5 minutes';
+  v_noticed_for constant interval := interval '7 days';
   v_reasons json;
 begin
   perform queue.resolve_caller(p_caller, array['service']);
@@ -9525,6 +9526,19 @@ begin
   return json_build_object(
     'status', case when json_array_length(v_reasons) = 0 then 'ok' else 'degraded' end,
     'reasons', v_reasons,
+    'notices', (
+      select coalesce(json_agg(json_build_object('code', n.code, 'message', n.message) order by n.code, n.message), '[]')
+      from (
+        select 'FIELD_NOT_USED' as code, pg_catalog.format(
+          '%s gets %s, which %s not used (%s times since %s)',
+          u.endpoint, string_agg(u.field, ', ' order by u.field), case when count(*) = 1 then 'is' else 'are' end,
+          max(u.calls), min(u.first_at)
+        ) as message
+        from queue.unused_fields as u
+        where u.last_at > v_now - v_noticed_for
+        group by u.endpoint
+      ) as n
+    ),
     'checked_at', coalesce(v_now, pg_catalog.now()), -- the clock is in a row that may be gone
     'database_started_at', pg_postmaster_start_time(),
     'jobs', (
@@ -9569,6 +9583,7 @@ begin
       )
       from queue.held_up(pg_catalog.now(), interval '0') as h
     ),
+    'notices', '[]'::json,
     'checked_at', pg_catalog.now(),
     'database_started_at', pg_postmaster_start_time(),
     'jobs', '[]'::json
@@ -9582,6 +9597,48 @@ comment on function queue.health_while_locked(jsonb) is
 revoke all on function queue.health_while_locked(jsonb) from public, anon, authenticated, service_role;
 
 grant execute on function queue.health_while_locked(jsonb) to service_role;
+
+-- Writes down what an instance of an endpoint has counted. The names come from clients, so there is a bound on how many
+-- are kept; a name that is old makes room after thirty days.
+create or replace function queue.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
+returns void
+language plpgsql
+volatile
+security definer -- the table is read by others, never written
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_kept_for constant interval := interval '30 days';
+  v_most constant integer := 500;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  delete from queue.unused_fields as u
+  where u.last_at < v_now - v_kept_for;
+
+  insert into queue.unused_fields as u (endpoint, field, calls, first_at, last_at)
+  select p_endpoint, c.key, c.value::bigint, v_now, v_now
+  from jsonb_each_text(p_counts) as c
+  where length(c.key) <= 63
+    and c.value ~ '^[0-9]{1,9}$'
+    and (
+      exists (select from queue.unused_fields as k where k.endpoint = p_endpoint and k.field = c.key)
+      or (select count(*) from queue.unused_fields) < v_most
+    )
+  order by c.key -- two instances lock in one order
+  limit 50
+  on conflict (endpoint, field) do update
+    set calls = u.calls + excluded.calls, last_at = greatest(u.last_at, excluded.last_at);
+end;
+$$;
+
+comment on function queue.note_unused_fields(jsonb, text, jsonb) is 'See public.note_unused_fields.';
+
+revoke all on function queue.note_unused_fields(jsonb, text, jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function queue.note_unused_fields(jsonb, text, jsonb) to service_role;
 
 -- Starts and time of a task are machines' time: an owner may ask for less than the type allows, never for more.
 create or replace function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
@@ -12231,7 +12288,7 @@ end;
 $$;
 
 comment on function public.health(jsonb) is
-  'Whether the queue''s jobs run and its counters agree: {status: ok or degraded, reasons: [{code: JOB_LATE, JOB_FAILED, DRIFT, ROW_MISSING, RESTORE_UNFINISHED, SETTLING_LATE or HELD_UP, message}], checked_at, database_started_at, jobs: [{job, period_seconds, ran_at, took_ms, result, failed_at, error}]}. Errors: 403. service_role only.';
+  'Whether the queue''s jobs run and its counters agree: {status: ok or degraded, reasons: [{code: JOB_LATE, JOB_FAILED, DRIFT, ROW_MISSING, RESTORE_UNFINISHED, SETTLING_LATE or HELD_UP, message}], notices: [{code: FIELD_NOT_USED, message}], which are no fault, checked_at, database_started_at, jobs: [{job, period_seconds, ran_at, took_ms, result, failed_at, error}]}. Errors: 403. service_role only.';
 
 revoke all on function public.health(jsonb) from public, anon, authenticated, service_role;
 
@@ -12288,6 +12345,24 @@ comment on function queue.is_spare_part(uuid) is
   'Whether the task is a child in whose place another one, which has not failed, would count again. anon may execute it while its deletes are allowed.';
 
 revoke all on function queue.is_spare_part(uuid) from public, anon, authenticated, service_role;
+
+-- What the functions have counted, as they hand it in.
+create or replace function public.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
+returns void
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  select queue.note_unused_fields(p_caller, p_endpoint, p_counts);
+$$;
+
+comment on function public.note_unused_fields(jsonb, text, jsonb) is
+  'Adds what an instance of the endpoint has counted: p_counts = {field: how often it came and was not used}, at most 50 fields a call and 500 in all. Shown by health as FIELD_NOT_USED. Errors: 403. service_role only.';
+
+revoke all on function public.note_unused_fields(jsonb, text, jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function public.note_unused_fields(jsonb, text, jsonb) to service_role;
 
 -- What the upgrade from August 2025 could not know, for an operator to decide. Empty on a database that began later.
 create or replace function queue.upgrade_report()

@@ -11,6 +11,7 @@ as $$
 declare
   v_now timestamptz := queue.now();
   v_settled_within constant interval := interval '5 minutes';
+  v_noticed_for constant interval := interval '7 days';
   v_reasons json;
 begin
   perform queue.resolve_caller(p_caller, array['service']);
@@ -58,6 +59,19 @@ begin
   return json_build_object(
     'status', case when json_array_length(v_reasons) = 0 then 'ok' else 'degraded' end,
     'reasons', v_reasons,
+    'notices', (
+      select coalesce(json_agg(json_build_object('code', n.code, 'message', n.message) order by n.code, n.message), '[]')
+      from (
+        select 'FIELD_NOT_USED' as code, pg_catalog.format(
+          '%s gets %s, which %s not used (%s times since %s)',
+          u.endpoint, string_agg(u.field, ', ' order by u.field), case when count(*) = 1 then 'is' else 'are' end,
+          max(u.calls), min(u.first_at)
+        ) as message
+        from queue.unused_fields as u
+        where u.last_at > v_now - v_noticed_for
+        group by u.endpoint
+      ) as n
+    ),
     'checked_at', coalesce(v_now, pg_catalog.now()), -- the clock is in a row that may be gone
     'database_started_at', pg_postmaster_start_time(),
     'jobs', (

@@ -18,6 +18,7 @@ begin
       )
       from queue.held_up(pg_catalog.now(), interval '0') as h
     ),
+    'notices', '[]'::json,
     'checked_at', pg_catalog.now(),
     'database_started_at', pg_postmaster_start_time(),
     'jobs', '[]'::json

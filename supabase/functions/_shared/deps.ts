@@ -7,6 +7,11 @@ import { createVerifyUserToken } from "./user-token.ts";
 /** Clients give up on task-counts after 10 s; they should hear from us first. */
 const RPC_TIMEOUT_MS = 9_000;
 
+/** The platform's own, and absent elsewhere: an instance lives until the work is done. */
+declare const EdgeRuntime:
+  | { waitUntil(work: Promise<unknown>): void }
+  | undefined;
+
 /** The real outside world, built once per process. */
 export function createDeps(read: ReadEnv): EndpointDeps {
   const env = readEnv(read);
@@ -22,5 +27,8 @@ export function createDeps(read: ReadEnv): EndpointDeps {
     log: (level, line) => console[level](line),
     now: () => performance.now(),
     createRequestId: () => crypto.randomUUID(),
+    after: (work) => {
+      if (typeof EdgeRuntime !== "undefined") EdgeRuntime.waitUntil(work);
+    },
   };
 }

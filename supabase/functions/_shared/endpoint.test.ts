@@ -165,3 +165,45 @@ describe("createEndpoint()", () => {
     }
   });
 });
+
+describe("fields that are not used", () => {
+  test("are noted after the reply, by the operator's own programs", async () => {
+    const { handler, notes, rpcCalls } = createFixture();
+    expect(await outcome(handler, post({ id: "a", newer: 1 }))).toBe("200");
+    expect(notes).toEqual([{
+      p_caller: { kind: "service" },
+      p_endpoint: "fixture",
+      p_counts: { newer: 1 },
+    }]);
+    expect(rpcCalls.map(({ name }) => name)).toEqual(["health"]);
+  });
+
+  test("are not noted when there are none, or the body is refused", async () => {
+    const { handler, notes } = createFixture();
+    await outcome(handler, post({ id: "a" }));
+    await outcome(handler, post({ id: 1, newer: 1 }));
+    expect(notes).toEqual([]);
+  });
+
+  test("change nothing in the reply when they cannot be noted", async () => {
+    const { deps, lines } = createWorld("{}");
+    const works: Promise<void>[] = [];
+    const handler = createEndpoint({
+      ...deps,
+      rpc: (name, ...rest) =>
+        name === "note_unused_fields"
+          ? Promise.reject(new ApiError("UNAVAILABLE", "No answer"))
+          : deps.rpc(name, ...rest),
+      after: (work) => void works.push(work),
+    }, {
+      name: "fixture",
+      callers: ["service"],
+      schema: z.object({}),
+      maxBytes: 1000,
+      answer: async ({ rpc }) => jsonReply(await rpc("health", {})),
+    });
+    expect(await outcome(handler, post({ newer: 1 }))).toBe("200");
+    await Promise.all(works);
+    expect(lines.join()).toContain("unused fields were not noted");
+  });
+});

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { ErrorCode } from "../../../shared/error-codes.ts";
+import { fieldsOf, unusedOf } from "../../../shared/unused-fields.ts";
 import { ApiError, asApiError, toResponse } from "./api-error.ts";
 import type { Caller, Identify } from "./caller.ts";
 import { CORS_HEADERS, preflightResponse } from "./cors.ts";
@@ -11,6 +12,7 @@ import { readBody } from "./read-body.ts";
 import type { Repetition } from "./repetition.ts";
 import { requestIdOf } from "./request-id.ts";
 import type { Rpc, RpcArgumentsOf, RpcName } from "./rpc.ts";
+import { UnusedFieldCounter } from "./unused-field-counter.ts";
 
 /** What an endpoint needs from the outside; tests pass fakes. */
 export interface EndpointDeps {
@@ -21,6 +23,8 @@ export interface EndpointDeps {
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   readonly createRequestId: () => string;
+  /** Lets work go on after the reply, as long as the platform allows. */
+  readonly after: (work: Promise<void>) => void;
 }
 
 /** One authenticated and parsed request. */
@@ -44,6 +48,8 @@ export interface Endpoint<Body> {
   readonly name: string;
   readonly callers: readonly Caller["kind"][];
   readonly schema: z.ZodType<Body>;
+  /** What of a body is read, where the schema itself cannot tell. */
+  readonly fields?: readonly string[];
   readonly maxBytes: number;
   /** A report is read whatever its sender's JSON library makes of it. */
   readonly isReport?: boolean;
@@ -54,6 +60,12 @@ export interface Endpoint<Body> {
 
 /** A request handler, as `Deno.serve` takes it. */
 export type Handler = (request: Request) => Promise<Response>;
+
+/** Who sent which fields, used or not. */
+interface Sent {
+  readonly caller: Caller;
+  readonly fields: readonly string[];
+}
 
 /** Headers that SQL functions set are for our caller when they begin so. */
 const OWN_HEADERS = "x-fairlane-";
@@ -69,6 +81,35 @@ export function createEndpoint<Body>(
   deps: EndpointDeps,
   endpoint: Endpoint<Body>,
 ): Handler {
+  const read = endpoint.fields
+    ? new Set(endpoint.fields)
+    : fieldsOf(endpoint.schema);
+  const unused = new UnusedFieldCounter();
+  /** A client that is not understood is told to the operator, not to it. */
+  const countUnused = ({ caller, fields: sent }: Sent, requestId: string) => {
+    // Names that nobody knows are heard from the operator's own programs alone.
+    const known = caller.kind === "service" ? read : undefined;
+    const fields = unusedOf(endpoint.name, sent, known);
+    const counts = unused.count(fields, deps.now());
+    if (counts === undefined) return;
+    const args = {
+      p_caller: { kind: "service" },
+      p_endpoint: endpoint.name,
+      p_counts: counts,
+    };
+    deps.after(
+      deps.rpc("note_unused_fields", args, requestId).then(
+        () => undefined,
+        (thrown) =>
+          writeLog(deps.log, "warn", "unused fields were not noted", {
+            request_id: requestId,
+            function: endpoint.name,
+            code: asApiError(thrown).code,
+          }),
+      ),
+    );
+  };
+
   return async (request) => {
     const startedAt = deps.now();
     const requestId = requestIdOf(request.headers, deps.createRequestId);
@@ -84,9 +125,20 @@ export function createEndpoint<Body>(
       }
     };
 
+    let sent: Sent | undefined;
     let response: Response;
     try {
-      response = await answer(deps, endpoint, request, requestId, note, hear);
+      response = await answer(
+        deps,
+        endpoint,
+        request,
+        requestId,
+        note,
+        hear,
+        (caller, fields) => {
+          sent = { caller, fields };
+        },
+      );
       for (const [name, value] of heard) response.headers.set(name, value);
     } catch (thrown) {
       const error = asApiError(thrown);
@@ -107,6 +159,7 @@ export function createEndpoint<Body>(
       ...noted,
       ms: Math.round(deps.now() - startedAt),
     }, [bearer, apikey].filter((secret) => secret !== null));
+    if (sent !== undefined && status < 500) countUnused(sent, requestId);
     return response;
   };
 }
@@ -118,6 +171,7 @@ async function answer<Body>(
   requestId: string,
   note: (fields: LogFields) => void,
   hear: (headers: Headers) => void,
+  onRead: (caller: Caller, fields: readonly string[]) => void,
 ): Promise<Response> {
   if (request.method === "OPTIONS") return preflightResponse();
   if (request.method !== "POST") {
@@ -140,11 +194,12 @@ async function answer<Body>(
     isLenient: isReport,
   });
   const bodyText = isReport ? mendJson(sent) : sent;
-  const body = parseBody(
+  const { body, fields } = parseBody(
     bodyText,
     endpoint.schema,
     endpoint.codeOfTooMuch,
   );
+  onRead(caller, fields);
   const rpc: Call<Body>["rpc"] = (name, args, repetition) =>
     deps.rpc(name, { p_caller: caller, ...args }, requestId, repetition, hear);
   return await endpoint.answer({ caller, body, bodyText, rpc, note });

@@ -91,7 +91,9 @@ describe("entry files", () => {
       post(OWN_BODIES[folder] ?? BODY),
     );
     expect(await response?.text()).toBe(reply);
-    expect(urls).toEqual([
+    // What a body holds for nothing is noted beside the call.
+    const calls = urls.filter((url) => !url.endsWith("/note_unused_fields"));
+    expect(calls).toEqual([
       expect.stringMatching(/^http:\/\/api\.test\/rest\/v1\/rpc\/[a-z_]+$/),
     ]);
   });

@@ -40,12 +40,15 @@ export interface FakeWorld {
   readonly deps: EndpointDeps;
   readonly rpcCalls: { name: string; args: RpcArguments; requestId: string }[];
   readonly lines: string[];
+  /** What was noted of fields that are not used, beside the calls. */
+  readonly notes: RpcArguments[];
 }
 
 /** A world whose database answers `reply`, or throws it when it is an error. */
 export function createWorld(reply: string | Error): FakeWorld {
   const rpcCalls: FakeWorld["rpcCalls"] = [];
   const lines: string[] = [];
+  const notes: RpcArguments[] = [];
   const deps: EndpointDeps = {
     supabaseUrl: SUPABASE_URL,
     identify: createIdentify({
@@ -58,7 +61,8 @@ export function createWorld(reply: string | Error): FakeWorld {
       }),
     }),
     rpc: (name, args, requestId) => {
-      rpcCalls.push({ name, args, requestId });
+      if (name === "note_unused_fields") notes.push(args);
+      else rpcCalls.push({ name, args, requestId });
       return reply instanceof Error
         ? Promise.reject(reply)
         : Promise.resolve(reply);
@@ -66,8 +70,9 @@ export function createWorld(reply: string | Error): FakeWorld {
     log: (_level, line) => lines.push(line),
     now: () => 0,
     createRequestId: () => "fresh-request-id",
+    after: () => {},
   };
-  return { deps, rpcCalls, lines };
+  return { deps, rpcCalls, lines, notes };
 }
 
 /** A POST with a JSON body, in the name of the service unless told otherwise. */

@@ -1,4 +1,8 @@
-import { CreateRequest, type NewTask } from "../../../shared/create.ts";
+import {
+  CREATE_FIELDS,
+  CreateRequest,
+  type NewTask,
+} from "../../../shared/create.ts";
 import { SMALL_BODY } from "../_shared/body-limits.ts";
 import {
   createEndpoint,
@@ -20,6 +24,7 @@ export function createHandler(deps: EndpointDeps): Handler {
     name: "create-task",
     callers: ["service", "token", "user"],
     schema: CreateRequest,
+    fields: CREATE_FIELDS,
     maxBytes: SMALL_BODY,
     codeOfTooMuch: "PARAMS_TOO_LARGE",
     answer: async ({ body, bodyText, rpc, note }) => {

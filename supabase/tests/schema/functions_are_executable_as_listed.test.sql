@@ -17,6 +17,8 @@ insert into listed_function values
   ('service_role', 'mark_task_failed'),
   ('service_role', 'queue.mark_task_failed'),
   ('service_role', 'move_project'),
+  ('service_role', 'note_unused_fields'),
+  ('service_role', 'queue.note_unused_fields'),
   ('service_role', 'queue.move_project'),
   ('service_role', 'queue.rescue'),
   ('service_role', 'queue.settle_deferred'),
