@@ -33,7 +33,10 @@ export const ClaimedTask = z.looseObject({
   params: z.looseObject({}),
   project_id: z.guid().nullable(),
   lease_token: z.guid().optional(),
+  /** Which start this is. */
   attempt: z.int().optional(),
+  /** How many starts have failed so far: what deployed workers read. */
+  attempts: z.int().min(0).optional(),
 });
 export type ClaimedTask = z.infer<typeof ClaimedTask>;
 

@@ -78,6 +78,16 @@ export const ReportedFlag = z.unknown().optional().transform(
     FLAGS.get(typeof value === "string" ? value.trim().toLowerCase() : value),
 ).meta({ type: "boolean" });
 
+/** A number of a report; what is no whole one counts as absent. */
+export const ReportedCount = z.unknown().optional().transform(
+  (value): number | undefined => {
+    const number = typeof value === "string" ? Number(value || NaN) : value;
+    const isCount = typeof number === "number" && Number.isInteger(number) &&
+      number >= 0 && number < 2 ** 31;
+    return isCount ? number : undefined;
+  },
+).meta({ type: "integer" });
+
 /**
  * The lease that a report names. What is no UUID was never a lease, so the
  * report names none: it counts as that of a client that knows of no leases.

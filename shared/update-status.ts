@@ -1,5 +1,12 @@
 import { z } from "zod";
-import { FreeText, Lease, ReportedData, ReportedFlag, Uuid } from "./fields.ts";
+import {
+  FreeText,
+  Lease,
+  ReportedCount,
+  ReportedData,
+  ReportedFlag,
+  Uuid,
+} from "./fields.ts";
 import { ReportedStatus, TaskStatus } from "./task-status.ts";
 
 /**
@@ -15,6 +22,11 @@ export const UpdateStatusRequest = z.object({
   thumbnail_url: FreeText,
   result_data: ReportedData,
   reset_generation_started_at: ReportedFlag,
+  /**
+   * With Queued and `error_details`: which failure this is, counted by the
+   * worker. It tells a repeat from the next one; the queue counts itself.
+   */
+  attempts: ReportedCount,
   lease_token: Lease,
 });
 export type UpdateStatusRequest = z.infer<typeof UpdateStatusRequest>;

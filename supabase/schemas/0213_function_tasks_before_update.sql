@@ -31,6 +31,11 @@ begin
   if not queue.is_legal_transition(old, new) then
     return null;
   end if;
+  -- A worker that heard nothing says once more, here, how an earlier start of its own ended; another one has the task now.
+  if v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
+    and queue.is_told_again(old, new.attempts, new.error_details) then
+    return null;
+  end if;
 
   perform queue.refuse_impossible_values(new, old);
   if new.token_id is null and new.worker_id is distinct from old.worker_id then
@@ -129,6 +134,10 @@ begin
       -- How far the last start came says nothing of the next one.
       if new.output_location is not distinct from old.output_location then
         new.output_location := null;
+      end if;
+      if v_is_direct and new.error_message is not distinct from old.error_message
+        and new.error_details is distinct from old.error_details then
+        new.error_message := coalesce(new.error_details, new.error_message); -- the reason, whichever field it came in
       end if;
       new.claimed_at := coalesce(old.claimed_at, old.generation_started_at, old.updated_at, old.created_at);
     end if;

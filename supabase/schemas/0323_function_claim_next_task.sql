@@ -195,7 +195,8 @@ begin
       'params', case when jsonb_typeof(x.params) = 'object' then x.params else jsonb_build_object('params', x.params) end,
       'project_id', x.project_id,
       'lease_token', x.lease_token,
-      'attempt', x.attempts
+      'attempt', x.attempts,
+      'attempts', x.attempts - 1
     )
     into v_reply
     from started as x;

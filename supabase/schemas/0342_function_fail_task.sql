@@ -6,7 +6,8 @@ create function queue.fail_task(
   p_reason text,
   p_details text,
   p_has_lease boolean,
-  p_may_retry boolean
+  p_may_retry boolean,
+  p_waits boolean default true
 )
 returns json
 language plpgsql
@@ -33,7 +34,16 @@ begin
     if queue.is_holder(p_caller, p_task) then
       perform queue.ends_itself(p_task.id);
     end if;
-    if p_may_retry and p_task.attempts < queue.starts_allowed(p_task) and queue.is_retryable(p_task.task_type) then
+    if p_may_retry and not p_waits and queue.is_retryable(p_task.task_type) then
+      -- After its last start it ends there (queue.tasks_before_update).
+      perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
+      update public.tasks as t
+      set status = 'Queued',
+        error_message = queue.cut_text(v_reason),
+        error_details = coalesce(queue.cut_text(p_details), t.error_details)
+      where t.id = p_task.id
+      returning t.* into v_task;
+    elsif p_may_retry and p_task.attempts < queue.starts_allowed(p_task) and queue.is_retryable(p_task.task_type) then
       v_wait := queue.retry_wait(p_task.attempts);
       perform queue.say(
         queue.caller_name(p_caller),
@@ -84,7 +94,7 @@ begin
 end;
 $$;
 
-comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean) is
-  'Ends a locked task as Failed with this reason; puts it back with a wait when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking, or somebody who does not hold it wants it tried again.';
+comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean) is
+  'Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking, or somebody who does not hold it wants it tried again.';
 
-revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean) from public, anon, authenticated, service_role;
+revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean) from public, anon, authenticated, service_role;

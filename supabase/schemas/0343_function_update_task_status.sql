@@ -9,7 +9,8 @@ create function queue.update_task_status(
   p_thumbnail_url text,
   p_result_data jsonb,
   p_reset_generation_started_at boolean,
-  p_lease_token uuid
+  p_lease_token uuid,
+  p_attempts integer
 )
 returns json
 language plpgsql
@@ -22,6 +23,7 @@ as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks;
+  v_is_present boolean;
 begin
   if p_status = 'Complete' then
     return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
@@ -29,6 +31,7 @@ begin
 
   v_task := queue.lock_task_for(v_caller, p_task_id, case
     when p_status in ('Failed', 'Cancelled') then p_status
+    when p_status = 'Queued' and p_error_details <> '' then 'Failed' -- after its last start
     when p_status = 'In Progress' and queue.has_nothing_to_enqueue(p_output_location) then 'Complete'
   end);
   if p_lease_token is not null then
@@ -39,6 +42,22 @@ begin
     return queue.fail_task(
       v_caller, v_task, coalesce(nullif(p_error_message, ''), p_output_location), p_error_details,
       p_has_lease => p_lease_token is not null, p_may_retry => false
+    );
+  end if;
+
+  -- Deployed workers since January: a failed start, told with its details, that is to be followed by another one. The
+  -- number that they send says which start they mean; the queue itself counts.
+  if p_status = 'Queued' and p_error_details <> '' then
+    if p_lease_token is null
+      and queue.is_told_again(v_task, p_attempts, queue.cut_text(coalesce(nullif(p_error_message, ''), p_error_details))) then
+      perform queue.record_report(v_task, v_caller, 'failure reported again, it counts already: ' || queue.cut_text(p_error_details));
+      return queue.report_reply(v_task, false);
+    end if;
+    -- No former holder would send this number: only the present start has it.
+    v_is_present := v_task.status = 'In Progress' and v_task.free_returns = 0 and p_attempts is not distinct from v_task.attempts;
+    return queue.fail_task(
+      v_caller, v_task, p_error_message, p_error_details,
+      p_has_lease => v_is_present or p_lease_token is not null, p_may_retry => true, p_waits => false
     );
   end if;
 
@@ -68,7 +87,7 @@ begin
     queue.caller_name(v_caller),
     case p_status
       when 'Queued' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'handed back')
-      when 'Cancelled' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'cancelled')
+      when 'Cancelled' then coalesce(queue.cut_text(coalesce(nullif(p_error_message, ''), nullif(p_output_location, ''))), 'cancelled')
     end
   );
   -- Workers hand back what they run; they cancel nothing, but those that prove that it is theirs.
@@ -84,7 +103,15 @@ begin
     output_location = coalesce(queue.cut_text(nullif(p_output_location, '')), t.output_location),
     thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
     result_data = coalesce(p_result_data, t.result_data),
-    error_message = case when p_status = 'In Progress' then t.error_message else coalesce(queue.cut_text(nullif(p_error_message, '')), t.error_message) end,
+    error_message = case
+      when p_status = 'In Progress' then t.error_message
+      else coalesce(
+        queue.cut_text(nullif(p_error_message, '')),
+        -- Where deployed orchestrators say why they cancel.
+        case when p_status = 'Cancelled' then queue.cut_text(nullif(p_output_location, '')) end,
+        t.error_message
+      )
+    end,
     generation_started_at = case when p_reset_generation_started_at then queue.now() else t.generation_started_at end,
     delivered_at = coalesce(t.delivered_at, queue.now()),
     reported_at = queue.now()
@@ -103,8 +130,8 @@ begin
 end;
 $$;
 
-comment on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) is
+comment on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) is
   'See public.update_task_status.';
 
-revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) from public, anon, authenticated, service_role;
-grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
+revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) from public, anon, authenticated, service_role;
+grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) to service_role;

@@ -52,8 +52,8 @@ const claim: fc.Arbitrary<Command> = fc.record({
 
 const saying: fc.Arbitrary<Saying> = fc.constantFrom(
   ...["complete", "complete", "complete", "fail", "fail, try again"] as const,
-  ...["fail, try again", "report progress", "report progress"] as const,
-  ...["report progress", "hand back", "cancel"] as const,
+  ...["fail, try again", "fail, once more", "report progress"] as const,
+  ...["report progress", "report progress", "hand back", "cancel"] as const,
 );
 
 const report: fc.Arbitrary<Command> = fc.record({

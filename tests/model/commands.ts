@@ -76,6 +76,8 @@ export type Saying =
   | "complete"
   | "fail"
   | "fail, try again"
+  /** As deployed workers say it since January: at once, and counted. */
+  | "fail, once more"
   | "report progress"
   | "hand back"
   | "cancel";

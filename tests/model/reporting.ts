@@ -38,7 +38,7 @@ export function report(
   state.letGo = isHolder && mayEnd ? [task.id] : [];
   const wasRunning = task.status === "In Progress";
   const answer = say(state, command, task, hasLease, output);
-  const ends = ["complete", "fail", "fail, try again"].includes(command.do);
+  const ends = command.do === "complete" || command.do.startsWith("fail");
   if (ends && !wasRunning && !answer.startsWith("409")) {
     letGo(state, (held) =>
       held.task === task.id &&
@@ -62,6 +62,9 @@ function say(
     case "fail, try again":
       if (isAnothers(command.by, task)) return task.status;
       return reportFailure(state, task, hasLease, true);
+    case "fail, once more":
+      if (isAnothers(command.by, task)) return task.status;
+      return reportFailure(state, task, hasLease, true, 0);
     case "report progress":
       if (isAnothers(command.by, task)) return NOT_THE_HOLDER;
       return reportProgress(state, task);
@@ -102,6 +105,7 @@ function reportFailure(
   task: Task,
   hasLease: boolean,
   mayRetry: boolean,
+  wait = RETRY_DELAY,
 ): string {
   const applies = task.status === "In Progress" ||
     (task.status === "Queued" && !mayRetry);
@@ -110,11 +114,17 @@ function reportFailure(
       mayRetry && task.attempts < startsAllowed(task) &&
       KINDS[task.kind].isRetryable
     ) {
+      saysNoMore(task);
       queueAgain(state, task);
-      task.dueAt = state.now + RETRY_DELAY;
+      if (wait > 0) task.dueAt = state.now + wait;
     } else settle(state, [end(state, task, "Failed")]);
   } else if (hasLease && task.status === "Cancelled") return ILLEGAL;
   return task.status;
+}
+
+/** Who has told how its start went speaks of it no more. */
+function saysNoMore(task: Task): void {
+  if (task.worker !== null) task.holders.delete(task.worker);
 }
 
 /** Without a lease it may be another one who speaks. */
@@ -148,7 +158,11 @@ function reportProgress(state: State, task: Task): string {
 function handBack(state: State, task: Task): string {
   if (task.status === "Queued") return task.status;
   if (task.status !== "In Progress") return ILLEGAL;
-  settle(state, putBack(state, task, true));
+  const { worker } = task;
+  const moved = putBack(state, task, true);
+  // After its last start it has failed, which its worker did not say.
+  if (worker !== null && moved.length === 0) task.holders.delete(worker);
+  settle(state, moved);
   return task.status;
 }
 

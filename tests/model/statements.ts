@@ -99,6 +99,7 @@ function report(
     complete: `public.complete_task(${who}, ${text(outputOf(step))}${token})`,
     fail: status("Failed", "'boom'"),
     "fail, try again": `public.mark_task_failed(${who}, 'boom'${token})`,
+    "fail, once more": status("Queued", "null, p_error_details => 'boom'"),
     "report progress": status("In Progress", "'half'"),
     "hand back": status("Queued", "null"),
     cancel: status("Cancelled", "null"),

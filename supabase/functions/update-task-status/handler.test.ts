@@ -41,8 +41,26 @@ describe("createHandler()", () => {
     expect(args).toEqual({
       p_caller: { kind: "service" },
       p_task_id: TASK_ID,
+      p_attempts: 2,
       ...Object.fromEntries(named),
     });
+  });
+
+  test.each([
+    [0, 0],
+    [2, 2],
+    ["2", 2],
+    [null, undefined],
+    ["", undefined],
+    [-1, undefined],
+    [1.5, undefined],
+    [2 ** 31, undefined],
+    ["two", undefined],
+    [[1], undefined],
+  ])("reads the attempts %j as %j", async (attempts, p_attempts) => {
+    const body = { task_id: TASK_ID, status: "Queued", error_details: "x" };
+    expect((await argsOf({ ...body, attempts }))["p_attempts"])
+      .toBe(p_attempts);
   });
 
   test.each(TASK_STATUSES)("knows the status %s", async (status) => {
@@ -170,6 +188,7 @@ describe("createHandler()", () => {
       "thumbnail_url",
       "result_data",
       "reset_generation_started_at",
+      "attempts",
       "lease_token",
     ];
     const report = { needed: { task_id: TASK_ID, ...fields }, optional, words };
@@ -186,6 +205,7 @@ describe("createHandler()", () => {
       thumbnail_url: "x",
       result_data: {},
       reset_generation_started_at: false,
+      attempts: 1,
       lease_token: null,
     };
     await assertSurvivesHostileBodies(createHandler, valid, REPLY);

@@ -36,6 +36,7 @@ export function createHandler(deps: FileDeps): Handler {
           p_result_data: reportedData(bodyText, "result_data"),
           p_reset_generation_started_at: body.reset_generation_started_at,
           p_lease_token: body.lease_token,
+          p_attempts: body.attempts,
         }),
       );
     },

@@ -15,7 +15,7 @@ select tests.clear_authentication();
 
 select set_eq(
   format('select json_object_keys(%L)', :'reply'),
-  array['task_id', 'task_type', 'params', 'project_id', 'lease_token', 'attempt'],
+  array['task_id', 'task_type', 'params', 'project_id', 'lease_token', 'attempt', 'attempts'],
   'claim_next_task() answers what the contract names'
 );
 select is((:'reply'::json ->> 'task_id')::uuid, :'task', 'task_id is the task''s id');

@@ -18,7 +18,7 @@ select is(pg_temp.dry_run() #>> '{task,task_id}', :'first'::text, 'It names the 
 select matches(pg_temp.dry_run()::text, '9223372036854775807', 'Its params keep every digit');
 select set_eq(
   $$ select json_object_keys(pg_temp.dry_run() -> 'task') $$,
-  array['task_id', 'task_type', 'params', 'project_id', 'attempt'],
+  array['task_id', 'task_type', 'params', 'project_id', 'attempt', 'attempts'],
   'It holds no lease'
 );
 

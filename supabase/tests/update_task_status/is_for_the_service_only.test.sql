@@ -17,7 +17,7 @@ select throws_ok(
   'update_task_status() is not for signed-in users directly'
 );
 select throws_ok(
-  format('select queue.update_task_status(%L, %L, ''Failed'', null, null, null, null, null, false, null)', tests.service(), :'task'),
+  format('select queue.update_task_status(%L, %L, ''Failed'', null, null, null, null, null, false, null, null)', tests.service(), :'task'),
   '42501', null, 'Nor is the function behind it'
 );
 select tests.clear_authentication();
