@@ -237,6 +237,7 @@ export type Database = {
           "dependant_on": string | null;
           "error_details": string | null;
           "error_message": string | null;
+          "file_location": string | null;
           "free_returns": number;
           "generation_created": boolean;
           "generation_processed_at": string | null;
@@ -279,6 +280,7 @@ export type Database = {
           "dependant_on"?: string | null;
           "error_details"?: string | null;
           "error_message"?: string | null;
+          "file_location"?: string | null;
           "free_returns"?: number;
           "generation_created"?: boolean;
           "generation_processed_at"?: string | null;
@@ -320,6 +322,7 @@ export type Database = {
           "dependant_on"?: string | null;
           "error_details"?: string | null;
           "error_message"?: string | null;
+          "file_location"?: string | null;
           "free_returns"?: number;
           "generation_created"?: boolean;
           "generation_processed_at"?: string | null;
@@ -548,6 +551,7 @@ export type Database = {
       "complete_task": {
         Args: {
           "p_caller": Json;
+          "p_description"?: string;
           "p_lease_token"?: string;
           "p_output_location"?: string;
           "p_result_data"?: Json;
@@ -612,7 +616,12 @@ export type Database = {
         Returns: Json;
       };
       "get_predecessor_output": {
-        Args: { "p_caller": Json; "p_task_id": string };
+        Args: {
+          "p_caller": Json;
+          "p_child_order"?: number;
+          "p_parent_generation_id"?: string;
+          "p_task_id": string;
+        };
         Returns: Json;
       };
       "get_task_output": {
@@ -682,6 +691,7 @@ export type Database = {
       "update_shot_pair_prompts": { Args: { "p_caller": Json }; Returns: Json };
       "update_task_status": {
         Args: {
+          "p_attempts"?: number;
           "p_caller": Json;
           "p_error_details"?: string;
           "p_error_message"?: string;

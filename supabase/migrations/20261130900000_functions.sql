@@ -4,12 +4,18 @@
 
 set lock_timeout = '900ms';
 
+drop function if exists public.complete_task(jsonb, uuid, text, text, jsonb, uuid);
 drop function if exists public.get_completed_segments(jsonb, text, uuid);
 drop function if exists public.get_orchestrator_children(jsonb, uuid);
+drop function if exists public.get_predecessor_output(jsonb, uuid);
 drop function if exists public.repair_generations(integer, boolean);
+drop function if exists public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid);
 drop function if exists queue.children_of(public.tasks, integer);
+drop function if exists queue.complete_task(jsonb, uuid, text, text, jsonb, uuid);
+drop function if exists queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean);
 drop function if exists queue.get_completed_segments(jsonb, text, uuid);
 drop function if exists queue.get_orchestrator_children(jsonb, uuid);
+drop function if exists queue.get_predecessor_output(jsonb, uuid);
 drop function if exists queue.is_stale(timestamptz, integer, jsonb);
 drop function if exists queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity);
 drop function if exists queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]);
@@ -23,6 +29,7 @@ drop function if exists queue.show_signs_of_life(text, uuid[], timestamptz);
 drop function if exists queue.slots_of(public.users, integer);
 drop function if exists queue.suits(uuid, text, queue.affinity);
 drop function if exists queue.times_started(public.tasks);
+drop function if exists queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid);
 drop function if exists queue.wait_for_open_user(text, uuid[], queue.affinity);
 drop function if exists queue.watch_clock(timestamptz);
 
@@ -534,6 +541,33 @@ comment on function queue.is_behind_its_type(text, text, boolean, text) is
 
 revoke all on function queue.is_behind_its_type(text, text, boolean, text) from public, anon, authenticated, service_role;
 
+-- The URL of the task's own file that a result in JSON names, under the keys and in the order in which deployed workers look
+-- for it.
+create or replace function queue.described_file(p_description json, p_user_id uuid, p_task_id uuid)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select p_description ->> k.key
+    from unnest(array['transition_url', 'url', 'output_url', 'video_url']) with ordinality as k (key, place)
+    where queue.own_file(p_description ->> k.key, p_user_id, p_task_id) is not null
+    order by k.place
+    limit 1
+  );
+exception when others then
+  return null; -- JSON may hold what no text of Postgres can
+end;
+$$;
+
+comment on function queue.described_file(json, uuid, uuid) is
+  'The URL in this JSON that leads into the task''s own folder; null when there is none.';
+
+revoke all on function queue.described_file(json, uuid, uuid) from public, anon, authenticated, service_role;
+
 -- Whether a running orchestration task has enqueued everything in the start that this lease is the proof of.
 create or replace function queue.is_handed_over(p_orchestrator_id uuid, p_lease_token uuid)
 returns boolean
@@ -556,6 +590,54 @@ comment on function queue.is_handed_over(uuid, uuid) is
   'Whether this orchestration task, in this start, needs no worker any more.';
 
 revoke all on function queue.is_handed_over(uuid, uuid) from public, anon, authenticated, service_role;
+
+-- A text that is a JSON object, as Python writes it (NaN and Infinity included, which become 0 here), and short enough to be
+-- kept whole. Most texts are URLs, and told by their first character.
+create or replace function queue.json_object_of(p_text text)
+returns json
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_json json;
+begin
+  if ltrim(pg_catalog.left(p_text, 100), E' \t\r\n') not like '{%' or length(p_text) > 65536 then
+    return null;
+  end if;
+  v_json := regexp_replace(p_text, '-?\m(?:NaN|Infinity)\M', '0', 'g')::json;
+  return case when json_typeof(v_json) = 'object' then v_json end;
+exception when others then
+  return null; -- no JSON, or nothing that Postgres can read
+end;
+$$;
+
+comment on function queue.json_object_of(text) is
+  'This text as a JSON object; null when it is none, or has more than 65,536 characters.';
+
+revoke all on function queue.json_object_of(text) from public, anon, authenticated, service_role;
+
+-- The path in the bucket that the public URL of a file in the task's own folder leads to.
+create or replace function queue.own_file(p_url text, p_user_id uuid, p_task_id uuid)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return substring(
+    p_url
+    from pg_catalog.format('^https?://[^/?#]+/+storage/v1/object/public/image_uploads/(%s/tasks/%s/[^?#]+)', p_user_id, p_task_id)
+  );
+end;
+$$;
+
+comment on function queue.own_file(text, uuid, uuid) is
+  'The path of the file in this task''s folder that the URL leads to; null when it leads elsewhere.';
+
+revoke all on function queue.own_file(text, uuid, uuid) from public, anon, authenticated, service_role;
 
 -- These tasks and the live ones that their end may change, locked before any owner is and in the order of their ids, so that
 -- nobody who does the same can wait for us in a circle: the tasks that wait for them, the orchestrators that they are
@@ -858,8 +940,14 @@ declare
   );
   v_is_given_back boolean;
   v_is_forgiven boolean;
+  v_start record;
 begin
   if not queue.is_legal_transition(old, new) then
+    return null;
+  end if;
+  -- A worker that heard nothing says once more, here, how an earlier start of its own ended; another one has the task now.
+  if v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
+    and queue.is_told_again(old, new.attempts, new.error_details) then
     return null;
   end if;
 
@@ -917,8 +1005,12 @@ begin
   end if;
 
   if new.status in ('Complete', 'Failed', 'Cancelled') and old.status = new.status then
-    -- A finished task keeps its result and its story.
-    new.output_location := old.output_location;
+    -- A finished task keeps its result and its story; only a file may still be described, once (queue.complete_task). No API
+    -- role may write file_location, which proves it.
+    if not (new.status = 'Complete' and old.file_location is null and coalesce(new.file_location = old.output_location, false)) then
+      new.output_location := old.output_location;
+      new.file_location := old.file_location;
+    end if;
     new.thumbnail_url := old.thumbnail_url;
     new.error_message := coalesce(
       old.error_message, new.error_message,
@@ -947,6 +1039,24 @@ begin
     if v_is_direct and new.output_location is not distinct from old.output_location then
       new.output_location := null; -- a progress text is no result
     end if;
+    if new.output_location is distinct from old.output_location and new.file_location is null then
+      new.file_location := queue.described_file(queue.json_object_of(new.output_location), new.user_id, new.id);
+    end if;
+    -- Whoever made it had lost it meanwhile; it is theirs all the same.
+    if old.status = 'Queued' and new.worker_id is null then
+      select e.worker_id, e.attempt, substring(e.actor from '^token:([0-9a-f-]{36})$')::uuid as token_id
+      into v_start
+      from public.task_events as e
+      where e.task_id = new.id
+        and e.to_status = 'In Progress'
+      order by e.id desc
+      limit 1;
+      if found then
+        new.worker_id := v_start.worker_id;
+        new.token_id := v_start.token_id;
+        new.attempts := greatest(new.attempts, v_start.attempt);
+      end if;
+    end if;
     new.generation_created := queue.creates_generation(new.task_type, new.params);
   elsif new.status = 'Queued' then
     new.lease_token := null;
@@ -961,10 +1071,15 @@ begin
       if new.output_location is not distinct from old.output_location then
         new.output_location := null;
       end if;
+      if v_is_direct and new.error_message is not distinct from old.error_message
+        and new.error_details is distinct from old.error_details then
+        new.error_message := coalesce(new.error_details, new.error_message); -- the reason, whichever field it came in
+      end if;
       new.claimed_at := coalesce(old.claimed_at, old.generation_started_at, old.updated_at, old.created_at);
     end if;
     new.generation_started_at := null;
     new.generation_processed_at := null;
+    new.file_location := null;
   end if;
 
   if new.task_type is distinct from old.task_type or new.pool is null then
@@ -1563,6 +1678,45 @@ comment on function queue.tasks_after_update() is
   'Trigger: counters, history, result records, dependants and families of changed tasks.';
 
 revoke all on function queue.tasks_after_update() from public, anon, authenticated, service_role;
+
+-- The result records of tasks that were just completed. Called wherever a task becomes Complete, so there is no way
+-- to complete a task of a type that creates generations without one. A task that was put back and completed again
+-- replaces its record: task and record never name different results.
+create or replace function queue.record_generations(p_task_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into public.generations (
+    task_id, project_id, user_id, type, location, thumbnail_url, params, created_at,
+    parent_generation_id, child_order, is_child, based_on
+  )
+  select
+    t.id, t.project_id, t.user_id, y.content_type, coalesce(t.file_location, t.output_location), t.thumbnail_url, t.params,
+    coalesce(t.generation_processed_at, t.updated_at, t.created_at), -- old rows may lack the first two
+    l.parent_generation_id, l.child_order, l.parent_generation_id is not null, l.based_on
+  from public.tasks as t
+    left join public.task_types as y on y.name = t.task_type
+    cross join lateral queue.generation_links(t.id, t.user_id, t.params) as l
+  where t.id = any (p_task_ids)
+    and t.status = 'Complete'
+    and t.generation_created
+    -- A child that is Complete because another one is shows nothing of its own.
+    and not exists (select from queue.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
+  on conflict (task_id) do update
+    set location = excluded.location,
+      thumbnail_url = excluded.thumbnail_url,
+      params = excluded.params;
+end;
+$$;
+
+comment on function queue.record_generations(uuid[]) is
+  'Records one generation for each of these tasks that is Complete and of a type that creates them.';
+
+revoke all on function queue.record_generations(uuid[]) from public, anon, authenticated, service_role;
 
 -- Tasks that waited for tasks that are Complete now, or that have come, or come back. They are locked before they are
 -- looked at, so that of two dependencies that end at the same time the second one sees the first. Only tasks of the same
@@ -2376,6 +2530,9 @@ begin
     order by s.final_rank desc, s.part_index desc nulls last, s.seq desc
     limit 1;
     select t.* into v_child from public.tasks as t where t.id = v_final_id;
+    -- What a part says of itself is for its neighbours; the whole shows the file.
+    v_child.output_location := coalesce(v_child.file_location, v_child.output_location);
+    v_child.file_location := null;
     perform queue.complete_for(v_task.id, v_child, 'all of its children are complete');
     return v_verdict;
   end if;
@@ -2417,6 +2574,36 @@ comment on function queue.judge_orchestration(uuid, boolean) is
   'Ends this orchestrator if its children say so, and returns how; null = not yet. Call it under the locks of the task and its owner.';
 
 revoke all on function queue.judge_orchestration(uuid, boolean) from public, anon, authenticated, service_role;
+
+-- Completes a task with what another one made.
+create or replace function queue.complete_for(p_task_id uuid, p_source public.tasks, p_reason text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_actor text := current_setting('queue.actor', true);
+  v_reason text := current_setting('queue.reason', true);
+  v_details text := current_setting('queue.details', true);
+begin
+  perform queue.say(queue.actor(), p_reason, jsonb_build_object('result_of', p_source.id));
+  update public.tasks as t
+  set status = 'Complete',
+    output_location = p_source.output_location,
+    file_location = p_source.file_location,
+    thumbnail_url = coalesce(p_source.thumbnail_url, t.thumbnail_url),
+    error_message = null
+  where t.id = p_task_id;
+  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+end;
+$$;
+
+comment on function queue.complete_for(uuid, public.tasks, text) is
+  'Completes a task with the output and thumbnail of another one, and says why in the history.';
+
+revoke all on function queue.complete_for(uuid, public.tasks, text) from public, anon, authenticated, service_role;
 
 -- Queued tasks that waited for one task wait for another one from now on.
 create or replace function queue.move_dependants(p_from uuid, p_to uuid, p_user_id uuid)
@@ -2574,17 +2761,20 @@ begin
     perform queue.replace_part(v_child_id);
   end loop;
 
-  -- Too late for a cancelled orchestrator.
+  -- Too late for a cancelled orchestrator, and for one that has failed where its children go with it.
   select array_agg((
-    s.task_id, s.user_id, 'Cancelled',
-    pg_catalog.format('Cascaded failed from related task %s: it was Cancelled before this child came', s.orchestrator_id)
+    s.task_id, s.user_id, o.ended_as,
+    pg_catalog.format(
+      'Cascaded failed from related task %s: it %s before this child came', s.orchestrator_id,
+      case o.ended_as when 'Failed' then 'had Failed' else 'was Cancelled' end
+    )
   )::queue.task_end)
   into v_orphaned
   from queue.subtasks as s
     join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
   where s.task_id = any (v_children)
     and s.replaced_by is null
-    and o.ended_as = 'Cancelled';
+    and (o.ended_as = 'Cancelled' or (o.ended_as = 'Failed' and (select g.fails_siblings from queue.settings as g)));
   if v_orphaned is not null then
     perform queue.end_tasks(v_orphaned);
   end if;
@@ -2600,6 +2790,43 @@ comment on function queue.join_families(uuid[], queue.subtasks[]) is
 
 revoke all on function queue.join_families(uuid[], queue.subtasks[]) from public, anon, authenticated, service_role;
 
+-- The end of children whose family has failed, in the words that deployed debug tools look for. The owner is locked by now,
+-- so what waits for them is not: most of it is among them, and the rest follows in its turn (queue.settle_deferred).
+create or replace function queue.end_siblings(p_task_ids uuid[], p_user_id uuid, p_orchestrator_id uuid, p_root_id uuid, p_reason text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if cardinality(p_task_ids) > 0 then
+    insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+    select 'lost', m.id, p_user_id, 'Failed', p_root_id, p_reason, queue.now()
+    from unnest(p_task_ids) as m (id)
+    where exists (
+      select from queue.task_dependencies as d where d.depends_on = m.id and d.task_id <> all (p_task_ids)
+    );
+    perform set_config('queue.ends_in_turn', 'on', true);
+    perform queue.end_tasks(array(
+      select (
+        m.id, p_user_id, 'Failed',
+        pg_catalog.format(
+          'Cascaded failed from related task %s: orchestrator %s has Failed%s', p_root_id, p_orchestrator_id,
+          ' (' || p_reason || ')'
+        )
+      )::queue.task_end
+      from unnest(p_task_ids) as m (id)
+    ));
+  end if;
+end;
+$$;
+
+comment on function queue.end_siblings(uuid[], uuid, uuid, uuid, text) is
+  'Ends these children Failed, because the task p_root_id has failed and their orchestrator with it.';
+
+revoke all on function queue.end_siblings(uuid[], uuid, uuid, uuid, text) from public, anon, authenticated, service_role;
+
 -- Tasks have ended, or were put back: their families count it and follow. An orchestrator's end is remembered, its own
 -- children go with it when it was cancelled, and it is judged when children of its have changed.
 create or replace function queue.settle_families(p_task_ids uuid[], p_from text[], p_to text[])
@@ -2613,6 +2840,7 @@ declare
   v_changes queue.family_change[];
   v_change queue.family_change;
   v_cancelled uuid[];
+  v_failed uuid[];
 begin
   -- Most tasks have no family.
   if not exists (select from queue.subtasks as s where s.task_id = any (p_task_ids))
@@ -2652,10 +2880,12 @@ begin
     where o.orchestrator_id = m.task_id
     returning o.orchestrator_id, o.user_id, o.ended_as
   )
-  select array_agg(e.orchestrator_id)
-  into v_cancelled
+  select
+    array_agg(e.orchestrator_id) filter (where e.ended_as = 'Cancelled'),
+    array_agg(e.orchestrator_id) filter (where e.ended_as = 'Failed')
+  into v_cancelled, v_failed
   from ended as e
-  where e.ended_as = 'Cancelled'
+  where e.ended_as in ('Cancelled', 'Failed')
     and e.user_id = (select t.user_id from public.tasks as t where t.id = e.orchestrator_id);
 
   if v_changes is not null then
@@ -2675,6 +2905,9 @@ begin
 
   if v_cancelled is not null then
     perform queue.cancel_children(v_cancelled, 'Cancelled');
+  end if;
+  if v_failed is not null then
+    perform queue.fail_children(v_failed);
   end if;
 end;
 $$;
@@ -2740,6 +2973,99 @@ comment on function queue.cancel_children(uuid[], text) is
   'Cancels the live children of these orchestrators, which were Cancelled or deleted, unless somebody holds them; returns how many. Of more than a hundred it is only noted that they are to be cancelled.';
 
 revoke all on function queue.cancel_children(uuid[], text) from public, anon, authenticated, service_role;
+
+-- Where the settings say so, the queued children of orchestrators that failed fail with them: nothing can come of their
+-- family any more. Those that run finish. Nobody waits for a task while he holds an owner, so one that somebody is just
+-- changing, and more than a hundred children, are left to queue.settle_deferred.
+create or replace function queue.fail_children(p_orchestrator_ids uuid[], p_is_late boolean default false)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 100;
+  v_orchestrator record;
+  v_mine uuid[];
+  v_count integer := 0;
+begin
+  if not (select s.fails_siblings from queue.settings as s) then
+    return 0;
+  end if;
+
+  for v_orchestrator in
+    select o.orchestrator_id, o.user_id, pg_catalog.left(nullif(t.error_message, ''), 500) as reason,
+      -- The child that is the cause, as its orchestrator has been told (queue.judge_orchestration).
+      coalesce(
+        substring(t.error_message from '^Cascaded failed from related task ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})')::uuid,
+        o.orchestrator_id
+      ) as root_id
+    from queue.orchestrations as o
+      join public.tasks as t on t.id = o.orchestrator_id and t.user_id = o.user_id
+    where o.orchestrator_id = any (p_orchestrator_ids)
+      and t.status = 'Failed'
+    order by o.orchestrator_id
+  loop
+    -- Work for later says it of all of its children; once is enough.
+    continue when exists (
+      select from queue.deferred_work as w where w.task_id = v_orchestrator.orchestrator_id and w.kind = 'siblings' and w.only_id is null
+    );
+    if (
+      select count(*)
+      from (select from queue.subtasks as s where s.orchestrator_id = v_orchestrator.orchestrator_id limit v_most + 1) as n
+    ) > v_most then
+      -- Found late, there may be nothing but children that run, or that an operator has put back.
+      if not p_is_late or exists (
+        select
+        from queue.subtasks as s
+          join public.tasks as t on t.id = s.task_id
+        where s.orchestrator_id = v_orchestrator.orchestrator_id
+          and t.status = 'Queued'
+          and t.requeue_count = 0
+      ) then
+        insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+        values (
+          'siblings', v_orchestrator.orchestrator_id, v_orchestrator.user_id, 'Failed', v_orchestrator.root_id,
+          v_orchestrator.reason, queue.now()
+        );
+      end if;
+      continue;
+    end if;
+
+    v_mine := array(
+      select t.id
+      from queue.subtasks as s
+        join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
+      where s.orchestrator_id = v_orchestrator.orchestrator_id
+        and s.user_id = v_orchestrator.user_id
+        and t.status = 'Queued'
+        and not (p_is_late and t.requeue_count > 0)
+      order by t.id
+      for no key update of t skip locked
+    );
+    insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, only_id, since)
+    select
+      'siblings', v_orchestrator.orchestrator_id, v_orchestrator.user_id, 'Failed', v_orchestrator.root_id,
+      v_orchestrator.reason, t.id, queue.now()
+    from queue.subtasks as s
+      join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
+    where s.orchestrator_id = v_orchestrator.orchestrator_id
+      and s.user_id = v_orchestrator.user_id
+      and t.status = 'Queued'
+      and t.id <> all (v_mine)
+      and not p_is_late;
+    perform queue.end_siblings(v_mine, v_orchestrator.user_id, v_orchestrator.orchestrator_id, v_orchestrator.root_id, v_orchestrator.reason);
+    v_count := v_count + cardinality(v_mine);
+  end loop;
+  return v_count;
+end;
+$$;
+
+comment on function queue.fail_children(uuid[], boolean) is
+  'Fails the queued children of these orchestrators, which Failed, where the settings say so, and returns how many; later, when they are many or somebody holds them. p_is_late: not those that an operator has put back since.';
+
+revoke all on function queue.fail_children(uuid[], boolean) from public, anon, authenticated, service_role;
 
 -- Tasks that are no children of their orchestrators any more, because they were deleted or are somebody else's now.
 -- Deployed clients delete what they think is a duplicate, and that may be the child that counts: then the one that it had
@@ -3154,7 +3480,7 @@ begin
   select t.status into v_ended_as from public.tasks as t where t.id = p_work.task_id and t.user_id = p_work.user_id;
   if v_kind = 'lost' and v_ended_as not in ('Failed', 'Cancelled') then
     v_kind := 'dependants';
-  elsif v_kind = 'children' and v_ended_as is distinct from nullif(p_work.status, 'deleted') then
+  elsif v_kind in ('children', 'siblings') and v_ended_as is distinct from nullif(p_work.status, 'deleted') then
     delete from queue.deferred_work as w where w.id = p_work.id;
     return 0;
   end if;
@@ -3164,7 +3490,7 @@ begin
     when v_kind = 'type' then array(
       select l.id from queue.live_tasks_of_type(p_work.user_id, p_work.task_type, p_work.after_id, v_look) as l (id)
     )
-    when v_kind = 'children' then array(
+    when v_kind in ('children', 'siblings') then array(
       select s.task_id
       from queue.subtasks as s
       where s.orchestrator_id = p_work.task_id
@@ -3231,6 +3557,8 @@ begin
         )::queue.task_end
         from unnest(v_mine) as m (id)
       ));
+    when 'siblings' then
+      perform queue.end_siblings(v_mine, p_work.user_id, p_work.task_id, p_work.root_id, p_work.reason);
     when 'lost' then
       -- What waits for these in turn.
       insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
@@ -4862,6 +5190,34 @@ comment on function queue.wait_for_owner(uuid) is
 
 revoke all on function queue.wait_for_owner(uuid) from public, anon, authenticated, service_role;
 
+-- What a claim answers. params leave as jsonb text: a 64-bit seed stays what it was. Workers die on params that are no
+-- object; a row from before that was asked for is wrapped in one.
+create or replace function queue.claim_reply(p_task public.tasks)
+returns json
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return json_build_object(
+    'task_id', p_task.id,
+    'task_type', p_task.task_type,
+    'params', case when jsonb_typeof(p_task.params) = 'object' then p_task.params else jsonb_build_object('params', p_task.params) end,
+    'project_id', p_task.project_id,
+    'lease_token', p_task.lease_token,
+    'attempt', p_task.attempts,
+    -- Failures so far: by this deployed workers count when to give up.
+    'attempts', greatest(p_task.attempts - (p_task.status = 'In Progress')::integer, 0)
+  );
+end;
+$$;
+
+comment on function queue.claim_reply(public.tasks) is
+  'The reply of a claim: task_id, task_type, params, project_id, lease_token, attempt (which start this is), attempts (how many have failed so far).';
+
+revoke all on function queue.claim_reply(public.tasks) from public, anon, authenticated, service_role;
+
 -- The tasks among which the next one of a user is chosen: the head of the line, and with an affinity the first of
 -- orchestration, of the other tasks, of those of that model and of those that run on any.
 create or replace function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
@@ -6219,7 +6575,8 @@ begin
       'params', case when jsonb_typeof(x.params) = 'object' then x.params else jsonb_build_object('params', x.params) end,
       'project_id', x.project_id,
       'lease_token', x.lease_token,
-      'attempt', x.attempts
+      'attempt', x.attempts,
+      'attempts', x.attempts - 1
     )
     into v_reply
     from started as x;
@@ -6932,6 +7289,34 @@ comment on function queue.record_report(public.tasks, queue.caller, text, jsonb)
 
 revoke all on function queue.record_report(public.tasks, queue.caller, text, jsonb) from public, anon, authenticated, service_role;
 
+-- What complete and update answer. A repeat gets the same words: whether it was the first is in the history.
+create or replace function queue.task_reply(p_task public.tasks)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return json_build_object(
+    'task_id', p_task.id,
+    'status', p_task.status,
+    'output_location', p_task.output_location,
+    'public_url', case when p_task.status = 'Complete' then coalesce(p_task.file_location, p_task.output_location) end,
+    'thumbnail_url', p_task.thumbnail_url,
+    'error_message', p_task.error_message,
+    'attempt', p_task.attempts,
+    'generation_created', p_task.generation_created,
+    'generation_id', (select g.id from public.generations as g where g.task_id = p_task.id)
+  );
+end;
+$$;
+
+comment on function queue.task_reply(public.tasks) is
+  'The reply about a task: task_id, status, output_location, public_url (once Complete), thumbnail_url, error_message, attempt, generation_created, generation_id.';
+
+revoke all on function queue.task_reply(public.tasks) from public, anon, authenticated, service_role;
+
 -- Puts dead letters back into the queue: the one way out of a final state. The starts so far stay counted, and the task
 -- gets as many more as its type allows.
 create or replace function queue.requeue_tasks(
@@ -7089,7 +7474,7 @@ begin
       join public.generations as g on g.task_id = t.id
     where t.status = 'Complete'
       and t.id = any (p_task_ids)
-      and g.location is distinct from t.output_location
+      and g.location is distinct from coalesce(t.file_location, t.output_location)
     order by t.id
     for no key update of t skip locked
   ) as w;
@@ -7103,7 +7488,7 @@ begin
         left join public.generations as g on g.task_id = t.id
       where t.status = 'Complete'
         and case
-          when g.id is not null then g.location is distinct from t.output_location
+          when g.id is not null then g.location is distinct from coalesce(t.file_location, t.output_location)
           else t.generation_created and queue.creates_generation(t.task_type, t.params)
         end
       order by t.id
@@ -7150,7 +7535,9 @@ create or replace function queue.complete_task(
   p_output_location text,
   p_thumbnail_url text,
   p_result_data jsonb,
-  p_lease_token uuid
+  p_lease_token uuid,
+  p_description text,
+  p_may_describe boolean default false
 )
 returns json
 language plpgsql
@@ -7164,6 +7551,10 @@ declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Complete');
   v_is_late boolean := v_task.status = 'Queued';
+  -- A JSON object beside the file, or after it: what deployed workers have to say of a transition (docs/fleet.md).
+  v_has_description boolean := queue.json_object_of(p_description) is not null;
+  v_late_text text := case when v_has_description then p_description when p_may_describe then p_output_location end;
+  v_late_file text;
 begin
   if p_lease_token is not null then
     perform queue.refuse_stale_lease(v_task, p_lease_token);
@@ -7182,7 +7573,8 @@ begin
     end if;
     update public.tasks as t
     set status = 'Complete',
-      output_location = p_output_location,
+      output_location = case when v_has_description then p_description else p_output_location end,
+      file_location = case when v_has_description then p_output_location end,
       thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
       result_data = coalesce(p_result_data, t.result_data),
       error_message = null
@@ -7204,6 +7596,26 @@ begin
     );
   end if;
 
+  -- The file is there and not described yet; it must be that very file that the text is about.
+  if v_task.status = 'Complete' and v_task.file_location is null and queue.is_holder(v_caller, v_task)
+    and queue.own_file(v_task.output_location, v_task.user_id, v_task.id) is not null
+    and queue.json_object_of(v_late_text) is not null then
+    v_late_file := case
+      when v_has_description then p_output_location
+      else coalesce(
+        queue.described_file(queue.json_object_of(v_late_text), v_task.user_id, v_task.id), v_task.output_location
+      )
+    end;
+    if queue.own_file(v_late_file, v_task.user_id, v_task.id) = queue.own_file(v_task.output_location, v_task.user_id, v_task.id) then
+      perform queue.record_report(v_task, v_caller, 'the result was described');
+      update public.tasks as t
+      set output_location = v_late_text, file_location = v_task.output_location
+      where t.id = v_task.id
+      returning t.* into v_task;
+      return queue.task_reply(v_task);
+    end if;
+  end if;
+
   perform queue.let_go_by_report(v_caller, v_task.id);
   -- Deployed workers cannot be told apart and repeat themselves by design: they get their 200, the history knows.
   perform queue.record_report(
@@ -7215,11 +7627,84 @@ begin
 end;
 $$;
 
-comment on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) is 'See public.complete_task.';
+comment on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid, text, boolean) is 'See public.complete_task.';
 
-revoke all on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) from public, anon, authenticated, service_role;
+revoke all on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid, text, boolean) from public, anon, authenticated, service_role;
 
-grant execute on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) to service_role;
+grant execute on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid, text, boolean) to service_role;
+
+-- A failure that names no lease could come from whoever held the task before. While such a worker still beats, the
+-- present holder gets the benefit of the doubt. But who has handed the task back, or reported that it failed, has said what
+-- there was to say.
+create or replace function queue.has_live_former_holder(p_task public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select
+    from public.task_events as e
+      join public.workers as w on w.id = e.worker_id
+    where e.task_id = p_task.id
+      and e.to_status = 'In Progress'
+      and e.from_status is distinct from 'In Progress'
+      and e.worker_id is distinct from p_task.worker_id
+      and not exists (
+        select
+        from public.task_events as f
+        where f.task_id = e.task_id
+          and f.id > e.id
+          and f.worker_id = e.worker_id
+          and f.from_status = 'In Progress'
+          and f.to_status = 'Queued'
+          and (f.actor = 'service' or starts_with(f.actor, 'token:'))
+      )
+      and w.last_heartbeat > queue.now() - (select s.gpu_silence_limit from queue.settings as s)
+  );
+end;
+$$;
+
+comment on function queue.has_live_former_holder(public.tasks) is
+  'Whether another worker that lost this task still sends beats.';
+
+revoke all on function queue.has_live_former_holder(public.tasks) from public, anon, authenticated, service_role;
+
+-- Whether a report of a failed start, which names the start by its number, is the one that has ended an earlier start: its
+-- reply was lost, it was sent again, and meanwhile somebody else has the task. A worker that has the task again speaks of
+-- its present start, whatever number it sends.
+create or replace function queue.is_told_again(p_task public.tasks, p_attempts integer, p_reason text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_task.status = 'In Progress'
+    and coalesce(p_attempts between 1 and p_task.attempts - 1, false)
+    and exists (
+      select
+      from public.task_events as e
+      where e.task_id = p_task.id
+        and e.from_status = 'In Progress'
+        and e.to_status = 'Queued'
+        and e.attempt = p_attempts
+        and e.reason = p_reason
+        and (
+          e.worker_id is distinct from p_task.worker_id
+          or exists (select from queue.settings as s where queue.sent_name(p_task.worker_id) = any (s.shared_worker_ids))
+        )
+    );
+end;
+$$;
+
+comment on function queue.is_told_again(public.tasks, integer, text) is
+  'Whether an earlier start of this running task, of that number and by another worker, has ended with this very reason.';
+
+revoke all on function queue.is_told_again(public.tasks, integer, text) from public, anon, authenticated, service_role;
 
 -- Ends a task as Failed, or has it tried again where that is allowed. The reason is kept whichever field it came in; the
 -- history has more of it than the task.
@@ -7229,7 +7714,8 @@ create or replace function queue.fail_task(
   p_reason text,
   p_details text,
   p_has_lease boolean,
-  p_may_retry boolean
+  p_may_retry boolean,
+  p_waits boolean default true
 )
 returns json
 language plpgsql
@@ -7256,7 +7742,16 @@ begin
     if queue.is_holder(p_caller, p_task) then
       perform queue.ends_itself(p_task.id);
     end if;
-    if p_may_retry and p_task.attempts < queue.starts_allowed(p_task) and queue.is_retryable(p_task.task_type) then
+    if p_may_retry and not p_waits and queue.is_retryable(p_task.task_type) then
+      -- After its last start it ends there (queue.tasks_before_update).
+      perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
+      update public.tasks as t
+      set status = 'Queued',
+        error_message = queue.cut_text(v_reason),
+        error_details = coalesce(queue.cut_text(p_details), t.error_details)
+      where t.id = p_task.id
+      returning t.* into v_task;
+    elsif p_may_retry and p_task.attempts < queue.starts_allowed(p_task) and queue.is_retryable(p_task.task_type) then
       v_wait := queue.retry_wait(p_task.attempts);
       perform queue.say(
         queue.caller_name(p_caller),
@@ -7307,10 +7802,10 @@ begin
 end;
 $$;
 
-comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean) is
-  'Ends a locked task as Failed with this reason; puts it back with a wait when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking, or somebody who does not hold it wants it tried again.';
+comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean) is
+  'Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking, or somebody who does not hold it wants it tried again.';
 
-revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean) from public, anon, authenticated, service_role;
+revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean) from public, anon, authenticated, service_role;
 
 -- What a worker reports other than a result (docs/architecture.md, "Endings").
 create or replace function queue.update_task_status(
@@ -7323,7 +7818,8 @@ create or replace function queue.update_task_status(
   p_thumbnail_url text,
   p_result_data jsonb,
   p_reset_generation_started_at boolean,
-  p_lease_token uuid
+  p_lease_token uuid,
+  p_attempts integer
 )
 returns json
 language plpgsql
@@ -7336,13 +7832,15 @@ as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks;
+  v_is_present boolean;
 begin
   if p_status = 'Complete' then
-    return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
+    return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token, null, true);
   end if;
 
   v_task := queue.lock_task_for(v_caller, p_task_id, case
     when p_status in ('Failed', 'Cancelled') then p_status
+    when p_status = 'Queued' and p_error_details <> '' then 'Failed' -- after its last start
     when p_status = 'In Progress' and queue.has_nothing_to_enqueue(p_output_location) then 'Complete'
   end);
   if p_lease_token is not null then
@@ -7353,6 +7851,22 @@ begin
     return queue.fail_task(
       v_caller, v_task, coalesce(nullif(p_error_message, ''), p_output_location), p_error_details,
       p_has_lease => p_lease_token is not null, p_may_retry => false
+    );
+  end if;
+
+  -- Deployed workers since January: a failed start, told with its details, that is to be followed by another one. The
+  -- number that they send says which start they mean; the queue itself counts.
+  if p_status = 'Queued' and p_error_details <> '' then
+    if p_lease_token is null
+      and queue.is_told_again(v_task, p_attempts, queue.cut_text(coalesce(nullif(p_error_message, ''), p_error_details))) then
+      perform queue.record_report(v_task, v_caller, 'failure reported again, it counts already: ' || queue.cut_text(p_error_details));
+      return queue.report_reply(v_task, false);
+    end if;
+    -- No former holder would send this number: only the present start has it.
+    v_is_present := v_task.status = 'In Progress' and v_task.free_returns = 0 and p_attempts is not distinct from v_task.attempts;
+    return queue.fail_task(
+      v_caller, v_task, p_error_message, p_error_details,
+      p_has_lease => v_is_present or p_lease_token is not null, p_may_retry => true, p_waits => false
     );
   end if;
 
@@ -7382,7 +7896,7 @@ begin
     queue.caller_name(v_caller),
     case p_status
       when 'Queued' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'handed back')
-      when 'Cancelled' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'cancelled')
+      when 'Cancelled' then coalesce(queue.cut_text(coalesce(nullif(p_error_message, ''), nullif(p_output_location, ''))), 'cancelled')
     end
   );
   -- Workers hand back what they run; they cancel nothing, but those that prove that it is theirs.
@@ -7398,7 +7912,15 @@ begin
     output_location = coalesce(queue.cut_text(nullif(p_output_location, '')), t.output_location),
     thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
     result_data = coalesce(p_result_data, t.result_data),
-    error_message = case when p_status = 'In Progress' then t.error_message else coalesce(queue.cut_text(nullif(p_error_message, '')), t.error_message) end,
+    error_message = case
+      when p_status = 'In Progress' then t.error_message
+      else coalesce(
+        queue.cut_text(nullif(p_error_message, '')),
+        -- Where deployed orchestrators say why they cancel.
+        case when p_status = 'Cancelled' then queue.cut_text(nullif(p_output_location, '')) end,
+        t.error_message
+      )
+    end,
     generation_started_at = case when p_reset_generation_started_at then queue.now() else t.generation_started_at end,
     delivered_at = coalesce(t.delivered_at, queue.now()),
     reported_at = queue.now()
@@ -7417,12 +7939,12 @@ begin
 end;
 $$;
 
-comment on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) is
+comment on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) is
   'See public.update_task_status.';
 
-revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) from public, anon, authenticated, service_role;
+revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) from public, anon, authenticated, service_role;
 
-grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
+grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) to service_role;
 
 -- The files that nobody can have any use for: of tasks that failed, were cancelled or are gone, a day after the upload,
 -- unless something still names them. A page at a time, in the order of names. Only listed here: who deletes the row of an
@@ -7476,7 +7998,7 @@ begin
       select s.said
       from public.tasks as t
         cross join lateral (
-          values (t.output_location), (t.thumbnail_url), (t.result_data::text),
+          values (t.output_location), (t.file_location), (t.thumbnail_url), (t.result_data::text),
             (case when t.standing is not null then t.params::text end)
         ) as s (said)
       union all
@@ -9338,6 +9860,7 @@ declare
   v_failed integer := 0;
   v_cancelled integer := 0;
   v_children integer := 0;
+  v_children_failed integer := 0;
 begin
   perform queue.say('queue.mend_orchestrations');
   for v_family in
@@ -9372,16 +9895,38 @@ begin
       v_cancelled := v_cancelled + coalesce(v_ended_as = 'Cancelled', false)::integer;
     end if;
   end loop;
+
+  -- Children that were running when their family failed, and were put back since.
+  for v_family in
+    select o.orchestrator_id, o.user_id
+    from queue.orchestrations as o
+    where o.ended_as = 'Failed'
+      and o.open_count > 0
+      and (select s.fails_siblings from queue.settings as s)
+      and exists (
+        select
+        from queue.subtasks as k
+        where k.orchestrator_id = o.orchestrator_id
+          and (select t.status = 'Queued' and t.requeue_count = 0 from public.tasks as t where t.id = k.task_id)
+      )
+    order by o.user_id, o.orchestrator_id
+    limit p_limit
+  loop
+    perform from queue.user_slots as s where s.user_id = v_family.user_id for no key update skip locked;
+    continue when not found;
+    v_children_failed := v_children_failed + queue.fail_children(array[v_family.orchestrator_id], true);
+  end loop;
   perform queue.say(null);
 
   return json_build_object(
-    'completed', v_complete, 'failed', v_failed, 'cancelled', v_cancelled, 'children_cancelled', v_children
+    'completed', v_complete, 'failed', v_failed, 'cancelled', v_cancelled, 'children_cancelled', v_children,
+    'children_failed', v_children_failed
   );
 end;
 $$;
 
 comment on function queue.mend_orchestrations(integer) is
-  'Ends at most p_limit orchestrators that their children have ended, and the children that cancelled ones left; returns {completed, failed, cancelled, children_cancelled}.';
+  'Ends at most p_limit orchestrators that their children have ended, and the children that cancelled ones left, or failed ones where these go with them; returns {completed, failed, cancelled, children_cancelled, children_failed}.';
 
 revoke all on function queue.mend_orchestrations(integer) from public, anon, authenticated, service_role;
 
@@ -10669,7 +11214,8 @@ create or replace function public.complete_task(
   p_output_location text default null,
   p_thumbnail_url text default null,
   p_result_data jsonb default null,
-  p_lease_token uuid default null
+  p_lease_token uuid default null,
+  p_description text default null
 )
 returns json
 language plpgsql
@@ -10679,19 +11225,19 @@ set search_path = ''
 set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
-  return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
+  return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token, p_description);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
   return null;
 end;
 $$;
 
-comment on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid) is
-  'Completes a task: status, output, result record, history and dependants in one transaction, once. A repeat changes nothing and answers what is stored. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
+comment on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid, text) is
+  'Completes a task: status, output, result record, history and dependants in one transaction, once. A repeat changes nothing and answers what is stored. p_description that is a JSON object becomes output_location, the output then stays the file. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
 
-revoke all on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid) from public, anon, authenticated, service_role;
+revoke all on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid, text) from public, anon, authenticated, service_role;
 
-grant execute on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid) to service_role;
+grant execute on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid, text) to service_role;
 
 -- Status reports, as functions call them.
 create or replace function public.update_task_status(
@@ -10704,7 +11250,8 @@ create or replace function public.update_task_status(
   p_thumbnail_url text default null,
   p_result_data jsonb default null,
   p_reset_generation_started_at boolean default false,
-  p_lease_token uuid default null
+  p_lease_token uuid default null,
+  p_attempts integer default null
 )
 returns json
 language plpgsql
@@ -10716,7 +11263,7 @@ as $$
 begin
   return queue.update_task_status(
     p_caller, p_task_id, p_status, p_output_location, p_error_message, p_error_details, p_thumbnail_url,
-    p_result_data, p_reset_generation_started_at, p_lease_token
+    p_result_data, p_reset_generation_started_at, p_lease_token, p_attempts
   );
 exception when lock_not_available then
   perform queue.refuse_while_locked();
@@ -10724,12 +11271,12 @@ exception when lock_not_available then
 end;
 $$;
 
-comment on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) is
-  'Reports on a task: In Progress with a text or a new billing start, Failed with a reason (error_message, else output_location, else error_details), Complete, Cancelled, or Queued to hand it back. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id} and changed (false: only recorded; not in the reply to Complete). Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION (both states in the message), 403. service_role only.';
+comment on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) is
+  'Reports on a task: In Progress with a text or a new billing start, Failed with a reason (error_message, else output_location, else error_details), Complete, Cancelled, or Queued to hand it back; with error_details that is a failed start, of the number p_attempts, which counts. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id} and changed (false: only recorded; not in the reply to Complete). Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION (both states in the message), 403. service_role only.';
 
-revoke all on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) from public, anon, authenticated, service_role;
+revoke all on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) from public, anon, authenticated, service_role;
 
-grant execute on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid) to service_role;
+grant execute on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) to service_role;
 
 -- Why a task is not running, as functions ask it.
 create or replace function public.explain_task(p_caller jsonb, p_task_id uuid)
@@ -11946,7 +12493,7 @@ begin
     'task_id', v_task.id,
     'status', v_task.status,
     'output_location', v_task.output_location,
-    'public_url', case when v_task.status = 'Complete' then v_task.output_location end,
+    'public_url', case when v_task.status = 'Complete' then coalesce(v_task.file_location, v_task.output_location) end,
     'thumbnail_url', v_task.thumbnail_url,
     'error_message', v_task.error_message,
     -- Rows from before these had bounds may hold what nobody can write out.
@@ -11962,6 +12509,99 @@ comment on function queue.get_task_output(jsonb, uuid) is 'See public.get_task_o
 revoke all on function queue.get_task_output(jsonb, uuid) from public, anon, authenticated, service_role;
 
 grant execute on function queue.get_task_output(jsonb, uuid) to service_role;
+
+-- The output that a task builds on. Deployed workers read one predecessor; newer ones all of them. A segment that is made
+-- once more waits for nothing: it names its parent's record and its own place there, and builds on the place before it.
+create or replace function queue.get_predecessor_output(
+  p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid, p_child_order integer
+)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token and reads the dependencies
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
+  v_first json;
+  v_all json;
+  v_are_complete boolean;
+  v_sibling public.generations;
+begin
+  if v_task.dependant_on is null then
+    if p_parent_generation_id is null and p_child_order is null then
+      return null;
+    end if;
+    if p_child_order > 0 then
+      select g.*
+      into v_sibling
+      from public.generations as g
+      where g.parent_generation_id = p_parent_generation_id
+        and g.child_order = p_child_order - 1
+        and g.user_id = v_task.user_id
+        and g.location is not null
+      order by g.created_at desc, g.id desc
+      limit 1;
+    end if;
+    v_first := case
+      when v_sibling.id is not null then
+        json_build_object('predecessor_id', v_sibling.id, 'output_location', v_sibling.location, 'status', 'Complete')
+    end;
+    return json_build_object(
+      'predecessor_id', v_sibling.id,
+      'output_location', v_sibling.location,
+      'status', v_first -> 'status',
+      'predecessors', case when v_first is null then '[]' else json_build_array(v_first) end,
+      'all_complete', v_first is not null,
+      'lookup_method', case when v_first is not null then 'generation_sibling' end
+    );
+  end if;
+
+  with predecessor as (
+    select
+      d.id,
+      t.status,
+      -- Until it is Complete, a task has texts there that are no output.
+      case when t.status = 'Complete' then t.output_location end as output_location
+    from (
+      select v_task.dependant_on
+      union
+      select k.depends_on from queue.task_dependencies as k where k.task_id = v_task.id
+    ) as d (id)
+      -- Somebody else's task counts as missing, and nothing is said of it.
+      left join public.tasks as t on t.id = d.id and t.user_id is not distinct from v_task.user_id
+  ),
+  -- The first dependency first.
+  told as (
+    select
+      p.id,
+      p.status,
+      json_build_object('predecessor_id', p.id, 'output_location', p.output_location, 'status', p.status) as reply
+    from predecessor as p
+    order by p.id <> v_task.dependant_on, p.id
+  )
+  select json_agg(t.reply), (json_agg(t.reply)) -> 0, bool_and(coalesce(t.status = 'Complete', false))
+  into v_all, v_first, v_are_complete
+  from told as t;
+
+  return json_build_object(
+    'predecessor_id', v_first -> 'predecessor_id',
+    'output_location', v_first -> 'output_location',
+    'status', v_first -> 'status',
+    'predecessors', v_all,
+    'all_complete', v_are_complete,
+    'lookup_method', 'dependency'
+  );
+end;
+$$;
+
+comment on function queue.get_predecessor_output(jsonb, uuid, uuid, integer) is 'See public.get_predecessor_output.';
+
+revoke all on function queue.get_predecessor_output(jsonb, uuid, uuid, integer) from public, anon, authenticated, service_role;
+
+grant execute on function queue.get_predecessor_output(jsonb, uuid, uuid, integer) to service_role;
 
 -- The finished segments of a run, for the worker that puts them together.
 create or replace function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
@@ -12150,7 +12790,9 @@ revoke all on function public.get_task_output(jsonb, uuid) from public, anon, au
 grant execute on function public.get_task_output(jsonb, uuid) to service_role;
 
 -- The output that a task builds on, as functions ask it.
-create or replace function public.get_predecessor_output(p_caller jsonb, p_task_id uuid)
+create or replace function public.get_predecessor_output(
+  p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid default null, p_child_order integer default null
+)
 returns json
 language plpgsql
 stable
@@ -12159,19 +12801,19 @@ set search_path = ''
 set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
-  return queue.get_predecessor_output(p_caller, p_task_id);
+  return queue.get_predecessor_output(p_caller, p_task_id, p_parent_generation_id, p_child_order);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
   return null;
 end;
 $$;
 
-comment on function public.get_predecessor_output(jsonb, uuid) is
-  'Null for a task without dependencies, else {predecessor_id, output_location (null until Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency}; the first dependency is tasks.dependant_on. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+comment on function public.get_predecessor_output(jsonb, uuid, uuid, integer) is
+  'Null for a task without dependencies, else {predecessor_id, output_location (null until Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency, all_complete, lookup_method}; the first dependency is tasks.dependant_on. Without one, and with p_parent_generation_id and p_child_order: the newest record of the owner''s at the place before it, or nulls. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
-revoke all on function public.get_predecessor_output(jsonb, uuid) from public, anon, authenticated, service_role;
+revoke all on function public.get_predecessor_output(jsonb, uuid, uuid, integer) from public, anon, authenticated, service_role;
 
-grant execute on function public.get_predecessor_output(jsonb, uuid) to service_role;
+grant execute on function public.get_predecessor_output(jsonb, uuid, uuid, integer) to service_role;
 
 -- The finished segments of a run, as functions ask it.
 create or replace function public.get_completed_segments(

@@ -37,6 +37,7 @@ create table queue.settings (
   overlong_after interval not null default interval '2 hours',
   default_orchestration_limit integer,
   held_slot_limit interval not null default interval '10 minutes',
+  fails_siblings boolean not null default false,
   constraint settings_pkey primary key (is_only_row),
   constraint settings_has_one_row check (is_only_row),
   constraint settings_default_task_limit_is_not_negative check (default_task_limit >= 0),
@@ -143,6 +144,8 @@ comment on column queue.settings.default_orchestration_limit is
   'How many orchestration tasks of a user may need a worker at once when users.max_orchestrating is null. Default null: as many as the user may run tasks.';
 comment on column queue.settings.held_slot_limit is
   'How long at most a start that another than its holder ended keeps its slot, and how long it counts when it is asked whose turn it is. Default 10 minutes.';
+comment on column queue.settings.fails_siblings is
+  'Whether the queued children of an orchestrator that failed, because one of them did, say, fail with it; those that run go on. Default false: all go on.';
 comment on column queue.settings.event_retention is 'How long task_events are kept; null = for ever. Default null.';
 comment on column queue.settings.deleted_user_retention is
   'How long the history tells of a user who was deleted; then it is deleted, too. Default 30 days.';

@@ -41,6 +41,7 @@ create table public.tasks (
   has_bounded_params boolean not null default false,
   released_at timestamptz,
   free_returns integer not null default 0,
+  file_location text,
   constraint tasks_pkey primary key (id),
   constraint tasks_belong_to_a_project foreign key (project_id) references public.projects (id) on delete cascade,
   constraint tasks_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
@@ -127,6 +128,8 @@ comment on column public.tasks.released_at is
   'When the last completed one of those that it waits for was completed, or an operator put it back; null = neither. Its age counts from the latest of this, created_at and available_at.';
 comment on column public.tasks.free_returns is
   'How often the task was handed back by its holder, or never reached it, since it was enqueued or requeued; max_free_returns of these cost no start.';
+comment on column public.tasks.file_location is
+  'The file of a result that output_location describes in JSON; null where output_location is the result itself. Only queue functions write it.';
 comment on column public.tasks.has_bounded_params is
   'True once a trigger has found the params within their bounds (queue.json_fault); false on rows from before these were asked, which claims then measure.';
 

@@ -22,6 +22,9 @@ create table public.generations (
 
 create index generations_by_project on public.generations (project_id);
 create index generations_by_user on public.generations (user_id);
+-- What stands at a place of a parent record, the newest last.
+create index generations_by_parent on public.generations (parent_generation_id, child_order, created_at, id)
+  where parent_generation_id is not null;
 
 comment on table public.generations is 'Result records; exactly one per completed task of a type that creates them.';
 comment on column public.generations.type is 'image or video, from the task''s type.';

@@ -23,6 +23,10 @@ create index orchestrations_to_mend on queue.orchestrations (changed_at)
     and (failed_count > 0 or (open_count = 0 and complete_count + cancelled_count > 0))
   ) or (ended_as = 'Cancelled' and open_count > 0);
 
+-- The same where the children of a failed one fail with it (queue.settings.fails_siblings).
+create index orchestrations_failed_with_open_children on queue.orchestrations (orchestrator_id)
+  where ended_as = 'Failed' and open_count > 0;
+
 comment on table queue.orchestrations is
   'Per orchestrator: how its children stand, those that were replaced left out. Derived, kept in the transaction of each change.';
 comment on column queue.orchestrations.open_count is 'Children that are Queued or In Progress.';

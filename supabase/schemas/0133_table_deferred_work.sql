@@ -21,7 +21,7 @@ create index deferred_work_by_type on queue.deferred_work (task_type) where task
 comment on table queue.deferred_work is
   'What changes have left to do: one row per task, type or setting on which more hangs than one transaction touches.';
 comment on column queue.deferred_work.kind is
-  'dependants: tasks that wait for task_id are to be looked at again. lost: they end with root_id. children: the open children of task_id are to be cancelled. type: live tasks of task_type are to be derived again. limits: users without a limit of their own get the default one. stale: tasks that are no longer stale are to be let go.';
+  'dependants: tasks that wait for task_id are to be looked at again. lost: they end with root_id. children: the open children of task_id are to be cancelled. siblings: its queued ones are to fail, because of root_id. type: live tasks of task_type are to be derived again. limits: users without a limit of their own get the default one. stale: tasks that are no longer stale are to be let go.';
 comment on column queue.deferred_work.user_id is 'The owner of task_id and of all that follows from it.';
 comment on column queue.deferred_work.status is 'How task_id ended: Complete, Failed, Cancelled or deleted; of lost, how root_id did.';
 comment on column queue.deferred_work.root_id is 'The task whose end is the cause, at the head of a chain.';

@@ -27,6 +27,7 @@ declare
   );
   v_is_given_back boolean;
   v_is_forgiven boolean;
+  v_start record;
 begin
   if not queue.is_legal_transition(old, new) then
     return null;
@@ -91,8 +92,12 @@ begin
   end if;
 
   if new.status in ('Complete', 'Failed', 'Cancelled') and old.status = new.status then
-    -- A finished task keeps its result and its story.
-    new.output_location := old.output_location;
+    -- A finished task keeps its result and its story; only a file may still be described, once (queue.complete_task). No API
+    -- role may write file_location, which proves it.
+    if not (new.status = 'Complete' and old.file_location is null and coalesce(new.file_location = old.output_location, false)) then
+      new.output_location := old.output_location;
+      new.file_location := old.file_location;
+    end if;
     new.thumbnail_url := old.thumbnail_url;
     new.error_message := coalesce(
       old.error_message, new.error_message,
@@ -121,6 +126,24 @@ begin
     if v_is_direct and new.output_location is not distinct from old.output_location then
       new.output_location := null; -- a progress text is no result
     end if;
+    if new.output_location is distinct from old.output_location and new.file_location is null then
+      new.file_location := queue.described_file(queue.json_object_of(new.output_location), new.user_id, new.id);
+    end if;
+    -- Whoever made it had lost it meanwhile; it is theirs all the same.
+    if old.status = 'Queued' and new.worker_id is null then
+      select e.worker_id, e.attempt, substring(e.actor from '^token:([0-9a-f-]{36})$')::uuid as token_id
+      into v_start
+      from public.task_events as e
+      where e.task_id = new.id
+        and e.to_status = 'In Progress'
+      order by e.id desc
+      limit 1;
+      if found then
+        new.worker_id := v_start.worker_id;
+        new.token_id := v_start.token_id;
+        new.attempts := greatest(new.attempts, v_start.attempt);
+      end if;
+    end if;
     new.generation_created := queue.creates_generation(new.task_type, new.params);
   elsif new.status = 'Queued' then
     new.lease_token := null;
@@ -143,6 +166,7 @@ begin
     end if;
     new.generation_started_at := null;
     new.generation_processed_at := null;
+    new.file_location := null;
   end if;
 
   if new.task_type is distinct from old.task_type or new.pool is null then

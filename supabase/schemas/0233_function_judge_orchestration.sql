@@ -50,6 +50,9 @@ begin
     order by s.final_rank desc, s.part_index desc nulls last, s.seq desc
     limit 1;
     select t.* into v_child from public.tasks as t where t.id = v_final_id;
+    -- What a part says of itself is for its neighbours; the whole shows the file.
+    v_child.output_location := coalesce(v_child.file_location, v_child.output_location);
+    v_child.file_location := null;
     perform queue.complete_for(v_task.id, v_child, 'all of its children are complete');
     return v_verdict;
   end if;

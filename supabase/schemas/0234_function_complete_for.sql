@@ -15,6 +15,7 @@ begin
   update public.tasks as t
   set status = 'Complete',
     output_location = p_source.output_location,
+    file_location = p_source.file_location,
     thumbnail_url = coalesce(p_source.thumbnail_url, t.thumbnail_url),
     error_message = null
   where t.id = p_task_id;

@@ -90,17 +90,20 @@ begin
     perform queue.replace_part(v_child_id);
   end loop;
 
-  -- Too late for a cancelled orchestrator.
+  -- Too late for a cancelled orchestrator, and for one that has failed where its children go with it.
   select array_agg((
-    s.task_id, s.user_id, 'Cancelled',
-    pg_catalog.format('Cascaded failed from related task %s: it was Cancelled before this child came', s.orchestrator_id)
+    s.task_id, s.user_id, o.ended_as,
+    pg_catalog.format(
+      'Cascaded failed from related task %s: it %s before this child came', s.orchestrator_id,
+      case o.ended_as when 'Failed' then 'had Failed' else 'was Cancelled' end
+    )
   )::queue.task_end)
   into v_orphaned
   from queue.subtasks as s
     join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
   where s.task_id = any (v_children)
     and s.replaced_by is null
-    and o.ended_as = 'Cancelled';
+    and (o.ended_as = 'Cancelled' or (o.ended_as = 'Failed' and (select g.fails_siblings from queue.settings as g)));
   if v_orphaned is not null then
     perform queue.end_tasks(v_orphaned);
   end if;

@@ -11,6 +11,7 @@ declare
   v_changes queue.family_change[];
   v_change queue.family_change;
   v_cancelled uuid[];
+  v_failed uuid[];
 begin
   -- Most tasks have no family.
   if not exists (select from queue.subtasks as s where s.task_id = any (p_task_ids))
@@ -50,10 +51,12 @@ begin
     where o.orchestrator_id = m.task_id
     returning o.orchestrator_id, o.user_id, o.ended_as
   )
-  select array_agg(e.orchestrator_id)
-  into v_cancelled
+  select
+    array_agg(e.orchestrator_id) filter (where e.ended_as = 'Cancelled'),
+    array_agg(e.orchestrator_id) filter (where e.ended_as = 'Failed')
+  into v_cancelled, v_failed
   from ended as e
-  where e.ended_as = 'Cancelled'
+  where e.ended_as in ('Cancelled', 'Failed')
     and e.user_id = (select t.user_id from public.tasks as t where t.id = e.orchestrator_id);
 
   if v_changes is not null then
@@ -73,6 +76,9 @@ begin
 
   if v_cancelled is not null then
     perform queue.cancel_children(v_cancelled, 'Cancelled');
+  end if;
+  if v_failed is not null then
+    perform queue.fail_children(v_failed);
   end if;
 end;
 $$;

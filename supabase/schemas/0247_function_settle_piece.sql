@@ -44,7 +44,7 @@ begin
   select t.status into v_ended_as from public.tasks as t where t.id = p_work.task_id and t.user_id = p_work.user_id;
   if v_kind = 'lost' and v_ended_as not in ('Failed', 'Cancelled') then
     v_kind := 'dependants';
-  elsif v_kind = 'children' and v_ended_as is distinct from nullif(p_work.status, 'deleted') then
+  elsif v_kind in ('children', 'siblings') and v_ended_as is distinct from nullif(p_work.status, 'deleted') then
     delete from queue.deferred_work as w where w.id = p_work.id;
     return 0;
   end if;
@@ -54,7 +54,7 @@ begin
     when v_kind = 'type' then array(
       select l.id from queue.live_tasks_of_type(p_work.user_id, p_work.task_type, p_work.after_id, v_look) as l (id)
     )
-    when v_kind = 'children' then array(
+    when v_kind in ('children', 'siblings') then array(
       select s.task_id
       from queue.subtasks as s
       where s.orchestrator_id = p_work.task_id
@@ -121,6 +121,8 @@ begin
         )::queue.task_end
         from unnest(v_mine) as m (id)
       ));
+    when 'siblings' then
+      perform queue.end_siblings(v_mine, p_work.user_id, p_work.task_id, p_work.root_id, p_work.reason);
     when 'lost' then
       -- What waits for these in turn.
       insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)

@@ -11,7 +11,7 @@ begin
     'task_id', p_task.id,
     'status', p_task.status,
     'output_location', p_task.output_location,
-    'public_url', case when p_task.status = 'Complete' then p_task.output_location end,
+    'public_url', case when p_task.status = 'Complete' then coalesce(p_task.file_location, p_task.output_location) end,
     'thumbnail_url', p_task.thumbnail_url,
     'error_message', p_task.error_message,
     'attempt', p_task.attempts,

@@ -53,7 +53,7 @@ begin
       join public.generations as g on g.task_id = t.id
     where t.status = 'Complete'
       and t.id = any (p_task_ids)
-      and g.location is distinct from t.output_location
+      and g.location is distinct from coalesce(t.file_location, t.output_location)
     order by t.id
     for no key update of t skip locked
   ) as w;
@@ -67,7 +67,7 @@ begin
         left join public.generations as g on g.task_id = t.id
       where t.status = 'Complete'
         and case
-          when g.id is not null then g.location is distinct from t.output_location
+          when g.id is not null then g.location is distinct from coalesce(t.file_location, t.output_location)
           else t.generation_created and queue.creates_generation(t.task_type, t.params)
         end
       order by t.id

@@ -6,7 +6,9 @@ create function queue.complete_task(
   p_output_location text,
   p_thumbnail_url text,
   p_result_data jsonb,
-  p_lease_token uuid
+  p_lease_token uuid,
+  p_description text,
+  p_may_describe boolean default false
 )
 returns json
 language plpgsql
@@ -20,6 +22,10 @@ declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Complete');
   v_is_late boolean := v_task.status = 'Queued';
+  -- A JSON object beside the file, or after it: what deployed workers have to say of a transition (docs/fleet.md).
+  v_has_description boolean := queue.json_object_of(p_description) is not null;
+  v_late_text text := case when v_has_description then p_description when p_may_describe then p_output_location end;
+  v_late_file text;
 begin
   if p_lease_token is not null then
     perform queue.refuse_stale_lease(v_task, p_lease_token);
@@ -38,7 +44,8 @@ begin
     end if;
     update public.tasks as t
     set status = 'Complete',
-      output_location = p_output_location,
+      output_location = case when v_has_description then p_description else p_output_location end,
+      file_location = case when v_has_description then p_output_location end,
       thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
       result_data = coalesce(p_result_data, t.result_data),
       error_message = null
@@ -60,6 +67,26 @@ begin
     );
   end if;
 
+  -- The file is there and not described yet; it must be that very file that the text is about.
+  if v_task.status = 'Complete' and v_task.file_location is null and queue.is_holder(v_caller, v_task)
+    and queue.own_file(v_task.output_location, v_task.user_id, v_task.id) is not null
+    and queue.json_object_of(v_late_text) is not null then
+    v_late_file := case
+      when v_has_description then p_output_location
+      else coalesce(
+        queue.described_file(queue.json_object_of(v_late_text), v_task.user_id, v_task.id), v_task.output_location
+      )
+    end;
+    if queue.own_file(v_late_file, v_task.user_id, v_task.id) = queue.own_file(v_task.output_location, v_task.user_id, v_task.id) then
+      perform queue.record_report(v_task, v_caller, 'the result was described');
+      update public.tasks as t
+      set output_location = v_late_text, file_location = v_task.output_location
+      where t.id = v_task.id
+      returning t.* into v_task;
+      return queue.task_reply(v_task);
+    end if;
+  end if;
+
   perform queue.let_go_by_report(v_caller, v_task.id);
   -- Deployed workers cannot be told apart and repeat themselves by design: they get their 200, the history knows.
   perform queue.record_report(
@@ -71,7 +98,7 @@ begin
 end;
 $$;
 
-comment on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) is 'See public.complete_task.';
+comment on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid, text, boolean) is 'See public.complete_task.';
 
-revoke all on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) from public, anon, authenticated, service_role;
-grant execute on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid) to service_role;
+revoke all on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid, text, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid, text, boolean) to service_role;

@@ -26,7 +26,7 @@ declare
   v_is_present boolean;
 begin
   if p_status = 'Complete' then
-    return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token);
+    return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token, null, true);
   end if;
 
   v_task := queue.lock_task_for(v_caller, p_task_id, case

@@ -50,7 +50,7 @@ begin
       select s.said
       from public.tasks as t
         cross join lateral (
-          values (t.output_location), (t.thumbnail_url), (t.result_data::text),
+          values (t.output_location), (t.file_location), (t.thumbnail_url), (t.result_data::text),
             (case when t.standing is not null then t.params::text end)
         ) as s (said)
       union all

@@ -17,6 +17,7 @@ declare
   v_failed integer := 0;
   v_cancelled integer := 0;
   v_children integer := 0;
+  v_children_failed integer := 0;
 begin
   perform queue.say('queue.mend_orchestrations');
   for v_family in
@@ -51,16 +52,38 @@ begin
       v_cancelled := v_cancelled + coalesce(v_ended_as = 'Cancelled', false)::integer;
     end if;
   end loop;
+
+  -- Children that were running when their family failed, and were put back since.
+  for v_family in
+    select o.orchestrator_id, o.user_id
+    from queue.orchestrations as o
+    where o.ended_as = 'Failed'
+      and o.open_count > 0
+      and (select s.fails_siblings from queue.settings as s)
+      and exists (
+        select
+        from queue.subtasks as k
+        where k.orchestrator_id = o.orchestrator_id
+          and (select t.status = 'Queued' and t.requeue_count = 0 from public.tasks as t where t.id = k.task_id)
+      )
+    order by o.user_id, o.orchestrator_id
+    limit p_limit
+  loop
+    perform from queue.user_slots as s where s.user_id = v_family.user_id for no key update skip locked;
+    continue when not found;
+    v_children_failed := v_children_failed + queue.fail_children(array[v_family.orchestrator_id], true);
+  end loop;
   perform queue.say(null);
 
   return json_build_object(
-    'completed', v_complete, 'failed', v_failed, 'cancelled', v_cancelled, 'children_cancelled', v_children
+    'completed', v_complete, 'failed', v_failed, 'cancelled', v_cancelled, 'children_cancelled', v_children,
+    'children_failed', v_children_failed
   );
 end;
 $$;
 
 comment on function queue.mend_orchestrations(integer) is
-  'Ends at most p_limit orchestrators that their children have ended, and the children that cancelled ones left; returns {completed, failed, cancelled, children_cancelled}.';
+  'Ends at most p_limit orchestrators that their children have ended, and the children that cancelled ones left, or failed ones where these go with them; returns {completed, failed, cancelled, children_cancelled, children_failed}.';
 
 revoke all on function queue.mend_orchestrations(integer) from public, anon, authenticated, service_role;
 grant execute on function queue.mend_orchestrations(integer) to service_role;

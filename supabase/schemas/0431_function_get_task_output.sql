@@ -15,7 +15,7 @@ begin
     'task_id', v_task.id,
     'status', v_task.status,
     'output_location', v_task.output_location,
-    'public_url', case when v_task.status = 'Complete' then v_task.output_location end,
+    'public_url', case when v_task.status = 'Complete' then coalesce(v_task.file_location, v_task.output_location) end,
     'thumbnail_url', v_task.thumbnail_url,
     'error_message', v_task.error_message,
     -- Rows from before these had bounds may hold what nobody can write out.

@@ -1,5 +1,8 @@
--- The output that a task builds on. Deployed workers read one predecessor; newer ones all of them.
-create function queue.get_predecessor_output(p_caller jsonb, p_task_id uuid)
+-- The output that a task builds on. Deployed workers read one predecessor; newer ones all of them. A segment that is made
+-- once more waits for nothing: it names its parent's record and its own place there, and builds on the place before it.
+create function queue.get_predecessor_output(
+  p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid, p_child_order integer
+)
 returns json
 language plpgsql
 stable
@@ -12,9 +15,36 @@ declare
   v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
   v_first json;
   v_all json;
+  v_are_complete boolean;
+  v_sibling public.generations;
 begin
   if v_task.dependant_on is null then
-    return null;
+    if p_parent_generation_id is null and p_child_order is null then
+      return null;
+    end if;
+    if p_child_order > 0 then
+      select g.*
+      into v_sibling
+      from public.generations as g
+      where g.parent_generation_id = p_parent_generation_id
+        and g.child_order = p_child_order - 1
+        and g.user_id = v_task.user_id
+        and g.location is not null
+      order by g.created_at desc, g.id desc
+      limit 1;
+    end if;
+    v_first := case
+      when v_sibling.id is not null then
+        json_build_object('predecessor_id', v_sibling.id, 'output_location', v_sibling.location, 'status', 'Complete')
+    end;
+    return json_build_object(
+      'predecessor_id', v_sibling.id,
+      'output_location', v_sibling.location,
+      'status', v_first -> 'status',
+      'predecessors', case when v_first is null then '[]' else json_build_array(v_first) end,
+      'all_complete', v_first is not null,
+      'lookup_method', case when v_first is not null then 'generation_sibling' end
+    );
   end if;
 
   with predecessor as (
@@ -35,24 +65,27 @@ begin
   told as (
     select
       p.id,
+      p.status,
       json_build_object('predecessor_id', p.id, 'output_location', p.output_location, 'status', p.status) as reply
     from predecessor as p
     order by p.id <> v_task.dependant_on, p.id
   )
-  select json_agg(t.reply), (json_agg(t.reply)) -> 0
-  into v_all, v_first
+  select json_agg(t.reply), (json_agg(t.reply)) -> 0, bool_and(coalesce(t.status = 'Complete', false))
+  into v_all, v_first, v_are_complete
   from told as t;
 
   return json_build_object(
     'predecessor_id', v_first -> 'predecessor_id',
     'output_location', v_first -> 'output_location',
     'status', v_first -> 'status',
-    'predecessors', v_all
+    'predecessors', v_all,
+    'all_complete', v_are_complete,
+    'lookup_method', 'dependency'
   );
 end;
 $$;
 
-comment on function queue.get_predecessor_output(jsonb, uuid) is 'See public.get_predecessor_output.';
+comment on function queue.get_predecessor_output(jsonb, uuid, uuid, integer) is 'See public.get_predecessor_output.';
 
-revoke all on function queue.get_predecessor_output(jsonb, uuid) from public, anon, authenticated, service_role;
-grant execute on function queue.get_predecessor_output(jsonb, uuid) to service_role;
+revoke all on function queue.get_predecessor_output(jsonb, uuid, uuid, integer) from public, anon, authenticated, service_role;
+grant execute on function queue.get_predecessor_output(jsonb, uuid, uuid, integer) to service_role;

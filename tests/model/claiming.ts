@@ -105,6 +105,8 @@ function start(state: State, task: Task, claimId: number | null): void {
   task.isHandedOver = false;
   task.claimId = claimId;
   task.attempts += 1;
+  const { worker, token, attempts: attempt } = task;
+  task.lastStart = { worker, token, attempt };
   task.hasLease = true;
   task.claimedAt = state.now;
   task.isDelivered = false;

@@ -23,6 +23,12 @@ export function complete(
   output: string | null,
 ): Moved {
   hold(state, task);
+  if (task.status === "Queued" && task.lastStart !== null) {
+    const { worker, token, attempt } = task.lastStart;
+    task.worker = worker;
+    task.token = token;
+    task.attempts = Math.max(task.attempts, attempt);
+  }
   task.status = "Complete";
   task.completeAt = state.now;
   task.output = output;

@@ -42,6 +42,7 @@ export function enqueue(
     maxAttempts: null,
     worker: null,
     token: null,
+    lastStart: null,
     claimId: null,
     hasLease: false,
     claimedAt: null,

@@ -61,6 +61,8 @@ export interface Task {
   worker: string | null;
   /** Whose token holds it; null = the service key. */
   token: number | null;
+  /** Who was handed it last, and which start that was. */
+  lastStart: LastStart | null;
   claimId: number | null;
   hasLease: boolean;
   /** When it was last handed out; null = never. */
@@ -75,6 +77,13 @@ export interface Task {
   generation: string | null | undefined;
   /** The task that counts instead of it. */
   replacedBy: number | null;
+}
+
+/** A start, by which a late result is told whose it is. */
+export interface LastStart {
+  readonly worker: string | null;
+  readonly token: number | null;
+  readonly attempt: number;
 }
 
 /** A worker of the fleet. */

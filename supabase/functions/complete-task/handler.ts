@@ -30,6 +30,7 @@ export function createHandler(deps: FileDeps): Handler {
           p_thumbnail_url: output.thumbnailUrl,
           p_result_data: resultData,
           p_lease_token: body.lease_token,
+          p_description: output.description,
         });
       const check = (location: string | undefined) =>
         refuseEmptyFile(files, rpc, body, location, note);

@@ -9,6 +9,8 @@ import { assertPlainPath, pathInBucket } from "../_shared/storage-path.ts";
 export interface Output {
   readonly location: string | undefined;
   readonly thumbnailUrl: string | undefined;
+  /** A text that came beside the file; JSON says more of it than its URL. */
+  readonly description?: string | undefined;
 }
 
 /** A file that came in the body. */

@@ -14,6 +14,8 @@ const THUMBNAIL_TIMEOUT_MS = 8_000;
 /** The part of the reply that says which files are in use. */
 const StoredResult = CompleteReply.pick({
   output_location: true,
+  // The file, where the output describes it.
+  public_url: true,
   thumbnail_url: true,
 });
 
@@ -41,6 +43,7 @@ export async function completeWithSent(
     reply = await complete({
       location: files.publicUrl(path),
       thumbnailUrl: hasThumb ? files.publicUrl(thumb) : text.thumbnailUrl,
+      description: text.location,
     });
   } catch (error) {
     if (isRefusal(error)) await removeQuietly(files, paths, note);

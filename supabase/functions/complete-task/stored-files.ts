@@ -62,6 +62,7 @@ export async function locateStored(
     thumbnailUrl: thumbnail === undefined
       ? text.thumbnailUrl
       : files.publicUrl(thumbnail),
+    description: path === undefined ? undefined : text.location,
   };
 }
 

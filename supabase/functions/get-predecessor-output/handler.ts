@@ -17,7 +17,11 @@ export function createHandler(deps: EndpointDeps): Handler {
     answer: async ({ body, rpc, note }) => {
       note({ task_id: body.task_id });
       return objectOrNullReply(
-        await rpc("get_predecessor_output", { p_task_id: body.task_id }),
+        await rpc("get_predecessor_output", {
+          p_task_id: body.task_id,
+          p_parent_generation_id: body.parent_generation_id,
+          p_child_order: body.child_order,
+        }),
       );
     },
   });

@@ -17,7 +17,7 @@ select throws_ok(
   'complete_task() is not for signed-in users directly'
 );
 select throws_ok(
-  format('select queue.complete_task(%L, %L, null, null, null, null)', tests.service(), :'task'), '42501', null,
+  format('select queue.complete_task(%L, %L, null, null, null, null, null)', tests.service(), :'task'), '42501', null,
   'Nor is the function behind it'
 );
 select tests.clear_authentication();

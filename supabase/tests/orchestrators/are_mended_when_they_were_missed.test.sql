@@ -23,7 +23,7 @@ begin
   perform queue.reconcile();
 end;
 $$;
-select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 0}', 'Nothing to mend, nothing mended');
+select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 0, "children_failed": 0}', 'Nothing to mend, nothing mended');
 
 -- TEST: a good end, a failure and a cancellation
 select tests.create_orchestrator(:'owner', 2, 'join_clips_orchestrator') as complete \gset
@@ -38,12 +38,12 @@ select tests.create_child(:'cancelled', 'join_clips_segment', 0) as cancelled_ch
 select pg_temp.end_unnoticed(:'cancelled_child', 'Cancelled');
 select is_empty('select * from queue.drift()', 'reconcile() has found the children''s ends');
 select is(tests.status(:'complete'), 'In Progress', 'But ends nothing');
-select is(pg_temp.mend(), '{"completed": 1, "failed": 1, "cancelled": 1, "children_cancelled": 0}', 'mend_orchestrations() does');
+select is(pg_temp.mend(), '{"completed": 1, "failed": 1, "cancelled": 1, "children_cancelled": 0, "children_failed": 0}', 'mend_orchestrations() does');
 select is(
   array[tests.status(:'complete'), tests.status(:'failed'), tests.status(:'cancelled')], array['Complete', 'Failed', 'Cancelled'], 'As their children say'
 );
 select is((tests.task(:'complete')).output_location, 'https://files/' || :'complete_child', 'With what the last child made');
-select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 0}', 'Once');
+select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 0, "children_failed": 0}', 'Once');
 
 -- TEST: a report that was lost for good: all segments are there, no stitch, and nothing has moved for a while
 select tests.create_orchestrator(:'owner', 1) as unreported \gset
@@ -60,7 +60,7 @@ select tests.create_orchestrator(:'owner') as parent_task \gset
 select tests.create_child(:'parent_task', 'travel_segment', 0) as left_behind \gset
 select pg_temp.end_unnoticed(:'parent_task', 'Cancelled');
 select is(tests.status(:'left_behind'), 'Queued', 'A child was left behind');
-select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 1}', 'mend_orchestrations() cancels it');
+select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 1, "children_failed": 0}', 'mend_orchestrations() cancels it');
 select is(tests.status(:'left_behind'), 'Cancelled', 'It goes after its orchestrator');
 
 -- TEST: counts that have drifted
