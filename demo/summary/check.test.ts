@@ -112,6 +112,28 @@ describe("judge()", () => {
       .toEqual(["lost work is done by another"]);
   });
 
+  test("knows the machine of a user who did what the cloud had lost", () => {
+    const run = quietRun();
+    run.ledger.lostStart = { taskId: "a", workerId: "cloud-1", attempt: 1 };
+    run.ledger.completedBy.set("a", [
+      { taskId: "a", workerId: "anas-pc", attempt: 2 },
+    ]);
+    const broken = (name: string) => {
+      const lostSteps = [
+        { to: "In Progress", workerId: "cloud-1", attempt: 1 },
+        { to: "Queued", workerId: null, attempt: 1 },
+        { to: "In Progress", workerId: name, attempt: 2 },
+        { to: "Complete", workerId: name, attempt: 2 },
+      ];
+      return judge(run, { ...evidence(2), lostSteps })
+        .filter(({ holds }) => !holds).map((one) => one.promise);
+    };
+    expect(broken("token:0a1b2c3d-0000-4000-8000-000000000001:anas-pc"))
+      .toEqual([]);
+    expect(broken("token:0a1b2c3d-0000-4000-8000-000000000001:bens-pc"))
+      .toEqual(["lost work is done by another"]);
+  });
+
   test("does not excuse what is wrong: work put back, and nobody died", () => {
     const findings = judge(quietRun(), evidence(1, { putBack: 1 }));
     expect(findings.filter(({ holds }) => !holds).map((one) => one.promise))
