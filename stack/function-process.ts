@@ -20,7 +20,7 @@ export interface FunctionProcess {
 }
 
 const bootFile = fileURLToPath(new URL("./boot.ts", import.meta.url));
-const bootPatienceMs = 20_000;
+const bootPatienceMs = 60_000;
 
 /** Starts a function's entry file in a process of its own. */
 export function startFunction(

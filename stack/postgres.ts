@@ -45,6 +45,9 @@ const environment = { PATH: "/usr/bin:/bin", LC_ALL: "C.UTF-8", HOME: "/tmp" };
 /** A crashed predecessor's memory or socket can be in the way this long. */
 const startPatienceMs = 20_000;
 
+/** It may have much to replay, on a machine that has much else to do. */
+const readyPatienceMs = 120_000;
+
 const tryAgainAfterMs = 1_000;
 
 /** Makes the data directory if there is none, then starts the server. */
@@ -198,7 +201,7 @@ async function tryStart(
   closeSync(log);
   let over = false;
   void ended(child).then(() => over = true);
-  const deadline = Date.now() + startPatienceMs;
+  const deadline = Date.now() + readyPatienceMs;
   while (!over && Date.now() < deadline) {
     if (isReady(dataDir, child.pid)) return { child, ready: true, log: "" };
     await delay(20);

@@ -16,7 +16,7 @@ export interface Postgrest {
   stop(): Promise<void>;
 }
 
-const readyPatienceMs = 30_000;
+const readyPatienceMs = 120_000;
 
 /** One that ends sooner than this is not started again at once. */
 const shortLifeMs = 5_000;
