@@ -5,7 +5,9 @@ import { vitest } from "../vitest.ts";
 export const integrationInFull: CheckoutStep = {
   name: "integration-in-full",
   run: (context) =>
-    vitest(context, "integration", { SIZES: "full" }, ["plans", "mending"]),
+    vitest(context, "integration", { SIZES: "full" }, [
+      ...["kills", "mending", "plans"],
+    ]),
 };
 
 /** `npm start` itself: what keeps it from starting, and killed as a whole. */

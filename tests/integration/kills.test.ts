@@ -5,8 +5,9 @@ import { kill, type Part, shuffledParts } from "../soak/parts.ts";
 import { lateRescues, rescuesOf } from "../soak/rescues.ts";
 import { wrongs } from "../soak/verdict.ts";
 import { Chance } from "../support/chance.ts";
+import { size } from "../support/size.ts";
 
-const TASKS = 1000;
+const TASKS = size(500, 1000);
 /** How often each part is killed. */
 const BLOWS = 3;
 const SEED = 20_261_123;
