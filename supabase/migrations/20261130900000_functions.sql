@@ -4032,7 +4032,9 @@ begin
   end if;
 
   update queue.held_slots as h
-  set let_go_at = p_at
+  set let_go_at = p_at,
+    -- From here on it only counts for the turn, and not for long: to cancel once must not cost more than about one.
+    held_until = least(h.held_until, p_at + (select s.turn_memory from queue.settings as s))
   where h.id = p_held_id
     and h.let_go_at is null;
   if not found then
@@ -4210,6 +4212,10 @@ begin
       coalesce(t.timeout, y.timeout) as timeout,
       w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
       t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
+      -- It has given its place back, and no child is there that could end it.
+      not t.takes_slot and queue.is_handed_over(t.id, t.lease_token)
+        and coalesce(o.open_count + o.complete_count + o.failed_count + o.cancelled_count, 0) = 0 as is_childless,
+      coalesce(o.enqueued_attempt = t.attempts, false) as has_reported, o.changed_at as family_changed_at, t.output_location,
       seen.started_at,
       greatest(seen.started_at, v_trusted_since) as runs_since,
       greatest(seen.started_at, seen.reported_at, v_trusted_since) as last_report,
@@ -4218,6 +4224,7 @@ begin
       left join public.workers as w on w.id = t.worker_id and t.token_id is null
       left join public.task_types as y on y.name = t.task_type
       left join public.user_api_tokens as k on k.id = t.token_id
+      left join queue.orchestrations as o on o.orchestrator_id = t.id and not t.takes_slot
       cross join lateral (
         select
           queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
@@ -4239,13 +4246,15 @@ begin
         when r.is_shut_out then 'token_ended'
         when not v_may_judge_silence then null
         when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
-        when r.worker_id is null then null
-        when r.token_id is not null then
-          case when r.last_report < v_now - v_settings.token_silence_limit then 'caller_silent' end
-        when r.pool = 'api' then
-          case when r.last_sign < v_now - v_settings.api_silence_limit then 'caller_silent' end
-        when r.last_sign < v_now - v_settings.gpu_silence_limit then 'worker_silent'
-        when r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
+        when r.token_id is not null and r.last_report < v_now - v_settings.token_silence_limit then 'caller_silent'
+        when r.worker_id is not null and r.token_id is null and r.pool = 'api' and r.last_sign < v_now - v_settings.api_silence_limit
+          then 'caller_silent'
+        when r.worker_id is not null and r.token_id is null and r.pool <> 'api' and r.last_sign < v_now - v_settings.gpu_silence_limit
+          then 'worker_silent'
+        when r.worker_id is not null and r.token_id is null and r.pool <> 'api'
+          and r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
+        when r.is_childless and greatest(r.last_report, r.family_changed_at) < v_now - v_settings.family_quiet_after
+          then case when r.has_reported then 'enqueued_nothing' else 'left_behind' end
       end as cause
     from running as r
   )
@@ -4277,6 +4286,14 @@ begin
         when 'never_delivered' then pg_catalog.format(
           'worker %s beats, but has not named the task in %s s', j.worker_id, queue.seconds_between(j.started_at, v_now)
         )
+        when 'enqueued_nothing' then pg_catalog.format(
+          'it enqueued nothing, and nothing was heard of it for %s s; its last words: %s',
+          queue.seconds_between(j.last_report, v_now), coalesce(pg_catalog.left(j.output_location, 500), 'none')
+        )
+        when 'left_behind' then pg_catalog.format(
+          'worker %s claimed again, and nothing was enqueued or heard of it for %s s',
+          queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
+        )
       end
     )
   from judged as j
@@ -4285,7 +4302,7 @@ end;
 $$;
 
 comment on function queue.lost_tasks() is
-  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit), no worker at all, a token that is accepted no more, the timeout of the task or its type, or never delivered (undelivered_limit). Orchestrators that only wait for their children are none.';
+  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
 
 revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;
 
@@ -4450,7 +4467,9 @@ begin
         for no key update of t skip locked
       )
       update public.tasks as t
-      set status = 'Queued',
+      -- An orchestrator that has said its last word would only say it again.
+      set status = case l.cause when 'enqueued_nothing' then 'Failed' else 'Queued' end,
+        output_location = case l.cause when 'enqueued_nothing' then l.reason else t.output_location end,
         attempts = t.attempts - (
           l.cause in ('never_delivered', 'token_ended')
           -- Its goodbye could not hand the task back: somebody held its owner.
@@ -4475,7 +4494,7 @@ end;
 $$;
 
 comment on function queue.put_back(queue.lost_task[]) is
-  'Puts these tasks back into the queue (or ends them Failed after their last start) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, whose token has ended, or whose worker said goodbye, is not counted.';
+  'Puts these tasks back into the queue (or ends them Failed: after their last start, or when they have said their last word) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, whose token has ended, or whose worker said goodbye, is not counted.';
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;
 
@@ -7928,13 +7947,14 @@ begin
   returning t.* into v_task;
   perform set_config('queue.forgives_starts', 'off', true);
   perform queue.ends_itself(null);
-  perform queue.say(null);
 
-  -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now.
+  -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now. What follows is
+  -- still the reporter's doing.
   if p_status = 'In Progress' and coalesce(p_output_location, '') <> '' then
     perform queue.note_enqueued(v_task.id, p_output_location);
     select t.* into v_task from public.tasks as t where t.id = v_task.id;
   end if;
+  perform queue.say(null);
   return queue.report_reply(v_task, true);
 end;
 $$;

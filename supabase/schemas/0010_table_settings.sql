@@ -38,6 +38,7 @@ create table queue.settings (
   default_orchestration_limit integer,
   held_slot_limit interval not null default interval '10 minutes',
   fails_siblings boolean not null default false,
+  turn_memory interval not null default interval '1 minute',
   constraint settings_pkey primary key (is_only_row),
   constraint settings_has_one_row check (is_only_row),
   constraint settings_default_task_limit_is_not_negative check (default_task_limit >= 0),
@@ -79,7 +80,8 @@ create table queue.settings (
     ) <= interval '100 years'
   ),
   constraint settings_default_orchestration_limit_is_not_negative check (default_orchestration_limit >= 0),
-  constraint settings_held_slot_limit_is_positive check (held_slot_limit > interval '0')
+  constraint settings_held_slot_limit_is_positive check (held_slot_limit > interval '0'),
+  constraint settings_turn_memory_is_sane check (turn_memory between interval '0' and interval '1 day')
 );
 
 comment on table queue.settings is 'Every number the queue depends on; exactly one row.';
@@ -108,7 +110,7 @@ comment on column queue.settings.retry_delay is
   'How long a task waits after its first failed start that may be retried; each further one doubles it. Default 10 seconds.';
 comment on column queue.settings.max_retry_delay is 'The longest such wait. Default 15 minutes.';
 comment on column queue.settings.family_quiet_after is
-  'An orchestrator whose announced parts are all there, but which never reported that it is done with enqueuing, is judged once its family has been quiet for this long. Default 10 minutes.';
+  'An orchestrator whose announced parts are all there, but which never reported that it is done with enqueuing, is judged once its family has been quiet for this long; one without children that nobody speaks of for as long ends. Default 10 minutes.';
 comment on column queue.settings.max_queued_per_user is
   'How many tasks a user may have queued; beyond it the user''s own inserts are refused (429 QUEUE_FULL). The service key and children of a started orchestrator are not bound by it. Null = no bound. Default 10000.';
 comment on column queue.settings.max_logs_per_call is
@@ -143,7 +145,9 @@ comment on column queue.settings.overlong_after is
 comment on column queue.settings.default_orchestration_limit is
   'How many orchestration tasks of a user may need a worker at once when users.max_orchestrating is null. Default null: as many as the user may run tasks.';
 comment on column queue.settings.held_slot_limit is
-  'How long at most a start that another than its holder ended keeps its slot, and how long it counts when it is asked whose turn it is. Default 10 minutes.';
+  'How long at most a start that another than its holder ended keeps its slot. Default 10 minutes.';
+comment on column queue.settings.turn_memory is
+  'How long a start that another than its holder ended still counts for its owner''s turn once the holder has let go. Default 1 minute.';
 comment on column queue.settings.fails_siblings is
   'Whether the queued children of an orchestrator that failed, because one of them did, say, fail with it; those that run go on. Default false: all go on.';
 comment on column queue.settings.event_retention is 'How long task_events are kept; null = for ever. Default null.';

@@ -28,7 +28,7 @@ comment on column queue.user_slots.orchestrating is
   'The same for orchestration tasks, which take places of their own: those that still need a worker.';
 comment on column queue.user_slots.orchestration_limit is 'How many of these there may be.';
 comment on column queue.user_slots.remembered is
-  'Starts that others than their holders ended, whose holders have let go since: they count for the turn for held_slot_limit.';
+  'Starts that others than their holders ended, whose holders have let go since: they count for the turn for turn_memory.';
 comment on column queue.user_slots.cloud_reason is 'Why the fleet may run none of the user''s tasks now; null = it may.';
 comment on column queue.user_slots.local_reason is 'Why the user''s own machines may run none of them now; null = they may.';
 comment on column queue.user_slots.settings_malformed is 'A switch in users.settings is not a boolean and is read as on.';

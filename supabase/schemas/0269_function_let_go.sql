@@ -24,7 +24,9 @@ begin
   end if;
 
   update queue.held_slots as h
-  set let_go_at = p_at
+  set let_go_at = p_at,
+    -- From here on it only counts for the turn, and not for long: to cancel once must not cost more than about one.
+    held_until = least(h.held_until, p_at + (select s.turn_memory from queue.settings as s))
   where h.id = p_held_id
     and h.let_go_at is null;
   if not found then

@@ -27,6 +27,10 @@ begin
       coalesce(t.timeout, y.timeout) as timeout,
       w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
       t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
+      -- It has given its place back, and no child is there that could end it.
+      not t.takes_slot and queue.is_handed_over(t.id, t.lease_token)
+        and coalesce(o.open_count + o.complete_count + o.failed_count + o.cancelled_count, 0) = 0 as is_childless,
+      coalesce(o.enqueued_attempt = t.attempts, false) as has_reported, o.changed_at as family_changed_at, t.output_location,
       seen.started_at,
       greatest(seen.started_at, v_trusted_since) as runs_since,
       greatest(seen.started_at, seen.reported_at, v_trusted_since) as last_report,
@@ -35,6 +39,7 @@ begin
       left join public.workers as w on w.id = t.worker_id and t.token_id is null
       left join public.task_types as y on y.name = t.task_type
       left join public.user_api_tokens as k on k.id = t.token_id
+      left join queue.orchestrations as o on o.orchestrator_id = t.id and not t.takes_slot
       cross join lateral (
         select
           queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
@@ -56,13 +61,15 @@ begin
         when r.is_shut_out then 'token_ended'
         when not v_may_judge_silence then null
         when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
-        when r.worker_id is null then null
-        when r.token_id is not null then
-          case when r.last_report < v_now - v_settings.token_silence_limit then 'caller_silent' end
-        when r.pool = 'api' then
-          case when r.last_sign < v_now - v_settings.api_silence_limit then 'caller_silent' end
-        when r.last_sign < v_now - v_settings.gpu_silence_limit then 'worker_silent'
-        when r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
+        when r.token_id is not null and r.last_report < v_now - v_settings.token_silence_limit then 'caller_silent'
+        when r.worker_id is not null and r.token_id is null and r.pool = 'api' and r.last_sign < v_now - v_settings.api_silence_limit
+          then 'caller_silent'
+        when r.worker_id is not null and r.token_id is null and r.pool <> 'api' and r.last_sign < v_now - v_settings.gpu_silence_limit
+          then 'worker_silent'
+        when r.worker_id is not null and r.token_id is null and r.pool <> 'api'
+          and r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
+        when r.is_childless and greatest(r.last_report, r.family_changed_at) < v_now - v_settings.family_quiet_after
+          then case when r.has_reported then 'enqueued_nothing' else 'left_behind' end
       end as cause
     from running as r
   )
@@ -94,6 +101,14 @@ begin
         when 'never_delivered' then pg_catalog.format(
           'worker %s beats, but has not named the task in %s s', j.worker_id, queue.seconds_between(j.started_at, v_now)
         )
+        when 'enqueued_nothing' then pg_catalog.format(
+          'it enqueued nothing, and nothing was heard of it for %s s; its last words: %s',
+          queue.seconds_between(j.last_report, v_now), coalesce(pg_catalog.left(j.output_location, 500), 'none')
+        )
+        when 'left_behind' then pg_catalog.format(
+          'worker %s claimed again, and nothing was enqueued or heard of it for %s s',
+          queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
+        )
       end
     )
   from judged as j
@@ -102,6 +117,6 @@ end;
 $$;
 
 comment on function queue.lost_tasks() is
-  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit), no worker at all, a token that is accepted no more, the timeout of the task or its type, or never delivered (undelivered_limit). Orchestrators that only wait for their children are none.';
+  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
 
 revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;

@@ -119,13 +119,14 @@ begin
   returning t.* into v_task;
   perform set_config('queue.forgives_starts', 'off', true);
   perform queue.ends_itself(null);
-  perform queue.say(null);
 
-  -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now.
+  -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now. What follows is
+  -- still the reporter's doing.
   if p_status = 'In Progress' and coalesce(p_output_location, '') <> '' then
     perform queue.note_enqueued(v_task.id, p_output_location);
     select t.* into v_task from public.tasks as t where t.id = v_task.id;
   end if;
+  perform queue.say(null);
   return queue.report_reply(v_task, true);
 end;
 $$;

@@ -50,9 +50,11 @@ function isFresh(state: State, task: Task, along: Set<Task>): boolean {
 function couldRunSince(state: State, task: Task): number {
   return Math.max(
     task.createdAt,
-    task.dueAt ?? 0,
-    task.putBackAt ?? 0,
-    ...task.dependsOn.map((id) => state.tasks.get(id)?.completeAt ?? 0),
+    task.dueAt ?? task.createdAt,
+    task.putBackAt ?? task.createdAt,
+    ...task.dependsOn.map((id) =>
+      state.tasks.get(id)?.completeAt ?? task.createdAt
+    ),
   );
 }
 

@@ -39,6 +39,18 @@ const noPlace: readonly Command[] = [
   { ...enqueue, kind: "orchestrator", isOld: true },
 ];
 
+/** An orchestrator without children, whose worker has gone on and beats. */
+const childless = (
+  leaves: readonly Command[],
+): readonly Command[] => [
+  { ...enqueue, kind: "orchestrator" },
+  { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
+  ...leaves,
+  { do: "tick", seconds: 930 },
+  { do: "beat", worker: 0, naming: null, says: "active" },
+  { do: "rescue" },
+];
+
 /** Runs that once went wrong, or that chance seldom finds, by what they show. They are played first. */
 export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
   "whoever waits for a part that is put back has not lost it": restoredPart,
@@ -98,5 +110,35 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
     enqueue,
     { do: "tick", seconds: 90 },
     { do: "sweep" },
+  ],
+  // It ends because its last part was cancelled; earlier ones were put back by hand, and are at work.
+  "the parts that a report ends keep their slots until their workers let go": [
+    { ...enqueue, kind: "orchestrator" },
+    { ...enqueue, parent: 0 },
+    { ...enqueue, parent: 0 },
+    { ...enqueue, parent: 0 },
+    { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
+    { do: "cancel", task: 3, by: "service", lease: "none" },
+    { do: "requeue", tasks: [1] },
+    { do: "requeue", tasks: [2] },
+    { do: "claim", by: "service", worker: 1, pool: "gpu", claimId: null },
+    { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
+    enqueue,
+    enqueue,
+    { do: "report progress", task: 0, by: "service", lease: "none" },
+  ],
+  "an orchestrator that says something and enqueues nothing ends": childless([
+    { do: "report progress", task: 0, by: "service", lease: "none" },
+  ]),
+  "an orchestrator that its worker leaves without a word is put back":
+    childless([
+      { do: "beat", worker: 0, naming: 0, says: "active" },
+      { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
+    ]),
+  "what waits for a forgotten task and is as old goes along": [
+    { ...enqueue, isOld: true },
+    { ...enqueue, isOld: true, dependsOn: 0 },
+    { do: "tick", seconds: 90 },
+    { do: "cleanup" },
   ],
 };

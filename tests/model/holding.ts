@@ -1,5 +1,10 @@
 import { KINDS } from "./kinds.ts";
-import { API_SILENCE, GPU_SILENCE, HELD_LIMIT } from "./numbers.ts";
+import {
+  API_SILENCE,
+  GPU_SILENCE,
+  HELD_LIMIT,
+  TURN_MEMORY,
+} from "./numbers.ts";
 import type { Held, State, Task } from "./state.ts";
 
 // A machine may be at work on what others have ended: its slot is not free yet.
@@ -22,6 +27,7 @@ export function hold(state: State, task: Task): void {
     worker: task.worker,
     token: task.token,
     since: state.now,
+    until: state.now + HELD_LIMIT,
     isLetGo: false,
   });
 }
@@ -29,13 +35,15 @@ export function hold(state: State, task: Task): void {
 /** Its holder has let go of each of these. */
 export function letGo(state: State, which: (held: Held) => boolean): void {
   for (const held of state.held) {
-    if (which(held)) held.isLetGo = true;
+    if (held.isLetGo || !which(held)) continue;
+    held.isLetGo = true;
+    held.until = Math.min(held.until, state.now + TURN_MEMORY);
   }
 }
 
 /** What time alone frees. */
 export function freeHeld(state: State): void {
-  state.held = state.held.filter(({ since }) => since + HELD_LIMIT > state.now);
+  state.held = state.held.filter(({ until }) => until > state.now);
   letGo(
     state,
     ({ token, worker, pool, since }) =>

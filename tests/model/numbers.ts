@@ -24,6 +24,8 @@ export const RETRY_DELAY = 20;
 export const MAX_FREE_RETURNS = 2;
 /** How long a start counts that others ended. */
 export const HELD_LIMIT = 585;
+/** How long it still counts for the turn once its holder has let go. */
+export const TURN_MEMORY = 75;
 /** How many tasks a user may run at first. */
 export const TASK_LIMIT = 2;
 /** How often a task may be started. */

@@ -116,7 +116,8 @@ function beginning(): string {
       retry_delay = ${seconds(numbers.RETRY_DELAY)},
       max_retry_delay = ${seconds(numbers.RETRY_DELAY)},
       max_free_returns = ${numbers.MAX_FREE_RETURNS},
-      held_slot_limit = ${seconds(numbers.HELD_LIMIT)};
+      held_slot_limit = ${seconds(numbers.HELD_LIMIT)},
+      turn_memory = ${seconds(numbers.TURN_MEMORY)};
     -- Only the command rescues, no claim does.
     update queue.job_runs set scheduled_at = 'infinity' where job = 'rescue';
     insert into public.task_types (name, max_attempts, is_retryable, timeout)

@@ -2,6 +2,7 @@ import type { Beat, Job, SetWorker } from "./commands.ts";
 import { cleanUp } from "./cleaning-up.ts";
 import {
   cancelChildren,
+  end,
   judge,
   type Moved,
   putBack,
@@ -12,6 +13,7 @@ import { freeHeld, letGo } from "./holding.ts";
 import { KINDS } from "./kinds.ts";
 import {
   API_SILENCE,
+  FAMILY_QUIET,
   GPU_SILENCE,
   TOKEN_SILENCE,
   UNDELIVERED,
@@ -110,7 +112,11 @@ function rescue(state: State): void {
     if (cause === "worker silent") silent.add(task.worker ?? "");
     // Who only takes too long may be at work still.
     state.letGo = cause === "timed out" ? [] : [task.id];
-    moved.push(...putBack(state, task, cause === "never delivered"));
+    moved.push(
+      ...cause === "enqueued nothing"
+        ? [end(state, task, "Failed")]
+        : putBack(state, task, cause === "never delivered"),
+    );
   }
   for (const name of silent) {
     const worker = state.workers.get(name);
@@ -138,13 +144,24 @@ function causeOfLoss(state: State, task: Task): string | null {
   }
   if (timeout !== null && isOver(startedAt, timeout)) return "timed out";
   if (task.token !== null) {
-    return isOver(lastReport, TOKEN_SILENCE) ? "machine silent" : null;
+    if (isOver(lastReport, TOKEN_SILENCE)) return "machine silent";
+  } else if (pool === "api") {
+    if (isOver(lastSign, API_SILENCE)) return "silent";
+  } else if (isOver(lastSign, GPU_SILENCE)) {
+    return "worker silent";
+  } else if (!task.isDelivered && isOver(startedAt, UNDELIVERED)) {
+    return "never delivered";
   }
-  if (pool === "api") return isOver(lastSign, API_SILENCE) ? "silent" : null;
-  if (isOver(lastSign, GPU_SILENCE)) return "worker silent";
-  return !task.isDelivered && isOver(startedAt, UNDELIVERED)
-    ? "never delivered"
-    : null;
+
+  // Nobody is at work on it, and no child will end it.
+  const family = state.families.get(task.id);
+  if (
+    !task.isHandedOver || childrenOf(state, task).length > 0 ||
+    !isOver(Math.max(lastReport, family?.changedAt ?? 0), FAMILY_QUIET)
+  ) return null;
+  return family?.enqueuedAttempt === task.attempts
+    ? "enqueued nothing"
+    : "left behind";
 }
 
 /** Ends what was missed. */

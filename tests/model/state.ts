@@ -29,6 +29,8 @@ export interface Held {
   readonly worker: string;
   readonly token: number | null;
   readonly since: number;
+  /** After this it counts for nothing. */
+  until: number;
   /** It counts for the turn, but holds no slot any more. */
   isLetGo: boolean;
 }
