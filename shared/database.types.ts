@@ -79,6 +79,7 @@ export type Database = {
       "projects": {
         Row: {
           "created_at": string;
+          "deleted_at": string | null;
           "id": string;
           "name": string;
           "user_id": string;
@@ -86,12 +87,14 @@ export type Database = {
         ComputedFields: never;
         Insert: {
           "created_at"?: string;
+          "deleted_at"?: string | null;
           "id"?: string;
           "name"?: string;
           "user_id": string;
         };
         Update: {
           "created_at"?: string;
+          "deleted_at"?: string | null;
           "id"?: string;
           "name"?: string;
           "user_id"?: string;

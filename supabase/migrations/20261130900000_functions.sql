@@ -359,6 +359,11 @@ begin
   v_slots.orchestration_limit := coalesce(
     p_user.max_orchestrating, (select d.default_orchestration_limit from queue.settings as d), v_slots.task_limit
   );
+  -- Nothing of a deleted user starts any more while what they had goes piece by piece.
+  if exists (select from queue.deferred_work as w where w.deleted_id = p_user.id) then
+    v_slots.task_limit := 0;
+    v_slots.orchestration_limit := 0;
+  end if;
   v_slots.has_credits := coalesce(p_user.credits, 0) > 0;
   v_slots.cloud_on := v_methods -> 'inCloud' is distinct from 'false';
   v_slots.local_on := v_methods -> 'onComputer' is distinct from 'false';
@@ -854,6 +859,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_owner uuid;
+  v_deleted_at timestamptz;
 begin
   if new.status <> 'Queued' then
     perform queue.refuse(
@@ -867,7 +873,10 @@ begin
 
   if new.project_id is not null then
     -- Held, as the foreign key will: it does not change hands until the task is there.
-    select p.user_id into v_owner from public.projects as p where p.id = new.project_id for key share;
+    select p.user_id, p.deleted_at into v_owner, v_deleted_at from public.projects as p where p.id = new.project_id for key share;
+    if v_deleted_at is not null then
+      perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('Project %s was deleted', new.project_id));
+    end if;
     -- An unknown project is left to the foreign key.
     new.user_id := coalesce(v_owner, new.user_id);
   end if;
@@ -1896,6 +1905,56 @@ comment on function queue.users_after_write() is
 
 revoke all on function queue.users_after_write() from public, anon, authenticated, service_role;
 
+-- With a user go projects, tasks, results and tokens, by foreign keys: in the transaction of the deletion while they are
+-- few. Of a user with more that is only written down, and all of it follows piece by piece (queue.settle_deletion), the
+-- row of users last: the app, or Supabase's Auth by a foreign key of its own, is answered at once however much there is.
+-- What must hold from now on does: nothing of theirs starts, no token of theirs is known, no task comes into their projects.
+create or replace function queue.users_before_delete()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may delete users
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most_tasks constant integer := 100;
+  v_most_others constant integer := 1000;
+begin
+  if (select count(*) from (select from public.tasks as t where t.user_id = old.id limit v_most_tasks + 1) as n) <= v_most_tasks
+    and (select count(*) from (select from public.generations as g where g.user_id = old.id limit v_most_others + 1) as n) <= v_most_others
+    and (select count(*) from (select from public.projects as p where p.user_id = old.id limit v_most_others + 1) as n) <= v_most_others then
+    return old;
+  end if;
+
+  if not exists (select from queue.deferred_work as w where w.deleted_id = old.id) then
+    insert into queue.deferred_work (kind, user_id, deleted_id, reason, since)
+    values ('user', old.id, old.id, queue.actor(), queue.now());
+    update public.projects as p
+    set deleted_at = queue.now()
+    where p.id = any (array(
+        select o.id from public.projects as o where o.user_id = old.id and o.deleted_at is null limit v_most_others
+      ));
+    delete from public.user_api_tokens as k where k.user_id = old.id;
+    -- The row of users itself stays as it is: changed in the transaction that takes the account away, it would have to
+    -- find the account, where an app has tied the two.
+    update queue.user_slots as s
+    set (task_limit, orchestration_limit, cloud_reason, local_reason) = (
+      select w.task_limit, w.orchestration_limit, w.cloud_reason, w.local_reason
+      from queue.slots_of(old, s.running, s.orchestrating, s.remembered) as w
+    )
+    where s.user_id = old.id;
+    perform queue.refresh_lines(array[old.id]);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.users_before_delete() is
+  'Trigger: a user with more than 100 tasks, 1,000 results or 1,000 projects is not deleted yet, but piece by piece (queue.deferred_work).';
+
+revoke all on function queue.users_before_delete() from public, anon, authenticated, service_role;
+
 -- An owner's live tasks of a type, through the index of live tasks.
 create or replace function queue.live_tasks_of_type(p_user_id uuid, p_task_type text, p_after uuid, p_limit integer)
 returns setof uuid
@@ -2006,6 +2065,41 @@ comment on function queue.projects_after_update() is
   'Trigger: refuses to give a project with tasks or results to another user (409 PROJECT_HAS_TASKS), except to queue.move_project.';
 
 revoke all on function queue.projects_after_update() from public, anon, authenticated, service_role;
+
+-- With a project go its tasks and results, by foreign keys: in the transaction of the deletion while they are few. Of a
+-- project with more the row is only marked: its owner does not see it any more, no task is enqueued into it, and the rest
+-- follows piece by piece (queue.settle_deletion), the row last.
+create or replace function queue.projects_before_delete()
+returns trigger
+language plpgsql
+security definer -- looks at tasks on behalf of any caller who may delete projects
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most_tasks constant integer := 100;
+  v_most_results constant integer := 1000;
+begin
+  if (select count(*) from (select from public.tasks as t where t.project_id = old.id limit v_most_tasks + 1) as n) <= v_most_tasks
+    and (select count(*) from (select from public.generations as g where g.project_id = old.id limit v_most_results + 1) as n) <= v_most_results
+    -- It goes with its owner, who is gone already: no row may stay behind.
+    or not exists (select from public.users as u where u.id = old.user_id) then
+    return old;
+  end if;
+
+  insert into queue.deferred_work (kind, user_id, deleted_id, reason, since)
+  select 'project', old.user_id, old.id, queue.actor(), queue.now()
+  where not exists (select from queue.deferred_work as w where w.deleted_id = old.id);
+  update public.projects as p set deleted_at = queue.now() where p.id = old.id and p.deleted_at is null;
+  return null;
+end;
+$$;
+
+comment on function queue.projects_before_delete() is
+  'Trigger: a project with more than 100 tasks or 1,000 results is only marked as deleted, and goes piece by piece (queue.deferred_work).';
+
+revoke all on function queue.projects_before_delete() from public, anon, authenticated, service_role;
 
 -- Whoever enqueues into a project reads its owner and holds the row until the tasks are there (queue.tasks_before_insert).
 -- Before the owner changes they are waited for, and those who come later wait for the change and read the new one.
@@ -3386,6 +3480,93 @@ comment on function queue.has_nothing_to_enqueue(text) is
 
 revoke all on function queue.has_nothing_to_enqueue(text) from public, anon, authenticated, service_role;
 
+-- The next piece of a user or project that is deleted: results first, which are in nobody's way, then tasks, a user's
+-- newest first, so that most have neither children nor dependants left when it is their turn; then a user's projects, and
+-- in the end the row itself. What somebody holds stays for a later piece. Whoever takes the mark off a project again keeps
+-- what is left of it.
+create or replace function queue.settle_deletion(p_work queue.deferred_work, p_limit integer)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_is_user constant boolean := p_work.kind = 'user';
+  v_owner uuid;
+  v_mine uuid[];
+  v_count integer;
+begin
+  if v_is_user then
+    select u.id into v_owner from public.users as u where u.id = p_work.deleted_id;
+  else
+    select p.user_id into v_owner from public.projects as p where p.id = p_work.deleted_id and p.deleted_at is not null;
+  end if;
+  if v_owner is null then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+    return 0;
+  end if;
+
+  perform from queue.user_slots as s where s.user_id = v_owner for no key update skip locked;
+  if not found and exists (select from queue.user_slots as s where s.user_id = v_owner) then
+    return null;
+  end if;
+
+  if v_is_user then
+    v_mine := array(select g.id from public.generations as g where g.user_id = v_owner limit 10 * p_limit for update skip locked);
+  else
+    v_mine := array(
+      select g.id from public.generations as g where g.project_id = p_work.deleted_id limit 10 * p_limit for update skip locked
+    );
+  end if;
+  if cardinality(v_mine) > 0 then
+    delete from public.generations as g where g.id = any (v_mine);
+    return least(cardinality(v_mine), p_limit);
+  end if;
+
+  if v_is_user then
+    v_mine := array(
+      select t.id from public.tasks as t where t.user_id = v_owner order by t.created_at desc limit p_limit for update skip locked
+    );
+  else
+    v_mine := array(select t.id from public.tasks as t where t.project_id = p_work.deleted_id limit p_limit for update skip locked);
+  end if;
+  if cardinality(v_mine) > 0 then
+    -- The history says whose deletion it is.
+    perform queue.say(coalesce(p_work.reason, 'queue.settle'));
+    delete from public.tasks as t where t.id = any (v_mine);
+    perform queue.say('queue.settle');
+    return cardinality(v_mine);
+  elsif (v_is_user and exists (select from public.tasks as t where t.user_id = v_owner))
+    or (not v_is_user and exists (select from public.tasks as t where t.project_id = p_work.deleted_id)) then
+    return null;
+  end if;
+
+  if v_is_user then
+    delete from public.projects as p
+    where p.id = any (array(select o.id from public.projects as o where o.user_id = v_owner limit 5 * p_limit for update skip locked));
+    get diagnostics v_count = row_count;
+    if v_count > 0 then
+      return least(v_count, p_limit);
+    end if;
+    delete from public.users as u where u.id = v_owner;
+  else
+    delete from public.projects as p where p.id = p_work.deleted_id;
+  end if;
+  -- Somebody holds what is left, or more has come: later.
+  if not found then
+    return null;
+  end if;
+  delete from queue.deferred_work as w where w.id = p_work.id;
+  return 1;
+end;
+$$;
+
+comment on function queue.settle_deletion(queue.deferred_work, integer) is
+  'Deletes the next piece of a deleted user or project, up to p_limit tasks (ten times as many results), and returns how many; null when somebody holds what is left.';
+
+revoke all on function queue.settle_deletion(queue.deferred_work, integer) from public, anon, authenticated, service_role;
+
 -- A changed default limit, for the next users without a limit of their own, in the order of their ids. An owner whom
 -- somebody serves comes when the others are through.
 create or replace function queue.settle_limits(p_work queue.deferred_work, p_limit integer)
@@ -3456,6 +3637,8 @@ begin
     return queue.settle_limits(p_work, 5 * p_limit);
   elsif v_kind = 'stale' then
     return queue.settle_stale(p_work, p_limit);
+  elsif v_kind in ('user', 'project') then
+    return queue.settle_deletion(p_work, p_limit);
   elsif v_kind = 'type' and p_work.user_id is null then
     -- One row per owner who has live tasks of the type.
     v_next := array(select o.user_id from queue.owners_with_live_tasks(p_work.after_id, v_look) as o (user_id));
@@ -3637,7 +3820,8 @@ revoke all on function queue.settle_stale(queue.deferred_work, integer) from pub
 
 -- Goes on with what changes have left to do, the oldest first: one bounded piece a call, by the job, and by claims that
 -- find nothing, so that it does not hang on the job. What fails or is held by somebody goes to the back of the line
--- (claims leave it where it is: an idle poll writes nothing).
+-- (claims leave it where it is: an idle poll writes nothing), and is not tried again by the same call. A call that has met
+-- five locks, a claim one, does no more: waiting is for the next.
 create or replace function queue.settle_deferred(p_limit integer default 100, p_may_move boolean default true)
 returns json
 language plpgsql
@@ -3652,6 +3836,9 @@ declare
   v_most_rows constant integer := 200;
   v_work queue.deferred_work;
   v_is_left boolean;
+  v_moved bigint[] := array[]::bigint[];
+  v_moved_to bigint;
+  v_waits integer := 0;
   v_count integer;
   v_rows integer := 0;
   v_settled integer := 0;
@@ -3665,11 +3852,12 @@ begin
 
   v_work.id := 0;
   perform queue.say('queue.settle');
-  while v_settled < p_limit and v_rows < v_most_rows loop
+  while v_settled < p_limit and v_rows < v_most_rows and v_waits < case when p_may_move then 5 else 1 end loop
     select w.*
     into v_work
     from queue.deferred_work as w
     where w.id > v_work.id
+      and w.id <> all (v_moved)
     order by w.id
     limit 1
     for update skip locked;
@@ -3681,8 +3869,9 @@ begin
     exception
       when lock_not_available or deadlock_detected then
         v_count := null;
+        v_waits := v_waits + 1;
       when others then
-        raise warning 'queue.settle_deferred: % of task %: % (%)', v_work.kind, v_work.task_id, sqlerrm, sqlstate;
+        raise warning 'queue.settle_deferred: % of %: % (%)', v_work.kind, coalesce(v_work.task_id, v_work.deleted_id), sqlerrm, sqlstate;
         v_failed := v_failed + 1;
         v_count := null;
     end;
@@ -3690,12 +3879,14 @@ begin
     if v_count is null and p_may_move then
       delete from queue.deferred_work as w where w.id = v_work.id;
       insert into queue.deferred_work (
-        kind, task_id, user_id, status, root_id, reason, task_type, after_id, only_id, since
+        kind, task_id, user_id, status, root_id, reason, task_type, after_id, only_id, since, deleted_id
       )
       values (
         v_work.kind, v_work.task_id, v_work.user_id, v_work.status, v_work.root_id, v_work.reason, v_work.task_type,
-        v_work.after_id, v_work.only_id, v_work.since
-      );
+        v_work.after_id, v_work.only_id, v_work.since, v_work.deleted_id
+      )
+      returning id into v_moved_to;
+      v_moved := v_moved || v_moved_to;
     end if;
     v_is_left := exists (select from queue.deferred_work as w where w.id = v_work.id);
     v_finished := v_finished + (v_count is not null and not v_is_left)::integer;
@@ -10205,6 +10396,66 @@ revoke all on function queue.note_unused_fields(jsonb, text, jsonb) from public,
 
 grant execute on function queue.note_unused_fields(jsonb, text, jsonb) to service_role;
 
+-- The project of a task to come. Deployed orchestrators know no better than "default_project_id" at times; their
+-- task then belongs where what it names belongs: its parent, else its params, else what it waits for. Whoever calls in
+-- a user's name reaches that user's projects only, and needs to name none while there is but one.
+create or replace function queue.project_for(p_caller queue.caller, p_request queue.task_request)
+returns public.projects
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_uuid constant text := '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+  v_is_service constant boolean := p_caller.kind = 'service';
+  v_project public.projects;
+begin
+  if p_request.project ~* v_uuid then
+    select p.*
+    into v_project
+    from public.projects as p
+    where p.id = p_request.project::uuid
+      and p.deleted_at is null
+      and (v_is_service or p.user_id = p_caller.user_id);
+    return v_project;
+  end if;
+
+  select p.*
+  into v_project
+  from (
+    select 1 as source, n.place, t.project_id
+    from unnest(queue.named_parents(p_request.params)) with ordinality as n (id, place)
+      join public.tasks as t on t.id = n.id
+    union all
+    select 2, 1, case when p_request.params ->> 'project_id' ~* v_uuid then (p_request.params ->> 'project_id')::uuid end
+    union all
+    -- A dependency of another owner's would never be met.
+    select 3, d.place, t.project_id
+    from unnest(p_request.depends_on) with ordinality as d (id, place)
+      join public.tasks as t on t.id = d.id
+    union all
+    select 4, 1, (array_agg(o.id))[1]
+    from public.projects as o
+    where o.user_id = p_caller.user_id
+      and o.deleted_at is null
+      and not v_is_service
+    having count(*) = 1
+  ) as l
+    join public.projects as p on p.id = l.project_id
+  where (v_is_service or p.user_id = p_caller.user_id)
+    and p.deleted_at is null
+  order by l.source, l.place
+  limit 1;
+  return v_project;
+end;
+$$;
+
+comment on function queue.project_for(queue.caller, queue.task_request) is
+  'The caller''s project that a request names or, when that is no UUID, the first of these: that of the orchestrator in params, params.project_id, that of a dependency, the only one of the caller; null when there is none.';
+
+revoke all on function queue.project_for(queue.caller, queue.task_request) from public, anon, authenticated, service_role;
+
 -- Starts and time of a task are machines' time: an owner may ask for less than the type allows, never for more.
 create or replace function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
 returns void
@@ -11674,10 +11925,10 @@ declare
   v_generations integer;
 begin
   perform queue.open_tables(true);
-  select p.user_id into v_from from public.projects as p where p.id = p_project_id for update;
+  select p.user_id into v_from from public.projects as p where p.id = p_project_id and p.deleted_at is null for update;
   if v_from is null then
     perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
-  elsif not exists (select from public.users as u where u.id = p_user_id) then
+  elsif not exists (select from public.users as u where u.id = p_user_id) or exists (select from queue.deferred_work as w where w.deleted_id = p_user_id) then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no user %s', coalesce(p_user_id::text, 'null')));
   elsif v_from = p_user_id then
     return json_build_object('project_id', p_project_id, 'user_id', p_user_id, 'tasks', 0, 'generations', 0);
@@ -13489,6 +13740,12 @@ create trigger users_after_update
   referencing new table as new_rows
   for each statement execute function queue.users_after_write();
 
+drop trigger if exists users_before_delete on public.users;
+
+create trigger users_before_delete
+  before delete on public.users
+  for each row execute function queue.users_before_delete();
+
 drop trigger if exists projects_after_update on public.projects;
 
 create trigger projects_after_update
@@ -13496,6 +13753,12 @@ create trigger projects_after_update
   for each row
   when (new.user_id <> old.user_id)
   execute function queue.projects_after_update();
+
+drop trigger if exists projects_before_delete on public.projects;
+
+create trigger projects_before_delete
+  before delete on public.projects
+  for each row execute function queue.projects_before_delete();
 
 drop trigger if exists projects_before_update on public.projects;
 

@@ -21,6 +21,11 @@ begin
   v_slots.orchestration_limit := coalesce(
     p_user.max_orchestrating, (select d.default_orchestration_limit from queue.settings as d), v_slots.task_limit
   );
+  -- Nothing of a deleted user starts any more while what they had goes piece by piece.
+  if exists (select from queue.deferred_work as w where w.deleted_id = p_user.id) then
+    v_slots.task_limit := 0;
+    v_slots.orchestration_limit := 0;
+  end if;
   v_slots.has_credits := coalesce(p_user.credits, 0) > 0;
   v_slots.cloud_on := v_methods -> 'inCloud' is distinct from 'false';
   v_slots.local_on := v_methods -> 'onComputer' is distinct from 'false';

@@ -9,6 +9,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_owner uuid;
+  v_deleted_at timestamptz;
 begin
   if new.status <> 'Queued' then
     perform queue.refuse(
@@ -22,7 +23,10 @@ begin
 
   if new.project_id is not null then
     -- Held, as the foreign key will: it does not change hands until the task is there.
-    select p.user_id into v_owner from public.projects as p where p.id = new.project_id for key share;
+    select p.user_id, p.deleted_at into v_owner, v_deleted_at from public.projects as p where p.id = new.project_id for key share;
+    if v_deleted_at is not null then
+      perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('Project %s was deleted', new.project_id));
+    end if;
     -- An unknown project is left to the foreign key.
     new.user_id := coalesce(v_owner, new.user_id);
   end if;

@@ -20,6 +20,8 @@ begin
     return queue.settle_limits(p_work, 5 * p_limit);
   elsif v_kind = 'stale' then
     return queue.settle_stale(p_work, p_limit);
+  elsif v_kind in ('user', 'project') then
+    return queue.settle_deletion(p_work, p_limit);
   elsif v_kind = 'type' and p_work.user_id is null then
     -- One row per owner who has live tasks of the type.
     v_next := array(select o.user_id from queue.owners_with_live_tasks(p_work.after_id, v_look) as o (user_id));

@@ -1,6 +1,7 @@
 -- Goes on with what changes have left to do, the oldest first: one bounded piece a call, by the job, and by claims that
 -- find nothing, so that it does not hang on the job. What fails or is held by somebody goes to the back of the line
--- (claims leave it where it is: an idle poll writes nothing).
+-- (claims leave it where it is: an idle poll writes nothing), and is not tried again by the same call. A call that has met
+-- five locks, a claim one, does no more: waiting is for the next.
 create function queue.settle_deferred(p_limit integer default 100, p_may_move boolean default true)
 returns json
 language plpgsql
@@ -15,6 +16,9 @@ declare
   v_most_rows constant integer := 200;
   v_work queue.deferred_work;
   v_is_left boolean;
+  v_moved bigint[] := array[]::bigint[];
+  v_moved_to bigint;
+  v_waits integer := 0;
   v_count integer;
   v_rows integer := 0;
   v_settled integer := 0;
@@ -28,11 +32,12 @@ begin
 
   v_work.id := 0;
   perform queue.say('queue.settle');
-  while v_settled < p_limit and v_rows < v_most_rows loop
+  while v_settled < p_limit and v_rows < v_most_rows and v_waits < case when p_may_move then 5 else 1 end loop
     select w.*
     into v_work
     from queue.deferred_work as w
     where w.id > v_work.id
+      and w.id <> all (v_moved)
     order by w.id
     limit 1
     for update skip locked;
@@ -44,8 +49,9 @@ begin
     exception
       when lock_not_available or deadlock_detected then
         v_count := null;
+        v_waits := v_waits + 1;
       when others then
-        raise warning 'queue.settle_deferred: % of task %: % (%)', v_work.kind, v_work.task_id, sqlerrm, sqlstate;
+        raise warning 'queue.settle_deferred: % of %: % (%)', v_work.kind, coalesce(v_work.task_id, v_work.deleted_id), sqlerrm, sqlstate;
         v_failed := v_failed + 1;
         v_count := null;
     end;
@@ -53,12 +59,14 @@ begin
     if v_count is null and p_may_move then
       delete from queue.deferred_work as w where w.id = v_work.id;
       insert into queue.deferred_work (
-        kind, task_id, user_id, status, root_id, reason, task_type, after_id, only_id, since
+        kind, task_id, user_id, status, root_id, reason, task_type, after_id, only_id, since, deleted_id
       )
       values (
         v_work.kind, v_work.task_id, v_work.user_id, v_work.status, v_work.root_id, v_work.reason, v_work.task_type,
-        v_work.after_id, v_work.only_id, v_work.since
-      );
+        v_work.after_id, v_work.only_id, v_work.since, v_work.deleted_id
+      )
+      returning id into v_moved_to;
+      v_moved := v_moved || v_moved_to;
     end if;
     v_is_left := exists (select from queue.deferred_work as w where w.id = v_work.id);
     v_finished := v_finished + (v_count is not null and not v_is_left)::integer;

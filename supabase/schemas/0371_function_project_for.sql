@@ -18,6 +18,7 @@ begin
     into v_project
     from public.projects as p
     where p.id = p_request.project::uuid
+      and p.deleted_at is null
       and (v_is_service or p.user_id = p_caller.user_id);
     return v_project;
   end if;
@@ -39,12 +40,13 @@ begin
     select 4, 1, (array_agg(o.id))[1]
     from public.projects as o
     where o.user_id = p_caller.user_id
+      and o.deleted_at is null
       and not v_is_service
     having count(*) = 1
   ) as l
     join public.projects as p on p.id = l.project_id
-  where v_is_service
-    or p.user_id = p_caller.user_id
+  where (v_is_service or p.user_id = p_caller.user_id)
+    and p.deleted_at is null
   order by l.source, l.place
   limit 1;
   return v_project;
