@@ -848,6 +848,28 @@ comment on function queue.refresh_lines(uuid[]) is
 
 revoke all on function queue.refresh_lines(uuid[]) from public, anon, authenticated, service_role;
 
+-- PostgREST has no status of its own for a lock that was not to be had: 55P03 is 500 to it. Where the triggers of a plain
+-- write take locks, they can say 503 instead (queue.refuse_while_locked). Not inside functions, which do that themselves, nor for
+-- sessions, which know what 55P03 is.
+create or replace function queue.is_plain_write()
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(current_setting('queue.actor', true), '') = ''
+    and coalesce(current_setting('request.method', true), '') in ('POST', 'PATCH', 'PUT', 'DELETE')
+    and coalesce(current_setting('request.path', true), '') not like '/rpc/%';
+end;
+$$;
+
+comment on function queue.is_plain_write() is
+  'Whether the current statement is a write over the Data API that goes through no function.';
+
+revoke all on function queue.is_plain_write() from public, anon, authenticated, service_role;
+
 -- What every new row gets, whoever inserts it: its owner, its pool and where it stands.
 create or replace function queue.tasks_before_insert()
 returns trigger
@@ -1265,6 +1287,43 @@ comment on function queue.shift_load(queue.load_change[], timestamptz) is
 
 revoke all on function queue.shift_load(queue.load_change[], timestamptz) from public, anon, authenticated, service_role;
 
+-- The other tasks that a change of some may change, locked before any owner is: of those that were grouped anew, that
+-- reported something, that are Complete, that are lost.
+create or replace function queue.lock_for_update(
+  p_regrouped uuid[], p_children queue.subtasks[], p_reported uuid[], p_reporters uuid[], p_complete uuid[], p_lost uuid[], p_owners uuid[]
+)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_regrouped is not null then
+    perform queue.lock_relatives_of(
+      p_regrouped || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (p_regrouped)), p_owners, true
+    );
+    if p_children is not null then
+      perform queue.lock_families(p_children);
+    end if;
+  end if;
+  if p_reported is not null then
+    perform queue.lock_relatives_of(p_reported, p_reporters, false);
+  end if;
+  if p_complete is not null then
+    perform queue.lock_relatives_of(p_complete, p_owners, false);
+  end if;
+  if p_lost is not null then
+    perform queue.lock_relatives_of(p_lost, p_owners, true);
+  end if;
+end;
+$$;
+
+comment on function queue.lock_for_update(uuid[], queue.subtasks[], uuid[], uuid[], uuid[], uuid[], uuid[]) is
+  'Locks the live tasks of these owners that follow a change of these: grouped anew (with what they are children of now), reported (and their owners), Complete, lost.';
+
+revoke all on function queue.lock_for_update(uuid[], queue.subtasks[], uuid[], uuid[], uuid[], uuid[], uuid[]) from public, anon, authenticated, service_role;
+
 -- The counters of tasks that wait for a reason of their own. Runs under the owners' locks (queue.shift_load).
 create or replace function queue.shift_blocked(p_changes queue.load_change[])
 returns void
@@ -1468,6 +1527,11 @@ declare
   v_children queue.subtasks[];
   v_rewired uuid[];
   v_waited_for uuid[];
+  v_reported uuid[];
+  v_reporters uuid[];
+  v_lost_ids uuid[];
+  -- Not inside another trigger, which may mean to go on without the lock.
+  v_is_plain boolean := v_is_direct and pg_trigger_depth() = 1 and queue.is_plain_write();
 begin
   v_now := queue.now();
   if v_is_looked_after then
@@ -1536,23 +1600,22 @@ begin
       select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child from new_rows as n where n.id = any (v_regrouped)
     ) as c
     where (c.child).task_id is not null;
-    perform queue.lock_relatives_of(
-      v_regrouped || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_regrouped)), v_owners, true
-    );
-    if v_children is not null then
-      perform queue.lock_families(v_children);
-    end if;
   end if;
   if v_reports is not null then
-    perform queue.lock_relatives_of(
-      array(select r.id from jsonb_to_recordset(v_reports) as r (id uuid)), array(select distinct n.user_id from new_rows as n), false
-    );
-  end if;
-  if v_complete is not null then
-    perform queue.lock_relatives_of(v_complete, v_owners, false);
+    v_reported := array(select r.id from jsonb_to_recordset(v_reports) as r (id uuid));
+    v_reporters := array(select distinct n.user_id from new_rows as n);
   end if;
   if v_lost is not null and v_is_looked_after is not true then
-    perform queue.lock_relatives_of((select array_agg(l.task_id) from unnest(v_lost) as l), v_owners, true);
+    v_lost_ids := array(select l.task_id from unnest(v_lost) as l);
+  end if;
+  if v_is_plain then
+    begin
+      perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners);
+    exception when lock_not_available then
+      perform queue.refuse_while_locked();
+    end;
+  else
+    perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners);
   end if;
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
@@ -1607,6 +1670,21 @@ begin
     );
   end if;
 
+  if v_is_plain then
+    begin
+      perform
+      from queue.user_slots as s
+      where s.user_id in (
+        select c.user_id from unnest(v_changes) as c
+        union all
+        select o.id from unnest(v_owners) as o (id) where v_moved is not null or v_regrouped is not null or v_rewired is not null
+      )
+      order by s.user_id
+      for no key update;
+    exception when lock_not_available then
+      perform queue.refuse_while_locked();
+    end;
+  end if;
   if v_changes is not null then
     perform queue.shift_load(v_changes, v_now);
   end if;
@@ -1877,7 +1955,14 @@ begin
     return null;
   end if;
 
-  perform from queue.user_slots as s where s.user_id = any (v_changed) order by s.user_id for no key update;
+  begin
+    perform from queue.user_slots as s where s.user_id = any (v_changed) order by s.user_id for no key update;
+  exception when lock_not_available then
+    if queue.is_plain_write() then
+      perform queue.refuse_while_locked();
+    end if;
+    raise;
+  end;
   insert into queue.user_slots as s
   select w.*
   from public.users as u
@@ -1924,6 +2009,15 @@ begin
   if (select count(*) from (select from public.tasks as t where t.user_id = old.id limit v_most_tasks + 1) as n) <= v_most_tasks
     and (select count(*) from (select from public.generations as g where g.user_id = old.id limit v_most_others + 1) as n) <= v_most_others
     and (select count(*) from (select from public.projects as p where p.user_id = old.id limit v_most_others + 1) as n) <= v_most_others then
+    -- What the foreign keys will take, where a lock can still be told; tasks before their owner, as ever.
+    if queue.is_plain_write() then
+      begin
+        perform from public.tasks as t where t.user_id = old.id order by t.id for update;
+        perform from queue.user_slots as s where s.user_id = old.id for update;
+      exception when lock_not_available then
+        perform queue.refuse_while_locked();
+      end;
+    end if;
     return old;
   end if;
 
@@ -1936,6 +2030,14 @@ begin
         select o.id from public.projects as o where o.user_id = old.id and o.deleted_at is null limit v_most_others
       ));
     delete from public.user_api_tokens as k where k.user_id = old.id;
+    begin
+      perform from queue.user_slots as s where s.user_id = old.id for no key update;
+    exception when lock_not_available then
+      if queue.is_plain_write() then
+        perform queue.refuse_while_locked();
+      end if;
+      raise;
+    end;
     -- The row of users itself stays as it is: changed in the transaction that takes the account away, it would have to
     -- find the account, where an app has tied the two.
     update queue.user_slots as s
@@ -2232,6 +2334,7 @@ declare
   v_statuses text[];
   v_owners uuid[];
   v_lost queue.task_end[];
+  v_gone uuid[];
 begin
   select
     array_agg(o.id), array_agg(o.status), array_agg(distinct o.user_id),
@@ -2242,10 +2345,18 @@ begin
   if v_ids is null then
     return null;
   end if;
-  perform queue.lock_relatives_of(
-    -- And the children that a deleted one had replaced.
-    v_ids || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_ids)), v_owners, true
-  );
+  -- And the children that a deleted one had replaced.
+  v_gone := v_ids || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_ids));
+  if queue.is_plain_write() then
+    begin
+      perform queue.lock_relatives_of(v_gone, v_owners, true);
+      perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
+    exception when lock_not_available then
+      perform queue.refuse_while_locked();
+    end;
+  else
+    perform queue.lock_relatives_of(v_gone, v_owners, true);
+  end if;
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
   into v_changes

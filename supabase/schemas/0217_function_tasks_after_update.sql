@@ -27,6 +27,11 @@ declare
   v_children queue.subtasks[];
   v_rewired uuid[];
   v_waited_for uuid[];
+  v_reported uuid[];
+  v_reporters uuid[];
+  v_lost_ids uuid[];
+  -- Not inside another trigger, which may mean to go on without the lock.
+  v_is_plain boolean := v_is_direct and pg_trigger_depth() = 1 and queue.is_plain_write();
 begin
   v_now := queue.now();
   if v_is_looked_after then
@@ -95,23 +100,22 @@ begin
       select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child from new_rows as n where n.id = any (v_regrouped)
     ) as c
     where (c.child).task_id is not null;
-    perform queue.lock_relatives_of(
-      v_regrouped || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_regrouped)), v_owners, true
-    );
-    if v_children is not null then
-      perform queue.lock_families(v_children);
-    end if;
   end if;
   if v_reports is not null then
-    perform queue.lock_relatives_of(
-      array(select r.id from jsonb_to_recordset(v_reports) as r (id uuid)), array(select distinct n.user_id from new_rows as n), false
-    );
-  end if;
-  if v_complete is not null then
-    perform queue.lock_relatives_of(v_complete, v_owners, false);
+    v_reported := array(select r.id from jsonb_to_recordset(v_reports) as r (id uuid));
+    v_reporters := array(select distinct n.user_id from new_rows as n);
   end if;
   if v_lost is not null and v_is_looked_after is not true then
-    perform queue.lock_relatives_of((select array_agg(l.task_id) from unnest(v_lost) as l), v_owners, true);
+    v_lost_ids := array(select l.task_id from unnest(v_lost) as l);
+  end if;
+  if v_is_plain then
+    begin
+      perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners);
+    exception when lock_not_available then
+      perform queue.refuse_while_locked();
+    end;
+  else
+    perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners);
   end if;
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
@@ -166,6 +170,21 @@ begin
     );
   end if;
 
+  if v_is_plain then
+    begin
+      perform
+      from queue.user_slots as s
+      where s.user_id in (
+        select c.user_id from unnest(v_changes) as c
+        union all
+        select o.id from unnest(v_owners) as o (id) where v_moved is not null or v_regrouped is not null or v_rewired is not null
+      )
+      order by s.user_id
+      for no key update;
+    exception when lock_not_available then
+      perform queue.refuse_while_locked();
+    end;
+  end if;
   if v_changes is not null then
     perform queue.shift_load(v_changes, v_now);
   end if;

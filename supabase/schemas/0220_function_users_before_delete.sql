@@ -17,6 +17,15 @@ begin
   if (select count(*) from (select from public.tasks as t where t.user_id = old.id limit v_most_tasks + 1) as n) <= v_most_tasks
     and (select count(*) from (select from public.generations as g where g.user_id = old.id limit v_most_others + 1) as n) <= v_most_others
     and (select count(*) from (select from public.projects as p where p.user_id = old.id limit v_most_others + 1) as n) <= v_most_others then
+    -- What the foreign keys will take, where a lock can still be told; tasks before their owner, as ever.
+    if queue.is_plain_write() then
+      begin
+        perform from public.tasks as t where t.user_id = old.id order by t.id for update;
+        perform from queue.user_slots as s where s.user_id = old.id for update;
+      exception when lock_not_available then
+        perform queue.refuse_while_locked();
+      end;
+    end if;
     return old;
   end if;
 
@@ -29,6 +38,14 @@ begin
         select o.id from public.projects as o where o.user_id = old.id and o.deleted_at is null limit v_most_others
       ));
     delete from public.user_api_tokens as k where k.user_id = old.id;
+    begin
+      perform from queue.user_slots as s where s.user_id = old.id for no key update;
+    exception when lock_not_available then
+      if queue.is_plain_write() then
+        perform queue.refuse_while_locked();
+      end if;
+      raise;
+    end;
     -- The row of users itself stays as it is: changed in the transaction that takes the account away, it would have to
     -- find the account, where an app has tied the two.
     update queue.user_slots as s

@@ -16,6 +16,7 @@ declare
   v_statuses text[];
   v_owners uuid[];
   v_lost queue.task_end[];
+  v_gone uuid[];
 begin
   select
     array_agg(o.id), array_agg(o.status), array_agg(distinct o.user_id),
@@ -26,10 +27,18 @@ begin
   if v_ids is null then
     return null;
   end if;
-  perform queue.lock_relatives_of(
-    -- And the children that a deleted one had replaced.
-    v_ids || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_ids)), v_owners, true
-  );
+  -- And the children that a deleted one had replaced.
+  v_gone := v_ids || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_ids));
+  if queue.is_plain_write() then
+    begin
+      perform queue.lock_relatives_of(v_gone, v_owners, true);
+      perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
+    exception when lock_not_available then
+      perform queue.refuse_while_locked();
+    end;
+  else
+    perform queue.lock_relatives_of(v_gone, v_owners, true);
+  end if;
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
   into v_changes

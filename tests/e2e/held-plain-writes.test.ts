@@ -1,0 +1,121 @@
+/**
+ * Plain writes over the Data API for an owner whom somebody holds: where a
+ * trigger of the queue meets the lock, the answer is 503 with the stable code.
+ */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { admin, closeConnections, type Connection } from "../support/db.ts";
+import { holdOwner, holdTasks, isOpen } from "../support/holding.ts";
+import type { Reply } from "../support/http.ts";
+import { rest } from "../support/rest.ts";
+import { userJwt } from "../support/tokens.ts";
+import {
+  createOwner,
+  createTask,
+  createTasks,
+  type Owner,
+  readTask,
+  reset,
+  startTask,
+} from "../support/world.ts";
+
+let owner: Owner;
+let task: string;
+
+beforeEach(async () => {
+  await reset();
+  owner = await createOwner();
+  task = await createTask(owner);
+});
+// A transaction that a failed test left open would block the next reset.
+afterEach(closeConnections);
+
+describe("while somebody's transaction holds the owner", () => {
+  it.each<[string, () => Promise<Reply>]>([
+    ["PATCH that cancels a task", () => patch({ status: "Cancelled" })],
+    [
+      "PATCH that fails a task",
+      () => patch({ status: "Failed", error_message: "x" }),
+    ],
+    [
+      "PATCH that makes a task another's child",
+      () =>
+        patch({ params: { orchestrator_task_id_ref: crypto.randomUUID() } }),
+    ],
+    ["DELETE of a task", () => rest("DELETE", "tasks", { id: `eq.${task}` })],
+    [
+      "DELETE of a project",
+      async () =>
+        rest("DELETE", "projects", { id: `eq.${owner.projectId}` }, {
+          key: await userJwt(owner.id),
+        }),
+    ],
+    [
+      "PATCH that takes a user's last credits",
+      () =>
+        rest("PATCH", "users", { id: `eq.${owner.id}` }, {
+          body: { credits: 0 },
+        }),
+    ],
+    [
+      "DELETE of a user with a few tasks",
+      () => rest("DELETE", "users", { id: `eq.${owner.id}` }),
+    ],
+    [
+      "DELETE of a user with many",
+      () => rest("DELETE", "users", { id: `eq.${owner.id}` }),
+    ],
+  ])("a %s is told 503 UNAVAILABLE", async (name, write) => {
+    if (name.endsWith("many")) await createTasks(owner, 150);
+    const holder = await holdOwner(owner);
+    const before = await readTask(task);
+    await toldBeside(holder, await write());
+    expect(await readTask(task)).toEqual(before);
+  });
+
+  it("a PATCH that changes nothing that is counted goes through", async () => {
+    await startTask(task);
+    const holder = await holdOwner(owner);
+    const reply = await patch({ output_location: "step 3 of 20" });
+    expect(reply.status).toBe(200);
+    expect(await isOpen(holder)).toBe(true);
+  });
+});
+
+describe("while somebody's transaction holds a task that goes with it", () => {
+  it.each<[string, () => Promise<Reply>]>([
+    ["PATCH that cancels", () => patch({ status: "Cancelled" })],
+    ["DELETE", () => rest("DELETE", "tasks", { id: `eq.${task}` })],
+  ])("a %s is told 503 UNAVAILABLE", async (_, write) => {
+    const waiting = await createTask(owner, { dependant_on: task });
+    const holder = await holdTasks(waiting);
+    await toldBeside(holder, await write());
+    expect(await readTask(task)).toMatchObject({ status: "Queued" });
+  });
+});
+
+describe("in a session", () => {
+  it("the same lock is 55P03, which whoever asked for it knows", async () => {
+    const holder = await holdOwner(owner);
+    await admin()`set lock_timeout = '1ms'`;
+    await expect(
+      admin()`update public.tasks set status = 'Cancelled' where id = ${task}`,
+    ).rejects.toMatchObject({ code: "55P03" });
+    await admin()`reset lock_timeout`;
+    expect(await isOpen(holder)).toBe(true);
+  });
+});
+
+function patch(body: unknown): Promise<Reply> {
+  return rest("PATCH", "tasks", { id: `eq.${task}` }, { body });
+}
+
+async function toldBeside(holder: Connection, reply: Reply): Promise<void> {
+  expect(await isOpen(holder)).toBe(true);
+  expect(reply.status).toBe(503);
+  expect(reply.json).toMatchObject({
+    code: "PT503",
+    details: "UNAVAILABLE",
+    hint: expect.stringContaining("Nothing was changed"),
+  });
+  await holder`rollback`;
+}
