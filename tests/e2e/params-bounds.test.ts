@@ -99,20 +99,30 @@ describe("params", () => {
   });
 });
 
-it.each([
-  ["numbers that grow", bomb("1e131071", 90_000)],
-  ["small numbers that grow", bomb("1e-16383", 80_000)],
-])("the settings of a user have these bounds, too: %s", async (_w, json) => {
-  const reply = await send(`/rest/v1/users?id=eq.${owner.id}`, {
+/** The app keeps something beside a user. */
+function keep(settings: string) {
+  return send(`/rest/v1/users?id=eq.${owner.id}`, {
     method: "PATCH",
     headers: {
       apikey: stack().serviceRoleKey,
       authorization: `Bearer ${stack().serviceRoleKey}`,
       "content-type": "application/json",
     },
-    body: `{"settings":${json}}`,
+    body: `{"settings":${settings}}`,
   });
+}
+
+it.each([
+  ["numbers that grow", bomb("1e131071", 90_000)],
+  ["small numbers that grow", bomb("1e-16383", 80_000)],
+])("the settings of a user have these bounds, too: %s", async (_w, json) => {
+  const reply = await keep(json);
   expect(reply.status, reply.text).toBe(413);
+});
+
+it("the settings of a user hold what apps keep there", async () => {
+  const reply = await keep(`{"ui":"${"x".repeat(1_000)}"}`);
+  expect(reply.status, reply.text).toBe(204);
 });
 
 it("a result in many rows of one statement is measured without being written", async () => {
