@@ -2,7 +2,9 @@ import { z } from "zod";
 import { Flag, name, optional } from "./fields.ts";
 
 /** Pools of work: `gpu` also holds every task whose type is unknown. */
-export const Pool = z.enum(["gpu", "api"], { error: "must be gpu or api" });
+export const Pool = z.enum(["gpu", "api", "banodoco"], {
+  error: "must be gpu, api or banodoco",
+});
 export type Pool = z.infer<typeof Pool>;
 
 /** Longest wait that is worth naming: a year. Longer ones mean the same. */

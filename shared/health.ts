@@ -31,7 +31,7 @@ export const HealthReply = z.looseObject({
   })),
   /** Worth knowing, and no fault of the queue: they do not make it degraded. */
   notices: z.array(z.looseObject({
-    code: z.enum(["FIELD_NOT_USED"]),
+    code: z.enum(["FIELD_NOT_USED", "UNKNOWN_TASK_TYPE"]),
     message: z.string(),
   })),
   checked_at: z.string(),

@@ -264,6 +264,22 @@ comment on function queue.bounded_data(jsonb) is
 
 revoke all on function queue.bounded_data(jsonb) from public, anon, authenticated, service_role;
 
+-- The pools of work, each with workers of its own: gpu (a type without a row, too), api, and the one of a service that
+-- runs exactly two types. Whoever adds one adds it to the two checks that name them as well (task_types, settings).
+create or replace function queue.pools()
+returns text[]
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select array['gpu', 'api', 'banodoco'];
+$$;
+
+comment on function queue.pools() is 'The pools of work that a type of task may belong to and a worker may claim from.';
+
+revoke all on function queue.pools() from public, anon, authenticated, service_role;
+
 -- One infinite timestamp would make every subtraction from it fail, for everybody; one number at the end of its range
 -- every sum with it; a text of a megabyte every list that shows it. So a row has the bounds of create-task whatever the
 -- way in. Asked here and not by checks: the table's hottest statements would parse those anew each time. What a row has
@@ -418,6 +434,28 @@ comment on function queue.stale_before() is
 
 revoke all on function queue.stale_before() from public, anon, authenticated, service_role;
 
+-- Whether a task of this type takes one of its owner's slots: orchestration does not. A type without a row (its category
+-- is null here) is orchestration if its name ends in _orchestrator, which is how deployed workers tell.
+create or replace function queue.takes_slot(p_task_type text, p_category text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_category is not null then
+    return p_category <> 'orchestration';
+  end if;
+  return right(p_task_type, 13) is distinct from '_orchestrator';
+end;
+$$;
+
+comment on function queue.takes_slot(text, text) is
+  'Whether tasks of a type with this name and category (null = it has no row) take a slot; all but orchestration do.';
+
+revoke all on function queue.takes_slot(text, text) from public, anon, authenticated, service_role;
+
 -- Work that nobody started for a week is not started by surprise. It counts from when the task could first run: the
 -- latest of created_at, available_at (its own time) and released_at (the end of what it waited for). A live parent (the
 -- orchestrator that enqueued it) keeps a task fresh. Handed out once is started, also when that start was taken off again.
@@ -536,7 +574,7 @@ declare
 begin
   select y.* into v_type from public.task_types as y where y.name = p_task_type;
   return p_pool is distinct from coalesce(v_type.run_type, 'gpu')
-    or p_takes_slot is distinct from coalesce(v_type.category <> 'orchestration', true)
+    or p_takes_slot is distinct from queue.takes_slot(p_task_type, v_type.category)
     or (p_standing <> 'active' and (v_type.is_active is false) <> (p_standing = 'type_inactive'));
 end;
 $$;
@@ -882,6 +920,7 @@ as $$
 declare
   v_owner uuid;
   v_deleted_at timestamptz;
+  v_category text;
 begin
   if new.status <> 'Queued' then
     perform queue.refuse(
@@ -920,12 +959,12 @@ begin
   end if;
   new.updated_at := coalesce(new.updated_at, new.created_at);
 
-  select y.run_type, y.category <> 'orchestration'
-  into new.pool, new.takes_slot
+  select y.run_type, y.category
+  into new.pool, v_category
   from public.task_types as y
   where y.name = new.task_type;
   new.pool := coalesce(new.pool, 'gpu');
-  new.takes_slot := coalesce(new.takes_slot, true);
+  new.takes_slot := queue.takes_slot(new.task_type, v_category);
 
   if new.dependant_on = new.id then
     perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
@@ -969,6 +1008,7 @@ declare
     -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was said again.
     case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
   );
+  v_category text;
   v_is_given_back boolean;
   v_is_forgiven boolean;
   v_start record;
@@ -1114,12 +1154,12 @@ begin
   end if;
 
   if new.task_type is distinct from old.task_type or new.pool is null then
-    select y.run_type, y.category <> 'orchestration'
-    into new.pool, new.takes_slot
+    select y.run_type, y.category
+    into new.pool, v_category
     from public.task_types as y
     where y.name = new.task_type;
     new.pool := coalesce(new.pool, 'gpu');
-    new.takes_slot := coalesce(new.takes_slot, true);
+    new.takes_slot := queue.takes_slot(new.task_type, v_category);
   end if;
   if new.project_id is distinct from old.project_id and new.project_id is not null then
     new.user_id := coalesce((select p.user_id from public.projects as p where p.id = new.project_id), new.user_id);
@@ -4549,11 +4589,11 @@ begin
         when not v_may_judge_silence then null
         when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
         when r.token_id is not null and r.last_report < v_now - v_settings.token_silence_limit then 'caller_silent'
-        when r.worker_id is not null and r.token_id is null and r.pool = 'api' and r.last_sign < v_now - v_settings.api_silence_limit
+        when r.worker_id is not null and r.token_id is null and r.pool <> 'gpu' and r.last_sign < v_now - v_settings.api_silence_limit
           then 'caller_silent'
-        when r.worker_id is not null and r.token_id is null and r.pool <> 'api' and r.last_sign < v_now - v_settings.gpu_silence_limit
+        when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_sign < v_now - v_settings.gpu_silence_limit
           then 'worker_silent'
-        when r.worker_id is not null and r.token_id is null and r.pool <> 'api'
+        when r.worker_id is not null and r.token_id is null and r.pool = 'gpu'
           and r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
         when r.is_childless and greatest(r.last_report, r.family_changed_at) < v_now - v_settings.family_quiet_after
           then case when r.has_reported then 'enqueued_nothing' else 'left_behind' end
@@ -5751,7 +5791,7 @@ begin
   v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
   v_room := greatest(v_slots.orchestration_limit - v_slots.orchestrating, 0);
 
-  -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
+  -- All of the owner's lines: the task leaves one, and what runs has changed for either.
   v_cloud := (v_task.run_type = 'cloud')::integer;
   v_by_key := (p_token_id is null)::integer;
   update queue.user_lines as l
@@ -5781,7 +5821,7 @@ begin
     orchestration_room = v_room,
     is_open = v_slots.cloud_reason is null and (l.ready_cloud > 0 or v_room > 0)
   where l.user_id = v_task.user_id
-    and l.pool = case v_task.pool when 'gpu' then 'api' else 'gpu' end
+    and l.pool <> v_task.pool
     and l.ready_cloud + l.ready_cloud_orchestration > 0;
 
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
@@ -6639,8 +6679,8 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
   elsif length(p_worker_id) > 255 or length(p_claim_id) > 255 then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
-  elsif v_pool not in ('gpu', 'api') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
+  elsif v_pool <> all (queue.pools()) then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be one of %s, not %s', array_to_string(queue.pools(), ', '), v_pool));
   end if;
 
   v_holder := queue.holder_name(v_caller, p_worker_id);
@@ -6730,7 +6770,7 @@ declare
   v_has_open boolean;
   v_reply json;
 begin
-  if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool in ('gpu', 'api')
+  if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool = any (queue.pools())
     and p_claim_id is null and not p_dry_run then
     -- Two claims at once under one name: the second one waits, with care (queue.give_back_held_task).
     if pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
@@ -6865,7 +6905,7 @@ begin
         s.user_id, s.running, s.cloud_reason, x.slot, s.running + s.orchestrating + s.remembered as turn_load,
         greatest(s.orchestration_limit - s.orchestrating, 0) as room
     ),
-    -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
+    -- All of the owner's lines: the task leaves one, and what runs has changed for either.
     lines as (
       update queue.user_lines as l
       set ready_cloud = l.ready_cloud - case when l.pool = v_pool then s.slot else 0 end,
@@ -8637,7 +8677,7 @@ begin
       and not exists (select from unknown as u where u.user_id = f.user_id)
     union all
     select
-      f.user_id, coalesce(y.run_type, 'gpu'), f.run_type = 'cloud', coalesce(y.category <> 'orchestration', true),
+      f.user_id, coalesce(y.run_type, 'gpu'), f.run_type = 'cloud', queue.takes_slot(f.task_type, y.category),
       case when y.is_active is false then 'type_inactive' else 'ready' end, f.task_count
     from found as f
       left join public.task_types as y on y.name = f.task_type
@@ -8649,7 +8689,7 @@ begin
       f.user_id,
       case c.standing when 'ready' then coalesce(y.run_type, 'gpu') else f.pool end,
       f.run_type = 'cloud',
-      case c.standing when 'ready' then coalesce(y.category <> 'orchestration', true) else f.takes_slot end,
+      case c.standing when 'ready' then queue.takes_slot(f.task_type, y.category) else f.takes_slot end,
       c.standing, c.sign * f.task_count
     from found as f
       left join public.task_types as y on y.name = f.task_type
@@ -8803,7 +8843,15 @@ as $$
 declare
   v_own boolean := p_caller.user_id is not null;
   v_paused text[] := (select s.paused_pools from queue.settings as s);
-  v_orchestration constant text[] := array(select y.name from public.task_types as y where y.category = 'orchestration');
+  v_orchestration constant text[] := array(
+    select y.name from public.task_types as y where y.category = 'orchestration'
+    union
+    -- A task that has grown stale was noted long before.
+    select u.name
+    from queue.unknown_types as u
+    where not queue.takes_slot(u.name, null)
+      and not exists (select from public.task_types as y where y.name = u.name)
+  );
 begin
   return (
     with waiting as (
@@ -8910,7 +8958,7 @@ declare
   v_old_before timestamptz := queue.stale_before();
   v_pools text[] := array(
     select p.pool
-    from unnest(case when p_pool is null then array['gpu', 'api'] else array[p_pool] end) as p (pool)
+    from unnest(case when p_pool is null then queue.pools() else array[p_pool] end) as p (pool)
     where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
   );
   v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
@@ -9113,8 +9161,8 @@ declare
   v_arrivals numeric;
   v_completions numeric;
 begin
-  if p_run_type not in ('gpu', 'api') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', p_run_type));
+  if p_run_type <> all (queue.pools()) then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be one of %s, not %s', array_to_string(queue.pools(), ', '), p_run_type));
   end if;
 
   v_load := queue.load_summary(v_caller, p_run_type);
@@ -9150,7 +9198,7 @@ begin
     (select json_agg(a) from (select r.task_id, 'In Progress' as status, r.token_id is null as is_cloud from running as r) as a)
   into v_running, v_recent;
 
-  select case p_run_type when 'gpu' then s.gpu_tasks_per_worker when 'api' then s.api_tasks_per_worker end
+  select case when p_run_type = 'gpu' then s.gpu_tasks_per_worker when p_run_type is not null then s.api_tasks_per_worker end
   into v_per_worker
   from queue.settings as s;
 
@@ -9211,7 +9259,7 @@ revoke all on function queue.task_counts(jsonb, text, boolean) from public, anon
 grant execute on function queue.task_counts(jsonb, text, boolean) to service_role;
 
 -- Adds the queue up for a caller. A line by itself says what its owner adds, so the fleet's sums are one walk over the
--- lines. Not so where time has overtaken a counter and where an owner's two lines share one limit: those owners, and the
+-- lines. Not so where time has overtaken a counter and where an owner's lines share one limit: those owners, and the
 -- one owner that a token or user is about, are looked at apart.
 create or replace function queue.load_summary(p_caller queue.caller, p_pool text)
 returns queue.load_summary
@@ -9255,9 +9303,9 @@ begin
       union
       select a.user_id
       from queue.user_lines as a
-        join queue.user_lines as g on g.user_id = a.user_id and g.pool = 'gpu'
+        join queue.user_lines as g on g.user_id = a.user_id and g.pool <> a.pool
       where p_pool is null
-        and a.pool = 'api'
+        and a.pool <> 'gpu'
     );
   end if;
   v_none_apart := v_apart = '{}';
@@ -9361,7 +9409,7 @@ end;
 $$;
 
 comment on function queue.load_summary(queue.caller, text) is
-  'What the queue adds up to for this caller, in one pool or both (null).';
+  'What the queue adds up to for this caller, in one pool or all (null).';
 
 revoke all on function queue.load_summary(queue.caller, text) from public, anon, authenticated, service_role;
 
@@ -9376,7 +9424,7 @@ as $$
 declare
   v_pools text[] := array(
     select p.pool
-    from unnest(case when p_pool is null then array['gpu', 'api'] else array[p_pool] end) as p (pool)
+    from unnest(case when p_pool is null then queue.pools() else array[p_pool] end) as p (pool)
     where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
   );
   v_none_apart boolean := coalesce(cardinality(p_load.apart), 0) = 0;
@@ -9826,6 +9874,74 @@ comment on function queue.reconcile_owners(uuid[]) is
 
 revoke all on function queue.reconcile_owners(uuid[]) from public, anon, authenticated, service_role;
 
+-- Notes which types without a row tasks were enqueued with since the sweep before, from the history: enqueuing itself
+-- writes nothing more. The last minute is left for the next time, as its transactions may still be open. Users choose
+-- names freely, so no more than a thousand are kept.
+create or replace function queue.note_unknown_types(p_now timestamptz)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 1000;
+  v_until constant timestamptz := p_now - interval '1 minute';
+  v_from timestamptz;
+  v_after_id bigint;
+  v_noted integer;
+begin
+  -- Two at once would count the same tasks.
+  if not pg_try_advisory_xact_lock(hashtextextended('queue.note_unknown_types', 0)) then
+    return 0;
+  end if;
+
+  delete from queue.unknown_types as u
+  where u.last_seen_at < p_now - interval '30 days'
+    or exists (select from public.task_types as y where y.name = u.name);
+
+  v_from := greatest(
+    p_now - interval '10 minutes',
+    (select max(m.sampled_at) from queue.minute_samples as m where m.sampled_at < p_now) - interval '1 minute'
+  );
+  select coalesce(max(m.last_event_id), 0)
+  into v_after_id
+  from queue.minute_samples as m
+  where m.sampled_at < v_from - interval '1 minute';
+
+  insert into queue.unknown_types as u (name, task_count, first_seen_at, last_seen_at)
+  select r.task_type, r.task_count, r.first_at, r.last_at
+  from (
+    select s.*, row_number() over (partition by s.is_noted order by s.task_count desc, s.task_type) as place
+    from (
+      select
+        t.task_type, count(*) as task_count, min(e.at) as first_at, max(e.at) as last_at,
+        exists (select from queue.unknown_types as k where k.name = t.task_type) as is_noted
+      from public.task_events as e
+        join public.tasks as t on t.id = e.task_id
+      where e.id > v_after_id
+        and e.from_status is null
+        and e.at > v_from
+        and e.at <= v_until
+        and not exists (select from public.task_types as y where y.name = t.task_type)
+      group by t.task_type
+    ) as s
+  ) as r
+  where r.is_noted
+    or r.place <= v_most - (select count(*) from queue.unknown_types)
+  on conflict (name) do update
+    set task_count = u.task_count + excluded.task_count,
+      last_seen_at = excluded.last_seen_at;
+  get diagnostics v_noted = row_count;
+  return v_noted;
+end;
+$$;
+
+comment on function queue.note_unknown_types(timestamptz) is
+  'Brings queue.unknown_types up to a minute before p_now, from the history since the sample before, and returns how many types it wrote.';
+
+revoke all on function queue.note_unknown_types(timestamptz) from public, anon, authenticated, service_role;
+
 -- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
 -- counts. Bounded and safe to run twice or in parallel: rows that somebody holds, and those of owners whom somebody holds,
 -- are left for the next time. Their owners are locked with them, so that nobody is waited for.
@@ -9884,7 +10000,7 @@ begin
     select
       v_now, p.pool, queue.claimable_count(('service', null, null)::queue.caller, p.pool),
       coalesce(e.arrivals, 0), coalesce(e.completions, 0), coalesce(n.id, v_last_event_id)
-    from unnest(array['gpu', 'api']) as p (pool)
+    from unnest(queue.pools()) as p (pool)
       cross join (select max(x.id) as id from public.task_events as x) as n
       left join (
         select
@@ -9900,6 +10016,7 @@ begin
     on conflict do nothing;
 
     delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
+    perform queue.note_unknown_types(v_now);
   end if;
 
   -- Last, because it locks owners until the end.
@@ -9913,7 +10030,7 @@ end;
 $$;
 
 comment on function queue.sweep(integer) is
-  'Releases due tasks, sets stale ones aside (at most p_limit each) and samples the counts; returns {released, grown_stale}.';
+  'Releases due tasks, sets stale ones aside (at most p_limit each), samples the counts and notes types without a row; returns {released, grown_stale}.';
 
 revoke all on function queue.sweep(integer) from public, anon, authenticated, service_role;
 
@@ -10105,8 +10222,8 @@ declare
   v_load queue.load_summary;
   v_reason text;
 begin
-  if v_pool not in ('gpu', 'api') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
+  if v_pool <> all (queue.pools()) then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be one of %s, not %s', array_to_string(queue.pools(), ', '), v_pool));
   end if;
 
   if v_caller.kind = 'service' then
@@ -10404,6 +10521,27 @@ begin
         from queue.unused_fields as u
         where u.last_at > v_now - v_noticed_for
         group by u.endpoint
+        union all
+        -- One line, however many types.
+        select 'UNKNOWN_TASK_TYPE', pg_catalog.format(
+          'In the last week tasks were enqueued with %s types that have no row in task_types and so count as %s: %s%s. select public.unknown_task_types() lists them; select public.set_task_type(%L) says that this is right, with a second argument what it is instead',
+          count(*),
+          case
+            when bool_and(queue.takes_slot(u.name, null)) then 'gpu work without a result record'
+            when not bool_or(queue.takes_slot(u.name, null)) then 'gpu orchestration'
+            else 'gpu work without a result record, or by their names as orchestration'
+          end,
+          array_to_string(
+            (array_agg(pg_catalog.format('%s (%s, last at %s)', left(u.name, 60), u.task_count, u.last_seen_at) order by u.last_seen_at desc, u.name))[1:3],
+            ', '
+          ),
+          case when count(*) > 3 then ', …' else '' end,
+          (array_agg(u.name order by u.last_seen_at desc, u.name))[1]
+        )
+        from queue.unknown_types as u
+        where u.last_seen_at > v_now - v_noticed_for
+          and not exists (select from public.task_types as y where y.name = u.name)
+        having count(*) > 0
       ) as n
     ),
     'checked_at', coalesce(v_now, pg_catalog.now()), -- the clock is in a row that may be gone
@@ -10566,6 +10704,254 @@ comment on function queue.project_for(queue.caller, queue.task_request) is
   'The caller''s project that a request names or, when that is no UUID, the first of these: that of the orchestrator in params, params.project_id, that of a dependency, the only one of the caller; null when there is none.';
 
 revoke all on function queue.project_for(queue.caller, queue.task_request) from public, anon, authenticated, service_role;
+
+-- A type of task as operators read and write it: the fields of public.set_task_type.
+create or replace function queue.type_as_json(p_type public.task_types)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object(
+    'pool', p_type.run_type,
+    'category', p_type.category,
+    'content_type', p_type.content_type,
+    'creates_generation', p_type.creates_generation,
+    'is_active', p_type.is_active,
+    'is_retryable', p_type.is_retryable,
+    'max_attempts', p_type.max_attempts,
+    'timeout_seconds', extract(epoch from p_type.timeout)
+  );
+end;
+$$;
+
+comment on function queue.type_as_json(public.task_types) is
+  'This row of task_types as {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds}.';
+
+revoke all on function queue.type_as_json(public.task_types) from public, anon, authenticated, service_role;
+
+-- What a type without a row counts as: what its row would say if nothing were said of it.
+create or replace function queue.type_by_name(p_name text)
+returns public.task_types
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_type public.task_types;
+begin
+  v_type.name := p_name;
+  v_type.run_type := 'gpu';
+  v_type.category := case when queue.takes_slot(p_name, null) then 'processing' else 'orchestration' end;
+  v_type.is_active := true;
+  v_type.creates_generation := false;
+  v_type.is_retryable := true;
+  return v_type;
+end;
+$$;
+
+comment on function queue.type_by_name(text) is 'What tasks of a type with this name count as while it has no row.';
+
+revoke all on function queue.type_by_name(text) from public, anon, authenticated, service_role;
+
+-- Puts what an operator says of a type into its row, and refuses what is none of its fields or no value of theirs. Fields
+-- that are not named stay; null takes away what may be absent.
+create or replace function queue.read_type_changes(p_type public.task_types, p_changes jsonb)
+returns public.task_types
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_type public.task_types := p_type;
+  v_field record;
+  v_rule text;
+  v_is_good boolean;
+begin
+  if jsonb_typeof(p_changes) is distinct from 'object' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'The changes of a type must be an object', 'Send {} for a type that is as its name says'
+    );
+  end if;
+
+  for v_field in select f.key, f.value, jsonb_typeof(f.value) as kind, f.value #>> '{}' as text from jsonb_each(p_changes) as f order by f.key loop
+    case v_field.key
+      when 'pool' then
+        v_rule := 'one of ' || array_to_string(queue.pools(), ', ');
+        v_is_good := v_field.kind = 'string' and v_field.text = any (queue.pools());
+      when 'category' then
+        v_rule := 'one of generation, processing, orchestration, utility';
+        v_is_good := v_field.kind = 'string' and v_field.text in ('generation', 'processing', 'orchestration', 'utility');
+      when 'content_type' then
+        v_rule := 'image, video or null';
+        v_is_good := v_field.kind = 'null' or (v_field.kind = 'string' and v_field.text in ('image', 'video'));
+      when 'creates_generation', 'is_active', 'is_retryable' then
+        v_rule := 'true or false';
+        v_is_good := v_field.kind = 'boolean';
+      when 'max_attempts' then
+        v_rule := 'a whole number from 1 to 1000, or null';
+        v_is_good := v_field.kind = 'null' or (v_field.kind = 'number' and v_field.text ~ '^[0-9]{1,4}$');
+        if v_is_good and v_field.kind = 'number' then
+          v_is_good := v_field.text::integer between 1 and 1000;
+        end if;
+      when 'timeout_seconds' then
+        v_rule := 'a number of seconds, more than 0 and at most 30 days, or null';
+        v_is_good := v_field.kind = 'null' or (v_field.kind = 'number' and length(v_field.text) <= 40);
+        if v_is_good and v_field.kind = 'number' then
+          v_is_good := v_field.text::numeric between 0.001 and 2592000;
+        end if;
+      else
+        perform queue.refuse(
+          400, 'INVALID_ARGUMENT', pg_catalog.format('A type of task has no field %s', queue.cut_text(v_field.key)),
+          'Its fields are pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds'
+        );
+    end case;
+    if not v_is_good then
+      perform queue.refuse(
+        400, 'INVALID_ARGUMENT', pg_catalog.format('The %s of a type must be %s, not %s', v_field.key, v_rule, left(v_field.value::text, 100))
+      );
+    end if;
+
+    case v_field.key
+      when 'pool' then v_type.run_type := v_field.text;
+      when 'category' then v_type.category := v_field.text;
+      when 'content_type' then v_type.content_type := v_field.text;
+      when 'creates_generation' then v_type.creates_generation := v_field.text::boolean;
+      when 'is_active' then v_type.is_active := v_field.text::boolean;
+      when 'is_retryable' then v_type.is_retryable := v_field.text::boolean;
+      when 'max_attempts' then v_type.max_attempts := v_field.text::integer;
+      when 'timeout_seconds' then v_type.timeout := make_interval(secs => v_field.text::double precision);
+    end case;
+  end loop;
+
+  if v_type.category = 'orchestration' and v_type.creates_generation then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'A type of orchestration creates no generation: its parts do',
+      'Send creates_generation false with it, or another category'
+    );
+  end if;
+  return v_type;
+end;
+$$;
+
+comment on function queue.read_type_changes(public.task_types, jsonb) is
+  'This type with these changes (fields as in queue.type_as_json). Raises 400 INVALID_ARGUMENT for an unknown field, a wrong value, and orchestration that creates generations.';
+
+revoke all on function queue.read_type_changes(public.task_types, jsonb) from public, anon, authenticated, service_role;
+
+-- Adds a type of task or changes one. What hangs on it follows by the table's trigger (queue.task_types_after_write): the
+-- change costs the same however many tasks of it wait or run, and claims obey it from its commit on.
+create or replace function queue.set_task_type(p_caller jsonb, p_name text, p_changes jsonb)
+returns json
+language plpgsql
+volatile
+security definer -- reads the derived state
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_old public.task_types;
+  v_new public.task_types;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+  if coalesce(length(p_name), 0) not between 1 and 200 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The name of a type must have 1 to 200 characters');
+  end if;
+
+  perform queue.open_tables(false);
+  -- Two at once for a new name: the second waits, and then changes what the first has added.
+  perform queue.wait_for_name('queue.task_type::' || p_name, 'Another change of this type');
+  select y.* into v_old from public.task_types as y where y.name = p_name for no key update;
+  v_new := queue.read_type_changes(case when v_old.name is null then queue.type_by_name(p_name) else v_old end, p_changes);
+
+  if v_old.name is null then
+    insert into public.task_types (
+      name, run_type, category, content_type, is_active, creates_generation, max_attempts, timeout, is_retryable
+    )
+    values (
+      v_new.name, v_new.run_type, v_new.category, v_new.content_type, v_new.is_active, v_new.creates_generation,
+      v_new.max_attempts, v_new.timeout, v_new.is_retryable
+    )
+    on conflict (name) do nothing;
+    if not found then
+      perform queue.refuse(503, 'UNAVAILABLE', 'Somebody has just added a type of this name', 'Repeat the same request');
+    end if;
+  elsif v_old is distinct from v_new then
+    update public.task_types as y
+    set run_type = v_new.run_type,
+      category = v_new.category,
+      content_type = v_new.content_type,
+      is_active = v_new.is_active,
+      creates_generation = v_new.creates_generation,
+      max_attempts = v_new.max_attempts,
+      timeout = v_new.timeout,
+      is_retryable = v_new.is_retryable
+    where y.name = p_name;
+  end if;
+
+  return json_build_object(
+    'name', p_name,
+    'change', case when v_old.name is null then 'added' when v_old is distinct from v_new then 'changed' else 'none' end,
+    'before', case when v_old.name is not null then queue.type_as_json(v_old) end,
+    'type', queue.type_as_json(v_new),
+    'is_settled', not exists (select from queue.deferred_work as w where w.task_type = p_name)
+  );
+end;
+$$;
+
+comment on function queue.set_task_type(jsonb, text, jsonb) is 'See public.set_task_type.';
+
+revoke all on function queue.set_task_type(jsonb, text, jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function queue.set_task_type(jsonb, text, jsonb) to service_role;
+
+-- The types without a row that tasks were enqueued with in the last week, what they count as, and how to say otherwise.
+create or replace function queue.unknown_task_types(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security definer -- reads what the sweep noted
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+  return json_build_object(
+    'types', coalesce(
+      (
+        select json_agg(json_build_object(
+          'name', u.name,
+          'task_count', u.task_count,
+          'first_seen_at', u.first_seen_at,
+          'last_seen_at', u.last_seen_at,
+          'taken_for', queue.type_as_json(queue.type_by_name(u.name)),
+          'remedy', pg_catalog.format(
+            'If that is right: select public.set_task_type(%L); if not, say what it is: select public.set_task_type(%L, %L)',
+            u.name, u.name, '{"pool": "api", "category": "generation", "content_type": "image", "creates_generation": true}'
+          )
+        ) order by u.last_seen_at desc, u.name)
+        from queue.unknown_types as u
+        where u.last_seen_at > v_now - interval '7 days'
+          and not exists (select from public.task_types as y where y.name = u.name)
+      ),
+      '[]'
+    ),
+    'since', v_now - interval '7 days'
+  );
+end;
+$$;
+
+comment on function queue.unknown_task_types(jsonb) is 'See public.unknown_task_types.';
+
+revoke all on function queue.unknown_task_types(jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function queue.unknown_task_types(jsonb) to service_role;
 
 -- Starts and time of a task are machines' time: an owner may ask for less than the type allows, never for more.
 create or replace function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
@@ -12186,6 +12572,54 @@ revoke all on function public.move_project(uuid, uuid, jsonb) from public, anon,
 
 grant execute on function public.move_project(uuid, uuid, jsonb) to service_role;
 
+-- Adds or changes a type of task, as operators call it (docs/operations.md).
+create or replace function public.set_task_type(p_name text, p_changes jsonb default '{}', p_caller jsonb default '{"kind":"service"}')
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.set_task_type(p_caller, p_name, p_changes);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.set_task_type(text, jsonb, jsonb) is
+  'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: gpu, api or banodoco, category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null}; a new type is otherwise what it was taken for. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it still follow}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
+
+revoke all on function public.set_task_type(text, jsonb, jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function public.set_task_type(text, jsonb, jsonb) to service_role;
+
+-- Which types tasks were enqueued with that the queue knows nothing of, as operators call it (docs/operations.md).
+create or replace function public.unknown_task_types(p_caller jsonb default '{"kind":"service"}')
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.unknown_task_types(p_caller);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.unknown_task_types(jsonb) is
+  'Types without a row in task_types that tasks were enqueued with in the last seven days, up to a minute or two ago: {types: [{name, task_count, first_seen_at, last_seen_at, taken_for: {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds}, remedy}], since}, the last seen first; at most 1000. Errors: 403, 503 UNAVAILABLE. service_role only.';
+
+revoke all on function public.unknown_task_types(jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function public.unknown_task_types(jsonb) to service_role;
+
 -- The guardian's beat. One unnamed argument of type json, because PostgREST hands the body of a request over to such a
 -- function as it came; for named arguments it unpacks the body, and one \u0000 in a log line fails the whole beat.
 create or replace function queue.worker_heartbeat(p_body json)
@@ -13312,7 +13746,7 @@ end;
 $$;
 
 comment on function public.health(jsonb) is
-  'Whether the queue''s jobs run and its counters agree: {status: ok or degraded, reasons: [{code: JOB_LATE, JOB_FAILED, DRIFT, ROW_MISSING, RESTORE_UNFINISHED, SETTLING_LATE or HELD_UP, message}], notices: [{code: FIELD_NOT_USED, message}], which are no fault, checked_at, database_started_at, jobs: [{job, period_seconds, ran_at, took_ms, result, failed_at, error}]}. Errors: 403. service_role only.';
+  'Whether the queue''s jobs run and its counters agree: {status: ok or degraded, reasons: [{code: JOB_LATE, JOB_FAILED, DRIFT, ROW_MISSING, RESTORE_UNFINISHED, SETTLING_LATE or HELD_UP, message}], notices: [{code: FIELD_NOT_USED or UNKNOWN_TASK_TYPE, message}], which are no fault, checked_at, database_started_at, jobs: [{job, period_seconds, ran_at, took_ms, result, failed_at, error}]}. Errors: 403. service_role only.';
 
 revoke all on function public.health(jsonb) from public, anon, authenticated, service_role;
 

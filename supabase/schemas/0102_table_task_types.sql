@@ -1,5 +1,5 @@
 -- What the queue knows of a type of task. Tasks do not reference this table: unknown types must be
--- storable, and count as gpu, processing, without a generation.
+-- storable, and count as gpu, processing (orchestration if the name ends in _orchestrator), without a generation.
 create table public.task_types (
   name text not null,
   run_type text not null default 'gpu',
@@ -11,7 +11,7 @@ create table public.task_types (
   timeout interval,
   is_retryable boolean not null default true,
   constraint task_types_pkey primary key (name),
-  constraint task_types_run_type_is_known check (run_type in ('gpu', 'api')),
+  constraint task_types_run_type_is_known check (run_type in ('gpu', 'api', 'banodoco')),
   constraint task_types_category_is_known check (category in ('generation', 'processing', 'orchestration', 'utility')),
   constraint task_types_content_type_is_known check (content_type in ('image', 'video')),
   constraint task_types_max_attempts_is_positive check (max_attempts > 0),
@@ -26,8 +26,8 @@ alter table public.task_types
   add constraint task_types_name_has_1_to_200_characters check (length(name) between 1 and 200) not valid;
 
 comment on table public.task_types is
-  'What the queue knows of a type of task; a type without a row counts as gpu, processing, no generation.';
-comment on column public.task_types.run_type is 'The pool of workers that runs it: gpu or api.';
+  'What the queue knows of a type of task; a type without a row counts as gpu, processing (orchestration if its name ends in _orchestrator), no generation.';
+comment on column public.task_types.run_type is 'The pool of workers that runs it: gpu, api or banodoco.';
 comment on column public.task_types.category is 'orchestration tasks take none of their owner''s slots.';
 comment on column public.task_types.content_type is 'What its generation is: image or video.';
 comment on column public.task_types.is_active is 'False holds back every queued task of the type (type_inactive).';

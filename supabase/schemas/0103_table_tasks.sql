@@ -117,7 +117,7 @@ comment on column public.tasks.delivered_at is 'When a call or a log first named
 comment on column public.tasks.token_id is 'The personal access token that holds the task; null for the service key.';
 comment on column public.tasks.requeue_count is 'How often an operator put the finished task back. Only queue functions write it.';
 comment on column public.tasks.pool is 'Derived from task_types.run_type: which workers run it. Unknown type = gpu.';
-comment on column public.tasks.takes_slot is 'Derived from task_types.category: false for orchestration.';
+comment on column public.tasks.takes_slot is 'Derived from task_types.category, without a row from the name: false for orchestration.';
 comment on column public.tasks.model is 'Derived from params: the model the task wants; null = any.';
 comment on column public.tasks.standing is 'Derived: active (In Progress), ready, or the one reason of its own why a queued task waits; null once finished. Reasons of its owner are not in here, see queue.user_slots.cloud_reason.';
 

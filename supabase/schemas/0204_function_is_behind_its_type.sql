@@ -12,7 +12,7 @@ declare
 begin
   select y.* into v_type from public.task_types as y where y.name = p_task_type;
   return p_pool is distinct from coalesce(v_type.run_type, 'gpu')
-    or p_takes_slot is distinct from coalesce(v_type.category <> 'orchestration', true)
+    or p_takes_slot is distinct from queue.takes_slot(p_task_type, v_type.category)
     or (p_standing <> 'active' and (v_type.is_active is false) <> (p_standing = 'type_inactive'));
 end;
 $$;

@@ -10,6 +10,7 @@ as $$
 declare
   v_owner uuid;
   v_deleted_at timestamptz;
+  v_category text;
 begin
   if new.status <> 'Queued' then
     perform queue.refuse(
@@ -48,12 +49,12 @@ begin
   end if;
   new.updated_at := coalesce(new.updated_at, new.created_at);
 
-  select y.run_type, y.category <> 'orchestration'
-  into new.pool, new.takes_slot
+  select y.run_type, y.category
+  into new.pool, v_category
   from public.task_types as y
   where y.name = new.task_type;
   new.pool := coalesce(new.pool, 'gpu');
-  new.takes_slot := coalesce(new.takes_slot, true);
+  new.takes_slot := queue.takes_slot(new.task_type, v_category);
 
   if new.dependant_on = new.id then
     perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');

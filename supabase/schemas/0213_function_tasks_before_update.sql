@@ -25,6 +25,7 @@ declare
     -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was said again.
     case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
   );
+  v_category text;
   v_is_given_back boolean;
   v_is_forgiven boolean;
   v_start record;
@@ -170,12 +171,12 @@ begin
   end if;
 
   if new.task_type is distinct from old.task_type or new.pool is null then
-    select y.run_type, y.category <> 'orchestration'
-    into new.pool, new.takes_slot
+    select y.run_type, y.category
+    into new.pool, v_category
     from public.task_types as y
     where y.name = new.task_type;
     new.pool := coalesce(new.pool, 'gpu');
-    new.takes_slot := coalesce(new.takes_slot, true);
+    new.takes_slot := queue.takes_slot(new.task_type, v_category);
   end if;
   if new.project_id is distinct from old.project_id and new.project_id is not null then
     new.user_id := coalesce((select p.user_id from public.projects as p where p.id = new.project_id), new.user_id);

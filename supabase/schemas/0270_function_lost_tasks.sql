@@ -62,11 +62,11 @@ begin
         when not v_may_judge_silence then null
         when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
         when r.token_id is not null and r.last_report < v_now - v_settings.token_silence_limit then 'caller_silent'
-        when r.worker_id is not null and r.token_id is null and r.pool = 'api' and r.last_sign < v_now - v_settings.api_silence_limit
+        when r.worker_id is not null and r.token_id is null and r.pool <> 'gpu' and r.last_sign < v_now - v_settings.api_silence_limit
           then 'caller_silent'
-        when r.worker_id is not null and r.token_id is null and r.pool <> 'api' and r.last_sign < v_now - v_settings.gpu_silence_limit
+        when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_sign < v_now - v_settings.gpu_silence_limit
           then 'worker_silent'
-        when r.worker_id is not null and r.token_id is null and r.pool <> 'api'
+        when r.worker_id is not null and r.token_id is null and r.pool = 'gpu'
           and r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
         when r.is_childless and greatest(r.last_report, r.family_changed_at) < v_now - v_settings.family_quiet_after
           then case when r.has_reported then 'enqueued_nothing' else 'left_behind' end

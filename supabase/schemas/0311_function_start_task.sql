@@ -46,7 +46,7 @@ begin
   v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
   v_room := greatest(v_slots.orchestration_limit - v_slots.orchestrating, 0);
 
-  -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
+  -- All of the owner's lines: the task leaves one, and what runs has changed for either.
   v_cloud := (v_task.run_type = 'cloud')::integer;
   v_by_key := (p_token_id is null)::integer;
   update queue.user_lines as l
@@ -76,7 +76,7 @@ begin
     orchestration_room = v_room,
     is_open = v_slots.cloud_reason is null and (l.ready_cloud > 0 or v_room > 0)
   where l.user_id = v_task.user_id
-    and l.pool = case v_task.pool when 'gpu' then 'api' else 'gpu' end
+    and l.pool <> v_task.pool
     and l.ready_cloud + l.ready_cloud_orchestration > 0;
 
   insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)

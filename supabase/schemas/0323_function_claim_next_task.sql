@@ -29,7 +29,7 @@ declare
   v_has_open boolean;
   v_reply json;
 begin
-  if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool in ('gpu', 'api')
+  if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool = any (queue.pools())
     and p_claim_id is null and not p_dry_run then
     -- Two claims at once under one name: the second one waits, with care (queue.give_back_held_task).
     if pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
@@ -164,7 +164,7 @@ begin
         s.user_id, s.running, s.cloud_reason, x.slot, s.running + s.orchestrating + s.remembered as turn_load,
         greatest(s.orchestration_limit - s.orchestrating, 0) as room
     ),
-    -- Both of the owner's lines: the task leaves one, and what runs has changed for either.
+    -- All of the owner's lines: the task leaves one, and what runs has changed for either.
     lines as (
       update queue.user_lines as l
       set ready_cloud = l.ready_cloud - case when l.pool = v_pool then s.slot else 0 end,

@@ -64,7 +64,7 @@ begin
       and not exists (select from unknown as u where u.user_id = f.user_id)
     union all
     select
-      f.user_id, coalesce(y.run_type, 'gpu'), f.run_type = 'cloud', coalesce(y.category <> 'orchestration', true),
+      f.user_id, coalesce(y.run_type, 'gpu'), f.run_type = 'cloud', queue.takes_slot(f.task_type, y.category),
       case when y.is_active is false then 'type_inactive' else 'ready' end, f.task_count
     from found as f
       left join public.task_types as y on y.name = f.task_type
@@ -76,7 +76,7 @@ begin
       f.user_id,
       case c.standing when 'ready' then coalesce(y.run_type, 'gpu') else f.pool end,
       f.run_type = 'cloud',
-      case c.standing when 'ready' then coalesce(y.category <> 'orchestration', true) else f.takes_slot end,
+      case c.standing when 'ready' then queue.takes_slot(f.task_type, y.category) else f.takes_slot end,
       c.standing, c.sign * f.task_count
     from found as f
       left join public.task_types as y on y.name = f.task_type

@@ -10,7 +10,15 @@ as $$
 declare
   v_own boolean := p_caller.user_id is not null;
   v_paused text[] := (select s.paused_pools from queue.settings as s);
-  v_orchestration constant text[] := array(select y.name from public.task_types as y where y.category = 'orchestration');
+  v_orchestration constant text[] := array(
+    select y.name from public.task_types as y where y.category = 'orchestration'
+    union
+    -- A task that has grown stale was noted long before.
+    select u.name
+    from queue.unknown_types as u
+    where not queue.takes_slot(u.name, null)
+      and not exists (select from public.task_types as y where y.name = u.name)
+  );
 begin
   return (
     with waiting as (

@@ -13,7 +13,7 @@ declare
   v_old_before timestamptz := queue.stale_before();
   v_pools text[] := array(
     select p.pool
-    from unnest(case when p_pool is null then array['gpu', 'api'] else array[p_pool] end) as p (pool)
+    from unnest(case when p_pool is null then queue.pools() else array[p_pool] end) as p (pool)
     where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
   );
   v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);

@@ -25,8 +25,8 @@ declare
   v_arrivals numeric;
   v_completions numeric;
 begin
-  if p_run_type not in ('gpu', 'api') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', p_run_type));
+  if p_run_type <> all (queue.pools()) then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be one of %s, not %s', array_to_string(queue.pools(), ', '), p_run_type));
   end if;
 
   v_load := queue.load_summary(v_caller, p_run_type);
@@ -62,7 +62,7 @@ begin
     (select json_agg(a) from (select r.task_id, 'In Progress' as status, r.token_id is null as is_cloud from running as r) as a)
   into v_running, v_recent;
 
-  select case p_run_type when 'gpu' then s.gpu_tasks_per_worker when 'api' then s.api_tasks_per_worker end
+  select case when p_run_type = 'gpu' then s.gpu_tasks_per_worker when p_run_type is not null then s.api_tasks_per_worker end
   into v_per_worker
   from queue.settings as s;
 

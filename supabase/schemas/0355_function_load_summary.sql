@@ -1,5 +1,5 @@
 -- Adds the queue up for a caller. A line by itself says what its owner adds, so the fleet's sums are one walk over the
--- lines. Not so where time has overtaken a counter and where an owner's two lines share one limit: those owners, and the
+-- lines. Not so where time has overtaken a counter and where an owner's lines share one limit: those owners, and the
 -- one owner that a token or user is about, are looked at apart.
 create function queue.load_summary(p_caller queue.caller, p_pool text)
 returns queue.load_summary
@@ -43,9 +43,9 @@ begin
       union
       select a.user_id
       from queue.user_lines as a
-        join queue.user_lines as g on g.user_id = a.user_id and g.pool = 'gpu'
+        join queue.user_lines as g on g.user_id = a.user_id and g.pool <> a.pool
       where p_pool is null
-        and a.pool = 'api'
+        and a.pool <> 'gpu'
     );
   end if;
   v_none_apart := v_apart = '{}';
@@ -149,6 +149,6 @@ end;
 $$;
 
 comment on function queue.load_summary(queue.caller, text) is
-  'What the queue adds up to for this caller, in one pool or both (null).';
+  'What the queue adds up to for this caller, in one pool or all (null).';
 
 revoke all on function queue.load_summary(queue.caller, text) from public, anon, authenticated, service_role;

@@ -9,7 +9,7 @@ as $$
 declare
   v_pools text[] := array(
     select p.pool
-    from unnest(case when p_pool is null then array['gpu', 'api'] else array[p_pool] end) as p (pool)
+    from unnest(case when p_pool is null then queue.pools() else array[p_pool] end) as p (pool)
     where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
   );
   v_none_apart boolean := coalesce(cardinality(p_load.apart), 0) = 0;

@@ -56,7 +56,7 @@ begin
     select
       v_now, p.pool, queue.claimable_count(('service', null, null)::queue.caller, p.pool),
       coalesce(e.arrivals, 0), coalesce(e.completions, 0), coalesce(n.id, v_last_event_id)
-    from unnest(array['gpu', 'api']) as p (pool)
+    from unnest(queue.pools()) as p (pool)
       cross join (select max(x.id) as id from public.task_events as x) as n
       left join (
         select
@@ -72,6 +72,7 @@ begin
     on conflict do nothing;
 
     delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
+    perform queue.note_unknown_types(v_now);
   end if;
 
   -- Last, because it locks owners until the end.
@@ -85,7 +86,7 @@ end;
 $$;
 
 comment on function queue.sweep(integer) is
-  'Releases due tasks, sets stale ones aside (at most p_limit each) and samples the counts; returns {released, grown_stale}.';
+  'Releases due tasks, sets stale ones aside (at most p_limit each), samples the counts and notes types without a row; returns {released, grown_stale}.';
 
 revoke all on function queue.sweep(integer) from public, anon, authenticated, service_role;
 grant execute on function queue.sweep(integer) to service_role;

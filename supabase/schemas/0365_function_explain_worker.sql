@@ -17,8 +17,8 @@ declare
   v_load queue.load_summary;
   v_reason text;
 begin
-  if v_pool not in ('gpu', 'api') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be gpu or api, not %s', v_pool));
+  if v_pool <> all (queue.pools()) then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be one of %s, not %s', array_to_string(queue.pools(), ', '), v_pool));
   end if;
 
   if v_caller.kind = 'service' then

@@ -70,6 +70,27 @@ begin
         from queue.unused_fields as u
         where u.last_at > v_now - v_noticed_for
         group by u.endpoint
+        union all
+        -- One line, however many types.
+        select 'UNKNOWN_TASK_TYPE', pg_catalog.format(
+          'In the last week tasks were enqueued with %s types that have no row in task_types and so count as %s: %s%s. select public.unknown_task_types() lists them; select public.set_task_type(%L) says that this is right, with a second argument what it is instead',
+          count(*),
+          case
+            when bool_and(queue.takes_slot(u.name, null)) then 'gpu work without a result record'
+            when not bool_or(queue.takes_slot(u.name, null)) then 'gpu orchestration'
+            else 'gpu work without a result record, or by their names as orchestration'
+          end,
+          array_to_string(
+            (array_agg(pg_catalog.format('%s (%s, last at %s)', left(u.name, 60), u.task_count, u.last_seen_at) order by u.last_seen_at desc, u.name))[1:3],
+            ', '
+          ),
+          case when count(*) > 3 then ', …' else '' end,
+          (array_agg(u.name order by u.last_seen_at desc, u.name))[1]
+        )
+        from queue.unknown_types as u
+        where u.last_seen_at > v_now - v_noticed_for
+          and not exists (select from public.task_types as y where y.name = u.name)
+        having count(*) > 0
       ) as n
     ),
     'checked_at', coalesce(v_now, pg_catalog.now()), -- the clock is in a row that may be gone

@@ -53,7 +53,8 @@ stable
 set search_path = ''
 as $$
   select
-    t.id, t.user_id, coalesce(y.run_type, 'gpu'), coalesce(y.category, '') <> 'orchestration',
+    t.id, t.user_id, coalesce(y.run_type, 'gpu'),
+    coalesce(y.category <> 'orchestration', t.task_type not like '%\_orchestrator'),
     case when t.status = 'In Progress' then t.token_id is null else t.run_type is distinct from 'local' end,
     t.standing,
     case

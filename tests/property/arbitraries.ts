@@ -64,7 +64,7 @@ const taskTypes: fc.Arbitrary<TaskType[]> = fc.tuple(
 
 const typeName = fc.constantFrom(
   ...["random_plain", "random_plain", "random_orchestrator", "random_any"],
-  "unheard_of",
+  ...["unheard_of", "unheard_of_orchestrator"],
 );
 
 const settings: fc.Arbitrary<Settings> = fc.record({

@@ -215,9 +215,10 @@ function freePlaces(world: World, user: number): number {
   return Math.max(limit - orchestrating(world, user), 0);
 }
 
-/** Whether a task counts against its owner's limit. */
+/** Whether a task counts against its owner's limit; without a row by name. */
 export function takesSlot(world: World, task: Task): boolean {
-  return !(typeOf(world, task)?.isOrchestration ?? false);
+  const byName = task.type.endsWith("_orchestrator");
+  return !(typeOf(world, task)?.isOrchestration ?? byName);
 }
 
 function typeOf(world: World, task: Task): TaskType | undefined {

@@ -4,7 +4,7 @@ select plan(10);
 -- SETUP: one task for each pool, one of a type that nobody knows
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 10) as owner \gset
-select tests.create_task(:'owner', 'wgp', p_age => '3 hours') as unknown \gset
+select tests.create_task(:'owner', 'sharpen', p_age => '3 hours') as unknown \gset
 select tests.create_task(:'owner', 'qwen_image_edit', p_age => '2 hours') as api \gset
 select tests.create_task(:'owner', 'join_clips', p_age => '1 hour') as gpu \gset
 
@@ -15,8 +15,8 @@ select is(tests.claim('gpu-1', 'gpu'), :'unknown', 'claim_next_task() counts an 
 select is(tests.claim('gpu-2', null), :'gpu', 'claim_next_task() means gpu when no pool is named');
 
 -- TEST: a type that moves takes its waiting tasks with it
-select tests.create_task(:'owner', 'wgp') as moved \gset
-insert into public.task_types (name, run_type) values ('wgp', 'api');
+select tests.create_task(:'owner', 'sharpen') as moved \gset
+insert into public.task_types (name, run_type) values ('sharpen', 'api');
 select is(tests.claim('gpu-3', 'gpu'), null, 'A type that became api is no gpu work any more');
 select is(tests.claim('api-worker-main', 'api'), :'moved', 'A type that became api is api work');
 

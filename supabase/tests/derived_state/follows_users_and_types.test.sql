@@ -10,7 +10,7 @@ declare
   v_running uuid := tests.create_task_in('In Progress', p_user, 'travel_segment');
   v_type text;
 begin
-  foreach v_type in array array['travel_segment', 'qwen_image_edit', 'travel_orchestrator', 'wgp'] loop
+  foreach v_type in array array['travel_segment', 'qwen_image_edit', 'travel_orchestrator', 'sharpen'] loop
     perform tests.create_task_in(s, p_user, v_type) from unnest('{Queued,Rescued,In Progress,Complete,Failed,Cancelled}'::text[]) as s;
     perform tests.create_task(p_user, v_type, p_dependant_on => v_running);
     perform tests.create_task(p_user, v_type, p_age => '8 days');
@@ -21,17 +21,17 @@ select pg_temp.fill(:'ana'), pg_temp.fill(:'ben');
 select is_empty('select * from tests.drift()', 'The counters are right to begin with');
 
 -- TEST: types come, change and go, also while tasks of theirs run
-insert into public.task_types (name, run_type, category) values ('wgp', 'api', 'utility');
+insert into public.task_types (name, run_type, category) values ('sharpen', 'api', 'utility');
 select is_empty('select * from tests.drift()', 'After a type became known');
-update public.task_types set category = 'orchestration' where name = 'wgp';
+update public.task_types set category = 'orchestration' where name = 'sharpen';
 select is_empty('select * from tests.drift()', 'After it became orchestration');
-update public.task_types set category = 'processing', run_type = 'gpu' where name = 'wgp';
+update public.task_types set category = 'processing', run_type = 'gpu' where name = 'sharpen';
 select is_empty('select * from tests.drift()', 'After it went back, and to the other pool');
 update public.task_types set is_active = false;
 select is_empty('select * from tests.drift()', 'After every type was switched off');
 update public.task_types set is_active = true;
 select is_empty('select * from tests.drift()', 'After every type was switched on');
-delete from public.task_types where name = 'wgp';
+delete from public.task_types where name = 'sharpen';
 select is_empty('select * from tests.drift()', 'After a type was forgotten');
 
 -- TEST: limits and credits of all users at once

@@ -1,3 +1,4 @@
+import { editVideo } from "./edit-job.ts";
 import { handIn } from "./hand-in.ts";
 import { joinClips } from "./join-job.ts";
 import { type Result, type Task, type Work, WorkerDied } from "./task.ts";
@@ -11,6 +12,7 @@ const WORK: Readonly<Record<string, Work>> = {
   travel_stitch: runTravelStitch,
   join_clips_orchestrator: joinClips,
   join_clips_segment: joinOneClip,
+  edit_video_orchestrator: editVideo,
 };
 
 /** The main loop of the deployed GPU worker: contract 9. */

@@ -1,0 +1,55 @@
+begin;
+select plan(21);
+
+-- SETUP: a task in each of three pools, and room for two
+select tests.empty_queue();
+select tests.create_user(p_max_in_progress => 2) as owner \gset
+select tests.create_task(:'owner', 'banodoco_timeline_generate', p_age => '3 hours') as timeline \gset
+select tests.create_task(:'owner', 'banodoco_render_timeline', p_age => '2 hours') as render \gset
+select tests.create_task(:'owner', 'qwen_image', p_age => '4 hours') as api \gset
+select tests.create_task(:'owner', 't2v', p_age => '4 hours') as gpu \gset
+select is((tests.task(:'timeline')).pool, 'banodoco', 'Two types have a pool of their own');
+
+-- TEST: counts, dry run and explain
+select is(tests.claimable('banodoco'), 2, 'Its tasks are counted');
+select is(tests.claimable(null), 2, 'All pools together keep to the one limit');
+select is(tests.counts('banodoco') -> 'run_type', '"banodoco"', 'It is named');
+select is(
+  jsonb_path_query_array(tests.counts('banodoco'), '$.queued_tasks[*].task_id'), to_jsonb(array[:'timeline', :'render']::uuid[]),
+  'What it gives out next is listed'
+);
+select is(
+  tests.answer('public.claim_next_task(tests.service(), ''b-1'', ''banodoco'', null, false, null, true) #>> ''{task,task_id}'''),
+  :'timeline', 'A dry run finds it'
+);
+select is(
+  tests.answer('public.explain_worker(tests.service(), ''b-1'', ''banodoco'') ->> ''gets_work'''), 'true', 'explain knows its workers'
+);
+select is(tests.answer('public.explain_worker(tests.service(), ''b-1'', ''other'')'), '400 INVALID_ARGUMENT', 'And no other pool');
+select is(tests.answer('public.task_counts(tests.service(), ''other'')'), '400 INVALID_ARGUMENT', 'Nor do counts');
+select is(tests.answer('public.claim_next_task(tests.service(), ''b-1'', ''other'')'), '400 INVALID_ARGUMENT', 'Nor claims');
+
+-- TEST: claims, and what they take from the other pools
+select is(tests.claim('b-1', 'banodoco'), :'timeline', 'Its worker gets its task');
+select is(tests.claimable('gpu'), 1, 'The limit is that of all pools: one place is left for gpu work');
+select is(tests.claim('gpu-1', 'gpu'), :'gpu', 'gpu workers get theirs');
+select is(tests.claim('b-1', 'banodoco'), null, 'Then the owner is at the limit, in every pool');
+select is(tests.claim('api-worker-main', 'api'), null, 'In this one, too');
+select is_empty('select * from tests.drift()', 'The counters are what a recount says');
+
+-- TEST: paused, ended, put back
+select tests.finish_task(:'gpu');
+update public.tasks set status = 'Complete' where id = :'gpu';
+update queue.settings set paused_pools = '{banodoco}';
+select is(tests.claim('b-1', 'banodoco'), null, 'It can be paused');
+select is(tests.counts('banodoco') -> 'blocked', '{"pool_paused": 1}', 'Which is the reason why its tasks wait');
+update queue.settings set paused_pools = '{}';
+select is(tests.claim('b-1', 'banodoco'), :'render', 'And goes on: its worker may hold several');
+select tests.step_clock('8 minutes');
+select queue.rescue();
+select is(tests.status(:'render'), 'Queued', 'A worker that is silent as long as an api worker may be loses its task');
+select queue.sweep();
+select is_empty('select * from tests.drift()', 'The counters are what a recount says in the end');
+
+select * from finish();
+rollback;

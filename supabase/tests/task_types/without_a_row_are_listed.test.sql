@@ -1,0 +1,85 @@
+begin;
+select plan(19);
+
+-- SETUP
+select tests.empty_queue();
+-- Keeps the scheduled sweep out until the end of the test.
+lock table queue.minute_samples in share row exclusive mode;
+delete from queue.minute_samples;
+delete from queue.unknown_types;
+select tests.create_user(p_max_in_progress => 10) as owner \gset
+create function pg_temp.list() returns jsonb language sql as $$
+  select tests.answer('public.unknown_task_types()')::jsonb -> 'types';
+$$;
+create function pg_temp.warnings() returns text language sql as $$
+  select coalesce(string_agg(w ->> 'code', ', '), '') from jsonb_array_elements(tests.answer('public.health(tests.service())')::jsonb -> 'notices') as w
+  where w ->> 'code' = 'UNKNOWN_TASK_TYPE';
+$$;
+create function pg_temp.sweep() returns void language plpgsql as $$
+begin
+  perform tests.step_clock('1 minute');
+  perform queue.sweep();
+end;
+$$;
+
+-- TEST: nothing to tell
+select tests.create_task(:'owner', 'travel_segment');
+select pg_temp.sweep(), pg_temp.sweep();
+select is(pg_temp.list(), '[]', 'Types with a row are not listed');
+select is(pg_temp.warnings(), '', 'health has nothing to warn of');
+
+-- TEST: seen
+select tests.create_task(:'owner', 'sharpen') from generate_series(1, 3);
+select tests.create_task(:'owner', 'film_orchestrator');
+select queue.now() as enqueued_at \gset
+select is((select count(*)::integer from queue.unknown_types), 0, 'Enqueuing writes nothing of it');
+select pg_temp.sweep(), pg_temp.sweep();
+select is(
+  (select jsonb_object_agg(l ->> 'name', jsonb_build_array(l -> 'task_count', l #> '{taken_for,pool}', l #> '{taken_for,category}', l #> '{taken_for,creates_generation}')) from jsonb_array_elements(pg_temp.list()) as l),
+  '{"sharpen": [3, "gpu", "processing", false], "film_orchestrator": [1, "gpu", "orchestration", false]}',
+  'They are listed with how many there were and what they were taken for'
+);
+select is((pg_temp.list() #>> '{0,last_seen_at}')::timestamptz, :'enqueued_at', 'And when the last one was enqueued');
+select matches(pg_temp.list() #>> '{0,remedy}', 'public\.set_task_type\(''film_orchestrator''\)', 'And how to say what they are');
+select is(pg_temp.warnings(), 'UNKNOWN_TASK_TYPE', 'health warns of them in one line');
+select matches(
+  jsonb_path_query_first(tests.answer('public.health(tests.service())')::jsonb, '$.notices[*] ? (@.code == "UNKNOWN_TASK_TYPE").message') #>> '{}', '2 types.*sharpen \(3, last at .*public\.set_task_type\(',
+  'With names and the remedy'
+);
+
+-- TEST: counted on, each task once; one write per type and sweep
+select pg_temp.sweep(), pg_temp.sweep();
+select tests.create_task(:'owner', 'sharpen') from generate_series(1, 2);
+select pg_temp.sweep(), pg_temp.sweep(), pg_temp.sweep();
+select is((select u.task_count::integer from queue.unknown_types as u where u.name = 'sharpen'), 5, 'What comes later is added, once');
+select queue.note_unknown_types(queue.now() + interval '1 minute');
+select is((select u.task_count::integer from queue.unknown_types as u where u.name = 'sharpen'), 5, 'A second look adds nothing');
+
+-- TEST: said what it is
+select tests.answer('public.set_task_type(''sharpen'', ''{"pool": "api"}'')');
+select is(pg_temp.list() #>> '{0,name}', 'film_orchestrator', 'A type that has a row is gone at once');
+select is(jsonb_array_length(pg_temp.list()), 1, 'The other stays');
+select pg_temp.sweep();
+select is((select count(*)::integer from queue.unknown_types), 1, 'And is forgotten by the next sweep');
+
+-- TEST: for a week
+select tests.step_clock('6 days 23 hours');
+select is(pg_temp.warnings(), 'UNKNOWN_TASK_TYPE', 'A type is listed for a week');
+select tests.step_clock('1 hour');
+select is(pg_temp.list(), '[]', 'And not longer');
+select is(pg_temp.warnings(), '', 'Nor warned of');
+
+-- TEST: names that users make up
+delete from queue.minute_samples;
+delete from queue.unknown_types;
+update public.users set max_in_progress = 5000 where id = :'owner';
+select tests.create_task(:'owner', 'made_up_' || n) from generate_series(1, 1010) as n;
+select tests.create_task(:'owner', 'made_up_7');
+select tests.step_clock('1 minute');
+select queue.note_unknown_types(queue.now());
+select is((select count(*)::integer from queue.unknown_types), 1000, 'No more than a thousand are kept');
+select ok(exists (select from queue.unknown_types where name = 'made_up_7'), 'The most frequent among them');
+select is(tests.answer(format('public.unknown_task_types(%L)', tests.signed_in(:'owner'))), '403 FORBIDDEN', 'The list is for the service');
+
+select * from finish();
+rollback;
