@@ -7,6 +7,17 @@ export const Pool = z.enum(["gpu", "api", "banodoco"], {
 });
 export type Pool = z.infer<typeof Pool>;
 
+/**
+ * The pool of a worker that names types instead: only one pool's workers do,
+ * and they name all of its types.
+ */
+export function poolOf(types: readonly string[] | undefined): Pool | undefined {
+  const ofOwnPool = (type: string) => type.startsWith("banodoco_");
+  const isOwnPool = types !== undefined && types.length > 0 &&
+    types.every(ofOwnPool);
+  return isOwnPool ? "banodoco" : undefined;
+}
+
 /** Longest wait that is worth naming: a year. Longer ones mean the same. */
 const MAX_WAIT_MINUTES = 525_600;
 const WAIT_RULE = "must be a finite number of at least 0";
@@ -15,6 +26,7 @@ const WAIT_RULE = "must be a finite number of at least 0";
 export const ClaimRequest = z.object({
   worker_id: optional(name(200)),
   run_type: optional(Pool),
+  task_types: optional(z.array(z.string())).catch(undefined),
   claim_id: optional(name(128)),
   same_model_only: optional(Flag),
   max_task_wait_minutes: optional(

@@ -683,6 +683,10 @@ export type Database = {
         Returns: Json;
       };
       "revoke_api_token": { Args: { "p_token_id": string }; Returns: boolean };
+      "set_task_type": {
+        Args: { "p_caller"?: Json; "p_changes"?: Json; "p_name": string };
+        Returns: Json;
+      };
       "task_counts": {
         Args: {
           "p_caller": Json;
@@ -691,6 +695,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      "unknown_task_types": { Args: { "p_caller"?: Json }; Returns: Json };
       "update_shot_pair_prompts": { Args: { "p_caller": Json }; Returns: Json };
       "update_task_status": {
         Args: {

@@ -352,6 +352,28 @@ comment on function queue.refuse_impossible_values(public.tasks, public.tasks) i
 
 revoke all on function queue.refuse_impossible_values(public.tasks, public.tasks) from public, anon, authenticated, service_role;
 
+-- Params as those may see them who neither work on the task nor own it. Tasks of the pool banodoco bring a user's JWT
+-- along, which is for their worker alone.
+create or replace function queue.without_secrets(p_params jsonb)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if jsonb_typeof(p_params) = 'object' and p_params ? 'user_jwt' then
+    return jsonb_set(p_params, '{user_jwt}', '"[redacted]"');
+  end if;
+  return p_params;
+end;
+$$;
+
+comment on function queue.without_secrets(jsonb) is
+  'These params with [redacted] in place of user_jwt, for whoever neither works on the task nor owns it.';
+
+revoke all on function queue.without_secrets(jsonb) from public, anon, authenticated, service_role;
+
 -- What a user row allows, as the user's slots keep it: the owner's half of the one rule (docs/architecture.md). Whoever
 -- writes what a user may takes it from here; the task's own half is queue.task_standing.
 create or replace function queue.slots_of(
@@ -1129,6 +1151,8 @@ begin
       end if;
     end if;
     new.generation_created := queue.creates_generation(new.task_type, new.params);
+    -- Nobody works on it any more, and nobody puts it back.
+    new.params := queue.without_secrets(new.params);
   elsif new.status = 'Queued' then
     new.lease_token := null;
     new.claim_id := null;
@@ -1822,7 +1846,8 @@ begin
     parent_generation_id, child_order, is_child, based_on
   )
   select
-    t.id, t.project_id, t.user_id, y.content_type, coalesce(t.file_location, t.output_location), t.thumbnail_url, t.params,
+    t.id, t.project_id, t.user_id, y.content_type, coalesce(t.file_location, t.output_location), t.thumbnail_url,
+    queue.without_secrets(t.params),
     coalesce(t.generation_processed_at, t.updated_at, t.created_at), -- old rows may lack the first two
     l.parent_generation_id, l.child_order, l.parent_generation_id is not null, l.based_on
   from public.tasks as t
@@ -6510,6 +6535,7 @@ begin
     limit 1
   );
 
+  v_task.params := queue.without_secrets(v_task.params);
   return json_build_object(
     'dry_run', true,
     'available_tasks', v_load.claimable,
@@ -13303,8 +13329,13 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := queue.readable_task(v_caller, p_task_id);
 begin
+  -- The service key speaks for any worker, and the one that has the task has its params.
+  if v_caller.user_id is null then
+    v_task.params := queue.without_secrets(v_task.params);
+  end if;
   return json_build_object(
     'task_id', v_task.id,
     'status', v_task.status,
@@ -13487,9 +13518,8 @@ as $$
 declare
   v_most constant integer := 1000;
   v_most_bytes constant integer := 32 * 1024 * 1024;
-  v_orchestrator public.tasks := queue.readable_task(
-    queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_orchestrator_task_id
-  );
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_orchestrator public.tasks := queue.readable_task(v_caller, p_orchestrator_task_id);
   v_after_time timestamptz;
   v_after_id uuid;
   v_tasks json;
@@ -13534,7 +13564,7 @@ begin
       json_agg(
         json_build_object(
           'id', m.id, 'task_type', m.task_type, 'status', m.status,
-          'params', case when m.has_unfit_params then '{}' else m.params end,
+          'params', case when m.has_unfit_params then '{}' when v_caller.user_id is null then queue.without_secrets(m.params) else m.params end,
           'output_location', m.output_location
         )
         order by m.place
@@ -13879,6 +13909,49 @@ comment on function queue.upgrade_report() is
   'Tasks from before the upgrade of which something could not be found out, oldest first, each with the problem (unknown_status, no_owner, no_run_type, no_reason, no_generation, no_age) and what to do. Reads every task. For operators: no API role may execute it.';
 
 revoke all on function queue.upgrade_report() from public, anon, authenticated, service_role;
+
+-- The switch of ADR 0013: whether the anon key reads tasks. Closed unless an operator has opened it.
+-- It also takes back what queue.allow_anon_deletes has opened beyond that.
+-- The columns are those that deployed workers ask for or filter by. The rows are those of live and fresh work: a worker
+-- reads about jobs that run, and the rest is nobody's business who only knows a public key.
+create or replace function queue.allow_anon_reads(p_is_allowed boolean)
+returns void
+language plpgsql
+volatile
+security invoker -- whoever may change the table may turn the switch
+set search_path = ''
+set lock_timeout = '5s' -- a policy needs the table for itself, for a moment; claims must not queue up behind that
+as $$
+begin
+  drop policy if exists anyone_reads_fresh_tasks on public.tasks;
+  drop policy if exists anyone_deletes_spare_parts on public.tasks;
+  revoke all on table public.tasks from anon;
+  revoke all on function queue.is_spare_part(uuid) from anon;
+
+  if p_is_allowed then
+    grant select (
+      id, task_type, params, status, project_id, dependant_on, worker_id, output_location, created_at
+    ) on table public.tasks to anon;
+    -- Row security lets no `@>` go before it, so these conditions are what finds the rows of B and G: each is that of an
+    -- index, or its column's. A bare status has none for Queued, nor has updated_at, which each beat moves.
+    -- Not queue.now(): anon can execute nothing in there. Columns are asked that are not shown.
+    create policy anyone_reads_fresh_tasks on public.tasks
+      for select to anon
+      using ((
+        status = 'In Progress'
+        or standing = 'ready'
+        or standing = 'not_yet'
+        or standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale')
+        or created_at > now() - interval '3 days' and updated_at > now() - interval '1 day'
+      ) and not params ? 'user_jwt');
+  end if;
+end;
+$$;
+
+comment on function queue.allow_anon_reads(boolean) is
+  'Opens or closes the reads of tasks with the anon key; see docs/adr/0013. For operators: no API role may execute it.';
+
+revoke all on function queue.allow_anon_reads(boolean) from public, anon, authenticated, service_role;
 
 -- Makes a migrated database ready for the rows of another one. What migrations ship would be there twice, and the
 -- triggers of the queue would take each row for a new one: they count, and begin every task anew. Not by

@@ -146,6 +146,8 @@ begin
       end if;
     end if;
     new.generation_created := queue.creates_generation(new.task_type, new.params);
+    -- Nobody works on it any more, and nobody puts it back.
+    new.params := queue.without_secrets(new.params);
   elsif new.status = 'Queued' then
     new.lease_token := null;
     new.claim_id := null;

@@ -14,7 +14,8 @@ begin
     parent_generation_id, child_order, is_child, based_on
   )
   select
-    t.id, t.project_id, t.user_id, y.content_type, coalesce(t.file_location, t.output_location), t.thumbnail_url, t.params,
+    t.id, t.project_id, t.user_id, y.content_type, coalesce(t.file_location, t.output_location), t.thumbnail_url,
+    queue.without_secrets(t.params),
     coalesce(t.generation_processed_at, t.updated_at, t.created_at), -- old rows may lack the first two
     l.parent_generation_id, l.child_order, l.parent_generation_id is not null, l.based_on
   from public.tasks as t

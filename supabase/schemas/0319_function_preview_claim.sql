@@ -28,6 +28,7 @@ begin
     limit 1
   );
 
+  v_task.params := queue.without_secrets(v_task.params);
   return json_build_object(
     'dry_run', true,
     'available_tasks', v_load.claimable,

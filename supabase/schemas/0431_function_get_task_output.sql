@@ -9,8 +9,13 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := queue.readable_task(v_caller, p_task_id);
 begin
+  -- The service key speaks for any worker, and the one that has the task has its params.
+  if v_caller.user_id is null then
+    v_task.params := queue.without_secrets(v_task.params);
+  end if;
   return json_build_object(
     'task_id', v_task.id,
     'status', v_task.status,

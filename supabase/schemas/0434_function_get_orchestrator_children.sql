@@ -11,9 +11,8 @@ as $$
 declare
   v_most constant integer := 1000;
   v_most_bytes constant integer := 32 * 1024 * 1024;
-  v_orchestrator public.tasks := queue.readable_task(
-    queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_orchestrator_task_id
-  );
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_orchestrator public.tasks := queue.readable_task(v_caller, p_orchestrator_task_id);
   v_after_time timestamptz;
   v_after_id uuid;
   v_tasks json;
@@ -58,7 +57,7 @@ begin
       json_agg(
         json_build_object(
           'id', m.id, 'task_type', m.task_type, 'status', m.status,
-          'params', case when m.has_unfit_params then '{}' else m.params end,
+          'params', case when m.has_unfit_params then '{}' when v_caller.user_id is null then queue.without_secrets(m.params) else m.params end,
           'output_location', m.output_location
         )
         order by m.place

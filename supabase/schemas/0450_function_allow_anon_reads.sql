@@ -25,13 +25,13 @@ begin
     -- Not queue.now(): anon can execute nothing in there. Columns are asked that are not shown.
     create policy anyone_reads_fresh_tasks on public.tasks
       for select to anon
-      using (
+      using ((
         status = 'In Progress'
         or standing = 'ready'
         or standing = 'not_yet'
         or standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale')
         or created_at > now() - interval '3 days' and updated_at > now() - interval '1 day'
-      );
+      ) and not params ? 'user_jwt');
   end if;
 end;
 $$;

@@ -1,4 +1,4 @@
-import { ClaimedTask, ClaimRequest } from "../../../shared/claim.ts";
+import { ClaimedTask, ClaimRequest, poolOf } from "../../../shared/claim.ts";
 import { ApiError } from "../_shared/api-error.ts";
 import { SMALL_BODY } from "../_shared/body-limits.ts";
 import type { Caller } from "../_shared/caller.ts";
@@ -22,7 +22,7 @@ export function createHandler(deps: EndpointDeps): Handler {
       note({ worker_id: workerId });
       const claim = rpc("claim_next_task", {
         p_worker_id: workerId,
-        p_run_type: body.run_type,
+        p_run_type: body.run_type ?? poolOf(body.task_types),
         p_claim_id: body.claim_id,
         p_same_model_only: body.same_model_only,
         p_max_task_wait_minutes: body.max_task_wait_minutes,
