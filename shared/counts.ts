@@ -3,10 +3,33 @@ import { Pool } from "./claim.ts";
 import { Flag, optional } from "./fields.ts";
 import { TaskStatus } from "./task-status.ts";
 
+/**
+ * By what orchestrators since May route work to kinds of workers. This queue
+ * does not (ADR 0021): any value is taken, and named in `warnings`.
+ */
+export const ROUTING_FIELDS = [
+  "worker_backend",
+  "worker_profile",
+  "worker_pool",
+  "selector_namespace",
+  "selector_version",
+  "worker_contract_version",
+  "worker_run_id",
+] as const;
+
+const Ignored = z.unknown().optional();
+
 /** Body of `POST /task-counts`; no `run_type` counts both pools. */
 export const CountsRequest = z.object({
   run_type: optional(Pool),
   include_active: optional(Flag),
+  worker_backend: Ignored,
+  worker_profile: Ignored,
+  worker_pool: Ignored,
+  selector_namespace: Ignored,
+  selector_version: Ignored,
+  worker_contract_version: Ignored,
+  worker_run_id: Ignored,
 });
 export type CountsRequest = z.infer<typeof CountsRequest>;
 
@@ -20,6 +43,14 @@ export const CountTotals = z.looseObject({
   eligible_queued: Count,
   active_only: Count,
   queued_plus_active: Count,
+  /** `queued_only` and `blocked_by_capacity`: for what workers are kept warm. */
+  potentially_claimable: Count,
+  /** Waits for a running task of its own owner to end. */
+  blocked_by_capacity: Count,
+  /** Waits for other tasks, or for one that is lost. */
+  blocked_by_deps: Count,
+  /** Waits until somebody changes credits, a switch, a type or a pool. */
+  blocked_by_settings: Count,
 });
 
 /** Reply of `POST /task-counts`, one snapshot. */

@@ -692,6 +692,7 @@ export type Database = {
           "p_caller": Json;
           "p_include_active"?: boolean;
           "p_run_type"?: string;
+          "p_unused"?: (string)[];
         };
         Returns: Json;
       };

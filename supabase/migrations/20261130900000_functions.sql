@@ -9,6 +9,7 @@ drop function if exists public.get_completed_segments(jsonb, text, uuid);
 drop function if exists public.get_orchestrator_children(jsonb, uuid);
 drop function if exists public.get_predecessor_output(jsonb, uuid);
 drop function if exists public.repair_generations(integer, boolean);
+drop function if exists public.task_counts(jsonb, text, boolean);
 drop function if exists public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid);
 drop function if exists queue.children_of(public.tasks, integer);
 drop function if exists queue.complete_task(jsonb, uuid, text, text, jsonb, uuid);
@@ -28,6 +29,7 @@ drop function if exists queue.settle_dependants(uuid[]);
 drop function if exists queue.show_signs_of_life(text, uuid[], timestamptz);
 drop function if exists queue.slots_of(public.users, integer);
 drop function if exists queue.suits(uuid, text, queue.affinity);
+drop function if exists queue.task_counts(jsonb, text, boolean);
 drop function if exists queue.times_started(public.tasks);
 drop function if exists queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid);
 drop function if exists queue.wait_for_open_user(text, uuid[], queue.affinity);
@@ -8969,6 +8971,27 @@ comment on function queue.blocked_by_reason(queue.caller, text, queue.load_summa
 
 revoke all on function queue.blocked_by_reason(queue.caller, text, queue.load_summary) from public, anon, authenticated, service_role;
 
+-- Several reasons as one number, for autoscalers that know fewer (docs/adr/0021).
+create or replace function queue.blocked_sum(p_blocked json, p_reasons text[])
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(sum((p_blocked ->> r.reason)::integer), 0)
+    from unnest(p_reasons) as r (reason)
+  );
+end;
+$$;
+
+comment on function queue.blocked_sum(json, text[]) is
+  'How many of the tasks that queue.blocked_by_reason counted wait for one of these reasons.';
+
+revoke all on function queue.blocked_sum(json, text[]) from public, anon, authenticated, service_role;
+
 -- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut. p_turns are the
 -- first users in turn, at least p_limit of them where there are so many.
 create or replace function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_turns queue.user_load_row[])
@@ -9161,7 +9184,7 @@ comment on function queue.busy_beside(queue.caller, text) is
 revoke all on function queue.busy_beside(queue.caller, text) from public, anon, authenticated, service_role;
 
 -- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
-create or replace function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean)
+create or replace function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean, p_unused text[] default null)
 returns json
 language plpgsql
 stable
@@ -9184,6 +9207,8 @@ declare
   v_oldest timestamptz;
   v_per_worker integer;
   v_total integer;
+  v_blocked json;
+  v_by_capacity integer;
   v_arrivals numeric;
   v_completions numeric;
 begin
@@ -9242,6 +9267,10 @@ begin
     limit 5
   ) as m;
 
+  -- What waits for the owner's own running tasks; the other sums are of what waits for other tasks, and for a decision.
+  v_blocked := queue.blocked_by_reason(v_caller, p_run_type, v_load);
+  v_by_capacity := coalesce((v_blocked ->> 'user_at_limit')::integer, 0);
+
   v_total := v_load.claimable + case when coalesce(p_include_active, true) then v_load.active else 0 end;
 
   return json_build_object(
@@ -9250,7 +9279,13 @@ begin
       'queued_only', v_load.claimable,
       'eligible_queued', v_load.claimable,
       'active_only', v_load.active,
-      'queued_plus_active', v_total
+      'queued_plus_active', v_total,
+      'potentially_claimable', v_load.claimable + v_by_capacity,
+      'blocked_by_capacity', v_by_capacity,
+      'blocked_by_deps', queue.blocked_sum(v_blocked, array['dependency_pending', 'dependency_lost']),
+      'blocked_by_settings', queue.blocked_sum(
+        v_blocked, array['no_credits', 'cloud_disabled', 'local_disabled', 'type_inactive', 'pool_paused']
+      )
     ),
     'count', v_total,
     'available_tasks', v_total,
@@ -9261,7 +9296,7 @@ begin
       'in_progress_local', v_load.active_elsewhere,
       'orchestrator_tasks', v_load.active_orchestration
     ),
-    'blocked', queue.blocked_by_reason(v_caller, p_run_type, v_load),
+    'blocked', v_blocked,
     'oldest_claimable_age_seconds', extract(epoch from v_now - v_oldest),
     'users', queue.listed_users(v_caller, p_run_type, v_load, v_turns, v_list_limit),
     'users_total', v_load.users,
@@ -9270,7 +9305,17 @@ begin
     'active_tasks', coalesce(v_running, '[]'),
     'arrivals_per_minute', v_arrivals,
     'completions_per_minute', v_completions,
-    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_load, v_oldest) else '[]' end,
+    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_load, v_oldest)::jsonb else '[]' end
+      || case
+        when cardinality(p_unused) > 0 then jsonb_build_array(jsonb_build_object(
+          'code', 'ROUTING_IGNORED',
+          'message', pg_catalog.format(
+            'The numbers are those of the whole pool, and there are no route_totals: this queue does not route by %s',
+            array_to_string(p_unused, ', ')
+          )
+        ))
+        else '[]'
+      end,
     -- Machines that could be busy at once.
     'suggested_workers', ceil((v_load.claimable + v_load.active + queue.busy_beside(v_caller, p_run_type))::numeric / v_per_worker),
     'snapshot_at', v_now
@@ -9278,11 +9323,11 @@ begin
 end;
 $$;
 
-comment on function queue.task_counts(jsonb, text, boolean) is 'See public.task_counts.';
+comment on function queue.task_counts(jsonb, text, boolean, text[]) is 'See public.task_counts.';
 
-revoke all on function queue.task_counts(jsonb, text, boolean) from public, anon, authenticated, service_role;
+revoke all on function queue.task_counts(jsonb, text, boolean, text[]) from public, anon, authenticated, service_role;
 
-grant execute on function queue.task_counts(jsonb, text, boolean) to service_role;
+grant execute on function queue.task_counts(jsonb, text, boolean, text[]) to service_role;
 
 -- Adds the queue up for a caller. A line by itself says what its owner adds, so the fleet's sums are one walk over the
 -- lines. Not so where time has overtaken a counter and where an owner's lines share one limit: those owners, and the
@@ -11977,7 +12022,8 @@ grant execute on function public.claim_next_task(jsonb, text, text, text, boolea
 create or replace function public.task_counts(
   p_caller jsonb,
   p_run_type text default null,
-  p_include_active boolean default true
+  p_include_active boolean default true,
+  p_unused text[] default null
 )
 returns json
 language plpgsql
@@ -11987,19 +12033,19 @@ set search_path = ''
 set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
-  return queue.task_counts(p_caller, p_run_type, p_include_active);
+  return queue.task_counts(p_caller, p_run_type, p_include_active, p_unused);
 exception when lock_not_available then
   perform queue.refuse_while_locked();
   return null;
 end;
 $$;
 
-comment on function public.task_counts(jsonb, text, boolean) is
-  'What is claimable now, what is active and what is blocked why, in one pool (gpu, api) or both (null). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+comment on function public.task_counts(jsonb, text, boolean, text[]) is
+  'What is claimable now, what is active and what is blocked why, in one pool (gpu, api) or both (null). p_unused: fields of the request that the counts know nothing of, for a warning (ROUTING_IGNORED). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
-revoke all on function public.task_counts(jsonb, text, boolean) from public, anon, authenticated, service_role;
+revoke all on function public.task_counts(jsonb, text, boolean, text[]) from public, anon, authenticated, service_role;
 
-grant execute on function public.task_counts(jsonb, text, boolean) to service_role;
+grant execute on function public.task_counts(jsonb, text, boolean, text[]) to service_role;
 
 -- Completion, as functions call it.
 create or replace function public.complete_task(

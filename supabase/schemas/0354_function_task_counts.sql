@@ -1,5 +1,5 @@
 -- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
-create function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean)
+create function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean, p_unused text[] default null)
 returns json
 language plpgsql
 stable
@@ -22,6 +22,8 @@ declare
   v_oldest timestamptz;
   v_per_worker integer;
   v_total integer;
+  v_blocked json;
+  v_by_capacity integer;
   v_arrivals numeric;
   v_completions numeric;
 begin
@@ -80,6 +82,10 @@ begin
     limit 5
   ) as m;
 
+  -- What waits for the owner's own running tasks; the other sums are of what waits for other tasks, and for a decision.
+  v_blocked := queue.blocked_by_reason(v_caller, p_run_type, v_load);
+  v_by_capacity := coalesce((v_blocked ->> 'user_at_limit')::integer, 0);
+
   v_total := v_load.claimable + case when coalesce(p_include_active, true) then v_load.active else 0 end;
 
   return json_build_object(
@@ -88,7 +94,13 @@ begin
       'queued_only', v_load.claimable,
       'eligible_queued', v_load.claimable,
       'active_only', v_load.active,
-      'queued_plus_active', v_total
+      'queued_plus_active', v_total,
+      'potentially_claimable', v_load.claimable + v_by_capacity,
+      'blocked_by_capacity', v_by_capacity,
+      'blocked_by_deps', queue.blocked_sum(v_blocked, array['dependency_pending', 'dependency_lost']),
+      'blocked_by_settings', queue.blocked_sum(
+        v_blocked, array['no_credits', 'cloud_disabled', 'local_disabled', 'type_inactive', 'pool_paused']
+      )
     ),
     'count', v_total,
     'available_tasks', v_total,
@@ -99,7 +111,7 @@ begin
       'in_progress_local', v_load.active_elsewhere,
       'orchestrator_tasks', v_load.active_orchestration
     ),
-    'blocked', queue.blocked_by_reason(v_caller, p_run_type, v_load),
+    'blocked', v_blocked,
     'oldest_claimable_age_seconds', extract(epoch from v_now - v_oldest),
     'users', queue.listed_users(v_caller, p_run_type, v_load, v_turns, v_list_limit),
     'users_total', v_load.users,
@@ -108,7 +120,17 @@ begin
     'active_tasks', coalesce(v_running, '[]'),
     'arrivals_per_minute', v_arrivals,
     'completions_per_minute', v_completions,
-    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_load, v_oldest) else '[]' end,
+    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_load, v_oldest)::jsonb else '[]' end
+      || case
+        when cardinality(p_unused) > 0 then jsonb_build_array(jsonb_build_object(
+          'code', 'ROUTING_IGNORED',
+          'message', pg_catalog.format(
+            'The numbers are those of the whole pool, and there are no route_totals: this queue does not route by %s',
+            array_to_string(p_unused, ', ')
+          )
+        ))
+        else '[]'
+      end,
     -- Machines that could be busy at once.
     'suggested_workers', ceil((v_load.claimable + v_load.active + queue.busy_beside(v_caller, p_run_type))::numeric / v_per_worker),
     'snapshot_at', v_now
@@ -116,7 +138,7 @@ begin
 end;
 $$;
 
-comment on function queue.task_counts(jsonb, text, boolean) is 'See public.task_counts.';
+comment on function queue.task_counts(jsonb, text, boolean, text[]) is 'See public.task_counts.';
 
-revoke all on function queue.task_counts(jsonb, text, boolean) from public, anon, authenticated, service_role;
-grant execute on function queue.task_counts(jsonb, text, boolean) to service_role;
+revoke all on function queue.task_counts(jsonb, text, boolean, text[]) from public, anon, authenticated, service_role;
+grant execute on function queue.task_counts(jsonb, text, boolean, text[]) to service_role;

@@ -27,16 +27,33 @@ export async function expectCounts(
   });
   const counts = CountsReply.parse(JSON.parse(reply));
   const queued = claimableCount(world, caller);
+  const reasons: Readonly<Record<string, number>> = blocked(world, caller);
+  const waiting = (...names: string[]) =>
+    names.reduce((sum, name) => sum + (reasons[name] ?? 0), 0);
   expect({
     queued: counts.totals.queued_only,
     active: counts.totals.active_only,
     blocked: counts.blocked,
     listed: counts.queued_tasks.length,
+    warm: counts.totals.potentially_claimable,
+    capacity: counts.totals.blocked_by_capacity,
+    deps: counts.totals.blocked_by_deps,
+    settings: counts.totals.blocked_by_settings,
   }, `counts of ${JSON.stringify(caller)}`).toEqual({
     queued,
     active: activeCount(world, caller),
     blocked: blocked(world, caller),
     listed: queued,
+    warm: queued + waiting("user_at_limit"),
+    capacity: waiting("user_at_limit"),
+    deps: waiting("dependency_pending", "dependency_lost"),
+    settings: waiting(
+      "no_credits",
+      "cloud_disabled",
+      "local_disabled",
+      "type_inactive",
+      "pool_paused",
+    ),
   });
   const ids = claimable(world, caller)
     .map((task) => taskId(world.tasks.indexOf(task)));

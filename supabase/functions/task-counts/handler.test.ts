@@ -36,6 +36,42 @@ describe("createHandler()", () => {
     });
   });
 
+  test.each<[string, unknown, readonly string[] | undefined]>([
+    ["as orchestrators since May send them", {
+      worker_backend: "wgp",
+      worker_profile: "1",
+      worker_pool: "gpu-wgp-production",
+      selector_namespace: "production",
+      selector_version: null,
+      worker_contract_version: 1,
+      worker_run_id: null,
+    }, [
+      "worker_backend",
+      "worker_profile",
+      "worker_pool",
+      "selector_namespace",
+      "worker_contract_version",
+    ]],
+    ["all null", { worker_backend: null, worker_run_id: null }, undefined],
+    ["of any type", {
+      worker_pool: [{}],
+      selector_version: 0,
+      worker_run_id: "",
+    }, [
+      "worker_pool",
+      "selector_version",
+      "worker_run_id",
+    ]],
+  ])(
+    "takes routing fields %s and says which it does not use",
+    async (_, body, unused) => {
+      const { deps, rpcCalls } = createWorld(REPLY);
+      const sent = { run_type: "gpu", ...(body as object) };
+      expect(await outcome(createHandler(deps), post(sent))).toBe("200");
+      expect(rpcCalls[0]?.args["p_unused"]).toEqual(unused);
+    },
+  );
+
   test.each(["", "[]", "null", '"x"', "{", { run_type: "GPU" }])(
     "answers 400 to %j instead of counting with defaults",
     async (body) => {

@@ -1,4 +1,4 @@
-import { CountsRequest } from "../../../shared/counts.ts";
+import { CountsRequest, ROUTING_FIELDS } from "../../../shared/counts.ts";
 import { SMALL_BODY } from "../_shared/body-limits.ts";
 import {
   createEndpoint,
@@ -19,7 +19,16 @@ export function createHandler(deps: EndpointDeps): Handler {
         await rpc("task_counts", {
           p_run_type: body.run_type,
           p_include_active: body.include_active,
+          p_unused: routingIn(body),
         }),
       ),
   });
+}
+
+/** The routing fields of the body that say something; undefined when none. */
+function routingIn(body: CountsRequest): string[] | undefined {
+  const said = ROUTING_FIELDS.filter((field) =>
+    body[field] !== undefined && body[field] !== null
+  );
+  return said.length > 0 ? said : undefined;
 }

@@ -31,7 +31,7 @@ select is_empty('select * from queue.drift()', 'What was counted from it is coun
 
 -- TEST: the tasks may go, and what was counted goes with them
 truncate public.tasks cascade;
-select is((tests.counts() -> 'totals')::jsonb, '{"queued_only": 0, "eligible_queued": 0, "active_only": 0, "queued_plus_active": 0}', 'Nothing is counted any more');
+select is((tests.counts() -> 'totals')::jsonb, '{"queued_only": 0, "eligible_queued": 0, "active_only": 0, "queued_plus_active": 0, "potentially_claimable": 0, "blocked_by_capacity": 0, "blocked_by_deps": 0, "blocked_by_settings": 0}', 'Nothing is counted any more');
 
 select is_empty('select * from queue.drift()', 'The counters have followed');
 select tests.create_task(:'owner') from generate_series(1, 3);

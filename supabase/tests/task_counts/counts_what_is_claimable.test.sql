@@ -36,7 +36,7 @@ select is(tests.claimable(), 0, 'Afterwards the count is 0');
 -- TEST: nothing at all
 select tests.empty_queue();
 select is(
-  tests.counts() -> 'totals', '{"queued_only": 0, "eligible_queued": 0, "active_only": 0, "queued_plus_active": 0}',
+  tests.counts() -> 'totals', '{"queued_only": 0, "eligible_queued": 0, "active_only": 0, "queued_plus_active": 0, "potentially_claimable": 0, "blocked_by_capacity": 0, "blocked_by_deps": 0, "blocked_by_settings": 0}',
   'An empty queue counts 0'
 );
 select is(

@@ -1,5 +1,5 @@
 begin;
-select plan(8);
+select plan(12);
 
 -- SETUP: one task or two for each reason
 select tests.empty_queue();
@@ -55,6 +55,15 @@ $$;
 select set_eq(
   'select * from pg_temp.blocked(tests.counts())', 'select * from expected',
   'task_counts() names the reason of every waiting task'
+);
+
+-- TEST: the same in the sums that autoscalers of the fleet read
+select is(tests.counts() #> '{totals,blocked_by_capacity}', '3', 'What waits for its owner''s running tasks');
+select is(tests.counts() #> '{totals,blocked_by_deps}', '3', 'What waits for other tasks, lost ones too');
+select is(tests.counts() #> '{totals,blocked_by_settings}', '9', 'What waits for a decision: no credits, cloud off, a type that is off');
+select is(
+  (tests.counts() #>> '{totals,potentially_claimable}')::integer, tests.claimable() + 3,
+  'What is claimable, or will be without anybody''s doing'
 );
 
 -- TEST: every queued cloud task is claimable or under exactly one reason
