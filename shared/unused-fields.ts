@@ -25,7 +25,6 @@ export const UNUSED_FIELDS: UnusedFields = {
     worker_run_id: ROUTE,
   },
   "update-task-status": {
-    attempts: "the queue counts starts itself, when they happen",
     clear_worker: "a task that goes back has no worker in any case",
   },
 };
