@@ -12,6 +12,14 @@ export async function childrenOf(wire: Wire, id: string): Promise<Row[]> {
   }).catch(() => []);
 }
 
+/** What young orchestrators ask instead; without an answer they go no further. */
+export async function listChildren(wire: Wire, id: string): Promise<Row[]> {
+  const body = { orchestrator_task_id: id };
+  const answer = await wire.edgeWithRetry("get-orchestrator-children", body);
+  if (answer?.status !== 200) throw new Error("Connection reset by peer");
+  return (answer.json as { tasks: Row[] }).tasks;
+}
+
 /** Query H for all but the first of each index; returns those that stay. */
 export async function withoutDuplicates(
   wire: Wire,

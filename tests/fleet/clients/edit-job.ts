@@ -1,17 +1,20 @@
-import { childrenOf, createChild, withoutDuplicates } from "./children.ts";
 import type { Result, Task } from "./task.ts";
+import { type Ways, WAYS_OF_JANUARY } from "./ways.ts";
 import type { Row, Wire } from "./wire.ts";
 
 /**
  * Cuts the portions out that are to be made anew and enqueues a join over each
  * gap, each after the one before. Nothing in the params announces how many.
  */
-export async function editVideo(wire: Wire, task: Task): Promise<Result> {
+export async function editVideo(
+  wire: Wire,
+  task: Task,
+  ways: Ways = WAYS_OF_JANUARY,
+): Promise<Result> {
   const { kept_clips } = task.params["orchestrator_details"] as {
     kept_clips: readonly string[];
   };
-  const children = await childrenOf(wire, task.id);
-  const joins = await withoutDuplicates(wire, children, indexOf);
+  const joins = await ways.known(wire, task, indexOf);
   const before = joins.size;
   const last = joins.get(kept_clips.length - 2);
   if (
@@ -20,14 +23,16 @@ export async function editVideo(wire: Wire, task: Task): Promise<Result> {
   ) {
     return { kind: "output", url: String(last["output_location"]) };
   }
-  let previous: string | null = null;
+  let previous: string[] = [];
   for (const [index, next] of kept_clips.slice(1).entries()) {
     const existing = joins.get(index)?.["id"];
     const first = index === 0 ? { first_clip: kept_clips[0] } : {};
     const params = { join_index: index, next_clip: next, ...first };
-    previous = existing !== undefined
-      ? String(existing)
-      : await createChild(wire, task, "join_clips_segment", params, previous);
+    previous = [
+      existing !== undefined
+        ? String(existing)
+        : await ways.create(wire, task, "join_clips_segment", params, previous),
+    ];
   }
   const text = before > 0
     ? `[IDEMPOTENT] ${before} portions were there already`

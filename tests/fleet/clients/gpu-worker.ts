@@ -102,6 +102,7 @@ export class GpuWorker {
       if (error instanceof WorkerDied) throw error;
       return { kind: "failed", text: String(error) };
     });
+    if (result.kind === "json") throw new Error("January makes no such output");
     await handIn(this.wire, task, result);
   }
 

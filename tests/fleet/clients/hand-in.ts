@@ -10,7 +10,7 @@ const PUBLIC = "/storage/v1/object/public/image_uploads/";
 export async function handIn(
   wire: Wire,
   { id: task_id }: Task,
-  result: Result,
+  result: Exclude<Result, { readonly kind: "json" }>,
 ): Promise<void> {
   if (result.kind === "progress" || result.kind === "failed") {
     const status = result.kind === "failed" ? "Failed" : "In Progress";

@@ -1,15 +1,18 @@
-import { childrenOf, createChild, withoutDuplicates } from "./children.ts";
 import { predecessorFile } from "./predecessor.ts";
 import type { Result, Task } from "./task.ts";
+import { type Ways, WAYS_OF_JANUARY } from "./ways.ts";
 import type { Row, Wire } from "./wire.ts";
 
 /** Enqueues one join less than there are clips, each after the one before. */
-export async function joinClips(wire: Wire, task: Task): Promise<Result> {
+export async function joinClips(
+  wire: Wire,
+  task: Task,
+  ways: Ways = WAYS_OF_JANUARY,
+): Promise<Result> {
   const { clip_list } = task.params["orchestrator_details"] as {
     clip_list: readonly string[];
   };
-  const children = await childrenOf(wire, task.id);
-  const joins = await withoutDuplicates(wire, children, indexOf);
+  const joins = await ways.known(wire, task, indexOf);
   const before = joins.size;
   const last = joins.get(clip_list.length - 2);
   if (
@@ -18,14 +21,16 @@ export async function joinClips(wire: Wire, task: Task): Promise<Result> {
   ) {
     return { kind: "output", url: String(last["output_location"]) };
   }
-  let previous: string | null = null;
+  let previous: string[] = [];
   for (const [index, next] of clip_list.slice(1).entries()) {
     const existing = joins.get(index)?.["id"];
     const first = index === 0 ? { first_clip: clip_list[0] } : {};
     const params = { join_index: index, next_clip: next, ...first };
-    previous = existing !== undefined
-      ? String(existing)
-      : await createChild(wire, task, "join_clips_segment", params, previous);
+    previous = [
+      existing !== undefined
+        ? String(existing)
+        : await ways.create(wire, task, "join_clips_segment", params, previous),
+    ];
   }
   const text = before > 0
     ? `[IDEMPOTENT] ${before} joins were there already`

@@ -6,11 +6,19 @@ export interface Task {
   readonly task_type: string;
   readonly params: Readonly<Record<string, unknown>>;
   readonly project_id: string;
+  /** Failures so far, as claims since 21 January are told. */
+  readonly attempts?: number;
 }
 
 /** How working on a task ended. */
 export type Result =
   | { readonly kind: "file"; readonly name: string; readonly bytes: string }
+  /** A file and what there is to say of it: workers since 21 January. */
+  | {
+    readonly kind: "json";
+    readonly bytes: string;
+    readonly describe: (path: string) => string;
+  }
   /** An orchestrator that waits for its children. */
   | { readonly kind: "progress"; readonly text: string }
   /** An orchestrator whose children are all complete. */

@@ -1,17 +1,21 @@
-import { childrenOf, createChild, withoutDuplicates } from "./children.ts";
 import { predecessorFile } from "./predecessor.ts";
 import type { Result, Task } from "./task.ts";
+import { type Ways, WAYS_OF_JANUARY } from "./ways.ts";
 import type { Row, Wire } from "./wire.ts";
 
 const SEGMENT_ATTEMPTS = 6;
 
-/** Enqueues the segments as a chain and the stitch behind them. */
-export async function runTravel(wire: Wire, task: Task): Promise<Result> {
-  const { num_new_segments_to_generate: count, run_id } = detailsOf(task);
-  const children = await childrenOf(wire, task.id);
-  const parts = await withoutDuplicates(
+/** Enqueues the segments, as a chain or not, and the stitch behind them. */
+export async function runTravel(
+  wire: Wire,
+  task: Task,
+  ways: Ways = WAYS_OF_JANUARY,
+): Promise<Result> {
+  const { num_new_segments_to_generate: count, run_id, is_unchained } =
+    detailsOf(task);
+  const parts = await ways.known(
     wire,
-    children,
+    task,
     (child) => isStitch(child) ? "stitch" : paramsOf(child)["segment_index"],
   );
   const before = parts.size;
@@ -21,25 +25,29 @@ export async function runTravel(wire: Wire, task: Task): Promise<Result> {
       url: String(parts.get("stitch")?.["output_location"]),
     };
   }
-  let previous: string | null = null;
+  const segments: string[] = [];
   for (let index = 0; index < count; index++) {
     const existing = parts.get(index)?.["id"];
-    previous = existing !== undefined ? String(existing) : await createChild(
-      wire,
-      task,
-      "travel_segment",
-      {
-        orchestrator_run_id: run_id,
-        segment_index: index,
-        is_first_segment: index === 0,
-        is_last_segment: index === count - 1,
-      },
-      previous,
+    segments.push(
+      existing !== undefined ? String(existing) : await ways.create(
+        wire,
+        task,
+        "travel_segment",
+        {
+          orchestrator_run_id: run_id,
+          segment_index: index,
+          is_first_segment: index === 0,
+          is_last_segment: index === count - 1,
+          ...(is_unchained ? { is_unchained } : {}),
+        },
+        is_unchained ? [] : segments.slice(-1),
+      ),
     );
   }
   if (!parts.has("stitch")) {
     const params = { orchestrator_run_id: run_id, expected_segments: count };
-    await createChild(wire, task, "travel_stitch", params, previous);
+    const last = is_unchained ? segments : segments.slice(-1);
+    await ways.create(wire, task, "travel_stitch", params, last);
   }
   const text = before > 0
     ? `[IDEMPOTENT] ${before} sub-tasks were there already`
@@ -47,13 +55,14 @@ export async function runTravel(wire: Wire, task: Task): Promise<Result> {
   return { kind: "progress", text };
 }
 
-/** Makes a segment that begins where the one before ended. */
+/** Makes a segment that begins where the one before ended, if it is chained. */
 export async function runTravelSegment(
   wire: Wire,
   task: Task,
 ): Promise<Result> {
   const index = Number(task.params["segment_index"]);
-  const before = index === 0 ? "" : `<${await predecessorFile(wire, task.id)}>`;
+  const isFirst = index === 0 || task.params["is_unchained"] === true;
+  const before = isFirst ? "" : `<${await predecessorFile(wire, task.id)}>`;
   const name = `segment_${index}.mp4`;
   return { kind: "file", name, bytes: `s${index}${before}` };
 }
@@ -110,6 +119,7 @@ function detailsOf({ params }: Task) {
   return params["orchestrator_details"] as {
     readonly num_new_segments_to_generate: number;
     readonly run_id: string;
+    readonly is_unchained?: boolean;
   };
 }
 
