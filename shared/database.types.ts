@@ -248,6 +248,7 @@ export type Database = {
           "has_bounded_params": boolean;
           "id": string;
           "idempotency_key": string | null;
+          "is_beaten_for": boolean;
           "lease_token": string | null;
           "max_attempts": number | null;
           "model": string | null;
@@ -261,6 +262,7 @@ export type Database = {
           "requeue_count": number;
           "result_data": Json | null;
           "run_type": string | null;
+          "seen_at": string | null;
           "standing": string | null;
           "status": string;
           "takes_slot": boolean | null;
@@ -291,6 +293,7 @@ export type Database = {
           "has_bounded_params"?: boolean;
           "id"?: string;
           "idempotency_key"?: string | null;
+          "is_beaten_for"?: boolean;
           "lease_token"?: string | null;
           "max_attempts"?: number | null;
           "model"?: string | null;
@@ -304,6 +307,7 @@ export type Database = {
           "requeue_count"?: number;
           "result_data"?: Json | null;
           "run_type"?: string | null;
+          "seen_at"?: string | null;
           "standing"?: string | null;
           "status"?: string;
           "takes_slot"?: boolean | null;
@@ -333,6 +337,7 @@ export type Database = {
           "has_bounded_params"?: boolean;
           "id"?: string;
           "idempotency_key"?: string | null;
+          "is_beaten_for"?: boolean;
           "lease_token"?: string | null;
           "max_attempts"?: number | null;
           "model"?: string | null;
@@ -346,6 +351,7 @@ export type Database = {
           "requeue_count"?: number;
           "result_data"?: Json | null;
           "run_type"?: string | null;
+          "seen_at"?: string | null;
           "standing"?: string | null;
           "status"?: string;
           "takes_slot"?: boolean | null;
@@ -453,6 +459,7 @@ export type Database = {
           "goodbye_at": string | null;
           "id": string;
           "instance_type": string;
+          "kept_at": string | null;
           "last_heartbeat": string | null;
           "metadata": NonNullable<Json>;
           "reaped_at": string | null;
@@ -467,6 +474,7 @@ export type Database = {
           "goodbye_at"?: string | null;
           "id": string;
           "instance_type"?: string;
+          "kept_at"?: string | null;
           "last_heartbeat"?: string | null;
           "metadata"?: NonNullable<Json>;
           "reaped_at"?: string | null;
@@ -480,6 +488,7 @@ export type Database = {
           "goodbye_at"?: string | null;
           "id"?: string;
           "instance_type"?: string;
+          "kept_at"?: string | null;
           "last_heartbeat"?: string | null;
           "metadata"?: NonNullable<Json>;
           "reaped_at"?: string | null;
@@ -530,6 +539,18 @@ export type Database = {
       };
     };
     Functions: {
+      "beat": {
+        Args: {
+          "p_caller": Json;
+          "p_logs"?: Json;
+          "p_status"?: string;
+          "p_task_ids"?: (string)[];
+          "p_vram_total_mb"?: Json;
+          "p_vram_used_mb"?: Json;
+          "p_worker_id": string;
+        };
+        Returns: Json;
+      };
       "cancel_tasks": {
         Args: {
           "p_caller"?: Json;
@@ -636,6 +657,10 @@ export type Database = {
         Returns: Json;
       };
       "health": { Args: { "p_caller": Json }; Returns: Json };
+      "keep_worker": {
+        Args: { "p_caller"?: Json; "p_keep"?: boolean; "p_worker_id": string };
+        Returns: Json;
+      };
       "mark_task_failed": {
         Args: {
           "p_caller": Json;
@@ -654,6 +679,10 @@ export type Database = {
           "p_user_id": string;
         };
         Returns: Json;
+      };
+      "note_call": {
+        Args: { "p_caller": Json; "p_task_id": string };
+        Returns: boolean;
       };
       "note_refused_claim": {
         Args: { "p_caller": Json; "p_worker_id": string };

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { BeatReply, BeatRequest } from "./beat.ts";
 import { CancelTasksReply, CancelTasksRequest } from "./cancel-tasks.ts";
 import { ClaimedTask, ClaimPreview, ClaimRequest } from "./claim.ts";
 import { CompleteReply, CompleteRequest } from "./complete.ts";
@@ -66,6 +67,13 @@ const COMPLETE: EndpointEntry = {
 
 /** Every endpoint by its name: what docs/openapi.json is made from. */
 export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
+  "beat": {
+    summary: "A worker lives, ends or is gone; with its log lines",
+    callers: ["service", "token"],
+    requests: [BeatRequest],
+    replies: [BeatReply],
+    errors: [],
+  },
   "claim-next-task": {
     summary: "Hands out the next task, or 204 when there is none",
     callers: ["service", "token"],

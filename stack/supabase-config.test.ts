@@ -68,6 +68,7 @@ entrypoint = "./functions/other/main.ts"`,
   it("finds every function of the project, each open to any caller", () => {
     const { api, functions } = readSupabaseConfig(supabaseDir);
     expect([...functions.keys()].sort()).toEqual([
+      "beat",
       "cancel-tasks",
       "claim-next-task",
       "complete-task",

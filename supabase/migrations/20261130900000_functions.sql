@@ -30,6 +30,7 @@ drop function if exists queue.show_signs_of_life(text, uuid[], timestamptz);
 drop function if exists queue.slots_of(public.users, integer);
 drop function if exists queue.suits(uuid, text, queue.affinity);
 drop function if exists queue.task_counts(jsonb, text, boolean);
+drop function if exists queue.tasks_to_stop(text, uuid[], uuid, timestamptz);
 drop function if exists queue.times_started(public.tasks);
 drop function if exists queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid);
 drop function if exists queue.wait_for_open_user(text, uuid[], queue.affinity);
@@ -1005,6 +1006,41 @@ comment on function queue.tasks_before_insert() is 'Trigger: gives a new task it
 
 revoke all on function queue.tasks_before_insert() from public, anon, authenticated, service_role;
 
+-- Orchestrators look for lost tasks, and then PATCH them by their ids, without asking again who holds them now. The queue
+-- may have taken such a task back in between and handed it to another machine: that start is not the one they saw. Their
+-- resets are known by their words, and none of them looks for a start as young as this.
+create or replace function queue.is_overtaken_reset(p_old public.tasks, p_new public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_old.status = 'In Progress'
+    and p_new.status = 'Queued'
+    and p_new.error_message like 'Reset - %'
+    and p_old.attempts + p_old.free_returns > 1
+    and p_old.token_id is null
+    and p_old.claimed_at > queue.now() - interval '1 minute'
+    and (
+      p_old.pool <> 'gpu'
+      or exists (
+        select
+        from public.workers as w
+        where w.id = p_old.worker_id
+          and w.status not in ('terminated', 'error', 'crashed')
+          and w.last_heartbeat > queue.now() - (select s.gpu_silence_limit from queue.settings as s)
+      )
+    );
+end;
+$$;
+
+comment on function queue.is_overtaken_reset(public.tasks, public.tasks) is
+  'Whether this direct change is an orchestrator''s reset of a task that has been handed out anew since it looked: not the first start, younger than a minute, held by a live worker.';
+
+revoke all on function queue.is_overtaken_reset(public.tasks, public.tasks) from public, anon, authenticated, service_role;
+
 -- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
 -- between, so an illegal row is left as it is (and not returned) and the rest of the statement goes through.
 create or replace function queue.tasks_before_update()
@@ -1037,7 +1073,8 @@ declare
   v_is_forgiven boolean;
   v_start record;
 begin
-  if not queue.is_legal_transition(old, new) then
+  if not queue.is_legal_transition(old, new)
+    or (v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and queue.is_overtaken_reset(old, new)) then
     return null;
   end if;
   -- A worker that heard nothing says once more, here, how an earlier start of its own ended; another one has the task now.
@@ -1162,6 +1199,8 @@ begin
     new.worker_id := null;
     new.delivered_at := null;
     new.reported_at := null;
+    new.seen_at := null;
+    new.is_beaten_for := false;
     -- Proof of a start, also on rows that were started before the column existed.
     if old.status = 'In Progress' then
       -- How far the last start came says nothing of the next one.
@@ -4577,7 +4616,7 @@ begin
   return query
   with running as (
     select
-      t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at,
+      t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at, t.is_beaten_for,
       coalesce(t.timeout, y.timeout) as timeout,
       w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
       t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
@@ -4587,7 +4626,7 @@ begin
       coalesce(o.enqueued_attempt = t.attempts, false) as has_reported, o.changed_at as family_changed_at, t.output_location,
       seen.started_at,
       greatest(seen.started_at, v_trusted_since) as runs_since,
-      greatest(seen.started_at, seen.reported_at, v_trusted_since) as last_report,
+      greatest(seen.started_at, seen.reported_at, seen.seen_at, v_trusted_since) as last_report,
       greatest(seen.started_at, seen.reported_at, seen.last_heartbeat, v_trusted_since) as last_sign
     from public.tasks as t
       left join public.workers as w on w.id = t.worker_id and t.token_id is null
@@ -4598,6 +4637,7 @@ begin
         select
           queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
           queue.seen_at(t.reported_at, v_now) as reported_at,
+          queue.seen_at(t.seen_at, v_now) as seen_at,
           queue.seen_at(
             greatest(w.last_heartbeat, (select max(b.beat_at) from queue.noted_beats as b where b.worker_id = w.id)), v_now
           ) as last_heartbeat
@@ -4615,7 +4655,8 @@ begin
         when r.is_shut_out then 'token_ended'
         when not v_may_judge_silence then null
         when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
-        when r.token_id is not null and r.last_report < v_now - v_settings.token_silence_limit then 'caller_silent'
+        when r.token_id is not null and r.last_report
+          < v_now - case when r.is_beaten_for then v_settings.token_beat_limit else v_settings.token_silence_limit end then 'caller_silent'
         when r.worker_id is not null and r.token_id is null and r.pool <> 'gpu' and r.last_sign < v_now - v_settings.api_silence_limit
           then 'caller_silent'
         when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_sign < v_now - v_settings.gpu_silence_limit
@@ -4671,7 +4712,7 @@ end;
 $$;
 
 comment on function queue.lost_tasks() is
-  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
+  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
 
 revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;
 
@@ -5606,6 +5647,37 @@ comment on function queue.claim_reply(public.tasks) is
 
 revoke all on function queue.claim_reply(public.tasks) from public, anon, authenticated, service_role;
 
+-- A second start of a task that its holder already has: a new lease, one more attempt.
+create or replace function queue.restart_task(p_task_id uuid, p_claim_id text, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  update public.tasks as t
+  set claim_id = p_claim_id,
+    lease_token = gen_random_uuid(),
+    attempts = t.attempts + 1,
+    claimed_at = p_now,
+    generation_started_at = p_now,
+    delivered_at = null,
+    seen_at = null,
+    is_beaten_for = false
+  where t.id = p_task_id
+  returning t.* into v_task;
+  return v_task;
+end;
+$$;
+
+comment on function queue.restart_task(uuid, text, timestamptz) is
+  'Gives a running task to the same holder anew: another lease, one more attempt.';
+
+revoke all on function queue.restart_task(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
 -- The tasks among which the next one of a user is chosen: the head of the line, and with an affinity the first of
 -- orchestration, of the other tasks, of those of that model and of those that run on any.
 create or replace function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
@@ -5749,7 +5821,13 @@ begin
         'Worker %s gets no tasks: its status is %s%s',
         p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
       ),
-      'Stop claiming; a replacement claims under an id of its own'
+      case
+        when v_worker.metadata ? 'runpod_id' then 'Stop claiming; a replacement claims under an id of its own'
+        else pg_catalog.format(
+          'Stop claiming; a replacement claims under an id of its own. A machine that was started by hand is brought back by: select keep_worker(%L)',
+          p_worker_id
+        )
+      end
     );
   end if;
 
@@ -11271,6 +11349,88 @@ comment on function queue.beat(text, text, json, json, timestamptz) is
 
 revoke all on function queue.beat(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;
 
+-- A beat of a user's own machine. It has no row in workers: orchestrators list those and switch them off. What the beat
+-- says is written on the tasks that the machine runs, and nothing when it runs none.
+--
+-- A machine that came back under its name would shield what its former self had lost. So a beat may say all that the machine
+-- runs; and under a name that several share it speaks for what it names alone.
+create or replace function queue.beat_of_token(
+  p_caller queue.caller, p_worker_id text, p_said text, p_runs uuid[], p_named uuid[], p_now timestamptz
+)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_holder constant text := queue.holder_name(p_caller, p_worker_id);
+  v_is_shared constant boolean := p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
+  v_held uuid[];
+begin
+  if p_said in ('terminated', 'crashed') and not v_is_shared then
+    v_held := array(
+      select t.id
+      from public.tasks as t
+      where t.worker_id = v_holder
+        and t.token_id = p_caller.token_id
+        and t.status = 'In Progress'
+        and not queue.needs_no_worker(t)
+    );
+    perform queue.say(queue.caller_name(p_caller));
+    -- Its holder itself says it: the slots are free at once.
+    perform set_config('queue.let_go', v_held::text, true);
+    perform set_config('queue.forgives_starts', 'on', true);
+    update public.tasks as t
+    set status = 'Queued',
+      attempts = t.attempts - (p_said = 'terminated')::integer,
+      error_message = case p_said
+        when 'terminated' then pg_catalog.format(
+          'Start %s was handed back: the user''s machine %s said that it ends', greatest(t.attempts, 1), p_worker_id
+        )
+        else pg_catalog.format(
+          'Start %s ended without a result: the user''s machine %s reported that its process is gone', greatest(t.attempts, 1), p_worker_id
+        )
+      end
+    where t.id = any (v_held)
+      and t.status = 'In Progress'
+      and t.worker_id = v_holder
+      and t.token_id = p_caller.token_id;
+    perform set_config('queue.forgives_starts', 'off', true);
+    perform queue.ends_itself(null);
+    perform queue.say(null);
+    perform queue.let_go_of(v_holder, p_caller.token_id, null, null);
+    return;
+  end if;
+
+  update public.tasks as t
+  set updated_at = p_now,
+    seen_at = p_now,
+    is_beaten_for = true,
+    delivered_at = case when t.id = any (p_named) then coalesce(t.delivered_at, p_now) else t.delivered_at end,
+    reported_at = case when t.id = any (p_named) then p_now else t.reported_at end
+  from (
+    select h.id
+    from public.tasks as h
+    where h.worker_id = v_holder
+      and h.token_id = p_caller.token_id
+      and h.status = 'In Progress'
+      and case
+        when p_runs is not null then h.id = any (p_runs || p_named)
+        else not v_is_shared or h.id = any (p_named)
+      end
+    order by h.id
+    for no key update skip locked
+  ) as held
+  where t.id = held.id;
+end;
+$$;
+
+comment on function queue.beat_of_token(queue.caller, text, text, uuid[], uuid[], timestamptz) is
+  'Notes a beat on the tasks that this token runs under this name: all of them, or those in p_runs and p_named where the machine says what it runs or the name is shared. terminated and crashed put what it runs back, the first without counting the start; under a shared name both are no more than a beat.';
+
+revoke all on function queue.beat_of_token(queue.caller, text, text, uuid[], uuid[], timestamptz) from public, anon, authenticated, service_role;
+
 -- A beat that somebody's open transaction does not delay: while the worker's row is held, it is noted elsewhere.
 create or replace function queue.beat_or_note(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
 returns text
@@ -11354,16 +11514,110 @@ comment on function queue.show_signs_of_life(text, uuid[], text[], timestamptz) 
 
 revoke all on function queue.show_signs_of_life(text, uuid[], text[], timestamptz) from public, anon, authenticated, service_role;
 
--- The queue marks an error that only meant silence, and the end that a worker announced itself: either is taken back by
--- the worker's next sign of life. As soon as anybody else says the status, it is theirs. Fires before
--- workers_before_write, by its name.
-create or replace function queue.workers_before_status()
-returns trigger
+-- What a worker should let go of: what was cancelled under it in the last hour, and what it seems to run (it named it)
+-- although it is no longer its own. Lines about a task that this worker has completed come later than the completion;
+-- they are no reason to say anything.
+create or replace function queue.tasks_to_stop(
+  p_caller queue.caller, p_worker_id text, p_named uuid[], p_current uuid, p_now timestamptz
+)
+returns json
 language plpgsql
+stable
 security invoker
 set search_path = ''
 as $$
 begin
+  return (
+    select coalesce(json_agg(json_build_object('task_id', s.id, 'reason', s.reason) order by s.id), '[]')
+    from (
+      select t.id, 'cancelled' as reason
+      from public.tasks as t
+      where t.worker_id = p_worker_id
+        and t.status = 'Cancelled'
+        and t.token_id is not distinct from p_caller.token_id
+        and t.updated_at > p_now - interval '1 hour'
+      union
+      select
+        n.id,
+        case t.status
+          when 'Queued' then 'taken_back'
+          when 'In Progress' then 'held_by_another'
+          when 'Complete' then 'completed_by_another'
+          when 'Failed' then 'failed'
+          when 'Cancelled' then 'cancelled'
+          else 'deleted'
+        end
+      from unnest(p_named) as n (id)
+        left join public.tasks as t on t.id = n.id and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
+      where case
+        when t.id is null then n.id = p_current
+        when t.status in ('In Progress', 'Complete') then t.worker_id is distinct from p_worker_id or t.token_id is distinct from p_caller.token_id
+        else true
+      end
+    ) as s
+  );
+end;
+$$;
+
+comment on function queue.tasks_to_stop(queue.caller, text, uuid[], uuid, timestamptz) is
+  'What this worker of the caller should stop, as [{task_id, reason}]: cancelled, failed, taken_back, held_by_another, completed_by_another or deleted.';
+
+revoke all on function queue.tasks_to_stop(queue.caller, text, uuid[], uuid, timestamptz) from public, anon, authenticated, service_role;
+
+-- The orchestrator, the machine's startup script and the worker itself all read metadata whole and write it whole, each
+-- with keys of its own. What one has written since the other read must survive that. So a direct write adds and changes
+-- keys, and takes none away; null is a value. What was said of an end belongs to that end and goes with it.
+create or replace function queue.workers_before_metadata()
+returns trigger
+language plpgsql
+security invoker -- asks whether an API role writes directly
+set search_path = ''
+as $$
+begin
+  if current_user = 'service_role' and jsonb_typeof(new.metadata) = 'object' then
+    new.metadata := old.metadata - '{error_reason,error_time,termination_reason,self_terminated}'::text[] || new.metadata;
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.workers_before_metadata() is
+  'Trigger: keys of a worker''s metadata survive a direct write of the service key that does not name them, but error_reason, error_time, termination_reason and self_terminated.';
+
+revoke all on function queue.workers_before_metadata() from public, anon, authenticated, service_role;
+
+-- The queue marks an error that only meant silence, and the end that a worker announced itself: either is taken back by
+-- the worker's next sign of life. As soon as anybody else says the status, it is theirs. Fires before
+-- workers_before_write, by its name.
+--
+-- But orchestrators look and then write, and what they write may be older than what they overwrite. A promotion of a
+-- machine that has ended meanwhile would hide that end, and is not needed: if the machine lives, its next beat says so. And
+-- who keeps a machine by hand knows better than an orchestrator that did not rent it.
+create or replace function queue.workers_before_status()
+returns trigger
+language plpgsql
+security invoker -- asks whether an API role writes directly
+set search_path = ''
+as $$
+begin
+  if current_user = 'service_role'
+    and new.last_heartbeat is not distinct from old.last_heartbeat
+    and (
+      case
+        when new.status in ('active', 'spawning', 'inactive')
+          then old.reaped_at is not null or old.goodbye_at is not null or old.status = 'crashed'
+        when new.status in ('terminating', 'terminated', 'error')
+          -- A worker that gives itself up is not argued with.
+          then old.kept_at is not null and new.metadata -> 'self_terminated' is distinct from 'true'
+            and old.last_heartbeat > (select pg_catalog.now() + s.clock_offset - s.gpu_silence_limit from queue.settings as s)
+        else false
+      end
+    ) then
+    new.status := old.status;
+    new.metadata := old.metadata;
+    return new;
+  end if;
+
   -- Whoever sets a mark sets it to a new time.
   if new.reaped_at is not distinct from old.reaped_at then
     new.reaped_at := null;
@@ -11376,7 +11630,7 @@ end;
 $$;
 
 comment on function queue.workers_before_status() is
-  'Trigger: whoever writes the status of a worker takes away the marks that the queue (reaped_at) or the worker itself (goodbye_at) had set.';
+  'Trigger: whoever writes the status of a worker takes away the marks that the queue (reaped_at) or the worker itself (goodbye_at) had set. A direct write of the service key that promotes a worker which is crashed, reaped or said goodbye, or sets aside one that is kept and beats, changes neither status nor metadata.';
 
 revoke all on function queue.workers_before_status() from public, anon, authenticated, service_role;
 
@@ -11384,7 +11638,8 @@ revoke all on function queue.workers_before_status() from public, anon, authenti
 -- that, and so must the id of the rented machine: without it nobody can switch that machine off.
 --
 -- Whether an end is a failure is decided here, once, when the status changes, and by what is known of the worker, not by
--- words: orchestrators give a reason for every end, also for sending an idle machine home.
+-- words: orchestrators give a reason for every end, also for sending an idle machine home. They look before they write:
+-- what the machine took in between, and the crash that its guardian reports while it is being switched off, are no failure.
 create or replace function queue.workers_before_write()
 returns trigger
 language plpgsql
@@ -11393,6 +11648,7 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
+  v_cycle constant interval := interval '1 minute'; -- two cycles of an orchestrator
   v_now timestamptz := queue.now();
   v_was_leaving boolean := false; -- on its way out already, or gone
   v_was_over boolean := false;
@@ -11434,6 +11690,20 @@ begin
     return new;
   end if;
 
+  if tg_op = 'UPDATE' and old.status = 'crashed' and new.status in ('terminating', 'terminated')
+    and old.ended_at > v_now - v_cycle
+    -- Machines that crash as soon as they are rented are not sent home.
+    and old.created_at <= v_now - (select s.worker_start_limit from queue.settings as s)
+    and not exists (
+      select from public.task_events as e
+      where e.worker_id = new.id
+        and e.from_status = 'In Progress'
+        and e.to_status in ('Queued', 'Failed')
+        and e.at >= old.ended_at - v_cycle
+    ) then
+    new.failed_at := null;
+  end if;
+
   -- Set aside: was it still there? Api workers never beat.
   if not v_was_leaving and new.instance_type is distinct from 'api' and (
     case
@@ -11465,6 +11735,7 @@ begin
             and t.status = 'In Progress'
             and t.token_id is null
             and not queue.needs_no_worker(t)
+            and (new.status <> 'terminated' or coalesce(t.claimed_at <= v_now - v_cycle, true))
         )
       )
     ) then
@@ -11477,6 +11748,8 @@ begin
       'error_reason',
       case
         when coalesce(new.metadata ->> 'termination_reason', '') <> '' then left(new.metadata ->> 'termination_reason', 2000)
+        -- Written whole by somebody who had read it before.
+        when v_was_over and coalesce(old.metadata ->> 'error_reason', '') <> '' then old.metadata ->> 'error_reason'
         when new.goodbye_at is not null then 'The worker said that it ends'
         when new.status = 'crashed' then 'The worker process is gone, as its guardian reported'
         else pg_catalog.format(
@@ -12749,7 +13022,7 @@ begin
     'heartbeat_updated', true,
     'logs_inserted', v_stored,
     'log_errors', cardinality(v_logs) - v_stored + v_surplus,
-    'stop', queue.tasks_to_stop(v_worker_id, v_named, v_current, v_now)
+    'stop', queue.tasks_to_stop(('service', null, null), v_worker_id, v_named, v_current, v_now)
   );
 end;
 $$;
@@ -12932,6 +13205,182 @@ comment on function public.note_refused_claim(jsonb, text) is
 revoke all on function public.note_refused_claim(jsonb, text) from public, anon, authenticated, service_role;
 
 grant execute on function public.note_refused_claim(jsonb, text) to service_role;
+
+-- A beat through the functions, where every call has a route: by the service key for a worker of the fleet, which is the
+-- guardian's beat; by a token for the machine of its owner.
+create or replace function queue.beat_by_route(
+  p_caller jsonb,
+  p_worker_id text,
+  p_status text,
+  p_task_ids uuid[],
+  p_vram_total_mb json,
+  p_vram_used_mb json,
+  p_logs json
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes columns of tasks that no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_uuid constant text := '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$';
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_now timestamptz := queue.now();
+  v_held uuid[];
+  v_logs json[];
+  v_own json[];
+  v_surplus integer;
+  v_stored integer;
+  v_named uuid[];
+begin
+  if v_caller.kind = 'service' then
+    return queue.worker_heartbeat(json_build_object(
+      'worker_id_param', p_worker_id,
+      'status_param', p_status,
+      'vram_total_mb_param', p_vram_total_mb,
+      'vram_used_mb_param', p_vram_used_mb,
+      -- Beats of the fleet name one.
+      'current_task_id_param', p_task_ids[1],
+      'logs_param', p_logs
+    ));
+  end if;
+  if p_worker_id is null or length(p_worker_id) not between 1 and 200 then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'A beat names its worker in 1 to 200 characters', 'Send worker_id'
+    );
+  end if;
+
+  -- Of the lines of a machine that anybody may own those are kept that are about what it runs.
+  v_held := array(select t.id from public.tasks as t where t.token_id = v_caller.token_id and t.status = 'In Progress');
+  select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(p_logs) as b;
+  v_own := array(
+    select l.entry
+    from unnest(v_logs) with ordinality as l (entry, place)
+    where case
+        when json_typeof(l.entry) = 'object' and l.entry ->> 'task_id' ~ v_uuid then (l.entry ->> 'task_id')::uuid = any (v_held)
+      end
+    order by l.place
+  );
+  v_stored := queue.store_logs(v_own, queue.holder_name(v_caller, p_worker_id), v_now);
+  v_named := array(
+    select distinct (l.entry ->> 'task_id')::uuid from unnest(v_own) as l (entry)
+    union
+    select n.id from unnest(p_task_ids) as n (id)
+  );
+
+  perform queue.beat_of_token(v_caller, p_worker_id, p_status, p_task_ids, v_named, v_now);
+
+  return json_build_object(
+    'success', true,
+    'heartbeat_updated', true,
+    'logs_inserted', v_stored,
+    'log_errors', cardinality(v_logs) - v_stored + v_surplus,
+    'stop', queue.tasks_to_stop(v_caller, queue.holder_name(v_caller, p_worker_id), v_named, p_task_ids[1], v_now)
+  );
+end;
+$$;
+
+comment on function queue.beat_by_route(jsonb, text, text, uuid[], json, json, json) is 'See public.beat.';
+
+revoke all on function queue.beat_by_route(jsonb, text, text, uuid[], json, json, json) from public, anon, authenticated, service_role;
+
+grant execute on function queue.beat_by_route(jsonb, text, text, uuid[], json, json, json) to service_role;
+
+create or replace function public.beat(
+  p_caller jsonb,
+  p_worker_id text,
+  p_status text default 'active',
+  p_task_ids uuid[] default null,
+  p_vram_total_mb json default null,
+  p_vram_used_mb json default null,
+  p_logs json default null
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.beat_by_route(p_caller, p_worker_id, p_status, p_task_ids, p_vram_total_mb, p_vram_used_mb, p_logs);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.beat(jsonb, text, text, uuid[], json, json, json) is
+  'A worker''s beat, as functions call it. A service caller''s is that of func_worker_heartbeat_with_logs. A token''s is a sign of life for what its machine of this name runs: all of it, or the tasks in p_task_ids, where these are given; once it has beaten for a task, token_beat_limit is how long it may be silent. terminated puts what it runs back without counting the start, crashed puts it back. Log lines of tokens are kept if they name a task that the token runs. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT, 403 for users. service_role only.';
+
+revoke all on function public.beat(jsonb, text, text, uuid[], json, json, json) from public, anon, authenticated, service_role;
+
+grant execute on function public.beat(jsonb, text, text, uuid[], json, json, json) to service_role;
+
+-- A call that only reads cannot write down that it came; so whoever answers it says it here. It speaks for the task that it
+-- names, and for no other: what else runs under the same token may be another machine, dead or alive.
+create or replace function queue.note_call(p_caller jsonb, p_task_id uuid)
+returns boolean
+language plpgsql
+volatile
+security definer -- writes columns of tasks that no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['token']);
+  v_now timestamptz := queue.now();
+begin
+  update public.tasks as t
+  set seen_at = v_now,
+    updated_at = v_now,
+    delivered_at = coalesce(t.delivered_at, v_now)
+  from (
+    select h.id
+    from public.tasks as h
+    where h.id = p_task_id
+      and h.token_id = v_caller.token_id
+      and h.status = 'In Progress'
+      and greatest(h.claimed_at, h.reported_at, h.seen_at) < v_now - interval '10 seconds'
+    for no key update skip locked
+  ) as held
+  where t.id = held.id;
+  return found;
+end;
+$$;
+
+comment on function queue.note_call(jsonb, uuid) is 'See public.note_call.';
+
+revoke all on function queue.note_call(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function queue.note_call(jsonb, uuid) to service_role;
+
+create or replace function public.note_call(p_caller jsonb, p_task_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.note_call(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.note_call(jsonb, uuid) is
+  'Notes that a token''s call has named a task that it runs: a sign of life. True when it wrote; false when the task is not its own or was heard of within 10 s. service_role only.';
+
+revoke all on function public.note_call(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.note_call(jsonb, uuid) to service_role;
 
 -- How each machine of the fleet is doing: those that have not ended, and those that failed within the window or still
 -- claim. One word each, the first that applies, and what it follows from.
@@ -13633,6 +14082,164 @@ revoke all on function queue.get_orchestrator_children(jsonb, uuid, text) from p
 
 grant execute on function queue.get_orchestrator_children(jsonb, uuid, text) to service_role;
 
+-- What the fleet's scripts mean by cloud and local: not a pool, but where tasks run. Cloud is what machines of the fleet may
+-- take and hold; local what only their owners' own machines may take, and what those hold.
+create or replace function queue.counts_of_place(p_place text, p_include_active boolean)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_counts jsonb := queue.task_counts('{"kind": "service"}', null, p_include_active);
+  v_claimable integer;
+  v_active integer;
+  v_orchestrators integer;
+  v_users jsonb;
+  v_total integer;
+begin
+  if p_place = 'cloud' then
+    v_users := v_counts -> 'users';
+    v_claimable := (v_counts #>> '{totals,queued_only}')::integer;
+    v_active := (v_counts #>> '{totals,active_only}')::integer;
+    v_orchestrators := (v_counts #>> '{global_task_breakdown,orchestrator_tasks}')::integer;
+  else
+    with owner as (
+      select
+        l.user_id, s.running, s.task_limit,
+        sum(l.active_local)::integer as active,
+        sum(l.active_local_orchestration)::integer as orchestrating,
+        case
+          when coalesce(s.local_reason, 'user_at_limit') <> 'user_at_limit' then 0
+          else greatest(least(sum(l.ready_local), s.task_limit - s.running), 0)
+            + case
+              when s.local_reason is null
+                then least(sum(l.ready_local_orchestration), greatest(s.orchestration_limit - s.orchestrating, 0))
+              else 0
+            end
+        end::integer as claimable
+      from queue.user_lines as l
+        join queue.user_slots as s on s.user_id = l.user_id
+      where l.ready_local + l.ready_local_orchestration + l.active_local + l.active_local_orchestration > 0
+      group by l.user_id, s.running, s.task_limit, s.local_reason, s.orchestrating, s.orchestration_limit
+    )
+    select
+      coalesce(sum(o.claimable), 0), coalesce(sum(o.active), 0), coalesce(sum(o.orchestrating), 0),
+      coalesce(
+        jsonb_agg(
+          jsonb_build_object(
+            'user_id', o.user_id, 'queued_tasks', o.claimable, 'in_progress_tasks', o.active,
+            'at_limit', o.running >= o.task_limit
+          )
+          order by o.user_id
+        ) filter (where o.place <= 100), '[]'
+      )
+    into v_claimable, v_active, v_orchestrators, v_users
+    from (select w.*, row_number() over (order by w.user_id) as place from owner as w) as o;
+  end if;
+
+  v_total := v_claimable + case when p_include_active then v_active else 0 end;
+  return v_counts - '{blocked,oldest_claimable_age_seconds,users_total,queued_tasks,active_tasks,suggested_workers}'::text[]
+    || jsonb_build_object(
+      'totals', jsonb_build_object(
+        'queued_only', v_claimable, 'eligible_queued', v_claimable, 'active_only', v_active, 'queued_plus_active', v_total
+      ),
+      'count', v_total,
+      'available_tasks', v_total,
+      'queued_plus_active', v_total,
+      'global_task_breakdown', jsonb_build_object(
+        'in_progress_total', v_active + v_orchestrators,
+        'in_progress_cloud', case p_place when 'cloud' then v_active + v_orchestrators else 0 end,
+        'in_progress_local', case p_place when 'local' then v_active + v_orchestrators else 0 end,
+        'orchestrator_tasks', v_orchestrators
+      ),
+      'users', v_users,
+      'recent_tasks', (
+        select coalesce(jsonb_agg(r.task), '[]')
+        from jsonb_array_elements(v_counts -> 'recent_tasks') as r (task)
+        where (r.task ->> 'is_cloud')::boolean = (p_place = 'cloud')
+      )
+    );
+end;
+$$;
+
+comment on function queue.counts_of_place(text, boolean) is
+  'What public.func_get_task_counts answers of cloud or local: {totals, global_task_breakdown, users, recent_tasks} and the sums, of the tasks that run or may run there alone. Of users at most 100.';
+
+revoke all on function queue.counts_of_place(text, boolean) from public, anon, authenticated, service_role;
+
+grant execute on function queue.counts_of_place(text, boolean) to service_role;
+
+-- Orchestrators set aside machines that they did not rent: those without metadata.runpod_id. Their word stands, so such a
+-- machine gets no work, and it would be set aside again at their next cycle. Whoever started it by hand says so here.
+create or replace function queue.keep_worker(p_caller jsonb, p_worker_id text, p_keep boolean)
+returns json
+language plpgsql
+volatile
+security definer -- writes kept_at, which no API role may
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_worker public.workers;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  update public.workers as w
+  set kept_at = case when coalesce(p_keep, true) then queue.now() end
+  where w.id = p_worker_id
+  returning w.* into v_worker;
+  if not found then
+    perform queue.refuse(
+      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first beat announces it'
+    );
+  end if;
+
+  if v_worker.kept_at is not null and v_worker.status in ('terminating', 'terminated', 'error', 'crashed') then
+    update public.workers as w
+    set status = 'active',
+      metadata = w.metadata - '{error_reason,error_time,termination_reason}'::text[]
+        || jsonb_build_object('last_error_reason', w.metadata -> 'error_reason')
+    where w.id = p_worker_id
+    returning w.* into v_worker;
+  end if;
+
+  return json_build_object('worker_id', v_worker.id, 'status', v_worker.status, 'kept_at', v_worker.kept_at);
+end;
+$$;
+
+comment on function queue.keep_worker(jsonb, text, boolean) is 'See public.keep_worker.';
+
+revoke all on function queue.keep_worker(jsonb, text, boolean) from public, anon, authenticated, service_role;
+
+grant execute on function queue.keep_worker(jsonb, text, boolean) to service_role;
+
+create or replace function public.keep_worker(p_worker_id text, p_keep boolean default true, p_caller jsonb default '{"kind":"service"}')
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.keep_worker(p_caller, p_worker_id, p_keep);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.keep_worker(text, boolean, jsonb) is
+  'Brings a worker back that somebody set aside, and keeps it: while it beats, no direct write of the service key sets it to terminating, terminated or error. With p_keep false orchestrators may set it aside again. Out: {worker_id, status, kept_at}. Errors: 404 WORKER_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.keep_worker(text, boolean, jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function public.keep_worker(text, boolean, jsonb) to service_role;
+
 -- How a task stands, as functions ask it.
 create or replace function public.get_task_status(p_caller jsonb, p_task_id uuid)
 returns json
@@ -13839,6 +14446,9 @@ set search_path = ''
 set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
+  if run_type_filter in ('cloud', 'local') then
+    return queue.counts_of_place(run_type_filter, mode is distinct from 'queued');
+  end if;
   return queue.task_counts('{"kind": "service"}', run_type_filter, mode is distinct from 'queued');
 exception when lock_not_available then
   perform queue.refuse_while_locked();
@@ -13847,7 +14457,7 @@ end;
 $$;
 
 comment on function public.func_get_task_counts(text, text) is
-  'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: gpu, api or null for both. Out: see task_counts. service_role only.';
+  'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: a pool, gpu or api; or a place, cloud (machines of the fleet) or local (their owners'' own); null for all. Out: see task_counts. service_role only.';
 
 revoke all on function public.func_get_task_counts(text, text) from public, anon, authenticated, service_role;
 
@@ -14514,10 +15124,18 @@ create trigger workers_keep_metadata_small
   when (pg_column_size(new.metadata) > 100)
   execute function queue.workers_keep_metadata_small();
 
+drop trigger if exists workers_before_metadata on public.workers;
+
+create trigger workers_before_metadata
+  before update of metadata on public.workers
+  for each row
+  when (new.metadata is distinct from old.metadata)
+  execute function queue.workers_before_metadata();
+
 drop trigger if exists workers_before_status on public.workers;
 
 create trigger workers_before_status
   before update of status on public.workers
   for each row
-  when (old.reaped_at is not null or old.goodbye_at is not null)
+  when (old.reaped_at is not null or old.goodbye_at is not null or old.kept_at is not null or old.status = 'crashed')
   execute function queue.workers_before_status();

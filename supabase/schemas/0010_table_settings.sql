@@ -38,6 +38,7 @@ create table queue.settings (
   default_orchestration_limit integer,
   held_slot_limit interval not null default interval '10 minutes',
   fails_siblings boolean not null default false,
+  token_beat_limit interval not null default interval '5 minutes',
   turn_memory interval not null default interval '1 minute',
   constraint settings_pkey primary key (is_only_row),
   constraint settings_has_one_row check (is_only_row),
@@ -81,7 +82,8 @@ create table queue.settings (
   ),
   constraint settings_default_orchestration_limit_is_not_negative check (default_orchestration_limit >= 0),
   constraint settings_held_slot_limit_is_positive check (held_slot_limit > interval '0'),
-  constraint settings_turn_memory_is_sane check (turn_memory between interval '0' and interval '1 day')
+  constraint settings_turn_memory_is_sane check (turn_memory between interval '0' and interval '1 day'),
+  constraint settings_token_beat_limit_is_sane check (token_beat_limit between interval '1 second' and interval '100 years')
 );
 
 comment on table queue.settings is 'Every number the queue depends on; exactly one row.';
@@ -124,7 +126,9 @@ comment on column queue.settings.max_failure_rate is
 comment on column queue.settings.api_silence_limit is
   'An api worker that gave no sign (a call, a log, a beat) for this long loses its tasks. Default 7 minutes.';
 comment on column queue.settings.token_silence_limit is
-  'The same for users'' own machines, which never beat. Default 58 minutes: with the job''s minute, and one run missed, an hour.';
+  'The same for users'' own machines that do not beat. Default 58 minutes: with the job''s minute, and one run missed, an hour.';
+comment on column queue.settings.token_beat_limit is
+  'The same once such a machine has beaten for the task. Default 5 minutes: lines at home fail more often than those of data centres.';
 comment on column queue.settings.undelivered_limit is
   'A gpu task that no call or log has named for this long, while its worker beats, never reached it. Default 15 minutes.';
 comment on column queue.settings.dependency_grace is

@@ -11,6 +11,7 @@ create table public.workers (
   failed_at timestamptz,
   goodbye_at timestamptz,
   ended_at timestamptz,
+  kept_at timestamptz,
   constraint workers_pkey primary key (id),
   constraint workers_metadata_is_an_object check (jsonb_typeof(metadata) = 'object')
 );
@@ -36,6 +37,8 @@ comment on column public.workers.goodbye_at is
   'When the worker said itself, with a last beat, that it ends; null once it beats or claims again, or anybody else says the status. No API role writes it.';
 comment on column public.workers.ended_at is
   'Since when the worker is terminated, crashed or in error; null while it is not. Written by a trigger.';
+comment on column public.workers.kept_at is
+  'Since when public.keep_worker keeps this machine: while it beats, no orchestrator sets it aside. No API role writes it.';
 
 alter table public.workers set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 
@@ -43,7 +46,7 @@ alter table public.workers enable row level security;
 
 revoke all on table public.workers from public, anon, authenticated, service_role;
 grant select, delete on table public.workers to service_role;
--- All but reaped_at, failed_at, goodbye_at and ended_at.
+-- All but reaped_at, failed_at, goodbye_at, ended_at and kept_at.
 grant insert (id, instance_type, status, last_heartbeat, created_at, metadata, current_model),
   update (id, instance_type, status, last_heartbeat, created_at, metadata, current_model)
   on table public.workers to service_role;

@@ -30,7 +30,8 @@ declare
   v_is_forgiven boolean;
   v_start record;
 begin
-  if not queue.is_legal_transition(old, new) then
+  if not queue.is_legal_transition(old, new)
+    or (v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and queue.is_overtaken_reset(old, new)) then
     return null;
   end if;
   -- A worker that heard nothing says once more, here, how an earlier start of its own ended; another one has the task now.
@@ -155,6 +156,8 @@ begin
     new.worker_id := null;
     new.delivered_at := null;
     new.reported_at := null;
+    new.seen_at := null;
+    new.is_beaten_for := false;
     -- Proof of a start, also on rows that were started before the column existed.
     if old.status = 'In Progress' then
       -- How far the last start came says nothing of the next one.

@@ -23,7 +23,7 @@ begin
   return query
   with running as (
     select
-      t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at,
+      t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at, t.is_beaten_for,
       coalesce(t.timeout, y.timeout) as timeout,
       w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
       t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
@@ -33,7 +33,7 @@ begin
       coalesce(o.enqueued_attempt = t.attempts, false) as has_reported, o.changed_at as family_changed_at, t.output_location,
       seen.started_at,
       greatest(seen.started_at, v_trusted_since) as runs_since,
-      greatest(seen.started_at, seen.reported_at, v_trusted_since) as last_report,
+      greatest(seen.started_at, seen.reported_at, seen.seen_at, v_trusted_since) as last_report,
       greatest(seen.started_at, seen.reported_at, seen.last_heartbeat, v_trusted_since) as last_sign
     from public.tasks as t
       left join public.workers as w on w.id = t.worker_id and t.token_id is null
@@ -44,6 +44,7 @@ begin
         select
           queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
           queue.seen_at(t.reported_at, v_now) as reported_at,
+          queue.seen_at(t.seen_at, v_now) as seen_at,
           queue.seen_at(
             greatest(w.last_heartbeat, (select max(b.beat_at) from queue.noted_beats as b where b.worker_id = w.id)), v_now
           ) as last_heartbeat
@@ -61,7 +62,8 @@ begin
         when r.is_shut_out then 'token_ended'
         when not v_may_judge_silence then null
         when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
-        when r.token_id is not null and r.last_report < v_now - v_settings.token_silence_limit then 'caller_silent'
+        when r.token_id is not null and r.last_report
+          < v_now - case when r.is_beaten_for then v_settings.token_beat_limit else v_settings.token_silence_limit end then 'caller_silent'
         when r.worker_id is not null and r.token_id is null and r.pool <> 'gpu' and r.last_sign < v_now - v_settings.api_silence_limit
           then 'caller_silent'
         when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_sign < v_now - v_settings.gpu_silence_limit
@@ -117,6 +119,6 @@ end;
 $$;
 
 comment on function queue.lost_tasks() is
-  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
+  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
 
 revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;

@@ -15,7 +15,9 @@ begin
     attempts = t.attempts + 1,
     claimed_at = p_now,
     generation_started_at = p_now,
-    delivered_at = null
+    delivered_at = null,
+    seen_at = null,
+    is_beaten_for = false
   where t.id = p_task_id
   returning t.* into v_task;
   return v_task;

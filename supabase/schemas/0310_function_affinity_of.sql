@@ -21,7 +21,13 @@ begin
         'Worker %s gets no tasks: its status is %s%s',
         p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
       ),
-      'Stop claiming; a replacement claims under an id of its own'
+      case
+        when v_worker.metadata ? 'runpod_id' then 'Stop claiming; a replacement claims under an id of its own'
+        else pg_catalog.format(
+          'Stop claiming; a replacement claims under an id of its own. A machine that was started by hand is brought back by: select keep_worker(%L)',
+          p_worker_id
+        )
+      end
     );
   end if;
 

@@ -1,7 +1,9 @@
 -- What a worker should let go of: what was cancelled under it in the last hour, and what it seems to run (it named it)
 -- although it is no longer its own. Lines about a task that this worker has completed come later than the completion;
 -- they are no reason to say anything.
-create function queue.tasks_to_stop(p_worker_id text, p_named uuid[], p_current uuid, p_now timestamptz)
+create function queue.tasks_to_stop(
+  p_caller queue.caller, p_worker_id text, p_named uuid[], p_current uuid, p_now timestamptz
+)
 returns json
 language plpgsql
 stable
@@ -16,7 +18,7 @@ begin
       from public.tasks as t
       where t.worker_id = p_worker_id
         and t.status = 'Cancelled'
-        and t.token_id is null
+        and t.token_id is not distinct from p_caller.token_id
         and t.updated_at > p_now - interval '1 hour'
       union
       select
@@ -30,10 +32,10 @@ begin
           else 'deleted'
         end
       from unnest(p_named) as n (id)
-        left join public.tasks as t on t.id = n.id
+        left join public.tasks as t on t.id = n.id and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
       where case
         when t.id is null then n.id = p_current
-        when t.status in ('In Progress', 'Complete') then t.worker_id is distinct from p_worker_id or t.token_id is not null
+        when t.status in ('In Progress', 'Complete') then t.worker_id is distinct from p_worker_id or t.token_id is distinct from p_caller.token_id
         else true
       end
     ) as s
@@ -41,7 +43,7 @@ begin
 end;
 $$;
 
-comment on function queue.tasks_to_stop(text, uuid[], uuid, timestamptz) is
-  'What this worker should stop, as [{task_id, reason}]: cancelled, failed, taken_back, held_by_another, completed_by_another or deleted.';
+comment on function queue.tasks_to_stop(queue.caller, text, uuid[], uuid, timestamptz) is
+  'What this worker of the caller should stop, as [{task_id, reason}]: cancelled, failed, taken_back, held_by_another, completed_by_another or deleted.';
 
-revoke all on function queue.tasks_to_stop(text, uuid[], uuid, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function queue.tasks_to_stop(queue.caller, text, uuid[], uuid, timestamptz) from public, anon, authenticated, service_role;

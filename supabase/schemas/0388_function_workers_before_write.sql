@@ -2,7 +2,8 @@
 -- that, and so must the id of the rented machine: without it nobody can switch that machine off.
 --
 -- Whether an end is a failure is decided here, once, when the status changes, and by what is known of the worker, not by
--- words: orchestrators give a reason for every end, also for sending an idle machine home.
+-- words: orchestrators give a reason for every end, also for sending an idle machine home. They look before they write:
+-- what the machine took in between, and the crash that its guardian reports while it is being switched off, are no failure.
 create function queue.workers_before_write()
 returns trigger
 language plpgsql
@@ -11,6 +12,7 @@ set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
+  v_cycle constant interval := interval '1 minute'; -- two cycles of an orchestrator
   v_now timestamptz := queue.now();
   v_was_leaving boolean := false; -- on its way out already, or gone
   v_was_over boolean := false;
@@ -52,6 +54,20 @@ begin
     return new;
   end if;
 
+  if tg_op = 'UPDATE' and old.status = 'crashed' and new.status in ('terminating', 'terminated')
+    and old.ended_at > v_now - v_cycle
+    -- Machines that crash as soon as they are rented are not sent home.
+    and old.created_at <= v_now - (select s.worker_start_limit from queue.settings as s)
+    and not exists (
+      select from public.task_events as e
+      where e.worker_id = new.id
+        and e.from_status = 'In Progress'
+        and e.to_status in ('Queued', 'Failed')
+        and e.at >= old.ended_at - v_cycle
+    ) then
+    new.failed_at := null;
+  end if;
+
   -- Set aside: was it still there? Api workers never beat.
   if not v_was_leaving and new.instance_type is distinct from 'api' and (
     case
@@ -83,6 +99,7 @@ begin
             and t.status = 'In Progress'
             and t.token_id is null
             and not queue.needs_no_worker(t)
+            and (new.status <> 'terminated' or coalesce(t.claimed_at <= v_now - v_cycle, true))
         )
       )
     ) then
@@ -95,6 +112,8 @@ begin
       'error_reason',
       case
         when coalesce(new.metadata ->> 'termination_reason', '') <> '' then left(new.metadata ->> 'termination_reason', 2000)
+        -- Written whole by somebody who had read it before.
+        when v_was_over and coalesce(old.metadata ->> 'error_reason', '') <> '' then old.metadata ->> 'error_reason'
         when new.goodbye_at is not null then 'The worker said that it ends'
         when new.status = 'crashed' then 'The worker process is gone, as its guardian reported'
         else pg_catalog.format(

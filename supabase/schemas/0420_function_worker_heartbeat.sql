@@ -55,7 +55,7 @@ begin
     'heartbeat_updated', true,
     'logs_inserted', v_stored,
     'log_errors', cardinality(v_logs) - v_stored + v_surplus,
-    'stop', queue.tasks_to_stop(v_worker_id, v_named, v_current, v_now)
+    'stop', queue.tasks_to_stop(('service', null, null), v_worker_id, v_named, v_current, v_now)
   );
 end;
 $$;

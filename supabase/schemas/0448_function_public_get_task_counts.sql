@@ -9,6 +9,9 @@ set search_path = ''
 set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
+  if run_type_filter in ('cloud', 'local') then
+    return queue.counts_of_place(run_type_filter, mode is distinct from 'queued');
+  end if;
   return queue.task_counts('{"kind": "service"}', run_type_filter, mode is distinct from 'queued');
 exception when lock_not_available then
   perform queue.refuse_while_locked();
@@ -17,7 +20,7 @@ end;
 $$;
 
 comment on function public.func_get_task_counts(text, text) is
-  'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: gpu, api or null for both. Out: see task_counts. service_role only.';
+  'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: a pool, gpu or api; or a place, cloud (machines of the fleet) or local (their owners'' own); null for all. Out: see task_counts. service_role only.';
 
 revoke all on function public.func_get_task_counts(text, text) from public, anon, authenticated, service_role;
 grant execute on function public.func_get_task_counts(text, text) to service_role;

@@ -33,6 +33,7 @@ const ENDPOINTS = {
   "get-orchestrator-children": { orchestrator_task_id: NO_TASK },
   "cancel-tasks": { task_ids: [NO_TASK] },
   "get-completed-segments": { run_id: "run-of-the-matrix" },
+  "beat": { worker_id: "beater-of-the-matrix" },
   "update-worker-model": { worker_id: "worker-of-the-matrix", model: "wan" },
   "update-shot-pair-prompts": {
     shot_id: NO_TASK,
@@ -46,6 +47,7 @@ type Endpoint = keyof typeof ENDPOINTS;
 interface Expected {
   readonly counts: number | string;
   readonly claim: number | string;
+  readonly beat: number | string;
   readonly creates: number | string;
   readonly ofATask: number | string;
   readonly ofAWorker: number | string;
@@ -54,16 +56,18 @@ interface Expected {
 const WELCOME: Expected = {
   counts: 200,
   claim: 204,
+  beat: 200,
   creates: "PROJECT_NOT_FOUND",
   ofATask: "TASK_NOT_FOUND",
   ofAWorker: "WORKER_NOT_FOUND",
   unserved: "NOT_SUPPORTED",
 };
 const TOKEN: Expected = { ...WELCOME, ofAWorker: "FORBIDDEN" };
-const USER: Expected = { ...TOKEN, claim: "FORBIDDEN" };
+const USER: Expected = { ...TOKEN, claim: "FORBIDDEN", beat: "FORBIDDEN" };
 const all = (code: string): Expected => ({
   counts: code,
   claim: code,
+  beat: code,
   creates: code,
   ofATask: code,
   ofAWorker: code,
@@ -194,6 +198,8 @@ function kindOf(endpoint: Endpoint): keyof Expected {
       return "counts";
     case "claim-next-task":
       return "claim";
+    case "beat":
+      return "beat";
     case "create-task":
       return "creates";
     case "update-worker-model":

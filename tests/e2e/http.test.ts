@@ -21,6 +21,7 @@ const NAMES = [
   "get-completed-segments",
   "get-orchestrator-children",
   "cancel-tasks",
+  "beat",
   "update-worker-model",
   "update-shot-pair-prompts",
 ];

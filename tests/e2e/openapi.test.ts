@@ -69,6 +69,7 @@ const CALLS: readonly [string, () => Record<string, unknown>, number][] = [
   ["task-counts", () => ({ run_type: "gpu", include_active: true }), 200],
   ["explain", () => ({ task_id: CHILD }), 200],
   ["explain", () => ({ worker_id: "gpu-1" }), 200],
+  ["beat", () => ({ worker_id: "gpu-1", task_id: TASK }), 200],
   ["update-worker-model", () => ({ worker_id: "gpu-1", model: "wan" }), 200],
   ["claim-next-task", () => ({ worker_id: "gpu-1", dry_run: true }), 200],
   ["claim-next-task", () => ({ worker_id: "gpu-1", run_type: "gpu" }), 200],

@@ -1,10 +1,12 @@
 /** What `debug.py` and the scripts read and write: contract 4.4, and 5 below. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { CountsReply } from "../../shared/counts.ts";
+import { callFunction } from "../support/http.ts";
 import { rest } from "../support/rest.ts";
 import {
   createOwner,
   createTask,
+  createToken,
   type Owner,
   reset,
   startTask,
@@ -186,6 +188,45 @@ describe("database functions", () => {
     const queued = await scripts("func_get_task_counts", { mode: "queued" });
     expect(CountsReply.parse(queued.json).totals)
       .toMatchObject({ queued_only: 1, queued_plus_active: 1 });
+  });
+
+  it("func_get_task_counts tells cloud from local as the script means it", async () => {
+    const token = await createToken(owner);
+    await createTask(owner);
+    await createTask(owner, { run_type: "local" });
+    await createTask(owner, { run_type: "local" });
+    await callFunction("claim-next-task", { worker_id: "at-home" }, {
+      key: token,
+    });
+    const ask = async (run_type_filter: string) => {
+      const body = { mode: "count", run_type_filter };
+      const reply = await scripts("func_get_task_counts", body);
+      expect(reply.status, reply.text).toBe(200);
+      return reply.json as Record<string, unknown>;
+    };
+    const cloud = await ask("cloud");
+    const home = await ask("local");
+    // One of the three was claimed with the token: whichever was first.
+    expect(cloud).toMatchObject({
+      totals: { active_only: 1 },
+      global_task_breakdown: { in_progress_cloud: 1, in_progress_local: 0 },
+      recent_tasks: [{ task_id: task, is_cloud: true }],
+      users: [{ user_id: owner.id }],
+    });
+    expect(home).toMatchObject({
+      totals: { active_only: 1 },
+      global_task_breakdown: { in_progress_cloud: 0, in_progress_local: 1 },
+      recent_tasks: [{ status: "In Progress", is_cloud: false }],
+      users: [{ user_id: owner.id, in_progress_tasks: 1, at_limit: false }],
+    });
+    const queued = (counts: Record<string, unknown>) =>
+      (counts["totals"] as { queued_only: number }).queued_only;
+    expect(queued(cloud) + queued(home)).toBe(2);
+    expect(queued(home)).toBeGreaterThan(0);
+    const wrong = await scripts("func_get_task_counts", {
+      run_type_filter: "moon",
+    });
+    expect(wrong.status).toBe(400);
   });
 
   it.each(["func_claim_available_task", "func_claim_task", "sql"])(

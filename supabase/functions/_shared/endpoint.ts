@@ -7,6 +7,7 @@ import { CORS_HEADERS, preflightResponse } from "./cors.ts";
 import { readCredentials } from "./credentials.ts";
 import { levelOf, type LogFields, type LogSink, writeLog } from "./log.ts";
 import { mendJson } from "./mend-json.ts";
+import { createNoteCall, type NoteCall } from "./note-calls.ts";
 import { parseBody } from "./parse-body.ts";
 import { readBody } from "./read-body.ts";
 import type { Repetition } from "./repetition.ts";
@@ -53,6 +54,8 @@ export interface Endpoint<Body> {
   readonly maxBytes: number;
   /** A report is read whatever its sender's JSON library makes of it. */
   readonly isReport?: boolean;
+  /** True: it only reads, so that the database cannot note who asked. */
+  readonly isRead?: boolean;
   /** What a body is answered that nests too deep or holds too many values. */
   readonly codeOfTooMuch?: ErrorCode;
   readonly answer: (call: Call<Body>) => Promise<Response>;
@@ -110,6 +113,7 @@ export function createEndpoint<Body>(
     );
   };
 
+  const noteCall = createNoteCall(deps);
   return async (request) => {
     const startedAt = deps.now();
     const requestId = requestIdOf(request.headers, deps.createRequestId);
@@ -138,6 +142,7 @@ export function createEndpoint<Body>(
         (caller, fields) => {
           sent = { caller, fields };
         },
+        noteCall,
       );
       for (const [name, value] of heard) response.headers.set(name, value);
     } catch (thrown) {
@@ -172,6 +177,7 @@ async function answer<Body>(
   note: (fields: LogFields) => void,
   hear: (headers: Headers) => void,
   onRead: (caller: Caller, fields: readonly string[]) => void,
+  noteCall: NoteCall,
 ): Promise<Response> {
   if (request.method === "OPTIONS") return preflightResponse();
   if (request.method !== "POST") {
@@ -202,5 +208,17 @@ async function answer<Body>(
   onRead(caller, fields);
   const rpc: Call<Body>["rpc"] = (name, args, repetition) =>
     deps.rpc(name, { p_caller: caller, ...args }, requestId, repetition, hear);
-  return await endpoint.answer({ caller, body, bodyText, rpc, note });
+  const call = { caller, body, bodyText, rpc };
+  if (!endpoint.isRead) return await endpoint.answer({ ...call, note });
+
+  let noted: LogFields = {};
+  const response = await endpoint.answer({
+    ...call,
+    note: (fields) => {
+      noted = { ...noted, ...fields };
+      note(fields);
+    },
+  });
+  await noteCall(caller, noted, requestId);
+  return response;
 }

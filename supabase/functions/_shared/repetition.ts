@@ -49,6 +49,8 @@ const REPEATABLE_CALLS: ReadonlySet<string> = new Set([
   "update_task_status",
   "upload_target",
   "note_refused_claim",
+  "note_call",
+  "beat",
   "update_worker_model",
 ]);
 

@@ -24,6 +24,7 @@ const OWN_BODIES: Readonly<Record<string, unknown>> = {
     task_id: TASK_ID,
     enhanced_prompts: [],
   },
+  beat: { worker_id: "w" },
   "update-worker-model": { worker_id: "w", model: "wan" },
 };
 const REPLY =

@@ -77,6 +77,7 @@ select is(pg_temp.failures(), 'silent silent-going', 'And ends then');
 select pg_temp.patch('mute', 'terminated', '{"error_reason": "Idle timeout (660s)"}');
 select pg_temp.patch('never-spawned', 'error', '{"error_reason": "Failed to spawn Runpod instance"}');
 select is(pg_temp.failures(), 'mute never-spawned silent silent-going', 'So has one that never beat, and one that could not be started');
+update public.tasks as t set claimed_at = t.claimed_at - interval '2 minutes' where t.worker_id = 'busy';
 select pg_temp.patch('busy', 'terminated');
 select pg_temp.patch('fatal', 'error', '{"self_terminated": true, "error_reason": "CUDA driver"}');
 select tests.beat('crashing', '[]', '{"status_param": "crashed"}');
@@ -84,6 +85,7 @@ select is(
   pg_temp.failures(), 'busy crashing fatal mute never-spawned silent silent-going',
   'One that takes work down with it, one that gives itself up, and one that crashed'
 );
+update public.workers as w set ended_at = w.ended_at - interval '2 minutes' where w.id = 'crashing';
 select pg_temp.patch('crashing', 'terminated', '{"error_reason": "cleaned up"}');
 select matches(pg_temp.failures(), 'crashing', 'Cleaning up after a failure does not undo it');
 select is(pg_temp.health() #> '{failures,workers_failed}', '7', 'They are counted');

@@ -26,8 +26,8 @@ select is(
 );
 select is(
   (pg_temp.patch('{"orchestrator_status": "active"}')) - 'vram_timestamp',
-  '{"orchestrator_status": "active", "runpod_id": "pod", "vram_total_mb": 24564, "vram_used_mb": 812}',
-  'Also when it could not read and writes an object of its own: the rented machine is not forgotten'
+  '{"orchestrator_status": "active", "runpod_id": "pod", "ram_tier": "64", "vram_total_mb": 24564, "vram_used_mb": 812, "promoted_to_active_at": "now"}',
+  'Also when it could not read and writes an object of its own: neither the rented machine nor anything else is forgotten'
 );
 select is(pg_temp.patch('{"runpod_id": "other"}') ->> 'runpod_id', 'other', 'Another machine can be named');
 select is(pg_temp.patch('{"runpod_id": null}') -> 'runpod_id', 'null', 'And none, if that is said');

@@ -1,0 +1,182 @@
+import { expect } from "vitest";
+import { beatBody, curl } from "../../support/beats.ts";
+import { runJob } from "../../support/fleet.ts";
+import { callFunction } from "../../support/http.ts";
+import { rest, SINGLE } from "../../support/rest.ts";
+import { stack } from "../../support/stack.ts";
+
+/** Who is looked at: a worker, and the task that it holds, if any. */
+export interface Scene {
+  readonly workerId: string;
+  readonly taskId: string;
+  /** The clock of the orchestrator, which follows that of the database. */
+  readonly now: () => Date;
+}
+
+/** What a program does: it looks, and then it writes by what it saw. */
+export type Move = (scene: Scene) => Promise<() => Promise<void>>;
+
+const RESET = {
+  status: "Queued",
+  worker_id: null,
+  generation_started_at: null,
+  generation_processed_at: null,
+};
+
+/** The orchestrators' own moves: contract 4.2; the younger ones' in 7 and 8. */
+export const ORCHESTRATORS = {
+  "O1 resets orphans": reset(
+    ({ workerId }) => ({ worker_id: `in.(${workerId})` }),
+    () => ({ error_message: "Reset - orphaned from failed worker" }),
+  ),
+  "O1 resets what is stale": reset(
+    ({ now }) => ({
+      worker_id: "not.like.api-worker-%",
+      updated_at: `lt.${minutesBefore(now(), 30)}`,
+    }),
+    () => ({
+      error_message: "Reset - no activity for 30 minutes (stale task)",
+    }),
+  ),
+  "O1 resets by API timeout": reset(
+    ({ now }) => ({
+      worker_id: "like.api-worker-%",
+      generation_started_at: `lt.${minutesBefore(now(), 7)}`,
+    }),
+    (attempts) => ({
+      attempts: attempts + 1,
+      error_message: `Reset - orphaned from API worker timeout (attempt ${
+        attempts + 1
+      }/3)`,
+    }),
+  ),
+  "O4 resets at its start": reset(
+    ({ workerId }) => ({ worker_id: `eq.${workerId}` }),
+    (attempts) => ({
+      attempts: attempts + 1,
+      error_message:
+        `Reset on startup - orphaned from worker restart (attempt ${
+          attempts + 1
+        }/3)`,
+    }),
+    { attempts: "lt.3" },
+  ),
+  "O1 sets to error": patch("error", {
+    orchestrator_status: "error",
+    error_reason: "Stale heartbeat with active tasks",
+    error_time: "2026-01-11T12:00:00+00:00",
+  }),
+  "O1 marks as terminating": patch("terminating", {
+    orchestrator_status: "terminating",
+  }),
+  "O1 terminates": patch("terminated", {
+    orchestrator_status: "terminated",
+    terminated_at: "2026-01-11T12:00:00+00:00",
+  }),
+  "O4 terminates": patch("terminated", {
+    orchestrator_status: "terminated",
+    termination_reason: "over_capacity",
+    terminated_at: "2026-05-16T12:00:00+00:00",
+  }),
+  "O2 promotes": patch("active", {
+    orchestrator_status: "active",
+    promoted_to_active_at: "2026-01-22T12:00:00+00:00",
+  }),
+} as const satisfies Record<string, Move>;
+
+/** What happens beside: the queue's jobs, the worker's last and late words. */
+export const OTHERS = {
+  "the rescue": job("rescue"),
+  "the other jobs": () =>
+    Promise.resolve(async () => {
+      for (const name of ["sweep", "settle", "cleanup", "reconcile"]) {
+        await runJob(name);
+      }
+    }),
+  "a beat": beat({}),
+  "a last beat, crashed": beat({ status_param: "crashed" }),
+  "a last beat, terminated": beat({
+    status_param: "terminated",
+    vram_total_mb_param: 0,
+    vram_used_mb_param: 0,
+  }),
+  "a late result": report("complete_task", {
+    output_location: "https://files.test/a.mp4",
+  }),
+  "a late failure": report("update-task-status", {
+    status: "Failed",
+    output_location: "CUDA out of memory",
+  }),
+} as const satisfies Record<string, Move>;
+
+function reset(
+  filter: (scene: Scene) => Record<string, string>,
+  words: (attempts: number) => Record<string, unknown>,
+  guard: Record<string, string> = {},
+): Move {
+  return async (scene) => {
+    const found = await rest("GET", "tasks", {
+      select: "id,attempts",
+      status: "eq.In Progress",
+      attempts: "lt.3",
+      ...filter(scene),
+    });
+    const rows = found.json as { id: string; attempts: number }[];
+    return async () => {
+      for (const { id, attempts } of rows) {
+        const query = { id: `in.(${id})`, ...guard };
+        const body = { ...RESET, ...words(attempts) };
+        const reply = await rest("PATCH", "tasks", query, { body });
+        expect(reply.status, reply.text).toBe(200);
+      }
+    };
+  };
+}
+
+/** Reads the metadata, changes it, and writes status and metadata whole. */
+function patch(status: string, keys: Record<string, unknown>): Move {
+  return async ({ workerId }) => {
+    const query = { select: "metadata", id: `eq.${workerId}` };
+    const { json } = await rest("GET", "workers", query, { headers: SINGLE });
+    const { metadata } = json as { metadata: Record<string, unknown> };
+    return async () => {
+      const body = { status, metadata: { ...metadata, ...keys } };
+      const reply = await rest("PATCH", "workers", { id: `eq.${workerId}` }, {
+        body,
+      });
+      expect(reply.status, reply.text).toBe(200);
+    };
+  };
+}
+
+function job(name: string): Move {
+  return () =>
+    Promise.resolve(async () => {
+      await runJob(name);
+    });
+}
+
+function beat(more: Record<string, unknown>): Move {
+  return ({ workerId }) =>
+    Promise.resolve(async () => {
+      const body = beatBody(workerId, [], more);
+      const reply = await curl("func_worker_heartbeat_with_logs", body);
+      expect(reply.json, reply.text).toMatchObject({ success: true });
+    });
+}
+
+function report(name: string, body: Record<string, unknown>): Move {
+  return ({ taskId }) =>
+    Promise.resolve(async () => {
+      const key = stack().serviceRoleKey;
+      const reply = await callFunction(name, { task_id: taskId, ...body }, {
+        key,
+      });
+      expect(reply.status, reply.text).toBe(200);
+    });
+}
+
+function minutesBefore(now: Date, minutes: number): string {
+  return new Date(now.getTime() - minutes * 60_000).toISOString()
+    .replace("Z", "+00:00");
+}

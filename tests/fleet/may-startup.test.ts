@@ -1,0 +1,229 @@
+/** Machines of May: the startup script of O4, and its API orchestrator. */
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { beatOn } from "../support/beats.ts";
+import { resetClock } from "../support/clock.ts";
+import { adminConnection, as } from "../support/db.ts";
+import { beat, spawnWorker } from "../support/fleet.ts";
+import { callFunction } from "../support/http.ts";
+import { rest, send } from "../support/rest.ts";
+import { pidOf, untilBlocked } from "../support/sessions.ts";
+import { stack } from "../support/stack.ts";
+import { createOwner, createTask, readTask, reset } from "../support/world.ts";
+
+const W = "gpu-20260516_101010-eeee0003";
+const API = "api-worker-main";
+
+beforeEach(reset);
+afterAll(resetClock);
+
+describe("the startup script", () => {
+  it("writes its phases: 200 with an array, then 204 and nothing", async () => {
+    await spawnWorker(W);
+    for (
+      const phase of ["deps_installing", "worker_starting", "ready"]
+    ) {
+      const read = await readMetadata();
+      const reply = await writeMetadata({ ...read, startup_phase: phase });
+      expect([reply.status, reply.text]).toEqual([204, ""]);
+      expect(await readMetadata()).toEqual({ ...read, startup_phase: phase });
+    }
+  });
+
+  it("waits for preflight_status, which beats and other writers leave", async () => {
+    await spawnWorker(W);
+    await beat(W);
+    await writeMetadata({
+      ...await readMetadata(),
+      preflight_status: "passed",
+    });
+    await beat(W);
+    await writeMetadata({ ...await readMetadata(), startup_phase: "ready" });
+    await beat(W, [{ message: "up" }]);
+    expect(await readMetadata()).toMatchObject({
+      orchestrator_status: "spawning",
+      runpod_id: `pod-${W}`,
+      preflight_status: "passed",
+      startup_phase: "ready",
+      vram_total_mb: 24_564,
+    });
+  });
+
+  it("takes from others neither preflight_status nor phase that it had not read", async () => {
+    await spawnWorker(W);
+    const read = await readMetadata();
+    await writeMetadata({ ...read, preflight_status: "passed" });
+    // Written whole from what was read before; a beat comes in between, too.
+    await beat(W);
+    await writeMetadata({ ...read, startup_phase: "deps_installing" });
+    expect(await readMetadata()).toMatchObject({
+      preflight_status: "passed",
+      startup_phase: "deps_installing",
+      vram_total_mb: 24_564,
+    });
+    // The orchestrator, which writes status and metadata from an older read.
+    const body = { status: "active", metadata: { ...read, ram_tier: "high" } };
+    await rest("PATCH", "workers", { id: `eq.${W}` }, { body });
+    expect(await readMetadata()).toMatchObject({
+      preflight_status: "passed",
+      startup_phase: "deps_installing",
+      ram_tier: "high",
+    });
+  });
+
+  it("changes what it names, and takes it away by a null", async () => {
+    await spawnWorker(W);
+    await writeMetadata({ preflight_status: "passed", startup_phase: "a" });
+    await writeMetadata({ preflight_status: "failed", startup_phase: null });
+    expect(await readMetadata()).toMatchObject({
+      preflight_status: "failed",
+      startup_phase: null,
+    });
+  });
+
+  it("and a beat at the same moment keep each other's keys", async () => {
+    await spawnWorker(W);
+    const read = await readMetadata();
+    const [script, guardian] = [as("service_role"), adminConnection()];
+    await script`begin`;
+    await script`
+      update public.workers
+      set metadata = ${
+      JSON.stringify({ ...read, preflight_status: "passed" })
+    }::text::jsonb
+      where id = ${W}
+    `;
+    const sent = beatOn(guardian, W);
+    await untilBlocked(await pidOf(guardian)).catch(() => undefined);
+    await script`commit`;
+    await sent;
+    await beat(W);
+    expect(await readMetadata()).toMatchObject({
+      preflight_status: "passed",
+      vram_total_mb: expect.any(Number),
+    });
+  });
+});
+
+describe("the API orchestrator of May", () => {
+  const register = () => {
+    const now = new Date().toISOString();
+    return send("/rest/v1/workers?on_conflict=id", {
+      method: "POST",
+      headers: {
+        apikey: stack().serviceRoleKey,
+        authorization: `Bearer ${stack().serviceRoleKey}`,
+        "content-type": "application/json",
+        prefer: "return=representation,resolution=merge-duplicates",
+      },
+      body: JSON.stringify({
+        id: API,
+        instance_type: "api",
+        status: "active",
+        last_heartbeat: now,
+        metadata: { type: "api_orchestrator" },
+        created_at: now,
+      }),
+    });
+  };
+
+  it("registers with 201 and its row, and at its next start with 200", async () => {
+    for (const status of [201, 200]) {
+      const reply = await register();
+      expect(reply.status, reply.text).toBe(status);
+      expect(reply.json).toMatchObject([{
+        id: API,
+        instance_type: "api",
+        status: "active",
+        metadata: { type: "api_orchestrator" },
+      }]);
+    }
+  });
+
+  it("comes back after it was set aside as crashed or said goodbye", async () => {
+    await register();
+    for (const status of ["crashed", "terminated"]) {
+      await beat(API, [], status as "crashed");
+      expect((await register()).json).toMatchObject([{ status: "active" }]);
+    }
+  });
+
+  it("puts back what its former self ran, each once, and may start it anew", async () => {
+    const owner = await createOwner();
+    await register();
+    const task = await createTask(owner, { task_type: "qwen_image_edit" });
+    await claim();
+    const found = await rest("GET", "tasks", {
+      select: "id,attempts",
+      status: "eq.In Progress",
+      worker_id: `eq.${API}`,
+    });
+    expect(found.json).toEqual([{ id: task, attempts: 1 }]);
+    const body = {
+      status: "Queued",
+      worker_id: null,
+      generation_started_at: null,
+      generation_processed_at: null,
+      attempts: 2,
+      error_message:
+        "Reset on startup - orphaned from worker restart (attempt 2/3)",
+    };
+    const filter = { id: `eq.${task}`, attempts: "lt.3" };
+    const reply = await rest("PATCH", "tasks", filter, { body });
+    expect(reply.json).toMatchObject([{ id: task, attempts: 1 }]);
+    // The same reset once more, from a reply that was lost.
+    await rest("PATCH", "tasks", filter, { body });
+    expect(await readTask(task)).toMatchObject({
+      status: "Queued",
+      attempts: 1,
+    });
+    expect((await claim()).json).toMatchObject({ task_id: task, attempt: 2 });
+  });
+
+  it("finds after a claim whose reply was lost what it holds", async () => {
+    const owner = await createOwner();
+    const ids = [];
+    for (const n of [1, 2]) {
+      const task_type = "qwen_image_edit";
+      ids.push(await createTask(owner, { task_type, params: { n } }));
+      await claim();
+    }
+    const reply = await rest("GET", "tasks", {
+      select: "id,task_type,params,project_id",
+      status: "eq.In Progress",
+      worker_id: `eq.${API}`,
+      order: "generation_started_at.desc",
+      limit: "10",
+    });
+    expect(reply.json).toEqual(
+      ids.toReversed().map((id, at) => ({
+        id,
+        task_type: "qwen_image_edit",
+        params: { n: 2 - at },
+        project_id: owner.projectId,
+      })),
+    );
+  });
+});
+
+function claim() {
+  return callFunction("claim-next-task", { worker_id: API, run_type: "api" }, {
+    key: stack().serviceRoleKey,
+  });
+}
+
+async function readMetadata(): Promise<Record<string, unknown>> {
+  const reply = await rest("GET", "workers", {
+    id: `eq.${W}`,
+    select: "metadata",
+  });
+  expect(reply.status).toBe(200);
+  const [row] = reply.json as { metadata: Record<string, unknown> }[];
+  return row?.metadata ?? {};
+}
+
+function writeMetadata(metadata: Record<string, unknown>) {
+  return rest("PATCH", "workers", { id: `eq.${W}` }, {
+    body: { metadata },
+    headers: { prefer: "return=minimal" },
+  });
+}

@@ -1,0 +1,122 @@
+/**
+ * The same at the same moment: the orchestrator's write has been made and is not
+ * committed yet when the other one comes, or the other way round.
+ */
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { beatOn } from "../support/beats.ts";
+import { resetClock, stepClock } from "../support/clock.ts";
+import { admin, adminConnection, as, type Connection } from "../support/db.ts";
+import { counterDrift } from "../support/drift.ts";
+import { beat, runJob, spawnWorker } from "../support/fleet.ts";
+import { isOpen } from "../support/holding.ts";
+import {
+  createOwner,
+  createTask,
+  readTask,
+  reset,
+  startTask,
+} from "../support/world.ts";
+import { callFunction } from "../support/http.ts";
+import { stack } from "../support/stack.ts";
+
+const W = "gpu-20260411_101010-dddd0002";
+
+let task: string;
+
+beforeEach(async () => {
+  await resetClock();
+  await reset();
+  task = await createTask(await createOwner());
+  await spawnWorker(W);
+  await beat(W);
+  await startTask(task, W);
+  await stepClock("101 seconds");
+});
+afterAll(resetClock);
+
+/** As the orchestrators write, in a transaction that is left open. */
+const THEIRS: Record<string, (sql: Connection) => Promise<unknown>> = {
+  "a reset": (sql) =>
+    sql`
+      update public.tasks
+      set status = 'Queued', worker_id = null, generation_started_at = null,
+        generation_processed_at = null,
+        error_message = 'Reset - orphaned from failed worker'
+      where id = ${task}
+    `,
+  "a termination": (sql) =>
+    sql`
+      update public.workers
+      set status = 'terminated',
+        metadata = metadata || '{"termination_reason": "over_capacity"}'
+      where id = ${W}
+    `,
+  "an error": (sql) =>
+    sql`
+      update public.workers
+      set status = 'error', metadata = metadata || '{"error_reason": "stale"}'
+      where id = ${W}
+    `,
+};
+
+const OURS: Record<string, (sql: Connection) => Promise<unknown>> = {
+  "the rescue": (sql) => sql`select queue.run_job('rescue')`,
+  "a last beat, crashed": (sql) => beatOn(sql, W, { status_param: "crashed" }),
+  "a last beat, terminated": (sql) =>
+    beatOn(sql, W, { status_param: "terminated" }),
+};
+
+const PAIRS = Object.keys(THEIRS).flatMap((theirs) =>
+  Object.keys(OURS).map((ours) => [theirs, ours] as const)
+);
+
+describe("at the same moment", () => {
+  it.each(PAIRS)(
+    "%s that is not committed, and %s: one end, told once",
+    async (theirs, ours) => {
+      const [orchestrator, queue] = [as("service_role"), adminConnection()];
+      await orchestrator`begin`;
+      await THEIRS[theirs]?.(orchestrator);
+      // Nobody waits for the orchestrator's transaction.
+      await OURS[ours]?.(queue);
+      expect(await isOpen(orchestrator)).toBe(true);
+      await orchestrator`commit`;
+      await decided();
+    },
+  );
+
+  it.each(PAIRS)(
+    "%s that comes while %s is not committed: the same",
+    async (theirs, ours) => {
+      const [orchestrator, queue] = [as("service_role"), adminConnection()];
+      await queue`begin`;
+      await OURS[ours]?.(queue);
+      const written = THEIRS[theirs]?.(orchestrator);
+      // It may have to wait for what the other one holds.
+      await queue`commit`;
+      await written;
+      await decided();
+    },
+  );
+});
+
+async function decided(): Promise<void> {
+  await runJob("rescue");
+  const ends = await admin()<{ reason: string }[]>`
+    select reason from public.task_events
+    where task_id = ${task}
+      and from_status = 'In Progress' and to_status <> 'In Progress'
+  `;
+  expect(ends).toHaveLength(1);
+  const isFree = ends[0]?.reason.includes("handed back") ?? false;
+  expect(await readTask(task)).toMatchObject({
+    status: "Queued",
+    worker_id: null,
+    attempts: isFree ? 0 : 1,
+  });
+  const key = stack().serviceRoleKey;
+  const { json } = await callFunction("worker-health", {}, { key });
+  const { failures } = json as { failures: { workers_failed: number } };
+  expect(failures.workers_failed).toBeLessThanOrEqual(1);
+  expect(await counterDrift()).toEqual([]);
+}
