@@ -2638,6 +2638,131 @@ comment on function queue.settle_lost(queue.task_end[]) is
 
 revoke all on function queue.settle_lost(queue.task_end[]) from public, anon, authenticated, service_role;
 
+-- Whether a task waits, directly or through others of its owner, for another one; one that waits for itself can never
+-- run. Asked under the owner's lock, so that of two that close a circle together the second one sees the first.
+create or replace function queue.waits_for(p_task_id uuid, p_other_id uuid, p_user_id uuid)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    with recursive above (task_id) as (
+      select d.depends_on from queue.task_dependencies as d where d.task_id = p_task_id
+      union
+      select n.depends_on
+      from above as a
+        -- By their keys, one step after the other (offset 0 keeps it so); as joins, a plan from when the queue was small would
+        -- go through all links, or all tasks of the owner, at each step of a long chain.
+        cross join lateral (
+          select d.depends_on from queue.task_dependencies as d where d.task_id = a.task_id offset 0
+        ) as n
+      where (select t.user_id = p_user_id from public.tasks as t where t.id = a.task_id)
+    )
+    select from above as a where a.task_id = p_other_id
+  );
+end;
+$$;
+
+comment on function queue.waits_for(uuid, uuid, uuid) is
+  'Whether the first task, of this owner, depends on the second one in any number of steps.';
+
+revoke all on function queue.waits_for(uuid, uuid, uuid) from public, anon, authenticated, service_role;
+
+-- A circle can only be closed by a task that others already wait for. Most new tasks have an id that nobody has heard
+-- of; asking that costs one look at an index.
+create or replace function queue.refuse_cycles(p_task_ids uuid[])
+returns void
+language plpgsql
+volatile -- must see what was committed while it waited for the owner
+security invoker
+set search_path = ''
+as $$
+declare
+  v_waited_for uuid[];
+  v_suspects uuid[];
+  v_circle uuid;
+begin
+  -- A circle needs one that waits and is waited for.
+  select array_agg(t.id)
+  into v_waited_for
+  from unnest(p_task_ids) as t (id)
+  where exists (select from queue.task_dependencies as d where d.task_id = t.id offset 0)
+    and exists (select from queue.task_dependencies as d where d.depends_on = t.id offset 0);
+
+  if v_waited_for is null then
+    return;
+  end if;
+
+  -- A circle leads through a task that was there before and waited for a new one, or only through new ones. Sets are
+  -- hashed (except, in) and links looked up by their keys (offset 0): compared one by one, a chain of 10,000 that comes as one
+  -- statement took minutes.
+  with recursive awaited (task_id) as materialized (
+    select w.id from unnest(v_waited_for) as w (id)
+  ),
+  suspect (task_id) as (
+    select w.task_id
+    from awaited as w
+    where exists (
+      select
+      from (select d.task_id from queue.task_dependencies as d where d.depends_on = w.task_id offset 0) as n
+      where n.task_id not in (select p.id from unnest(p_task_ids) as p (id))
+    )
+  ),
+  -- A long chain that comes as one statement: its first task waits for none of the others, and each further one only
+  -- for one that is free already.
+  free (task_id) as (
+    select w.task_id
+    from awaited as w
+    where not exists (
+      select
+      from (select d.depends_on from queue.task_dependencies as d where d.task_id = w.task_id offset 0) as n
+      where n.depends_on in (select v.task_id from awaited as v)
+    )
+    union
+    select n.task_id
+    from free as f
+      cross join lateral (
+        select d.task_id from queue.task_dependencies as d where d.depends_on = f.task_id offset 0
+      ) as n
+    where not exists (
+      select
+      from (select o.depends_on from queue.task_dependencies as o where o.task_id = n.task_id offset 0) as o
+      where o.depends_on <> f.task_id
+    )
+  )
+  select array_agg(s.task_id)
+  into v_suspects
+  from (
+    (select w.task_id from awaited as w except select f.task_id from free as f)
+    union
+    select s.task_id from suspect as s
+  ) as s;
+
+  select t.id
+  into v_circle
+  from public.tasks as t
+  where t.id = any (v_suspects)
+    and queue.waits_for(t.id, t.id, t.user_id)
+  limit 1;
+
+  if v_circle is not null then
+    perform queue.refuse(
+      400, 'DEPENDENCY_CYCLE',
+      pg_catalog.format('Task %s would wait for itself, through the tasks it depends on', v_circle),
+      'Depend only on tasks that do not wait for this one'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_cycles(uuid[]) is
+  'Raises 400 DEPENDENCY_CYCLE when one of these tasks depends on itself. Call it under the owners'' locks.';
+
+revoke all on function queue.refuse_cycles(uuid[]) from public, anon, authenticated, service_role;
+
 -- A direct change of dependant_on: what the queue goes by is in queue.task_dependencies, and follows. Its own functions
 -- have written there already. The caller holds the owners' locks.
 create or replace function queue.follow_dependencies(p_task_ids uuid[], p_were uuid[])
@@ -12560,7 +12685,8 @@ begin
 
   lock table public.user_api_tokens in row exclusive mode;
   lock table public.users in row share mode;
-  perform set_config('lock_timeout', '0', true); -- from here on only the user's own other requests are waited for
+  -- From here on only the user's own other requests are waited for, and those not for ever: who waits holds a connection.
+  perform set_config('lock_timeout', ceil(2000 * extract(epoch from s.max_lock_wait)) || 'ms', true) from queue.settings as s;
   -- Two requests at once: the second counts the token of the first.
   perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
   if (

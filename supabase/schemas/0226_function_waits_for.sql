@@ -12,11 +12,14 @@ begin
     with recursive above (task_id) as (
       select d.depends_on from queue.task_dependencies as d where d.task_id = p_task_id
       union
-      select d.depends_on
+      select n.depends_on
       from above as a
-        join queue.task_dependencies as d on d.task_id = a.task_id
-      -- One task by its key; as a join, a plan from when the queue was small would go through all tasks of the owner.
-      where (select t.user_id = p_user_id from public.tasks as t where t.id = d.task_id)
+        -- By their keys, one step after the other (offset 0 keeps it so); as joins, a plan from when the queue was small would
+        -- go through all links, or all tasks of the owner, at each step of a long chain.
+        cross join lateral (
+          select d.depends_on from queue.task_dependencies as d where d.task_id = a.task_id offset 0
+        ) as n
+      where (select t.user_id = p_user_id from public.tasks as t where t.id = a.task_id)
     )
     select from above as a where a.task_id = p_other_id
   );

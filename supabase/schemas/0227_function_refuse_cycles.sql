@@ -12,52 +12,58 @@ declare
   v_suspects uuid[];
   v_circle uuid;
 begin
+  -- A circle needs one that waits and is waited for.
   select array_agg(t.id)
   into v_waited_for
   from unnest(p_task_ids) as t (id)
-  where exists (select from queue.task_dependencies as d where d.task_id = t.id)
-    and exists (select from queue.task_dependencies as d where d.depends_on = t.id);
+  where exists (select from queue.task_dependencies as d where d.task_id = t.id offset 0)
+    and exists (select from queue.task_dependencies as d where d.depends_on = t.id offset 0);
 
   if v_waited_for is null then
     return;
   end if;
 
-  -- A circle leads through a task that was there before and waited for a new one, or only through new ones.
-  with recursive suspect (task_id) as (
-    select d.depends_on
-    from queue.task_dependencies as d
-    where d.depends_on = any (v_waited_for)
-    except
-    select d.depends_on
-    from queue.task_dependencies as d
-    where d.depends_on = any (v_waited_for)
-    group by d.depends_on
-    having bool_and(d.task_id = any (p_task_ids))
+  -- A circle leads through a task that was there before and waited for a new one, or only through new ones. Sets are
+  -- hashed (except, in) and links looked up by their keys (offset 0): compared one by one, a chain of 10,000 that comes as one
+  -- statement took minutes.
+  with recursive awaited (task_id) as materialized (
+    select w.id from unnest(v_waited_for) as w (id)
+  ),
+  suspect (task_id) as (
+    select w.task_id
+    from awaited as w
+    where exists (
+      select
+      from (select d.task_id from queue.task_dependencies as d where d.depends_on = w.task_id offset 0) as n
+      where n.task_id not in (select p.id from unnest(p_task_ids) as p (id))
+    )
   ),
   -- A long chain that comes as one statement: its first task waits for none of the others, and each further one only
   -- for one that is free already.
   free (task_id) as (
-    select w.id
-    from unnest(v_waited_for) as w (id)
+    select w.task_id
+    from awaited as w
     where not exists (
-      select from queue.task_dependencies as d where d.task_id = w.id and d.depends_on = any (v_waited_for)
+      select
+      from (select d.depends_on from queue.task_dependencies as d where d.task_id = w.task_id offset 0) as n
+      where n.depends_on in (select v.task_id from awaited as v)
     )
     union
     select n.task_id
     from free as f
       cross join lateral (
-        select d.task_id
-        from queue.task_dependencies as d
-        where d.depends_on = f.task_id
-          and not exists (
-            select from queue.task_dependencies as o where o.task_id = d.task_id and o.depends_on <> f.task_id
-          )
+        select d.task_id from queue.task_dependencies as d where d.depends_on = f.task_id offset 0
       ) as n
+    where not exists (
+      select
+      from (select o.depends_on from queue.task_dependencies as o where o.task_id = n.task_id offset 0) as o
+      where o.depends_on <> f.task_id
+    )
   )
   select array_agg(s.task_id)
   into v_suspects
   from (
-    (select w.id as task_id from unnest(v_waited_for) as w (id) except select f.task_id from free as f)
+    (select w.task_id from awaited as w except select f.task_id from free as f)
     union
     select s.task_id from suspect as s
   ) as s;

@@ -23,7 +23,8 @@ begin
 
   lock table public.user_api_tokens in row exclusive mode;
   lock table public.users in row share mode;
-  perform set_config('lock_timeout', '0', true); -- from here on only the user's own other requests are waited for
+  -- From here on only the user's own other requests are waited for, and those not for ever: who waits holds a connection.
+  perform set_config('lock_timeout', ceil(2000 * extract(epoch from s.max_lock_wait)) || 'ms', true) from queue.settings as s;
   -- Two requests at once: the second counts the token of the first.
   perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
   if (

@@ -4,8 +4,8 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { admin, closeConnections, type Connection } from "../support/db.ts";
-import { holdOwner, holdTasks, isOpen } from "../support/holding.ts";
-import type { Reply } from "../support/http.ts";
+import { holdOwner, holdTasks, isOpen, leaveOpen } from "../support/holding.ts";
+import { callRpc, type Reply } from "../support/http.ts";
 import { rest } from "../support/rest.ts";
 import { userJwt } from "../support/tokens.ts";
 import {
@@ -90,6 +90,24 @@ describe("while somebody's transaction holds a task that goes with it", () => {
     const holder = await holdTasks(waiting);
     await toldBeside(holder, await write());
     expect(await readTask(task)).toMatchObject({ status: "Queued" });
+  });
+});
+
+describe("while another request of the same user makes a token", () => {
+  it("a second one is told 503 UNAVAILABLE, and does not wait for ever", async () => {
+    const holder = await leaveOpen((sql) =>
+      sql`
+        select pg_advisory_xact_lock(
+          hashtextextended('queue.tokens:' || ${owner.id}, 0)
+        )
+      `
+    );
+    const reply = await callRpc("create_api_token", { p_label: "second" }, {
+      key: await userJwt(owner.id),
+    });
+    expect(await isOpen(holder)).toBe(true);
+    expect(reply.status).toBe(503);
+    expect(reply.json).toMatchObject({ details: "UNAVAILABLE" });
   });
 });
 
