@@ -46,7 +46,8 @@ begin
     where not exists (
       select
       from (select d.depends_on from queue.task_dependencies as d where d.task_id = w.task_id offset 0) as n
-      where n.depends_on in (select v.task_id from awaited as v)
+      -- "is true" keeps it a set that is hashed once: as a join it may be read through for each link.
+      where (n.depends_on in (select v.task_id from awaited as v)) is true
     )
     union
     select n.task_id
