@@ -1,7 +1,7 @@
 /** An operator's switch for the anon key (ADR 0013) stays where it was. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { supabaseDir } from "../../stack/paths.ts";
 import { admin } from "../support/db.ts";
 
@@ -14,7 +14,22 @@ const OLD = `
     using (status in ('Queued', 'In Progress') or updated_at > now() - interval '1 day')
 `;
 
+/** The functions that the file replaces, as they are at the end of the push. */
+let youngest: string[];
+
+beforeAll(async () => {
+  const rows = await admin()<{ body: string }[]>`
+    select pg_get_functiondef(p.oid) as body
+    from pg_catalog.pg_proc as p
+    where p.pronamespace = 'queue'::regnamespace
+  `;
+  youngest = rows.map(({ body }) => body);
+});
 afterEach(() => admin()`select queue.allow_anon_reads(false)`);
+// What comes next on this stack needs them as they are.
+afterAll(async () => {
+  for (const body of youngest) await admin().unsafe(body);
+});
 
 it.each([
   ["closed", "queue.allow_anon_reads(false)", []],
