@@ -1078,7 +1078,9 @@ begin
     return null;
   end if;
   -- A worker that heard nothing says once more, here, how an earlier start of its own ended; another one has the task now.
+  -- What the queue itself takes back brings the words of that earlier start along, and means this one.
   if v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
+    and current_setting('queue.forgives_starts', true) is distinct from 'on'
     and queue.is_told_again(old, new.attempts, new.error_details) then
     return null;
   end if;
@@ -6952,12 +6954,19 @@ begin
     v_has_worked := true;
   end loop;
 
-  -- A worker that said goodbye and claims has come back. Its row is not waited for: a beat that holds it says the same.
-  if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id and w.goodbye_at is not null) then
+  -- A worker that said goodbye or crashed and claims has come back; else the next rescue would take what it gets here.
+  -- Its row is not waited for: a beat that holds it says the same.
+  if v_caller.kind = 'service' and exists (
+    select from public.workers as w where w.id = p_worker_id and (w.goodbye_at is not null or w.status = 'crashed')
+  ) then
     update public.workers as w
-    set status = 'active', metadata = w.metadata - 'error_reason'
+    set status = 'active', metadata = queue.metadata_after_return(w)
     from (
-      select x.id from public.workers as x where x.id = p_worker_id and x.goodbye_at is not null for no key update skip locked
+      select x.id
+      from public.workers as x
+      where x.id = p_worker_id
+        and (x.goodbye_at is not null or x.status = 'crashed')
+      for no key update skip locked
     ) as held
     where w.id = held.id;
   end if;
@@ -7016,7 +7025,7 @@ begin
           select
           from public.workers as w
           where w.id = p_worker_id
-            and (w.current_model is not null or w.status in ('terminating', 'terminated', 'error'))
+            and (w.current_model is not null or w.status in ('terminating', 'terminated', 'error', 'crashed'))
         )
         and (
           case v_pool when 'gpu' then c.gpu_tasks_per_worker else c.api_tasks_per_worker end is null
@@ -11388,6 +11397,27 @@ comment on function queue.log_metadata(json) is
 
 revoke all on function queue.log_metadata(json) from public, anon, authenticated, service_role;
 
+-- What a worker's metadata say when it is there again after an end of its own: what was wrong then is over.
+create or replace function queue.metadata_after_return(p_worker public.workers)
+returns jsonb
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select case
+    when p_worker.goodbye_at is not null then p_worker.metadata - 'error_reason'
+    when p_worker.reaped_at is null and p_worker.status <> 'crashed' then p_worker.metadata
+    else p_worker.metadata - '{error_reason,error_time}'::text[]
+      || jsonb_build_object('last_error_reason', p_worker.metadata -> 'error_reason')
+  end;
+$$;
+
+comment on function queue.metadata_after_return(public.workers) is
+  'The metadata of this worker without the reason of its goodbye; of a crash or silence the reason stays as last_error_reason.';
+
+revoke all on function queue.metadata_after_return(public.workers) from public, anon, authenticated, service_role;
+
 -- One sign of life of a worker. Time is the database's; what the row already knows stays, whoever writes at the same
 -- moment, because nothing is read before it is written.
 create or replace function queue.beat(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
@@ -11445,12 +11475,8 @@ begin
         then p_now
     end,
     metadata = case
-      when w.goodbye_at is not null then
-        case when v_said in ('terminated', 'crashed') then w.metadata else w.metadata - 'error_reason' end
-      when w.reaped_at is null and w.status <> 'crashed' then w.metadata
-      -- What was wrong is over, or something else is.
-      else w.metadata - '{error_reason,error_time}'::text[]
-        || jsonb_build_object('last_error_reason', w.metadata -> 'error_reason')
+      when w.goodbye_at is not null and v_said in ('terminated', 'crashed') then w.metadata
+      else queue.metadata_after_return(w)
     end || v_vram
   where w.id = p_worker_id
   returning w.status into v_status;

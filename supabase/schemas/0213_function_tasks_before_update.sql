@@ -35,7 +35,9 @@ begin
     return null;
   end if;
   -- A worker that heard nothing says once more, here, how an earlier start of its own ended; another one has the task now.
+  -- What the queue itself takes back brings the words of that earlier start along, and means this one.
   if v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
+    and current_setting('queue.forgives_starts', true) is distinct from 'on'
     and queue.is_told_again(old, new.attempts, new.error_details) then
     return null;
   end if;

@@ -69,12 +69,19 @@ begin
     v_has_worked := true;
   end loop;
 
-  -- A worker that said goodbye and claims has come back. Its row is not waited for: a beat that holds it says the same.
-  if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id and w.goodbye_at is not null) then
+  -- A worker that said goodbye or crashed and claims has come back; else the next rescue would take what it gets here.
+  -- Its row is not waited for: a beat that holds it says the same.
+  if v_caller.kind = 'service' and exists (
+    select from public.workers as w where w.id = p_worker_id and (w.goodbye_at is not null or w.status = 'crashed')
+  ) then
     update public.workers as w
-    set status = 'active', metadata = w.metadata - 'error_reason'
+    set status = 'active', metadata = queue.metadata_after_return(w)
     from (
-      select x.id from public.workers as x where x.id = p_worker_id and x.goodbye_at is not null for no key update skip locked
+      select x.id
+      from public.workers as x
+      where x.id = p_worker_id
+        and (x.goodbye_at is not null or x.status = 'crashed')
+      for no key update skip locked
     ) as held
     where w.id = held.id;
   end if;

@@ -55,12 +55,8 @@ begin
         then p_now
     end,
     metadata = case
-      when w.goodbye_at is not null then
-        case when v_said in ('terminated', 'crashed') then w.metadata else w.metadata - 'error_reason' end
-      when w.reaped_at is null and w.status <> 'crashed' then w.metadata
-      -- What was wrong is over, or something else is.
-      else w.metadata - '{error_reason,error_time}'::text[]
-        || jsonb_build_object('last_error_reason', w.metadata -> 'error_reason')
+      when w.goodbye_at is not null and v_said in ('terminated', 'crashed') then w.metadata
+      else queue.metadata_after_return(w)
     end || v_vram
   where w.id = p_worker_id
   returning w.status into v_status;

@@ -39,8 +39,8 @@ export function claim(
     KINDS[answered.kind].pool === pool;
   if (isRepeat) return answered.id;
   if (answered !== undefined) return "409 CLAIM_ID_USED";
-  // Its own goodbye binds nobody: it has come back.
-  if (row !== undefined && row.hasLeft) {
+  // Neither its goodbye nor its crash binds anybody: it has come back.
+  if (row !== undefined && (row.hasLeft || row.status === "crashed")) {
     row.status = "active";
     row.hasLeft = false;
   }

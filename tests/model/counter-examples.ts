@@ -135,6 +135,21 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
       { do: "beat", worker: 0, naming: 0, says: "active" },
       { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
     ]),
+  // Else its second crash would be no news.
+  "a worker that crashed and claims is there again": [
+    enqueue,
+    { do: "beat", worker: 0, naming: null, says: "crashed" },
+    { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
+    { do: "set worker", worker: 0, to: "active" },
+    { do: "beat", worker: 0, naming: null, says: "crashed" },
+  ],
+  "a goodbye frees a task whose earlier start another worker has failed": [
+    enqueue,
+    { do: "claim", by: "service", worker: 1, pool: "gpu", claimId: null },
+    { do: "fail, once more", task: 0, by: "service", lease: "none" },
+    { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: 0 },
+    { do: "beat", worker: 0, naming: null, says: "terminated" },
+  ],
   "what waits for a forgotten task and is as old goes along": [
     { ...enqueue, isOld: true },
     { ...enqueue, isOld: true, dependsOn: 0 },

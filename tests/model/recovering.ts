@@ -63,7 +63,12 @@ export function beat(state: State, command: Beat, named: number | null): void {
 /** Somebody writes the status of a worker that has a row. */
 export function setWorker(state: State, { worker, to }: SetWorker): void {
   const name = workerName("service", worker);
-  if (state.workers.has(name)) setStatus(state, name, to);
+  const row = state.workers.get(name);
+  if (row === undefined) return;
+  // A promotion that comes late hides no end: a living worker says so itself.
+  const isLate = row.isReaped || row.hasLeft || row.status === "crashed";
+  if (to === "active" && isLate) return;
+  setStatus(state, name, to);
 }
 
 /** One that has ended gives its work back at once. */
