@@ -44,6 +44,7 @@ describe("a machine that never beats", () => {
     ["get-task-output", (task_id) => ({ task_id })],
     ["get-predecessor-output", (task_id) => ({ task_id })],
     ["get-orchestrator-children", (id) => ({ orchestrator_task_id: id })],
+    ["explain", (task_id) => ({ task_id })],
     ["generate-upload-url", (task_id) => ({
       task_id,
       filename: "a.jpg",
@@ -54,6 +55,11 @@ describe("a machine that never beats", () => {
     await stepClock("57 minutes");
     const reply = await callFunction(name, body(task), { key: token });
     expect(reply.status, reply.text).toBe(200);
+    // What only reads is noted after the reply.
+    await expect.poll(async () => {
+      const { seen_at, reported_at } = await readTask(task);
+      return seen_at ?? reported_at;
+    }, { timeout: 30_000 }).not.toBeNull();
     await stepClock("57 minutes");
     await runJob("rescue");
     expect(await readTask(task)).toMatchObject({

@@ -1,19 +1,18 @@
 import type { z } from "zod";
 import type { ErrorCode } from "../../../shared/error-codes.ts";
-import { fieldsOf, unusedOf } from "../../../shared/unused-fields.ts";
 import { ApiError, asApiError, toResponse } from "./api-error.ts";
 import type { Caller, Identify } from "./caller.ts";
 import { CORS_HEADERS, preflightResponse } from "./cors.ts";
 import { readCredentials } from "./credentials.ts";
 import { levelOf, type LogFields, type LogSink, writeLog } from "./log.ts";
 import { mendJson } from "./mend-json.ts";
-import { createNoteCall, type NoteCall } from "./note-calls.ts";
+import { createNoteCall } from "./note-calls.ts";
+import { createNoteUnusedFields } from "./note-unused-fields.ts";
 import { parseBody } from "./parse-body.ts";
 import { readBody } from "./read-body.ts";
 import type { Repetition } from "./repetition.ts";
 import { requestIdOf } from "./request-id.ts";
 import type { Rpc, RpcArgumentsOf, RpcName } from "./rpc.ts";
-import { UnusedFieldCounter } from "./unused-field-counter.ts";
 
 /** What an endpoint needs from the outside; tests pass fakes. */
 export interface EndpointDeps {
@@ -54,8 +53,8 @@ export interface Endpoint<Body> {
   readonly maxBytes: number;
   /** A report is read whatever its sender's JSON library makes of it. */
   readonly isReport?: boolean;
-  /** True: it only reads, so that the database cannot note who asked. */
-  readonly isRead?: boolean;
+  /** The task it reads about; only what reads alone has to say, see `NoteCall`. */
+  readonly asksAbout?: (body: Body) => string | undefined;
   /** What a body is answered that nests too deep or holds too many values. */
   readonly codeOfTooMuch?: ErrorCode;
   readonly answer: (call: Call<Body>) => Promise<Response>;
@@ -64,9 +63,12 @@ export interface Endpoint<Body> {
 /** A request handler, as `Deno.serve` takes it. */
 export type Handler = (request: Request) => Promise<Response>;
 
-/** Who sent which fields, used or not. */
-interface Sent {
+/** A request as far as it was read. */
+interface Sent<Body> {
   readonly caller: Caller;
+  readonly body: Body;
+  readonly bodyText: string;
+  /** The names of the fields of the body, used or not. */
   readonly fields: readonly string[];
 }
 
@@ -84,35 +86,7 @@ export function createEndpoint<Body>(
   deps: EndpointDeps,
   endpoint: Endpoint<Body>,
 ): Handler {
-  const read = endpoint.fields
-    ? new Set(endpoint.fields)
-    : fieldsOf(endpoint.schema);
-  const unused = new UnusedFieldCounter();
-  /** A client that is not understood is told to the operator, not to it. */
-  const countUnused = ({ caller, fields: sent }: Sent, requestId: string) => {
-    // Names that nobody knows are heard from the operator's own programs alone.
-    const known = caller.kind === "service" ? read : undefined;
-    const fields = unusedOf(endpoint.name, sent, known);
-    const counts = unused.count(fields, deps.now());
-    if (counts === undefined) return;
-    const args = {
-      p_caller: { kind: "service" },
-      p_endpoint: endpoint.name,
-      p_counts: counts,
-    };
-    deps.after(
-      deps.rpc("note_unused_fields", args, requestId).then(
-        () => undefined,
-        (thrown) =>
-          writeLog(deps.log, "warn", "unused fields were not noted", {
-            request_id: requestId,
-            function: endpoint.name,
-            code: asApiError(thrown).code,
-          }),
-      ),
-    );
-  };
-
+  const noteUnusedFields = createNoteUnusedFields(deps, endpoint);
   const noteCall = createNoteCall(deps);
   return async (request) => {
     const startedAt = deps.now();
@@ -129,21 +103,23 @@ export function createEndpoint<Body>(
       }
     };
 
-    let sent: Sent | undefined;
+    let sent: Sent<Body> | undefined;
     let response: Response;
     try {
-      response = await answer(
-        deps,
-        endpoint,
-        request,
-        requestId,
-        note,
-        hear,
-        (caller, fields) => {
-          sent = { caller, fields };
-        },
-        noteCall,
-      );
+      if (request.method === "OPTIONS") response = preflightResponse();
+      else {
+        sent = await receive(deps, endpoint, request, note);
+        const { caller, body, bodyText } = sent;
+        const rpc: Call<Body>["rpc"] = (name, args, repetition) =>
+          deps.rpc(
+            name,
+            { p_caller: caller, ...args },
+            requestId,
+            repetition,
+            hear,
+          );
+        response = await endpoint.answer({ caller, body, bodyText, rpc, note });
+      }
       for (const [name, value] of heard) response.headers.set(name, value);
     } catch (thrown) {
       const error = asApiError(thrown);
@@ -164,22 +140,22 @@ export function createEndpoint<Body>(
       ...noted,
       ms: Math.round(deps.now() - startedAt),
     }, [bearer, apikey].filter((secret) => secret !== null));
-    if (sent !== undefined && status < 500) countUnused(sent, requestId);
+    if (sent !== undefined && status < 500) {
+      const { caller, body, fields } = sent;
+      noteUnusedFields(caller, fields, requestId);
+      noteCall(caller, endpoint.asksAbout?.(body), requestId);
+    }
     return response;
   };
 }
 
-async function answer<Body>(
+/** Who calls, and what is asked. */
+async function receive<Body>(
   deps: EndpointDeps,
   endpoint: Endpoint<Body>,
   request: Request,
-  requestId: string,
   note: (fields: LogFields) => void,
-  hear: (headers: Headers) => void,
-  onRead: (caller: Caller, fields: readonly string[]) => void,
-  noteCall: NoteCall,
-): Promise<Response> {
-  if (request.method === "OPTIONS") return preflightResponse();
+): Promise<Sent<Body>> {
   if (request.method !== "POST") {
     throw new ApiError("METHOD_NOT_ALLOWED", "The method must be POST");
   }
@@ -194,31 +170,16 @@ async function answer<Body>(
   }
 
   const isReport = endpoint.isReport ?? false;
-  const sent = await readBody(request, {
+  const text = await readBody(request, {
     maxBytes: endpoint.maxBytes,
     timeoutMs: BODY_TIMEOUT_MS,
     isLenient: isReport,
   });
-  const bodyText = isReport ? mendJson(sent) : sent;
+  const bodyText = isReport ? mendJson(text) : text;
   const { body, fields } = parseBody(
     bodyText,
     endpoint.schema,
     endpoint.codeOfTooMuch,
   );
-  onRead(caller, fields);
-  const rpc: Call<Body>["rpc"] = (name, args, repetition) =>
-    deps.rpc(name, { p_caller: caller, ...args }, requestId, repetition, hear);
-  const call = { caller, body, bodyText, rpc };
-  if (!endpoint.isRead) return await endpoint.answer({ ...call, note });
-
-  let noted: LogFields = {};
-  const response = await endpoint.answer({
-    ...call,
-    note: (fields) => {
-      noted = { ...noted, ...fields };
-      note(fields);
-    },
-  });
-  await noteCall(caller, noted, requestId);
-  return response;
+  return { caller, body, bodyText, fields };
 }

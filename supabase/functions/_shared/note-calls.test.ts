@@ -1,42 +1,48 @@
 import { describe, expect, test } from "vitest";
+import { createWorld } from "../_test/fakes.ts";
 import { createNoteCall } from "./note-calls.ts";
 import type { RpcArguments } from "./rpc.ts";
 
 const MACHINE = { kind: "token", hash: "ab" } as const;
 
 describe("createNoteCall()", () => {
-  test("notes a token's question about a task, once a minute", async () => {
+  test("notes a token's question about a task, once a minute", () => {
     const { note, noted, wait } = world();
-    await note(MACHINE, { task_id: "a" }, "r");
-    await note(MACHINE, { task_id: "a" }, "r");
-    await note(MACHINE, { task_id: "b" }, "r");
-    await note({ ...MACHINE, hash: "cd" }, { task_id: "a" }, "r");
+    note(MACHINE, "a", "r");
+    note(MACHINE, "a", "r");
+    note(MACHINE, "b", "r");
+    note({ ...MACHINE, hash: "cd" }, "a", "r");
     expect(noted.map(({ p_task_id }) => p_task_id)).toEqual(["a", "b", "a"]);
     wait(60_000);
-    await note(MACHINE, { task_id: "a" }, "r");
+    note(MACHINE, "a", "r");
     expect(noted).toHaveLength(4);
   });
 
-  test("notes nothing of others, and nothing about no task", async () => {
+  test("notes nothing of others, and nothing about no task", () => {
     const { note, noted } = world();
-    await note({ kind: "service" }, { task_id: "a" }, "r");
-    await note({ kind: "user", user_id: "u" }, { task_id: "a" }, "r");
-    await note(MACHINE, { run_type: "gpu" }, "r");
+    note({ kind: "service" }, "a", "r");
+    note({ kind: "user", user_id: "u" }, "a", "r");
+    note(MACHINE, undefined, "r");
     expect(noted).toEqual([]);
   });
 
-  test("tries again after it failed, and says nothing of it", async () => {
-    const { note, noted } = world(1);
-    await note(MACHINE, { task_id: "a" }, "r");
-    await note(MACHINE, { task_id: "a" }, "r");
+  test("tries again after it failed, and says so in the log alone", async () => {
+    const { note, noted, lines, works } = world(1);
+    note(MACHINE, "a", "r");
+    await Promise.all(works);
+    note(MACHINE, "a", "r");
     expect(noted).toHaveLength(2);
+    expect(lines.join()).toContain("a sign of life was not noted");
   });
 });
 
 function world(failures = 0) {
   const noted: RpcArguments[] = [];
+  const works: Promise<void>[] = [];
   let time = 0;
+  const { deps, lines } = createWorld("true");
   const note = createNoteCall({
+    ...deps,
     rpc: (_name, args) => {
       noted.push(args);
       return noted.length <= failures
@@ -44,6 +50,7 @@ function world(failures = 0) {
         : Promise.resolve("true");
     },
     now: () => time,
+    after: (work) => void works.push(work),
   });
-  return { note, noted, wait: (ms: number) => time += ms };
+  return { note, noted, lines, works, wait: (ms: number) => time += ms };
 }

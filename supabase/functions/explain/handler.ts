@@ -14,6 +14,7 @@ export function createHandler(deps: EndpointDeps): Handler {
     callers: ["service", "token", "user"],
     schema: ExplainRequest,
     maxBytes: SMALL_BODY,
+    asksAbout: ({ task_id }) => task_id,
     answer: async ({ body, rpc }) =>
       objectReply(
         body.task_id === undefined

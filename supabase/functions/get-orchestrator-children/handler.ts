@@ -14,7 +14,7 @@ export function createHandler(deps: EndpointDeps): Handler {
     callers: ["service", "token", "user"],
     schema: ChildrenRequest,
     maxBytes: SMALL_BODY,
-    isRead: true,
+    asksAbout: ({ orchestrator_task_id }) => orchestrator_task_id,
     answer: async ({ body, rpc, note }) => {
       note({ task_id: body.orchestrator_task_id });
       return objectReply(

@@ -14,7 +14,7 @@ export function createHandler(deps: EndpointDeps): Handler {
     callers: ["service", "token", "user"],
     schema: PredecessorRequest,
     maxBytes: SMALL_BODY,
-    isRead: true,
+    asksAbout: ({ task_id }) => task_id,
     answer: async ({ body, rpc, note }) => {
       note({ task_id: body.task_id });
       return objectOrNullReply(

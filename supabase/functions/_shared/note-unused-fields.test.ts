@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { UnusedFieldCounter } from "./unused-field-counter.ts";
+import { UnusedFieldCounter } from "./note-unused-fields.ts";
 
 describe("UnusedFieldCounter", () => {
   test("hands over what it has counted at most once a minute", () => {
