@@ -21,7 +21,7 @@ function onTheStack(name: string, order: number) {
 export default defineConfig({
   test: {
     // One process for the files of a project, which loads what they share once:
-    // loading it anew for each took more than half of the time of the tests.
+    // loading it anew for each takes longer than the tests.
     isolate: false,
     // A suite that vanished is a failure, and so is a forgotten `.only`.
     passWithNoTests: false,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { canonicalUuid, name, optional } from "./fields.ts";
+import { canonicalUuid, name, optional, ReportedUuid } from "./fields.ts";
 
 /** One line of a worker's log, as a beat carries it. */
 export interface LogLine {
@@ -8,11 +8,6 @@ export interface LogLine {
   readonly message: string;
   readonly task_id: string | null;
 }
-
-/** An id that a worker made up names no task of the queue's. */
-const TaskId = z.unknown().optional().transform((value): string | undefined =>
-  typeof value === "string" ? canonicalUuid(value) ?? undefined : undefined
-).meta({ type: "string", format: "uuid" });
 
 const TaskIds = z.unknown().optional().transform(
   (value): string[] | undefined =>
@@ -34,7 +29,7 @@ export const BeatRequest = z.object({
   /** terminated: the worker ends itself; crashed: its process is gone. */
   status: optional(z.enum(["active", "terminated", "crashed"])),
   /** What runs, when it is one task. */
-  task_id: TaskId,
+  task_id: ReportedUuid,
   /** All that this machine runs; then nothing else is shown to live. */
   task_ids: TaskIds,
   vram_total_mb: Megabytes,

@@ -17,19 +17,19 @@ export const ROUTING_FIELDS = [
   "worker_run_id",
 ] as const;
 
-const Ignored = z.unknown().optional();
+type RoutingField = typeof ROUTING_FIELDS[number];
 
-/** Body of `POST /task-counts`; no `run_type` counts both pools. */
+/** Their values may be anything at all. */
+const Ignored = z.unknown().optional();
+const IGNORED = Object.fromEntries(
+  ROUTING_FIELDS.map((field) => [field, Ignored]),
+) as Record<RoutingField, typeof Ignored>;
+
+/** Body of `POST /task-counts`; no `run_type` counts all pools. */
 export const CountsRequest = z.object({
   run_type: optional(Pool),
   include_active: optional(Flag),
-  worker_backend: Ignored,
-  worker_profile: Ignored,
-  worker_pool: Ignored,
-  selector_namespace: Ignored,
-  selector_version: Ignored,
-  worker_contract_version: Ignored,
-  worker_run_id: Ignored,
+  ...IGNORED,
 });
 export type CountsRequest = z.infer<typeof CountsRequest>;
 

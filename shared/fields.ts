@@ -88,14 +88,17 @@ export const ReportedCount = z.unknown().optional().transform(
   },
 ).meta({ type: "integer" });
 
+/** An id in a report. What is no UUID is none of the queue's: as good as absent. */
+export const ReportedUuid = z.unknown().optional().transform(
+  (value): string | undefined =>
+    typeof value === "string" ? canonicalUuid(value) ?? undefined : undefined,
+).meta({ type: "string", format: "uuid" });
+
 /**
  * The lease that a report names. What is no UUID was never a lease, so the
  * report names none: it counts as that of a client that knows of no leases.
  */
-export const Lease = z.unknown().optional().transform(
-  (value): string | undefined =>
-    typeof value === "string" ? canonicalUuid(value) ?? undefined : undefined,
-).meta({ type: "string", format: "uuid" });
+export const Lease = ReportedUuid;
 
 /** What a report brings beside its words: anything, see `reportedData`. */
 export const ReportedData = z.unknown().optional().meta({ type: "object" });

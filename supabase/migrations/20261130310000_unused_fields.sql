@@ -3,8 +3,8 @@
 -- Back out: drop table queue.unused_fields.
 set lock_timeout = '900ms';
 
--- What clients send and the queue does not use: a program that believes to be understood, and is not, would be noticed
--- by its results alone.
+-- What clients send and the queue does not use: a program that takes itself to be understood, and is not, would be
+-- noticed by its results alone.
 create table queue.unused_fields (
   endpoint text not null,
   field text not null,

@@ -268,7 +268,8 @@ comment on function queue.bounded_data(jsonb) is
 revoke all on function queue.bounded_data(jsonb) from public, anon, authenticated, service_role;
 
 -- The pools of work, each with workers of its own: gpu (a type without a row, too), api, and the one of a service that
--- runs exactly two types. Whoever adds one adds it to the two checks that name them as well (task_types, settings).
+-- runs exactly two types. Whoever adds one adds it to the two checks that name them as well (task_types, settings) and to
+-- shared/claim.ts; tests hold them against this list.
 create or replace function queue.pools()
 returns text[]
 language sql
@@ -282,6 +283,28 @@ $$;
 comment on function queue.pools() is 'The pools of work that a type of task may belong to and a worker may claim from.';
 
 revoke all on function queue.pools() from public, anon, authenticated, service_role;
+
+-- Whoever names a pool names one that is there; null is for the caller to read.
+create or replace function queue.refuse_unknown_pool(p_pool text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_pool <> all (queue.pools()) then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('The run_type must be one of %s, not %s', array_to_string(queue.pools(), ', '), p_pool)
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_unknown_pool(text) is 'Raises 400 INVALID_ARGUMENT when this is no pool of work.';
+
+revoke all on function queue.refuse_unknown_pool(text) from public, anon, authenticated, service_role;
 
 -- One infinite timestamp would make every subtraction from it fail, for everybody; one number at the end of its range
 -- every sum with it; a text of a megabyte every list that shows it. So a row has the bounds of create-task whatever the
@@ -1370,7 +1393,7 @@ begin
       );
     end if;
 
-    -- The owner's line in the other pool, where what runs has changed under it.
+    -- The owner's line in another pool, where what runs has changed under it.
     if v_running <> 0 or v_change.orchestrating <> 0 then
       update queue.user_lines as l
       set running = v_slots.running,
@@ -2699,8 +2722,8 @@ begin
   end if;
 
   -- A circle leads through a task that was there before and waited for a new one, or only through new ones. Sets are
-  -- hashed (except, in) and links looked up by their keys (offset 0): compared one by one, a chain of 10,000 that comes as one
-  -- statement took minutes.
+  -- hashed (except, in) and links looked up by their keys (offset 0): compared one by one, a long chain that comes as one statement
+  -- costs the square of its length.
   with recursive awaited (task_id) as materialized (
     select w.id from unnest(v_waited_for) as w (id)
   ),
@@ -6913,9 +6936,8 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
   elsif length(p_worker_id) > 255 or length(p_claim_id) > 255 then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
-  elsif v_pool <> all (queue.pools()) then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be one of %s, not %s', array_to_string(queue.pools(), ', '), v_pool));
   end if;
+  perform queue.refuse_unknown_pool(v_pool);
 
   v_holder := queue.holder_name(v_caller, p_worker_id);
 
@@ -9072,6 +9094,24 @@ comment on function queue.user_load(queue.caller, text, uuid[], queue.load_chang
 
 revoke all on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) from public, anon, authenticated, service_role;
 
+-- How many tasks this caller could claim one after another now.
+create or replace function queue.claimable_count(p_caller queue.caller, p_pool text)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (queue.load_summary(p_caller, p_pool)).claimable;
+end;
+$$;
+
+comment on function queue.claimable_count(queue.caller, text) is
+  'How many tasks this caller could claim one after another now, in one pool or all (null).';
+
+revoke all on function queue.claimable_count(queue.caller, text) from public, anon, authenticated, service_role;
+
 -- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale, and so does that all places of
 -- orchestration are taken: only then are the stale tasks of an owner told apart by kind, which no counter does.
 create or replace function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
@@ -9341,7 +9381,7 @@ declare
   v_held integer;
 begin
   with kind as (
-    -- The owner's places say how many still need a worker, over both pools and whoever runs them.
+    -- The owner's places say how many still need a worker, over all pools and whoever runs them.
     select
       l.user_id,
       sum(case when p_pool is null or l.pool = p_pool then l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end else 0 end) as here,
@@ -9425,9 +9465,7 @@ declare
   v_arrivals numeric;
   v_completions numeric;
 begin
-  if p_run_type <> all (queue.pools()) then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be one of %s, not %s', array_to_string(queue.pools(), ', '), p_run_type));
-  end if;
+  perform queue.refuse_unknown_pool(p_run_type);
 
   v_load := queue.load_summary(v_caller, p_run_type);
   v_turns := array(select u from queue.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);
@@ -10506,9 +10544,7 @@ declare
   v_load queue.load_summary;
   v_reason text;
 begin
-  if v_pool <> all (queue.pools()) then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be one of %s, not %s', array_to_string(queue.pools(), ', '), v_pool));
-  end if;
+  perform queue.refuse_unknown_pool(v_pool);
 
   if v_caller.kind = 'service' then
     select w.* into v_worker from public.workers as w where w.id = p_worker_id;
@@ -12437,7 +12473,7 @@ end;
 $$;
 
 comment on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
-  'Hands one task to the caller, or null when there is none. In: who calls, the worker''s id, the pool (gpu when null), claim_id (repeat it when the reply was lost: same answer), whether tasks of the loaded model come before whose turn it is (they never keep it from others), minutes (fractions too) after which affinity no longer matters, dry run. Out: {task_id, task_type, params, project_id, lease_token, attempt}; a dry run answers {dry_run, available_tasks, task}. Errors: 400 INVALID_ARGUMENT, 403 UNKNOWN_TOKEN or FORBIDDEN, 409 WORKER_NOT_ELIGIBLE or CLAIM_ID_USED. service_role only.';
+  'Hands one task to the caller, or null when there is none. In: who calls, the worker''s id, the pool (gpu when null), claim_id (repeat it when the reply was lost: same answer), whether tasks of the loaded model come before whose turn it is (they never keep it from others), minutes (fractions too) after which affinity no longer matters, dry run. Out: {task_id, task_type, params, project_id, lease_token, attempt, attempts}; a dry run answers {dry_run, available_tasks, task}. Errors: 400 INVALID_ARGUMENT, 403 UNKNOWN_TOKEN or FORBIDDEN, 409 WORKER_NOT_ELIGIBLE or CLAIM_ID_USED. service_role only.';
 
 revoke all on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
 
@@ -12466,7 +12502,7 @@ end;
 $$;
 
 comment on function public.task_counts(jsonb, text, boolean, text[]) is
-  'What is claimable now, what is active and what is blocked why, in one pool (gpu, api) or both (null). p_unused: fields of the request that the counts know nothing of, for a warning (ROUTING_IGNORED). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+  'What is claimable now, what is active and what is blocked why, in one pool or all (null). p_unused: fields of the request that the counts know nothing of, for a warning (ROUTING_IGNORED). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
 revoke all on function public.task_counts(jsonb, text, boolean, text[]) from public, anon, authenticated, service_role;
 
@@ -14610,7 +14646,7 @@ end;
 $$;
 
 comment on function public.func_get_task_counts(text, text) is
-  'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: a pool, gpu or api; or a place, cloud (machines of the fleet) or local (their owners'' own); null for all. Out: see task_counts. service_role only.';
+  'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: a pool; or a place, cloud (machines of the fleet) or local (their owners'' own); null for all. Out: see task_counts; of a place its totals of what is claimable and active, its users and recent tasks. service_role only.';
 
 revoke all on function public.func_get_task_counts(text, text) from public, anon, authenticated, service_role;
 

@@ -10,5 +10,5 @@ select distinct 'type', t.task_type, queue.now()
 from public.tasks as t
 where t.standing is not null
   and t.takes_slot
-  and right(t.task_type, 13) = '_orchestrator'
+  and not queue.takes_slot(t.task_type, null)
   and not exists (select from public.task_types as y where y.name = t.task_type);

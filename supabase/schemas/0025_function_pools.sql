@@ -1,5 +1,6 @@
 -- The pools of work, each with workers of its own: gpu (a type without a row, too), api, and the one of a service that
--- runs exactly two types. Whoever adds one adds it to the two checks that name them as well (task_types, settings).
+-- runs exactly two types. Whoever adds one adds it to the two checks that name them as well (task_types, settings) and to
+-- shared/claim.ts; tests hold them against this list.
 create function queue.pools()
 returns text[]
 language sql

@@ -96,7 +96,7 @@ begin
       );
     end if;
 
-    -- The owner's line in the other pool, where what runs has changed under it.
+    -- The owner's line in another pool, where what runs has changed under it.
     if v_running <> 0 or v_change.orchestrating <> 0 then
       update queue.user_lines as l
       set running = v_slots.running,

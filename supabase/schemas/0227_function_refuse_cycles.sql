@@ -24,8 +24,8 @@ begin
   end if;
 
   -- A circle leads through a task that was there before and waited for a new one, or only through new ones. Sets are
-  -- hashed (except, in) and links looked up by their keys (offset 0): compared one by one, a chain of 10,000 that comes as one
-  -- statement took minutes.
+  -- hashed (except, in) and links looked up by their keys (offset 0): compared one by one, a long chain that comes as one statement
+  -- costs the square of its length.
   with recursive awaited (task_id) as materialized (
     select w.id from unnest(v_waited_for) as w (id)
   ),

@@ -28,9 +28,8 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
   elsif length(p_worker_id) > 255 or length(p_claim_id) > 255 then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
-  elsif v_pool <> all (queue.pools()) then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be one of %s, not %s', array_to_string(queue.pools(), ', '), v_pool));
   end if;
+  perform queue.refuse_unknown_pool(v_pool);
 
   v_holder := queue.holder_name(v_caller, p_worker_id);
 

@@ -12,6 +12,6 @@ end;
 $$;
 
 comment on function queue.claimable_count(queue.caller, text) is
-  'How many tasks this caller could claim one after another now, in one pool or both (null).';
+  'How many tasks this caller could claim one after another now, in one pool or all (null).';
 
 revoke all on function queue.claimable_count(queue.caller, text) from public, anon, authenticated, service_role;

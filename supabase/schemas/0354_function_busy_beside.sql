@@ -15,7 +15,7 @@ declare
   v_held integer;
 begin
   with kind as (
-    -- The owner's places say how many still need a worker, over both pools and whoever runs them.
+    -- The owner's places say how many still need a worker, over all pools and whoever runs them.
     select
       l.user_id,
       sum(case when p_pool is null or l.pool = p_pool then l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end else 0 end) as here,

@@ -27,9 +27,7 @@ declare
   v_arrivals numeric;
   v_completions numeric;
 begin
-  if p_run_type <> all (queue.pools()) then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be one of %s, not %s', array_to_string(queue.pools(), ', '), p_run_type));
-  end if;
+  perform queue.refuse_unknown_pool(p_run_type);
 
   v_load := queue.load_summary(v_caller, p_run_type);
   v_turns := array(select u from queue.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);

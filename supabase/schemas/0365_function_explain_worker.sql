@@ -17,9 +17,7 @@ declare
   v_load queue.load_summary;
   v_reason text;
 begin
-  if v_pool <> all (queue.pools()) then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be one of %s, not %s', array_to_string(queue.pools(), ', '), v_pool));
-  end if;
+  perform queue.refuse_unknown_pool(v_pool);
 
   if v_caller.kind = 'service' then
     select w.* into v_worker from public.workers as w where w.id = p_worker_id;

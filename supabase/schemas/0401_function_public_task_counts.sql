@@ -21,7 +21,7 @@ end;
 $$;
 
 comment on function public.task_counts(jsonb, text, boolean, text[]) is
-  'What is claimable now, what is active and what is blocked why, in one pool (gpu, api) or both (null). p_unused: fields of the request that the counts know nothing of, for a warning (ROUTING_IGNORED). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+  'What is claimable now, what is active and what is blocked why, in one pool or all (null). p_unused: fields of the request that the counts know nothing of, for a warning (ROUTING_IGNORED). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
 revoke all on function public.task_counts(jsonb, text, boolean, text[]) from public, anon, authenticated, service_role;
 grant execute on function public.task_counts(jsonb, text, boolean, text[]) to service_role;

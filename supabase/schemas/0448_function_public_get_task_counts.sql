@@ -20,7 +20,7 @@ end;
 $$;
 
 comment on function public.func_get_task_counts(text, text) is
-  'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: a pool, gpu or api; or a place, cloud (machines of the fleet) or local (their owners'' own); null for all. Out: see task_counts. service_role only.';
+  'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: a pool; or a place, cloud (machines of the fleet) or local (their owners'' own); null for all. Out: see task_counts; of a place its totals of what is claimable and active, its users and recent tasks. service_role only.';
 
 revoke all on function public.func_get_task_counts(text, text) from public, anon, authenticated, service_role;
 grant execute on function public.func_get_task_counts(text, text) to service_role;

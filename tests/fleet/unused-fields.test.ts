@@ -95,7 +95,7 @@ async function noticeOf(endpoint: string): Promise<string> {
 
 /** All fields that are known to be sent there for nothing, in order. */
 function namesOf(endpoint: string): RegExp {
-  const fields = Object.keys(UNUSED_FIELDS[endpoint] ?? {}).sort();
+  const fields = [...UNUSED_FIELDS[endpoint] ?? []].sort();
   return new RegExp(
     `gets .*${fields.join(".*, .*")}.*, which (?:is|are) not used`,
   );
