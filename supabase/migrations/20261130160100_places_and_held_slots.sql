@@ -70,6 +70,89 @@ comment on column queue.user_lines.turn_load is
 comment on column queue.user_lines.orchestration_room is
   'How many more orchestration tasks the owner may start: user_slots.orchestration_limit less orchestrating, at least 0.';
 
+-- And until then these two, which give whole rows of the two tables, as they were but for the new columns: drift and
+-- reconcile failed without them, and an operator could not look while the upgrade stood still.
+create or replace function queue.slots_of(p_user public.users, p_running integer)
+returns queue.user_slots
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_methods jsonb := p_user.settings #> '{ui,generationMethods}';
+  v_slots queue.user_slots;
+begin
+  v_slots.user_id := p_user.id;
+  v_slots.running := p_running;
+  v_slots.orchestrating := 0;
+  v_slots.orchestration_limit := 0;
+  v_slots.remembered := 0;
+  v_slots.task_limit := coalesce(p_user.max_in_progress, (select d.default_task_limit from queue.settings as d));
+  v_slots.has_credits := coalesce(p_user.credits, 0) > 0;
+  v_slots.cloud_on := v_methods -> 'inCloud' is distinct from 'false';
+  v_slots.local_on := v_methods -> 'onComputer' is distinct from 'false';
+  v_slots.settings_malformed := coalesce(jsonb_typeof(v_methods -> 'inCloud') <> 'boolean', false)
+    or coalesce(jsonb_typeof(v_methods -> 'onComputer') <> 'boolean', false);
+  -- In the order in which the reasons are reported.
+  v_slots.cloud_reason := case
+    when not v_slots.has_credits then 'no_credits'
+    when not v_slots.cloud_on then 'cloud_disabled'
+    when v_slots.running >= v_slots.task_limit then 'user_at_limit'
+  end;
+  v_slots.local_reason := case
+    when not v_slots.local_on then 'local_disabled'
+    when v_slots.running >= v_slots.task_limit then 'user_at_limit'
+  end;
+  return v_slots;
+end;
+$$;
+
+create or replace function queue.recount(p_user_id uuid)
+returns setof queue.user_lines
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select
+    c.user_id, c.pool,
+    c.ready_cloud, c.ready_cloud_orchestration, c.ready_local, c.ready_local_orchestration,
+    c.active_cloud, c.active_cloud_orchestration, c.active_local, c.active_local_orchestration,
+    c.running,
+    c.ready_cloud + c.ready_cloud_orchestration > 0
+      and coalesce(s.cloud_reason, 'user_at_limit') = 'user_at_limit'
+      and c.running < s.task_limit,
+    null::timestamptz,
+    s.task_limit,
+    nullif(s.cloud_reason, 'user_at_limit'),
+    0,
+    0
+  from (
+    select
+      t.user_id,
+      t.pool,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'cloud' and t.takes_slot))::integer as ready_cloud,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'cloud' and not t.takes_slot))::integer as ready_cloud_orchestration,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'local' and t.takes_slot))::integer as ready_local,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'local' and not t.takes_slot))::integer as ready_local_orchestration,
+      (count(*) filter (where t.standing = 'active' and t.token_id is null and t.takes_slot))::integer as active_cloud,
+      (count(*) filter (where t.standing = 'active' and t.token_id is null and not t.takes_slot))::integer as active_cloud_orchestration,
+      (count(*) filter (where t.standing = 'active' and t.token_id is not null and t.takes_slot))::integer as active_local,
+      (count(*) filter (where t.standing = 'active' and t.token_id is not null and not t.takes_slot))::integer as active_local_orchestration,
+      (sum(count(*) filter (where t.standing = 'active' and t.takes_slot)) over (partition by t.user_id))::integer as running
+    from public.tasks as t
+    where t.standing is not null
+      and t.user_id is not null
+      and (p_user_id is null or t.user_id = p_user_id)
+    group by t.user_id, t.pool
+  ) as c
+    join queue.user_slots as s on s.user_id = c.user_id;
+end;
+$$;
+
 create table queue.held_slots (
   id bigint generated always as identity,
   task_id uuid not null,

@@ -13,7 +13,7 @@ import {
 import { pauseJobs } from "../support/pause-jobs.ts";
 
 /** The last migration of the state from which is upgraded. */
-const LAST_BEFORE = "20261128180400";
+export const LAST_BEFORE = "20261128180400";
 
 /** Applies the migrations up to this version and none after it. */
 export function applyUpTo(dbUrl: string, version: string): Promise<void> {
