@@ -4,6 +4,7 @@ import type { ThrowAwayDatabase } from "../../gate/equality/throw-away-database.
 import { counterDrift } from "../support/drift.ts";
 import { applyMigrations, migrationFiles } from "../support/old-database.ts";
 import { pauseJobs } from "../support/pause-jobs.ts";
+import { size } from "../support/size.ts";
 import { differencesFromFresh } from "./like-a-fresh-install.ts";
 import { applyUpTo, LAST_BEFORE, queueInUse } from "./queue-in-use.ts";
 
@@ -27,9 +28,14 @@ describe.each([
 ])(
   "an owner who comes while an upgrade is halfway, $name",
   ({ jobs, name }) => {
+    const step = size(4, 1);
     const versions = migrationFiles()
       .map((file) => file.slice(0, 14))
-      .filter((version) => version > LAST_BEFORE);
+      .filter((version) => version > LAST_BEFORE)
+      // The files that replace what runs are the last ones: each of them.
+      .filter((_, index, { length }) =>
+        index % step === 0 || index > length - 8
+      );
     let database: ThrowAwayDatabase;
     let sql: postgres.Sql;
 
