@@ -40,7 +40,7 @@ describe.each([
     let sql: postgres.Sql;
 
     beforeAll(async () => {
-      database = await queueInUse(`window-${name}`);
+      database = await queueInUse(`window-${name}-${step}`);
       sql = postgres(database.url, { max: 1, onnotice: () => {} });
     }, 300_000);
     afterAll(async () => {
