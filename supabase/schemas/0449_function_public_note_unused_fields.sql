@@ -1,12 +1,17 @@
 -- What the functions have counted, as they hand it in.
 create function public.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
 returns void
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
-  select queue.note_unused_fields(p_caller, p_endpoint, p_counts);
+begin
+  perform queue.note_unused_fields(p_caller, p_endpoint, p_counts);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
 $$;
 
 comment on function public.note_unused_fields(jsonb, text, jsonb) is

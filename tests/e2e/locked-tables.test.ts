@@ -147,6 +147,33 @@ describe("while somebody has the table of tasks locked", () => {
     expect(await isOpen(holder)).toBe(true);
   });
 
+  it.each<[string, string, () => Promise<Reply>]>([
+    [
+      "note of unused fields",
+      "queue.unused_fields",
+      () =>
+        rpc("note_unused_fields", {
+          p_caller: { kind: "service" },
+          p_endpoint: "claim-next-task",
+          p_counts: { colour: 1 },
+        }),
+    ],
+    [
+      "machine that is to be kept",
+      "public.workers",
+      () => rpc("keep_worker", { p_worker_id: "gpu-1" }),
+    ],
+  ])("so does a %s when %s is locked", async (_what, table, send) => {
+    const holder = await leaveOpen((sql) =>
+      sql`lock table ${sql(table)} in access exclusive mode`
+    );
+
+    const reply = await send();
+    expect(reply.status, reply.text).toBe(503);
+    expect(reply.text).toContain("Another session holds what this call needs");
+    expect(await isOpen(holder)).toBe(true);
+  });
+
   it("so does a claim in line behind a migration that waits for a reader", async () => {
     await createTask(owner);
     const reader = await leaveOpen((sql) =>
