@@ -25,6 +25,15 @@ begin
     select
       t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at, t.is_beaten_for,
       coalesce(t.timeout, y.timeout) as timeout,
+      case
+        when t.token_id is not null then (
+          select b.status
+          from queue.noted_beats as b
+          where b.worker_id = t.worker_id
+            and t.lease_token = any (b.leases)
+          limit 1
+        )
+      end as said,
       w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
       t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
       -- It has given its place back, and no child is there that could end it.
@@ -57,6 +66,7 @@ begin
       r.*,
       case
         when r.worker_status in ('terminated', 'error', 'crashed') then 'worker_ended'
+        when r.said is not null then r.said
         when r.runs_since < v_now - r.timeout then 'timed_out'
         -- Whatever it does, nobody would listen to it.
         when r.is_shut_out then 'token_ended'
@@ -77,48 +87,51 @@ begin
   )
   select
     j.id, j.lease_token, j.reported_at, j.worker_id, j.cause,
-    pg_catalog.format(
-      'Start %s ended without a result: %s',
-      greatest(j.attempts, 1),
-      case j.cause
-        when 'worker_ended' then pg_catalog.format(
-          'worker %s is %s%s', j.worker_id, j.worker_status, coalesce(' (' || j.error_reason || ')', '')
-        )
-        when 'worker_silent' then pg_catalog.format(
-          case
-            when j.last_heartbeat is null or j.last_heartbeat < j.started_at then 'worker %s sent no heartbeat since its claim, %s s ago'
-            else 'worker %s has been silent for %s s'
-          end,
-          j.worker_id, queue.seconds_between(j.last_sign, v_now)
-        )
-        when 'caller_silent' then pg_catalog.format(
-          '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, queue.sent_name(j.worker_id),
-          queue.seconds_between(case when j.token_id is null then j.last_sign else j.last_report end, v_now)
-        )
-        when 'token_ended' then pg_catalog.format('the token of the user''s machine %s was revoked or has expired', queue.sent_name(j.worker_id))
-        when 'unassigned' then 'it had no worker'
-        when 'timed_out' then pg_catalog.format(
-          'it ran for %s s, its timeout is %s s', queue.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
-        )
-        when 'never_delivered' then pg_catalog.format(
-          'worker %s beats, but has not named the task in %s s', j.worker_id, queue.seconds_between(j.started_at, v_now)
-        )
-        when 'enqueued_nothing' then pg_catalog.format(
-          'it enqueued nothing, and nothing was heard of it for %s s; its last words: %s',
-          queue.seconds_between(j.last_report, v_now), coalesce(pg_catalog.left(j.output_location, 500), 'none')
-        )
-        when 'left_behind' then pg_catalog.format(
-          'worker %s claimed again, and nothing was enqueued or heard of it for %s s',
-          queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
-        )
-      end
-    )
+    case
+      when j.said = j.cause then queue.reason_of_goodbye(j.said, j.attempts, queue.sent_name(j.worker_id))
+      else pg_catalog.format(
+        'Start %s ended without a result: %s',
+        greatest(j.attempts, 1),
+        case j.cause
+          when 'worker_ended' then pg_catalog.format(
+            'worker %s is %s%s', j.worker_id, j.worker_status, coalesce(' (' || j.error_reason || ')', '')
+          )
+          when 'worker_silent' then pg_catalog.format(
+            case
+              when j.last_heartbeat is null or j.last_heartbeat < j.started_at then 'worker %s sent no heartbeat since its claim, %s s ago'
+              else 'worker %s has been silent for %s s'
+            end,
+            j.worker_id, queue.seconds_between(j.last_sign, v_now)
+          )
+          when 'caller_silent' then pg_catalog.format(
+            '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, queue.sent_name(j.worker_id),
+            queue.seconds_between(case when j.token_id is null then j.last_sign else j.last_report end, v_now)
+          )
+          when 'token_ended' then pg_catalog.format('the token of the user''s machine %s was revoked or has expired', queue.sent_name(j.worker_id))
+          when 'unassigned' then 'it had no worker'
+          when 'timed_out' then pg_catalog.format(
+            'it ran for %s s, its timeout is %s s', queue.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
+          )
+          when 'never_delivered' then pg_catalog.format(
+            'worker %s beats, but has not named the task in %s s', j.worker_id, queue.seconds_between(j.started_at, v_now)
+          )
+          when 'enqueued_nothing' then pg_catalog.format(
+            'it enqueued nothing, and nothing was heard of it for %s s; its last words: %s',
+            queue.seconds_between(j.last_report, v_now), coalesce(pg_catalog.left(j.output_location, 500), 'none')
+          )
+          when 'left_behind' then pg_catalog.format(
+            'worker %s claimed again, and nothing was enqueued or heard of it for %s s',
+            queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
+          )
+        end
+      )
+    end
   from judged as j
   where j.cause is not null;
 end;
 $$;
 
 comment on function queue.lost_tasks() is
-  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
+  'Running tasks to be put back and why: the worker''s row says it has ended or a user''s machine said so while somebody held the task (queue.noted_beats), the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
 
 revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;

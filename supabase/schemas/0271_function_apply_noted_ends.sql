@@ -13,7 +13,7 @@ begin
   for v_noted in
     select distinct on (b.worker_id) b.worker_id, b.beat_at, b.status
     from queue.noted_beats as b
-    where b.worker_id in (select n.worker_id from queue.noted_beats as n where n.status is not null)
+    where b.worker_id in (select n.worker_id from queue.noted_beats as n where n.status is not null and n.leases is null)
     order by b.worker_id, b.beat_at desc
   loop
     perform from public.workers as w where w.id = v_noted.worker_id for no key update skip locked;

@@ -24,6 +24,16 @@ begin
   perform queue.watch_clock();
   perform queue.apply_noted_ends();
   delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour' and b.status is null;
+  -- What a user's machine was still to give back is over by itself, or was taken.
+  delete from queue.noted_beats as b
+  where b.leases is not null
+    and not exists (
+      select
+      from public.tasks as t
+      where t.worker_id = b.worker_id
+        and t.status = 'In Progress'
+        and t.lease_token = any (b.leases)
+    );
   -- Owners in turn: the many tasks of one whom somebody's transaction holds must not be all that a run looks at.
   v_lost := array(
     select q.lost

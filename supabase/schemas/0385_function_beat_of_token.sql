@@ -2,7 +2,10 @@
 -- says is written on the tasks that the machine runs, and nothing when it runs none.
 --
 -- A machine that came back under its name would shield what its former self had lost. So a beat may say all that the machine
--- runs; and under a name that several share it speaks for what it names alone.
+-- runs; and under a name that several share it speaks for what it names alone, also when it ends.
+--
+-- A goodbye is tried once, and whoever says it is not there any more. So what somebody's open transaction holds, a task or
+-- its owner, is not waited for: the next rescue takes it (queue.noted_beats).
 create function queue.beat_of_token(
   p_caller queue.caller, p_worker_id text, p_said text, p_runs uuid[], p_named uuid[], p_now timestamptz
 )
@@ -15,40 +18,41 @@ as $$
 declare
   v_holder constant text := queue.holder_name(p_caller, p_worker_id);
   v_is_shared constant boolean := p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
-  v_held uuid[];
+  v_lost queue.lost_task[];
+  v_left uuid[];
 begin
-  if p_said in ('terminated', 'crashed') and not v_is_shared then
-    v_held := array(
-      select t.id
+  if p_said in ('terminated', 'crashed') then
+    v_lost := array(
+      select (
+        t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id)
+      )::queue.lost_task
       from public.tasks as t
       where t.worker_id = v_holder
         and t.token_id = p_caller.token_id
         and t.status = 'In Progress'
+        and (not v_is_shared or t.id = any (p_named))
         and not queue.needs_no_worker(t)
     );
     perform queue.say(queue.caller_name(p_caller));
-    -- Its holder itself says it: the slots are free at once.
-    perform set_config('queue.let_go', v_held::text, true);
-    perform set_config('queue.forgives_starts', 'on', true);
-    update public.tasks as t
-    set status = 'Queued',
-      attempts = t.attempts - (p_said = 'terminated')::integer,
-      error_message = case p_said
-        when 'terminated' then pg_catalog.format(
-          'Start %s was handed back: the user''s machine %s said that it ends', greatest(t.attempts, 1), p_worker_id
-        )
-        else pg_catalog.format(
-          'Start %s ended without a result: the user''s machine %s reported that its process is gone', greatest(t.attempts, 1), p_worker_id
-        )
-      end
-    where t.id = any (v_held)
-      and t.status = 'In Progress'
-      and t.worker_id = v_holder
-      and t.token_id = p_caller.token_id;
-    perform set_config('queue.forgives_starts', 'off', true);
-    perform queue.ends_itself(null);
+    perform queue.put_back(v_lost);
     perform queue.say(null);
-    perform queue.let_go_of(v_holder, p_caller.token_id, null, null);
+    v_left := array(
+      select t.lease_token
+      from public.tasks as t
+        join unnest(v_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
+      where t.status = 'In Progress'
+    );
+    if cardinality(v_left) > 0 then
+      insert into queue.noted_beats as b (worker_id, beat_at, status, leases)
+      values (v_holder, p_now, p_said, v_left)
+      on conflict (worker_id, beat_at) do update set status = excluded.status, leases = b.leases || excluded.leases;
+    end if;
+    -- And of what others had ended under it before nothing is held any more.
+    if v_is_shared then
+      perform queue.let_go_of(v_holder, p_caller.token_id, null, n.id) from unnest(p_named) as n (id) order by n.id;
+    else
+      perform queue.let_go_of(v_holder, p_caller.token_id, null, null);
+    end if;
     return;
   end if;
 
@@ -76,6 +80,6 @@ end;
 $$;
 
 comment on function queue.beat_of_token(queue.caller, text, text, uuid[], uuid[], timestamptz) is
-  'Notes a beat on the tasks that this token runs under this name: all of them, or those in p_runs and p_named where the machine says what it runs or the name is shared. terminated and crashed put what it runs back, the first without counting the start; under a shared name both are no more than a beat.';
+  'Notes a beat on the tasks that this token runs under this name: all of them, or those in p_runs and p_named where the machine says what it runs or the name is shared. terminated and crashed put what it runs back, under a shared name what it names, the first without counting the start; what somebody holds is left to the next rescue.';
 
 revoke all on function queue.beat_of_token(queue.caller, text, text, uuid[], uuid[], timestamptz) from public, anon, authenticated, service_role;

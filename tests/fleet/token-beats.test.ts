@@ -6,6 +6,7 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { BeatReply } from "../../shared/beat.ts";
 import { beatBody } from "../support/beats.ts";
+import { beat, held, NAME } from "../support/own-machine.ts";
 import { resetClock, stepClock } from "../support/clock.ts";
 import { counterDrift } from "../support/drift.ts";
 import { runJob } from "../support/fleet.ts";
@@ -22,8 +23,6 @@ import {
   readTask,
   reset,
 } from "../support/world.ts";
-
-const NAME = "my-laptop";
 
 let owner: Owner;
 let token: string;
@@ -57,10 +56,10 @@ describe("the guardian with a token in both headers", () => {
 
 describe("a machine that beats by the route", () => {
   it("is missed five minutes after its last beat", async () => {
-    const task = await held();
-    await beat({});
+    const task = await held(owner, token);
+    await beat(token, {});
     await stepClock("4 minutes");
-    await beat({});
+    await beat(token, {});
     await stepClock("4 minutes");
     await runJob("rescue");
     expect((await readTask(task))["status"]).toBe("In Progress");
@@ -77,37 +76,17 @@ describe("a machine that beats by the route", () => {
   });
 
   it("is no worker of the fleet, which orchestrators would switch off", async () => {
-    await held();
-    await beat({ status: "active" });
+    await held(owner, token);
+    await beat(token, { status: "active" });
     expect((await rest("GET", "workers", { select: "id" })).json).toEqual([]);
   });
 
-  it("hands its work back with its last beat, and that start does not count", async () => {
-    const task = await held();
-    await beat({ status: "terminated" });
-    expect(await readTask(task)).toMatchObject({
-      status: "Queued",
-      worker_id: null,
-      attempts: 0,
-    });
-    expect(await counterDrift()).toEqual([]);
-  });
-
-  it("loses its work at once when its guardian finds it gone", async () => {
-    const task = await held();
-    await beat({ status: "crashed" });
-    expect(await readTask(task)).toMatchObject({
-      status: "Queued",
-      attempts: 1,
-    });
-  });
-
   it("says what it runs: what it lost before is not shielded", async () => {
-    const lost = await held("api-machine", "qwen_image_edit");
-    const running = await held("api-machine", "qwen_image_edit");
-    await beat({ worker_id: "api-machine" });
+    const lost = await held(owner, token, "api-machine", "qwen_image_edit");
+    const running = await held(owner, token, "api-machine", "qwen_image_edit");
+    await beat(token, { worker_id: "api-machine" });
     await stepClock("4 minutes");
-    await beat({ worker_id: "api-machine", task_ids: [running] });
+    await beat(token, { worker_id: "api-machine", task_ids: [running] });
     await stepClock("2 minutes");
     await runJob("rescue");
     expect((await readTask(lost))["status"]).toBe("Queued");
@@ -115,10 +94,10 @@ describe("a machine that beats by the route", () => {
   });
 
   it("speaks for what it names alone under the name that all have", async () => {
-    const mine = await held("local-worker");
-    const theirs = await held("local-worker");
-    await beat({ worker_id: "local-worker", task_id: mine });
-    await beat({ worker_id: "local-worker", status: "crashed" });
+    const mine = await held(owner, token, "local-worker");
+    const theirs = await held(owner, token, "local-worker");
+    await beat(token, { worker_id: "local-worker", task_id: mine });
+    await beat(token, { worker_id: "local-worker", status: "crashed" });
     for (const id of [mine, theirs]) {
       expect((await readTask(id))["status"]).toBe("In Progress");
     }
@@ -129,9 +108,9 @@ describe("a machine that beats by the route", () => {
   });
 
   it("is told what to let go of, and keeps the lines about what it runs", async () => {
-    const task = await held();
+    const task = await held(owner, token);
     const stranger = await createTask(await createOwner());
-    const reply = await beat({
+    const reply = await beat(token, {
       task_id: task,
       logs: [
         { level: "INFO", message: "Step 3", task_id: task },
@@ -152,22 +131,22 @@ describe("a machine that beats by the route", () => {
       key: await userJwt(owner.id),
     });
     expect(cancelled.json, cancelled.text).toMatchObject({ cancelled: 1 });
-    expect((await beat({ task_id: task })).stop)
+    expect((await beat(token, { task_id: task })).stop)
       .toEqual([{ task_id: task, reason: "cancelled" }]);
     // Whether a stranger's task exists it does not hear.
-    expect((await beat({ task_id: stranger })).stop)
+    expect((await beat(token, { task_id: stranger })).stop)
       .toContainEqual({ task_id: stranger, reason: "deleted" });
   });
 });
 
 describe("who may beat for whom", () => {
   it("another token of the owner does not, nor another owner's", async () => {
-    const task = await held();
+    const task = await held(owner, token);
     const before = await readTask(task);
     for (const other of [owner, await createOwner()]) {
       const key = await createToken(other);
       for (const status of ["active", "terminated", "crashed"]) {
-        await beat({ status, task_id: task }, key);
+        await beat(key, { status, task_id: task });
       }
     }
     expect(await readTask(task)).toEqual(before);
@@ -176,10 +155,10 @@ describe("who may beat for whom", () => {
   it("a token has no way to a worker of the fleet, and none to its name", async () => {
     const worker = { id: "gpu-1", instance_type: "gpu", status: "active" };
     await rest("POST", "workers", {}, { body: worker });
-    await beat({ worker_id: "gpu-1", status: "crashed" });
+    await beat(token, { worker_id: "gpu-1", status: "crashed" });
     expect((await rest("GET", "workers", { select: "status" })).json)
       .toEqual([{ status: "active" }]);
-    const task = await held();
+    const task = await held(owner, token);
     const id = String((await readTask(task))["worker_id"]);
     const reply = await callFunction("beat", { worker_id: id }, {
       key: stack().serviceRoleKey,
@@ -198,20 +177,3 @@ describe("who may beat for whom", () => {
     }]);
   });
 });
-
-async function held(name = NAME, task_type = "travel_segment") {
-  const id = await createTask(owner, { task_type });
-  const reply = await callFunction("claim-next-task", {
-    worker_id: name,
-    run_type: task_type === "travel_segment" ? "gpu" : "api",
-  }, { key: token });
-  expect(reply.json, reply.text).toMatchObject({ task_id: id });
-  return id;
-}
-
-async function beat(body: object, key = token): Promise<BeatReply> {
-  const reply = await callFunction("beat", { worker_id: NAME, ...body }, {
-    key,
-  });
-  return expectOk(reply, BeatReply);
-}
