@@ -7,14 +7,14 @@ security invoker
 set search_path = ''
 as $$
   select case
-    when p_worker.goodbye_at is not null then p_worker.metadata - 'error_reason'
+    when p_worker.goodbye_at is not null then queue.metadata_without_end(p_worker.metadata)
     when p_worker.reaped_at is null and p_worker.status <> 'crashed' then p_worker.metadata
-    else p_worker.metadata - '{error_reason,error_time}'::text[]
+    else queue.metadata_without_end(p_worker.metadata)
       || jsonb_build_object('last_error_reason', p_worker.metadata -> 'error_reason')
   end;
 $$;
 
 comment on function queue.metadata_after_return(public.workers) is
-  'The metadata of this worker without the reason of its goodbye; of a crash or silence the reason stays as last_error_reason.';
+  'The metadata of this worker without what was said of its goodbye, crash or silence; of the latter two the reason stays as last_error_reason.';
 
 revoke all on function queue.metadata_after_return(public.workers) from public, anon, authenticated, service_role;

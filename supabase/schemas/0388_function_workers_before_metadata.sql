@@ -9,7 +9,7 @@ set search_path = ''
 as $$
 begin
   if current_user = 'service_role' and jsonb_typeof(new.metadata) = 'object' then
-    new.metadata := old.metadata - '{error_reason,error_time,termination_reason,self_terminated}'::text[] || new.metadata;
+    new.metadata := queue.metadata_without_end(old.metadata) || new.metadata;
   end if;
   return new;
 end;

@@ -9,6 +9,7 @@ import { beat } from "../support/fleet.ts";
 import { callFunction, callRpc } from "../support/http.ts";
 import { rest, SINGLE } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
+import { userJwt } from "../support/tokens.ts";
 import {
   createOwner,
   createTask,
@@ -79,6 +80,10 @@ describe("a machine started by hand", () => {
     expect((await worker()).status).toBe("error");
     expect((await readTask(task))["status"]).toBe("Queued");
     await keep({ p_worker_id: W });
+    expect((await worker()).metadata).not.toHaveProperty("self_terminated");
+    // What it once said is not read back by whoever writes the whole row.
+    await setAside("error", (await worker()).metadata);
+    expect((await worker()).status).toBe("active");
     await beat(W, [], "crashed");
     expect((await worker()).status).toBe("crashed");
   });
@@ -91,13 +96,17 @@ describe("a machine started by hand", () => {
   });
 
   it("is nobody's to keep but the service's", async () => {
-    const key = await createToken(await createOwner());
-    for (const credential of [key, stack().anonKey, stack().publishableKey]) {
+    const owner = await createOwner();
+    const keys = [await createToken(owner), await userJwt(owner.id)];
+    for (
+      const credential of [...keys, stack().anonKey, stack().publishableKey]
+    ) {
       const reply = await callRpc("keep_worker", { p_worker_id: W }, {
         key: credential,
       });
       expect([401, 403, 404]).toContain(reply.status);
     }
+    expect(await worker()).toMatchObject({ kept_at: null });
     const nobody = await keep({ p_worker_id: "nobody" });
     expect([nobody.status, nobody.json])
       .toMatchObject([404, { details: "WORKER_NOT_FOUND" }]);
