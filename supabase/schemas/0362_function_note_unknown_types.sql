@@ -1,6 +1,7 @@
 -- Notes which types without a row tasks were enqueued with since the sweep before, from the history: enqueuing itself
 -- writes nothing more. The last minute is left for the next time, as its transactions may still be open. Users choose
--- names freely, so no more than a thousand are kept.
+-- names freely, so no more than a thousand are kept. However long no sweep ran, all since the last one is read, but no more
+-- than the newest hundred thousand rows.
 create function queue.note_unknown_types(p_now timestamptz)
 returns integer
 language plpgsql
@@ -10,6 +11,7 @@ set search_path = ''
 as $$
 declare
   v_most constant integer := 1000;
+  v_most_events constant integer := 100000;
   v_until constant timestamptz := p_now - interval '1 minute';
   v_from timestamptz;
   v_after_id bigint;
@@ -24,9 +26,9 @@ begin
   where u.last_seen_at < p_now - interval '30 days'
     or exists (select from public.task_types as y where y.name = u.name);
 
-  v_from := greatest(
-    p_now - interval '10 minutes',
-    (select max(m.sampled_at) from queue.minute_samples as m where m.sampled_at < p_now) - interval '1 minute'
+  v_from := coalesce(
+    (select max(m.sampled_at) from queue.minute_samples as m where m.sampled_at < p_now) - interval '1 minute',
+    p_now - interval '10 minutes'
   );
   select coalesce(max(m.last_event_id), 0)
   into v_after_id
@@ -41,10 +43,15 @@ begin
       select
         t.task_type, count(*) as task_count, min(e.at) as first_at, max(e.at) as last_at,
         exists (select from queue.unknown_types as k where k.name = t.task_type) as is_noted
-      from public.task_events as e
+      from (
+        select n.task_id, n.at, n.from_status
+        from public.task_events as n
+        where n.id > v_after_id
+        order by n.id desc
+        limit v_most_events
+      ) as e
         join public.tasks as t on t.id = e.task_id
-      where e.id > v_after_id
-        and e.from_status is null
+      where e.from_status is null
         and e.at > v_from
         and e.at <= v_until
         and not exists (select from public.task_types as y where y.name = t.task_type)
@@ -62,6 +69,6 @@ end;
 $$;
 
 comment on function queue.note_unknown_types(timestamptz) is
-  'Brings queue.unknown_types up to a minute before p_now, from the history since the sample before, and returns how many types it wrote.';
+  'Brings queue.unknown_types up to a minute before p_now, from the history since the sample before (its newest 100,000 rows at most), and returns how many types it wrote.';
 
 revoke all on function queue.note_unknown_types(timestamptz) from public, anon, authenticated, service_role;

@@ -71,8 +71,9 @@ begin
       ) as e on e.pool = p.pool
     on conflict do nothing;
 
-    delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
+    -- It reads on from the sample before, however old that one is.
     perform queue.note_unknown_types(v_now);
+    delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
   end if;
 
   -- Last, because it locks owners until the end.

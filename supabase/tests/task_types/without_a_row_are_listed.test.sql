@@ -1,5 +1,5 @@
 begin;
-select plan(19);
+select plan(22);
 
 -- SETUP
 select tests.empty_queue();
@@ -68,6 +68,25 @@ select is(pg_temp.warnings(), 'UNKNOWN_TASK_TYPE', 'A type is listed for a week'
 select tests.step_clock('1 hour');
 select is(pg_temp.list(), '[]', 'And not longer');
 select is(pg_temp.warnings(), '', 'Nor warned of');
+
+-- TEST: while no sweep ran
+select pg_temp.sweep();
+select tests.create_task(:'owner', 'enqueued_in_a_gap') from generate_series(1, 2);
+select tests.step_clock('30 minutes');
+select pg_temp.sweep(), pg_temp.sweep();
+select results_eq(
+  $$ select u.name, u.task_count from queue.unknown_types as u where u.name like '%gap' $$, $$ values ('enqueued_in_a_gap', 2::bigint) $$,
+  'After half an hour without a sweep they are listed all the same, once'
+);
+select tests.create_task(:'owner', 'enqueued_in_a_long_gap');
+select tests.step_clock('3 days');
+select pg_temp.sweep(), pg_temp.sweep();
+select ok(exists (select from queue.unknown_types as u where u.name = 'enqueued_in_a_long_gap'), 'And after days, when all samples are old');
+select tests.create_task(:'owner', 'enqueued_before_a_storm') as id \gset
+insert into public.task_events (task_id, user_id, at, from_status, to_status, attempt, actor)
+select :'id', :'owner', queue.now(), 'Queued', 'Queued', 0, 'test' from generate_series(1, 100000);
+select pg_temp.sweep(), pg_temp.sweep();
+select ok(not exists (select from queue.unknown_types as u where u.name = 'enqueued_before_a_storm'), 'Of a gap no more than the newest hundred thousand rows are read');
 
 -- TEST: names that users make up
 delete from queue.minute_samples;
