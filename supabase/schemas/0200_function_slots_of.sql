@@ -22,7 +22,7 @@ begin
     p_user.max_orchestrating, (select d.default_orchestration_limit from queue.settings as d), v_slots.task_limit
   );
   -- Nothing of a deleted user starts any more while what they had goes piece by piece.
-  if exists (select from queue.deferred_work as w where w.deleted_id = p_user.id) then
+  if queue.is_being_deleted(p_user.id) then
     v_slots.task_limit := 0;
     v_slots.orchestration_limit := 0;
   end if;

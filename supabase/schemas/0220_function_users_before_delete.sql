@@ -29,7 +29,7 @@ begin
     return old;
   end if;
 
-  if not exists (select from queue.deferred_work as w where w.deleted_id = old.id) then
+  if not queue.is_being_deleted(old.id) then
     insert into queue.deferred_work (kind, user_id, deleted_id, reason, since)
     values ('user', old.id, old.id, queue.actor(), queue.now());
     update public.projects as p

@@ -22,7 +22,7 @@ begin
 
   insert into queue.deferred_work (kind, user_id, deleted_id, reason, since)
   select 'project', old.user_id, old.id, queue.actor(), queue.now()
-  where not exists (select from queue.deferred_work as w where w.deleted_id = old.id);
+  where not queue.is_being_deleted(old.id);
   update public.projects as p set deleted_at = queue.now() where p.id = old.id and p.deleted_at is null;
   return null;
 end;

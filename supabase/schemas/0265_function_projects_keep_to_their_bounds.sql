@@ -41,6 +41,11 @@ begin
   for v_user_id in select distinct n.user_id from new_rows as n order by n.user_id loop
     -- Two requests at once: the second counts what the first has added.
     perform pg_advisory_xact_lock(hashtextextended('queue.projects:' || v_user_id, 0));
+    -- A deletion that is under way is waited for, and one that comes later takes the project along.
+    perform from public.users as u where u.id = v_user_id for key share;
+    if queue.is_being_deleted(v_user_id) then
+      perform queue.refuse(403, 'FORBIDDEN', 'This user is being deleted');
+    end if;
     if (
       select count(*)
       from (select from public.projects as p where p.user_id = v_user_id limit v_most + 1) as k
@@ -56,7 +61,7 @@ end;
 $$;
 
 comment on function queue.projects_keep_to_the_bound() is
-  'Trigger: refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS.';
+  'Trigger: refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS, and those of one who is being deleted with 403 FORBIDDEN.';
 
 revoke all on function queue.projects_keep_to_the_bound() from public, anon, authenticated, service_role;
 

@@ -21,7 +21,7 @@ begin
   select p.user_id into v_from from public.projects as p where p.id = p_project_id and p.deleted_at is null for update;
   if v_from is null then
     perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
-  elsif not exists (select from public.users as u where u.id = p_user_id) or exists (select from queue.deferred_work as w where w.deleted_id = p_user_id) then
+  elsif not exists (select from public.users as u where u.id = p_user_id) or queue.is_being_deleted(p_user_id) then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no user %s', coalesce(p_user_id::text, 'null')));
   elsif v_from = p_user_id then
     return json_build_object('project_id', p_project_id, 'user_id', p_user_id, 'tasks', 0, 'generations', 0);

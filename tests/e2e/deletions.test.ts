@@ -88,6 +88,23 @@ describe(`a user with ${CROWD} tasks whom the app deletes`, () => {
     expect(own.status).toBe(403);
   });
 
+  it.each([
+    ["token", "rpc/create_api_token", { p_label: "another" }],
+    ["project", "projects", { name: "another" }],
+  ])("makes no new %s: 403 FORBIDDEN", async (_what, path, body) => {
+    const user_id = path === "projects" ? { user_id: owner.id } : {};
+    const reply = await rest("POST", path, {}, {
+      key: await userJwt(owner.id),
+      body: { ...body, ...user_id },
+    });
+    expect([reply.status, reply.json]).toMatchObject([403, {
+      details: "FORBIDDEN",
+      message: "This user is being deleted",
+    }]);
+    expect(await count("user_api_tokens")).toBe(0);
+    expect(await count("projects")).toBe(1);
+  });
+
   it("does not count as work to do", async () => {
     const counts = await callFunction("task-counts", { run_type: "gpu" }, {
       key: stack().serviceRoleKey,
