@@ -400,6 +400,22 @@ comment on function queue.without_secrets(jsonb) is
 
 revoke all on function queue.without_secrets(jsonb) from public, anon, authenticated, service_role;
 
+-- Whether a user or project is deleted already, though the row is still there while what it had goes piece by piece
+-- (queue.settle_deletion).
+create or replace function queue.is_being_deleted(p_id uuid)
+returns boolean
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select exists (select from queue.deferred_work as w where w.deleted_id = p_id);
+$$;
+
+comment on function queue.is_being_deleted(uuid) is 'True while this user or project is deleted piece by piece.';
+
+revoke all on function queue.is_being_deleted(uuid) from public, anon, authenticated, service_role;
+
 -- What a user row allows, as the user's slots keep it: the owner's half of the one rule (docs/architecture.md). Whoever
 -- writes what a user may takes it from here; the task's own half is queue.task_standing.
 create or replace function queue.slots_of(
@@ -424,7 +440,7 @@ begin
     p_user.max_orchestrating, (select d.default_orchestration_limit from queue.settings as d), v_slots.task_limit
   );
   -- Nothing of a deleted user starts any more while what they had goes piece by piece.
-  if exists (select from queue.deferred_work as w where w.deleted_id = p_user.id) then
+  if queue.is_being_deleted(p_user.id) then
     v_slots.task_limit := 0;
     v_slots.orchestration_limit := 0;
   end if;
@@ -2152,7 +2168,7 @@ begin
     return old;
   end if;
 
-  if not exists (select from queue.deferred_work as w where w.deleted_id = old.id) then
+  if not queue.is_being_deleted(old.id) then
     insert into queue.deferred_work (kind, user_id, deleted_id, reason, since)
     values ('user', old.id, old.id, queue.actor(), queue.now());
     update public.projects as p
@@ -2323,7 +2339,7 @@ begin
 
   insert into queue.deferred_work (kind, user_id, deleted_id, reason, since)
   select 'project', old.user_id, old.id, queue.actor(), queue.now()
-  where not exists (select from queue.deferred_work as w where w.deleted_id = old.id);
+  where not queue.is_being_deleted(old.id);
   update public.projects as p set deleted_at = queue.now() where p.id = old.id and p.deleted_at is null;
   return null;
 end;
@@ -4546,6 +4562,11 @@ begin
   for v_user_id in select distinct n.user_id from new_rows as n order by n.user_id loop
     -- Two requests at once: the second counts what the first has added.
     perform pg_advisory_xact_lock(hashtextextended('queue.projects:' || v_user_id, 0));
+    -- A deletion that is under way is waited for, and one that comes later takes the project along.
+    perform from public.users as u where u.id = v_user_id for key share;
+    if queue.is_being_deleted(v_user_id) then
+      perform queue.refuse(403, 'FORBIDDEN', 'This user is being deleted');
+    end if;
     if (
       select count(*)
       from (select from public.projects as p where p.user_id = v_user_id limit v_most + 1) as k
@@ -4561,7 +4582,7 @@ end;
 $$;
 
 comment on function queue.projects_keep_to_the_bound() is
-  'Trigger: refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS.';
+  'Trigger: refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS, and those of one who is being deleted with 403 FORBIDDEN.';
 
 revoke all on function queue.projects_keep_to_the_bound() from public, anon, authenticated, service_role;
 
@@ -4624,6 +4645,28 @@ comment on function queue.let_go(bigint, timestamptz) is
   'Frees this slot, which is held since its task was ended by others, and writes down until when the machine is paid; false when it is free already or somebody is just changing the task or its owner.';
 
 revoke all on function queue.let_go(bigint, timestamptz) from public, anon, authenticated, service_role;
+
+-- Why a task is queued again whose machine, a user's own, has ended.
+create or replace function queue.reason_of_goodbye(p_said text, p_attempts integer, p_worker_id text)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select pg_catalog.format(
+    case p_said
+      when 'terminated' then 'Start %s was handed back: the user''s machine %s said that it ends'
+      else 'Start %s ended without a result: the user''s machine %s reported that its process is gone'
+    end,
+    greatest(p_attempts, 1), p_worker_id
+  );
+$$;
+
+comment on function queue.reason_of_goodbye(text, integer, text) is
+  'The reason for this start to be over after a beat of the user''s machine with the status p_said (terminated, crashed).';
+
+revoke all on function queue.reason_of_goodbye(text, integer, text) from public, anon, authenticated, service_role;
 
 -- Nobody is silent because the clock has jumped. A jump and a rescue that did not run look the same from in here, a gap
 -- between two looks, and in both nobody was watched meanwhile; so silences and runs are measured anew from the first
@@ -4769,6 +4812,15 @@ begin
     select
       t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at, t.is_beaten_for,
       coalesce(t.timeout, y.timeout) as timeout,
+      case
+        when t.token_id is not null then (
+          select b.status
+          from queue.noted_beats as b
+          where b.worker_id = t.worker_id
+            and t.lease_token = any (b.leases)
+          limit 1
+        )
+      end as said,
       w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
       t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
       -- It has given its place back, and no child is there that could end it.
@@ -4801,6 +4853,7 @@ begin
       r.*,
       case
         when r.worker_status in ('terminated', 'error', 'crashed') then 'worker_ended'
+        when r.said is not null then r.said
         when r.runs_since < v_now - r.timeout then 'timed_out'
         -- Whatever it does, nobody would listen to it.
         when r.is_shut_out then 'token_ended'
@@ -4821,49 +4874,52 @@ begin
   )
   select
     j.id, j.lease_token, j.reported_at, j.worker_id, j.cause,
-    pg_catalog.format(
-      'Start %s ended without a result: %s',
-      greatest(j.attempts, 1),
-      case j.cause
-        when 'worker_ended' then pg_catalog.format(
-          'worker %s is %s%s', j.worker_id, j.worker_status, coalesce(' (' || j.error_reason || ')', '')
-        )
-        when 'worker_silent' then pg_catalog.format(
-          case
-            when j.last_heartbeat is null or j.last_heartbeat < j.started_at then 'worker %s sent no heartbeat since its claim, %s s ago'
-            else 'worker %s has been silent for %s s'
-          end,
-          j.worker_id, queue.seconds_between(j.last_sign, v_now)
-        )
-        when 'caller_silent' then pg_catalog.format(
-          '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, queue.sent_name(j.worker_id),
-          queue.seconds_between(case when j.token_id is null then j.last_sign else j.last_report end, v_now)
-        )
-        when 'token_ended' then pg_catalog.format('the token of the user''s machine %s was revoked or has expired', queue.sent_name(j.worker_id))
-        when 'unassigned' then 'it had no worker'
-        when 'timed_out' then pg_catalog.format(
-          'it ran for %s s, its timeout is %s s', queue.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
-        )
-        when 'never_delivered' then pg_catalog.format(
-          'worker %s beats, but has not named the task in %s s', j.worker_id, queue.seconds_between(j.started_at, v_now)
-        )
-        when 'enqueued_nothing' then pg_catalog.format(
-          'it enqueued nothing, and nothing was heard of it for %s s; its last words: %s',
-          queue.seconds_between(j.last_report, v_now), coalesce(pg_catalog.left(j.output_location, 500), 'none')
-        )
-        when 'left_behind' then pg_catalog.format(
-          'worker %s claimed again, and nothing was enqueued or heard of it for %s s',
-          queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
-        )
-      end
-    )
+    case
+      when j.said = j.cause then queue.reason_of_goodbye(j.said, j.attempts, queue.sent_name(j.worker_id))
+      else pg_catalog.format(
+        'Start %s ended without a result: %s',
+        greatest(j.attempts, 1),
+        case j.cause
+          when 'worker_ended' then pg_catalog.format(
+            'worker %s is %s%s', j.worker_id, j.worker_status, coalesce(' (' || j.error_reason || ')', '')
+          )
+          when 'worker_silent' then pg_catalog.format(
+            case
+              when j.last_heartbeat is null or j.last_heartbeat < j.started_at then 'worker %s sent no heartbeat since its claim, %s s ago'
+              else 'worker %s has been silent for %s s'
+            end,
+            j.worker_id, queue.seconds_between(j.last_sign, v_now)
+          )
+          when 'caller_silent' then pg_catalog.format(
+            '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, queue.sent_name(j.worker_id),
+            queue.seconds_between(case when j.token_id is null then j.last_sign else j.last_report end, v_now)
+          )
+          when 'token_ended' then pg_catalog.format('the token of the user''s machine %s was revoked or has expired', queue.sent_name(j.worker_id))
+          when 'unassigned' then 'it had no worker'
+          when 'timed_out' then pg_catalog.format(
+            'it ran for %s s, its timeout is %s s', queue.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
+          )
+          when 'never_delivered' then pg_catalog.format(
+            'worker %s beats, but has not named the task in %s s', j.worker_id, queue.seconds_between(j.started_at, v_now)
+          )
+          when 'enqueued_nothing' then pg_catalog.format(
+            'it enqueued nothing, and nothing was heard of it for %s s; its last words: %s',
+            queue.seconds_between(j.last_report, v_now), coalesce(pg_catalog.left(j.output_location, 500), 'none')
+          )
+          when 'left_behind' then pg_catalog.format(
+            'worker %s claimed again, and nothing was enqueued or heard of it for %s s',
+            queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
+          )
+        end
+      )
+    end
   from judged as j
   where j.cause is not null;
 end;
 $$;
 
 comment on function queue.lost_tasks() is
-  'Running tasks to be put back and why: the worker''s row says it has ended, the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
+  'Running tasks to be put back and why: the worker''s row says it has ended or a user''s machine said so while somebody held the task (queue.noted_beats), the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
 
 revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;
 
@@ -4882,7 +4938,7 @@ begin
   for v_noted in
     select distinct on (b.worker_id) b.worker_id, b.beat_at, b.status
     from queue.noted_beats as b
-    where b.worker_id in (select n.worker_id from queue.noted_beats as n where n.status is not null)
+    where b.worker_id in (select n.worker_id from queue.noted_beats as n where n.status is not null and n.leases is null)
     order by b.worker_id, b.beat_at desc
   loop
     perform from public.workers as w where w.id = v_noted.worker_id for no key update skip locked;
@@ -5032,7 +5088,7 @@ begin
       set status = case l.cause when 'enqueued_nothing' then 'Failed' else 'Queued' end,
         output_location = case l.cause when 'enqueued_nothing' then l.reason else t.output_location end,
         attempts = t.attempts - (
-          l.cause in ('never_delivered', 'token_ended')
+          l.cause in ('never_delivered', 'token_ended', 'terminated')
           -- Its goodbye could not hand the task back: somebody held its owner.
           or l.cause = 'worker_ended' and exists (
             select from public.workers as w where w.id = l.worker_id and w.goodbye_at is not null
@@ -5055,7 +5111,7 @@ end;
 $$;
 
 comment on function queue.put_back(queue.lost_task[]) is
-  'Puts these tasks back into the queue (or ends them Failed: after their last start, or when they have said their last word) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, whose token has ended, or whose worker said goodbye, is not counted.';
+  'Puts these tasks back into the queue (or ends them Failed: after their last start, or when they have said their last word) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, whose token has ended, or whose worker or user''s machine said goodbye, is not counted.';
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;
 
@@ -5134,6 +5190,16 @@ begin
   perform queue.watch_clock();
   perform queue.apply_noted_ends();
   delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour' and b.status is null;
+  -- What a user's machine was still to give back is over by itself, or was taken.
+  delete from queue.noted_beats as b
+  where b.leases is not null
+    and not exists (
+      select
+      from public.tasks as t
+      where t.worker_id = b.worker_id
+        and t.status = 'In Progress'
+        and t.lease_token = any (b.leases)
+    );
   -- Owners in turn: the many tasks of one whom somebody's transaction holds must not be all that a run looks at.
   v_lost := array(
     select q.lost
@@ -10198,7 +10264,8 @@ revoke all on function queue.reconcile_owners(uuid[]) from public, anon, authent
 
 -- Notes which types without a row tasks were enqueued with since the sweep before, from the history: enqueuing itself
 -- writes nothing more. The last minute is left for the next time, as its transactions may still be open. Users choose
--- names freely, so no more than a thousand are kept.
+-- names freely, so no more than a thousand are kept. However long no sweep ran, all since the last one is read, but no more
+-- than the newest hundred thousand rows.
 create or replace function queue.note_unknown_types(p_now timestamptz)
 returns integer
 language plpgsql
@@ -10208,6 +10275,7 @@ set search_path = ''
 as $$
 declare
   v_most constant integer := 1000;
+  v_most_events constant integer := 100000;
   v_until constant timestamptz := p_now - interval '1 minute';
   v_from timestamptz;
   v_after_id bigint;
@@ -10222,9 +10290,9 @@ begin
   where u.last_seen_at < p_now - interval '30 days'
     or exists (select from public.task_types as y where y.name = u.name);
 
-  v_from := greatest(
-    p_now - interval '10 minutes',
-    (select max(m.sampled_at) from queue.minute_samples as m where m.sampled_at < p_now) - interval '1 minute'
+  v_from := coalesce(
+    (select max(m.sampled_at) from queue.minute_samples as m where m.sampled_at < p_now) - interval '1 minute',
+    p_now - interval '10 minutes'
   );
   select coalesce(max(m.last_event_id), 0)
   into v_after_id
@@ -10239,10 +10307,15 @@ begin
       select
         t.task_type, count(*) as task_count, min(e.at) as first_at, max(e.at) as last_at,
         exists (select from queue.unknown_types as k where k.name = t.task_type) as is_noted
-      from public.task_events as e
+      from (
+        select n.task_id, n.at, n.from_status
+        from public.task_events as n
+        where n.id > v_after_id
+        order by n.id desc
+        limit v_most_events
+      ) as e
         join public.tasks as t on t.id = e.task_id
-      where e.id > v_after_id
-        and e.from_status is null
+      where e.from_status is null
         and e.at > v_from
         and e.at <= v_until
         and not exists (select from public.task_types as y where y.name = t.task_type)
@@ -10260,7 +10333,7 @@ end;
 $$;
 
 comment on function queue.note_unknown_types(timestamptz) is
-  'Brings queue.unknown_types up to a minute before p_now, from the history since the sample before, and returns how many types it wrote.';
+  'Brings queue.unknown_types up to a minute before p_now, from the history since the sample before (its newest 100,000 rows at most), and returns how many types it wrote.';
 
 revoke all on function queue.note_unknown_types(timestamptz) from public, anon, authenticated, service_role;
 
@@ -10337,8 +10410,9 @@ begin
       ) as e on e.pool = p.pool
     on conflict do nothing;
 
-    delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
+    -- It reads on from the sample before, however old that one is.
     perform queue.note_unknown_types(v_now);
+    delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
   end if;
 
   -- Last, because it locks owners until the end.
@@ -11433,6 +11507,26 @@ comment on function queue.log_metadata(json) is
 
 revoke all on function queue.log_metadata(json) from public, anon, authenticated, service_role;
 
+-- What was said of one end of a worker belongs to that end: once it is over it must neither be read as the reason of the
+-- next one, nor bring it about.
+create or replace function queue.metadata_without_end(p_metadata jsonb)
+returns jsonb
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select p_metadata - '{error_reason,error_time,termination_reason,self_terminated}'::text[];
+$$;
+
+comment on function queue.metadata_without_end(jsonb) is
+  'A worker''s metadata without error_reason, error_time, termination_reason and self_terminated.';
+
+revoke all on function queue.metadata_without_end(jsonb) from public, anon, authenticated, service_role;
+
+-- A trigger asks it with the rights of whoever writes.
+grant execute on function queue.metadata_without_end(jsonb) to service_role;
+
 -- What a worker's metadata say when it is there again after an end of its own: what was wrong then is over.
 create or replace function queue.metadata_after_return(p_worker public.workers)
 returns jsonb
@@ -11442,15 +11536,15 @@ security invoker
 set search_path = ''
 as $$
   select case
-    when p_worker.goodbye_at is not null then p_worker.metadata - 'error_reason'
+    when p_worker.goodbye_at is not null then queue.metadata_without_end(p_worker.metadata)
     when p_worker.reaped_at is null and p_worker.status <> 'crashed' then p_worker.metadata
-    else p_worker.metadata - '{error_reason,error_time}'::text[]
+    else queue.metadata_without_end(p_worker.metadata)
       || jsonb_build_object('last_error_reason', p_worker.metadata -> 'error_reason')
   end;
 $$;
 
 comment on function queue.metadata_after_return(public.workers) is
-  'The metadata of this worker without the reason of its goodbye; of a crash or silence the reason stays as last_error_reason.';
+  'The metadata of this worker without what was said of its goodbye, crash or silence; of the latter two the reason stays as last_error_reason.';
 
 revoke all on function queue.metadata_after_return(public.workers) from public, anon, authenticated, service_role;
 
@@ -11541,7 +11635,10 @@ revoke all on function queue.beat(text, text, json, json, timestamptz) from publ
 -- says is written on the tasks that the machine runs, and nothing when it runs none.
 --
 -- A machine that came back under its name would shield what its former self had lost. So a beat may say all that the machine
--- runs; and under a name that several share it speaks for what it names alone.
+-- runs; and under a name that several share it speaks for what it names alone, also when it ends.
+--
+-- A goodbye is tried once, and whoever says it is not there any more. So what somebody's open transaction holds, a task or
+-- its owner, is not waited for: the next rescue takes it (queue.noted_beats).
 create or replace function queue.beat_of_token(
   p_caller queue.caller, p_worker_id text, p_said text, p_runs uuid[], p_named uuid[], p_now timestamptz
 )
@@ -11554,40 +11651,41 @@ as $$
 declare
   v_holder constant text := queue.holder_name(p_caller, p_worker_id);
   v_is_shared constant boolean := p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
-  v_held uuid[];
+  v_lost queue.lost_task[];
+  v_left uuid[];
 begin
-  if p_said in ('terminated', 'crashed') and not v_is_shared then
-    v_held := array(
-      select t.id
+  if p_said in ('terminated', 'crashed') then
+    v_lost := array(
+      select (
+        t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id)
+      )::queue.lost_task
       from public.tasks as t
       where t.worker_id = v_holder
         and t.token_id = p_caller.token_id
         and t.status = 'In Progress'
+        and (not v_is_shared or t.id = any (p_named))
         and not queue.needs_no_worker(t)
     );
     perform queue.say(queue.caller_name(p_caller));
-    -- Its holder itself says it: the slots are free at once.
-    perform set_config('queue.let_go', v_held::text, true);
-    perform set_config('queue.forgives_starts', 'on', true);
-    update public.tasks as t
-    set status = 'Queued',
-      attempts = t.attempts - (p_said = 'terminated')::integer,
-      error_message = case p_said
-        when 'terminated' then pg_catalog.format(
-          'Start %s was handed back: the user''s machine %s said that it ends', greatest(t.attempts, 1), p_worker_id
-        )
-        else pg_catalog.format(
-          'Start %s ended without a result: the user''s machine %s reported that its process is gone', greatest(t.attempts, 1), p_worker_id
-        )
-      end
-    where t.id = any (v_held)
-      and t.status = 'In Progress'
-      and t.worker_id = v_holder
-      and t.token_id = p_caller.token_id;
-    perform set_config('queue.forgives_starts', 'off', true);
-    perform queue.ends_itself(null);
+    perform queue.put_back(v_lost);
     perform queue.say(null);
-    perform queue.let_go_of(v_holder, p_caller.token_id, null, null);
+    v_left := array(
+      select t.lease_token
+      from public.tasks as t
+        join unnest(v_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
+      where t.status = 'In Progress'
+    );
+    if cardinality(v_left) > 0 then
+      insert into queue.noted_beats as b (worker_id, beat_at, status, leases)
+      values (v_holder, p_now, p_said, v_left)
+      on conflict (worker_id, beat_at) do update set status = excluded.status, leases = b.leases || excluded.leases;
+    end if;
+    -- And of what others had ended under it before nothing is held any more.
+    if v_is_shared then
+      perform queue.let_go_of(v_holder, p_caller.token_id, null, n.id) from unnest(p_named) as n (id) order by n.id;
+    else
+      perform queue.let_go_of(v_holder, p_caller.token_id, null, null);
+    end if;
     return;
   end if;
 
@@ -11615,7 +11713,7 @@ end;
 $$;
 
 comment on function queue.beat_of_token(queue.caller, text, text, uuid[], uuid[], timestamptz) is
-  'Notes a beat on the tasks that this token runs under this name: all of them, or those in p_runs and p_named where the machine says what it runs or the name is shared. terminated and crashed put what it runs back, the first without counting the start; under a shared name both are no more than a beat.';
+  'Notes a beat on the tasks that this token runs under this name: all of them, or those in p_runs and p_named where the machine says what it runs or the name is shared. terminated and crashed put what it runs back, under a shared name what it names, the first without counting the start; what somebody holds is left to the next rescue.';
 
 revoke all on function queue.beat_of_token(queue.caller, text, text, uuid[], uuid[], timestamptz) from public, anon, authenticated, service_role;
 
@@ -11763,7 +11861,7 @@ set search_path = ''
 as $$
 begin
   if current_user = 'service_role' and jsonb_typeof(new.metadata) = 'object' then
-    new.metadata := old.metadata - '{error_reason,error_time,termination_reason,self_terminated}'::text[] || new.metadata;
+    new.metadata := queue.metadata_without_end(old.metadata) || new.metadata;
   end if;
   return new;
 end;
@@ -12752,6 +12850,11 @@ begin
   perform set_config('lock_timeout', ceil(2000 * extract(epoch from s.max_lock_wait)) || 'ms', true) from queue.settings as s;
   -- Two requests at once: the second counts the token of the first.
   perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
+  -- A deletion that is under way is waited for, and one that comes later waits, and takes this token along.
+  perform from public.users as u where u.id = v_user_id for key share;
+  if queue.is_being_deleted(v_user_id) then
+    perform queue.refuse(403, 'FORBIDDEN', 'This user is being deleted');
+  end if;
   if (
     select count(*)
     from public.user_api_tokens as k
@@ -12959,7 +13062,7 @@ begin
   select p.user_id into v_from from public.projects as p where p.id = p_project_id and p.deleted_at is null for update;
   if v_from is null then
     perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
-  elsif not exists (select from public.users as u where u.id = p_user_id) or exists (select from queue.deferred_work as w where w.deleted_id = p_user_id) then
+  elsif not exists (select from public.users as u where u.id = p_user_id) or queue.is_being_deleted(p_user_id) then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no user %s', coalesce(p_user_id::text, 'null')));
   elsif v_from = p_user_id then
     return json_build_object('project_id', p_project_id, 'user_id', p_user_id, 'tasks', 0, 'generations', 0);
@@ -13394,182 +13497,6 @@ comment on function public.note_refused_claim(jsonb, text) is
 revoke all on function public.note_refused_claim(jsonb, text) from public, anon, authenticated, service_role;
 
 grant execute on function public.note_refused_claim(jsonb, text) to service_role;
-
--- A beat through the functions, where every call has a route: by the service key for a worker of the fleet, which is the
--- guardian's beat; by a token for the machine of its owner.
-create or replace function queue.beat_by_route(
-  p_caller jsonb,
-  p_worker_id text,
-  p_status text,
-  p_task_ids uuid[],
-  p_vram_total_mb json,
-  p_vram_used_mb json,
-  p_logs json
-)
-returns json
-language plpgsql
-volatile
-security definer -- writes columns of tasks that no API role may
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-declare
-  v_uuid constant text := '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$';
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
-  v_now timestamptz := queue.now();
-  v_held uuid[];
-  v_logs json[];
-  v_own json[];
-  v_surplus integer;
-  v_stored integer;
-  v_named uuid[];
-begin
-  if v_caller.kind = 'service' then
-    return queue.worker_heartbeat(json_build_object(
-      'worker_id_param', p_worker_id,
-      'status_param', p_status,
-      'vram_total_mb_param', p_vram_total_mb,
-      'vram_used_mb_param', p_vram_used_mb,
-      -- Beats of the fleet name one.
-      'current_task_id_param', p_task_ids[1],
-      'logs_param', p_logs
-    ));
-  end if;
-  if p_worker_id is null or length(p_worker_id) not between 1 and 200 then
-    perform queue.refuse(
-      400, 'INVALID_ARGUMENT', 'A beat names its worker in 1 to 200 characters', 'Send worker_id'
-    );
-  end if;
-
-  -- Of the lines of a machine that anybody may own those are kept that are about what it runs.
-  v_held := array(select t.id from public.tasks as t where t.token_id = v_caller.token_id and t.status = 'In Progress');
-  select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(p_logs) as b;
-  v_own := array(
-    select l.entry
-    from unnest(v_logs) with ordinality as l (entry, place)
-    where case
-        when json_typeof(l.entry) = 'object' and l.entry ->> 'task_id' ~ v_uuid then (l.entry ->> 'task_id')::uuid = any (v_held)
-      end
-    order by l.place
-  );
-  v_stored := queue.store_logs(v_own, queue.holder_name(v_caller, p_worker_id), v_now);
-  v_named := array(
-    select distinct (l.entry ->> 'task_id')::uuid from unnest(v_own) as l (entry)
-    union
-    select n.id from unnest(p_task_ids) as n (id)
-  );
-
-  perform queue.beat_of_token(v_caller, p_worker_id, p_status, p_task_ids, v_named, v_now);
-
-  return json_build_object(
-    'success', true,
-    'heartbeat_updated', true,
-    'logs_inserted', v_stored,
-    'log_errors', cardinality(v_logs) - v_stored + v_surplus,
-    'stop', queue.tasks_to_stop(v_caller, queue.holder_name(v_caller, p_worker_id), v_named, p_task_ids[1], v_now)
-  );
-end;
-$$;
-
-comment on function queue.beat_by_route(jsonb, text, text, uuid[], json, json, json) is 'See public.beat.';
-
-revoke all on function queue.beat_by_route(jsonb, text, text, uuid[], json, json, json) from public, anon, authenticated, service_role;
-
-grant execute on function queue.beat_by_route(jsonb, text, text, uuid[], json, json, json) to service_role;
-
-create or replace function public.beat(
-  p_caller jsonb,
-  p_worker_id text,
-  p_status text default 'active',
-  p_task_ids uuid[] default null,
-  p_vram_total_mb json default null,
-  p_vram_used_mb json default null,
-  p_logs json default null
-)
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
-begin
-  return queue.beat_by_route(p_caller, p_worker_id, p_status, p_task_ids, p_vram_total_mb, p_vram_used_mb, p_logs);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-  return null;
-end;
-$$;
-
-comment on function public.beat(jsonb, text, text, uuid[], json, json, json) is
-  'A worker''s beat, as functions call it. A service caller''s is that of func_worker_heartbeat_with_logs. A token''s is a sign of life for what its machine of this name runs: all of it, or the tasks in p_task_ids, where these are given; once it has beaten for a task, token_beat_limit is how long it may be silent. terminated puts what it runs back without counting the start, crashed puts it back. Log lines of tokens are kept if they name a task that the token runs. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT, 403 for users. service_role only.';
-
-revoke all on function public.beat(jsonb, text, text, uuid[], json, json, json) from public, anon, authenticated, service_role;
-
-grant execute on function public.beat(jsonb, text, text, uuid[], json, json, json) to service_role;
-
--- A call that only reads cannot write down that it came; so whoever answers it says it here. It speaks for the task that it
--- names, and for no other: what else runs under the same token may be another machine, dead or alive.
-create or replace function queue.note_call(p_caller jsonb, p_task_id uuid)
-returns boolean
-language plpgsql
-volatile
-security definer -- writes columns of tasks that no API role may
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['token']);
-  v_now timestamptz := queue.now();
-begin
-  update public.tasks as t
-  set seen_at = v_now,
-    updated_at = v_now,
-    delivered_at = coalesce(t.delivered_at, v_now)
-  from (
-    select h.id
-    from public.tasks as h
-    where h.id = p_task_id
-      and h.token_id = v_caller.token_id
-      and h.status = 'In Progress'
-      and greatest(h.claimed_at, h.reported_at, h.seen_at) < v_now - interval '10 seconds'
-    for no key update skip locked
-  ) as held
-  where t.id = held.id;
-  return found;
-end;
-$$;
-
-comment on function queue.note_call(jsonb, uuid) is 'See public.note_call.';
-
-revoke all on function queue.note_call(jsonb, uuid) from public, anon, authenticated, service_role;
-
-grant execute on function queue.note_call(jsonb, uuid) to service_role;
-
-create or replace function public.note_call(p_caller jsonb, p_task_id uuid)
-returns boolean
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
-begin
-  return queue.note_call(p_caller, p_task_id);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-  return null;
-end;
-$$;
-
-comment on function public.note_call(jsonb, uuid) is
-  'Notes that a token''s call has named a task that it runs: a sign of life. True when it wrote; false when the task is not its own or was heard of within 10 s. service_role only.';
-
-revoke all on function public.note_call(jsonb, uuid) from public, anon, authenticated, service_role;
-
-grant execute on function public.note_call(jsonb, uuid) to service_role;
 
 -- How each machine of the fleet is doing: those that have not ended, and those that failed within the window or still
 -- claim. One word each, the first that applies, and what it follows from.
@@ -14390,7 +14317,7 @@ begin
   if v_worker.kept_at is not null and v_worker.status in ('terminating', 'terminated', 'error', 'crashed') then
     update public.workers as w
     set status = 'active',
-      metadata = w.metadata - '{error_reason,error_time,termination_reason}'::text[]
+      metadata = queue.metadata_without_end(w.metadata)
         || jsonb_build_object('last_error_reason', w.metadata -> 'error_reason')
     where w.id = p_worker_id
     returning w.* into v_worker;
@@ -14406,28 +14333,127 @@ revoke all on function queue.keep_worker(jsonb, text, boolean) from public, anon
 
 grant execute on function queue.keep_worker(jsonb, text, boolean) to service_role;
 
-create or replace function public.keep_worker(p_worker_id text, p_keep boolean default true, p_caller jsonb default '{"kind":"service"}')
+-- A beat through the functions, where every call has a route: by the service key for a worker of the fleet, which is the
+-- guardian's beat; by a token for the machine of its owner.
+create or replace function queue.beat_by_route(
+  p_caller jsonb,
+  p_worker_id text,
+  p_status text,
+  p_task_ids uuid[],
+  p_vram_total_mb json,
+  p_vram_used_mb json,
+  p_logs json
+)
 returns json
 language plpgsql
 volatile
-security invoker
+security definer -- writes columns of tasks that no API role may
 set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
+declare
+  v_uuid constant text := '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$';
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_now timestamptz := queue.now();
+  v_held uuid[];
+  v_logs json[];
+  v_own json[];
+  v_surplus integer;
+  v_stored integer;
+  v_named uuid[];
 begin
-  return queue.keep_worker(p_caller, p_worker_id, p_keep);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-  return null;
+  if v_caller.kind = 'service' then
+    return queue.worker_heartbeat(json_build_object(
+      'worker_id_param', p_worker_id,
+      'status_param', p_status,
+      'vram_total_mb_param', p_vram_total_mb,
+      'vram_used_mb_param', p_vram_used_mb,
+      -- Beats of the fleet name one.
+      'current_task_id_param', p_task_ids[1],
+      'logs_param', p_logs
+    ));
+  end if;
+  if p_worker_id is null or length(p_worker_id) not between 1 and 200 then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'A beat names its worker in 1 to 200 characters', 'Send worker_id'
+    );
+  end if;
+
+  -- Of the lines of a machine that anybody may own those are kept that are about what it runs.
+  v_held := array(select t.id from public.tasks as t where t.token_id = v_caller.token_id and t.status = 'In Progress');
+  select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(p_logs) as b;
+  v_own := array(
+    select l.entry
+    from unnest(v_logs) with ordinality as l (entry, place)
+    where case
+        when json_typeof(l.entry) = 'object' and l.entry ->> 'task_id' ~ v_uuid then (l.entry ->> 'task_id')::uuid = any (v_held)
+      end
+    order by l.place
+  );
+  v_stored := queue.store_logs(v_own, queue.holder_name(v_caller, p_worker_id), v_now);
+  v_named := array(
+    select distinct (l.entry ->> 'task_id')::uuid from unnest(v_own) as l (entry)
+    union
+    select n.id from unnest(p_task_ids) as n (id)
+  );
+
+  perform queue.beat_of_token(v_caller, p_worker_id, p_status, p_task_ids, v_named, v_now);
+
+  return json_build_object(
+    'success', true,
+    'heartbeat_updated', true,
+    'logs_inserted', v_stored,
+    'log_errors', cardinality(v_logs) - v_stored + v_surplus,
+    'stop', queue.tasks_to_stop(v_caller, queue.holder_name(v_caller, p_worker_id), v_named, p_task_ids[1], v_now)
+  );
 end;
 $$;
 
-comment on function public.keep_worker(text, boolean, jsonb) is
-  'Brings a worker back that somebody set aside, and keeps it: while it beats, no direct write of the service key sets it to terminating, terminated or error. With p_keep false orchestrators may set it aside again. Out: {worker_id, status, kept_at}. Errors: 404 WORKER_NOT_FOUND, 403. service_role only.';
+comment on function queue.beat_by_route(jsonb, text, text, uuid[], json, json, json) is 'See public.beat.';
 
-revoke all on function public.keep_worker(text, boolean, jsonb) from public, anon, authenticated, service_role;
+revoke all on function queue.beat_by_route(jsonb, text, text, uuid[], json, json, json) from public, anon, authenticated, service_role;
 
-grant execute on function public.keep_worker(text, boolean, jsonb) to service_role;
+grant execute on function queue.beat_by_route(jsonb, text, text, uuid[], json, json, json) to service_role;
+
+-- A call that only reads cannot write down that it came; so whoever answers it says it here. It speaks for the task that it
+-- names, and for no other: what else runs under the same token may be another machine, dead or alive.
+create or replace function queue.note_call(p_caller jsonb, p_task_id uuid)
+returns boolean
+language plpgsql
+volatile
+security definer -- writes columns of tasks that no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['token']);
+  v_now timestamptz := queue.now();
+begin
+  update public.tasks as t
+  set seen_at = v_now,
+    updated_at = v_now,
+    delivered_at = coalesce(t.delivered_at, v_now)
+  from (
+    select h.id
+    from public.tasks as h
+    where h.id = p_task_id
+      and h.token_id = v_caller.token_id
+      and h.status = 'In Progress'
+      and greatest(h.claimed_at, h.reported_at, h.seen_at) < v_now - interval '10 seconds'
+    for no key update skip locked
+  ) as held
+  where t.id = held.id;
+  return found;
+end;
+$$;
+
+comment on function queue.note_call(jsonb, uuid) is 'See public.note_call.';
+
+revoke all on function queue.note_call(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function queue.note_call(jsonb, uuid) to service_role;
 
 -- How a task stands, as functions ask it.
 create or replace function public.get_task_status(p_caller jsonb, p_task_id uuid)
@@ -14679,15 +14705,100 @@ comment on function queue.is_spare_part(uuid) is
 
 revoke all on function queue.is_spare_part(uuid) from public, anon, authenticated, service_role;
 
--- What the functions have counted, as they hand it in.
-create or replace function public.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
-returns void
-language sql
+-- A worker's beat, as the functions hand it in.
+create or replace function public.beat(
+  p_caller jsonb,
+  p_worker_id text,
+  p_status text default 'active',
+  p_task_ids uuid[] default null,
+  p_vram_total_mb json default null,
+  p_vram_used_mb json default null,
+  p_logs json default null
+)
+returns json
+language plpgsql
 volatile
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
-  select queue.note_unused_fields(p_caller, p_endpoint, p_counts);
+begin
+  return queue.beat_by_route(p_caller, p_worker_id, p_status, p_task_ids, p_vram_total_mb, p_vram_used_mb, p_logs);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.beat(jsonb, text, text, uuid[], json, json, json) is
+  'A worker''s beat, as functions call it. A service caller''s is that of func_worker_heartbeat_with_logs. A token''s is a sign of life for what its machine of this name runs: all of it, or the tasks in p_task_ids, where these are given; once it has beaten for a task, token_beat_limit is how long it may be silent. terminated puts what it runs back without counting the start, crashed puts it back; under a shared name what they name; what somebody holds at the next rescue. Log lines of tokens are kept if they name a task that the token runs. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT, 403 for users. service_role only.';
+
+revoke all on function public.beat(jsonb, text, text, uuid[], json, json, json) from public, anon, authenticated, service_role;
+
+grant execute on function public.beat(jsonb, text, text, uuid[], json, json, json) to service_role;
+
+-- A machine that somebody started by hand is kept, or let go of.
+create or replace function public.keep_worker(p_worker_id text, p_keep boolean default true, p_caller jsonb default '{"kind":"service"}')
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.keep_worker(p_caller, p_worker_id, p_keep);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.keep_worker(text, boolean, jsonb) is
+  'Brings a worker back that somebody set aside, and keeps it: while it beats, no direct write of the service key sets it to terminating, terminated or error. With p_keep false orchestrators may set it aside again. Out: {worker_id, status, kept_at}. Errors: 404 WORKER_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.keep_worker(text, boolean, jsonb) from public, anon, authenticated, service_role;
+
+grant execute on function public.keep_worker(text, boolean, jsonb) to service_role;
+
+-- That a call has come, as the functions hand it in.
+create or replace function public.note_call(p_caller jsonb, p_task_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.note_call(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.note_call(jsonb, uuid) is
+  'Notes that a token''s call has named a task that it runs: a sign of life. True when it wrote; false when the task is not its own or was heard of within 10 s. service_role only.';
+
+revoke all on function public.note_call(jsonb, uuid) from public, anon, authenticated, service_role;
+
+grant execute on function public.note_call(jsonb, uuid) to service_role;
+
+-- What the functions have counted, as they hand it in.
+create or replace function public.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  perform queue.note_unused_fields(p_caller, p_endpoint, p_counts);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
 $$;
 
 comment on function public.note_unused_fields(jsonb, text, jsonb) is

@@ -176,6 +176,13 @@ describe("a late output changes nothing", () => {
   });
 });
 
+it("a description that is written into the row with the end shows the file", async () => {
+  const body = { status: "Complete", output_location: text };
+  const reply = await rest("PATCH", "tasks", { id: `eq.${join}` }, { body });
+  expect(reply.status).toBe(200);
+  await expectBoth();
+});
+
 it("a description beside base64 keeps the file that was sent", async () => {
   const answer = await wire.edge("complete_task", {
     task_id: join,

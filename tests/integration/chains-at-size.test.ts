@@ -57,8 +57,9 @@ it(
     update public.tasks set dependant_on = ${first} where id = ${chain[0] ?? ""}
   `;
     const rows = await rowsOf((sql) =>
-      sql`update public.tasks set dependant_on = ${last} where id = ${first}`
-        .then(() => "went through", (error: Error) => error.message)
+      expect(
+        sql`update public.tasks set dependant_on = ${last} where id = ${first}`,
+      ).rejects.toMatchObject({ code: "PT400", detail: "DEPENDENCY_CYCLE" })
     );
     expect(rows).toBeLessThan(A_LINK * LENGTH);
     const [task] = await session.sql`
