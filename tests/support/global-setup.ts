@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import process from "node:process";
+import type { TestProject } from "vitest/node";
 import { startFreshStack } from "../../gate/fresh-stack.ts";
 import { checkoutDir } from "../../stack/paths.ts";
 import { pauseJobs } from "./pause-jobs.ts";
@@ -9,16 +10,17 @@ import {
   stackEnvironment,
 } from "./stack.ts";
 
-const stateDir = join(checkoutDir, ".stack", "test-alone");
-
 /**
  * Starts a stack for suites that were started without one, so that
- * `npx vitest run --project e2e` works alone.
+ * `npx vitest run --project e2e` works alone, also beside another suite.
  */
-export default async function setup(): Promise<(() => Promise<void>) | void> {
+export default async function setup(
+  project: TestProject,
+): Promise<(() => Promise<void>) | void> {
   if (process.env[STACK_VARIABLE] !== undefined) {
     return await pauseJobs(runningStack().adminDbUrl);
   }
+  const stateDir = join(checkoutDir, ".stack", `alone-${project.name}`);
   const stack = await startFreshStack(stateDir);
   await pauseJobs(stack.adminDbUrl);
   // Test processes are forked later and inherit this.
