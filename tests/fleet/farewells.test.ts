@@ -84,26 +84,41 @@ describe("the farewell of W6 and W7", () => {
 });
 
 describe("metadata.orchestrator_status", () => {
-  it.each<[string, () => Promise<unknown>, string]>([
-    ["crashed", () => beat(W, [], "crashed"), "error"],
-    ["terminated by itself", () => curl(BEAT, FAREWELL), "terminated"],
-    ["silent", async () => {
-      await startTask(await createTask(await createOwner()), W);
-      await stepClock("101 seconds");
-      await runJob("rescue");
-    }, "error"],
-    ["set to error by a script", () => patch({ status: "error" }), "error"],
-  ])("of a worker that is %s says so", async (_how, end, told) => {
+  it.each<[string, () => Promise<unknown>, string, string]>([
+    ["crashed", () => beat(W, [], "crashed"), "error", "active"],
+    [
+      "terminated by itself",
+      () => curl(BEAT, FAREWELL),
+      "terminated",
+      "active",
+    ],
+    [
+      "silent",
+      async () => {
+        await startTask(await createTask(await createOwner()), W);
+        await stepClock("101 seconds");
+        await runJob("rescue");
+      },
+      "error",
+      "active",
+    ],
+    [
+      "set to error by a script",
+      () => patch({ status: "error" }),
+      "error",
+      "error",
+    ],
+  ])("of a worker that is %s says so", async (_how, end, told, next) => {
     await spawnWorker(W);
     await beat(W);
     await end();
     expect((await worker()).metadata["orchestrator_status"]).toBe(told);
     // The orchestrator of 4 January counts what says "spawning" as coming.
     await curl(BEAT, FAREWELL.replace("terminated", "active"));
-    const { status, metadata } = await worker();
-    if (status === "active") {
-      expect(metadata["orchestrator_status"]).toBe("active");
-    }
+    expect(await worker()).toMatchObject({
+      status: next,
+      metadata: { orchestrator_status: next },
+    });
   });
 
   it("is not put where an orchestrator does not keep it", async () => {

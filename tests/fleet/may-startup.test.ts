@@ -2,13 +2,15 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { beatOn } from "../support/beats.ts";
 import { resetClock } from "../support/clock.ts";
-import { adminConnection, as } from "../support/db.ts";
+import { adminConnection, as, type Connection } from "../support/db.ts";
 import { beat, spawnWorker } from "../support/fleet.ts";
+import { isOpen } from "../support/holding.ts";
 import { callFunction } from "../support/http.ts";
 import { rest, send } from "../support/rest.ts";
-import { pidOf, untilBlocked } from "../support/sessions.ts";
+import { pidOf, sendAndMeet } from "../support/sessions.ts";
 import { stack } from "../support/stack.ts";
 import { createOwner, createTask, readTask, reset } from "../support/world.ts";
+import { ROUTED } from "./clients/scaling.ts";
 
 const W = "gpu-20260516_101010-eeee0003";
 const API = "api-worker-main";
@@ -18,7 +20,7 @@ afterAll(resetClock);
 
 describe("the startup script", () => {
   it("writes its phases: 200 with an array, then 204 and nothing", async () => {
-    await spawnWorker(W);
+    await spawnWorker(W, ROUTED);
     for (
       const phase of ["deps_installing", "worker_starting", "ready"]
     ) {
@@ -30,7 +32,7 @@ describe("the startup script", () => {
   });
 
   it("waits for preflight_status, which beats and other writers leave", async () => {
-    await spawnWorker(W);
+    await spawnWorker(W, ROUTED);
     await beat(W);
     await writeMetadata({
       ...await readMetadata(),
@@ -40,6 +42,7 @@ describe("the startup script", () => {
     await writeMetadata({ ...await readMetadata(), startup_phase: "ready" });
     await beat(W, [{ message: "up" }]);
     expect(await readMetadata()).toMatchObject({
+      ...ROUTED,
       orchestrator_status: "spawning",
       runpod_id: `pod-${W}`,
       preflight_status: "passed",
@@ -49,8 +52,9 @@ describe("the startup script", () => {
   });
 
   it("takes from others neither preflight_status nor phase that it had not read", async () => {
-    await spawnWorker(W);
+    await spawnWorker(W, ROUTED);
     const read = await readMetadata();
+    expect(read).toMatchObject(ROUTED);
     await writeMetadata({ ...read, preflight_status: "passed" });
     // Written whole from what was read before; a beat comes in between, too.
     await beat(W);
@@ -64,6 +68,7 @@ describe("the startup script", () => {
     const body = { status: "active", metadata: { ...read, ram_tier: "high" } };
     await rest("PATCH", "workers", { id: `eq.${W}` }, { body });
     expect(await readMetadata()).toMatchObject({
+      ...ROUTED,
       preflight_status: "passed",
       startup_phase: "deps_installing",
       ram_tier: "high",
@@ -80,26 +85,44 @@ describe("the startup script", () => {
     });
   });
 
-  it("and a beat at the same moment keep each other's keys", async () => {
-    await spawnWorker(W);
+  it("delays no beat while its write is not committed: that is noted", async () => {
+    await spawnWorker(W, ROUTED);
     const read = await readMetadata();
     const [script, guardian] = [as("service_role"), adminConnection()];
     await script`begin`;
-    await script`
-      update public.workers
-      set metadata = ${
-      JSON.stringify({ ...read, preflight_status: "passed" })
-    }::text::jsonb
-      where id = ${W}
-    `;
-    const sent = beatOn(guardian, W);
-    await untilBlocked(await pidOf(guardian)).catch(() => undefined);
+    await passPreflight(script, read);
+    await beatOn(guardian, W);
+    expect(await isOpen(script)).toBe(true);
+    expect(await guardian`select worker_id from queue.noted_beats`)
+      .toEqual([{ worker_id: W }]);
     await script`commit`;
-    await sent;
+    expect(await readMetadata()).toEqual({
+      ...read,
+      preflight_status: "passed",
+    });
     await beat(W);
     expect(await readMetadata()).toMatchObject({
+      ...ROUTED,
       preflight_status: "passed",
-      vram_total_mb: expect.any(Number),
+      vram_total_mb: 24_564,
+    });
+  });
+
+  it("waits for a beat that is not committed, and takes nothing from it", async () => {
+    await spawnWorker(W, ROUTED);
+    const read = await readMetadata();
+    const [script, guardian] = [as("service_role"), adminConnection()];
+    const pid = await pidOf(script);
+    await guardian`begin`;
+    await beatOn(guardian, W);
+    const { answer } = await sendAndMeet(pid, passPreflight(script, read));
+    expect(await isOpen(guardian)).toBe(true);
+    await guardian`commit`;
+    await answer;
+    expect(await readMetadata()).toMatchObject({
+      ...ROUTED,
+      preflight_status: "passed",
+      vram_total_mb: 24_564,
     });
   });
 });
@@ -209,6 +232,15 @@ function claim() {
   return callFunction("claim-next-task", { worker_id: API, run_type: "api" }, {
     key: stack().serviceRoleKey,
   });
+}
+
+/** Writes whole what was read, and one key more. */
+function passPreflight(sql: Connection, read: Record<string, unknown>) {
+  const metadata = JSON.stringify({ ...read, preflight_status: "passed" });
+  return sql`
+    update public.workers set metadata = ${metadata}::text::jsonb
+    where id = ${W}
+  `;
 }
 
 async function readMetadata(): Promise<Record<string, unknown>> {

@@ -1,6 +1,6 @@
 /**
  * What orchestrators from 28 January on read of the counts, and what those from
- * 16 May on say besides: FLEET-2026 8, docs/adr/0021.
+ * 16 May on say besides: docs/contract.md, 18 and 19, docs/adr/0021.
  */
 import { beforeEach, describe, expect, it } from "vitest";
 import { CountsReply } from "../../shared/counts.ts";

@@ -1,5 +1,5 @@
 /** What newer clients send and this queue does not use: contract 13, 19. */
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, expect, it } from "vitest";
 import { HealthReply } from "../../shared/health.ts";
 import { UNUSED_FIELDS } from "../../shared/unused-fields.ts";
 import { callFunction } from "../support/http.ts";
@@ -13,21 +13,12 @@ import {
   reset,
   startTask,
 } from "../support/world.ts";
+import { ROUTE } from "./clients/scaling.ts";
 
 /** An instance writes once a minute: what was sent before it waits so long. */
 const WRITTEN = { timeout: 75_000, interval: 1000 };
 
 const W = "gpu-20260516_101010-eeee0003";
-const COUNTS = {
-  run_type: "gpu",
-  worker_backend: "wgp",
-  worker_profile: "1",
-  worker_pool: "gpu-wgp-production",
-  selector_namespace: "production",
-  selector_version: null,
-  worker_contract_version: 1,
-  worker_run_id: null,
-};
 
 let owner: Owner;
 
@@ -36,61 +27,77 @@ beforeEach(async () => {
   owner = await createOwner();
 });
 
-describe("health tells of fields that change nothing", () => {
-  it("the routes of an orchestrator of May", async () => {
-    await expect.poll(async () => {
-      const reply = await callFunction("task-counts", COUNTS, {
-        key: stack().secretKey,
-      });
-      expect(reply.status).toBe(200);
-      return await noticeOf("task-counts");
-    }, WRITTEN).toMatch(namesOf("task-counts"));
-  });
+/** What is sent to each endpoint by a program of the operator's. */
+const SENT: Readonly<
+  Record<string, (task_id: string) => Record<string, unknown>>
+> = {
+  // An orchestrator of May counts for its route.
+  "task-counts": () => ({ run_type: "gpu", ...ROUTE }),
+  // Its API orchestrator uploads.
+  "generate-upload-url": (task_id) => ({
+    task_id,
+    filename: "out.png",
+    content_type: "image/png",
+    artifact_class: "final",
+  }),
+  // A worker of 21 January tries again.
+  "update-task-status": (task_id) => ({
+    task_id,
+    status: "Queued",
+    attempts: 1,
+    error_details: "Retry 1 (network_transient): reset by peer",
+    clear_worker: true,
+  }),
+  // What nobody knows, and no list has.
+  "get-completed-segments": () => ({
+    run_id: "20260516101010",
+    newer_than: "2026-05-16",
+  }),
+  "explain": () => ({ worker_id: W, of_a_program: 1 }),
+};
 
-  it("the counter of a worker of January that tries again", async () => {
-    await expect.poll(async () => {
-      const task_id = await createTask(owner);
-      await startTask(task_id, W);
-      const reply = await callFunction("update-task-status", {
-        task_id,
-        status: "Queued",
-        attempts: 1,
-        error_details: "Retry 1 (network_transient): reset by peer",
-        clear_worker: true,
-      }, { key: stack().secretKey });
-      expect(reply.status).toBe(200);
-      return await noticeOf("update-task-status");
-    }, WRITTEN).toMatch(namesOf("update-task-status"));
-  });
-
-  it("a field that nobody knows, from the operator's programs", async () => {
-    await expect.poll(async () => {
-      await callFunction("get-completed-segments", {
-        run_id: "20260516101010",
-        newer_than: "2026-05-16",
-      }, { key: stack().secretKey });
-      return await noticeOf("get-completed-segments");
-    }, WRITTEN).toContain("gets newer_than, which is not used");
-  });
-
-  it("and nothing of what a user's machine makes up", async () => {
-    const key = await createToken(owner);
-    const reply = await callFunction("explain", {
-      worker_id: "mine",
-      made_up: 1,
-    }, { key });
+it("health tells of what changes nothing, and of nothing that a user's machine makes up", async () => {
+  const token = await createToken(owner);
+  await expect.poll(async () => {
+    // First, so that it would be written with what follows.
+    const own = { worker_id: "mine", made_up: 1 };
+    const reply = await callFunction("explain", own, { key: token });
     expect(reply.status).toBe(200);
-    expect(await noticeOf("explain")).toBe("");
+    const task = await createTask(owner);
+    await startTask(task, W);
+    for (const [endpoint, body] of Object.entries(SENT)) {
+      const key = stack().secretKey;
+      const { status } = await callFunction(endpoint, body(task), { key });
+      expect(status, endpoint).toBe(200);
+    }
+    return await notices();
+  }, WRITTEN).toEqual({
+    "task-counts": expect.stringMatching(namesOf("task-counts")),
+    "generate-upload-url": expect.stringMatching(
+      namesOf("generate-upload-url"),
+    ),
+    "update-task-status": expect.stringMatching(namesOf("update-task-status")),
+    "get-completed-segments": expect.stringContaining(
+      "gets newer_than, which is not used",
+    ),
+    "explain": expect.stringContaining("gets of_a_program, which is not used"),
   });
 });
 
-/** What health says of the endpoint; "" when nothing. */
-async function noticeOf(endpoint: string): Promise<string> {
+it("every endpoint of the list of unused fields is asked here", () => {
+  expect(Object.keys(SENT)).toEqual(
+    expect.arrayContaining(Object.keys(UNUSED_FIELDS)),
+  );
+});
+
+/** What health says of fields that change nothing, by endpoint. */
+async function notices(): Promise<Record<string, string>> {
   const reply = await callFunction("health", {}, { key: stack().secretKey });
-  const { notices } = expectOk(reply, HealthReply);
-  return notices.filter(({ code }) => code === "FIELD_NOT_USED")
-    .map(({ message }) => message)
-    .find((message) => message.startsWith(`${endpoint} gets `)) ?? "";
+  return Object.fromEntries(
+    expectOk(reply, HealthReply).notices
+      .filter(({ code }) => code === "FIELD_NOT_USED")
+      .map(({ message }) => [message.split(" gets ")[0], message]),
+  );
 }
 
 /** All fields that are known to be sent there for nothing, in order. */

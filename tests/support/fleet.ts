@@ -14,14 +14,24 @@ export interface LogLine {
   readonly timestamp?: string;
 }
 
-/** The row that the deployed orchestrator makes before it rents a machine. */
-export async function spawnWorker(id: string): Promise<void> {
+/**
+ * The row that the deployed orchestrator makes before it rents a machine; `more`
+ * is what its date writes into metadata besides.
+ */
+export async function spawnWorker(
+  id: string,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
   const reply = await rest("POST", "workers", {}, {
     body: {
       id,
       instance_type: "NVIDIA GeForce RTX 4090",
       status: "inactive",
-      metadata: { orchestrator_status: "spawning", runpod_id: `pod-${id}` },
+      metadata: {
+        orchestrator_status: "spawning",
+        runpod_id: `pod-${id}`,
+        ...more,
+      },
     },
   });
   expect(reply.status, reply.text).toBe(201);

@@ -26,12 +26,39 @@ export async function pidOf(sql: Connection): Promise<number> {
 
 /** Waits until a session waits for a lock that another one holds. */
 export async function untilBlocked(pid: number): Promise<void> {
-  await until(`session ${pid} waits for a lock`, async () => {
-    const [row] = await admin()<{ blocked: boolean }[]>`
-      select cardinality(pg_blocking_pids(${pid})) > 0 as blocked
-    `;
-    return row?.blocked ?? false;
+  await until(`session ${pid} waits for a lock`, () => isBlocked(pid));
+}
+
+async function isBlocked(pid: number): Promise<boolean> {
+  const [row] = await admin()<{ blocked: boolean }[]>`
+    select cardinality(pg_blocking_pids(${pid})) > 0 as blocked
+  `;
+  return row?.blocked ?? false;
+}
+
+/**
+ * Sends a statement of another session and waits until it waits for a lock or
+ * has been answered. What postgres.js was not told to send goes out at `await`.
+ */
+export async function sendAndMeet<T>(
+  pid: number,
+  statement: PendingAnswer<T>,
+): Promise<{ readonly answer: Promise<T> }> {
+  let isAnswered = false;
+  const answer = statement.execute().finally(() => {
+    isAnswered = true;
   });
+  answer.catch(() => {}); // it is for the caller to look at
+  await until(
+    `session ${pid} waits or is answered`,
+    async () => isAnswered || await isBlocked(pid),
+  );
+  return { answer };
+}
+
+/** A statement of postgres.js, sent or not. */
+interface PendingAnswer<T> extends Promise<T> {
+  execute(): this;
 }
 
 /** Deadlocks in this database so far, those of open sessions included. */

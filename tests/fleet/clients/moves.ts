@@ -4,6 +4,7 @@ import { runJob } from "../../support/fleet.ts";
 import { callFunction } from "../../support/http.ts";
 import { rest, SINGLE } from "../../support/rest.ts";
 import { stack } from "../../support/stack.ts";
+import { ROUTED } from "./scaling.ts";
 
 /** Who is looked at: a worker, and the task that it holds, if any. */
 export interface Scene {
@@ -13,8 +14,11 @@ export interface Scene {
   readonly now: () => Date;
 }
 
-/** What a program does: it looks, and then it writes by what it saw. */
-export type Move = (scene: Scene) => Promise<() => Promise<void>>;
+/**
+ * What a program does: it looks, and then it writes by what it saw. Writing, it
+ * says which tasks it put back.
+ */
+export type Move = (scene: Scene) => Promise<() => Promise<string[]>>;
 
 const RESET = {
   status: "Queued",
@@ -23,48 +27,48 @@ const RESET = {
   generation_processed_at: null,
 };
 
-/** The orchestrators' own moves: contract 4.2; the younger ones' in 7 and 8. */
+/** What the orchestrators' resets say, up to what they count. */
+export const RESET_WORDS = {
+  "O1 resets orphans": "Reset - orphaned from failed worker",
+  "O1 resets what is stale": "Reset - no activity for 30 minutes (stale task)",
+  "O1 resets by API timeout": "Reset - orphaned from API worker timeout",
+  "O4 resets at its start": "Reset on startup - orphaned from worker restart",
+} as const;
+
+/** The orchestrators' own moves: docs/contract.md, 4.2, 18 and 19. */
 export const ORCHESTRATORS = {
   "O1 resets orphans": reset(
     ({ workerId }) => ({ worker_id: `in.(${workerId})` }),
-    () => ({ error_message: "Reset - orphaned from failed worker" }),
+    () => ({ error_message: RESET_WORDS["O1 resets orphans"] }),
   ),
   "O1 resets what is stale": reset(
     ({ now }) => ({
       worker_id: "not.like.api-worker-%",
       updated_at: `lt.${minutesBefore(now(), 30)}`,
     }),
-    () => ({
-      error_message: "Reset - no activity for 30 minutes (stale task)",
-    }),
+    () => ({ error_message: RESET_WORDS["O1 resets what is stale"] }),
   ),
   "O1 resets by API timeout": reset(
     ({ now }) => ({
       worker_id: "like.api-worker-%",
       generation_started_at: `lt.${minutesBefore(now(), 7)}`,
     }),
-    (attempts) => ({
-      attempts: attempts + 1,
-      error_message: `Reset - orphaned from API worker timeout (attempt ${
-        attempts + 1
-      }/3)`,
-    }),
+    (attempts) => counted("O1 resets by API timeout", attempts),
   ),
   "O4 resets at its start": reset(
     ({ workerId }) => ({ worker_id: `eq.${workerId}` }),
-    (attempts) => ({
-      attempts: attempts + 1,
-      error_message:
-        `Reset on startup - orphaned from worker restart (attempt ${
-          attempts + 1
-        }/3)`,
-    }),
+    (attempts) => counted("O4 resets at its start", attempts),
     { attempts: "lt.3" },
   ),
   "O1 sets to error": patch("error", {
     orchestrator_status: "error",
     error_reason: "Stale heartbeat with active tasks",
     error_time: "2026-01-11T12:00:00+00:00",
+  }),
+  "O2 sets to error": patch("error", {
+    orchestrator_status: "error",
+    error_reason: "No RunPod ID",
+    error_time: "2026-01-22T12:00:00+00:00",
   }),
   "O1 marks as terminating": patch("terminating", {
     orchestrator_status: "terminating",
@@ -74,6 +78,7 @@ export const ORCHESTRATORS = {
     terminated_at: "2026-01-11T12:00:00+00:00",
   }),
   "O4 terminates": patch("terminated", {
+    ...ROUTED,
     orchestrator_status: "terminated",
     termination_reason: "over_capacity",
     terminated_at: "2026-05-16T12:00:00+00:00",
@@ -84,14 +89,24 @@ export const ORCHESTRATORS = {
   }),
 } as const satisfies Record<string, Move>;
 
+/** All that pg_cron runs, but the rescue. */
+const OTHER_JOBS = [
+  "sweep",
+  "settle",
+  "mend_orchestrations",
+  "count_on",
+  "cleanup",
+  "purge",
+  "reconcile",
+];
+
 /** What happens beside: the queue's jobs, the worker's last and late words. */
 export const OTHERS = {
   "the rescue": job("rescue"),
   "the other jobs": () =>
     Promise.resolve(async () => {
-      for (const name of ["sweep", "settle", "cleanup", "reconcile"]) {
-        await runJob(name);
-      }
+      for (const name of OTHER_JOBS) await run(name);
+      return [];
     }),
   "a beat": beat({}),
   "a last beat, crashed": beat({ status_param: "crashed" }),
@@ -123,13 +138,25 @@ function reset(
     });
     const rows = found.json as { id: string; attempts: number }[];
     return async () => {
+      const putBack: string[] = [];
       for (const { id, attempts } of rows) {
         const query = { id: `in.(${id})`, ...guard };
         const body = { ...RESET, ...words(attempts) };
         const reply = await rest("PATCH", "tasks", query, { body });
         expect(reply.status, reply.text).toBe(200);
+        putBack.push(...(reply.json as { id: string }[]).map((row) => row.id));
       }
+      return putBack;
     };
+  };
+}
+
+/** The words of a reset that also writes how often it was. */
+function counted(name: keyof typeof RESET_WORDS, before: number) {
+  const attempts = before + 1;
+  return {
+    attempts,
+    error_message: `${RESET_WORDS[name]} (attempt ${attempts}/3)`,
   };
 }
 
@@ -145,6 +172,7 @@ function patch(status: string, keys: Record<string, unknown>): Move {
         body,
       });
       expect(reply.status, reply.text).toBe(200);
+      return [];
     };
   };
 }
@@ -152,8 +180,13 @@ function patch(status: string, keys: Record<string, unknown>): Move {
 function job(name: string): Move {
   return () =>
     Promise.resolve(async () => {
-      await runJob(name);
+      await run(name);
+      return [];
     });
+}
+
+async function run(name: string): Promise<void> {
+  expect(await runJob(name), name).not.toHaveProperty("error");
 }
 
 function beat(more: Record<string, unknown>): Move {
@@ -162,6 +195,7 @@ function beat(more: Record<string, unknown>): Move {
       const body = beatBody(workerId, [], more);
       const reply = await curl("func_worker_heartbeat_with_logs", body);
       expect(reply.json, reply.text).toMatchObject({ success: true });
+      return [];
     });
 }
 
@@ -173,6 +207,7 @@ function report(name: string, body: Record<string, unknown>): Move {
         key,
       });
       expect(reply.status, reply.text).toBe(200);
+      return [];
     });
 }
 

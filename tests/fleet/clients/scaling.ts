@@ -18,6 +18,16 @@ export const ROUTE = {
   worker_run_id: null,
 } as const;
 
+/** What its rows of workers hold besides. What `route_contract` holds is made up. */
+export const ROUTED = {
+  ...ROUTE,
+  route_contract: {
+    worker_contract_version: 1,
+    selector: { namespace: "production", version: null },
+    backends: ["wgp"],
+  },
+} as const;
+
 /** Orchestrators from 28 January on; without the breakdown as before. */
 export function workloadOf(totals: Numbers): Workload {
   const queued = Number(
