@@ -55,7 +55,7 @@ describe("a worker of banodoco", () => {
     expect(json).toMatchObject({ task_id: id, params: SHOWN });
   });
 
-  it("is counted in its pool, and explain and health know of it", async () => {
+  it("is counted in its pool, and explain knows of it", async () => {
     const counts = await edge("task-counts", { run_type: "banodoco" });
     expect(counts.json).toMatchObject({
       run_type: "banodoco",

@@ -51,8 +51,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await network.stop();
   await resetClock();
+  await network.stop();
 });
 
 describe.each(Object.entries(NETWORKS))("while %s", (_name, losesEvery) => {

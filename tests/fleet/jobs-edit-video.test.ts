@@ -32,13 +32,13 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await network.stop();
   await resetClock();
   await admin()`
     insert into public.task_types (name, category, content_type)
     values (${TYPE}, 'orchestration', 'video')
     on conflict do nothing
   `;
+  await network.stop();
 });
 
 describe.each(Object.entries(ROWS))("with %s", (_row, hasRow) => {

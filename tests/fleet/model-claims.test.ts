@@ -1,6 +1,6 @@
 /**
  * Workers from 30 March on ask for tasks of the model they have loaded with
- * every claim. No worker stands idle for it: FLEET-2026 4.
+ * every claim. No worker stands idle for it: docs/contract.md, 16.
  */
 import { beforeEach, describe, expect, it } from "vitest";
 import { beatBody, curl } from "../support/beats.ts";

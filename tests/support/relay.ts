@@ -22,6 +22,8 @@ export function relay(
   request: IncomingMessage,
   response: ServerResponse,
   fault: Fault,
+  /** Told what it was that nobody heard of. */
+  onLost: (reply: string) => void = () => {},
 ): void {
   if (fault === "unreachable") return void request.socket.destroy();
   if (fault === "down") {
@@ -36,13 +38,14 @@ export function relay(
     path: request.url,
     headers: request.headers,
   }, (reply) => {
-    if (fault === "reply lost") {
-      reply.resume();
-      return void reply.once("end", () => request.socket.destroy());
-    }
-    if (fault === "given up") {
-      reply.resume();
-      return void reply.once("end", () => response.writeHead(503).end());
+    if (fault === "reply lost" || fault === "given up") {
+      const chunks: Buffer[] = [];
+      reply.on("data", (chunk: Buffer) => chunks.push(chunk));
+      return void reply.once("end", () => {
+        onLost(Buffer.concat(chunks).toString("utf8"));
+        if (fault === "reply lost") request.socket.destroy();
+        else response.writeHead(503).end();
+      });
     }
     response.writeHead(reply.statusCode ?? 502, reply.headers);
     reply.pipe(response);

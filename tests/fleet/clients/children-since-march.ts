@@ -9,17 +9,22 @@ export interface Child {
   readonly dependant_on: readonly string[] | null;
 }
 
-/** A new child under an id of the worker's own. */
+/** A new child under an id of the worker's own; the project is one of its params, if it is known. */
 export function child(
   parent: Task,
   task_type: string,
   params: Readonly<Record<string, unknown>>,
   dependant_on: readonly string[] | null,
+  project_id?: string,
 ): Child {
   return {
     task_id: crypto.randomUUID(),
     task_type,
-    params: { ...params, orchestrator_task_id_ref: parent.id },
+    params: {
+      ...params,
+      ...(project_id === undefined ? {} : { project_id }),
+      orchestrator_task_id_ref: parent.id,
+    },
     dependant_on,
   };
 }

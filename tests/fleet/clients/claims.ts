@@ -13,12 +13,21 @@ export function claimOfApril(wire: Wire, worker: string): Promise<Answer> {
   });
 }
 
-/** A claim of a GPU worker from 21 January to 29 March. */
+/** A claim of a GPU worker before 30 March. */
 export function claimOfMarch(wire: Wire, worker: string): Promise<Answer> {
   return wire.edge("claim-next-task", { worker_id: worker, run_type: "gpu" });
 }
 
-/** What a worker says when it has loaded a model, from 31 March on. */
+/** What a worker says when it has loaded a model, until 30 March. */
+export function tellModelOfMarch(
+  wire: Wire,
+  worker: string,
+  model: string,
+): Promise<Answer> {
+  return wire.edge("update-worker-model", { worker_id: worker, model });
+}
+
+/** The same from 31 March on. */
 export function tellModel(
   wire: Wire,
   worker: string,

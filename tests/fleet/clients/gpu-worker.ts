@@ -1,3 +1,4 @@
+import { claimOfMarch, tellModelOfMarch } from "./claims.ts";
 import { editVideo } from "./edit-job.ts";
 import { handIn } from "./hand-in.ts";
 import { joinClips } from "./join-job.ts";
@@ -85,9 +86,7 @@ export class GpuWorker {
   }
 
   private async claim(): Promise<Task | null> {
-    const body = { worker_id: this.id, run_type: "gpu" };
-    const answer = await this.wire.edge("claim-next-task", body)
-      .catch(() => null);
+    const answer = await claimOfMarch(this.wire, this.id).catch(() => null);
     if (answer?.status !== 200) return null;
     // These four are read outside of any `try`: without one the worker dies.
     const task = answer.json as Record<string, unknown>;
@@ -107,8 +106,8 @@ export class GpuWorker {
   }
 
   private async run(task: Task): Promise<Result> {
-    const model = { worker_id: this.id, model: "wan_2_2_vace" };
-    await this.wire.edge("update-worker-model", model).catch(() => null);
+    await tellModelOfMarch(this.wire, this.id, "wan_2_2_vace")
+      .catch(() => null);
     if (!isOrchestrator(task)) {
       await this.wire.edgeWithRetry("update-task-status", {
         task_id: task.id,

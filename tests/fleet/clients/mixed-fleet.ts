@@ -1,7 +1,6 @@
 import { stepClock } from "../../support/clock.ts";
 import { admin } from "../../support/db.ts";
 import { runJob } from "../../support/fleet.ts";
-import type { ApiOrchestrator } from "./api-orchestrator.ts";
 import { GpuOrchestrator } from "./gpu-orchestrator.ts";
 import { Guardian } from "./guardian.ts";
 import type { MayCounts } from "./may-counts.ts";
@@ -28,7 +27,7 @@ export class MixedFleet {
   constructor(
     private readonly wire: Wire,
     private readonly may: MayCounts,
-    private readonly api: ApiOrchestrator,
+    private readonly api: { poll(): Promise<void> },
   ) {
     const now = () => new Date(Date.now() + this.skippedSeconds * 1000);
     // It looks after machines; the test rents them.

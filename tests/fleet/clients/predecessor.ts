@@ -1,20 +1,24 @@
 import type { Wire } from "./wire.ts";
 
-/** Downloads what the task before this one has made: contract 3.8, then C, D. */
+/**
+ * Downloads what the task before this one has made: contract 3.8, then C, D.
+ * Workers from 18 March on also say the place of a segment.
+ */
 export async function predecessorFile(
   wire: Wire,
   taskId: string,
+  more: { readonly child_order?: number } = {},
 ): Promise<string> {
-  const url = await fromFunction(wire, taskId) ??
+  const url = await fromFunction(wire, { task_id: taskId, ...more }) ??
     await fromTables(wire, taskId);
   return await wire.download(url);
 }
 
 async function fromFunction(
   wire: Wire,
-  task_id: string,
+  body: object,
 ): Promise<string | null> {
-  const answer = await wire.edge("get-predecessor-output", { task_id })
+  const answer = await wire.edge("get-predecessor-output", body)
     .catch(() => null);
   if (answer?.status !== 200) return null;
   return (answer.json as { output_location: string | null }).output_location;

@@ -1,3 +1,4 @@
+import { claimOfMarch } from "./claims.ts";
 import type { Answer, Row, Wire } from "./wire.ts";
 
 /** What a claim told a worker of 21 January or later. */
@@ -35,8 +36,7 @@ export async function claimOf(
   wire: Wire,
   worker_id: string,
 ): Promise<Claimed | null> {
-  const body = { worker_id, run_type: "gpu" };
-  const answer = await wire.edge("claim-next-task", body);
+  const answer = await claimOfMarch(wire, worker_id);
   return answer.status === 200 ? answer.json as Claimed : null;
 }
 

@@ -59,10 +59,14 @@ export async function runTravel(
 export async function runTravelSegment(
   wire: Wire,
   task: Task,
+  namesPlace = false,
 ): Promise<Result> {
   const index = Number(task.params["segment_index"]);
   const isFirst = index === 0 || task.params["is_unchained"] === true;
-  const before = isFirst ? "" : `<${await predecessorFile(wire, task.id)}>`;
+  const more = namesPlace ? { child_order: index } : {};
+  const before = isFirst
+    ? ""
+    : `<${await predecessorFile(wire, task.id, more)}>`;
   const name = `segment_${index}.mp4`;
   return { kind: "file", name, bytes: `s${index}${before}` };
 }

@@ -1,5 +1,6 @@
 import {
   type Child,
+  child,
   createSinceJanuary,
   createSinceMarch,
 } from "./children-since-march.ts";
@@ -58,22 +59,45 @@ function young(
       return first;
     },
     async create(wire, parent, task_type, params, dependencies) {
-      const task_id = crypto.randomUUID();
-      const created = await send(wire, {
-        task_id,
-        task_type,
-        params: {
-          ...params,
-          project_id: parent.project_id,
-          orchestrator_task_id_ref: parent.id,
-        },
-        dependant_on: dependencies.length === 0 ? null : dependencies,
-      });
+      const after = dependencies.length === 0 ? null : dependencies;
+      const one = child(parent, task_type, params, after, parent.project_id);
+      const created = await send(wire, one);
       // Anything else, 201 too, fails the orchestrator.
       if (created?.status !== 200) {
         throw new Error(`create-task: ${created?.text}`);
       }
-      return task_id;
+      return one.task_id;
     },
   };
+}
+
+/**
+ * From 12 February on: asks before each child whether it has been cancelled
+ * itself. If so it cancels the children that live, and enqueues no more.
+ */
+export function askingFirst(ways: Ways): Ways {
+  return {
+    ...ways,
+    async create(wire, parent, task_type, params, dependencies) {
+      const body = { task_id: parent.id };
+      const answer = await wire.edgeWithRetry("get-task-status", body);
+      const { status } = (answer?.json ?? {}) as Row;
+      if (status !== "Cancelled") {
+        return await ways.create(wire, parent, task_type, params, dependencies);
+      }
+      await cancelChildren(wire, parent);
+      throw new Error("The orchestrator was cancelled");
+    },
+  };
+}
+
+async function cancelChildren(wire: Wire, { id }: Task): Promise<void> {
+  for (const { id: task_id, status } of await listChildren(wire, id)) {
+    if (!["Queued", "In Progress"].includes(String(status))) continue;
+    await wire.edgeWithRetry("update-task-status", {
+      task_id,
+      status: "Cancelled",
+      output_location: "The orchestrator was cancelled",
+    });
+  }
 }

@@ -1,4 +1,9 @@
-import { claimOfApril, claimOfMarch } from "./claims.ts";
+import {
+  claimOfApril,
+  claimOfMarch,
+  tellModel,
+  tellModelOfMarch,
+} from "./claims.ts";
 import { editVideo } from "./edit-job.ts";
 import { handIn } from "./hand-in.ts";
 import { joinClips, joinOneClip } from "./join-job.ts";
@@ -21,13 +26,21 @@ import {
   upload,
 } from "./transition.ts";
 import { runTravel, runTravelSegment, runTravelStitch } from "./travel-job.ts";
-import { type Ways, WAYS_OF_APRIL, WAYS_OF_MARCH } from "./ways.ts";
+import {
+  askingFirst,
+  type Ways,
+  WAYS_OF_APRIL,
+  WAYS_OF_MARCH,
+} from "./ways.ts";
 import type { Answer, Wire } from "./wire.ts";
 
 /** What the workers of one date do in a way of their own. */
 export interface Generation {
   readonly ways: Ways;
   readonly claim: (wire: Wire, worker: string) => Promise<Answer>;
+  readonly tellModel: typeof tellModel;
+  /** Says with the read of what a chained segment goes on from which it is. */
+  readonly namesPlace: boolean;
   /** Looks in the table for a task that it holds already. */
   readonly findsAssigned: boolean;
   /** Leaves out the claim when nothing is said to be queued. */
@@ -38,8 +51,10 @@ export interface Generation {
 
 /** A GPU worker of 1 March. */
 export const MARCH: Generation = {
-  ways: WAYS_OF_MARCH,
+  ways: askingFirst(WAYS_OF_MARCH),
   claim: claimOfMarch,
+  tellModel: tellModelOfMarch,
+  namesPlace: false,
   findsAssigned: true,
   asksFirst: true,
   handsInJson: "in two calls",
@@ -48,8 +63,10 @@ export const MARCH: Generation = {
 
 /** A GPU worker of 11 April. */
 export const APRIL: Generation = {
-  ways: WAYS_OF_APRIL,
+  ways: askingFirst(WAYS_OF_APRIL),
   claim: claimOfApril,
+  tellModel,
+  namesPlace: true,
   findsAssigned: false,
   asksFirst: false,
   handsInJson: "in one call",
@@ -123,8 +140,8 @@ export class YoungWorker {
   }
 
   private async process(task: Task): Promise<void> {
-    const model = { worker_id: this.id, current_model: "wan_2_2_vace" };
-    await this.wire.edge("update-worker-model", model).catch(() => null);
+    await this.generation.tellModel(this.wire, this.id, "wan_2_2_vace")
+      .catch(() => null);
     this.onStart(task);
     const result = await this.run(task).catch((error: unknown): Result => {
       if (error instanceof WorkerDied) throw error;
@@ -143,12 +160,12 @@ export class YoungWorker {
   }
 
   private async run(task: Task): Promise<Result> {
-    const { wire, generation: { ways } } = this;
+    const { wire, generation: { ways, namesPlace } } = this;
     switch (task.task_type) {
       case "travel_orchestrator":
         return await runTravel(wire, task, ways);
       case "travel_segment":
-        return await runTravelSegment(wire, task);
+        return await runTravelSegment(wire, task, namesPlace);
       case "travel_stitch":
         return await runTravelStitch(wire, task);
       case "join_clips_orchestrator":
