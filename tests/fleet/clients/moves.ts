@@ -20,6 +20,12 @@ export interface Scene {
  */
 export type Move = (scene: Scene) => Promise<() => Promise<string[]>>;
 
+/** What a reset has read of a task. */
+interface Row {
+  readonly id: string;
+  readonly attempts?: number;
+}
+
 const RESET = {
   status: "Queued",
   worker_id: null,
@@ -38,27 +44,41 @@ export const RESET_WORDS = {
 /** The orchestrators' own moves: docs/contract.md, 4.2, 18 and 19. */
 export const ORCHESTRATORS = {
   "O1 resets orphans": reset(
-    ({ workerId }) => ({ worker_id: `in.(${workerId})` }),
+    ({ workerId }) => ({
+      select: "id,task_type",
+      worker_id: `in.(${workerId})`,
+      attempts: "lt.3",
+    }),
+    ({ id }) => ({ id: `in.(${id})` }),
     () => ({ error_message: RESET_WORDS["O1 resets orphans"] }),
   ),
   "O1 resets what is stale": reset(
     ({ now }) => ({
-      worker_id: "not.like.api-worker-%",
+      select: "id,task_type,worker_id",
+      worker_id: ["not.is.null", "not.like.api-worker-%"],
       updated_at: `lt.${minutesBefore(now(), 30)}`,
+      attempts: "lt.3",
     }),
+    ({ id }) => ({ id: `in.(${id})` }),
     () => ({ error_message: RESET_WORDS["O1 resets what is stale"] }),
   ),
   "O1 resets by API timeout": reset(
     ({ now }) => ({
+      select: "id,task_type,worker_id,attempts",
       worker_id: "like.api-worker-%",
       generation_started_at: `lt.${minutesBefore(now(), 7)}`,
+      attempts: "lt.3",
     }),
-    (attempts) => counted("O1 resets by API timeout", attempts),
+    ({ id }) => ({ id: `eq.${id}` }),
+    (row) => counted("O1 resets by API timeout", row),
   ),
   "O4 resets at its start": reset(
-    ({ workerId }) => ({ worker_id: `eq.${workerId}` }),
-    (attempts) => counted("O4 resets at its start", attempts),
-    { attempts: "lt.3" },
+    ({ workerId }) => ({
+      select: "id,attempts",
+      worker_id: `eq.${workerId}`,
+    }),
+    ({ id }) => ({ id: `eq.${id}`, attempts: "lt.3" }),
+    (row) => counted("O4 resets at its start", row),
   ),
   "O1 sets to error": patch("error", {
     orchestrator_status: "error",
@@ -124,27 +144,26 @@ export const OTHERS = {
   }),
 } as const satisfies Record<string, Move>;
 
+/** Reads what runs and is lost, as it sees it; then a PATCH by id for each. */
 function reset(
-  filter: (scene: Scene) => Record<string, string>,
-  words: (attempts: number) => Record<string, unknown>,
-  guard: Record<string, string> = {},
+  lost: (scene: Scene) => Record<string, string | readonly string[]>,
+  one: (row: Row) => Record<string, string>,
+  words: (row: Row) => Record<string, unknown>,
 ): Move {
   return async (scene) => {
-    const found = await rest("GET", "tasks", {
-      select: "id,attempts",
-      status: "eq.In Progress",
-      attempts: "lt.3",
-      ...filter(scene),
-    });
-    const rows = found.json as { id: string; attempts: number }[];
+    const query = new URLSearchParams({ status: "eq.In Progress" });
+    for (const [name, filters] of Object.entries(lost(scene))) {
+      for (const filter of [filters].flat()) query.append(name, filter);
+    }
+    const found = await rest("GET", "tasks", query);
+    expect(found.status, found.text).toBe(200);
     return async () => {
       const putBack: string[] = [];
-      for (const { id, attempts } of rows) {
-        const query = { id: `in.(${id})`, ...guard };
-        const body = { ...RESET, ...words(attempts) };
-        const reply = await rest("PATCH", "tasks", query, { body });
+      for (const row of found.json as Row[]) {
+        const body = { ...RESET, ...words(row) };
+        const reply = await rest("PATCH", "tasks", one(row), { body });
         expect(reply.status, reply.text).toBe(200);
-        putBack.push(...(reply.json as { id: string }[]).map((row) => row.id));
+        putBack.push(...(reply.json as Row[]).map(({ id }) => id));
       }
       return putBack;
     };
@@ -152,11 +171,10 @@ function reset(
 }
 
 /** The words of a reset that also writes how often it was. */
-function counted(name: keyof typeof RESET_WORDS, before: number) {
-  const attempts = before + 1;
+function counted(name: keyof typeof RESET_WORDS, { attempts = 0 }: Row) {
   return {
-    attempts,
-    error_message: `${RESET_WORDS[name]} (attempt ${attempts}/3)`,
+    attempts: attempts + 1,
+    error_message: `${RESET_WORDS[name]} (attempt ${attempts + 1}/3)`,
   };
 }
 
@@ -172,6 +190,8 @@ function patch(status: string, keys: Record<string, unknown>): Move {
         body,
       });
       expect(reply.status, reply.text).toBe(200);
+      // Without its row it has written nothing.
+      expect(reply.json).toMatchObject([{ id: workerId }]);
       return [];
     };
   };
