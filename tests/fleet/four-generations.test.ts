@@ -9,7 +9,7 @@ import { resetClock } from "../support/clock.ts";
 import { admin } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { illegalStarts } from "../support/history.ts";
-import { getFile } from "../support/storage.ts";
+import { stack } from "../support/stack.ts";
 import {
   createOwner,
   createTask,
@@ -19,28 +19,38 @@ import {
   readTask,
   reset,
 } from "../support/world.ts";
+import { ApiOfMay } from "./clients/api-of-may.ts";
 import { ApiOrchestrator } from "./clients/api-orchestrator.ts";
-import { GpuWorker } from "./clients/gpu-worker.ts";
+import { addDying, DYING, type Parts, SILENCE } from "./clients/deaths.ts";
 import { type LossyNetwork, startNetwork } from "./clients/lossy-network.ts";
+import {
+  lostStarts,
+  unexplained,
+  wrongAttempts,
+} from "./clients/lost-starts.ts";
 import { MayCounts } from "./clients/may-counts.ts";
 import { MixedFleet } from "./clients/mixed-fleet.ts";
-import { type Task, WorkerDied } from "./clients/task.ts";
 import { Wire } from "./clients/wire.ts";
-import { APRIL, MARCH, YoungWorker } from "./clients/young-worker.ts";
+import {
+  expectOneOfEach,
+  expectPictures,
+  needlesslyCancelled,
+  outputsOf,
+  piecesOf,
+} from "./clients/outcome.ts";
+import { APRIL, YoungWorker } from "./clients/young-worker.ts";
 
 const NETWORKS = { "no reply is lost": 0, "every third reply is lost": 3 };
 const PICTURES = 3;
-const OF_JANUARY = "gpu-20260111_120000-0a1b2c3d";
-const OF_MARCH = "gpu-20260301_120000-0000c0de";
-const OF_APRIL = "gpu-20260411_101010-dddd0002";
+/** Result records: two travels, two joins, an edit, and the pictures. */
+const RESULTS = 4 + 4 + 3 + 3 + 2 + PICTURES;
 /** What machines without a name of their own are called: `--worker` was left out. */
 const NAMELESS = "local-worker";
 
 let cloud: Owner;
 /** Has its own machines alone. */
 let local: Owner;
-let network: LossyNetwork;
-let wire: Wire;
+let network: LossyNetwork | undefined;
 
 beforeEach(async () => {
   await reset();
@@ -51,32 +61,39 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await resetClock();
-  await network.stop();
+  try {
+    await resetClock();
+  } finally {
+    // Last, also after a failure: nobody asks it any more.
+    await network?.stop();
+    network = undefined;
+  }
 });
 
 describe.each(Object.entries(NETWORKS))("while %s", (_name, losesEvery) => {
-  beforeEach(async () => {
-    network = await startNetwork(losesEvery);
-    wire = new Wire(network.url);
-  });
-
   it("every job of four generations ends with its result, once", async () => {
+    const begun = Date.now();
+    const lossy = network = await startNetwork(losesEvery);
+    const wire = new Wire(lossy.url);
     const video = await record(cloud);
     const jobs = await enqueueJobs(video);
+    const pictures = await enqueuePictures();
     const may = new MayCounts(wire);
     const fleet = new MixedFleet(wire, may, new ApiOrchestrator(wire, 20));
-    const ends = deaths(fleet);
-    const own = new Wire(network.url, await createToken(local));
+    const dying = addDying(fleet, wire);
+    const own = new Wire(lossy.url, await createToken(local));
     for (const _machine of ["one", "two"]) {
       // The Data API lets no token in: such a machine has no beats.
       fleet.add(new YoungWorker(NAMELESS, own, APRIL), false);
     }
-    await fleet.runUntilEmpty(ends.afterRound);
+    await fleet.runUntilEmpty(dying.afterRound);
 
-    expect(ends.seen()).toEqual(["goodbye", "killed", "silent"]);
+    const parts = dying.parts();
+    expect(Object.keys(parts).toSorted()).toEqual(
+      Object.keys(DYING).toSorted(),
+    );
     expect(may.loads[0]).toBeGreaterThan(0);
-    while (may.loads.at(-1) !== 0) await may.ask();
+    await expectNoLoad();
     expect(await outputsOf(jobs)).toEqual({
       travel: "s0 + s1<s0> + s2<s1<s0>>",
       unchained: "s0 + s1 + s2",
@@ -85,28 +102,48 @@ describe.each(Object.entries(NETWORKS))("while %s", (_name, losesEvery) => {
       // Each cut is the one that its own transition names.
       parallel: "-6[transition kl]-7-7[transition lm]-8",
     });
+    await expectPictures(pictures);
     expect(await piecesOf(video)).toEqual([
       "0 travel_segment s0",
       "1 travel_segment s1<s0>",
       "2 travel_segment s2<s1<s0>>",
     ]);
-    await expectOneOfEach(losesEvery);
+    await expectOneOfEach(RESULTS);
+    await expectRightStarts(lossy);
+    const ends = await endsIn(parts);
+    expect(ends).toEqual({
+      killed: expect.stringContaining("process is gone"),
+      silent: expect.stringMatching(/has been silent|sent no heartbeat/),
+      goodbye: expect.stringContaining("was handed back"),
+      silence: expect.any(Number),
+    });
+    expect(ends.silence).toBeGreaterThanOrEqual(100);
+    // By the next rescue, before any more time was let pass.
+    expect(ends.silence).toBeLessThan(SILENCE + (Date.now() - begun) / 1000);
 
     // A user wants the middle one again: it goes on from what stands before it.
     const again = await createTask(cloud, {
       task_type: "individual_travel_segment",
       params: { parent_generation_id: video, child_order: 1 },
     });
-    const late = new MixedFleet(wire, may, new ApiOrchestrator(wire, 20));
-    late.add(new YoungWorker(`${OF_APRIL}-b`, wire, APRIL));
+    const others = await enqueuePictures();
+    const api = new ApiOfMay(
+      wire,
+      20,
+      (id) => ({ file: `picture of ${id}` }),
+    );
+    const late = new MixedFleet(wire, may, api);
+    late.add(new YoungWorker(`${DYING.goodbye}-b`, wire, APRIL));
     await late.runUntilEmpty(async () => {});
     expect(await readTask(again)).toMatchObject({ status: "Complete" });
+    await expectPictures(others);
     expect((await piecesOf(video)).slice(1, 3).toSorted()).toEqual([
       "1 individual_travel_segment again after s0",
       "1 travel_segment s1<s0>",
     ]);
-    await expectOneOfEach(losesEvery);
-    expect(network.lost() > 0).toBe(losesEvery > 0);
+    await expectOneOfEach(RESULTS + 1 + PICTURES);
+    await expectRightStarts(lossy);
+    expect(lossy.lost() > 0).toBe(losesEvery > 0);
   });
 });
 
@@ -148,133 +185,48 @@ async function enqueueJobs(video: string): Promise<Record<string, string>> {
       },
     }),
   };
-  // A start whose claim nobody heard of counts, too: three could be too few.
-  await createTasks(cloud, PICTURES, {
-    task_type: "qwen_image",
-    max_attempts: 10,
-  });
   return jobs;
 }
 
-/**
- * Three workers and how each ends in the middle of a task: a pod without a word,
- * a process that its guardian outlives, one that is told to end and says goodbye.
- * Another of its generation takes the place of each.
- */
-function deaths(fleet: MixedFleet) {
-  const seen: string[] = [];
-  const pending: (() => Promise<void>)[] = [];
-  const inPart = (end: string, then: () => Promise<void>) => (task: Task) => {
-    if (task.task_type.endsWith("_orchestrator") || seen.includes(end)) return;
-    seen.push(end);
-    pending.push(then);
-    throw new WorkerDied();
-  };
-  const january = (id: string) =>
-    new GpuWorker(
-      id,
-      wire,
-      inPart("killed", async () => {
-        await fleet.guardianOf(id)?.reportEnd();
-        fleet.add(january(`${OF_JANUARY}-b`));
-      }),
-    );
-  const march = (id: string) =>
-    new YoungWorker(
-      id,
-      wire,
-      MARCH,
-      inPart("silent", async () => {
-        await fleet.skip(121);
-        fleet.add(march(`${OF_MARCH}-b`));
-      }),
-    );
-  const april = (id: string): YoungWorker => {
-    const worker: YoungWorker = new YoungWorker(
-      id,
-      wire,
-      APRIL,
-      inPart("goodbye", async () => {
-        await worker.end();
-        fleet.add(april(`${OF_APRIL}-a`));
-      }),
-    );
-    return worker;
-  };
-  fleet.add(january(OF_JANUARY));
-  fleet.add(march(OF_MARCH));
-  fleet.add(april(OF_APRIL));
-  return {
-    seen: () => seen.toSorted(),
-    afterRound: async () => {
-      for (const end of pending.splice(0)) await end();
-    },
-  };
+function enqueuePictures(): Promise<string[]> {
+  // A start whose claim nobody heard of counts, too: three could be too few.
+  return createTasks(cloud, PICTURES, {
+    task_type: "qwen_image",
+    max_attempts: 10,
+  });
 }
 
-/** The bytes that each job ended with. */
-async function outputsOf(
-  jobs: Readonly<Record<string, string>>,
-): Promise<Record<string, string>> {
-  const outputs: Record<string, string> = {};
-  for (const [name, id] of Object.entries(jobs)) {
-    const job = await readTask(id);
-    expect(job, name).toMatchObject({ status: "Complete" });
-    outputs[name] = (await getFile(String(job["output_location"]))).bytes;
-  }
-  return outputs;
+/** What a May orchestrator counts on a network that loses nothing. */
+async function expectNoLoad(): Promise<void> {
+  const may = new MayCounts(new Wire(stack().apiUrl));
+  await may.ask();
+  expect(may.loads).toEqual([0]);
 }
 
-/** The records below a video: place, type and bytes, in order. */
-async function piecesOf(video: string): Promise<string[]> {
-  const rows = await admin()<{ piece: string; location: string }[]>`
-    select concat_ws(' ', g.child_order, t.task_type) as piece, g.location
-    from public.generations as g
-      join public.tasks as t on t.id = g.task_id
-    where g.parent_generation_id = ${video}
-    order by g.child_order, t.task_type
-  `;
-  const pieces: string[] = [];
-  for (const { piece, location } of rows) {
-    pieces.push(`${piece} ${(await getFile(location)).bytes}`);
-  }
-  return pieces;
-}
-
-/** Each task ended once and well, with one record if it makes one at all. */
-async function expectOneOfEach(losesEvery: number): Promise<void> {
-  const tasks = await admin()<Record<string, unknown>[]>`
-    select
-      t.task_type, t.status, t.attempts,
-      (
-        select count(*)::integer from public.task_events as e
-        where e.task_id = t.id and e.to_status = 'Complete'
-          and e.from_status is distinct from 'Complete'
-      ) as ends,
-      (
-        select count(*)::integer from public.generations as g
-        where g.task_id = t.id
-      ) as records
-    from public.tasks as t
-    where t.status <> 'Cancelled' -- a child that was enqueued twice
-  `;
-  for (const task of tasks) {
-    expect(task).toMatchObject({
-      status: "Complete",
-      ends: 1,
-      records: String(task["task_type"]).endsWith("_orchestrator") ? 0 : 1,
-    });
-  }
-  // Orchestrators are also put back by the fleet's own resets.
-  const again = tasks.filter(({ attempts, task_type }) =>
-    attempts !== 1 && !String(task_type).endsWith("_orchestrator")
-  );
-  if (losesEvery === 0) {
-    // Killed and silent were starts; a goodbye gives its start back.
-    expect(again.map(({ attempts }) => attempts)).toEqual([2, 2]);
-  }
+/** No start more than what was lost accounts for, and each counted once. */
+async function expectRightStarts(lossy: LossyNetwork): Promise<void> {
+  const starts = await lostStarts();
+  const claims = lossy.lostRepliesOf("claim-next-task");
+  expect(unexplained(starts, Object.values(DYING), claims)).toEqual([]);
+  expect(await wrongAttempts(starts)).toEqual([]);
+  expect(await needlesslyCancelled()).toEqual([]);
   expect(await illegalStarts(5)).toEqual([]);
   expect(await counterDrift()).toEqual([]);
+}
+
+/** Why the start ended that each of them died in, and how long the pod was silent. */
+async function endsIn(parts: Parts) {
+  const starts = await lostStarts();
+  const endOf = (end: keyof Parts) =>
+    starts.find(({ task_id, worker_id }) =>
+      task_id === parts[end] && worker_id === DYING[end]
+    );
+  return {
+    killed: endOf("killed")?.reason,
+    silent: endOf("silent")?.reason,
+    goodbye: endOf("goodbye")?.reason,
+    silence: endOf("silent")?.seconds,
+  };
 }
 
 /** The record of a whole video, which its segments belong to. */
