@@ -234,6 +234,7 @@ export type Database = {
           "attempts": number;
           "available_at": string | null;
           "claim_id": string | null;
+          "claim_repeats": number;
           "claimed_at": string | null;
           "created_at": string;
           "delivered_at": string | null;
@@ -279,6 +280,7 @@ export type Database = {
           "attempts"?: number;
           "available_at"?: string | null;
           "claim_id"?: string | null;
+          "claim_repeats"?: number;
           "claimed_at"?: string | null;
           "created_at"?: string;
           "delivered_at"?: string | null;
@@ -323,6 +325,7 @@ export type Database = {
           "attempts"?: number;
           "available_at"?: string | null;
           "claim_id"?: string | null;
+          "claim_repeats"?: number;
           "claimed_at"?: string | null;
           "created_at"?: string;
           "delivered_at"?: string | null;

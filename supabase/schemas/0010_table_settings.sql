@@ -135,7 +135,7 @@ comment on column queue.settings.dependency_grace is
   'How long a task may wait for a task that has failed or does not exist before it is cancelled. Default 1 hour.';
 comment on column queue.settings.log_retention is 'How long system_logs are kept. Default 48 hours.';
 comment on column queue.settings.max_free_returns is
-  'How often a start of a task may be taken off again, because its holder hands the task back, it never reached its worker, or it is handed out again because its reply was lost; after that each one counts, until somebody requeues the task. Default 10.';
+  'How often a start of a task may be taken off again, because its holder hands the task back, it never reached its worker, or it is handed out again because its reply was lost, and how often a claim is answered again under its claim_id; after that each one counts, until somebody requeues the task. Default 10.';
 comment on column queue.settings.max_lock_wait is
   'How long a claim waits for one other transaction that holds what it needs, before it answers without; beats and jobs wait about half as long. Default 240 ms.';
 comment on column queue.settings.max_report_wait is

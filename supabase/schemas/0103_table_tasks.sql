@@ -44,6 +44,7 @@ create table public.tasks (
   file_location text,
   seen_at timestamptz,
   is_beaten_for boolean not null default false,
+  claim_repeats integer not null default 0,
   constraint tasks_pkey primary key (id),
   constraint tasks_belong_to_a_project foreign key (project_id) references public.projects (id) on delete cascade,
   constraint tasks_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
@@ -135,6 +136,8 @@ comment on column public.tasks.file_location is
 comment on column public.tasks.seen_at is
   'When the token that runs the task last gave a sign for it beside reports: a beat of its machine, or a call that names the task.';
 comment on column public.tasks.is_beaten_for is 'True once the machine of a token has beaten for this start: then it is expected to go on.';
+comment on column public.tasks.claim_repeats is
+  'How often a claim that was answered with the task was answered again under its claim_id, since it was enqueued or requeued; max_free_returns of these cost no start.';
 comment on column public.tasks.has_bounded_params is
   'True once a trigger has found the params within their bounds (queue.json_fault); false on rows from before these were asked, which claims then measure.';
 

@@ -78,6 +78,7 @@ begin
     end if;
   elsif new.requeue_count > old.requeue_count then
     new.free_returns := 0;
+    new.claim_repeats := 0;
   end if;
   if not v_is_new_start and new.requeue_count = old.requeue_count and not v_is_forgiven then
     new.attempts := old.attempts;
@@ -135,9 +136,20 @@ begin
     end if;
     -- Whoever made it had lost it meanwhile; it is theirs all the same.
     if old.status = 'Queued' and new.worker_id is null then
-      select e.worker_id, e.attempt, substring(e.actor from '^token:([0-9a-f-]{36})$')::uuid as token_id
+      -- What somebody else said of it meanwhile, to no effect, is in the history, too.
+      select e.worker_id, e.attempt, substring(h.actor from '^token:([0-9a-f-]{36})$')::uuid as token_id
       into v_start
       from public.task_events as e
+        cross join lateral (
+          select o.actor
+          from public.task_events as o
+          where o.task_id = e.task_id
+            and o.id <= e.id
+            and o.from_status = 'Queued'
+            and o.to_status = 'In Progress'
+          order by o.id desc
+          limit 1
+        ) as h
       where e.task_id = new.id
         and e.to_status = 'In Progress'
       order by e.id desc

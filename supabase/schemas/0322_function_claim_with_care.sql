@@ -42,14 +42,13 @@ begin
     return queue.preview_claim(v_caller, v_pool);
   end if;
 
-  if p_claim_id is not null then
-    v_task := queue.repeat_claim(v_caller, v_holder, v_pool, p_claim_id);
-    if v_task.id is not null then
-      return queue.claim_reply(v_task);
-    end if;
-  end if;
-
   begin
+    if p_claim_id is not null then
+      v_task := queue.repeat_claim(v_caller, v_holder, v_pool, p_claim_id, v_now);
+      if v_task.id is not null then
+        return queue.claim_reply(v_task);
+      end if;
+    end if;
     v_task := queue.give_back_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
   exception when lock_not_available then
     -- What the worker holds is being changed: neither that task nor another one is to be had before it is known how.

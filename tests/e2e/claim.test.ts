@@ -98,6 +98,24 @@ describe("claim-next-task", () => {
     expect(second.text).toBe(first.text);
   });
 
+  it("uses up the starts of a task whose claim is repeated for ever", async () => {
+    const [poison, next] = [await createTask(owner), await createTask(owner)];
+    const body = { worker_id: W, claim_id: "derived-from-the-name" };
+    const attempts: number[] = [];
+    let task = expectOk(await claim(body), ClaimedTask);
+    for (; task.task_id === poison && attempts.length < 100;) {
+      attempts.push(task.attempt);
+      task = expectOk(await claim(body), ClaimedTask);
+    }
+    // Ten times the reply may have been lost.
+    expect(attempts).toEqual([...Array.from({ length: 11 }, () => 1), 2, 3]);
+    expect(task.task_id).toBe(next);
+    expect(await readTask(poison)).toMatchObject({
+      status: "Failed",
+      error_message: expect.stringContaining("Given up after 3 starts"),
+    });
+  });
+
   it("tells with dry_run what it would do and does nothing", async () => {
     const id = await createTask(owner);
     const body = { worker_id: W, dry_run: true };

@@ -55,7 +55,7 @@ function namelessness(
     if (value === null) return null;
     if (key === "lease_token") return "a lease";
     // How often a reply was lost is counted, and answered to nobody.
-    if (key === "free_returns") return "a count";
+    if (key === "free_returns" || key === "claim_repeats") return "a count";
     if (typeof value === "string") {
       return [...words].reduce(
         (text, [id, word]) => text.replaceAll(id, word),

@@ -1,5 +1,5 @@
 import type { Command } from "./commands.ts";
-import { expectAgreement, expectPromises } from "./expect.ts";
+import { expectAgreement, expectBounded, expectPromises } from "./expect.ts";
 import { countedFor, play } from "./play.ts";
 import { emptyState } from "./state.ts";
 import { stepsOf, takeStep } from "./step.ts";
@@ -12,6 +12,7 @@ export async function expectBothAgree(
   const steps = stepsOf(commands);
   const seen = await play(steps);
   const state = emptyState();
+  const handedOut = new Map<string, number>();
   for (const [index, step] of steps.entries()) {
     const after = seen[index];
     if (after === undefined) throw new Error(`Nothing seen of step ${index}`);
@@ -24,6 +25,7 @@ export async function expectBothAgree(
         countedFor(index, steps.length),
       );
       expectPromises(step, state, seen[index - 1], after);
+      expectBounded(step, state, after, handedOut);
     } catch (error) {
       const where = `Step ${index}: ${JSON.stringify(step.command)}`;
       const why = error instanceof Error ? error.message : String(error);

@@ -2,7 +2,7 @@ import type { Claim } from "./commands.ts";
 import { end, settle, startsAllowed } from "./endings.ts";
 import { letGo } from "./holding.ts";
 import { KINDS } from "./kinds.ts";
-import { MAX_FREE_RETURNS } from "./numbers.ts";
+import { LATE_REPEAT, MAX_FREE_RETURNS } from "./numbers.ts";
 import { next } from "./one-rule.ts";
 import { type State, type Task, workerName } from "./state.ts";
 
@@ -35,10 +35,12 @@ export function claim(
   const answered = claimId === null
     ? undefined
     : own.find((task) => task.claimId === claimId);
-  const isRepeat = answered?.status === "In Progress" &&
-    KINDS[answered.kind].pool === pool;
-  if (isRepeat) return answered.id;
-  if (answered !== undefined) return "409 CLAIM_ID_USED";
+  if (answered !== undefined) {
+    const isRepeat = answered.status === "In Progress" &&
+      KINDS[answered.kind].pool === pool && !answered.isHandedOver;
+    if (!isRepeat) return "409 CLAIM_ID_USED";
+    if (answerAgain(state, answered)) return answered.id;
+  }
   // Neither its goodbye nor its crash binds anybody: it has come back.
   if (row !== undefined && (row.hasLeft || row.status === "crashed")) {
     row.status = "active";
@@ -78,6 +80,17 @@ export function claim(
   return task.id;
 }
 
+/** The same claim once more: free so often, and only until it was delivered. */
+function answerAgain(state: State, task: Task): boolean {
+  const isYoung = (task.claimedAt ?? 0) > state.now - LATE_REPEAT;
+  if (task.claimRepeats < MAX_FREE_RETURNS && (!task.isDelivered || isYoung)) {
+    task.claimRepeats += 1;
+    task.updatedAt = state.now;
+    return true;
+  }
+  return startAgain(state, task, task.claimId);
+}
+
 /** The reply was lost, or the worker died and came back under its name. */
 function holdAgain(
   state: State,
@@ -91,12 +104,23 @@ function holdAgain(
     held.updatedAt = state.now;
     return true;
   }
-  if (held.attempts >= startsAllowed(held)) {
-    state.letGo = [held.id];
-    settle(state, [end(state, held, "Failed")]);
+  return startAgain(state, held, claimId);
+}
+
+/** A second start by its holder, or its end after the last one. */
+function startAgain(
+  state: State,
+  task: Task,
+  claimId: number | null,
+): boolean {
+  if (task.attempts >= startsAllowed(task)) {
+    // The claim goes on under its claim_id.
+    if (task.claimId === claimId) task.claimId = null;
+    state.letGo = [task.id];
+    settle(state, [end(state, task, "Failed")]);
     return false;
   }
-  start(state, held, claimId);
+  start(state, task, claimId);
   return true;
 }
 

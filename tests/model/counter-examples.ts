@@ -24,6 +24,15 @@ const restoredPart: readonly Command[] = [
   { do: "delete", task: 2 },
 ];
 
+/** A worker whose claim_id is always the same. */
+const repeated: Command = {
+  do: "claim",
+  by: "service",
+  worker: 0,
+  pool: "gpu",
+  claimId: 0,
+};
+
 /** A worker claims the first task and hands it back. */
 const handBack: readonly Command[] = [
   { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
@@ -90,6 +99,27 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
       ...handBack,
       { do: "tick", seconds: 30 },
     ]).flat(),
+  ],
+  "a claim that is repeated for ever ends": [
+    enqueue,
+    enqueue,
+    ...Array.from({ length: 7 }, () => repeated),
+  ],
+  "a claim that is repeated after the worker has named the task is a start": [
+    enqueue,
+    repeated,
+    { do: "report progress", task: 0, by: "service", lease: "none" },
+    { do: "tick", seconds: 30 },
+    repeated,
+    { do: "tick", seconds: 30 },
+    repeated,
+    repeated,
+  ],
+  "a claim_id of an orchestrator that has enqueued everything is used up": [
+    { ...enqueue, kind: "orchestrator" },
+    repeated,
+    { do: "report progress", task: 0, by: "service", lease: "none" },
+    repeated,
   ],
   "a stale child is ready again when its parent is put back": [
     { ...enqueue, kind: "orchestrator" },

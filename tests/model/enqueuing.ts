@@ -51,6 +51,7 @@ export function enqueue(
     updatedAt: state.now - (command.isOld ? OLD_AGE : 0),
     holders: new Set(),
     freeReturns: 0,
+    claimRepeats: 0,
     isHandedOver: false,
     output: null,
     generation: undefined,

@@ -3,6 +3,7 @@ import { placeOf, taskId } from "../property/ids.ts";
 import type { Caller } from "../property/model.ts";
 import { startsAllowed } from "./endings.ts";
 import { KINDS } from "./kinds.ts";
+import { MAX_FREE_RETURNS } from "./numbers.ts";
 import { countsFor, runningOf, standingOf } from "./one-rule.ts";
 import type { Seen } from "./play.ts";
 import type { State, Task } from "./state.ts";
@@ -100,4 +101,20 @@ export function expectPromises(
         .toBeLessThanOrEqual(state.limits[task.owner] ?? 0);
     }
   }
+}
+
+/** However often it is asked for, and by whom, and handed back: once it is put in line a task has so many tries. */
+export function expectBounded(
+  { command }: Step,
+  state: State,
+  { answer }: Seen,
+  handedOut: Map<string, number>,
+): void {
+  if (["requeue", "delete"].includes(command.do)) handedOut.clear();
+  const task = state.tasks.get(placeOf(answer) ?? -1);
+  if (command.do !== "claim" || answer === null || task === undefined) return;
+  const times = (handedOut.get(answer) ?? 0) + 1;
+  handedOut.set(answer, times);
+  expect(times, `${answer} handed out`)
+    .toBeLessThanOrEqual(startsAllowed(task) + 2 * MAX_FREE_RETURNS);
 }

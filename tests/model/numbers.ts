@@ -22,6 +22,8 @@ export const FAMILY_QUIET = 615;
 export const RETRY_DELAY = 20;
 /** How often a start of a task is taken off again. */
 export const MAX_FREE_RETURNS = 2;
+/** A claim that was held up on its way comes no later. */
+export const LATE_REPEAT = 60;
 /** How long a start counts that others ended. */
 export const HELD_LIMIT = 585;
 /** How long it still counts for the turn once its holder has let go. */

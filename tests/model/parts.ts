@@ -29,6 +29,7 @@ export function requeue(state: State, task: Task, allowsMore: boolean): void {
       (KINDS[task.kind].maxAttempts ?? MAX_ATTEMPTS);
   }
   task.freeReturns = 0;
+  task.claimRepeats = 0;
   task.putBackAt = state.now;
   queueAgain(state, task);
 }

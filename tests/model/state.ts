@@ -57,6 +57,8 @@ export interface Task {
   attempts: number;
   /** How often it was handed back, or never arrived, since it was put in line. */
   freeReturns: number;
+  /** How often a claim was answered with it again, since it was put in line. */
+  claimRepeats: number;
   /** An orchestrator that has enqueued everything in this start. */
   isHandedOver: boolean;
   maxAttempts: number | null;

@@ -25,12 +25,15 @@ select is(
 select isnt(tests.claim('api-1', 'api', 'claim-b'), :'task', 'Another claim_id gets another task');
 select isnt(tests.claim('api-2', 'api', 'claim-a'), :'task', 'The same claim_id from another worker gets another task');
 
--- TEST: also after the worker has shown that it has the task
+-- TEST: also after the worker has shown that it has the task: the request was held up on its way
+select tests.step_clock('-30 seconds');
 select public.update_task_status(tests.service(), :'task', 'In Progress');
 select is(
   public.claim_next_task(tests.service(), 'api-1', 'api', 'claim-a') ->> 'task_id', :'task'::text,
   'claim_next_task() repeats the answer also when the task was reported on'
 );
+
+select tests.step_clock('30 seconds');
 
 -- TEST: a task that has ended is no answer any more
 select public.complete_task(tests.service(), :'task', 'https://files/a.png');

@@ -1,5 +1,5 @@
 begin;
-select plan(12);
+select plan(13);
 
 -- SETUP: the first worker was taken for dead; its task is waiting again
 select tests.empty_queue();
@@ -32,6 +32,17 @@ select is(
 select is(
   tests.answer(format('public.complete_task(%L, %L, ''https://files/new.mp4'', p_lease_token => %L) ->> ''output_location''', tests.service(), :'second', :'lease')),
   'https://files/old.mp4', 'Also when it names its lease'
+);
+
+-- TEST: what a token of the owner said of it meanwhile, to no effect, does not make it that token's
+select tests.create_task_in('In Progress', :'owner', p_worker_id => 'gpu-old') as spoken_of \gset
+select tests.with_token(:'owner') as token \gset
+select queue.record_report(tests.task(:'spoken_of'), queue.resolve_caller(:'token', array['token']), 'told again');
+update public.tasks set status = 'Queued' where id = :'spoken_of';
+select public.complete_task(tests.service(), :'spoken_of', 'https://files/spoken.mp4');
+select is(
+  (select (t.worker_id, t.token_id) from public.tasks as t where t.id = :'spoken_of'), ('gpu-old'::text, null::uuid),
+  'It is told as its worker''s, whatever a token has said of it'
 );
 
 -- TEST: with a token, only the last lease counts
