@@ -104,7 +104,7 @@ describe("claim-next-task", () => {
     const attempts: number[] = [];
     let task = expectOk(await claim(body), ClaimedTask);
     for (; task.task_id === poison && attempts.length < 100;) {
-      attempts.push(task.attempt);
+      attempts.push(task.attempt ?? 0);
       task = expectOk(await claim(body), ClaimedTask);
     }
     // Ten times the reply may have been lost.
