@@ -654,6 +654,7 @@ create or replace function queue.described_file(p_description json, p_user_id uu
 returns text
 language plpgsql
 immutable
+strict
 security invoker
 set search_path = ''
 as $$
@@ -704,6 +705,7 @@ create or replace function queue.json_object_of(p_text text)
 returns json
 language plpgsql
 immutable
+strict
 security invoker
 set search_path = ''
 as $$
@@ -713,10 +715,12 @@ begin
   if ltrim(pg_catalog.left(p_text, 100), E' \t\r\n') not like '{%' or length(p_text) > 65536 then
     return null;
   end if;
-  v_json := regexp_replace(p_text, '-?\m(?:NaN|Infinity)\M', '0', 'g')::json;
-  return case when json_typeof(v_json) = 'object' then v_json end;
-exception when others then
-  return null; -- no JSON, or nothing that Postgres can read
+  begin
+    v_json := regexp_replace(p_text, '-?\m(?:NaN|Infinity)\M', '0', 'g')::json;
+    return case when json_typeof(v_json) = 'object' then v_json end;
+  exception when others then
+    return null; -- no JSON, or nothing that Postgres can read
+  end;
 end;
 $$;
 
@@ -730,14 +734,16 @@ create or replace function queue.own_file(p_url text, p_user_id uuid, p_task_id 
 returns text
 language plpgsql
 immutable
+strict
 security invoker
 set search_path = ''
 as $$
+declare
+  -- The same pattern always: with the ids in it, it would be compiled anew for each task, which costs more than a completion.
+  v_path text := substring(p_url from '^https?://[^/?#]+/+storage/v1/object/public/image_uploads/([^?#]+)');
+  v_folder text := p_user_id || '/tasks/' || p_task_id || '/';
 begin
-  return substring(
-    p_url
-    from pg_catalog.format('^https?://[^/?#]+/+storage/v1/object/public/image_uploads/(%s/tasks/%s/[^?#]+)', p_user_id, p_task_id)
-  );
+  return case when starts_with(v_path, v_folder) and v_path <> v_folder then v_path end;
 end;
 $$;
 
@@ -1152,8 +1158,9 @@ begin
     and current_setting('queue.forgives_starts', true) = 'on';
   -- Not for ever: from the second time on the task waits, longer each time, and in the end its starts count. What is
   -- counted is the task's, whatever comes between: a start that counts is no reason to give as many again.
-  v_is_forgiven := v_is_given_back and old.free_returns < (select s.max_free_returns from queue.settings as s);
+  v_is_forgiven := false;
   if v_is_given_back then
+    v_is_forgiven := old.free_returns < (select s.max_free_returns from queue.settings as s);
     new.free_returns := old.free_returns + 1;
     if old.free_returns > 0 then
       new.available_at := greatest(new.available_at, queue.now() + queue.retry_wait(old.free_returns));
@@ -1690,32 +1697,50 @@ declare
   v_lost_ids uuid[];
   -- Not inside another trigger, which may mean to go on without the lock.
   v_is_plain boolean := v_is_direct and pg_trigger_depth() = 1 and queue.is_plain_write();
+  -- Their holders end these themselves, and hold nothing (queue.held_after).
+  v_let_go uuid[] := coalesce(nullif(current_setting('queue.let_go', true), ''), '{}')::uuid[];
+  v_has_moved boolean;
+  v_has_shifted boolean;
+  v_has_left boolean;
+  v_has_forgotten boolean;
+  v_has_said boolean;
 begin
-  v_now := queue.now();
   if v_is_looked_after then
     -- Of this statement only, not of those that follow from it.
     perform set_config('queue.ends_in_turn', 'off', true);
   end if;
 
+  -- One look says what else is to be asked: a beat or a report of progress moves nothing.
   select
-    array_agg(n.id) filter (where n.status = 'Complete'),
-    array_agg((n.id, n.user_id, n.status, n.error_message)::queue.task_end) filter (where n.status in ('Failed', 'Cancelled')),
-    array_agg(distinct n.user_id),
-    array_agg(n.id), array_agg(o.status), array_agg(n.status)
-  into v_complete, v_lost, v_owners, v_moved, v_from, v_to
-  -- A full join, and a condition that leaves it one: the plan is made for the few rows of a first call and kept, and an
+    array_agg(n.id) filter (where e.has_ended and n.status = 'Complete'),
+    array_agg((n.id, n.user_id, n.status, n.error_message)::queue.task_end) filter (where e.has_ended and n.status in ('Failed', 'Cancelled')),
+    array_agg(distinct n.user_id) filter (where e.has_ended),
+    array_agg(n.id) filter (where e.has_ended),
+    array_agg(o.status) filter (where e.has_ended),
+    array_agg(n.status) filter (where e.has_ended),
+    bool_or(n.status <> o.status or n.lease_token <> o.lease_token),
+    bool_or(
+      (n.user_id, n.pool, n.status, n.token_id, n.run_type, n.takes_slot, n.standing, n.lease_token)
+        is distinct from (o.user_id, o.pool, o.status, o.token_id, o.run_type, o.takes_slot, o.standing, o.lease_token)
+    ),
+    bool_or(o.standing = 'active' and n.standing is distinct from 'active' and o.id <> all (v_let_go)),
+    bool_or(o.standing = 'active' and n.standing is distinct from 'active' and not o.takes_slot),
+    bool_or(n.status = 'In Progress' and n.output_location is distinct from o.output_location)
+  into v_complete, v_lost, v_owners, v_moved, v_from, v_to, v_has_moved, v_has_shifted, v_has_left, v_has_forgotten, v_has_said
+  -- A full join, and no condition that makes it another: the plan is made for the few rows of a first call and kept, and an
   -- inner join for few rows compares each with each. This one is merged or hashed, however many rows come.
   from new_rows as n
     full join old_rows as o on o.id = n.id
-  where coalesce(
-    n.status <> o.status
+    cross join lateral (
       -- Ended, or put back after its end.
-      and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress')),
-    false
-  );
+      select n.status <> o.status and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress')) as has_ended
+    ) as e;
+  if v_has_shifted then
+    v_now := queue.now();
+  end if;
 
   -- What a direct change puts into the text of an orchestrator, it says like a report (queue.update_task_status).
-  if v_is_direct then
+  if v_is_direct and v_has_said then
     select jsonb_agg(jsonb_build_object('id', n.id, 'text', n.output_location) order by n.user_id, n.id)
     into v_reports
     from new_rows as n
@@ -1766,7 +1791,9 @@ begin
   if v_lost is not null and v_is_looked_after is not true then
     v_lost_ids := array(select l.task_id from unnest(v_lost) as l);
   end if;
-  if v_is_plain then
+  if coalesce(v_moved, v_regrouped, v_reported) is null then
+    null; -- nothing follows
+  elsif v_is_plain then
     begin
       perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners);
     exception when lock_not_available then
@@ -1776,35 +1803,37 @@ begin
     perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners);
   end if;
 
-  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
-  into v_changes
-  from (
-    select m.user_id, m.pool, m.is_cloud, m.takes_slot, m.standing, sum(m.delta)::integer as delta
+  if v_has_shifted then
+    select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+    into v_changes
     from (
-      select
-        o.user_id, o.pool,
-        case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
-        o.takes_slot,
-        case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
-        -1 as delta
-      from old_rows as o
-      where o.standing is not null
-      union all
-      select
-        n.user_id, n.pool,
-        case when n.status = 'In Progress' then n.token_id is null else n.run_type is distinct from 'local' end,
-        n.takes_slot,
-        case when n.standing = 'active' and not n.takes_slot and queue.is_handed_over(n.id, n.lease_token) then 'enqueued' else n.standing end,
-        1
-      from new_rows as n
-      where n.standing is not null
-    ) as m
-    group by 1, 2, 3, 4, 5
-    having sum(m.delta) <> 0
-  ) as g;
+      select m.user_id, m.pool, m.is_cloud, m.takes_slot, m.standing, sum(m.delta)::integer as delta
+      from (
+        select
+          o.user_id, o.pool,
+          case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
+          o.takes_slot,
+          case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
+          -1 as delta
+        from old_rows as o
+        where o.standing is not null
+        union all
+        select
+          n.user_id, n.pool,
+          case when n.status = 'In Progress' then n.token_id is null else n.run_type is distinct from 'local' end,
+          n.takes_slot,
+          case when n.standing = 'active' and not n.takes_slot and queue.is_handed_over(n.id, n.lease_token) then 'enqueued' else n.standing end,
+          1
+        from new_rows as n
+        where n.standing is not null
+      ) as m
+      group by 1, 2, 3, 4, 5
+      having sum(m.delta) <> 0
+    ) as g;
+  end if;
 
   -- Whose start another has ended may still be at work on it: its slot is not free yet.
-  if exists (select from unnest(v_changes) as c where c.standing = 'active' and c.delta < 0) then
+  if v_has_left then
     v_held := array(
       select h.held
       from (
@@ -1823,12 +1852,14 @@ begin
       ) as h
       where (h.held).task_id is not null
     );
-    v_changes := v_changes || array(
-      select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
-    );
+    if v_held <> '{}' then
+      v_changes := v_changes || array(
+        select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
+      );
+    end if;
   end if;
 
-  if v_is_plain then
+  if v_is_plain and (v_changes is not null or v_owners is not null) then
     begin
       perform
       from queue.user_slots as s
@@ -1849,7 +1880,7 @@ begin
   if cardinality(v_held) > 0 then
     perform queue.hold_slots(v_held);
   end if;
-  if exists (select from unnest(v_changes) as c where c.standing = 'enqueued' and c.delta < 0) then
+  if v_has_forgotten then
     delete from queue.handovers as h
     using new_rows as n
     where h.orchestrator_id = n.id
@@ -1857,37 +1888,39 @@ begin
   end if;
 
   -- The state, or the start (a second start by the same worker changes only the lease).
-  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
-  select
-    n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id),
-    greatest(n.attempts, o.attempts), -- a start that is taken off again is still told by its number
-    queue.actor(),
-    coalesce(
-      nullif(current_setting('queue.reason', true), ''),
+  if v_has_moved then
+    insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+    select
+      n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id),
+      greatest(n.attempts, o.attempts), -- a start that is taken off again is still told by its number
+      queue.actor(),
+      coalesce(
+        nullif(current_setting('queue.reason', true), ''),
+        case
+          when n.status = 'In Progress' and n.attempts = o.attempts then 'handed out again, the reply was lost'
+          when n.status = 'In Progress' then 'started again by its holder'
+        end,
+        case
+          when n.status not in ('Failed', 'Queued', 'Cancelled') then null
+          when n.error_message is distinct from o.error_message then n.error_message
+          when n.error_details is distinct from o.error_details then n.error_details
+          when n.status = 'Failed' then n.error_message
+          -- Said again in the same words, which looks like not said.
+          when o.status = 'In Progress' and coalesce(current_setting('queue.actor', true), '') = '' then n.error_message
+        end
+      ),
       case
-        when n.status = 'In Progress' and n.attempts = o.attempts then 'handed out again, the reply was lost'
-        when n.status = 'In Progress' then 'started again by its holder'
-      end,
-      case
-        when n.status not in ('Failed', 'Queued', 'Cancelled') then null
-        when n.error_message is distinct from o.error_message then n.error_message
-        when n.error_details is distinct from o.error_details then n.error_details
-        when n.status = 'Failed' then n.error_message
-        -- Said again in the same words, which looks like not said.
-        when o.status = 'In Progress' and coalesce(current_setting('queue.actor', true), '') = '' then n.error_message
+        when o.status = 'In Progress' and n.status in ('Queued', 'Failed') then
+          coalesce(nullif(current_setting('queue.details', true), '')::jsonb, '{}')
+            || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at))
+        else nullif(current_setting('queue.details', true), '')::jsonb
       end
-    ),
-    case
-      when o.status = 'In Progress' and n.status in ('Queued', 'Failed') then
-        coalesce(nullif(current_setting('queue.details', true), '')::jsonb, '{}')
-          || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at))
-      else nullif(current_setting('queue.details', true), '')::jsonb
-    end
-  from new_rows as n
-    full join old_rows as o on o.id = n.id -- full as above
-  where coalesce(n.status <> o.status or n.lease_token <> o.lease_token, false);
+    from new_rows as n
+      full join old_rows as o on o.id = n.id -- full as above
+    where coalesce(n.status <> o.status or n.lease_token <> o.lease_token, false);
+  end if;
 
-  if v_is_direct then
+  if v_is_direct and coalesce(current_setting('queue.details', true), '') <> '' then
     perform set_config('queue.details', '', true);
   end if;
 
@@ -1911,9 +1944,11 @@ begin
       perform queue.follow_dependencies(v_rewired, v_waited_for);
     end if;
   end if;
-  for v_report in select r.id, r.text from jsonb_to_recordset(v_reports) as r (id uuid, text text) loop
-    perform queue.note_enqueued(v_report.id, v_report.text);
-  end loop;
+  if v_reports is not null then
+    for v_report in select r.id, r.text from jsonb_to_recordset(v_reports) as r (id uuid, text text) loop
+      perform queue.note_enqueued(v_report.id, v_report.text);
+    end loop;
+  end if;
 
   return null;
 end;
@@ -5282,7 +5317,10 @@ begin
   if current_setting('queue.rescues', true) = 'on' then
     return null;
   end if;
-  -- A beat writes its worker's row: it must not pay for the triggers of tasks, which run for no rows, too.
+  -- A beat writes its worker's row: it must pay neither for the join nor for the triggers of tasks, which run for no rows, too.
+  if not exists (select from new_rows as n where n.status in ('terminated', 'error', 'crashed')) then
+    return null;
+  end if;
   v_ended := array(
     select n.id
     from new_rows as n
@@ -8362,8 +8400,8 @@ begin
 
   -- The file is there and not described yet; it must be that very file that the text is about.
   if v_task.status = 'Complete' and v_task.file_location is null and queue.is_holder(v_caller, v_task)
-    and queue.own_file(v_task.output_location, v_task.user_id, v_task.id) is not null
-    and queue.json_object_of(v_late_text) is not null then
+    and queue.json_object_of(v_late_text) is not null
+    and queue.own_file(v_task.output_location, v_task.user_id, v_task.id) is not null then
     v_late_file := case
       when v_has_description then p_output_location
       else coalesce(
@@ -11604,17 +11642,19 @@ grant execute on function queue.metadata_without_end(jsonb) to service_role;
 -- What a worker's metadata say when it is there again after an end of its own: what was wrong then is over.
 create or replace function queue.metadata_after_return(p_worker public.workers)
 returns jsonb
-language sql
+language plpgsql
 immutable
 security invoker
 set search_path = ''
 as $$
-  select case
+begin
+  return case
     when p_worker.goodbye_at is not null then queue.metadata_without_end(p_worker.metadata)
     when p_worker.reaped_at is null and p_worker.status <> 'crashed' then p_worker.metadata
     else queue.metadata_without_end(p_worker.metadata)
       || jsonb_build_object('last_error_reason', p_worker.metadata -> 'error_reason')
   end;
+end;
 $$;
 
 comment on function queue.metadata_after_return(public.workers) is
@@ -11633,7 +11673,7 @@ set search_path = ''
 as $$
 declare
   v_vram jsonb := '{}'::jsonb;
-  v_said text := p_status;
+  v_said text := case when p_status in ('terminating', 'error') then 'active' else p_status end; -- only orchestrators send workers away
   v_status text;
 begin
   -- Longer ids than this fit no index.
@@ -11643,7 +11683,9 @@ begin
     );
   end if;
 
-  perform queue.refuse_name_of_a_token(p_worker_id);
+  if starts_with(p_worker_id, 'token:') then
+    perform queue.refuse_name_of_a_token(p_worker_id);
+  end if;
 
   -- Without nvidia-smi a worker sends 0/0: then it knows nothing, and what was known before is left.
   if p_vram_total::text ~ '^[1-9]\d{0,8}(\.\d{1,9})?$' then
@@ -11654,10 +11696,9 @@ begin
     ));
   end if;
 
-  -- The end of one machine is not that of others under the same name; and only orchestrators send workers away.
-  if p_status in ('terminated', 'crashed') and p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[])
-    or p_status in ('terminating', 'error') then
-    v_said := 'active';
+  -- The end of one machine is not that of others under the same name.
+  if v_said in ('terminated', 'crashed') then
+    select case when p_worker_id = any (s.shared_worker_ids) then 'active' else v_said end into v_said from queue.settings as s;
   end if;
 
   update public.workers as w
@@ -11834,8 +11875,11 @@ set search_path = ''
 as $$
 declare
   v_late_lines constant interval := interval '1 minute';
-  v_made_up boolean := exists (select from unnest(p_names) as n (name) where n.name ~ '^unknown_task_\d{1,20}$');
+  v_made_up boolean := false;
 begin
+  if p_names <> '{}' then
+    v_made_up := exists (select from unnest(p_names) as n (name) where n.name ~ '^unknown_task_\d{1,20}$');
+  end if;
   update public.tasks as t
   set updated_at = p_now,
     delivered_at = case when held.is_named then coalesce(t.delivered_at, p_now) else t.delivered_at end,
@@ -11930,13 +11974,11 @@ revoke all on function queue.tasks_to_stop(queue.caller, text, uuid[], uuid, tim
 create or replace function queue.workers_before_metadata()
 returns trigger
 language plpgsql
-security invoker -- asks whether an API role writes directly
+security invoker
 set search_path = ''
 as $$
 begin
-  if current_user = 'service_role' and jsonb_typeof(new.metadata) = 'object' then
-    new.metadata := queue.metadata_without_end(old.metadata) || new.metadata;
-  end if;
+  new.metadata := queue.metadata_without_end(old.metadata) || new.metadata;
   return new;
 end;
 $$;
@@ -12009,7 +12051,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_cycle constant interval := interval '1 minute'; -- two cycles of an orchestrator
-  v_now timestamptz := queue.now();
+  v_now timestamptz;
   v_was_leaving boolean := false; -- on its way out already, or gone
   v_was_over boolean := false;
   v_is_over boolean := new.status in ('terminated', 'error', 'crashed');
@@ -12049,6 +12091,7 @@ begin
     new.ended_at := null;
     return new;
   end if;
+  v_now := queue.now();
 
   if tg_op = 'UPDATE' and old.status = 'crashed' and new.status in ('terminating', 'terminated')
     and old.ended_at > v_now - v_cycle
@@ -13356,26 +13399,29 @@ declare
   end;
   v_logs json[];
   v_surplus integer;
-  v_named uuid[];
-  v_names text[];
-  v_stored integer;
+  v_named uuid[] := case when v_current is null then '{}' else array[v_current] end;
+  v_names text[] := '{}';
+  v_stored integer := 0;
 begin
   select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(v_body -> 'logs_param') as b;
-  v_stored := queue.store_logs(v_logs, v_worker_id, v_now);
-
-  v_names := array(
-    select distinct l.entry ->> 'task_id'
-    from unnest(v_logs) as l (entry)
-    where case when json_typeof(l.entry) = 'object' then l.entry ->> 'task_id' is not null end
-  );
-  v_named := array(
-    select n.name::uuid
-    from unnest(v_names) as n (name)
-    where n.name ~ v_uuid
-    union
-    select v_current
-    where v_current is not null
-  );
+  if cardinality(v_logs) > 0 then
+    v_stored := queue.store_logs(v_logs, v_worker_id, v_now);
+    v_names := array(
+      select distinct l.entry ->> 'task_id'
+      from unnest(v_logs) as l (entry)
+      where case when json_typeof(l.entry) = 'object' then l.entry ->> 'task_id' is not null end
+    );
+  end if;
+  if v_names <> '{}' then
+    v_named := array(
+      select n.name::uuid
+      from unnest(v_names) as n (name)
+      where n.name ~ v_uuid
+      union
+      select v_current
+      where v_current is not null
+    );
+  end if;
   if v_status = 'terminating' and v_body ->> 'status_param' in ('terminated', 'crashed') then
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
     perform queue.free_work(array[v_worker_id], v_body ->> 'status_param' = 'terminated');
@@ -15503,7 +15549,10 @@ drop trigger if exists workers_before_metadata on public.workers;
 create trigger workers_before_metadata
   before update of metadata on public.workers
   for each row
-  when (new.metadata is distinct from old.metadata)
+  -- Asked here, with the rights of whoever writes: the beats of the queue itself need not call it.
+  when (
+    new.metadata is distinct from old.metadata and current_user = 'service_role' and jsonb_typeof(new.metadata) = 'object'
+  )
   execute function queue.workers_before_metadata();
 
 drop trigger if exists workers_before_status on public.workers;

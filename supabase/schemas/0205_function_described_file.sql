@@ -4,6 +4,7 @@ create function queue.described_file(p_description json, p_user_id uuid, p_task_
 returns text
 language plpgsql
 immutable
+strict
 security invoker
 set search_path = ''
 as $$

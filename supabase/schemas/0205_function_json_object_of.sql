@@ -4,6 +4,7 @@ create function queue.json_object_of(p_text text)
 returns json
 language plpgsql
 immutable
+strict
 security invoker
 set search_path = ''
 as $$
@@ -13,10 +14,12 @@ begin
   if ltrim(pg_catalog.left(p_text, 100), E' \t\r\n') not like '{%' or length(p_text) > 65536 then
     return null;
   end if;
-  v_json := regexp_replace(p_text, '-?\m(?:NaN|Infinity)\M', '0', 'g')::json;
-  return case when json_typeof(v_json) = 'object' then v_json end;
-exception when others then
-  return null; -- no JSON, or nothing that Postgres can read
+  begin
+    v_json := regexp_replace(p_text, '-?\m(?:NaN|Infinity)\M', '0', 'g')::json;
+    return case when json_typeof(v_json) = 'object' then v_json end;
+  exception when others then
+    return null; -- no JSON, or nothing that Postgres can read
+  end;
 end;
 $$;
 

@@ -3,14 +3,16 @@ create function queue.own_file(p_url text, p_user_id uuid, p_task_id uuid)
 returns text
 language plpgsql
 immutable
+strict
 security invoker
 set search_path = ''
 as $$
+declare
+  -- The same pattern always: with the ids in it, it would be compiled anew for each task, which costs more than a completion.
+  v_path text := substring(p_url from '^https?://[^/?#]+/+storage/v1/object/public/image_uploads/([^?#]+)');
+  v_folder text := p_user_id || '/tasks/' || p_task_id || '/';
 begin
-  return substring(
-    p_url
-    from pg_catalog.format('^https?://[^/?#]+/+storage/v1/object/public/image_uploads/(%s/tasks/%s/[^?#]+)', p_user_id, p_task_id)
-  );
+  return case when starts_with(v_path, v_folder) and v_path <> v_folder then v_path end;
 end;
 $$;
 

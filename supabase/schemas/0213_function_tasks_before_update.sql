@@ -70,8 +70,9 @@ begin
     and current_setting('queue.forgives_starts', true) = 'on';
   -- Not for ever: from the second time on the task waits, longer each time, and in the end its starts count. What is
   -- counted is the task's, whatever comes between: a start that counts is no reason to give as many again.
-  v_is_forgiven := v_is_given_back and old.free_returns < (select s.max_free_returns from queue.settings as s);
+  v_is_forgiven := false;
   if v_is_given_back then
+    v_is_forgiven := old.free_returns < (select s.max_free_returns from queue.settings as s);
     new.free_returns := old.free_returns + 1;
     if old.free_returns > 0 then
       new.available_at := greatest(new.available_at, queue.now() + queue.retry_wait(old.free_returns));

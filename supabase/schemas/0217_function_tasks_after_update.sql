@@ -32,32 +32,50 @@ declare
   v_lost_ids uuid[];
   -- Not inside another trigger, which may mean to go on without the lock.
   v_is_plain boolean := v_is_direct and pg_trigger_depth() = 1 and queue.is_plain_write();
+  -- Their holders end these themselves, and hold nothing (queue.held_after).
+  v_let_go uuid[] := coalesce(nullif(current_setting('queue.let_go', true), ''), '{}')::uuid[];
+  v_has_moved boolean;
+  v_has_shifted boolean;
+  v_has_left boolean;
+  v_has_forgotten boolean;
+  v_has_said boolean;
 begin
-  v_now := queue.now();
   if v_is_looked_after then
     -- Of this statement only, not of those that follow from it.
     perform set_config('queue.ends_in_turn', 'off', true);
   end if;
 
+  -- One look says what else is to be asked: a beat or a report of progress moves nothing.
   select
-    array_agg(n.id) filter (where n.status = 'Complete'),
-    array_agg((n.id, n.user_id, n.status, n.error_message)::queue.task_end) filter (where n.status in ('Failed', 'Cancelled')),
-    array_agg(distinct n.user_id),
-    array_agg(n.id), array_agg(o.status), array_agg(n.status)
-  into v_complete, v_lost, v_owners, v_moved, v_from, v_to
-  -- A full join, and a condition that leaves it one: the plan is made for the few rows of a first call and kept, and an
+    array_agg(n.id) filter (where e.has_ended and n.status = 'Complete'),
+    array_agg((n.id, n.user_id, n.status, n.error_message)::queue.task_end) filter (where e.has_ended and n.status in ('Failed', 'Cancelled')),
+    array_agg(distinct n.user_id) filter (where e.has_ended),
+    array_agg(n.id) filter (where e.has_ended),
+    array_agg(o.status) filter (where e.has_ended),
+    array_agg(n.status) filter (where e.has_ended),
+    bool_or(n.status <> o.status or n.lease_token <> o.lease_token),
+    bool_or(
+      (n.user_id, n.pool, n.status, n.token_id, n.run_type, n.takes_slot, n.standing, n.lease_token)
+        is distinct from (o.user_id, o.pool, o.status, o.token_id, o.run_type, o.takes_slot, o.standing, o.lease_token)
+    ),
+    bool_or(o.standing = 'active' and n.standing is distinct from 'active' and o.id <> all (v_let_go)),
+    bool_or(o.standing = 'active' and n.standing is distinct from 'active' and not o.takes_slot),
+    bool_or(n.status = 'In Progress' and n.output_location is distinct from o.output_location)
+  into v_complete, v_lost, v_owners, v_moved, v_from, v_to, v_has_moved, v_has_shifted, v_has_left, v_has_forgotten, v_has_said
+  -- A full join, and no condition that makes it another: the plan is made for the few rows of a first call and kept, and an
   -- inner join for few rows compares each with each. This one is merged or hashed, however many rows come.
   from new_rows as n
     full join old_rows as o on o.id = n.id
-  where coalesce(
-    n.status <> o.status
+    cross join lateral (
       -- Ended, or put back after its end.
-      and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress')),
-    false
-  );
+      select n.status <> o.status and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress')) as has_ended
+    ) as e;
+  if v_has_shifted then
+    v_now := queue.now();
+  end if;
 
   -- What a direct change puts into the text of an orchestrator, it says like a report (queue.update_task_status).
-  if v_is_direct then
+  if v_is_direct and v_has_said then
     select jsonb_agg(jsonb_build_object('id', n.id, 'text', n.output_location) order by n.user_id, n.id)
     into v_reports
     from new_rows as n
@@ -108,7 +126,9 @@ begin
   if v_lost is not null and v_is_looked_after is not true then
     v_lost_ids := array(select l.task_id from unnest(v_lost) as l);
   end if;
-  if v_is_plain then
+  if coalesce(v_moved, v_regrouped, v_reported) is null then
+    null; -- nothing follows
+  elsif v_is_plain then
     begin
       perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners);
     exception when lock_not_available then
@@ -118,35 +138,37 @@ begin
     perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners);
   end if;
 
-  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
-  into v_changes
-  from (
-    select m.user_id, m.pool, m.is_cloud, m.takes_slot, m.standing, sum(m.delta)::integer as delta
+  if v_has_shifted then
+    select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+    into v_changes
     from (
-      select
-        o.user_id, o.pool,
-        case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
-        o.takes_slot,
-        case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
-        -1 as delta
-      from old_rows as o
-      where o.standing is not null
-      union all
-      select
-        n.user_id, n.pool,
-        case when n.status = 'In Progress' then n.token_id is null else n.run_type is distinct from 'local' end,
-        n.takes_slot,
-        case when n.standing = 'active' and not n.takes_slot and queue.is_handed_over(n.id, n.lease_token) then 'enqueued' else n.standing end,
-        1
-      from new_rows as n
-      where n.standing is not null
-    ) as m
-    group by 1, 2, 3, 4, 5
-    having sum(m.delta) <> 0
-  ) as g;
+      select m.user_id, m.pool, m.is_cloud, m.takes_slot, m.standing, sum(m.delta)::integer as delta
+      from (
+        select
+          o.user_id, o.pool,
+          case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
+          o.takes_slot,
+          case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
+          -1 as delta
+        from old_rows as o
+        where o.standing is not null
+        union all
+        select
+          n.user_id, n.pool,
+          case when n.status = 'In Progress' then n.token_id is null else n.run_type is distinct from 'local' end,
+          n.takes_slot,
+          case when n.standing = 'active' and not n.takes_slot and queue.is_handed_over(n.id, n.lease_token) then 'enqueued' else n.standing end,
+          1
+        from new_rows as n
+        where n.standing is not null
+      ) as m
+      group by 1, 2, 3, 4, 5
+      having sum(m.delta) <> 0
+    ) as g;
+  end if;
 
   -- Whose start another has ended may still be at work on it: its slot is not free yet.
-  if exists (select from unnest(v_changes) as c where c.standing = 'active' and c.delta < 0) then
+  if v_has_left then
     v_held := array(
       select h.held
       from (
@@ -165,12 +187,14 @@ begin
       ) as h
       where (h.held).task_id is not null
     );
-    v_changes := v_changes || array(
-      select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
-    );
+    if v_held <> '{}' then
+      v_changes := v_changes || array(
+        select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
+      );
+    end if;
   end if;
 
-  if v_is_plain then
+  if v_is_plain and (v_changes is not null or v_owners is not null) then
     begin
       perform
       from queue.user_slots as s
@@ -191,7 +215,7 @@ begin
   if cardinality(v_held) > 0 then
     perform queue.hold_slots(v_held);
   end if;
-  if exists (select from unnest(v_changes) as c where c.standing = 'enqueued' and c.delta < 0) then
+  if v_has_forgotten then
     delete from queue.handovers as h
     using new_rows as n
     where h.orchestrator_id = n.id
@@ -199,37 +223,39 @@ begin
   end if;
 
   -- The state, or the start (a second start by the same worker changes only the lease).
-  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
-  select
-    n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id),
-    greatest(n.attempts, o.attempts), -- a start that is taken off again is still told by its number
-    queue.actor(),
-    coalesce(
-      nullif(current_setting('queue.reason', true), ''),
+  if v_has_moved then
+    insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+    select
+      n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id),
+      greatest(n.attempts, o.attempts), -- a start that is taken off again is still told by its number
+      queue.actor(),
+      coalesce(
+        nullif(current_setting('queue.reason', true), ''),
+        case
+          when n.status = 'In Progress' and n.attempts = o.attempts then 'handed out again, the reply was lost'
+          when n.status = 'In Progress' then 'started again by its holder'
+        end,
+        case
+          when n.status not in ('Failed', 'Queued', 'Cancelled') then null
+          when n.error_message is distinct from o.error_message then n.error_message
+          when n.error_details is distinct from o.error_details then n.error_details
+          when n.status = 'Failed' then n.error_message
+          -- Said again in the same words, which looks like not said.
+          when o.status = 'In Progress' and coalesce(current_setting('queue.actor', true), '') = '' then n.error_message
+        end
+      ),
       case
-        when n.status = 'In Progress' and n.attempts = o.attempts then 'handed out again, the reply was lost'
-        when n.status = 'In Progress' then 'started again by its holder'
-      end,
-      case
-        when n.status not in ('Failed', 'Queued', 'Cancelled') then null
-        when n.error_message is distinct from o.error_message then n.error_message
-        when n.error_details is distinct from o.error_details then n.error_details
-        when n.status = 'Failed' then n.error_message
-        -- Said again in the same words, which looks like not said.
-        when o.status = 'In Progress' and coalesce(current_setting('queue.actor', true), '') = '' then n.error_message
+        when o.status = 'In Progress' and n.status in ('Queued', 'Failed') then
+          coalesce(nullif(current_setting('queue.details', true), '')::jsonb, '{}')
+            || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at))
+        else nullif(current_setting('queue.details', true), '')::jsonb
       end
-    ),
-    case
-      when o.status = 'In Progress' and n.status in ('Queued', 'Failed') then
-        coalesce(nullif(current_setting('queue.details', true), '')::jsonb, '{}')
-          || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at))
-      else nullif(current_setting('queue.details', true), '')::jsonb
-    end
-  from new_rows as n
-    full join old_rows as o on o.id = n.id -- full as above
-  where coalesce(n.status <> o.status or n.lease_token <> o.lease_token, false);
+    from new_rows as n
+      full join old_rows as o on o.id = n.id -- full as above
+    where coalesce(n.status <> o.status or n.lease_token <> o.lease_token, false);
+  end if;
 
-  if v_is_direct then
+  if v_is_direct and coalesce(current_setting('queue.details', true), '') <> '' then
     perform set_config('queue.details', '', true);
   end if;
 
@@ -253,9 +279,11 @@ begin
       perform queue.follow_dependencies(v_rewired, v_waited_for);
     end if;
   end if;
-  for v_report in select r.id, r.text from jsonb_to_recordset(v_reports) as r (id uuid, text text) loop
-    perform queue.note_enqueued(v_report.id, v_report.text);
-  end loop;
+  if v_reports is not null then
+    for v_report in select r.id, r.text from jsonb_to_recordset(v_reports) as r (id uuid, text text) loop
+      perform queue.note_enqueued(v_report.id, v_report.text);
+    end loop;
+  end if;
 
   return null;
 end;

@@ -13,7 +13,10 @@ begin
   if current_setting('queue.rescues', true) = 'on' then
     return null;
   end if;
-  -- A beat writes its worker's row: it must not pay for the triggers of tasks, which run for no rows, too.
+  -- A beat writes its worker's row: it must pay neither for the join nor for the triggers of tasks, which run for no rows, too.
+  if not exists (select from new_rows as n where n.status in ('terminated', 'error', 'crashed')) then
+    return null;
+  end if;
   v_ended := array(
     select n.id
     from new_rows as n

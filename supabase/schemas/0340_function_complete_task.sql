@@ -69,8 +69,8 @@ begin
 
   -- The file is there and not described yet; it must be that very file that the text is about.
   if v_task.status = 'Complete' and v_task.file_location is null and queue.is_holder(v_caller, v_task)
-    and queue.own_file(v_task.output_location, v_task.user_id, v_task.id) is not null
-    and queue.json_object_of(v_late_text) is not null then
+    and queue.json_object_of(v_late_text) is not null
+    and queue.own_file(v_task.output_location, v_task.user_id, v_task.id) is not null then
     v_late_file := case
       when v_has_description then p_output_location
       else coalesce(

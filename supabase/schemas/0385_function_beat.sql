@@ -9,7 +9,7 @@ set search_path = ''
 as $$
 declare
   v_vram jsonb := '{}'::jsonb;
-  v_said text := p_status;
+  v_said text := case when p_status in ('terminating', 'error') then 'active' else p_status end; -- only orchestrators send workers away
   v_status text;
 begin
   -- Longer ids than this fit no index.
@@ -19,7 +19,9 @@ begin
     );
   end if;
 
-  perform queue.refuse_name_of_a_token(p_worker_id);
+  if starts_with(p_worker_id, 'token:') then
+    perform queue.refuse_name_of_a_token(p_worker_id);
+  end if;
 
   -- Without nvidia-smi a worker sends 0/0: then it knows nothing, and what was known before is left.
   if p_vram_total::text ~ '^[1-9]\d{0,8}(\.\d{1,9})?$' then
@@ -30,10 +32,9 @@ begin
     ));
   end if;
 
-  -- The end of one machine is not that of others under the same name; and only orchestrators send workers away.
-  if p_status in ('terminated', 'crashed') and p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[])
-    or p_status in ('terminating', 'error') then
-    v_said := 'active';
+  -- The end of one machine is not that of others under the same name.
+  if v_said in ('terminated', 'crashed') then
+    select case when p_worker_id = any (s.shared_worker_ids) then 'active' else v_said end into v_said from queue.settings as s;
   end if;
 
   update public.workers as w

@@ -14,8 +14,11 @@ set search_path = ''
 as $$
 declare
   v_late_lines constant interval := interval '1 minute';
-  v_made_up boolean := exists (select from unnest(p_names) as n (name) where n.name ~ '^unknown_task_\d{1,20}$');
+  v_made_up boolean := false;
 begin
+  if p_names <> '{}' then
+    v_made_up := exists (select from unnest(p_names) as n (name) where n.name ~ '^unknown_task_\d{1,20}$');
+  end if;
   update public.tasks as t
   set updated_at = p_now,
     delivered_at = case when held.is_named then coalesce(t.delivered_at, p_now) else t.delivered_at end,

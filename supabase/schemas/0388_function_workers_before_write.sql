@@ -13,7 +13,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_cycle constant interval := interval '1 minute'; -- two cycles of an orchestrator
-  v_now timestamptz := queue.now();
+  v_now timestamptz;
   v_was_leaving boolean := false; -- on its way out already, or gone
   v_was_over boolean := false;
   v_is_over boolean := new.status in ('terminated', 'error', 'crashed');
@@ -53,6 +53,7 @@ begin
     new.ended_at := null;
     return new;
   end if;
+  v_now := queue.now();
 
   if tg_op = 'UPDATE' and old.status = 'crashed' and new.status in ('terminating', 'terminated')
     and old.ended_at > v_now - v_cycle

@@ -23,26 +23,29 @@ declare
   end;
   v_logs json[];
   v_surplus integer;
-  v_named uuid[];
-  v_names text[];
-  v_stored integer;
+  v_named uuid[] := case when v_current is null then '{}' else array[v_current] end;
+  v_names text[] := '{}';
+  v_stored integer := 0;
 begin
   select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(v_body -> 'logs_param') as b;
-  v_stored := queue.store_logs(v_logs, v_worker_id, v_now);
-
-  v_names := array(
-    select distinct l.entry ->> 'task_id'
-    from unnest(v_logs) as l (entry)
-    where case when json_typeof(l.entry) = 'object' then l.entry ->> 'task_id' is not null end
-  );
-  v_named := array(
-    select n.name::uuid
-    from unnest(v_names) as n (name)
-    where n.name ~ v_uuid
-    union
-    select v_current
-    where v_current is not null
-  );
+  if cardinality(v_logs) > 0 then
+    v_stored := queue.store_logs(v_logs, v_worker_id, v_now);
+    v_names := array(
+      select distinct l.entry ->> 'task_id'
+      from unnest(v_logs) as l (entry)
+      where case when json_typeof(l.entry) = 'object' then l.entry ->> 'task_id' is not null end
+    );
+  end if;
+  if v_names <> '{}' then
+    v_named := array(
+      select n.name::uuid
+      from unnest(v_names) as n (name)
+      where n.name ~ v_uuid
+      union
+      select v_current
+      where v_current is not null
+    );
+  end if;
   if v_status = 'terminating' and v_body ->> 'status_param' in ('terminated', 'crashed') then
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
     perform queue.free_work(array[v_worker_id], v_body ->> 'status_param' = 'terminated');
