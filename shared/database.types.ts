@@ -202,6 +202,7 @@ export type Database = {
           "max_attempts": number | null;
           "name": string;
           "run_type": string;
+          "runs_on_own_gpu": boolean;
           "timeout": string | null;
         };
         ComputedFields: never;
@@ -214,6 +215,7 @@ export type Database = {
           "max_attempts"?: number | null;
           "name": string;
           "run_type"?: string;
+          "runs_on_own_gpu"?: boolean;
           "timeout"?: string | null;
         };
         Update: {
@@ -225,6 +227,7 @@ export type Database = {
           "max_attempts"?: number | null;
           "name"?: string;
           "run_type"?: string;
+          "runs_on_own_gpu"?: boolean;
           "timeout"?: string | null;
         };
         Relationships: [];
@@ -263,6 +266,7 @@ export type Database = {
           "requeue_count": number;
           "result_data": Json | null;
           "run_type": string | null;
+          "runs_on_own_gpu": boolean;
           "seen_at": string | null;
           "standing": string | null;
           "status": string;
@@ -309,6 +313,7 @@ export type Database = {
           "requeue_count"?: number;
           "result_data"?: Json | null;
           "run_type"?: string | null;
+          "runs_on_own_gpu"?: boolean;
           "seen_at"?: string | null;
           "standing"?: string | null;
           "status"?: string;
@@ -354,6 +359,7 @@ export type Database = {
           "requeue_count"?: number;
           "result_data"?: Json | null;
           "run_type"?: string | null;
+          "runs_on_own_gpu"?: boolean;
           "seen_at"?: string | null;
           "standing"?: string | null;
           "status"?: string;

@@ -23,6 +23,8 @@ export const TaskExplanation = z.looseObject({
   /** What would have to change, in words. */
   remedy: z.string(),
   pool: Pool,
+  /** Of another pool, but GPU machines of its owner run it, too. */
+  runs_on_own_gpu: z.boolean(),
   attempts: z.int(),
   max_attempts: z.int(),
   /** Tasks before it in its owner's line; counted up to 10000. */

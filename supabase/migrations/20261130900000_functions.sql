@@ -626,7 +626,9 @@ revoke all on function queue.task_standing(public.tasks) from public, anon, auth
 
 -- A type that is switched off or changes its pool or kind concerns all of its live tasks, however many. They are derived
 -- again piece by piece (queue.deferred_work); until then whoever looks at one asks this.
-create or replace function queue.is_behind_its_type(p_task_type text, p_pool text, p_takes_slot boolean, p_standing text)
+create or replace function queue.is_behind_its_type(
+  p_task_type text, p_pool text, p_takes_slot boolean, p_runs_on_own_gpu boolean, p_standing text
+)
 returns boolean
 language plpgsql
 stable
@@ -639,14 +641,41 @@ begin
   select y.* into v_type from public.task_types as y where y.name = p_task_type;
   return p_pool is distinct from coalesce(v_type.run_type, 'gpu')
     or p_takes_slot is distinct from queue.takes_slot(p_task_type, v_type.category)
+    or p_runs_on_own_gpu is distinct from coalesce(v_type.runs_on_own_gpu and v_type.run_type <> 'gpu', false)
     or (p_standing <> 'active' and (v_type.is_active is false) <> (p_standing = 'type_inactive'));
 end;
 $$;
 
-comment on function queue.is_behind_its_type(text, text, boolean, text) is
+comment on function queue.is_behind_its_type(text, text, boolean, boolean, text) is
   'Whether a live task of this type with this pool, kind and standing was last derived before its type changed.';
 
-revoke all on function queue.is_behind_its_type(text, text, boolean, text) from public, anon, authenticated, service_role;
+revoke all on function queue.is_behind_its_type(text, text, boolean, boolean, text) from public, anon, authenticated, service_role;
+
+-- Which tasks a claim for a pool comes to. GPU machines of a user run some types of other pools as well, and name gpu; the
+-- fleet's do not. In person a user is told of local tasks what the own machine makes of them (queue.reason_of).
+create or replace function queue.is_served_by(
+  p_caller queue.caller, p_pool text, p_task_pool text, p_runs_on_own_gpu boolean, p_run_type text
+)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    p_task_pool = p_pool or (
+      p_pool = 'gpu' and p_runs_on_own_gpu
+        and (p_caller.kind = 'token' or (p_caller.kind = 'user' and p_run_type = 'local'))
+    ), false
+  );
+end;
+$$;
+
+comment on function queue.is_served_by(queue.caller, text, text, boolean, text) is
+  'Whether this caller''s claims or counts for a pool are about a task of the owner''s with this pool, mark (tasks.runs_on_own_gpu) and run type. queue.own_gpu_line has those of other pools in order.';
+
+revoke all on function queue.is_served_by(queue.caller, text, text, boolean, text) from public, anon, authenticated, service_role;
 
 -- The URL of the task's own file that a result in JSON names, under the keys and in the order in which deployed workers look
 -- for it.
@@ -1029,11 +1058,12 @@ begin
   end if;
   new.updated_at := coalesce(new.updated_at, new.created_at);
 
-  select y.run_type, y.category
-  into new.pool, v_category
+  select y.run_type, y.category, y.runs_on_own_gpu
+  into new.pool, v_category, new.runs_on_own_gpu
   from public.task_types as y
   where y.name = new.task_type;
   new.pool := coalesce(new.pool, 'gpu');
+  new.runs_on_own_gpu := coalesce(new.runs_on_own_gpu and new.pool <> 'gpu', false);
   new.takes_slot := queue.takes_slot(new.task_type, v_category);
 
   if new.dependant_on = new.id then
@@ -1279,11 +1309,12 @@ begin
   end if;
 
   if new.task_type is distinct from old.task_type or new.pool is null then
-    select y.run_type, y.category
-    into new.pool, v_category
+    select y.run_type, y.category, y.runs_on_own_gpu
+    into new.pool, v_category, new.runs_on_own_gpu
     from public.task_types as y
     where y.name = new.task_type;
     new.pool := coalesce(new.pool, 'gpu');
+    new.runs_on_own_gpu := coalesce(new.runs_on_own_gpu and new.pool <> 'gpu', false);
     new.takes_slot := queue.takes_slot(new.task_type, v_category);
   end if;
   if new.project_id is distinct from old.project_id and new.project_id is not null then
@@ -2450,7 +2481,7 @@ comment on function queue.settings_after_update() is
 
 revoke all on function queue.settings_after_update() from public, anon, authenticated, service_role;
 
--- A type that appears, changes pool or kind or is switched on or off concerns every live task of that type. Few are
+-- A type that appears, changes pool, machines or kind or is switched on or off concerns every live task of that type. Few are
 -- derived again at once, many by and by (queue.deferred_work): the change itself costs the same however many are queued,
 -- and claims obey it from its commit on (queue.lock_head_of_line).
 create or replace function queue.task_types_after_write()
@@ -2469,7 +2500,8 @@ declare
   v_live uuid[];
   v_mine uuid[];
 begin
-  if (old.name, old.run_type, old.category, old.is_active) is not distinct from (new.name, new.run_type, new.category, new.is_active) then
+  if (old.name, old.run_type, old.category, old.is_active, old.runs_on_own_gpu)
+    is not distinct from (new.name, new.run_type, new.category, new.is_active, new.runs_on_own_gpu) then
     return null;
   end if;
 
@@ -4128,7 +4160,7 @@ begin
     where t.id = any (v_next)
       and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind in ('children', 'type')))
       and t.user_id is not distinct from nullif(p_work.user_id, '00000000-0000-0000-0000-000000000000')
-      and (v_kind <> 'type' or queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.standing))
+      and (v_kind <> 'type' or queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing))
     order by t.id
     limit p_limit
   );
@@ -4818,7 +4850,11 @@ begin
       and h.token_id is not distinct from p_token_id
       and (p_task_id is null or h.task_id = p_task_id)
       and (p_worker_id is null or h.worker_id = p_worker_id)
-      and (p_pool is null or h.pool = p_pool)
+      and (
+        p_pool is null or h.pool = p_pool
+        -- What a token's machine ran of another pool (queue.is_served_by).
+        or (p_pool = 'gpu' and h.token_id is not null and (select t.runs_on_own_gpu from public.tasks as t where t.id = h.task_id))
+      )
     order by h.user_id, h.id
   loop
     v_count := v_count + queue.let_go(v_held_id, queue.now())::integer;
@@ -5555,7 +5591,7 @@ begin
         select l.id
         from unnest(array['cloud', 'local']) as y (run_type)
           cross join lateral (
-            select r.id, r.task_type, r.pool, r.takes_slot, r.standing
+            select r.id, r.task_type, r.pool, r.takes_slot, r.runs_on_own_gpu, r.standing
             from public.tasks as r
             where r.user_id = p_user_id
               and r.pool = p_pool
@@ -5564,7 +5600,7 @@ begin
             order by r.priority desc, r.created_at, r.id
             limit 100
           ) as l
-        where queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.standing)
+        where queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing)
       ))
       and t.standing = 'ready'
     order by t.id
@@ -6013,6 +6049,111 @@ comment on function queue.heads_of_line(uuid, text, text, queue.affinity) is
 
 revoke all on function queue.heads_of_line(uuid, text, text, queue.affinity) from public, anon, authenticated, service_role;
 
+-- The same of tasks that have become due and are not released yet, the longest due first.
+create or replace function queue.own_gpu_due(p_caller queue.caller, p_pool text, p_limit integer)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- under no statistics may it be as good to sort all that waits as to take it from the index in order
+as $$
+begin
+  if p_pool = 'gpu' and p_caller.user_id is not null then
+    return query
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_caller.user_id
+      and t.standing = 'not_yet'
+      and t.runs_on_own_gpu
+      and t.available_at <= queue.now()
+      and (p_caller.kind = 'token' or t.run_type = 'local')
+    order by t.available_at
+    limit p_limit;
+  end if;
+end;
+$$;
+
+comment on function queue.own_gpu_due(queue.caller, text, integer) is
+  'Up to p_limit tasks like those of queue.own_gpu_line whose available_at has come and whose standing does not say so yet.';
+
+revoke all on function queue.own_gpu_due(queue.caller, text, integer) from public, anon, authenticated, service_role;
+
+-- What a claim or count for gpu comes to beside the pool itself (queue.is_served_by): the owner's ready tasks of types that
+-- GPU machines run, too. Each line comes from the index that holds nothing else, in the order of claims.
+create or replace function queue.own_gpu_line(p_caller queue.caller, p_pool text, p_limit integer, p_is_paused boolean default false)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- under no statistics may it be as good to sort a line as to take it from the index in order
+as $$
+begin
+  if p_pool = 'gpu' and p_caller.user_id is not null then
+    return query
+    select h.*
+    from unnest(queue.pools()) as p (pool)
+      cross join unnest(case p_caller.kind when 'token' then array['cloud', 'local'] else array['local'] end) as y (run_type)
+      cross join lateral (
+        select t.*
+        from public.tasks as t
+        where t.user_id = p_caller.user_id
+          and t.pool = p.pool
+          and t.standing = 'ready'
+          and t.run_type = y.run_type
+          and t.runs_on_own_gpu
+        order by t.priority desc, t.created_at, t.id
+        limit p_limit
+      ) as h
+    where p.pool <> 'gpu'
+      and (p.pool = any ((select s.paused_pools from queue.settings as s)::text[])) = p_is_paused;
+  end if;
+end;
+$$;
+
+comment on function queue.own_gpu_line(queue.caller, text, integer, boolean) is
+  'Ready tasks of other pools that this caller''s claims or counts for gpu are about, per pool and run type the first p_limit of the line; of pools that are paused with p_is_paused. None for any other pool or caller.';
+
+revoke all on function queue.own_gpu_line(queue.caller, text, integer, boolean) from public, anon, authenticated, service_role;
+
+-- The same for what machines of an owner run of other pools: stale tasks and those whose type has changed, a batch at a
+-- time. Call it under the user's lock.
+create or replace function queue.set_own_gpu_tasks_aside(p_caller queue.caller, p_pool text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_aside uuid[];
+begin
+  v_aside := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (array(
+        select l.id
+        from queue.own_gpu_line(p_caller, p_pool, 500) as l
+        where queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+          or queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing)
+      ))
+      and t.standing = 'ready'
+    order by t.id
+    for no key update skip locked
+  );
+
+  if v_aside <> '{}' then
+    update public.tasks as t set pool = null where t.id = any (v_aside);
+  end if;
+end;
+$$;
+
+comment on function queue.set_own_gpu_tasks_aside(queue.caller, text) is
+  'Derives again those of the first 500 of each of queue.own_gpu_line that have grown stale or whose type has changed.';
+
+revoke all on function queue.set_own_gpu_tasks_aside(queue.caller, text) from public, anon, authenticated, service_role;
+
 -- Whether a user's line holds something that a worker with a model would rather run than change its model for another:
 -- asked of line after line, so only single steps into an index.
 create or replace function queue.suits(p_line queue.user_lines, p_affinity queue.affinity)
@@ -6319,6 +6460,8 @@ declare
   v_slots queue.user_slots;
   v_head record;
   v_only_suited boolean;
+  v_before public.tasks;
+  v_own_id uuid;
   -- Types that have changed, and whose tasks are not all derived again yet.
   v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
 begin
@@ -6331,12 +6474,14 @@ begin
   end if;
 
   loop
-    select h.id, h.created_at, h.available_at, h.released_at, h.attempts, h.claimed_at, h.params, h.has_bounded_params
+    select h.id, h.pool, h.created_at, h.available_at, h.released_at, h.attempts, h.claimed_at, h.params, h.has_bounded_params
     into v_head
     from (
       select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
       union all
       select l.* from queue.heads_of_line(p_user_id, p_pool, 'local', p_affinity) as l where p_caller.user_id is not null
+      union all
+      select o.* from queue.own_gpu_line(p_caller, p_pool, 1) as o where p_caller.user_id is not null
     ) as h
     order by
       -- What suits the caller, and a head that has waited too long, in the order of the line; then the rest. Every task
@@ -6348,10 +6493,14 @@ begin
     if v_head.id is null then
       return;
     elsif v_is_behind and (
-      select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.standing) from public.tasks as t where t.id = v_head.id
+      select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) from public.tasks as t where t.id = v_head.id
     ) then
       if not has_written then
-        perform queue.set_tasks_of_changed_types_aside(p_user_id, p_pool);
+        if v_head.pool = p_pool then
+          perform queue.set_tasks_of_changed_types_aside(p_user_id, p_pool);
+        else
+          perform queue.set_own_gpu_tasks_aside(p_caller, p_pool);
+        end if;
         has_written := true;
         continue;
       end if;
@@ -6359,7 +6508,11 @@ begin
     elsif queue.is_stale(greatest(v_head.created_at, v_head.available_at, v_head.released_at), v_head.attempts > 0 or v_head.claimed_at is not null, v_head.params) then
       -- The line has grown stale while it waited: set a batch of it aside and look once more.
       if not has_written then
-        perform queue.set_stale_tasks_aside(p_user_id, p_pool);
+        if v_head.pool = p_pool then
+          perform queue.set_stale_tasks_aside(p_user_id, p_pool);
+        else
+          perform queue.set_own_gpu_tasks_aside(p_caller, p_pool);
+        end if;
         has_written := true;
         continue;
       end if;
@@ -6375,6 +6528,7 @@ begin
     where t.id = v_head.id
       and t.standing = 'ready'
     for no key update skip locked;
+    exit when task_id is not null;
 
     -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither, and first
     -- of what suits a worker that asks for that. Behind a changed type not from the whole line, which may be long: the next
@@ -6398,7 +6552,7 @@ begin
                 order by r.priority desc, r.created_at, r.id
                 limit 1000
               ) as l
-            where not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.standing)
+            where not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing)
               and (
                 not v_only_suited or not l.takes_slot or l.model is null
                 or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
@@ -6428,10 +6582,31 @@ begin
         order by t.priority desc, t.created_at, t.id
         limit 1
         for no key update skip locked;
-        is_held := task_id is null and v_head.id is not null;
       end if;
     end loop;
-    return;
+    -- Of other pools (queue.own_gpu_line) the first that is neither, where it comes before.
+    if p_caller.user_id is not null then
+      v_before := (select t from public.tasks as t where t.id = task_id);
+      v_own_id := (
+        select t.id
+        from public.tasks as t
+        where t.id = any (array(
+            select l.id
+            from queue.own_gpu_line(p_caller, p_pool, 1000) as l
+            where (not v_is_behind or not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing))
+              and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+              and queue.fits_a_reply(l.has_bounded_params, l.params)
+              and (v_before.id is null or (-l.priority::bigint, l.created_at, l.id) < (-v_before.priority::bigint, v_before.created_at, v_before.id))
+          ))
+          and t.standing = 'ready'
+        order by t.priority desc, t.created_at, t.id
+        limit 1
+        for no key update skip locked
+      );
+      task_id := coalesce(v_own_id, task_id);
+    end if;
+    is_held := task_id is null and v_head.id is not null and not v_is_behind;
+    exit;
   end loop;
 end;
 $$;
@@ -6533,6 +6708,20 @@ begin
         for no key update skip locked
       ) as d
   );
+  if v_owners <> '{}' then
+    v_due := v_due || array(
+      select t.id
+      from public.tasks as t
+      where t.id = any (array(
+          select d.id
+          from queue.own_gpu_due(p_caller, p_pool, 1000) as d
+          order by d.priority desc, d.available_at
+          limit v_batch
+        ))
+        and t.standing = 'not_yet'
+      for no key update skip locked
+    );
+  end if;
 
   if cardinality(v_due) > 0 then
     perform queue.ask_standing_again(v_due);
@@ -6594,7 +6783,7 @@ begin
   where t.worker_id = p_worker_id
     and t.status = 'In Progress'
     and t.token_id is not distinct from p_caller.token_id
-    and t.pool = p_pool
+    and queue.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type)
     and t.takes_slot;
 
   if v_held_count < v_limit then
@@ -6682,7 +6871,7 @@ begin
       pg_catalog.format('claim_id %s was already answered, with a task that has ended since', p_claim_id),
       'Use a new claim_id for a new claim'
     );
-  elsif v_task.pool <> p_pool then
+  elsif v_task.id is not null and not queue.is_served_by(p_caller, p_pool, v_task.pool, v_task.runs_on_own_gpu, v_task.run_type) then
     perform queue.refuse(
       409, 'CLAIM_ID_USED',
       pg_catalog.format('claim_id %s was already answered, with a task of the pool %s', p_claim_id, v_task.pool),
@@ -7049,8 +7238,16 @@ declare
   v_unfit_id uuid;
   v_task public.tasks;
 begin
-  -- Looked at without a lock first: an idle poll writes nothing, not even a lock.
-  if queue.claimable_count(p_caller, p_pool) = 0 then
+  -- Looked at without a lock first: an idle poll writes nothing, not even a lock. Counting is left out where one step into
+  -- an index says that there is something, or that there can be nothing.
+  if exists (select from queue.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is not null) then
+    return v_task;
+  elsif not exists (
+    select
+    from queue.own_gpu_line(p_caller, p_pool, 1) as t
+    where not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+      and not queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing)
+  ) and queue.claimable_count(p_caller, p_pool) = 0 then
     return v_task;
   end if;
 
@@ -9077,11 +9274,11 @@ begin
   with found as materialized (
     select
       o.user_id, y.name as task_type, b.pool, b.run_type, b.takes_slot,
-      queue.is_behind_its_type(y.name, b.pool, b.takes_slot, b.standing) as is_behind, count(*)::integer as task_count
+      queue.is_behind_its_type(y.name, b.pool, b.takes_slot, b.runs_on_own_gpu, b.standing) as is_behind, count(*)::integer as task_count
     from unnest(v_owners) as o (user_id)
       cross join unnest(v_types) as y (name)
       cross join lateral (
-        select t.pool, t.run_type, t.takes_slot, t.standing
+        select t.pool, t.run_type, t.takes_slot, t.runs_on_own_gpu, t.standing
         from public.tasks as t
         where t.user_id = o.user_id
           and left(t.task_type, 200) = left(y.name, 200)
@@ -9160,6 +9357,140 @@ comment on function queue.overtaken_by_types(uuid) is
 
 revoke all on function queue.overtaken_by_types(uuid) from public, anon, authenticated, service_role;
 
+-- What counts for gpu have beside the counters of the pool: those are of the pool's own tasks, which the fleet runs. These
+-- are counted as they are, up to a bound in each line; what only time or a change of type has overtaken stands where it
+-- stands now.
+create or replace function queue.own_gpu_load(p_caller queue.caller, p_pool text)
+returns setof queue.load_change
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- as in queue.own_gpu_line
+as $$
+declare
+  v_most constant integer := 1000;
+  v_old_before timestamptz;
+  v_is_behind boolean;
+  v_paused text[];
+begin
+  -- Most users have none.
+  if p_pool is distinct from 'gpu' or p_caller.user_id is null or (
+    select true
+    from public.tasks as t
+    where t.user_id = p_caller.user_id
+      and t.runs_on_own_gpu
+      and t.standing is not null
+    order by t.pool, t.standing
+    limit 1
+  ) is null then
+    return;
+  end if;
+  v_old_before := queue.stale_before();
+  v_is_behind := exists (select from queue.deferred_work as w where w.task_type is not null);
+  v_paused := (select s.paused_pools from queue.settings as s);
+
+  return query
+  with found as (
+    select
+      t.run_type,
+      case
+        when v_is_behind and queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) then
+          case when (select not y.is_active from public.task_types as y where y.name = t.task_type) then 'type_inactive' end
+        when l.is_paused then 'pool_paused'
+        when t.attempts = 0 and greatest(t.created_at, t.available_at, t.released_at) < v_old_before
+          and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.claimed_at is not null, t.params)
+          then 'stale'
+        else 'ready'
+      end as standing,
+      1 as delta
+    from unnest(array[false, true]) as l (is_paused)
+      cross join lateral queue.own_gpu_line(p_caller, p_pool, v_most, l.is_paused) as t
+    union all
+    select d.run_type, c.standing, c.delta
+    from queue.own_gpu_due(p_caller, p_pool, v_most) as d
+      cross join lateral queue.task_standing(d) as s (standing)
+      cross join lateral (
+        values
+          ('not_yet', -1),
+          (case when s.standing in ('ready', 'stale') and d.pool = any (v_paused) then 'pool_paused' else s.standing end, 1)
+      ) as c (standing, delta)
+    union all
+    select r.run_type, 'active', 1
+    from unnest(queue.pools()) as p (pool)
+      cross join lateral (
+        select t.run_type
+        from public.tasks as t
+        where t.user_id = p_caller.user_id
+          and t.pool = p.pool
+          and t.standing = 'active'
+          and t.runs_on_own_gpu
+          and (p_caller.kind = 'token' or t.run_type = 'local')
+        order by t.run_type
+        limit v_most
+      ) as r
+  )
+  select p_caller.user_id, p_pool, f.run_type is distinct from 'local', true, f.standing, sum(f.delta)::integer
+  from found as f
+  where f.standing is not null
+  group by 3, 5;
+end;
+$$;
+
+comment on function queue.own_gpu_load(queue.caller, text) is
+  'What counts by this caller for gpu have beside the counters of that pool: ready and active tasks of other pools (queue.is_served_by), up to 1000 of each pool and run type, and those whose stored standing time or their type has overtaken. queue.own_gpu_waiting has the rest.';
+
+revoke all on function queue.own_gpu_load(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- What waits for a reason of its own among the tasks that counts for gpu have beside the pool, by their stored standing.
+create or replace function queue.own_gpu_waiting(p_caller queue.caller, p_pool text)
+returns setof queue.load_change
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- as in queue.own_gpu_line
+as $$
+declare
+  v_most constant integer := 1000;
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
+begin
+  if p_pool is distinct from 'gpu' or p_caller.user_id is null then
+    return;
+  end if;
+
+  return query
+  select p_caller.user_id, p_pool, w.is_cloud, true, w.standing, sum(w.task_count)::integer
+  from unnest(queue.pools()) as p (pool)
+    cross join unnest(array[
+      'no_run_type', 'type_inactive', 'not_yet', 'dependency_pending', 'dependency_lost', 'stale'
+    ]) as s (standing)
+    cross join lateral (
+      select
+        r.is_cloud, case when s.standing = 'stale' and p.pool = any (v_paused) then 'pool_paused' else s.standing end as standing,
+        count(*) as task_count
+      from (
+        select t.run_type is distinct from 'local' as is_cloud
+        from public.tasks as t
+        where t.user_id = p_caller.user_id
+          and t.pool = p.pool
+          and t.standing = s.standing
+          and t.runs_on_own_gpu
+          and (p_caller.kind = 'token' or t.run_type = 'local')
+        order by t.run_type
+        limit v_most
+      ) as r
+      group by 1
+    ) as w
+  group by 3, 5;
+end;
+$$;
+
+comment on function queue.own_gpu_waiting(queue.caller, text) is
+  'Queued tasks of other pools that counts by this caller for gpu have beside that pool (queue.is_served_by), by the reason of their own that is stored, up to 1000 of each pool and reason.';
+
+revoke all on function queue.own_gpu_waiting(queue.caller, text) from public, anon, authenticated, service_role;
+
 -- The owner's half of the one rule, for whoever asks. A token speaks for a machine of its user's, which runs either kind of
 -- task and needs no credits. For everybody else, its owner in person too, a cloud task is what the fleet makes of it.
 create or replace function queue.reason_of(p_slots queue.user_slots, p_caller queue.caller, p_is_cloud boolean)
@@ -9221,6 +9552,11 @@ begin
         0, 0, 0, 0, v_now
       from unnest(p_overtaken) as o
       where o.standing = 'ready'
+        and o.user_id = any (p_user_ids)
+      union all
+      select o.user_id, o.pool, 0, 0, 0, 0, o.delta, 0, 0, 0, v_now
+      from unnest(p_overtaken) as o
+      where o.standing = 'active'
         and o.user_id = any (p_user_ids)
     ) as l
     where p_pool is null
@@ -9325,8 +9661,11 @@ begin
       union all
       select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
       from unnest(p_load.overtaken) as o
-      where o.standing <> 'ready'
+      where o.standing not in ('ready', 'active')
         and (v_own or o.is_cloud)
+      union all
+      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
+      from queue.own_gpu_waiting(p_caller, p_pool) as o
     ),
     stale as (
       select
@@ -9442,6 +9781,7 @@ declare
     where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
   );
   v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+  v_look constant integer := 1000;
   v_run_types text[] := case
     when p_caller.user_id is null then array['cloud']
     else array(
@@ -9501,12 +9841,22 @@ begin
               and q.run_type = y.run_type
               and q.takes_slot = kind.takes_slot
               and q.standing = 'ready'
-              and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.standing))
+              and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.runs_on_own_gpu, q.standing))
               -- Asked only where the answer could be yes.
               and (q.attempts > 0 or greatest(q.created_at, q.available_at, q.released_at) >= v_old_before or not queue.is_stale(greatest(q.created_at, q.available_at, q.released_at), q.attempts > 0 or q.claimed_at is not null, q.params))
             order by q.priority desc, q.created_at, q.id
             limit u.task_count
           ) as r
+        union all
+        -- Of other pools, as machines of their owner claim them; those that are not behind or stale, as above.
+        select
+          o.id, o.task_type, o.created_at, greatest(o.created_at, o.available_at, o.released_at), o.priority, o.takes_slot, u.user_id,
+          u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
+        from round as u
+          cross join lateral queue.own_gpu_line(p_caller, p_pool, v_look) as o
+        where o.run_type = any (v_run_types)
+          and (not v_is_behind or not queue.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.standing))
+          and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not queue.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
         union all
         -- Due, but not yet released by a claim.
         select
@@ -9528,6 +9878,15 @@ begin
             limit u.task_count + 100 -- some may have another reason to wait
           ) as d
         where queue.task_standing(d.task) = 'ready'
+        union all
+        select
+          o.id, o.task_type, o.created_at, greatest(o.created_at, o.available_at, o.released_at), o.priority, o.takes_slot, u.user_id,
+          u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
+        from round as u
+          cross join lateral queue.own_gpu_due(p_caller, p_pool, v_look) as o
+        where o.run_type = any (v_run_types)
+          and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+          and queue.task_standing(o) = 'ready'
       ) as c
     ) as f
     where f.of_kind <= case when f.takes_slot then f.slots_free else f.places_free end
@@ -9602,7 +9961,12 @@ begin
   into v_held
   from queue.held_slots as h
   where h.let_go_at is null
-    and (p_pool is null or h.pool = p_pool)
+    and (
+      p_pool is null or h.pool = p_pool
+      or (v_own and (
+        select queue.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type) from public.tasks as t where t.id = h.task_id
+      ))
+    )
     and (v_own or h.token_id is null)
     and (not v_own or h.user_id = p_caller.user_id);
   return greatest(v_orchestrating, 0) + v_held;
@@ -9662,7 +10026,10 @@ begin
       coalesce(r.generation_started_at, r.claimed_at, r.updated_at, r.created_at) as started_at
     from public.tasks as r
     where r.status = 'In Progress'
-      and (p_run_type is null or r.pool = p_run_type)
+      and (
+        p_run_type is null or r.pool = p_run_type
+        or (r.runs_on_own_gpu and queue.is_served_by(v_caller, p_run_type, r.pool, r.runs_on_own_gpu, r.run_type))
+      )
       and (v_caller.user_id is null or r.user_id = v_caller.user_id)
     order by r.worker_id
     limit v_list_limit
@@ -9760,13 +10127,15 @@ grant execute on function queue.task_counts(jsonb, text, boolean, text[]) to ser
 
 -- Adds the queue up for a caller. A line by itself says what its owner adds, so the fleet's sums are one walk over the
 -- lines. Not so where time has overtaken a counter and where an owner's lines share one limit: those owners, and the
--- one owner that a token or user is about, are looked at apart.
+-- one owner that a token or user is about, are looked at apart. What machines of that owner run of other pools beside gpu is
+-- added as if it had just come there.
 create or replace function queue.load_summary(p_caller queue.caller, p_pool text)
 returns queue.load_summary
 language plpgsql
 stable
 security invoker
 set search_path = ''
+set enable_sort = off -- what asks for the first in an order takes it from the index that has the order
 as $$
 declare
   v_now timestamptz := queue.now();
@@ -9778,13 +10147,18 @@ declare
   v_sum queue.load_summary;
 begin
   -- Two looks say that there is nothing to put right, as is nearly always so.
-  if exists (select from public.tasks as t where t.standing = 'not_yet' and t.available_at <= v_now)
-    or exists (
-      select from public.tasks as t
+  if (
+      select true from public.tasks as t where t.standing = 'not_yet' and t.available_at <= v_now order by t.available_at limit 1
+    )
+    or (
+      select true
+      from public.tasks as t
       where t.standing = 'ready'
         and t.attempts = 0
         and t.claimed_at is null
         and greatest(t.created_at, t.available_at, t.released_at) < queue.stale_before()
+      order by greatest(t.created_at, t.available_at, t.released_at)
+      limit 1
     ) then
     v_sum.overtaken := array(select o from queue.overtaken_by_time(p_caller.user_id) as o);
   end if;
@@ -9793,6 +10167,7 @@ begin
   end if;
 
   if v_own then
+    v_sum.overtaken := v_sum.overtaken || array(select o from queue.own_gpu_load(p_caller, p_pool) as o);
     v_apart := array[p_caller.user_id];
   else
     v_apart := array(
@@ -9989,7 +10364,7 @@ begin
   return least(p_listed, (
     select o.since
     from (
-      select t.user_id, t.pool, t.run_type, t.takes_slot, greatest(t.created_at, t.available_at, t.released_at) as since, t.params
+      select t.user_id, t.pool, t.run_type, t.takes_slot, t.runs_on_own_gpu, greatest(t.created_at, t.available_at, t.released_at) as since, t.params
       from public.tasks as t
       where t.standing = 'ready'
         and t.attempts = 0
@@ -9998,7 +10373,7 @@ begin
       order by greatest(t.created_at, t.available_at, t.released_at)
       limit v_look_at
     ) as o
-    where (p_pool is null or o.pool = p_pool)
+    where (p_pool is null or queue.is_served_by(p_caller, p_pool, o.pool, o.runs_on_own_gpu, o.run_type))
       and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
       and case
         when p_caller.user_id is not null then o.user_id = p_caller.user_id and exists (
@@ -10561,6 +10936,7 @@ declare
   v_is_unsettled boolean;
   v_slots queue.user_slots;
   v_line queue.user_lines;
+  v_pool text;
   v_reason text;
   v_ahead integer;
   v_users_ahead integer;
@@ -10605,6 +10981,10 @@ begin
     else v_standing
   end;
 
+  -- The line that the owner's GPU machines take it from, if that is another one than its pool's.
+  v_pool := case
+    when queue.is_served_by(v_caller, 'gpu', v_task.pool, v_task.runs_on_own_gpu, v_task.run_type) then 'gpu' else v_task.pool
+  end;
   if v_standing = 'ready' then
     select count(*)
     into v_ahead
@@ -10612,7 +10992,7 @@ begin
       select
       from public.tasks as t
       where t.user_id = v_task.user_id
-        and t.pool = v_task.pool
+        and t.pool = v_pool
         and t.run_type = v_task.run_type
         and t.standing = 'ready'
         and (t.attempts > 0 or greatest(t.created_at, t.available_at, t.released_at) >= v_old_before or not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params))
@@ -10624,11 +11004,25 @@ begin
       where d.standing = 'not_yet'
         and d.available_at <= v_now
         and d.user_id = v_task.user_id
-        and d.pool = v_task.pool
+        and d.pool = v_pool
         and d.run_type = v_task.run_type
         and d.id <> v_task.id
         and (-d.priority::bigint, d.created_at, d.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
         and queue.task_standing(d) = 'ready'
+      union all
+      -- What machines of the owner run of other pools stands in one line with gpu.
+      select
+      from queue.own_gpu_line(v_caller, v_pool, 1000) as o
+      where o.run_type = v_task.run_type
+        and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not queue.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
+        and (-o.priority::bigint, o.created_at, o.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
+      union all
+      select
+      from queue.own_gpu_due(v_caller, v_pool, 1000) as e
+      where e.run_type = v_task.run_type
+        and e.id <> v_task.id
+        and (-e.priority::bigint, e.created_at, e.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
+        and queue.task_standing(e) = 'ready'
       limit v_limit
     ) as a;
 
@@ -10682,6 +11076,7 @@ begin
         else ''
       end,
     'pool', v_task.pool,
+    'runs_on_own_gpu', v_task.runs_on_own_gpu,
     'attempts', v_task.attempts,
     'max_attempts', queue.starts_allowed(v_task),
     'available_at', v_task.available_at,
@@ -10748,7 +11143,7 @@ begin
   from public.tasks as t
   where t.worker_id = case v_caller.kind when 'token' then queue.holder_name(v_caller, p_worker_id) else p_worker_id end
     and t.status = 'In Progress'
-    and t.pool = v_pool
+    and queue.is_served_by(v_caller, v_pool, t.pool, t.runs_on_own_gpu, t.run_type)
     and t.takes_slot;
 
   v_load := queue.load_summary(v_caller, v_pool);
@@ -11228,13 +11623,14 @@ begin
     'is_active', p_type.is_active,
     'is_retryable', p_type.is_retryable,
     'max_attempts', p_type.max_attempts,
-    'timeout_seconds', extract(epoch from p_type.timeout)
+    'timeout_seconds', extract(epoch from p_type.timeout),
+    'runs_on_own_gpu', p_type.runs_on_own_gpu
   );
 end;
 $$;
 
 comment on function queue.type_as_json(public.task_types) is
-  'This row of task_types as {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds}.';
+  'This row of task_types as {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu}.';
 
 revoke all on function queue.type_as_json(public.task_types) from public, anon, authenticated, service_role;
 
@@ -11255,6 +11651,7 @@ begin
   v_type.is_active := true;
   v_type.creates_generation := false;
   v_type.is_retryable := true;
+  v_type.runs_on_own_gpu := false;
   return v_type;
 end;
 $$;
@@ -11295,7 +11692,7 @@ begin
       when 'content_type' then
         v_rule := 'image, video or null';
         v_is_good := v_field.kind = 'null' or (v_field.kind = 'string' and v_field.text in ('image', 'video'));
-      when 'creates_generation', 'is_active', 'is_retryable' then
+      when 'creates_generation', 'is_active', 'is_retryable', 'runs_on_own_gpu' then
         v_rule := 'true or false';
         v_is_good := v_field.kind = 'boolean';
       when 'max_attempts' then
@@ -11313,7 +11710,7 @@ begin
       else
         perform queue.refuse(
           400, 'INVALID_ARGUMENT', pg_catalog.format('A type of task has no field %s', queue.cut_text(v_field.key)),
-          'Its fields are pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds'
+          'Its fields are pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu'
         );
     end case;
     if not v_is_good then
@@ -11329,6 +11726,7 @@ begin
       when 'creates_generation' then v_type.creates_generation := v_field.text::boolean;
       when 'is_active' then v_type.is_active := v_field.text::boolean;
       when 'is_retryable' then v_type.is_retryable := v_field.text::boolean;
+      when 'runs_on_own_gpu' then v_type.runs_on_own_gpu := v_field.text::boolean;
       when 'max_attempts' then v_type.max_attempts := v_field.text::integer;
       when 'timeout_seconds' then v_type.timeout := make_interval(secs => v_field.text::double precision);
     end case;
@@ -11339,13 +11737,18 @@ begin
       400, 'INVALID_ARGUMENT', 'A type of orchestration creates no generation: its parts do',
       'Send creates_generation false with it, or another category'
     );
+  elsif v_type.category = 'orchestration' and v_type.runs_on_own_gpu then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'A type of orchestration keeps to its pool: only what takes a slot runs on a GPU of its owner as well',
+      'Send runs_on_own_gpu false with it, or another category'
+    );
   end if;
   return v_type;
 end;
 $$;
 
 comment on function queue.read_type_changes(public.task_types, jsonb) is
-  'This type with these changes (fields as in queue.type_as_json). Raises 400 INVALID_ARGUMENT for an unknown field, a wrong value, and orchestration that creates generations.';
+  'This type with these changes (fields as in queue.type_as_json). Raises 400 INVALID_ARGUMENT for an unknown field, a wrong value, and orchestration that creates generations or runs on GPUs of its owner.';
 
 revoke all on function queue.read_type_changes(public.task_types, jsonb) from public, anon, authenticated, service_role;
 
@@ -11376,11 +11779,12 @@ begin
 
   if v_old.name is null then
     insert into public.task_types (
-      name, run_type, category, content_type, is_active, creates_generation, max_attempts, timeout, is_retryable
+      name, run_type, category, content_type, is_active, creates_generation, max_attempts, timeout, is_retryable,
+      runs_on_own_gpu
     )
     values (
       v_new.name, v_new.run_type, v_new.category, v_new.content_type, v_new.is_active, v_new.creates_generation,
-      v_new.max_attempts, v_new.timeout, v_new.is_retryable
+      v_new.max_attempts, v_new.timeout, v_new.is_retryable, v_new.runs_on_own_gpu
     )
     on conflict (name) do nothing;
     if not found then
@@ -11395,7 +11799,8 @@ begin
       creates_generation = v_new.creates_generation,
       max_attempts = v_new.max_attempts,
       timeout = v_new.timeout,
-      is_retryable = v_new.is_retryable
+      is_retryable = v_new.is_retryable,
+      runs_on_own_gpu = v_new.runs_on_own_gpu
     where y.name = p_name;
   end if;
 
@@ -12812,7 +13217,7 @@ end;
 $$;
 
 comment on function public.explain_task(jsonb, uuid) is
-  'Why a task is not running: {task_id, status, claimable, reason, remedy, pool, attempts, max_attempts, available_at, worker_id, tasks_ahead (in its owner''s line, up to 10000), users_ahead, running, task_limit, orchestrating, orchestration_limit, held, waits_for}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+  'Why a task is not running: {task_id, status, claimable, reason, remedy, pool, runs_on_own_gpu, attempts, max_attempts, available_at, worker_id, tasks_ahead (in its owner''s line, up to 10000), users_ahead, running, task_limit, orchestrating, orchestration_limit, held, waits_for}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
 revoke all on function public.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
 
@@ -13344,7 +13749,7 @@ end;
 $$;
 
 comment on function public.set_task_type(text, jsonb, jsonb) is
-  'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: gpu, api or banodoco, category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null}; a new type is otherwise what it was taken for. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it still follow}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
+  'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: gpu, api or banodoco, category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null, runs_on_own_gpu: true for a type of another pool that GPU machines of the task''s owner run, too}; a new type is otherwise what it was taken for. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it still follow}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
 
 revoke all on function public.set_task_type(text, jsonb, jsonb) from public, anon, authenticated, service_role;
 
@@ -13368,7 +13773,7 @@ end;
 $$;
 
 comment on function public.unknown_task_types(jsonb) is
-  'Types without a row in task_types that tasks were enqueued with in the last seven days, up to a minute or two ago: {types: [{name, task_count, first_seen_at, last_seen_at, taken_for: {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds}, remedy}], since}, the last seen first; at most 1000. Errors: 403, 503 UNAVAILABLE. service_role only.';
+  'Types without a row in task_types that tasks were enqueued with in the last seven days, up to a minute or two ago: {types: [{name, task_count, first_seen_at, last_seen_at, taken_for: {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu}, remedy}], since}, the last seen first; at most 1000. Errors: 403, 503 UNAVAILABLE. service_role only.';
 
 revoke all on function public.unknown_task_types(jsonb) from public, anon, authenticated, service_role;
 

@@ -10,6 +10,7 @@ create table public.task_types (
   max_attempts integer,
   timeout interval,
   is_retryable boolean not null default true,
+  runs_on_own_gpu boolean not null default false,
   constraint task_types_pkey primary key (name),
   constraint task_types_run_type_is_known check (run_type in ('gpu', 'api', 'banodoco')),
   constraint task_types_category_is_known check (category in ('generation', 'processing', 'orchestration', 'utility')),
@@ -18,7 +19,8 @@ create table public.task_types (
   constraint task_types_timeout_is_positive check (timeout > interval '0'),
   constraint task_types_orchestration_creates_no_generation check (category <> 'orchestration' or not creates_generation),
   constraint task_types_max_attempts_is_at_most_1000 check (max_attempts <= 1000),
-  constraint task_types_timeout_is_at_most_30_days check (timeout <= interval '30 days')
+  constraint task_types_timeout_is_at_most_30_days check (timeout <= interval '30 days'),
+  constraint task_types_orchestration_keeps_to_its_pool check (category <> 'orchestration' or not runs_on_own_gpu)
 );
 
 -- Rows from before this rule are not asked again.
@@ -36,6 +38,8 @@ comment on column public.task_types.max_attempts is 'Starts before a task ends F
 comment on column public.task_types.timeout is 'How long one start may run, at most 30 days; null = no limit of its own.';
 
 comment on column public.task_types.is_retryable is 'False ends a task at its first reported failure, whatever attempts are left.';
+comment on column public.task_types.runs_on_own_gpu is
+  'True for a type of another pool that GPU workers can run, too: a claim for gpu with a token of the task''s owner gets it as well. Without effect on a type of gpu.';
 
 alter table public.task_types enable row level security;
 

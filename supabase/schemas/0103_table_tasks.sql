@@ -44,6 +44,7 @@ create table public.tasks (
   file_location text,
   seen_at timestamptz,
   is_beaten_for boolean not null default false,
+  runs_on_own_gpu boolean not null default false,
   claim_repeats integer not null default 0,
   constraint tasks_pkey primary key (id),
   constraint tasks_belong_to_a_project foreign key (project_id) references public.projects (id) on delete cascade,
@@ -63,6 +64,12 @@ create index tasks_not_yet on public.tasks (available_at) where standing = 'not_
 -- it for the one above.
 create index tasks_not_yet_line on public.tasks (user_id, pool, run_type, priority desc, available_at)
   where standing = 'not_yet' and user_id is not null;
+-- What GPU machines of its owner run of other pools: live tasks in the order of their line, and those that wait for a time.
+-- Partial, so that nothing else pays for it.
+create index tasks_on_own_gpu on public.tasks (user_id, pool, standing, run_type, priority desc, created_at, id)
+  where runs_on_own_gpu and standing is not null;
+create index tasks_on_own_gpu_not_yet on public.tasks (user_id, available_at)
+  where runs_on_own_gpu and standing = 'not_yet';
 -- Ready tasks that were never started, by when they could first run, to find those that have grown stale.
 create index tasks_never_started_since on public.tasks (greatest(created_at, available_at, released_at))
   where standing = 'ready' and attempts = 0 and claimed_at is null;
@@ -135,6 +142,8 @@ comment on column public.tasks.file_location is
   'The file of a result that output_location describes in JSON; null where output_location is the result itself. Only queue functions write it.';
 comment on column public.tasks.seen_at is
   'When the token that runs the task last gave a sign for it beside reports: a beat of its machine, or a call that names the task.';
+comment on column public.tasks.runs_on_own_gpu is
+  'Derived from task_types: a task of another pool that GPU machines of its owner run, too (queue.is_served_by); false for tasks of gpu.';
 comment on column public.tasks.is_beaten_for is 'True once the machine of a token has beaten for this start: then it is expected to go on.';
 comment on column public.tasks.claim_repeats is
   'How often a claim that was answered with the task was answered again under its claim_id, since it was enqueued or requeued; max_free_returns of these cost no start.';

@@ -49,11 +49,12 @@ begin
   end if;
   new.updated_at := coalesce(new.updated_at, new.created_at);
 
-  select y.run_type, y.category
-  into new.pool, v_category
+  select y.run_type, y.category, y.runs_on_own_gpu
+  into new.pool, v_category, new.runs_on_own_gpu
   from public.task_types as y
   where y.name = new.task_type;
   new.pool := coalesce(new.pool, 'gpu');
+  new.runs_on_own_gpu := coalesce(new.runs_on_own_gpu and new.pool <> 'gpu', false);
   new.takes_slot := queue.takes_slot(new.task_type, v_category);
 
   if new.dependant_on = new.id then

@@ -1,4 +1,4 @@
--- A type that appears, changes pool or kind or is switched on or off concerns every live task of that type. Few are
+-- A type that appears, changes pool, machines or kind or is switched on or off concerns every live task of that type. Few are
 -- derived again at once, many by and by (queue.deferred_work): the change itself costs the same however many are queued,
 -- and claims obey it from its commit on (queue.lock_head_of_line).
 create function queue.task_types_after_write()
@@ -17,7 +17,8 @@ declare
   v_live uuid[];
   v_mine uuid[];
 begin
-  if (old.name, old.run_type, old.category, old.is_active) is not distinct from (new.name, new.run_type, new.category, new.is_active) then
+  if (old.name, old.run_type, old.category, old.is_active, old.runs_on_own_gpu)
+    is not distinct from (new.name, new.run_type, new.category, new.is_active, new.runs_on_own_gpu) then
     return null;
   end if;
 

@@ -80,7 +80,7 @@ begin
     where t.id = any (v_next)
       and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind in ('children', 'type')))
       and t.user_id is not distinct from nullif(p_work.user_id, '00000000-0000-0000-0000-000000000000')
-      and (v_kind <> 'type' or queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.standing))
+      and (v_kind <> 'type' or queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing))
     order by t.id
     limit p_limit
   );

@@ -17,7 +17,11 @@ begin
       and h.token_id is not distinct from p_token_id
       and (p_task_id is null or h.task_id = p_task_id)
       and (p_worker_id is null or h.worker_id = p_worker_id)
-      and (p_pool is null or h.pool = p_pool)
+      and (
+        p_pool is null or h.pool = p_pool
+        -- What a token's machine ran of another pool (queue.is_served_by).
+        or (p_pool = 'gpu' and h.token_id is not null and (select t.runs_on_own_gpu from public.tasks as t where t.id = h.task_id))
+      )
     order by h.user_id, h.id
   loop
     v_count := v_count + queue.let_go(v_held_id, queue.now())::integer;

@@ -17,7 +17,7 @@ begin
         select l.id
         from unnest(array['cloud', 'local']) as y (run_type)
           cross join lateral (
-            select r.id, r.task_type, r.pool, r.takes_slot, r.standing
+            select r.id, r.task_type, r.pool, r.takes_slot, r.runs_on_own_gpu, r.standing
             from public.tasks as r
             where r.user_id = p_user_id
               and r.pool = p_pool
@@ -26,7 +26,7 @@ begin
             order by r.priority desc, r.created_at, r.id
             limit 100
           ) as l
-        where queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.standing)
+        where queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing)
       ))
       and t.standing = 'ready'
     order by t.id

@@ -18,6 +18,8 @@ declare
   v_slots queue.user_slots;
   v_head record;
   v_only_suited boolean;
+  v_before public.tasks;
+  v_own_id uuid;
   -- Types that have changed, and whose tasks are not all derived again yet.
   v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
 begin
@@ -30,12 +32,14 @@ begin
   end if;
 
   loop
-    select h.id, h.created_at, h.available_at, h.released_at, h.attempts, h.claimed_at, h.params, h.has_bounded_params
+    select h.id, h.pool, h.created_at, h.available_at, h.released_at, h.attempts, h.claimed_at, h.params, h.has_bounded_params
     into v_head
     from (
       select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
       union all
       select l.* from queue.heads_of_line(p_user_id, p_pool, 'local', p_affinity) as l where p_caller.user_id is not null
+      union all
+      select o.* from queue.own_gpu_line(p_caller, p_pool, 1) as o where p_caller.user_id is not null
     ) as h
     order by
       -- What suits the caller, and a head that has waited too long, in the order of the line; then the rest. Every task
@@ -47,10 +51,14 @@ begin
     if v_head.id is null then
       return;
     elsif v_is_behind and (
-      select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.standing) from public.tasks as t where t.id = v_head.id
+      select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) from public.tasks as t where t.id = v_head.id
     ) then
       if not has_written then
-        perform queue.set_tasks_of_changed_types_aside(p_user_id, p_pool);
+        if v_head.pool = p_pool then
+          perform queue.set_tasks_of_changed_types_aside(p_user_id, p_pool);
+        else
+          perform queue.set_own_gpu_tasks_aside(p_caller, p_pool);
+        end if;
         has_written := true;
         continue;
       end if;
@@ -58,7 +66,11 @@ begin
     elsif queue.is_stale(greatest(v_head.created_at, v_head.available_at, v_head.released_at), v_head.attempts > 0 or v_head.claimed_at is not null, v_head.params) then
       -- The line has grown stale while it waited: set a batch of it aside and look once more.
       if not has_written then
-        perform queue.set_stale_tasks_aside(p_user_id, p_pool);
+        if v_head.pool = p_pool then
+          perform queue.set_stale_tasks_aside(p_user_id, p_pool);
+        else
+          perform queue.set_own_gpu_tasks_aside(p_caller, p_pool);
+        end if;
         has_written := true;
         continue;
       end if;
@@ -74,6 +86,7 @@ begin
     where t.id = v_head.id
       and t.standing = 'ready'
     for no key update skip locked;
+    exit when task_id is not null;
 
     -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither, and first
     -- of what suits a worker that asks for that. Behind a changed type not from the whole line, which may be long: the next
@@ -97,7 +110,7 @@ begin
                 order by r.priority desc, r.created_at, r.id
                 limit 1000
               ) as l
-            where not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.standing)
+            where not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing)
               and (
                 not v_only_suited or not l.takes_slot or l.model is null
                 or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
@@ -127,10 +140,31 @@ begin
         order by t.priority desc, t.created_at, t.id
         limit 1
         for no key update skip locked;
-        is_held := task_id is null and v_head.id is not null;
       end if;
     end loop;
-    return;
+    -- Of other pools (queue.own_gpu_line) the first that is neither, where it comes before.
+    if p_caller.user_id is not null then
+      v_before := (select t from public.tasks as t where t.id = task_id);
+      v_own_id := (
+        select t.id
+        from public.tasks as t
+        where t.id = any (array(
+            select l.id
+            from queue.own_gpu_line(p_caller, p_pool, 1000) as l
+            where (not v_is_behind or not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing))
+              and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+              and queue.fits_a_reply(l.has_bounded_params, l.params)
+              and (v_before.id is null or (-l.priority::bigint, l.created_at, l.id) < (-v_before.priority::bigint, v_before.created_at, v_before.id))
+          ))
+          and t.standing = 'ready'
+        order by t.priority desc, t.created_at, t.id
+        limit 1
+        for no key update skip locked
+      );
+      task_id := coalesce(v_own_id, task_id);
+    end if;
+    is_held := task_id is null and v_head.id is not null and not v_is_behind;
+    exit;
   end loop;
 end;
 $$;

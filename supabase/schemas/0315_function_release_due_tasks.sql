@@ -45,6 +45,20 @@ begin
         for no key update skip locked
       ) as d
   );
+  if v_owners <> '{}' then
+    v_due := v_due || array(
+      select t.id
+      from public.tasks as t
+      where t.id = any (array(
+          select d.id
+          from queue.own_gpu_due(p_caller, p_pool, 1000) as d
+          order by d.priority desc, d.available_at
+          limit v_batch
+        ))
+        and t.standing = 'not_yet'
+      for no key update skip locked
+    );
+  end if;
 
   if cardinality(v_due) > 0 then
     perform queue.ask_standing_again(v_due);

@@ -46,7 +46,7 @@ begin
   where t.worker_id = p_worker_id
     and t.status = 'In Progress'
     and t.token_id is not distinct from p_caller.token_id
-    and t.pool = p_pool
+    and queue.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type)
     and t.takes_slot;
 
   if v_held_count < v_limit then

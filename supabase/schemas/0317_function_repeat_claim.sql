@@ -34,7 +34,7 @@ begin
       pg_catalog.format('claim_id %s was already answered, with a task that has ended since', p_claim_id),
       'Use a new claim_id for a new claim'
     );
-  elsif v_task.pool <> p_pool then
+  elsif v_task.id is not null and not queue.is_served_by(p_caller, p_pool, v_task.pool, v_task.runs_on_own_gpu, v_task.run_type) then
     perform queue.refuse(
       409, 'CLAIM_ID_USED',
       pg_catalog.format('claim_id %s was already answered, with a task of the pool %s', p_claim_id, v_task.pool),

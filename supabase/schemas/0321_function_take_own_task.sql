@@ -12,8 +12,16 @@ declare
   v_unfit_id uuid;
   v_task public.tasks;
 begin
-  -- Looked at without a lock first: an idle poll writes nothing, not even a lock.
-  if queue.claimable_count(p_caller, p_pool) = 0 then
+  -- Looked at without a lock first: an idle poll writes nothing, not even a lock. Counting is left out where one step into
+  -- an index says that there is something, or that there can be nothing.
+  if exists (select from queue.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is not null) then
+    return v_task;
+  elsif not exists (
+    select
+    from queue.own_gpu_line(p_caller, p_pool, 1) as t
+    where not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+      and not queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing)
+  ) and queue.claimable_count(p_caller, p_pool) = 0 then
     return v_task;
   end if;
 

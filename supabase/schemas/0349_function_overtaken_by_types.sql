@@ -23,11 +23,11 @@ begin
   with found as materialized (
     select
       o.user_id, y.name as task_type, b.pool, b.run_type, b.takes_slot,
-      queue.is_behind_its_type(y.name, b.pool, b.takes_slot, b.standing) as is_behind, count(*)::integer as task_count
+      queue.is_behind_its_type(y.name, b.pool, b.takes_slot, b.runs_on_own_gpu, b.standing) as is_behind, count(*)::integer as task_count
     from unnest(v_owners) as o (user_id)
       cross join unnest(v_types) as y (name)
       cross join lateral (
-        select t.pool, t.run_type, t.takes_slot, t.standing
+        select t.pool, t.run_type, t.takes_slot, t.runs_on_own_gpu, t.standing
         from public.tasks as t
         where t.user_id = o.user_id
           and left(t.task_type, 200) = left(y.name, 200)

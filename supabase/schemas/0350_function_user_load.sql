@@ -41,6 +41,11 @@ begin
       from unnest(p_overtaken) as o
       where o.standing = 'ready'
         and o.user_id = any (p_user_ids)
+      union all
+      select o.user_id, o.pool, 0, 0, 0, 0, o.delta, 0, 0, 0, v_now
+      from unnest(p_overtaken) as o
+      where o.standing = 'active'
+        and o.user_id = any (p_user_ids)
     ) as l
     where p_pool is null
       or l.pool = p_pool

@@ -33,8 +33,11 @@ begin
       union all
       select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
       from unnest(p_load.overtaken) as o
-      where o.standing <> 'ready'
+      where o.standing not in ('ready', 'active')
         and (v_own or o.is_cloud)
+      union all
+      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
+      from queue.own_gpu_waiting(p_caller, p_pool) as o
     ),
     stale as (
       select

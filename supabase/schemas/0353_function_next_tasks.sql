@@ -17,6 +17,7 @@ declare
     where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
   );
   v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+  v_look constant integer := 1000;
   v_run_types text[] := case
     when p_caller.user_id is null then array['cloud']
     else array(
@@ -76,12 +77,22 @@ begin
               and q.run_type = y.run_type
               and q.takes_slot = kind.takes_slot
               and q.standing = 'ready'
-              and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.standing))
+              and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.runs_on_own_gpu, q.standing))
               -- Asked only where the answer could be yes.
               and (q.attempts > 0 or greatest(q.created_at, q.available_at, q.released_at) >= v_old_before or not queue.is_stale(greatest(q.created_at, q.available_at, q.released_at), q.attempts > 0 or q.claimed_at is not null, q.params))
             order by q.priority desc, q.created_at, q.id
             limit u.task_count
           ) as r
+        union all
+        -- Of other pools, as machines of their owner claim them; those that are not behind or stale, as above.
+        select
+          o.id, o.task_type, o.created_at, greatest(o.created_at, o.available_at, o.released_at), o.priority, o.takes_slot, u.user_id,
+          u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
+        from round as u
+          cross join lateral queue.own_gpu_line(p_caller, p_pool, v_look) as o
+        where o.run_type = any (v_run_types)
+          and (not v_is_behind or not queue.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.standing))
+          and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not queue.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
         union all
         -- Due, but not yet released by a claim.
         select
@@ -103,6 +114,15 @@ begin
             limit u.task_count + 100 -- some may have another reason to wait
           ) as d
         where queue.task_standing(d.task) = 'ready'
+        union all
+        select
+          o.id, o.task_type, o.created_at, greatest(o.created_at, o.available_at, o.released_at), o.priority, o.takes_slot, u.user_id,
+          u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
+        from round as u
+          cross join lateral queue.own_gpu_due(p_caller, p_pool, v_look) as o
+        where o.run_type = any (v_run_types)
+          and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+          and queue.task_standing(o) = 'ready'
       ) as c
     ) as f
     where f.of_kind <= case when f.takes_slot then f.slots_free else f.places_free end

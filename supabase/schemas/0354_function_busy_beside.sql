@@ -58,7 +58,12 @@ begin
   into v_held
   from queue.held_slots as h
   where h.let_go_at is null
-    and (p_pool is null or h.pool = p_pool)
+    and (
+      p_pool is null or h.pool = p_pool
+      or (v_own and (
+        select queue.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type) from public.tasks as t where t.id = h.task_id
+      ))
+    )
     and (v_own or h.token_id is null)
     and (not v_own or h.user_id = p_caller.user_id);
   return greatest(v_orchestrating, 0) + v_held;

@@ -46,7 +46,10 @@ begin
       coalesce(r.generation_started_at, r.claimed_at, r.updated_at, r.created_at) as started_at
     from public.tasks as r
     where r.status = 'In Progress'
-      and (p_run_type is null or r.pool = p_run_type)
+      and (
+        p_run_type is null or r.pool = p_run_type
+        or (r.runs_on_own_gpu and queue.is_served_by(v_caller, p_run_type, r.pool, r.runs_on_own_gpu, r.run_type))
+      )
       and (v_caller.user_id is null or r.user_id = v_caller.user_id)
     order by r.worker_id
     limit v_list_limit

@@ -1,12 +1,14 @@
 -- Adds the queue up for a caller. A line by itself says what its owner adds, so the fleet's sums are one walk over the
 -- lines. Not so where time has overtaken a counter and where an owner's lines share one limit: those owners, and the
--- one owner that a token or user is about, are looked at apart.
+-- one owner that a token or user is about, are looked at apart. What machines of that owner run of other pools beside gpu is
+-- added as if it had just come there.
 create function queue.load_summary(p_caller queue.caller, p_pool text)
 returns queue.load_summary
 language plpgsql
 stable
 security invoker
 set search_path = ''
+set enable_sort = off -- what asks for the first in an order takes it from the index that has the order
 as $$
 declare
   v_now timestamptz := queue.now();
@@ -18,13 +20,18 @@ declare
   v_sum queue.load_summary;
 begin
   -- Two looks say that there is nothing to put right, as is nearly always so.
-  if exists (select from public.tasks as t where t.standing = 'not_yet' and t.available_at <= v_now)
-    or exists (
-      select from public.tasks as t
+  if (
+      select true from public.tasks as t where t.standing = 'not_yet' and t.available_at <= v_now order by t.available_at limit 1
+    )
+    or (
+      select true
+      from public.tasks as t
       where t.standing = 'ready'
         and t.attempts = 0
         and t.claimed_at is null
         and greatest(t.created_at, t.available_at, t.released_at) < queue.stale_before()
+      order by greatest(t.created_at, t.available_at, t.released_at)
+      limit 1
     ) then
     v_sum.overtaken := array(select o from queue.overtaken_by_time(p_caller.user_id) as o);
   end if;
@@ -33,6 +40,7 @@ begin
   end if;
 
   if v_own then
+    v_sum.overtaken := v_sum.overtaken || array(select o from queue.own_gpu_load(p_caller, p_pool) as o);
     v_apart := array[p_caller.user_id];
   else
     v_apart := array(

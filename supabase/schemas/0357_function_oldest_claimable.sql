@@ -19,7 +19,7 @@ begin
   return least(p_listed, (
     select o.since
     from (
-      select t.user_id, t.pool, t.run_type, t.takes_slot, greatest(t.created_at, t.available_at, t.released_at) as since, t.params
+      select t.user_id, t.pool, t.run_type, t.takes_slot, t.runs_on_own_gpu, greatest(t.created_at, t.available_at, t.released_at) as since, t.params
       from public.tasks as t
       where t.standing = 'ready'
         and t.attempts = 0
@@ -28,7 +28,7 @@ begin
       order by greatest(t.created_at, t.available_at, t.released_at)
       limit v_look_at
     ) as o
-    where (p_pool is null or o.pool = p_pool)
+    where (p_pool is null or queue.is_served_by(p_caller, p_pool, o.pool, o.runs_on_own_gpu, o.run_type))
       and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
       and case
         when p_caller.user_id is not null then o.user_id = p_caller.user_id and exists (

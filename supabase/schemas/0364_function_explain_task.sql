@@ -15,6 +15,7 @@ declare
   v_is_unsettled boolean;
   v_slots queue.user_slots;
   v_line queue.user_lines;
+  v_pool text;
   v_reason text;
   v_ahead integer;
   v_users_ahead integer;
@@ -59,6 +60,10 @@ begin
     else v_standing
   end;
 
+  -- The line that the owner's GPU machines take it from, if that is another one than its pool's.
+  v_pool := case
+    when queue.is_served_by(v_caller, 'gpu', v_task.pool, v_task.runs_on_own_gpu, v_task.run_type) then 'gpu' else v_task.pool
+  end;
   if v_standing = 'ready' then
     select count(*)
     into v_ahead
@@ -66,7 +71,7 @@ begin
       select
       from public.tasks as t
       where t.user_id = v_task.user_id
-        and t.pool = v_task.pool
+        and t.pool = v_pool
         and t.run_type = v_task.run_type
         and t.standing = 'ready'
         and (t.attempts > 0 or greatest(t.created_at, t.available_at, t.released_at) >= v_old_before or not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params))
@@ -78,11 +83,25 @@ begin
       where d.standing = 'not_yet'
         and d.available_at <= v_now
         and d.user_id = v_task.user_id
-        and d.pool = v_task.pool
+        and d.pool = v_pool
         and d.run_type = v_task.run_type
         and d.id <> v_task.id
         and (-d.priority::bigint, d.created_at, d.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
         and queue.task_standing(d) = 'ready'
+      union all
+      -- What machines of the owner run of other pools stands in one line with gpu.
+      select
+      from queue.own_gpu_line(v_caller, v_pool, 1000) as o
+      where o.run_type = v_task.run_type
+        and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not queue.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
+        and (-o.priority::bigint, o.created_at, o.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
+      union all
+      select
+      from queue.own_gpu_due(v_caller, v_pool, 1000) as e
+      where e.run_type = v_task.run_type
+        and e.id <> v_task.id
+        and (-e.priority::bigint, e.created_at, e.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
+        and queue.task_standing(e) = 'ready'
       limit v_limit
     ) as a;
 
@@ -136,6 +155,7 @@ begin
         else ''
       end,
     'pool', v_task.pool,
+    'runs_on_own_gpu', v_task.runs_on_own_gpu,
     'attempts', v_task.attempts,
     'max_attempts', queue.starts_allowed(v_task),
     'available_at', v_task.available_at,

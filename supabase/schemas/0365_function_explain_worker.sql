@@ -35,7 +35,7 @@ begin
   from public.tasks as t
   where t.worker_id = case v_caller.kind when 'token' then queue.holder_name(v_caller, p_worker_id) else p_worker_id end
     and t.status = 'In Progress'
-    and t.pool = v_pool
+    and queue.is_served_by(v_caller, v_pool, t.pool, t.runs_on_own_gpu, t.run_type)
     and t.takes_slot;
 
   v_load := queue.load_summary(v_caller, v_pool);

@@ -15,12 +15,13 @@ begin
     'is_active', p_type.is_active,
     'is_retryable', p_type.is_retryable,
     'max_attempts', p_type.max_attempts,
-    'timeout_seconds', extract(epoch from p_type.timeout)
+    'timeout_seconds', extract(epoch from p_type.timeout),
+    'runs_on_own_gpu', p_type.runs_on_own_gpu
   );
 end;
 $$;
 
 comment on function queue.type_as_json(public.task_types) is
-  'This row of task_types as {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds}.';
+  'This row of task_types as {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu}.';
 
 revoke all on function queue.type_as_json(public.task_types) from public, anon, authenticated, service_role;

@@ -15,6 +15,7 @@ begin
   v_type.is_active := true;
   v_type.creates_generation := false;
   v_type.is_retryable := true;
+  v_type.runs_on_own_gpu := false;
   return v_type;
 end;
 $$;

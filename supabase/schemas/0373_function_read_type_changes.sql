@@ -30,7 +30,7 @@ begin
       when 'content_type' then
         v_rule := 'image, video or null';
         v_is_good := v_field.kind = 'null' or (v_field.kind = 'string' and v_field.text in ('image', 'video'));
-      when 'creates_generation', 'is_active', 'is_retryable' then
+      when 'creates_generation', 'is_active', 'is_retryable', 'runs_on_own_gpu' then
         v_rule := 'true or false';
         v_is_good := v_field.kind = 'boolean';
       when 'max_attempts' then
@@ -48,7 +48,7 @@ begin
       else
         perform queue.refuse(
           400, 'INVALID_ARGUMENT', pg_catalog.format('A type of task has no field %s', queue.cut_text(v_field.key)),
-          'Its fields are pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds'
+          'Its fields are pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu'
         );
     end case;
     if not v_is_good then
@@ -64,6 +64,7 @@ begin
       when 'creates_generation' then v_type.creates_generation := v_field.text::boolean;
       when 'is_active' then v_type.is_active := v_field.text::boolean;
       when 'is_retryable' then v_type.is_retryable := v_field.text::boolean;
+      when 'runs_on_own_gpu' then v_type.runs_on_own_gpu := v_field.text::boolean;
       when 'max_attempts' then v_type.max_attempts := v_field.text::integer;
       when 'timeout_seconds' then v_type.timeout := make_interval(secs => v_field.text::double precision);
     end case;
@@ -74,12 +75,17 @@ begin
       400, 'INVALID_ARGUMENT', 'A type of orchestration creates no generation: its parts do',
       'Send creates_generation false with it, or another category'
     );
+  elsif v_type.category = 'orchestration' and v_type.runs_on_own_gpu then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'A type of orchestration keeps to its pool: only what takes a slot runs on a GPU of its owner as well',
+      'Send runs_on_own_gpu false with it, or another category'
+    );
   end if;
   return v_type;
 end;
 $$;
 
 comment on function queue.read_type_changes(public.task_types, jsonb) is
-  'This type with these changes (fields as in queue.type_as_json). Raises 400 INVALID_ARGUMENT for an unknown field, a wrong value, and orchestration that creates generations.';
+  'This type with these changes (fields as in queue.type_as_json). Raises 400 INVALID_ARGUMENT for an unknown field, a wrong value, and orchestration that creates generations or runs on GPUs of its owner.';
 
 revoke all on function queue.read_type_changes(public.task_types, jsonb) from public, anon, authenticated, service_role;

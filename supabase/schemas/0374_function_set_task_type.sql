@@ -25,11 +25,12 @@ begin
 
   if v_old.name is null then
     insert into public.task_types (
-      name, run_type, category, content_type, is_active, creates_generation, max_attempts, timeout, is_retryable
+      name, run_type, category, content_type, is_active, creates_generation, max_attempts, timeout, is_retryable,
+      runs_on_own_gpu
     )
     values (
       v_new.name, v_new.run_type, v_new.category, v_new.content_type, v_new.is_active, v_new.creates_generation,
-      v_new.max_attempts, v_new.timeout, v_new.is_retryable
+      v_new.max_attempts, v_new.timeout, v_new.is_retryable, v_new.runs_on_own_gpu
     )
     on conflict (name) do nothing;
     if not found then
@@ -44,7 +45,8 @@ begin
       creates_generation = v_new.creates_generation,
       max_attempts = v_new.max_attempts,
       timeout = v_new.timeout,
-      is_retryable = v_new.is_retryable
+      is_retryable = v_new.is_retryable,
+      runs_on_own_gpu = v_new.runs_on_own_gpu
     where y.name = p_name;
   end if;
 

@@ -64,3 +64,12 @@ values
   ('edit_travel_flux', 'gpu', 'generation', 'image', true),
   ('test', 'gpu', 'utility', null, false)
 on conflict (name) do nothing;
+
+-- Of the types of API workers those that GPU workers know, too: machines of the task's owner run them (queue.is_served_by).
+update public.task_types as y
+set runs_on_own_gpu = true
+where y.run_type = 'api'
+  and y.name in (
+    'wan_2_2_t2i', 'qwen_image', 'qwen_image_2512', 'qwen_image_edit', 'qwen_image_style', 'z_image_turbo',
+    'z_image_turbo_i2i', 'image_inpaint', 'annotated_image_edit'
+  );

@@ -1,10 +1,10 @@
 import type { Claim } from "./commands.ts";
 import { end, settle, startsAllowed } from "./endings.ts";
 import { letGo } from "./holding.ts";
-import { KINDS } from "./kinds.ts";
+import { isServed, KINDS } from "./kinds.ts";
 import { LATE_REPEAT, MAX_FREE_RETURNS } from "./numbers.ts";
 import { next } from "./one-rule.ts";
-import { type State, type Task, workerName } from "./state.ts";
+import { type Held, type State, type Task, workerName } from "./state.ts";
 
 /** What a claim is answered with: a task, nothing, or a refusal. */
 export type ClaimAnswer = number | null | string;
@@ -37,7 +37,7 @@ export function claim(
     : own.find((task) => task.claimId === claimId);
   if (answered !== undefined) {
     const isRepeat = answered.status === "In Progress" &&
-      KINDS[answered.kind].pool === pool && !answered.isHandedOver;
+      isServed(answered.kind, { pool, token }) && !answered.isHandedOver;
     if (!isRepeat) return "409 CLAIM_ID_USED";
     if (answerAgain(state, answered)) return answered.id;
   }
@@ -59,12 +59,13 @@ export function claim(
     letGo(
       state,
       (held) =>
-        held.worker === worker && held.token === token && held.pool === pool,
+        held.worker === worker && held.token === token &&
+        (held.pool === pool || runsOnOwnGpu(state, held)),
     );
   }
   const held = own.find((task) =>
     task.status === "In Progress" && KINDS[task.kind].takesSlot &&
-    KINDS[task.kind].pool === pool
+    isServed(task.kind, { pool, token })
   );
   if (held !== undefined && pool === "gpu") {
     if (holdAgain(state, held, claimId)) return held.id;
@@ -89,6 +90,12 @@ function answerAgain(state: State, task: Task): boolean {
     return true;
   }
   return startAgain(state, task, task.claimId);
+}
+
+/** Whether a user's GPU machine ran it for another pool. */
+function runsOnOwnGpu(state: State, { task, token }: Held): boolean {
+  const kind = state.tasks.get(task)?.kind;
+  return kind !== undefined && isServed(kind, { pool: "gpu", token });
 }
 
 /** The reply was lost, or the worker died and came back under its name. */

@@ -5,6 +5,8 @@ import type { Kind } from "./commands.ts";
 export interface KindOfTask {
   readonly type: string;
   readonly pool: Pool;
+  /** Of another pool, but GPU machines of the owner run it, too. */
+  readonly runsOnOwnGpu: boolean;
   readonly takesSlot: boolean;
   readonly createsGeneration: boolean;
   readonly isRetryable: boolean;
@@ -19,6 +21,7 @@ export interface KindOfTask {
 const usual: KindOfTask = {
   type: "",
   pool: "gpu",
+  runsOnOwnGpu: false,
   takesSlot: true,
   createsGeneration: true,
   isRetryable: true,
@@ -31,7 +34,12 @@ const usual: KindOfTask = {
 export const KINDS: Readonly<Record<Kind, KindOfTask>> = {
   segment: { ...usual, type: "travel_segment", rank: 1 },
   stitch: { ...usual, type: "travel_stitch", rank: 3 },
-  image: { ...usual, type: "qwen_image_edit", pool: "api" },
+  image: {
+    ...usual,
+    type: "qwen_image_edit",
+    pool: "api",
+    runsOnOwnGpu: true,
+  },
   orchestrator: {
     ...usual,
     type: "travel_orchestrator",
@@ -47,3 +55,12 @@ export const KINDS: Readonly<Record<Kind, KindOfTask>> = {
     timeout: 645,
   },
 };
+
+/** Whether claims for a pool, with a token or not, come to tasks of a kind. */
+export function isServed(
+  kind: Kind,
+  { pool, token }: { readonly pool: Pool; readonly token: number | null },
+): boolean {
+  return KINDS[kind].pool === pool ||
+    (KINDS[kind].runsOnOwnGpu && pool === "gpu" && token !== null);
+}

@@ -88,10 +88,11 @@ function asWorld(state: State): { world: World; tasks: Task[] } {
       settings: {},
       isLate: false,
     })),
-    types: Object.values(KINDS).map(({ type, pool, takesSlot }) => ({
-      name: type,
+    types: Object.values(KINDS).map(({ takesSlot, ...kind }) => ({
+      name: kind.type,
+      runsOnOwnGpu: kind.runsOnOwnGpu,
       before: "same",
-      pool,
+      pool: kind.pool,
       isOrchestration: !takesSlot,
       isActive: true,
     })),

@@ -56,6 +56,7 @@ const taskTypes: fc.Arbitrary<TaskType[]> = fc.tuple(
       name: fc.constant(`random_${name}`),
       pool: name === "plain" ? fc.constant<Pool>("gpu") : pool,
       isOrchestration: fc.constant(name === "orchestrator"),
+      runsOnOwnGpu: name === "orchestrator" ? fc.constant(false) : fc.boolean(),
       isActive: name === "any" ? fc.boolean() : fc.constant(true),
       before: fc.constantFrom("same", "same", "absent", "different"),
     })

@@ -151,8 +151,10 @@ function concerning(world: World, caller: Caller): Task[] {
 }
 
 function isInPool(world: World, task: Task, caller: Caller): boolean {
-  const pool = typeOf(world, task)?.pool ?? "gpu";
-  return caller.pool === null || caller.pool === pool;
+  const type = typeOf(world, task);
+  return caller.pool === null || caller.pool === (type?.pool ?? "gpu") ||
+    (caller.pool === "gpu" && caller.owner !== null &&
+      type?.runsOnOwnGpu === true);
 }
 
 function dependency(

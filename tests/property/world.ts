@@ -40,6 +40,8 @@ export interface TaskType {
   readonly before: "same" | "absent" | "different";
   readonly pool: Pool;
   readonly isOrchestration: boolean;
+  /** Of another pool, but GPU machines of the owner run it, too. */
+  readonly runsOnOwnGpu: boolean;
   readonly isActive: boolean;
 }
 

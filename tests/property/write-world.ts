@@ -84,13 +84,17 @@ async function writeUser(
 
 async function writeType(sql: Connection, type: TaskType): Promise<void> {
   await sql`
-    insert into public.task_types (name, run_type, category, is_active)
+    insert into public.task_types (
+      name, run_type, category, is_active, runs_on_own_gpu
+    )
     values (
       ${type.name}, ${type.pool},
-      ${type.isOrchestration ? "orchestration" : "processing"}, ${type.isActive}
+      ${type.isOrchestration ? "orchestration" : "processing"},
+      ${type.isActive}, ${type.runsOnOwnGpu}
     )
     on conflict (name) do update set
       run_type = excluded.run_type,
+      runs_on_own_gpu = excluded.runs_on_own_gpu,
       is_active = excluded.is_active
   `;
 }
@@ -101,6 +105,7 @@ function asBefore(type: TaskType): TaskType {
   return {
     ...type,
     isActive: !type.isActive,
+    runsOnOwnGpu: !type.isOrchestration && !type.runsOnOwnGpu,
     pool: type.pool === "gpu" ? "api" : "gpu",
   };
 }

@@ -94,17 +94,36 @@ describe.each([
         left = row?.left ?? 0;
       }
       const taken = await sql`
-      select distinct t.task_type as type, t.pool, t.takes_slot as "takesSlot" from public.tasks as t
+      select distinct t.task_type as type, t.pool, t.takes_slot as "takesSlot",
+        t.runs_on_own_gpu as "runsOnOwnGpu" from public.tasks as t
       where t.standing is not null
-        and t.task_type in ('strange_orchestrator', 'strange_work', 'travel_orchestrator', 'wan_2_2_i2v')
+        and t.task_type in (
+          'qwen_image_edit', 'strange_orchestrator', 'strange_work', 'travel_orchestrator', 'wan_2_2_i2v'
+        )
         and t.project_id::text like '0f100000-%'
       order by 1
     `;
       expect([...taken]).toEqual([
-        { type: "strange_orchestrator", pool: "gpu", takesSlot: false },
-        { type: "strange_work", pool: "gpu", takesSlot: true },
-        { type: "travel_orchestrator", pool: "gpu", takesSlot: false },
-        { type: "wan_2_2_i2v", pool: "api", takesSlot: true },
+        {
+          ...{ type: "qwen_image_edit", pool: "api", takesSlot: true },
+          runsOnOwnGpu: true,
+        },
+        {
+          ...{ type: "strange_orchestrator", pool: "gpu", takesSlot: false },
+          runsOnOwnGpu: false,
+        },
+        {
+          ...{ type: "strange_work", pool: "gpu", takesSlot: true },
+          runsOnOwnGpu: false,
+        },
+        {
+          ...{ type: "travel_orchestrator", pool: "gpu", takesSlot: false },
+          runsOnOwnGpu: false,
+        },
+        {
+          ...{ type: "wan_2_2_i2v", pool: "api", takesSlot: true },
+          runsOnOwnGpu: false,
+        },
       ]);
       const unknown = await sql`
       select name from queue.unknown_types where name like 'strange_%' order by name

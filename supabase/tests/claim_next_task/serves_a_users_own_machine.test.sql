@@ -34,8 +34,8 @@ update public.users set settings = '{"ui": {"generationMethods": {"inCloud": fal
 select is(tests.claim('mac-3', 'gpu', null, :'token'), :'second_local', 'A token gets work while inCloud is off');
 
 -- TEST: the pool counts here as well
-select tests.create_task(:'ana', 'qwen_image_edit') as api_task \gset
-select is(tests.claim('mac-4', 'gpu', null, :'token'), null, 'A token that asks for gpu work gets no api task');
+select tests.create_task(:'ana', 'animate_character') as api_task \gset
+select is(tests.claim('mac-4', 'gpu', null, :'token'), null, 'A token that asks for gpu work gets no api task that only API workers can run');
 select is(tests.claim('mac-4', 'api', null, :'token'), :'api_task', 'A token that asks for api work gets it');
 
 -- TEST: one worker name in two hands is two holders

@@ -64,7 +64,7 @@ select tests.create_task(:'owner', 'dub_orchestrator') from generate_series(1, 1
 insert into public.task_types (name, category) values ('dub_orchestrator', 'processing');
 delete from public.task_types where name = 'dub_orchestrator';
 select ok(
-  not queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.standing), 'A row that came and went leaves nothing behind'
+  not queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing), 'A row that came and went leaves nothing behind'
 )
 from public.tasks as t
 where t.task_type = 'dub_orchestrator'

@@ -11,7 +11,7 @@ $$;
 -- TEST: a new type is what its name says, and what is said of it
 select is(
   pg_temp.set_type('sharpen')::jsonb,
-  '{"name": "sharpen", "change": "added", "before": null, "is_settled": true, "type": {"pool": "gpu", "category": "processing", "content_type": null, "creates_generation": false, "is_active": true, "is_retryable": true, "max_attempts": null, "timeout_seconds": null}}',
+  '{"name": "sharpen", "change": "added", "before": null, "is_settled": true, "type": {"pool": "gpu", "category": "processing", "content_type": null, "creates_generation": false, "is_active": true, "is_retryable": true, "max_attempts": null, "timeout_seconds": null, "runs_on_own_gpu": false}}',
   'A type of which nothing is said is what it was taken for'
 );
 select is(
@@ -20,12 +20,12 @@ select is(
 select is(pg_temp.set_type('sharpen')::jsonb ->> 'change', 'none', 'To say it again changes nothing');
 select is(
   pg_temp.set_type('sharpen', '{"pool": "api", "category": "generation", "content_type": "image", "creates_generation": true, "max_attempts": 5, "timeout_seconds": 90.5, "is_retryable": false}')::jsonb - 'before',
-  '{"name": "sharpen", "change": "changed", "is_settled": true, "type": {"pool": "api", "category": "generation", "content_type": "image", "creates_generation": true, "is_active": true, "is_retryable": false, "max_attempts": 5, "timeout_seconds": 90.5}}',
+  '{"name": "sharpen", "change": "changed", "is_settled": true, "type": {"pool": "api", "category": "generation", "content_type": "image", "creates_generation": true, "is_active": true, "is_retryable": false, "max_attempts": 5, "timeout_seconds": 90.5, "runs_on_own_gpu": false}}',
   'Every field can be changed'
 );
 select is(
   (pg_temp.set_type('sharpen', '{"max_attempts": null, "timeout_seconds": null, "content_type": null}')::jsonb -> 'type') - array['category', 'is_active', 'is_retryable'],
-  '{"pool": "api", "content_type": null, "creates_generation": true, "max_attempts": null, "timeout_seconds": null}',
+  '{"pool": "api", "content_type": null, "creates_generation": true, "max_attempts": null, "timeout_seconds": null, "runs_on_own_gpu": false}',
   'null takes away what may be absent, and what is not named stays'
 );
 select is(
