@@ -90,7 +90,8 @@ begin
     perform queue.replace_part(v_child_id);
   end loop;
 
-  -- Too late for a cancelled orchestrator, and for one that has failed where its children go with it.
+  -- Too late for a cancelled orchestrator, and for one that has failed where its children go with it: of those that run,
+  -- and became parts of it since, none does.
   select array_agg((
     s.task_id, s.user_id, o.ended_as,
     pg_catalog.format(
@@ -103,7 +104,14 @@ begin
     join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
   where s.task_id = any (v_children)
     and s.replaced_by is null
-    and (o.ended_as = 'Cancelled' or (o.ended_as = 'Failed' and (select g.fails_siblings from queue.settings as g)));
+    and (
+      o.ended_as = 'Cancelled'
+      or (
+        o.ended_as = 'Failed'
+        and (select g.fails_siblings from queue.settings as g)
+        and (select t.status = 'Queued' from public.tasks as t where t.id = s.task_id)
+      )
+    );
   if v_orphaned is not null then
     perform queue.end_tasks(v_orphaned);
   end if;

@@ -1,8 +1,8 @@
 /**
- * What becomes of the other children when one has failed for good: they go on,
- * or, where `fails_siblings` says so, those in line fail with it, as with the
- * backend that workers of April know (docs/fleet.md). And what orchestrators say
- * of their children when they find themselves cancelled.
+ * What becomes of the other children when one has failed for good: those in line
+ * fail with it, as with the backend that workers of April know; where a guest
+ * has `fails_siblings` off they go on (docs/fleet.md). And what orchestrators
+ * say of their children when they find themselves cancelled.
  */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { admin } from "../support/db.ts";
@@ -46,24 +46,13 @@ beforeEach(async () => {
   await say(orchestrator, "In Progress", "Successfully enqueued 4 segments");
 });
 
-afterEach(() => failsSiblings(false));
-
 describe("when a child has failed for good", () => {
-  it("its siblings go on, unless the settings say otherwise", async () => {
-    await say(at(0), "Failed", "CUDA out of memory");
-    expect(await statuses()).toEqual([
-      ...["Failed", "Failed", "In Progress"],
-      ...["Queued", "Queued", "Queued"],
-    ]);
-  });
-
   it.each([
     ["its worker reports it alone", false],
     ["its worker reports the orchestrator first", true],
   ])(
     "those in line fail with it and those that run finish: %s",
     async (_how, isFirst) => {
-      await failsSiblings(true);
       if (isFirst) {
         await say(
           orchestrator,
@@ -92,7 +81,6 @@ describe("when a child has failed for good", () => {
   );
 
   it("very many siblings follow in pieces of a hundred", async () => {
-    await failsSiblings(true);
     await segmentsOf(400);
     await say(at(0), "Failed", "CUDA out of memory");
     const open = () =>
@@ -109,7 +97,6 @@ describe("when a child has failed for good", () => {
   });
 
   it("a sibling that somebody holds is not waited for, and follows", async () => {
-    await failsSiblings(true);
     const holder = await holdTasks(at(2));
     await say(at(0), "Failed", "CUDA out of memory");
     expect(await isOpen(holder)).toBe(true);
@@ -121,7 +108,6 @@ describe("when a child has failed for good", () => {
   });
 
   it("those that come too late, or are put back, fail as well; what an operator puts back runs", async () => {
-    await failsSiblings(true);
     await say(at(0), "Failed", "CUDA out of memory");
     const [late = ""] = await segmentsOf(1);
     expect(await readTask(late)).toMatchObject({ status: "Failed" });
@@ -135,6 +121,24 @@ describe("when a child has failed for good", () => {
     await admin()`select queue.mend_orchestrations()`;
     expect(await readTask(at(1))).toMatchObject({ status: "Failed" });
     expect(await readTask(at(2))).toMatchObject({ status: "Queued" });
+  });
+});
+
+describe("where a guest has fails_siblings off", () => {
+  beforeEach(async () => {
+    await admin()`update queue.settings set fails_siblings = false`;
+  });
+  // As it ships.
+  afterEach(async () => {
+    await admin()`update queue.settings set fails_siblings = default`;
+  });
+
+  it("siblings of a failed child go on", async () => {
+    await say(at(0), "Failed", "CUDA out of memory");
+    expect(await statuses()).toEqual([
+      ...["Failed", "Failed", "In Progress"],
+      ...["Queued", "Queued", "Queued"],
+    ]);
   });
 });
 
@@ -197,10 +201,6 @@ async function say(
 async function claim(): Promise<number> {
   const body = { worker_id: "gpu-another", run_type: "gpu" };
   return (await wire.edge("claim-next-task", body)).status;
-}
-
-async function failsSiblings(does: boolean): Promise<void> {
-  await admin()`update queue.settings set fails_siblings = ${does}`;
 }
 
 async function statuses(): Promise<unknown[]> {

@@ -153,6 +153,21 @@ describe(`an orchestrator with ${CROWD} children`, () => {
     expect(rows).toBeLessThan(FEW_ROWS);
   });
 
+  it("fails, and those in line follow by themselves, a bounded number at a time", async () => {
+    await report(admin(), orchestrator, "In Progress", {
+      p_output_location: "Successfully enqueued all of them",
+    });
+    const [child] = await admin()<{ id: string }[]>`
+      select task_id as id from queue.subtasks limit 1
+    `;
+    await startTask(child!.id, "worker-of-the-child");
+    await endsWithChildren((sql) => report(sql, child!.id, "Failed"));
+    expect(await countByState()).toEqual({
+      Failed: CROWD + 1,
+      "In Progress active": 1,
+    });
+  });
+
   async function endsWithChildren(
     end: (sql: Connection) => Promise<unknown>,
   ): Promise<void> {

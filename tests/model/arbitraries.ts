@@ -119,6 +119,10 @@ const rare: fc.Arbitrary<Command> = fc.oneof(
     owner,
     to: fc.constantFrom(2, 4, 3, 1, 0),
   }),
+  fc.record({
+    do: fc.constant("fail siblings" as const),
+    to: fc.boolean(),
+  }),
 );
 
 const tick: fc.Arbitrary<Command> = fc.record({

@@ -14,6 +14,7 @@ export type Command =
   | Beat
   | SetWorker
   | { readonly do: "set limit"; readonly owner: number; readonly to: number }
+  | { readonly do: "fail siblings"; readonly to: boolean }
   | { readonly do: "tick"; readonly seconds: number }
   | { readonly do: Job };
 

@@ -122,6 +122,7 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
     repeated,
   ],
   "a stale child is ready again when its parent is put back": [
+    { do: "fail siblings", to: false },
     { ...enqueue, kind: "orchestrator" },
     { ...enqueue, parent: 0, isOld: true },
     { do: "fail", task: 0, by: "service", lease: "none" },
@@ -165,6 +166,23 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
       { do: "beat", worker: 0, naming: 0, says: "active" },
       { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
     ]),
+  // With what waits for them; one that runs finishes, and fails when it is put back.
+  "the children in line fail with their family": [
+    { ...enqueue, kind: "orchestrator" },
+    { ...enqueue, parent: 0 },
+    { ...enqueue, parent: 0, part: 2 },
+    { ...enqueue, parent: 0, part: 3 },
+    { ...enqueue, dependsOn: 3 },
+    { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
+    { do: "claim", by: "service", worker: 1, pool: "gpu", claimId: null },
+    { do: "claim", by: "service", worker: 2, pool: "gpu", claimId: null },
+    { do: "report progress", task: 0, by: "service", lease: "none" },
+    { do: "fail", task: 1, by: "service", lease: "none" },
+    { do: "patch", tasks: [2], to: "Queued" },
+    { do: "requeue", tasks: [3] },
+    { do: "mend families" },
+    { ...enqueue, parent: 0 },
+  ],
   // Else its second crash would be no news.
   "a worker that crashed and claims is there again": [
     enqueue,

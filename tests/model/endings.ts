@@ -101,6 +101,9 @@ export function settle(state: State, moved: readonly Moved[]): void {
     if (to === "Cancelled") cancelChildren(state, task.id);
   }
   for (const { task, to } of moved) {
+    if (to === "Failed") failChildren(state, task.id);
+  }
+  for (const { task, to } of moved) {
     if (to === "Failed" || to === "Cancelled" || to === "deleted") {
       loseDependants(state, task, to === "Failed" ? "Failed" : "Cancelled");
     }
@@ -132,6 +135,23 @@ export function cancelChildren(state: State, orchestrator: number): void {
     task.parent === orchestrator && isLive(task)
   );
   settle(state, live.map((task) => end(state, task, "Cancelled")));
+}
+
+/**
+ * Nothing comes of the queued children of one that has failed; those that run
+ * finish, and found late, what an operator has put back runs.
+ */
+export function failChildren(
+  state: State,
+  orchestrator: number,
+  isLate = false,
+): void {
+  if (!state.failsSiblings || !state.families.has(orchestrator)) return;
+  const queued = [...state.tasks.values()].filter((task) =>
+    task.parent === orchestrator && task.status === "Queued" &&
+    !(isLate && task.putBackAt !== null)
+  );
+  settle(state, queued.map((task) => end(state, task, "Failed")));
 }
 
 /** What waits for a task that cannot come any more cannot run, either. */

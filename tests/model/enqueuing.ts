@@ -84,8 +84,12 @@ function joinFamily(state: State, task: Task): void {
   } else family.changedAt = state.now;
 
   takePart(state, task);
-  if (
-    parent.status === "Cancelled" && task.replacedBy === null && isLive(task)
-  ) settle(state, [end(state, task, "Cancelled")]);
+  const isTooLate = parent.status === "Cancelled" ||
+    (parent.status === "Failed" && state.failsSiblings);
+  if (isTooLate && task.replacedBy === null && isLive(task)) {
+    settle(state, [
+      end(state, task, parent.status === "Failed" ? "Failed" : "Cancelled"),
+    ]);
+  }
   judge(state, parent);
 }

@@ -111,6 +111,8 @@ begin
       v_answer := case when sqlstate like 'PT%' then substr(sqlstate, 3) || ' ' || v_detail else sqlstate || ' ' || sqlerrm end;
     end;
     perform set_config('role', 'postgres', true);
+    -- What waits for a child that went with its family follows in its turn, here at once.
+    perform queue.settle_deferred() from queue.deferred_work as w limit 1;
     -- What a transaction of its own would have forgotten.
     perform set_config(s.name, '', true)
     from unnest(array['actor', 'reason', 'details', 'counts_itself', 'forgives_starts', 'rescues', 'let_go', 'bills']) as n (name)

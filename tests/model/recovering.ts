@@ -3,6 +3,7 @@ import { cleanUp } from "./cleaning-up.ts";
 import {
   cancelChildren,
   end,
+  failChildren,
   judge,
   type Moved,
   putBack,
@@ -179,6 +180,10 @@ function mendFamilies(state: State): void {
       // A child that another one has replaced is nobody's: if an operator puts
       // it back, no family is looked through for it.
       if (childrenOf(state, task).some(isLive)) cancelChildren(state, task.id);
+    } else if (task.status === "Failed") {
+      if (childrenOf(state, task).some(isLive)) {
+        failChildren(state, task.id, true);
+      }
     } else judge(state, task, isQuiet(state, task));
   }
 }

@@ -10,6 +10,8 @@ export interface State {
   /** How many tasks each user may run. */
   readonly limits: number[];
   readonly workers: Map<string, Worker>;
+  /** Whether queued children fail with their family, as the fleet's do. */
+  failsSiblings: boolean;
   /** What orchestrators with children have said, and when a child last moved. */
   readonly families: Map<number, Family>;
   /** Starts that others than their holders ended. */
@@ -118,6 +120,7 @@ export function emptyState(): State {
         { status: "active", lastBeat: 0, isReaped: false, hasLeft: false },
       ]),
     ),
+    failsSiblings: true,
     families: new Map(),
     held: [],
     isByHand: false,

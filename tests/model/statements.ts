@@ -66,6 +66,10 @@ export function statementOf(step: Step): Statement {
         `update public.users set max_in_progress = ${command.to}
         where id = ${text(userId(command.owner))} returning null`,
       );
+    case "fail siblings":
+      return operator(
+        `update queue.settings set fails_siblings = ${command.to} returning null`,
+      );
     case "tick":
       return operator(
         `update queue.settings

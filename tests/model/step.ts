@@ -82,6 +82,9 @@ export function takeStep(state: State, step: Step, answer: unknown): unknown {
     case "set limit":
       state.limits[command.owner] = command.to;
       return;
+    case "fail siblings":
+      state.failsSiblings = command.to;
+      return;
     case "tick":
       state.now += command.seconds;
       return;

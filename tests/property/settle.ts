@@ -42,8 +42,8 @@ function ended(
 
 /**
  * Whether a task ends with the one at this place: it waits for it, or is a part
- * of it. (None of these orchestrators has announced anything, so their children
- * end nothing.)
+ * of it; of the parts of one that fails, those that run finish. (None of these
+ * orchestrators has announced anything, so their children end nothing.)
  */
 function goesWith(
   task: Task,
@@ -56,7 +56,7 @@ function goesWith(
   if (!task.hasOwner || !cause?.hasOwner || task.owner !== cause.owner) {
     return false;
   }
-  const isChild = end === "Cancelled" && task.parent === index;
-  return status === "Queued" && task.dependsOn.includes(index) ||
-    isChild && (status === "Queued" || status === "In Progress");
+  const isChild = task.parent === index;
+  if (status === "Queued") return isChild || task.dependsOn.includes(index);
+  return isChild && end === "Cancelled" && status === "In Progress";
 }

@@ -147,6 +147,8 @@ async function moveTasks(
       update public.tasks set status = ${status}
       where id = any (${ended}::uuid[])
     `;
+    // What waits for a child that went with its family follows in its turn.
+    await sql`select queue.settle_deferred()`;
   }
 }
 

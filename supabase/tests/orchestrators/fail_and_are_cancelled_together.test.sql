@@ -5,7 +5,7 @@ select plan(27);
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 50) as owner \gset
 
--- TEST: one child fails for good: the orchestrator fails at once, its other children go on
+-- TEST: one child fails for good: the orchestrator fails at once, its children that run finish
 select tests.create_orchestrator(:'owner', 3) as travel \gset
 select tests.create_child(:'travel', 'travel_segment', 0) as first \gset
 select tests.create_child(:'travel', 'travel_segment', 1) as second \gset
