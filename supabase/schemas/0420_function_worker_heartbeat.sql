@@ -24,7 +24,7 @@ declare
   v_logs json[];
   v_surplus integer;
   v_named uuid[] := case when v_current is null then '{}' else array[v_current] end;
-  v_names text[] := '{}';
+  v_names text[] := array[]::text[];
   v_stored integer := 0;
 begin
   select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(v_body -> 'logs_param') as b;
