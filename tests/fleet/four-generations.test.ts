@@ -22,6 +22,7 @@ import {
 import { ApiOfMay } from "./clients/api-of-may.ts";
 import { ApiOrchestrator } from "./clients/api-orchestrator.ts";
 import { addDying, DYING, type Parts, SILENCE } from "./clients/deaths.ts";
+import { enqueue, JOBS } from "./clients/fleet-jobs.ts";
 import { type LossyNetwork, startNetwork } from "./clients/lossy-network.ts";
 import {
   lostStarts,
@@ -42,8 +43,9 @@ import { APRIL, YoungWorker } from "./clients/young-worker.ts";
 
 const NETWORKS = { "no reply is lost": 0, "every third reply is lost": 3 };
 const PICTURES = 3;
-/** Result records: two travels, two joins, an edit, and the pictures. */
-const RESULTS = 4 + 4 + 3 + 3 + 2 + PICTURES;
+/** Result records, those of the pictures included. */
+const RESULTS = Object.values(JOBS)
+  .reduce((sum, { results }) => sum + results, PICTURES);
 /** What machines without a name of their own are called: `--worker` was left out. */
 const NAMELESS = "local-worker";
 
@@ -76,7 +78,15 @@ describe.each(Object.entries(NETWORKS))("while %s", (_name, losesEvery) => {
     const lossy = network = await startNetwork(losesEvery);
     const wire = new Wire(lossy.url);
     const video = await record(cloud);
-    const jobs = await enqueueJobs(video);
+    const jobs = {
+      travel: await enqueue(cloud, JOBS.travel, {
+        parent_generation_id: video,
+      }),
+      unchained: await enqueue(cloud, JOBS.unchained),
+      join: await enqueue(cloud, JOBS.join),
+      edit: await enqueue(cloud, JOBS.edit),
+      parallel: await enqueue(local, JOBS.parallel),
+    };
     const pictures = await enqueuePictures();
     const may = new MayCounts(wire);
     const fleet = new MixedFleet(wire, may, new ApiOrchestrator(wire, 20));
@@ -95,12 +105,11 @@ describe.each(Object.entries(NETWORKS))("while %s", (_name, losesEvery) => {
     expect(may.loads[0]).toBeGreaterThan(0);
     await expectNoLoad();
     expect(await outputsOf(jobs)).toEqual({
-      travel: "s0 + s1<s0> + s2<s1<s0>>",
-      unchained: "s0 + s1 + s2",
-      join: "(((ab)c)d)",
-      edit: "((ef)g)",
-      // Each cut is the one that its own transition names.
-      parallel: "-6[transition kl]-7-7[transition lm]-8",
+      travel: JOBS.travel.bytes,
+      unchained: JOBS.unchained.bytes,
+      join: JOBS.join.bytes,
+      edit: JOBS.edit.bytes,
+      parallel: JOBS.parallel.bytes,
     });
     await expectPictures(pictures);
     expect(await piecesOf(video)).toEqual([
@@ -146,47 +155,6 @@ describe.each(Object.entries(NETWORKS))("while %s", (_name, losesEvery) => {
     expect(lossy.lost() > 0).toBe(losesEvery > 0);
   });
 });
-
-/** One job of each kind; the ids by name. */
-async function enqueueJobs(video: string): Promise<Record<string, string>> {
-  const travel = (run_id: string, more: object) => ({
-    task_type: "travel_orchestrator",
-    params: {
-      orchestrator_details: {
-        run_id,
-        num_new_segments_to_generate: 3,
-        ...more,
-      },
-    },
-  });
-  const chained = travel("20260411120000", {});
-  const jobs = {
-    travel: await createTask(cloud, {
-      ...chained,
-      params: { ...chained.params, parent_generation_id: video },
-    }),
-    unchained: await createTask(
-      cloud,
-      travel("20260411120001", { is_unchained: true }),
-    ),
-    join: await createTask(cloud, {
-      task_type: "join_clips_orchestrator",
-      params: { orchestrator_details: { clip_list: ["a", "b", "c", "d"] } },
-    }),
-    edit: await createTask(cloud, {
-      task_type: "edit_video_orchestrator",
-      params: { orchestrator_details: { kept_clips: ["e", "f", "g"] } },
-    }),
-    parallel: await createTask(local, {
-      task_type: "join_clips_orchestrator",
-      params: {
-        is_parallel: true,
-        orchestrator_details: { clip_list: ["k", "l", "m"] },
-      },
-    }),
-  };
-  return jobs;
-}
 
 function enqueuePictures(): Promise<string[]> {
   // A start whose claim nobody heard of counts, too: three could be too few.

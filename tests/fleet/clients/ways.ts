@@ -39,13 +39,17 @@ export const WAYS_OF_JANUARY: Ways = {
     createChild(wire, parent, type, params, dependencies.at(-1) ?? null),
 };
 
-/** 21 January to 29 March: a list of dependencies. */
-export const WAYS_OF_MARCH: Ways = young(createSinceJanuary);
+/** 21 January to 17 March: a list of dependencies; duplicates are deleted. */
+export const WAYS_OF_MARCH: Ways = {
+  ...young(createSinceJanuary),
+  known: async (wire, { id }, indexOf) =>
+    await withoutDuplicates(wire, await listChildren(wire, id), indexOf),
+};
 
 /** From 30 March on: all of a child in `input`. */
 export const WAYS_OF_APRIL: Ways = young(createSinceMarch);
 
-/** Young orchestrators ask a function, and log duplicates without more. */
+/** Young orchestrators ask a function; those since 18 March only log duplicates. */
 function young(
   send: (wire: Wire, child: Child) => Promise<Answer | null>,
 ): Ways {

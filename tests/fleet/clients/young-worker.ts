@@ -7,6 +7,7 @@ import {
 import { editVideo } from "./edit-job.ts";
 import { handIn } from "./hand-in.ts";
 import { joinClips, joinOneClip } from "./join-job.ts";
+import { nextTask, tellBeginning } from "./loop.ts";
 import {
   joinInParallel,
   makeTransition,
@@ -41,10 +42,8 @@ export interface Generation {
   readonly tellModel: typeof tellModel;
   /** Says with the read of what a chained segment goes on from which it is. */
   readonly namesPlace: boolean;
-  /** Looks in the table for a task that it holds already. */
+  /** Looks in the table for what it holds; claims only what is said to be there. */
   readonly findsAssigned: boolean;
-  /** Leaves out the claim when nothing is said to be queued. */
-  readonly asksFirst: boolean;
   readonly handsInJson: "in two calls" | "in one call";
   readonly saysGoodbye: boolean;
 }
@@ -56,7 +55,6 @@ export const MARCH: Generation = {
   tellModel: tellModelOfMarch,
   namesPlace: false,
   findsAssigned: true,
-  asksFirst: true,
   handsInJson: "in two calls",
   saysGoodbye: false,
 };
@@ -68,7 +66,6 @@ export const APRIL: Generation = {
   tellModel,
   namesPlace: true,
   findsAssigned: false,
-  asksFirst: false,
   handsInJson: "in one call",
   saysGoodbye: true,
 };
@@ -115,25 +112,19 @@ export class YoungWorker {
   }
 
   private async next(): Promise<Task | null> {
-    const { asksFirst, claim, findsAssigned } = this.generation;
-    if (findsAssigned) {
-      const [row] = await this.wire.rows("GET", "tasks", {
-        select: "id,params,task_type,project_id",
-        worker_id: `eq.${this.id}`,
-        status: "eq.In Progress",
-        task_type: "not.like.%_orchestrator",
-        limit: "1",
-      }).catch(() => []);
-      if (row !== undefined) return row as unknown as Task;
+    const claim = () => this.claim();
+    if (this.generation.findsAssigned) {
+      return await nextTask(this.wire, this.id, claim);
     }
+    // It claims whatever the counts say.
     const counts = { run_type: "gpu", include_active: true };
-    const counted = await this.wire.edge("task-counts", counts)
+    await this.wire.edge("task-counts", counts).catch(() => null);
+    return await claim();
+  }
+
+  private async claim(): Promise<Task | null> {
+    const answer = await this.generation.claim(this.wire, this.id)
       .catch(() => null);
-    if (asksFirst && counted?.status === 200) {
-      const { totals } = counted.json as { totals: Record<string, number> };
-      if (!totals["queued_only"] && !totals["eligible_queued"]) return null;
-    }
-    const answer = await claim(this.wire, this.id).catch(() => null);
     if (answer?.status !== 200) return null;
     const task = answer.json as Task & { readonly task_id: string };
     return { ...task, id: task.task_id };
@@ -142,6 +133,7 @@ export class YoungWorker {
   private async process(task: Task): Promise<void> {
     await this.generation.tellModel(this.wire, this.id, "wan_2_2_vace")
       .catch(() => null);
+    await tellBeginning(this.wire, task);
     this.onStart(task);
     const result = await this.run(task).catch((error: unknown): Result => {
       if (error instanceof WorkerDied) throw error;
