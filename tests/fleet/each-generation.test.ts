@@ -58,7 +58,7 @@ afterEach(async () => {
   }
 });
 
-describe.each(GENERATIONS)("two workers of %s", (_name, jobs, make) => {
+describe.each(GENERATIONS)("two workers of %s", (generation, jobs, make) => {
   it.each(jobs)("end the job %s with its result, once", async (name) => {
     const { bytes, results } = JOBS[name];
     network = await startNetwork(3);
@@ -75,7 +75,9 @@ describe.each(GENERATIONS)("two workers of %s", (_name, jobs, make) => {
     await expectOneOfEach(results);
     const starts = await lostStarts();
     const claims = network.lostRepliesOf("claim-next-task");
-    expect(unexplained(starts, [], claims)).toEqual([]);
+    // Those who look for what they hold read one row, which may be the wrong one.
+    expect(generation === "April" ? starts : unexplained(starts, [], claims))
+      .toEqual([]);
     expect(await wrongAttempts(starts)).toEqual([]);
     expect(await needlesslyCancelled()).toEqual([]);
   });
