@@ -11077,10 +11077,14 @@ begin
         when v_is_unsettled then '; it ends for that in turn, within a minute or so'
         else ''
       end
-      -- What only the fleet may not run, the owner's own machine may.
+      -- What only the fleet may not run, the owner's own machine may: mostly one with a GPU, which claims for that.
       || case
         when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')
-          and v_standing = 'ready' and v_slots.local_reason is null then '; the owner''s own machine can run it now'
+          and v_standing = 'ready' and v_slots.local_reason is null then
+            case
+              when v_task.pool = 'gpu' or v_task.runs_on_own_gpu then '; the owner''s own machine can run it now'
+              else pg_catalog.format('; a machine of the owner''s that claims for %s can run it now', v_task.pool)
+            end
         else ''
       end,
     'pool', v_task.pool,

@@ -153,6 +153,14 @@ as $$
     and (t.pool, t.takes_slot) is distinct from (r.pool, r.takes_slot)
 
   union all
+  select 'machines of task ' || t.id, t.runs_on_own_gpu::text, e.expected::text
+  from public.tasks as t
+    left join public.task_types as y on y.name = t.task_type
+    cross join lateral (values (coalesce(y.runs_on_own_gpu and y.run_type <> 'gpu', false))) as e (expected)
+  where t.status in ('Queued', 'In Progress')
+    and t.runs_on_own_gpu <> e.expected
+
+  union all
   select 'slots of user ' || coalesce(s.user_id, r.user_id), s::text, r::text
   from tests.recounted_slots() as r
     full join (

@@ -1,5 +1,5 @@
 begin;
-select plan(31);
+select plan(37);
 
 -- SETUP: Ana has images of the pool api, local and for the cloud, and what only API workers can run
 select tests.empty_queue();
@@ -36,6 +36,21 @@ select is(
   pg_temp.listed(tests.counts('gpu', true, :'signed_in'), 'queued_tasks'), array[:'local_image', :'segment']::uuid[], 'And listed so'
 );
 select is((pg_temp.worker(:'token') ->> 'claimable')::integer, 3, 'explain says the same of the machine');
+
+-- TEST: a dry run finds what a claim would, and takes nothing
+create function pg_temp.preview(p_pool text, p_caller jsonb) returns jsonb language sql as $$
+  select tests.answer(format('public.claim_next_task(%L, ''mac'', %L, p_dry_run => true)', p_caller, p_pool))::jsonb;
+$$;
+select is(pg_temp.preview('gpu', :'token') #>> '{task,task_id}', :'image', 'A dry run of the machine finds the image');
+select is(pg_temp.preview('gpu', :'token') ->> 'available_tasks', '3', 'And counts the same');
+select is(pg_temp.preview('gpu', tests.service()) #>> '{task,task_id}', :'segment', 'The fleet''s finds the segment');
+
+-- TEST: what the owner is told of tasks that the fleet may not run
+update public.users set credits = 0 where id = :'ana';
+select matches(pg_temp.explain(:'image', :'signed_in') ->> 'remedy', 'the owner''s own machine can run it now$', 'The machine can run the image');
+select matches(pg_temp.explain(:'film', :'signed_in') ->> 'remedy', 'that claims for api can run it now$', 'But not the film');
+select is(pg_temp.explain(:'image', :'token') -> 'claimable', 'true', 'To the machine it is claimable');
+update public.users set credits = 100 where id = :'ana';
 
 -- TEST: its place in line
 select is((pg_temp.explain(:'segment', :'token') ->> 'tasks_ahead')::integer, 1, 'An image of the same kind is before the segment');
