@@ -90,7 +90,8 @@ begin
           u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
         from round as u
           cross join lateral queue.own_gpu_line(p_caller, p_pool, v_look) as o
-        where o.run_type = any (v_run_types)
+        where p_caller.user_id is not null
+          and o.run_type = any (v_run_types)
           and (not v_is_behind or not queue.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.standing))
           and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not queue.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
         union all
@@ -120,7 +121,8 @@ begin
           u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
         from round as u
           cross join lateral queue.own_gpu_due(p_caller, p_pool, v_look) as o
-        where o.run_type = any (v_run_types)
+        where p_caller.user_id is not null
+          and o.run_type = any (v_run_types)
           and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
           and queue.task_standing(o) = 'ready'
       ) as c

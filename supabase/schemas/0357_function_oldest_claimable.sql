@@ -28,7 +28,10 @@ begin
       order by greatest(t.created_at, t.available_at, t.released_at)
       limit v_look_at
     ) as o
-    where (p_pool is null or queue.is_served_by(p_caller, p_pool, o.pool, o.runs_on_own_gpu, o.run_type))
+    where (
+        p_pool is null or o.pool = p_pool
+        or (o.runs_on_own_gpu and queue.is_served_by(p_caller, p_pool, o.pool, o.runs_on_own_gpu, o.run_type))
+      )
       and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
       and case
         when p_caller.user_id is not null then o.user_id = p_caller.user_id and exists (
