@@ -4,7 +4,7 @@
  *   SUPABASE_URL=… QUEUE_KEY=… npx tsx examples/worker.ts
  *
  * With a service key it works for everybody. With a user's token (`tq_…`) it
- * works for that user: set QUEUE_SIGNS=reports, because tokens may not beat.
+ * works for that user. With a user's JWT set QUEUE_SIGNS=reports: it may not beat.
  */
 import process from "node:process";
 import type { Claim } from "../shared/client/calls.ts";

@@ -29,6 +29,11 @@ export interface Beat {
   readonly worker_id: string;
   /** One of the tasks that run; the reply says whether it is to stop. */
   readonly task_id?: string;
+  /**
+   * All that this worker runs. From a token: nothing else is shown to live, so
+   * that what an earlier process of this name has lost is missed.
+   */
+  readonly task_ids?: readonly string[];
   readonly logs?: readonly LogLine[];
   readonly vram_total_mb?: number;
   readonly vram_used_mb?: number;

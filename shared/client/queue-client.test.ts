@@ -15,8 +15,8 @@ const TASK =
   `{"task_id":"${ID}","task_type":"t","params":{"seed":9007199254740993},` +
   `"project_id":null,"lease_token":"${ID}","attempt":1}`;
 
-function client(runtime: FakeRuntime) {
-  return createQueueClient({ url: "https://q.test/", key: "k", runtime });
+function client(runtime: FakeRuntime, key = "k") {
+  return createQueueClient({ url: "https://q.test/", key, runtime });
 }
 
 function bodies({ seen }: FakeRuntime): Record<string, unknown>[] {
@@ -111,6 +111,7 @@ describe("create()", () => {
 });
 
 describe("beat()", () => {
+  const SERVICE_KEY = "sb_secret_k";
   const BEATEN = Response.json({
     success: true,
     logs_inserted: 0,
@@ -118,13 +119,13 @@ describe("beat()", () => {
     stop: [{ task_id: ID, reason: "cancelled" }],
   });
 
-  test("goes to the Data API with `apikey` alone", async () => {
+  test("of a service key goes to the Data API with `apikey` alone", async () => {
     const runtime = fakeRuntime(BEATEN);
-    const reply = await client(runtime).beat({ worker_id: "w" });
+    const reply = await client(runtime, SERVICE_KEY).beat({ worker_id: "w" });
     expect(reply.stop).toEqual([{ task_id: ID, reason: "cancelled" }]);
     expect(runtime.seen[0]?.url)
       .toBe("https://q.test/rest/v1/rpc/func_worker_heartbeat_with_logs");
-    expect(runtime.seen[0]?.headers).toMatchObject({ apikey: "k" });
+    expect(runtime.seen[0]?.headers).toMatchObject({ apikey: SERVICE_KEY });
     expect(runtime.seen[0]?.headers).not.toHaveProperty("authorization");
   });
 
@@ -132,15 +133,40 @@ describe("beat()", () => {
     const runtime = fakeRuntime(BEATEN);
     const line = { timestamp: "", level: "INFO", task_id: null } as const;
     const logs = [{ ...line, message: "a\ud83db" }];
-    await client(runtime).beat({ worker_id: "w", logs });
+    await client(runtime, SERVICE_KEY).beat({ worker_id: "w", logs });
     expect(runtime.seen[0]?.body).toContain("a\\ufffdb");
   });
 
   test("is not repeated: the next one knows more", async () => {
     const runtime = fakeRuntime(LOST);
-    await expect(client(runtime).beat({ worker_id: "w" })).rejects
+    await expect(client(runtime, SERVICE_KEY).beat({ worker_id: "w" })).rejects
       .toThrow(NoAnswer);
     expect(runtime.seen).toHaveLength(1);
+  });
+
+  test("of a token goes to the function, with all that runs", async () => {
+    const runtime = fakeRuntime(BEATEN);
+    const reply = await client(runtime, "tq_token").beat({
+      worker_id: "w",
+      task_id: ID,
+      task_ids: [ID],
+    });
+    expect(reply.stop).toEqual([{ task_id: ID, reason: "cancelled" }]);
+    expect(runtime.seen[0]?.url).toBe("https://q.test/functions/v1/beat");
+    expect(runtime.seen[0]?.headers)
+      .toMatchObject({ authorization: "Bearer tq_token" });
+    expect(bodies(runtime)).toEqual([{
+      worker_id: "w",
+      task_id: ID,
+      task_ids: [ID],
+      status: "active",
+    }]);
+  });
+
+  test("of a token says goodbye in the words of the function", async () => {
+    const runtime = fakeRuntime(BEATEN);
+    await client(runtime, "tq_token").beat({ worker_id: "w", isLast: true });
+    expect(bodies(runtime)).toEqual([{ worker_id: "w", status: "terminated" }]);
   });
 });
 

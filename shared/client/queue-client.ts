@@ -9,6 +9,7 @@ import { sanitiseJsonText } from "../sanitise-text.ts";
 import { UpdateStatusReply } from "../update-status.ts";
 import type { Beat, Claim, ClaimAsk, Failure, Lease, Output } from "./calls.ts";
 import { UnexpectedReply } from "./errors.ts";
+import { isServiceKey } from "./key-kind.ts";
 import { RETRY_RULES, type RetryRule } from "./retry.ts";
 import { type Runtime, webRuntime } from "./runtime.ts";
 import { type Answer, send } from "./send.ts";
@@ -26,7 +27,7 @@ export interface ClientOptions {
 export interface QueueClient {
   /** Null: nothing to do. Repeat with the same claim_id after a NoAnswer. */
   claim(ask: ClaimAsk): Promise<Claim | null>;
-  /** Service keys only. */
+  /** With a service key or a token; a user's JWT may not beat. */
   beat(beat: Beat): Promise<BeatReply>;
   complete(lease: Lease, output?: Output): Promise<CompleteReply>;
   fail(lease: Lease, failure: Failure): Promise<MarkFailedReply>;
@@ -44,12 +45,44 @@ export function createQueueClient(options: ClientOptions): QueueClient {
   const runtime = options.runtime ?? webRuntime;
   const base = options.url.replace(/\/+$/, "");
 
+  const isService = isServiceKey(options.key);
+
   function ask(name: string, body: unknown, rule: RetryRule): Promise<Answer> {
+    return askInText(name, JSON.stringify(body), rule);
+  }
+
+  function askInText(
+    name: string,
+    body: string,
+    rule: RetryRule,
+  ): Promise<Answer> {
     return send(runtime, {
       url: `${base}/functions/v1/${name}`,
       headers: { authorization: `Bearer ${options.key}` },
-      body: JSON.stringify(body),
+      body,
     }, rule);
+  }
+
+  function beatByDataApi(beat: Beat): Promise<Answer> {
+    return send(runtime, {
+      url: `${base}/rest/v1/rpc/func_worker_heartbeat_with_logs`,
+      headers: { apikey: options.key },
+      // One broken character would cost the whole beat.
+      body: sanitiseJsonText(JSON.stringify({
+        worker_id_param: beat.worker_id,
+        current_task_id_param: beat.task_id,
+        logs_param: beat.logs ?? [],
+        vram_total_mb_param: beat.vram_total_mb ?? 0,
+        vram_used_mb_param: beat.vram_used_mb ?? 0,
+        status_param: beat.isLast ? "terminated" : "active",
+      })),
+    }, RETRY_RULES.beat);
+  }
+
+  function beatByRoute({ isLast, ...beat }: Beat): Promise<Answer> {
+    const status = isLast ? "terminated" : "active";
+    const body = sanitiseJsonText(JSON.stringify({ ...beat, status }));
+    return askInText("beat", body, RETRY_RULES.beat);
   }
 
   const setStatus = async (body: object, rule: RetryRule) =>
@@ -64,22 +97,11 @@ export function createQueueClient(options: ClientOptions): QueueClient {
       if (answer.text === "") return null;
       return { ...read(ClaimedTask, answer), text: answer.text };
     },
-    async beat(beat) {
-      const answer = await send(runtime, {
-        url: `${base}/rest/v1/rpc/func_worker_heartbeat_with_logs`,
-        headers: { apikey: options.key },
-        // One broken character would cost the whole beat.
-        body: sanitiseJsonText(JSON.stringify({
-          worker_id_param: beat.worker_id,
-          current_task_id_param: beat.task_id,
-          logs_param: beat.logs ?? [],
-          vram_total_mb_param: beat.vram_total_mb ?? 0,
-          vram_used_mb_param: beat.vram_used_mb ?? 0,
-          status_param: beat.isLast ? "terminated" : "active",
-        })),
-      }, RETRY_RULES.beat);
-      return read(BeatReply, answer);
-    },
+    beat: async (beat) =>
+      read(
+        BeatReply,
+        await (isService ? beatByDataApi(beat) : beatByRoute(beat)),
+      ),
     async complete(lease, output = {}) {
       const body = { ...proof(lease), ...output };
       return read(

@@ -16,7 +16,7 @@ export interface SignsOfLife {
   leave(): Promise<void>;
 }
 
-/** With a service key: one beat for the whole worker, with its log lines. */
+/** With a service key or a token: one beat for the whole worker, with its log lines. */
 export function beats(
   client: QueueClient,
   workerId: string,
@@ -38,6 +38,7 @@ export function beats(
         const reply = await client.beat({
           worker_id: workerId,
           logs,
+          task_ids: [...runs.keys()],
           ...(named === undefined ? {} : { task_id: named }),
         });
         for (const { task_id, reason } of reply.stop) {
@@ -56,7 +57,7 @@ export function beats(
   };
 }
 
-/** With a token: a report per task, whose refusal says that it is lost. */
+/** With a user's JWT: a report per task, whose refusal says that it is lost. */
 export function reports(
   client: QueueClient,
   runs: ReadonlyMap<string, TaskRun>,
@@ -73,7 +74,7 @@ export function reports(
         }
       }));
     },
-    // A user's own machine has no row in workers.
+    // Whoever may not beat says no goodbye, either.
     leave: () => Promise.resolve(),
   };
 }

@@ -56,8 +56,8 @@ export interface WorkerOptions {
   /** Tasks at once; the gpu pool gives a worker one. */
   readonly concurrency?: number;
   /**
-   * `beats` with a service key. A token may not beat: it reports each task,
-   * which says the same.
+   * `beats` with a service key or a token. A user's JWT may not beat: it reports
+   * each task, which says the same.
    */
   readonly signsOfLife?: "beats" | "reports";
   readonly pollMs?: number;

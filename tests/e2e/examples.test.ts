@@ -192,7 +192,6 @@ describe("examples/worker.ts", () => {
     const other = await createTask(await createOwner());
     const worker = start("worker.ts", {
       QUEUE_KEY: await createToken(owner),
-      QUEUE_SIGNS: "reports",
     });
     await untilIs(id, "In Progress");
     await admin()`
