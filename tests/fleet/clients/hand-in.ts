@@ -6,7 +6,7 @@ export const UPLOADED_FROM = 24;
 
 const PUBLIC = "/storage/v1/object/public/image_uploads/";
 
-/** Reports how a task ended, in the bodies of docs/fleet.md, 3.3 and 3.5. */
+/** Reports how a task ended, in the bodies of docs/contract.md, 3.3 and 3.5. */
 export async function handIn(
   wire: Wire,
   { id: task_id }: Task,
