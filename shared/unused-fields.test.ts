@@ -5,7 +5,12 @@ import { CREATE_FIELDS, CreateRequest } from "./create.ts";
 import { CountsRequest } from "./counts.ts";
 import { ENDPOINTS } from "./endpoints.ts";
 import { ExplainRequest } from "./explain.ts";
-import { fieldsOf, UNUSED_FIELDS, unusedOf } from "./unused-fields.ts";
+import {
+  fieldsOf,
+  UNUSED_FIELDS,
+  UNUSED_WITH_A_TOKEN,
+  unusedOf,
+} from "./unused-fields.ts";
 
 const PAGE = new URL("../docs/fleet.md", import.meta.url);
 
@@ -24,7 +29,10 @@ function documented(): string[] {
 
 describe("UNUSED_FIELDS", () => {
   test("is what docs/fleet.md names, endpoint by endpoint", () => {
-    const known = Object.entries(UNUSED_FIELDS).flatMap(([endpoint, fields]) =>
+    const known = [
+      ...Object.entries(UNUSED_FIELDS),
+      ...Object.entries(UNUSED_WITH_A_TOKEN),
+    ].flatMap(([endpoint, fields]) =>
       fields.map((field) => `${endpoint} ${field}`)
     );
     expect(documented().sort()).toEqual(known.sort());
@@ -67,5 +75,12 @@ describe("unusedOf()", () => {
     expect(unusedOf("task-counts", ["worker_pool", "anything"], undefined))
       .toEqual(["worker_pool"]);
     expect(unusedOf("health", ["constructor"], undefined)).toEqual([]);
+  });
+
+  test("is more of a call with a token than of one with the service key", () => {
+    const sent = ["worker_id", "same_model_only"];
+    expect(unusedOf("claim-next-task", sent, undefined, true))
+      .toEqual(["same_model_only"]);
+    expect(unusedOf("claim-next-task", sent, undefined)).toEqual([]);
   });
 });

@@ -11,6 +11,10 @@ export const UNUSED_FIELDS: Readonly<Record<string, readonly string[]>> = {
   "update-task-status": ["clear_worker"],
 };
 
+/** The same of calls with a token: which model its machine has is not known. */
+export const UNUSED_WITH_A_TOKEN: Readonly<Record<string, readonly string[]>> =
+  { "claim-next-task": ["same_model_only", "max_task_wait_minutes"] };
+
 /** The fields that a body's schema reads; undefined when that cannot be told. */
 export function fieldsOf(schema: z.ZodType): ReadonlySet<string> | undefined {
   if (schema instanceof z.ZodObject) return new Set(Object.keys(schema.shape));
@@ -26,8 +30,12 @@ export function unusedOf(
   endpoint: string,
   sent: readonly string[],
   read: ReadonlySet<string> | undefined,
+  hasToken = false,
 ): string[] {
-  const known = UNUSED_FIELDS[endpoint] ?? [];
+  const known = [
+    ...UNUSED_FIELDS[endpoint] ?? [],
+    ...hasToken ? UNUSED_WITH_A_TOKEN[endpoint] ?? [] : [],
+  ];
   return sent.filter((field) =>
     known.includes(field) || (read !== undefined && !read.has(field))
   );

@@ -3932,6 +3932,57 @@ comment on function queue.note_enqueued(uuid, text) is
 
 revoke all on function queue.note_enqueued(uuid, text) from public, anon, authenticated, service_role;
 
+-- What a task's result record belongs to: params name a parent record, a place in it and a record it is based on; a
+-- numbered part belongs to what its orchestrator names. A segment that is made once more may know its place by its index
+-- alone: it builds on the record at the place before it, and so must the next on its own. What is malformed, or not the owner's, is left out.
+create or replace function queue.generation_links(
+  p_task_id uuid, p_user_id uuid, p_params jsonb,
+  out parent_generation_id uuid, out child_order integer, out based_on uuid
+)
+returns record
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_uuid constant text := '^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
+  v_part queue.subtasks;
+  v_parent uuid := substring(p_params ->> 'parent_generation_id' from v_uuid)::uuid;
+  v_based_on uuid := substring(p_params ->> 'based_on' from v_uuid)::uuid;
+begin
+  select s.* into v_part from queue.subtasks as s where s.task_id = p_task_id and s.final_rank in (1, 2);
+
+  if v_parent is null and v_part.task_id is not null then
+    select substring(o.params ->> 'parent_generation_id' from v_uuid)::uuid
+    into v_parent
+    from public.tasks as o
+    where o.id = v_part.orchestrator_id
+      and o.user_id = p_user_id;
+  end if;
+
+  if v_parent is not null then
+    select g.id into parent_generation_id from public.generations as g where g.id = v_parent and g.user_id = p_user_id;
+  end if;
+  if v_based_on is not null then
+    select g.id into based_on from public.generations as g where g.id = v_based_on and g.user_id = p_user_id;
+  end if;
+  child_order := case
+    when parent_generation_id is not null
+      then coalesce(
+        substring(p_params ->> 'child_order' from '^[0-9]{1,9}$')::integer,
+        v_part.part_index,
+        substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
+      )
+  end;
+end;
+$$;
+
+comment on function queue.generation_links(uuid, uuid, jsonb) is
+  'The parent, the place in it and the basis of a task''s result record, as its params say; null where they name nothing of the owner''s.';
+
+revoke all on function queue.generation_links(uuid, uuid, jsonb) from public, anon, authenticated, service_role;
+
 -- Deployed orchestrators whose params leave nothing to generate say so and end; they report no result. Older ones put
 -- their log's mark in front.
 create or replace function queue.has_nothing_to_enqueue(p_report text)
@@ -14588,7 +14639,8 @@ begin
 
   return json_build_object(
     'predecessor_id', v_first -> 'predecessor_id',
-    'output_location', v_first -> 'output_location',
+    -- Who reads this alone takes it for all that the task builds on.
+    'output_location', case when v_are_complete then v_first -> 'output_location' end,
     'status', v_first -> 'status',
     'predecessors', v_all,
     'all_complete', v_are_complete,
@@ -15065,7 +15117,7 @@ end;
 $$;
 
 comment on function public.get_predecessor_output(jsonb, uuid, uuid, integer) is
-  'Null for a task without dependencies, else {predecessor_id, output_location (null until Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency, all_complete, lookup_method}; the first dependency is tasks.dependant_on. Without one, and with p_parent_generation_id and p_child_order: the newest record of the owner''s at the place before it, or nulls. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+  'Null for a task without dependencies, else {predecessor_id, output_location (null until all are Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency, all_complete, lookup_method}; the first dependency is tasks.dependant_on. Without one, and with p_parent_generation_id and p_child_order: the newest record of the owner''s at the place before it, or nulls. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
 revoke all on function public.get_predecessor_output(jsonb, uuid, uuid, integer) from public, anon, authenticated, service_role;
 

@@ -1,5 +1,6 @@
 -- What a task's result record belongs to: params name a parent record, a place in it and a record it is based on; a
--- numbered part belongs to what its orchestrator names. What is malformed, or not the owner's, is left out.
+-- numbered part belongs to what its orchestrator names. A segment that is made once more may know its place by its index
+-- alone: it builds on the record at the place before it, and so must the next on its own. What is malformed, or not the owner's, is left out.
 create function queue.generation_links(
   p_task_id uuid, p_user_id uuid, p_params jsonb,
   out parent_generation_id uuid, out child_order integer, out based_on uuid
@@ -34,7 +35,11 @@ begin
   end if;
   child_order := case
     when parent_generation_id is not null
-      then coalesce(substring(p_params ->> 'child_order' from '^[0-9]{1,9}$')::integer, v_part.part_index)
+      then coalesce(
+        substring(p_params ->> 'child_order' from '^[0-9]{1,9}$')::integer,
+        v_part.part_index,
+        substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
+      )
   end;
 end;
 $$;

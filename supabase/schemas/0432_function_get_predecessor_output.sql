@@ -76,7 +76,8 @@ begin
 
   return json_build_object(
     'predecessor_id', v_first -> 'predecessor_id',
-    'output_location', v_first -> 'output_location',
+    -- Who reads this alone takes it for all that the task builds on.
+    'output_location', case when v_are_complete then v_first -> 'output_location' end,
     'status', v_first -> 'status',
     'predecessors', v_all,
     'all_complete', v_are_complete,

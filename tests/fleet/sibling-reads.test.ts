@@ -92,6 +92,21 @@ describe("get-predecessor-output of a segment that is made once more", () => {
     expect(reply.status).toBe(404);
   });
 
+  it("finds what was made again just before, also by its index alone", async () => {
+    await record(owner, parent, 0, "old");
+    const params = { parent_generation_id: parent, segment_index: 0 };
+    const task = await createTask(owner, {
+      task_type: "individual_travel_segment",
+      params,
+    });
+    await startTask(task);
+    const output_location = "https://files.test/made-again.mp4";
+    await wire.edge("complete_task", { task_id: task, output_location });
+    // What has no child_order sends its index under this name.
+    expect(await ask({ parent_generation_id: parent, child_order: 1 }))
+      .toMatchObject({ output_location });
+  });
+
   it("is answered to a user's own machine as well", async () => {
     const first = await record(owner, parent, 0, "first");
     const key = await createToken(owner);
@@ -161,7 +176,7 @@ async function ask(fields: object, key?: string): Promise<unknown> {
 
 let second = 0;
 
-/** A result record, later than those before it. */
+/** A result record of an hour ago, later than those before it. */
 async function record(
   { id, projectId }: Owner,
   parentId: string | null,
@@ -176,7 +191,8 @@ async function record(
     )
     values (
       ${id}, ${projectId}, 'video', ${location}, ${parentId}, ${place},
-      ${parentId !== null}, queue.now() + make_interval(secs => ${second++})
+      ${parentId !== null},
+      queue.now() - interval '1 hour' + make_interval(secs => ${second++})
     )
     returning id
   `;

@@ -63,6 +63,17 @@ it("health tells of what changes nothing, and of nothing that a user's machine m
     const own = { worker_id: "mine", made_up: 1 };
     const reply = await callFunction("explain", own, { key: token });
     expect(reply.status).toBe(200);
+    // A user's machine with a worker since 30 March.
+    const claim = {
+      worker_id: "mine",
+      run_type: "gpu",
+      same_model_only: true,
+      max_task_wait_minutes: 5,
+    };
+    expect(
+      (await callFunction("claim-next-task", claim, { key: token })).status,
+    )
+      .toBe(204);
     const task = await createTask(owner);
     await startTask(task, W);
     for (const [endpoint, body] of Object.entries(SENT)) {
@@ -72,6 +83,9 @@ it("health tells of what changes nothing, and of nothing that a user's machine m
     }
     return await notices();
   }, WRITTEN).toEqual({
+    "claim-next-task": expect.stringContaining(
+      "gets max_task_wait_minutes, same_model_only, which are not used",
+    ),
     "task-counts": expect.stringMatching(namesOf("task-counts")),
     "generate-upload-url": expect.stringMatching(
       namesOf("generate-upload-url"),

@@ -56,7 +56,8 @@ export function createNoteUnusedFields<Body>(
   return (caller, sent, requestId) => {
     // Names that nobody knows are heard from the operator's own programs alone.
     const known = caller.kind === "service" ? read : undefined;
-    const counts = counter.count(unusedOf(name, sent, known), now());
+    const unused = unusedOf(name, sent, known, caller.kind === "token");
+    const counts = counter.count(unused, now());
     if (counts === undefined) return;
     const args = {
       p_caller: { kind: "service" },

@@ -1,5 +1,5 @@
 begin;
-select plan(8);
+select plan(10);
 
 -- SETUP: a record to be a part of, and one of a stranger
 select tests.empty_queue();
@@ -28,6 +28,15 @@ select is(
 select is(
   pg_temp.links(tests.create_task(:'owner', p_params => jsonb_build_object('based_on', :'basis', 'child_order', 'four'))),
   jsonb_build_array(null, null, false, :'basis'), 'A record that is based on another one'
+);
+
+select is(
+  pg_temp.links(tests.create_task(:'owner', p_params => jsonb_build_object('parent_generation_id', :'parent_record', 'segment_index', 2))),
+  jsonb_build_array(:'parent_record', 2, true, null), 'A segment that is made once more may name its place by its index'
+);
+select is(
+  pg_temp.links(tests.create_task(:'owner', p_params => jsonb_build_object('parent_generation_id', :'parent_record', 'segment_index', 2, 'child_order', 0))),
+  jsonb_build_array(:'parent_record', 0, true, null), 'If it names both, the place counts'
 );
 
 -- TEST: what cannot be

@@ -1,5 +1,5 @@
 begin;
-select plan(16);
+select plan(18);
 
 -- SETUP
 select tests.empty_queue();
@@ -31,6 +31,12 @@ select is(jsonb_array_length(pg_temp.predecessor(:'child') -> 'predecessors'), 2
 select is(
   pg_temp.predecessor(:'child') #>> '{predecessors,1,output_location}', 'https://files/first.mp4', 'Each with its output'
 );
+
+-- TEST: several dependencies, not all of which are done
+select tests.create_task_in('In Progress', :'owner') as third \gset
+insert into queue.task_dependencies (task_id, depends_on) values (:'child', :'third');
+select is(pg_temp.predecessor(:'child') -> 'output_location', 'null'::jsonb, 'Until all are Complete there is no one output');
+select is(pg_temp.predecessor(:'child') #>> '{predecessors,0,output_location}', 'https://files/a.mp4', 'What is there is told in the list');
 
 -- TEST: predecessors that are not there
 select gen_random_uuid() as missing \gset
