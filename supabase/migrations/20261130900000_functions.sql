@@ -5572,6 +5572,84 @@ comment on function queue.workers_keep_metadata_small() is
 
 revoke all on function queue.workers_keep_metadata_small() from public, anon, authenticated, service_role;
 
+-- Ready tasks of a line that have not grown stale, without going through those that have, of which there may be a hundred
+-- thousand: among the first of the line any, whatever keeps it fresh; behind those what was created late enough, priority
+-- by priority, each one step into the index of the line.
+create or replace function queue.fresh_in_line(
+  p_user_id uuid, p_pool text, p_run_type text, p_takes_slot boolean, p_look_at integer, p_limit integer
+)
+returns setof uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- lines are in the order of an index: no statistics may find it as good to sort all that a user has
+set enable_bitmapscan = off -- which would look at all of it before it is cut
+as $$
+declare
+  v_old_before timestamptz := queue.stale_before();
+  v_priority integer := 2147483647;
+  v_found uuid[];
+begin
+  v_found := array(
+    select l.id
+    from (
+      select t.id, t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at) as since
+      from public.tasks as t
+      where t.user_id = p_user_id
+        and t.pool = p_pool
+        and t.run_type = p_run_type
+        and t.takes_slot = p_takes_slot
+        and t.standing = 'ready'
+      order by t.priority desc, t.created_at, t.id
+      limit p_look_at
+    ) as l
+    where l.attempts > 0
+      or l.since >= v_old_before
+      or not queue.is_stale(l.since, l.attempts > 0 or l.claimed_at is not null, l.params)
+    limit p_limit
+  );
+
+  while cardinality(v_found) < p_limit loop
+    select t.priority
+    into v_priority
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = p_run_type
+      and t.takes_slot = p_takes_slot
+      and t.standing = 'ready'
+      and t.priority <= v_priority
+    order by t.priority desc, t.created_at, t.id
+    limit 1;
+    exit when v_priority is null;
+
+    v_found := v_found || array(
+      select t.id
+      from public.tasks as t
+      where t.user_id = p_user_id
+        and t.pool = p_pool
+        and t.run_type = p_run_type
+        and t.takes_slot = p_takes_slot
+        and t.standing = 'ready'
+        and t.priority = v_priority
+        and t.created_at >= v_old_before
+        and t.id <> all (v_found)
+      order by t.created_at, t.id
+      limit p_limit - cardinality(v_found)
+    );
+    exit when v_priority = -2147483648;
+    v_priority := v_priority - 1;
+  end loop;
+  return query select f.id from unnest(v_found) as f (id);
+end;
+$$;
+
+comment on function queue.fresh_in_line(uuid, text, text, boolean, integer, integer) is
+  'Up to p_limit ready tasks of this line that have not grown stale: of its first p_look_at any, behind those the ones that were created since queue.stale_before(), in the order of the line.';
+
+revoke all on function queue.fresh_in_line(uuid, text, text, boolean, integer, integer) from public, anon, authenticated, service_role;
+
 -- The names that users' own machines hold tasks under are nobody else's.
 create or replace function queue.refuse_name_of_a_token(p_worker_id text)
 returns void
@@ -5596,7 +5674,8 @@ comment on function queue.refuse_name_of_a_token(text) is
 
 revoke all on function queue.refuse_name_of_a_token(text) from public, anon, authenticated, service_role;
 
--- Ready tasks of one user that have grown stale, a batch at a time. Call it under the user's lock.
+-- Ready tasks of one user that have grown stale, a batch at a time, among the first of the lines: that is where they are in
+-- a claim's way, and the rest of a long line is not gone through to find them. Call it under the user's lock.
 create or replace function queue.set_stale_tasks_aside(p_user_id uuid, p_pool text)
 returns void
 language plpgsql
@@ -5612,11 +5691,26 @@ begin
   from (
     select t.id
     from public.tasks as t
-    where t.user_id = p_user_id
-      and t.pool = p_pool
-      and t.standing = 'ready'
-      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
-    limit 500
+    where t.id = any (array(
+        select l.id
+        from unnest(array['cloud', 'local']) as y (run_type)
+          cross join unnest(array[true, false]) as k (takes_slot)
+          cross join lateral (
+            select r.*
+            from public.tasks as r
+            where r.user_id = p_user_id
+              and r.pool = p_pool
+              and r.run_type = y.run_type
+              and r.takes_slot = k.takes_slot
+              and r.standing = 'ready'
+            order by r.priority desc, r.created_at, r.id
+            limit 100
+          ) as l
+        where queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+        limit 100
+      ))
+      -- Not as the indexes of lines say it: one of them might be gone through for these few.
+      and coalesce(t.standing, '') = 'ready'
     for no key update skip locked
   ) as s;
 
@@ -5627,7 +5721,7 @@ end;
 $$;
 
 comment on function queue.set_stale_tasks_aside(uuid, text) is
-  'Up to 500 of the user''s ready tasks in the pool that have grown stale no longer stand ready.';
+  'Up to 100 of the user''s ready tasks in the pool that have grown stale, among the first 100 of each line, no longer stand ready.';
 
 revoke all on function queue.set_stale_tasks_aside(uuid, text) from public, anon, authenticated, service_role;
 
@@ -6466,6 +6560,117 @@ comment on function queue.lock_user_with_affinity(text, uuid[], queue.affinity) 
 
 revoke all on function queue.lock_user_with_affinity(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
 
+-- The first task of a user's lines that is not held by somebody and has not grown stale, locked: where the head is one or
+-- the other. A few are looked at, then a thousand of each line, whatever keeps them fresh; then what was created late
+-- enough, priority by priority, so that a hundred thousand stale tasks are not gone through to find one that is not. Call
+-- it under the user's lock.
+create or replace function queue.lock_fresh_task(
+  p_user_id uuid, p_pool text, p_run_types text[], p_kinds boolean[], p_affinity queue.affinity, p_only_suited boolean
+)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_old_before timestamptz := queue.stale_before();
+  v_look_at integer;
+  v_candidate uuid;
+  v_priority integer := 2147483647;
+  v_task_id uuid;
+begin
+  foreach v_look_at in array array[10, 1000] loop
+    for v_candidate in
+      select c.id
+      from unnest(p_run_types) as y (run_type)
+        cross join unnest(p_kinds) as k (takes_slot)
+        cross join lateral (
+          select l.*
+          from (
+            select t.*
+            from public.tasks as t
+            where t.user_id = p_user_id
+              and t.pool = p_pool
+              and t.run_type = y.run_type
+              and t.takes_slot = k.takes_slot
+              and t.standing = 'ready'
+            order by t.priority desc, t.created_at, t.id
+            limit v_look_at
+          ) as l
+          where (
+              not p_only_suited or not l.takes_slot or l.model is null
+              or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
+            )
+            and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+            and queue.fits_a_reply(l.has_bounded_params, l.params)
+        ) as c
+      order by c.priority desc, c.created_at, c.id
+    loop
+      select t.id into v_task_id from public.tasks as t where t.id = v_candidate and t.standing = 'ready' for no key update skip locked;
+      if v_task_id is not null then
+        return v_task_id;
+      end if;
+    end loop;
+  end loop;
+
+  -- What suits is preferred, and not looked for through all else.
+  while not p_only_suited loop
+    select h.priority
+    into v_priority
+    from unnest(p_run_types) as y (run_type)
+      cross join unnest(p_kinds) as k (takes_slot)
+      cross join lateral (
+        select t.priority
+        from public.tasks as t
+        where t.user_id = p_user_id
+          and t.pool = p_pool
+          and t.run_type = y.run_type
+          and t.takes_slot = k.takes_slot
+          and t.standing = 'ready'
+          and t.priority <= v_priority
+        order by t.priority desc, t.created_at, t.id
+        limit 1
+      ) as h
+    order by h.priority desc
+    limit 1;
+    exit when v_priority is null;
+
+    select c.id
+    into v_task_id
+    from unnest(p_run_types) as y (run_type)
+      cross join unnest(p_kinds) as k (takes_slot)
+      cross join lateral (
+        select t.id, t.created_at
+        from public.tasks as t
+        where t.user_id = p_user_id
+          and t.pool = p_pool
+          and t.run_type = y.run_type
+          and t.takes_slot = k.takes_slot
+          and t.standing = 'ready'
+          and t.priority = v_priority
+          and t.created_at >= v_old_before
+          and queue.fits_a_reply(t.has_bounded_params, t.params)
+        order by t.created_at, t.id
+        limit 1
+        for no key update skip locked
+      ) as c
+    order by c.created_at, c.id
+    limit 1;
+    if v_task_id is not null or v_priority = -2147483648 then
+      return v_task_id;
+    end if;
+    v_priority := v_priority - 1;
+  end loop;
+  return null;
+end;
+$$;
+
+comment on function queue.lock_fresh_task(uuid, text, text[], boolean[], queue.affinity, boolean) is
+  'Locks the first task of these lines of the user that nobody holds, that is not stale and, if asked for, suits the affinity; returns its id. Of each line the first thousand are looked at, behind those, unless it has to suit, what was created since queue.stale_before().';
+
+revoke all on function queue.lock_fresh_task(uuid, text, text[], boolean[], queue.affinity, boolean) from public, anon, authenticated, service_role;
+
 -- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
 -- turn it is.
 create or replace function queue.wait_for_open_user(
@@ -6619,28 +6824,18 @@ begin
               and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
               and queue.fits_a_reply(l.has_bounded_params, l.params)
           ))
-          and t.standing = 'ready'
+          -- Not as the indexes of lines say it: one of them might be gone through for these few.
+          and coalesce(t.standing, '') = 'ready'
         order by t.priority desc, t.created_at, t.id
         limit 1
         for no key update skip locked;
       else
-        select t.id
-        into task_id
-        from public.tasks as t
-        where t.user_id = p_user_id
-          and t.pool = p_pool
-          and (t.run_type = 'cloud' or p_caller.user_id is not null)
-          and t.standing = 'ready'
-          and (t.takes_slot or v_slots.orchestrating < v_slots.orchestration_limit)
-          and (
-            not v_only_suited or not t.takes_slot or t.model is null
-            or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
-          )
-          and not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
-          and queue.fits_a_reply(t.has_bounded_params, t.params)
-        order by t.priority desc, t.created_at, t.id
-        limit 1
-        for no key update skip locked;
+        task_id := queue.lock_fresh_task(
+          p_user_id, p_pool,
+          case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end,
+          case when v_slots.orchestrating < v_slots.orchestration_limit then array[true, false] else array[true] end,
+          p_affinity, v_only_suited
+        );
       end if;
     end loop;
     -- Of other pools (queue.own_gpu_line) the first that is neither, where it comes before.
@@ -6657,7 +6852,7 @@ begin
               and queue.fits_a_reply(l.has_bounded_params, l.params)
               and (v_before.id is null or (-l.priority::bigint, l.created_at, l.id) < (-v_before.priority::bigint, v_before.created_at, v_before.id))
           ))
-          and t.standing = 'ready'
+          and coalesce(t.standing, '') = 'ready'
         order by t.priority desc, t.created_at, t.id
         limit 1
         for no key update skip locked
@@ -9215,16 +9410,22 @@ revoke all on function queue.count_warnings(text, queue.load_summary, timestampt
 
 -- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
 -- Claims and the sweep put them right; who only reads takes them into account with this.
--- When very many are due at once, it takes some of each owner's: the sweep puts the rest right.
+-- When very many are due at once, it takes some of each owner's. When very many have grown stale, nobody can tell in time
+-- whose they are: then of each line those count as ready that are found to be fresh, as less is promised then than there
+-- is, and never more. The sweep puts the rest right.
 create or replace function queue.overtaken_by_time(p_user_id uuid)
 returns setof queue.load_change
 language plpgsql
 stable
 security invoker
 set search_path = ''
+set enable_sort = off -- who calls it may not say so: no statistics may find it as good to sort all that is due
 as $$
 declare
   v_many constant integer := 1000;
+  v_most_stale constant integer := 5000;
+  v_most_lines constant integer := 1000;
+  v_too_many_stale boolean;
   v_per_line integer;
   v_now timestamptz := queue.now();
   v_stale_before timestamptz := queue.stale_before();
@@ -9248,6 +9449,17 @@ begin
   else
     v_per_line := v_many;
   end if;
+
+  perform
+  from public.tasks as t
+  where t.standing = 'ready'
+    and t.attempts = 0
+    and t.claimed_at is null
+    and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
+  order by greatest(t.created_at, t.available_at, t.released_at)
+  offset v_most_stale
+  limit 1;
+  v_too_many_stale := found;
 
   return query
   with due as (
@@ -9288,23 +9500,72 @@ begin
     from due as d
     union all
     select t.user_id, t.pool, t.run_type, t.takes_slot, t.standing, 'stale'
-    from public.tasks as t
-    where t.standing = 'ready'
-      and t.attempts = 0
-      and t.claimed_at is null
-      and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
-      and (p_user_id is null or t.user_id = p_user_id)
-      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+    from (
+      -- Taken before anything else is asked of them: an owner is not to go through all that others let grow stale.
+      select q.user_id, q.pool, q.run_type, q.takes_slot, q.standing, q.params, greatest(q.created_at, q.available_at, q.released_at) as since
+      from public.tasks as q
+      where not v_too_many_stale
+        and q.standing = 'ready'
+        and q.attempts = 0
+        and q.claimed_at is null
+        and greatest(q.created_at, q.available_at, q.released_at) < v_stale_before
+      order by greatest(q.created_at, q.available_at, q.released_at)
+      limit v_most_stale
+    ) as t
+    where (p_user_id is null or t.user_id = p_user_id)
+      -- The rule is asked where a parent could keep the task fresh.
+      and (queue.parent_task_id(t.params) is null or queue.is_stale(t.since, false, t.params))
+  ),
+  -- The lines of whom something is promised: nothing is of closed ones, and of the fleet's the first in turn are looked into.
+  line as materialized (
+    select
+      l.user_id, l.pool, l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
+      row_number() over () <= v_most_lines as is_looked_into,
+      greatest(v_most_stale / least(greatest(count(*) over (), 3), v_most_lines), 10)::integer as most
+    from (
+      select c.*
+      from unnest(queue.pools()) as p (pool)
+        cross join lateral (
+          select k.* from queue.user_lines as k where k.pool = p.pool and k.is_open order by k.turn_load, k.turn_at
+        ) as c
+      where v_too_many_stale
+        and p_user_id is null
+      union all
+      select o.* from queue.user_lines as o where v_too_many_stale and o.user_id = p_user_id
+    ) as l
+  ),
+  unknown as materialized (
+    select
+      l.user_id, l.pool, r.is_cloud, r.takes_slot,
+      r.task_count - case when l.is_looked_into then (
+        select count(*)
+        from queue.fresh_in_line(
+          l.user_id, l.pool, case when r.is_cloud then 'cloud' else 'local' end, r.takes_slot, l.most, least(l.most, r.task_count)
+        )
+      ) else 0 end as task_count
+    from line as l
+      cross join lateral (
+        values
+          (true, true, l.ready_cloud), (true, false, l.ready_cloud_orchestration),
+          (false, true, l.ready_local), (false, false, l.ready_local_orchestration)
+      ) as r (is_cloud, takes_slot, task_count)
+    where r.task_count > 0
+      and (r.is_cloud or p_user_id is not null)
   )
   select o.user_id, o.pool, o.run_type = 'cloud', o.takes_slot, c.standing, sum(c.delta)::integer
   from overtaken as o
     cross join lateral (values (o.stood, -1), (o.stands, 1)) as c (standing, delta)
-  group by o.user_id, o.pool, o.run_type, o.takes_slot, c.standing;
+  group by o.user_id, o.pool, o.run_type, o.takes_slot, c.standing
+  union all
+  select u.user_id, u.pool, u.is_cloud, u.takes_slot, c.standing, (c.sign * u.task_count)::integer
+  from unknown as u
+    cross join (values ('ready', -1), ('stale', 1)) as c (standing, sign)
+  where u.task_count > 0;
 end;
 $$;
 
 comment on function queue.overtaken_by_time(uuid) is
-  'By how much the derived counters are behind because only time has changed where queued tasks stand; of one owner, or of all (null). Of a thousand due tasks and more, some of each owner.';
+  'By how much the derived counters are behind because only time has changed where queued tasks stand; of one owner, or of all (null). Of a thousand due tasks and more, some of each owner; where more than 5,000 have grown stale, of each line only what is found to be fresh stays ready.';
 
 revoke all on function queue.overtaken_by_time(uuid) from public, anon, authenticated, service_role;
 
@@ -9841,6 +10102,19 @@ declare
   );
   v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
   v_look constant integer := 1000;
+  -- Few are passed on the way.
+  v_many_stale boolean := exists (
+    select
+    from public.tasks as t
+    where t.standing = 'ready'
+      and t.attempts = 0
+      and t.claimed_at is null
+      and greatest(t.created_at, t.available_at, t.released_at) < v_old_before
+    order by greatest(t.created_at, t.available_at, t.released_at)
+    offset 1000
+  );
+  -- Some of all lines that are listed, of which there may be a hundred.
+  v_look_past integer := v_look / greatest(cardinality(p_turns), 1);
   v_run_types text[] := case
     when p_caller.user_id is null then array['cloud']
     else array(
@@ -9895,7 +10169,8 @@ begin
           cross join lateral (
             select q.id, q.task_type, q.created_at, greatest(q.created_at, q.available_at, q.released_at) as since, q.priority, q.takes_slot
             from public.tasks as q
-            where q.user_id = u.user_id
+            where not v_many_stale
+              and q.user_id = u.user_id
               and q.pool = l.pool
               and q.run_type = y.run_type
               and q.takes_slot = kind.takes_slot
@@ -9917,6 +10192,21 @@ begin
           and o.run_type = any (v_run_types)
           and (not v_is_behind or not queue.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.standing))
           and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not queue.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
+        union all
+        -- Many have grown stale: those are not gone through.
+        select q.id, q.task_type, q.created_at, greatest(q.created_at, q.available_at, q.released_at), q.priority, q.takes_slot, u.user_id,
+          u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
+        from round as u
+          cross join unnest(v_pools) as l (pool)
+          cross join unnest(v_run_types) as y (run_type)
+          cross join unnest(array[true, false]) as kind (takes_slot)
+          cross join lateral queue.fresh_in_line(
+            u.user_id, l.pool, y.run_type, kind.takes_slot, u.task_count::integer + v_look_past, u.task_count::integer
+          ) as f (id)
+          -- One by one: joined, a plan from when the queue was small would go through all tasks.
+          cross join lateral (select k.* from public.tasks as k where k.id = f.id limit 1) as q
+        where v_many_stale
+          and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.runs_on_own_gpu, q.standing))
         union all
         -- Due, but not yet released by a claim.
         select
@@ -10991,6 +11281,8 @@ stable
 security definer -- reads the derived state
 set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set enable_sort = off -- the line is in the order of an index
+set enable_bitmapscan = off -- which would look at all of it before it is cut
 as $$
 declare
   v_limit constant integer := 10000;
@@ -11006,6 +11298,7 @@ declare
   v_users_ahead integer;
   v_now timestamptz := queue.now();
   v_old_before timestamptz := queue.stale_before();
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
 begin
   select t.*
   into v_task
@@ -11050,29 +11343,64 @@ begin
     when queue.is_served_by(v_caller, 'gpu', v_task.pool, v_task.runs_on_own_gpu, v_task.run_type) then 'gpu' else v_task.pool
   end;
   if v_standing = 'ready' then
-    select count(*)
+    -- What stands before it is looked at in the order of the indexes, and the look is cut, not only what it finds: neither
+    -- what stands behind the task nor what has grown stale before it is gone through.
+    select least(count(*), v_limit)
     into v_ahead
     from (
       select
-      from public.tasks as t
-      where t.user_id = v_task.user_id
-        and t.pool = v_pool
-        and t.run_type = v_task.run_type
-        and t.standing = 'ready'
-        and (t.attempts > 0 or greatest(t.created_at, t.available_at, t.released_at) >= v_old_before or not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params))
-        and (-t.priority::bigint, t.created_at, t.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
+      from unnest(array[true, false]) as kind (takes_slot)
+        cross join lateral (
+          (
+            select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at) as since
+            from public.tasks as t
+            where t.user_id = v_task.user_id
+              and t.pool = v_pool
+              and t.run_type = v_task.run_type
+              and t.takes_slot = kind.takes_slot
+              and t.standing = 'ready'
+              and t.priority > v_task.priority
+            limit v_limit
+          )
+          union all
+          (
+            select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at)
+            from public.tasks as t
+            where t.user_id = v_task.user_id
+              and t.pool = v_pool
+              and t.run_type = v_task.run_type
+              and t.takes_slot = kind.takes_slot
+              and t.standing = 'ready'
+              and t.priority = v_task.priority
+              and (t.created_at, t.id) < (v_task.created_at, v_task.id)
+            limit v_limit
+          )
+        ) as r
+      where r.attempts > 0
+        or r.since >= v_old_before
+        or not queue.is_stale(r.since, r.attempts > 0 or r.claimed_at is not null, r.params)
       union all
-      -- Due, but not yet released.
+      -- Due, but not yet released. Those of its own priority stand in the order of their time, not of the line.
       select
-      from public.tasks as d
-      where d.standing = 'not_yet'
-        and d.available_at <= v_now
-        and d.user_id = v_task.user_id
-        and d.pool = v_pool
-        and d.run_type = v_task.run_type
-        and d.id <> v_task.id
-        and (-d.priority::bigint, d.created_at, d.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
-        and queue.task_standing(d) = 'ready'
+      from (
+        select q as task
+        from public.tasks as q
+        where q.standing = 'not_yet'
+          and q.available_at <= v_now
+          and q.user_id = v_task.user_id
+          and q.pool = v_pool
+          and q.run_type = v_task.run_type
+          and q.priority >= v_task.priority
+        order by q.priority desc, q.available_at
+        limit v_limit
+      ) as d
+      where (d.task).id <> v_task.id
+        and (-(d.task).priority::bigint, (d.task).created_at, (d.task).id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
+        -- The rule is asked where more than the time could hold the task back.
+        and (
+          (not v_is_behind and (d.task).dependant_on is null and greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_old_before)
+          or queue.task_standing(d.task) = 'ready'
+        )
       union all
       -- What machines of the owner run of other pools stands in one line with gpu.
       select
@@ -11087,7 +11415,6 @@ begin
         and e.id <> v_task.id
         and (-e.priority::bigint, e.created_at, e.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
         and queue.task_standing(e) = 'ready'
-      limit v_limit
     ) as a;
 
     -- A line that is empty begins to wait when its first task is released.

@@ -118,28 +118,18 @@ begin
               and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
               and queue.fits_a_reply(l.has_bounded_params, l.params)
           ))
-          and t.standing = 'ready'
+          -- Not as the indexes of lines say it: one of them might be gone through for these few.
+          and coalesce(t.standing, '') = 'ready'
         order by t.priority desc, t.created_at, t.id
         limit 1
         for no key update skip locked;
       else
-        select t.id
-        into task_id
-        from public.tasks as t
-        where t.user_id = p_user_id
-          and t.pool = p_pool
-          and (t.run_type = 'cloud' or p_caller.user_id is not null)
-          and t.standing = 'ready'
-          and (t.takes_slot or v_slots.orchestrating < v_slots.orchestration_limit)
-          and (
-            not v_only_suited or not t.takes_slot or t.model is null
-            or t.model = p_affinity.model or t.created_at < p_affinity.waited_since
-          )
-          and not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
-          and queue.fits_a_reply(t.has_bounded_params, t.params)
-        order by t.priority desc, t.created_at, t.id
-        limit 1
-        for no key update skip locked;
+        task_id := queue.lock_fresh_task(
+          p_user_id, p_pool,
+          case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end,
+          case when v_slots.orchestrating < v_slots.orchestration_limit then array[true, false] else array[true] end,
+          p_affinity, v_only_suited
+        );
       end if;
     end loop;
     -- Of other pools (queue.own_gpu_line) the first that is neither, where it comes before.
@@ -156,7 +146,7 @@ begin
               and queue.fits_a_reply(l.has_bounded_params, l.params)
               and (v_before.id is null or (-l.priority::bigint, l.created_at, l.id) < (-v_before.priority::bigint, v_before.created_at, v_before.id))
           ))
-          and t.standing = 'ready'
+          and coalesce(t.standing, '') = 'ready'
         order by t.priority desc, t.created_at, t.id
         limit 1
         for no key update skip locked

@@ -1,15 +1,21 @@
 -- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
 -- Claims and the sweep put them right; who only reads takes them into account with this.
--- When very many are due at once, it takes some of each owner's: the sweep puts the rest right.
+-- When very many are due at once, it takes some of each owner's. When very many have grown stale, nobody can tell in time
+-- whose they are: then of each line those count as ready that are found to be fresh, as less is promised then than there
+-- is, and never more. The sweep puts the rest right.
 create function queue.overtaken_by_time(p_user_id uuid)
 returns setof queue.load_change
 language plpgsql
 stable
 security invoker
 set search_path = ''
+set enable_sort = off -- who calls it may not say so: no statistics may find it as good to sort all that is due
 as $$
 declare
   v_many constant integer := 1000;
+  v_most_stale constant integer := 5000;
+  v_most_lines constant integer := 1000;
+  v_too_many_stale boolean;
   v_per_line integer;
   v_now timestamptz := queue.now();
   v_stale_before timestamptz := queue.stale_before();
@@ -33,6 +39,17 @@ begin
   else
     v_per_line := v_many;
   end if;
+
+  perform
+  from public.tasks as t
+  where t.standing = 'ready'
+    and t.attempts = 0
+    and t.claimed_at is null
+    and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
+  order by greatest(t.created_at, t.available_at, t.released_at)
+  offset v_most_stale
+  limit 1;
+  v_too_many_stale := found;
 
   return query
   with due as (
@@ -73,22 +90,71 @@ begin
     from due as d
     union all
     select t.user_id, t.pool, t.run_type, t.takes_slot, t.standing, 'stale'
-    from public.tasks as t
-    where t.standing = 'ready'
-      and t.attempts = 0
-      and t.claimed_at is null
-      and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
-      and (p_user_id is null or t.user_id = p_user_id)
-      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+    from (
+      -- Taken before anything else is asked of them: an owner is not to go through all that others let grow stale.
+      select q.user_id, q.pool, q.run_type, q.takes_slot, q.standing, q.params, greatest(q.created_at, q.available_at, q.released_at) as since
+      from public.tasks as q
+      where not v_too_many_stale
+        and q.standing = 'ready'
+        and q.attempts = 0
+        and q.claimed_at is null
+        and greatest(q.created_at, q.available_at, q.released_at) < v_stale_before
+      order by greatest(q.created_at, q.available_at, q.released_at)
+      limit v_most_stale
+    ) as t
+    where (p_user_id is null or t.user_id = p_user_id)
+      -- The rule is asked where a parent could keep the task fresh.
+      and (queue.parent_task_id(t.params) is null or queue.is_stale(t.since, false, t.params))
+  ),
+  -- The lines of whom something is promised: nothing is of closed ones, and of the fleet's the first in turn are looked into.
+  line as materialized (
+    select
+      l.user_id, l.pool, l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
+      row_number() over () <= v_most_lines as is_looked_into,
+      greatest(v_most_stale / least(greatest(count(*) over (), 3), v_most_lines), 10)::integer as most
+    from (
+      select c.*
+      from unnest(queue.pools()) as p (pool)
+        cross join lateral (
+          select k.* from queue.user_lines as k where k.pool = p.pool and k.is_open order by k.turn_load, k.turn_at
+        ) as c
+      where v_too_many_stale
+        and p_user_id is null
+      union all
+      select o.* from queue.user_lines as o where v_too_many_stale and o.user_id = p_user_id
+    ) as l
+  ),
+  unknown as materialized (
+    select
+      l.user_id, l.pool, r.is_cloud, r.takes_slot,
+      r.task_count - case when l.is_looked_into then (
+        select count(*)
+        from queue.fresh_in_line(
+          l.user_id, l.pool, case when r.is_cloud then 'cloud' else 'local' end, r.takes_slot, l.most, least(l.most, r.task_count)
+        )
+      ) else 0 end as task_count
+    from line as l
+      cross join lateral (
+        values
+          (true, true, l.ready_cloud), (true, false, l.ready_cloud_orchestration),
+          (false, true, l.ready_local), (false, false, l.ready_local_orchestration)
+      ) as r (is_cloud, takes_slot, task_count)
+    where r.task_count > 0
+      and (r.is_cloud or p_user_id is not null)
   )
   select o.user_id, o.pool, o.run_type = 'cloud', o.takes_slot, c.standing, sum(c.delta)::integer
   from overtaken as o
     cross join lateral (values (o.stood, -1), (o.stands, 1)) as c (standing, delta)
-  group by o.user_id, o.pool, o.run_type, o.takes_slot, c.standing;
+  group by o.user_id, o.pool, o.run_type, o.takes_slot, c.standing
+  union all
+  select u.user_id, u.pool, u.is_cloud, u.takes_slot, c.standing, (c.sign * u.task_count)::integer
+  from unknown as u
+    cross join (values ('ready', -1), ('stale', 1)) as c (standing, sign)
+  where u.task_count > 0;
 end;
 $$;
 
 comment on function queue.overtaken_by_time(uuid) is
-  'By how much the derived counters are behind because only time has changed where queued tasks stand; of one owner, or of all (null). Of a thousand due tasks and more, some of each owner.';
+  'By how much the derived counters are behind because only time has changed where queued tasks stand; of one owner, or of all (null). Of a thousand due tasks and more, some of each owner; where more than 5,000 have grown stale, of each line only what is found to be fresh stays ready.';
 
 revoke all on function queue.overtaken_by_time(uuid) from public, anon, authenticated, service_role;

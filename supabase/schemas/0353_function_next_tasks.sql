@@ -18,6 +18,19 @@ declare
   );
   v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
   v_look constant integer := 1000;
+  -- Few are passed on the way.
+  v_many_stale boolean := exists (
+    select
+    from public.tasks as t
+    where t.standing = 'ready'
+      and t.attempts = 0
+      and t.claimed_at is null
+      and greatest(t.created_at, t.available_at, t.released_at) < v_old_before
+    order by greatest(t.created_at, t.available_at, t.released_at)
+    offset 1000
+  );
+  -- Some of all lines that are listed, of which there may be a hundred.
+  v_look_past integer := v_look / greatest(cardinality(p_turns), 1);
   v_run_types text[] := case
     when p_caller.user_id is null then array['cloud']
     else array(
@@ -72,7 +85,8 @@ begin
           cross join lateral (
             select q.id, q.task_type, q.created_at, greatest(q.created_at, q.available_at, q.released_at) as since, q.priority, q.takes_slot
             from public.tasks as q
-            where q.user_id = u.user_id
+            where not v_many_stale
+              and q.user_id = u.user_id
               and q.pool = l.pool
               and q.run_type = y.run_type
               and q.takes_slot = kind.takes_slot
@@ -94,6 +108,21 @@ begin
           and o.run_type = any (v_run_types)
           and (not v_is_behind or not queue.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.standing))
           and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not queue.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
+        union all
+        -- Many have grown stale: those are not gone through.
+        select q.id, q.task_type, q.created_at, greatest(q.created_at, q.available_at, q.released_at), q.priority, q.takes_slot, u.user_id,
+          u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
+        from round as u
+          cross join unnest(v_pools) as l (pool)
+          cross join unnest(v_run_types) as y (run_type)
+          cross join unnest(array[true, false]) as kind (takes_slot)
+          cross join lateral queue.fresh_in_line(
+            u.user_id, l.pool, y.run_type, kind.takes_slot, u.task_count::integer + v_look_past, u.task_count::integer
+          ) as f (id)
+          -- One by one: joined, a plan from when the queue was small would go through all tasks.
+          cross join lateral (select k.* from public.tasks as k where k.id = f.id limit 1) as q
+        where v_many_stale
+          and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.runs_on_own_gpu, q.standing))
         union all
         -- Due, but not yet released by a claim.
         select

@@ -6,6 +6,8 @@ stable
 security definer -- reads the derived state
 set search_path = ''
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set enable_sort = off -- the line is in the order of an index
+set enable_bitmapscan = off -- which would look at all of it before it is cut
 as $$
 declare
   v_limit constant integer := 10000;
@@ -21,6 +23,7 @@ declare
   v_users_ahead integer;
   v_now timestamptz := queue.now();
   v_old_before timestamptz := queue.stale_before();
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
 begin
   select t.*
   into v_task
@@ -65,29 +68,64 @@ begin
     when queue.is_served_by(v_caller, 'gpu', v_task.pool, v_task.runs_on_own_gpu, v_task.run_type) then 'gpu' else v_task.pool
   end;
   if v_standing = 'ready' then
-    select count(*)
+    -- What stands before it is looked at in the order of the indexes, and the look is cut, not only what it finds: neither
+    -- what stands behind the task nor what has grown stale before it is gone through.
+    select least(count(*), v_limit)
     into v_ahead
     from (
       select
-      from public.tasks as t
-      where t.user_id = v_task.user_id
-        and t.pool = v_pool
-        and t.run_type = v_task.run_type
-        and t.standing = 'ready'
-        and (t.attempts > 0 or greatest(t.created_at, t.available_at, t.released_at) >= v_old_before or not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params))
-        and (-t.priority::bigint, t.created_at, t.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
+      from unnest(array[true, false]) as kind (takes_slot)
+        cross join lateral (
+          (
+            select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at) as since
+            from public.tasks as t
+            where t.user_id = v_task.user_id
+              and t.pool = v_pool
+              and t.run_type = v_task.run_type
+              and t.takes_slot = kind.takes_slot
+              and t.standing = 'ready'
+              and t.priority > v_task.priority
+            limit v_limit
+          )
+          union all
+          (
+            select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at)
+            from public.tasks as t
+            where t.user_id = v_task.user_id
+              and t.pool = v_pool
+              and t.run_type = v_task.run_type
+              and t.takes_slot = kind.takes_slot
+              and t.standing = 'ready'
+              and t.priority = v_task.priority
+              and (t.created_at, t.id) < (v_task.created_at, v_task.id)
+            limit v_limit
+          )
+        ) as r
+      where r.attempts > 0
+        or r.since >= v_old_before
+        or not queue.is_stale(r.since, r.attempts > 0 or r.claimed_at is not null, r.params)
       union all
-      -- Due, but not yet released.
+      -- Due, but not yet released. Those of its own priority stand in the order of their time, not of the line.
       select
-      from public.tasks as d
-      where d.standing = 'not_yet'
-        and d.available_at <= v_now
-        and d.user_id = v_task.user_id
-        and d.pool = v_pool
-        and d.run_type = v_task.run_type
-        and d.id <> v_task.id
-        and (-d.priority::bigint, d.created_at, d.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
-        and queue.task_standing(d) = 'ready'
+      from (
+        select q as task
+        from public.tasks as q
+        where q.standing = 'not_yet'
+          and q.available_at <= v_now
+          and q.user_id = v_task.user_id
+          and q.pool = v_pool
+          and q.run_type = v_task.run_type
+          and q.priority >= v_task.priority
+        order by q.priority desc, q.available_at
+        limit v_limit
+      ) as d
+      where (d.task).id <> v_task.id
+        and (-(d.task).priority::bigint, (d.task).created_at, (d.task).id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
+        -- The rule is asked where more than the time could hold the task back.
+        and (
+          (not v_is_behind and (d.task).dependant_on is null and greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_old_before)
+          or queue.task_standing(d.task) = 'ready'
+        )
       union all
       -- What machines of the owner run of other pools stands in one line with gpu.
       select
@@ -102,7 +140,6 @@ begin
         and e.id <> v_task.id
         and (-e.priority::bigint, e.created_at, e.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
         and queue.task_standing(e) = 'ready'
-      limit v_limit
     ) as a;
 
     -- A line that is empty begins to wait when its first task is released.
