@@ -625,7 +625,8 @@ comment on function queue.task_standing(public.tasks) is
 revoke all on function queue.task_standing(public.tasks) from public, anon, authenticated, service_role;
 
 -- A type that is switched off or changes its pool or kind concerns all of its live tasks, however many. They are derived
--- again piece by piece (queue.deferred_work); until then whoever looks at one asks this.
+-- again piece by piece (queue.deferred_work); until then whoever looks at one asks this. A task that runs keeps what it was
+-- handed out as until it goes back (queue.tasks_before_update).
 create or replace function queue.is_behind_its_type(
   p_task_type text, p_pool text, p_takes_slot boolean, p_runs_on_own_gpu boolean, p_standing text
 )
@@ -639,10 +640,13 @@ declare
   v_type public.task_types;
 begin
   select y.* into v_type from public.task_types as y where y.name = p_task_type;
+  if p_standing = 'active' then
+    return p_takes_slot and not queue.takes_slot(p_task_type, v_type.category);
+  end if;
   return p_pool is distinct from coalesce(v_type.run_type, 'gpu')
     or p_takes_slot is distinct from queue.takes_slot(p_task_type, v_type.category)
     or p_runs_on_own_gpu is distinct from coalesce(v_type.runs_on_own_gpu and v_type.run_type <> 'gpu', false)
-    or (p_standing <> 'active' and (v_type.is_active is false) <> (p_standing = 'type_inactive'));
+    or (v_type.is_active is false) <> (p_standing = 'type_inactive');
 end;
 $$;
 
@@ -1308,7 +1312,7 @@ begin
     new.file_location := null;
   end if;
 
-  if new.task_type is distinct from old.task_type or new.pool is null then
+  if new.task_type is distinct from old.task_type or new.pool is null or (new.status = 'Queued' and old.status <> 'Queued') then
     select y.run_type, y.category, y.runs_on_own_gpu
     into new.pool, v_category, new.runs_on_own_gpu
     from public.task_types as y
@@ -1316,6 +1320,13 @@ begin
     new.pool := coalesce(new.pool, 'gpu');
     new.runs_on_own_gpu := coalesce(new.runs_on_own_gpu and new.pool <> 'gpu', false);
     new.takes_slot := queue.takes_slot(new.task_type, v_category);
+    -- A start stays what it was handed out as, or its holder would be judged by the rules of another pool, and be given
+    -- other work beside it. That it is orchestration may turn out meanwhile, but not that it was none.
+    if new.status = 'In Progress' then
+      new.runs_on_own_gpu := case when old.pool is null then new.runs_on_own_gpu else old.runs_on_own_gpu end;
+      new.pool := coalesce(old.pool, new.pool);
+      new.takes_slot := coalesce(old.takes_slot, true) and new.takes_slot;
+    end if;
   end if;
   if new.project_id is distinct from old.project_id and new.project_id is not null then
     new.user_id := coalesce((select p.user_id from public.projects as p where p.id = new.project_id), new.user_id);

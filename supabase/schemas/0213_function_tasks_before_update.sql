@@ -190,7 +190,7 @@ begin
     new.file_location := null;
   end if;
 
-  if new.task_type is distinct from old.task_type or new.pool is null then
+  if new.task_type is distinct from old.task_type or new.pool is null or (new.status = 'Queued' and old.status <> 'Queued') then
     select y.run_type, y.category, y.runs_on_own_gpu
     into new.pool, v_category, new.runs_on_own_gpu
     from public.task_types as y
@@ -198,6 +198,13 @@ begin
     new.pool := coalesce(new.pool, 'gpu');
     new.runs_on_own_gpu := coalesce(new.runs_on_own_gpu and new.pool <> 'gpu', false);
     new.takes_slot := queue.takes_slot(new.task_type, v_category);
+    -- A start stays what it was handed out as, or its holder would be judged by the rules of another pool, and be given
+    -- other work beside it. That it is orchestration may turn out meanwhile, but not that it was none.
+    if new.status = 'In Progress' then
+      new.runs_on_own_gpu := case when old.pool is null then new.runs_on_own_gpu else old.runs_on_own_gpu end;
+      new.pool := coalesce(old.pool, new.pool);
+      new.takes_slot := coalesce(old.takes_slot, true) and new.takes_slot;
+    end if;
   end if;
   if new.project_id is distinct from old.project_id and new.project_id is not null then
     new.user_id := coalesce((select p.user_id from public.projects as p where p.id = new.project_id), new.user_id);

@@ -53,8 +53,10 @@ stable
 set search_path = ''
 as $$
   select
-    t.id, t.user_id, coalesce(y.run_type, 'gpu'),
-    coalesce(y.category <> 'orchestration', t.task_type not like '%\_orchestrator'),
+    t.id, t.user_id,
+    -- What runs keeps the pool of its start, and what was orchestration then stays it.
+    case when t.status = 'In Progress' then t.pool else coalesce(y.run_type, 'gpu') end,
+    coalesce(y.category <> 'orchestration', t.task_type not like '%\_orchestrator') and (t.takes_slot or t.status <> 'In Progress'),
     case when t.status = 'In Progress' then t.token_id is null else t.run_type is distinct from 'local' end,
     t.standing,
     case

@@ -151,7 +151,9 @@ function concerning(world: World, caller: Caller): Task[] {
 }
 
 function isInPool(world: World, task: Task, caller: Caller): boolean {
-  const type = typeOf(world, task);
+  // What runs keeps what it was handed out as, whatever becomes of its type.
+  const type = (task.status === "In Progress" ? task.startedAs : undefined) ??
+    typeOf(world, task);
   return caller.pool === null || caller.pool === (type?.pool ?? "gpu") ||
     (caller.pool === "gpu" && caller.owner !== null &&
       type?.runsOnOwnGpu === true);

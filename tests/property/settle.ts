@@ -1,4 +1,10 @@
-import type { Status, Task, World } from "./world.ts";
+import {
+  type Started,
+  type Status,
+  type Task,
+  typeBefore,
+  type World,
+} from "./world.ts";
 
 /**
  * What a world has become once it is written: tasks end in the order of
@@ -15,8 +21,20 @@ export function settled(world: World): World {
     tasks: world.tasks.map((task, index) => ({
       ...task,
       status: statuses[index] ?? task.status,
+      ...(task.status === "In Progress" && {
+        startedAs: typeAtTheStart(world, task),
+      }),
     })),
   };
+}
+
+/** What a task's type was when the tasks were written; what runs stays that. */
+function typeAtTheStart({ types }: World, task: Task): Started {
+  const type = types.find(({ name }) => name === task.type);
+  if (type === undefined || type.before === "absent") {
+    return { pool: "gpu", runsOnOwnGpu: false };
+  }
+  return typeBefore(type);
 }
 
 /** Ends the tasks that were to end so, and whatever goes with them. */

@@ -45,6 +45,9 @@ export interface TaskType {
   readonly isActive: boolean;
 }
 
+/** Which machines a type was for when a task of it was handed out. */
+export type Started = Pick<TaskType, "pool" | "runsOnOwnGpu">;
+
 /** A task; others are named by their place in the world. */
 export interface Task {
   readonly owner: number;
@@ -56,6 +59,8 @@ export interface Task {
   readonly status: Status;
   /** Who holds it, while it is In Progress. */
   readonly holder: "fleet" | "owner";
+  /** What its type was when it was handed out, while it is In Progress. */
+  readonly startedAs?: Started;
   /** An orchestration task that has enqueued everything. */
   readonly isHandedOver?: boolean;
   /** A queued task that was started once and put back. */
@@ -88,4 +93,15 @@ export type Status =
 /** Whether the row is from before the columns that every task has now. */
 export function isOldRow(task: Task): boolean {
   return !task.hasOwner || task.runType === null;
+}
+
+/** The type as it was before the tasks came. */
+export function typeBefore(type: TaskType): TaskType {
+  if (type.before === "same") return type;
+  return {
+    ...type,
+    isActive: !type.isActive,
+    runsOnOwnGpu: !type.isOrchestration && !type.runsOnOwnGpu,
+    pool: type.pool === "gpu" ? "api" : "gpu",
+  };
 }

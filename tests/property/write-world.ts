@@ -1,6 +1,12 @@
 import type { Connection } from "../support/db.ts";
 import { tokenHash, userId } from "./ids.ts";
-import type { Settings, TaskType, User, World } from "./world.ts";
+import {
+  type Settings,
+  type TaskType,
+  typeBefore,
+  type User,
+  type World,
+} from "./world.ts";
 import { writeTasks } from "./write-tasks.ts";
 
 const PLAIN: User = { credits: 1, limit: null, settings: {}, isLate: false };
@@ -16,7 +22,7 @@ export async function writeWorld(sql: Connection, world: World): Promise<void> {
     await writeUser(sql, index, user.isLate ? PLAIN : user);
   }
   for (const type of types) {
-    if (type.before !== "absent") await writeType(sql, asBefore(type));
+    if (type.before !== "absent") await writeType(sql, typeBefore(type));
   }
 
   await writeTasks(sql, world);
@@ -97,15 +103,4 @@ async function writeType(sql: Connection, type: TaskType): Promise<void> {
       runs_on_own_gpu = excluded.runs_on_own_gpu,
       is_active = excluded.is_active
   `;
-}
-
-/** The type as it was before the tasks came. */
-function asBefore(type: TaskType): TaskType {
-  if (type.before === "same") return type;
-  return {
-    ...type,
-    isActive: !type.isActive,
-    runsOnOwnGpu: !type.isOrchestration && !type.runsOnOwnGpu,
-    pool: type.pool === "gpu" ? "api" : "gpu",
-  };
 }

@@ -43,8 +43,8 @@ select tests.create_orchestrator(:'owner', null, 'score_film_orchestrator') as r
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
 insert into public.task_types (name, category) values ('score_film_orchestrator', 'processing');
 select is(
-  array[(tests.task(:'queued')).takes_slot, (tests.task(:'running')).takes_slot], '{t,t}'::boolean[],
-  'With a row that says processing they take slots'
+  array[(tests.task(:'queued')).takes_slot, (tests.task(:'running')).takes_slot], '{t,f}'::boolean[],
+  'With a row that says processing they take slots, one that runs when it goes back'
 );
 select is_empty('select * from tests.drift()', 'Also in the counters');
 delete from public.task_types where name = 'score_film_orchestrator';

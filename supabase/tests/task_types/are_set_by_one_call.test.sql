@@ -1,5 +1,5 @@
 begin;
-select plan(32);
+select plan(35);
 
 -- SETUP
 select tests.empty_queue();
@@ -48,13 +48,22 @@ select is(
 );
 select is((select queue.type_as_json(y) ->> 'pool' from public.task_types as y where y.name = 'sharpen'), 'banodoco', 'It is as it was');
 
--- TEST: what waits and runs follows
+-- TEST: what waits follows, what runs when it goes back; that it is orchestration holds at once
 select tests.create_task(:'owner', 'dub') as waiting \gset
 select tests.create_task_in('In Progress', :'owner', 'dub') as running \gset
 select pg_temp.set_type('dub', '{"pool": "api", "category": "orchestration"}');
 select is(
   array[(tests.task(:'waiting')).pool, (tests.task(:'running')).pool, (tests.task(:'waiting')).takes_slot::text, (tests.task(:'running')).takes_slot::text],
-  '{api,api,false,false}', 'Its tasks are of the new pool and kind, also those that run'
+  '{api,gpu,false,false}', 'What waits is of the new pool and kind, what runs of the new kind'
+);
+select pg_temp.set_type('dub', '{"category": "processing"}');
+select is(
+  array[(tests.task(:'waiting')).takes_slot, (tests.task(:'running')).takes_slot], '{true,false}', 'What was orchestration while it ran stays it'
+);
+select is_empty('select * from tests.drift()', 'The counters are what a recount says');
+update public.tasks set status = 'Queued', worker_id = null, error_message = 'Reset - of a test' where id = :'running';
+select is(
+  array[(tests.task(:'running')).pool, (tests.task(:'running')).takes_slot::text], '{api,true}', 'What goes back is what its type is now'
 );
 select is_empty('select * from tests.drift()', 'And the counters are what a recount says');
 

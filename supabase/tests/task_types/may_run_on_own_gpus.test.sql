@@ -1,5 +1,5 @@
 begin;
-select plan(26);
+select plan(28);
 
 -- SETUP
 select tests.empty_queue();
@@ -45,10 +45,14 @@ select pg_temp.set_type('sharpen', '{"runs_on_own_gpu": true}');
 select is((tests.task(:'running')).runs_on_own_gpu, true, 'Then it is again, also while it runs');
 select is(tests.claim('mac', 'gpu', null, :'token'), :'waiting', 'And a machine gets it');
 select pg_temp.set_type('sharpen', '{"pool": "gpu"}');
-select is((tests.task(:'waiting')).runs_on_own_gpu, false, 'In the pool gpu it is one of all');
+select is((tests.task(:'waiting')).runs_on_own_gpu, true, 'While it runs it stays what it was handed out as, also when its type goes to the pool gpu');
 select is(tests.claim('mac', 'gpu', null, :'token'), :'waiting', 'And its machine gets it back');
 select pg_temp.set_type('sharpen', '{"pool": "banodoco"}');
-select is((tests.task(:'waiting')).runs_on_own_gpu, true, 'In a third pool it is marked again');
+select is((tests.task(:'waiting')).runs_on_own_gpu, true, 'Or to a third pool');
+update public.tasks set status = 'Queued', error_message = 'Reset - of a test' where id = :'waiting';
+select is((tests.task(:'waiting')).runs_on_own_gpu, true, 'Put back it is marked as its type is');
+select pg_temp.set_type('sharpen', '{"pool": "gpu"}');
+select is((tests.task(:'waiting')).runs_on_own_gpu, false, 'In the pool gpu it is one of all');
 update public.tasks set task_type = 'animate_character' where id = :'waiting';
 select is((tests.task(:'waiting')).runs_on_own_gpu, false, 'A task of another type is what that type is');
 delete from public.tasks where id = :'other';
