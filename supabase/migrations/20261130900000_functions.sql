@@ -17,6 +17,7 @@ drop function if exists queue.fail_task(queue.caller, public.tasks, text, text, 
 drop function if exists queue.get_completed_segments(jsonb, text, uuid);
 drop function if exists queue.get_orchestrator_children(jsonb, uuid);
 drop function if exists queue.get_predecessor_output(jsonb, uuid);
+drop function if exists queue.has_live_former_holder(public.tasks);
 drop function if exists queue.is_stale(timestamptz, integer, jsonb);
 drop function if exists queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity);
 drop function if exists queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]);
@@ -7000,6 +7001,45 @@ comment on function queue.release_due_tasks(text, queue.caller) is
 
 revoke all on function queue.release_due_tasks(text, queue.caller) from public, anon, authenticated, service_role;
 
+-- A failure of the present start that was told and not applied, because a former holder might have been speaking. When the
+-- task ends for want of a result all the same, that is what there is to say of it.
+create or replace function queue.told_reason(p_task public.tasks)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_said constant text := 'failure reported, not applied: '; -- queue.fail_task
+begin
+  return (
+    select substr(e.reason, length(v_said) + 1)
+    from public.task_events as e
+    where e.task_id = p_task.id
+      and e.from_status = 'In Progress'
+      and e.to_status = 'In Progress'
+      and e.worker_id = p_task.worker_id
+      and e.attempt = p_task.attempts
+      and starts_with(e.reason, v_said)
+      and e.id > (
+        select max(s.id)
+        from public.task_events as s
+        where s.task_id = p_task.id
+          and s.to_status = 'In Progress'
+          and s.from_status is distinct from 'In Progress'
+      )
+    order by e.id desc
+    limit 1
+  );
+end;
+$$;
+
+comment on function queue.told_reason(public.tasks) is
+  'The last failure that was reported of this running task in its present start and only recorded; null when there is none.';
+
+revoke all on function queue.told_reason(public.tasks) from public, anon, authenticated, service_role;
+
 -- A worker that claims although it holds all it may. Either it never heard of the task (the reply was lost: the same
 -- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
 -- was its last). Which of the two it is nobody knows of a task that kills its worker before the first report: as often as
@@ -7080,9 +7120,9 @@ begin
   elsif v_held.attempts < queue.starts_allowed(v_held) then
     v_held := queue.restart_task(v_held.id, p_claim_id, p_now);
   else
-    v_reason := pg_catalog.format(
+    v_reason := coalesce(queue.told_reason(v_held), pg_catalog.format(
       'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, queue.sent_name(p_worker_id)
-    );
+    ));
     perform queue.ends_itself(v_held.id);
     update public.tasks as t
     set status = 'Failed', error_message = v_reason, output_location = v_reason
@@ -7186,10 +7226,10 @@ begin
   elsif v_locked.attempts < queue.starts_allowed(v_locked) then
     v_task := queue.restart_task(v_locked.id, p_claim_id, p_now);
   else
-    v_reason := pg_catalog.format(
+    v_reason := coalesce(queue.told_reason(v_locked), pg_catalog.format(
       'Given up after %s starts: worker %s repeated its claim again and again without finishing it',
       v_locked.attempts, queue.sent_name(p_worker_id)
-    );
+    ));
     perform queue.ends_itself(v_locked.id);
     -- The claim goes on under its claim_id.
     update public.tasks as t
@@ -8897,44 +8937,143 @@ revoke all on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid,
 
 grant execute on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid, text, boolean) to service_role;
 
--- A failure that names no lease could come from whoever held the task before. While such a worker still beats, the
--- present holder gets the benefit of the doubt. But who has handed the task back, or reported that it failed, has said what
--- there was to say.
-create or replace function queue.has_live_former_holder(p_task public.tasks)
+-- A failure that names no lease could come from whoever held the task before: a machine that was taken for dead, or whose
+-- task was reset, may be at work on it still, and its late word must not end the start of another. While there is such a
+-- machine, the present holder gets the benefit of the doubt. Of a task that waits again nobody but a former holder speaks.
+--
+-- But only while there is: a report that is not applied is a failure that nobody counts. Of the fleet's workers nothing but
+-- the number of the start says who speaks (p_attempts), and nothing at all for most. So whoever cannot be the one who
+-- speaks is ruled out:
+--   * who has ended, or was set aside: its beats until then, the last one above all, are no sign that it works;
+--   * who had ended when it lost the task, and has come back under its name;
+--   * who never had the task: its claim's reply was lost, and no log line of it names the task;
+--   * who has handed the task back, or said how its start went, in whatever words;
+--   * who was given another task since, where a worker runs one at a time;
+--   * who had a start of another number than the one that is told.
+create or replace function queue.has_live_former_holder(p_task public.tasks, p_attempts integer default null)
 returns boolean
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
+declare
+  v_settings queue.settings;
+  v_former record;
+  v_lost_with text;
 begin
-  return exists (
-    select
+  select s.* into v_settings from queue.settings as s;
+  if p_task.status = 'Queued' then
+    return exists (
+      select
+      from public.task_events as e
+        join public.workers as w on w.id = e.worker_id
+      where e.task_id = p_task.id
+        and e.to_status = 'In Progress'
+        and e.from_status is distinct from 'In Progress'
+        and w.last_heartbeat > queue.now() - v_settings.gpu_silence_limit
+        and not exists (
+          select
+          from public.task_events as f
+          where f.task_id = e.task_id
+            and f.id > e.id
+            and f.worker_id = e.worker_id
+            and f.from_status = 'In Progress'
+            and f.to_status = 'Queued'
+            and (f.actor = 'service' or starts_with(f.actor, 'token:'))
+        )
+    );
+  end if;
+
+  for v_former in
+    -- The last start of each other worker, and how it ended.
+    select distinct on (e.worker_id)
+      e.worker_id, e.id as start_id, e.at as started_at, e.attempt, l.to_status, l.actor, l.attempt as lost_attempt,
+      coalesce(l.reason, '') as reason
     from public.task_events as e
       join public.workers as w on w.id = e.worker_id
+      left join lateral (
+        select f.*
+        from public.task_events as f
+        where f.task_id = e.task_id
+          and f.id > e.id
+          and f.from_status = 'In Progress'
+          and f.to_status <> 'In Progress'
+        order by f.id
+        limit 1
+      ) as l on true
     where e.task_id = p_task.id
       and e.to_status = 'In Progress'
       and e.from_status is distinct from 'In Progress'
       and e.worker_id is distinct from p_task.worker_id
+      and w.status not in ('terminating', 'terminated', 'error', 'crashed')
+      and w.last_heartbeat > queue.now() - v_settings.gpu_silence_limit
+    order by e.worker_id, e.id desc
+  loop
+    continue when p_attempts = p_task.attempts
+      and p_attempts not between v_former.attempt and greatest(v_former.attempt, v_former.lost_attempt);
+    -- It told how it went (by a PATCH, where the call had failed), or claimed again without a word.
+    continue when v_former.to_status in ('Queued', 'Failed', 'Complete')
+      and (v_former.actor = 'service' or v_former.reason ~ '^Retry \d+ \(');
+    -- The words of queue.free_work and queue.lost_tasks; after the last start as queue.tasks_before_update has them.
+    v_lost_with := regexp_replace(v_former.reason, '^Given up after \d+ starts; the last one ended with: ', '');
+    continue when starts_with(v_lost_with, pg_catalog.format(
+        'Start %s was handed back: worker %s said that it ends', greatest(v_former.lost_attempt, 1), v_former.worker_id
+      ))
+      or starts_with(v_lost_with, pg_catalog.format(
+        'Start %s ended without a result: worker %s is terminated (The worker said that it ends)',
+        greatest(v_former.lost_attempt, 1), v_former.worker_id
+      ))
+      or starts_with(v_lost_with, pg_catalog.format(
+        'Start %s ended without a result: worker %s is crashed', greatest(v_former.lost_attempt, 1), v_former.worker_id
+      ));
+    continue when starts_with(v_lost_with, pg_catalog.format(
+        'Start %s ended without a result: worker %s beats, but has not named the task', greatest(v_former.lost_attempt, 1), v_former.worker_id
+      ))
       and not exists (
         select
-        from public.task_events as f
-        where f.task_id = e.task_id
-          and f.id > e.id
-          and f.worker_id = e.worker_id
-          and f.from_status = 'In Progress'
-          and f.to_status = 'Queued'
-          and (f.actor = 'service' or starts_with(f.actor, 'token:'))
-      )
-      and w.last_heartbeat > queue.now() - (select s.gpu_silence_limit from queue.settings as s)
-  );
+        from public.system_logs as g
+        where g.task_id = p_task.id::text
+          and g.worker_id = v_former.worker_id
+          and g."timestamp" >= v_former.started_at
+      );
+    continue when p_task.pool = 'gpu' and v_settings.gpu_tasks_per_worker = 1
+      and v_former.worker_id <> all (v_settings.shared_worker_ids)
+      and exists (
+        -- What it has or had last, and what it lost again.
+        select
+        from (
+          select t.id
+          from public.tasks as t
+          where t.worker_id = v_former.worker_id
+            and t.claimed_at >= v_former.started_at
+          union all
+          select f.task_id
+          from public.task_events as f
+          where f.worker_id = v_former.worker_id
+            and f.from_status = 'In Progress'
+            and f.to_status in ('Queued', 'Failed')
+            and f.id > v_former.start_id
+        ) as o
+          join public.tasks as t on t.id = o.id
+          join public.task_events as b on b.task_id = o.id
+        where o.id <> p_task.id
+          and t.pool = p_task.pool
+          and b.worker_id = v_former.worker_id
+          and b.to_status = 'In Progress'
+          and b.from_status is distinct from 'In Progress'
+          and b.id > v_former.start_id
+      );
+    return true;
+  end loop;
+  return false;
 end;
 $$;
 
-comment on function queue.has_live_former_holder(public.tasks) is
-  'Whether another worker that lost this task still sends beats.';
+comment on function queue.has_live_former_holder(public.tasks, integer) is
+  'Whether another worker that had this task may still be at work on it, and so be the one who tells of a failure: of start p_attempts, if the report says so.';
 
-revoke all on function queue.has_live_former_holder(public.tasks) from public, anon, authenticated, service_role;
+revoke all on function queue.has_live_former_holder(public.tasks, integer) from public, anon, authenticated, service_role;
 
 -- Whether a report of a failed start, which names the start by its number, is the one that has ended an earlier start: its
 -- reply was lost, it was sent again, and meanwhile somebody else has the task. A worker that has the task again speaks of
@@ -8979,7 +9118,8 @@ create or replace function queue.fail_task(
   p_details text,
   p_has_lease boolean,
   p_may_retry boolean,
-  p_waits boolean default true
+  p_waits boolean default true,
+  p_attempts integer default null
 )
 returns json
 language plpgsql
@@ -8999,10 +9139,16 @@ declare
     when p_task.status = 'In Progress' then not p_may_retry or p_caller.kind = 'service' or queue.is_holder(p_caller, p_task)
     else p_task.status = 'Queued' and not p_may_retry
   end;
+  -- The fleet's workers have one key; a token or a user is none of them.
+  v_may_be_anothers boolean := case
+    when v_applies and not p_has_lease and (p_caller.kind = 'service' or p_task.status = 'Queued')
+      then queue.has_live_former_holder(p_task, p_attempts)
+    else false
+  end;
   v_wait interval;
   v_task public.tasks;
 begin
-  if v_applies and (p_has_lease or not queue.has_live_former_holder(p_task)) then
+  if v_applies and not v_may_be_anothers then
     if queue.is_holder(p_caller, p_task) then
       perform queue.ends_itself(p_task.id);
     end if;
@@ -9057,6 +9203,9 @@ begin
 
   if p_task.status <> 'In Progress' then
     perform queue.let_go_by_report(p_caller, p_task.id);
+  elsif v_may_be_anothers and p_task.delivered_at is null and queue.is_holder(p_caller, p_task) then
+    -- If it was the holder that spoke, its next claim is a start, and no reply that was lost.
+    update public.tasks as t set delivered_at = queue.now() where t.id = p_task.id returning t.* into p_task;
   end if;
   perform queue.record_report(
     p_task, p_caller,
@@ -9066,10 +9215,10 @@ begin
 end;
 $$;
 
-comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean) is
-  'Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking, or somebody who does not hold it wants it tried again.';
+comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean, integer) is
+  'Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking (queue.has_live_former_holder; p_attempts is the number of the start that is told), or somebody who does not hold it wants it tried again.';
 
-revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean) from public, anon, authenticated, service_role;
+revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean, integer) from public, anon, authenticated, service_role;
 
 -- What a worker reports other than a result (docs/architecture.md, "Endings").
 create or replace function queue.update_task_status(
@@ -9096,7 +9245,6 @@ as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks;
-  v_is_present boolean;
 begin
   if p_status = 'Complete' then
     return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token, null, true);
@@ -9126,11 +9274,9 @@ begin
       perform queue.record_report(v_task, v_caller, 'failure reported again, it counts already: ' || queue.cut_text(p_error_details));
       return queue.report_reply(v_task, false);
     end if;
-    -- No former holder would send this number: only the present start has it.
-    v_is_present := v_task.status = 'In Progress' and v_task.free_returns = 0 and p_attempts is not distinct from v_task.attempts;
     return queue.fail_task(
       v_caller, v_task, p_error_message, p_error_details,
-      p_has_lease => v_is_present or p_lease_token is not null, p_may_retry => true, p_waits => false
+      p_has_lease => p_lease_token is not null, p_may_retry => true, p_waits => false, p_attempts => p_attempts
     );
   end if;
 

@@ -78,9 +78,9 @@ begin
   elsif v_held.attempts < queue.starts_allowed(v_held) then
     v_held := queue.restart_task(v_held.id, p_claim_id, p_now);
   else
-    v_reason := pg_catalog.format(
+    v_reason := coalesce(queue.told_reason(v_held), pg_catalog.format(
       'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, queue.sent_name(p_worker_id)
-    );
+    ));
     perform queue.ends_itself(v_held.id);
     update public.tasks as t
     set status = 'Failed', error_message = v_reason, output_location = v_reason

@@ -84,10 +84,10 @@ begin
   elsif v_locked.attempts < queue.starts_allowed(v_locked) then
     v_task := queue.restart_task(v_locked.id, p_claim_id, p_now);
   else
-    v_reason := pg_catalog.format(
+    v_reason := coalesce(queue.told_reason(v_locked), pg_catalog.format(
       'Given up after %s starts: worker %s repeated its claim again and again without finishing it',
       v_locked.attempts, queue.sent_name(p_worker_id)
-    );
+    ));
     perform queue.ends_itself(v_locked.id);
     -- The claim goes on under its claim_id.
     update public.tasks as t

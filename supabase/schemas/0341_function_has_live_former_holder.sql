@@ -1,38 +1,137 @@
--- A failure that names no lease could come from whoever held the task before. While such a worker still beats, the
--- present holder gets the benefit of the doubt. But who has handed the task back, or reported that it failed, has said what
--- there was to say.
-create function queue.has_live_former_holder(p_task public.tasks)
+-- A failure that names no lease could come from whoever held the task before: a machine that was taken for dead, or whose
+-- task was reset, may be at work on it still, and its late word must not end the start of another. While there is such a
+-- machine, the present holder gets the benefit of the doubt. Of a task that waits again nobody but a former holder speaks.
+--
+-- But only while there is: a report that is not applied is a failure that nobody counts. Of the fleet's workers nothing but
+-- the number of the start says who speaks (p_attempts), and nothing at all for most. So whoever cannot be the one who
+-- speaks is ruled out:
+--   * who has ended, or was set aside: its beats until then, the last one above all, are no sign that it works;
+--   * who had ended when it lost the task, and has come back under its name;
+--   * who never had the task: its claim's reply was lost, and no log line of it names the task;
+--   * who has handed the task back, or said how its start went, in whatever words;
+--   * who was given another task since, where a worker runs one at a time;
+--   * who had a start of another number than the one that is told.
+create function queue.has_live_former_holder(p_task public.tasks, p_attempts integer default null)
 returns boolean
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
+declare
+  v_settings queue.settings;
+  v_former record;
+  v_lost_with text;
 begin
-  return exists (
-    select
+  select s.* into v_settings from queue.settings as s;
+  if p_task.status = 'Queued' then
+    return exists (
+      select
+      from public.task_events as e
+        join public.workers as w on w.id = e.worker_id
+      where e.task_id = p_task.id
+        and e.to_status = 'In Progress'
+        and e.from_status is distinct from 'In Progress'
+        and w.last_heartbeat > queue.now() - v_settings.gpu_silence_limit
+        and not exists (
+          select
+          from public.task_events as f
+          where f.task_id = e.task_id
+            and f.id > e.id
+            and f.worker_id = e.worker_id
+            and f.from_status = 'In Progress'
+            and f.to_status = 'Queued'
+            and (f.actor = 'service' or starts_with(f.actor, 'token:'))
+        )
+    );
+  end if;
+
+  for v_former in
+    -- The last start of each other worker, and how it ended.
+    select distinct on (e.worker_id)
+      e.worker_id, e.id as start_id, e.at as started_at, e.attempt, l.to_status, l.actor, l.attempt as lost_attempt,
+      coalesce(l.reason, '') as reason
     from public.task_events as e
       join public.workers as w on w.id = e.worker_id
+      left join lateral (
+        select f.*
+        from public.task_events as f
+        where f.task_id = e.task_id
+          and f.id > e.id
+          and f.from_status = 'In Progress'
+          and f.to_status <> 'In Progress'
+        order by f.id
+        limit 1
+      ) as l on true
     where e.task_id = p_task.id
       and e.to_status = 'In Progress'
       and e.from_status is distinct from 'In Progress'
       and e.worker_id is distinct from p_task.worker_id
+      and w.status not in ('terminating', 'terminated', 'error', 'crashed')
+      and w.last_heartbeat > queue.now() - v_settings.gpu_silence_limit
+    order by e.worker_id, e.id desc
+  loop
+    continue when p_attempts = p_task.attempts
+      and p_attempts not between v_former.attempt and greatest(v_former.attempt, v_former.lost_attempt);
+    -- It told how it went (by a PATCH, where the call had failed), or claimed again without a word.
+    continue when v_former.to_status in ('Queued', 'Failed', 'Complete')
+      and (v_former.actor = 'service' or v_former.reason ~ '^Retry \d+ \(');
+    -- The words of queue.free_work and queue.lost_tasks; after the last start as queue.tasks_before_update has them.
+    v_lost_with := regexp_replace(v_former.reason, '^Given up after \d+ starts; the last one ended with: ', '');
+    continue when starts_with(v_lost_with, pg_catalog.format(
+        'Start %s was handed back: worker %s said that it ends', greatest(v_former.lost_attempt, 1), v_former.worker_id
+      ))
+      or starts_with(v_lost_with, pg_catalog.format(
+        'Start %s ended without a result: worker %s is terminated (The worker said that it ends)',
+        greatest(v_former.lost_attempt, 1), v_former.worker_id
+      ))
+      or starts_with(v_lost_with, pg_catalog.format(
+        'Start %s ended without a result: worker %s is crashed', greatest(v_former.lost_attempt, 1), v_former.worker_id
+      ));
+    continue when starts_with(v_lost_with, pg_catalog.format(
+        'Start %s ended without a result: worker %s beats, but has not named the task', greatest(v_former.lost_attempt, 1), v_former.worker_id
+      ))
       and not exists (
         select
-        from public.task_events as f
-        where f.task_id = e.task_id
-          and f.id > e.id
-          and f.worker_id = e.worker_id
-          and f.from_status = 'In Progress'
-          and f.to_status = 'Queued'
-          and (f.actor = 'service' or starts_with(f.actor, 'token:'))
-      )
-      and w.last_heartbeat > queue.now() - (select s.gpu_silence_limit from queue.settings as s)
-  );
+        from public.system_logs as g
+        where g.task_id = p_task.id::text
+          and g.worker_id = v_former.worker_id
+          and g."timestamp" >= v_former.started_at
+      );
+    continue when p_task.pool = 'gpu' and v_settings.gpu_tasks_per_worker = 1
+      and v_former.worker_id <> all (v_settings.shared_worker_ids)
+      and exists (
+        -- What it has or had last, and what it lost again.
+        select
+        from (
+          select t.id
+          from public.tasks as t
+          where t.worker_id = v_former.worker_id
+            and t.claimed_at >= v_former.started_at
+          union all
+          select f.task_id
+          from public.task_events as f
+          where f.worker_id = v_former.worker_id
+            and f.from_status = 'In Progress'
+            and f.to_status in ('Queued', 'Failed')
+            and f.id > v_former.start_id
+        ) as o
+          join public.tasks as t on t.id = o.id
+          join public.task_events as b on b.task_id = o.id
+        where o.id <> p_task.id
+          and t.pool = p_task.pool
+          and b.worker_id = v_former.worker_id
+          and b.to_status = 'In Progress'
+          and b.from_status is distinct from 'In Progress'
+          and b.id > v_former.start_id
+      );
+    return true;
+  end loop;
+  return false;
 end;
 $$;
 
-comment on function queue.has_live_former_holder(public.tasks) is
-  'Whether another worker that lost this task still sends beats.';
+comment on function queue.has_live_former_holder(public.tasks, integer) is
+  'Whether another worker that had this task may still be at work on it, and so be the one who tells of a failure: of start p_attempts, if the report says so.';
 
-revoke all on function queue.has_live_former_holder(public.tasks) from public, anon, authenticated, service_role;
+revoke all on function queue.has_live_former_holder(public.tasks, integer) from public, anon, authenticated, service_role;

@@ -7,7 +7,8 @@ create function queue.fail_task(
   p_details text,
   p_has_lease boolean,
   p_may_retry boolean,
-  p_waits boolean default true
+  p_waits boolean default true,
+  p_attempts integer default null
 )
 returns json
 language plpgsql
@@ -27,10 +28,16 @@ declare
     when p_task.status = 'In Progress' then not p_may_retry or p_caller.kind = 'service' or queue.is_holder(p_caller, p_task)
     else p_task.status = 'Queued' and not p_may_retry
   end;
+  -- The fleet's workers have one key; a token or a user is none of them.
+  v_may_be_anothers boolean := case
+    when v_applies and not p_has_lease and (p_caller.kind = 'service' or p_task.status = 'Queued')
+      then queue.has_live_former_holder(p_task, p_attempts)
+    else false
+  end;
   v_wait interval;
   v_task public.tasks;
 begin
-  if v_applies and (p_has_lease or not queue.has_live_former_holder(p_task)) then
+  if v_applies and not v_may_be_anothers then
     if queue.is_holder(p_caller, p_task) then
       perform queue.ends_itself(p_task.id);
     end if;
@@ -85,6 +92,9 @@ begin
 
   if p_task.status <> 'In Progress' then
     perform queue.let_go_by_report(p_caller, p_task.id);
+  elsif v_may_be_anothers and p_task.delivered_at is null and queue.is_holder(p_caller, p_task) then
+    -- If it was the holder that spoke, its next claim is a start, and no reply that was lost.
+    update public.tasks as t set delivered_at = queue.now() where t.id = p_task.id returning t.* into p_task;
   end if;
   perform queue.record_report(
     p_task, p_caller,
@@ -94,7 +104,7 @@ begin
 end;
 $$;
 
-comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean) is
-  'Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking, or somebody who does not hold it wants it tried again.';
+comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean, integer) is
+  'Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking (queue.has_live_former_holder; p_attempts is the number of the start that is told), or somebody who does not hold it wants it tried again.';
 
-revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean) from public, anon, authenticated, service_role;
+revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean, integer) from public, anon, authenticated, service_role;

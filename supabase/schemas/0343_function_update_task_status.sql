@@ -23,7 +23,6 @@ as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks;
-  v_is_present boolean;
 begin
   if p_status = 'Complete' then
     return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token, null, true);
@@ -53,11 +52,9 @@ begin
       perform queue.record_report(v_task, v_caller, 'failure reported again, it counts already: ' || queue.cut_text(p_error_details));
       return queue.report_reply(v_task, false);
     end if;
-    -- No former holder would send this number: only the present start has it.
-    v_is_present := v_task.status = 'In Progress' and v_task.free_returns = 0 and p_attempts is not distinct from v_task.attempts;
     return queue.fail_task(
       v_caller, v_task, p_error_message, p_error_details,
-      p_has_lease => v_is_present or p_lease_token is not null, p_may_retry => true, p_waits => false
+      p_has_lease => p_lease_token is not null, p_may_retry => true, p_waits => false, p_attempts => p_attempts
     );
   end if;
 

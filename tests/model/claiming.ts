@@ -77,6 +77,8 @@ export function claim(
   task.worker = worker;
   task.token = token;
   task.holders.add(worker);
+  state.starts += 1;
+  task.startsOf.set(worker, { start: state.starts, isOver: false });
   start(state, task, claimId);
   return task.id;
 }

@@ -23,6 +23,7 @@ export function complete(
   output: string | null,
 ): Moved {
   hold(state, task);
+  leave(state, task, "Complete");
   if (task.status === "Queued" && task.lastStart !== null) {
     const { worker, token, attempt } = task.lastStart;
     task.worker = worker;
@@ -46,6 +47,7 @@ export function end(
   to: "Failed" | "Cancelled",
 ): Moved {
   hold(state, task);
+  leave(state, task, to);
   task.status = to;
   task.updatedAt = state.now;
   return { task, to };
@@ -75,6 +77,7 @@ export function putBack(
 /** As nobody's task. */
 export function queueAgain(state: State, task: Task): void {
   hold(state, task);
+  leave(state, task, "Queued");
   task.status = "Queued";
   task.worker = null;
   task.token = null;
@@ -83,6 +86,17 @@ export function queueAgain(state: State, task: Task): void {
   task.isDelivered = false;
   task.reportedAt = null;
   task.updatedAt = state.now;
+}
+
+/** Before a task leaves In Progress: what that says of its worker. */
+function leave(state: State, task: Task, to: Status): void {
+  const last = task.startsOf.get(task.worker ?? "");
+  if (task.status !== "In Progress" || last === undefined) return;
+  last.isOver = state.areOver === "all" ||
+    (state.areOver === "but cancelled" && to !== "Cancelled");
+  if (to === "Queued" || to === "Failed") {
+    task.lostStarts.set(task.worker ?? "", last.start);
+  }
 }
 
 /** What follows for families and dependants from tasks that have moved. */

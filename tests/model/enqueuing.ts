@@ -50,6 +50,8 @@ export function enqueue(
     reportedAt: null,
     updatedAt: state.now - (command.isOld ? OLD_AGE : 0),
     holders: new Set(),
+    startsOf: new Map(),
+    lostStarts: new Map(),
     freeReturns: 0,
     claimRepeats: 0,
     isHandedOver: false,

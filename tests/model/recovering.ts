@@ -46,6 +46,7 @@ export function beat(state: State, command: Beat, named: number | null): void {
     setStatus(state, name, command.says, command.says === "terminated");
   } else if (worker.status === "terminating") {
     const handsBack = command.says === "terminated";
+    state.areOver = handsBack ? "all" : "none";
     putAllBack(state, heldBy(state, name), handsBack);
     letGo(state, (held) => held.worker === name && held.token === null);
     return;
@@ -86,6 +87,7 @@ function setStatus(
   worker.isReaped = false;
   worker.hasLeft = hasLeft;
   if (!hasJustEnded) return;
+  state.areOver = hasLeft || to === "crashed" ? "all" : "none";
   putAllBack(state, heldBy(state, name), hasLeft);
   letGo(state, (held) => held.worker === name && held.token === null);
 }
@@ -103,7 +105,10 @@ function putAllBack(
   areHandedBack: boolean,
 ): void {
   const lost = tasks.filter((task) => !needsNoWorker(state, task));
-  settle(state, lost.flatMap((task) => putBack(state, task, areHandedBack)));
+  const moved = lost.flatMap((task) => putBack(state, task, areHandedBack));
+  // What follows from it says nothing of other workers.
+  state.areOver = "none";
+  settle(state, moved);
 }
 
 /** Takes work back from those who will not finish it. */
@@ -118,6 +123,11 @@ function rescue(state: State): void {
     if (cause === "worker silent") silent.add(task.worker ?? "");
     // Who only takes too long may be at work still.
     state.letGo = cause === "timed out" ? [] : [task.id];
+    const { status, hasLeft } = state.workers.get(task.worker ?? "") ?? {};
+    state.areOver = cause === "never delivered" ||
+        (cause === "worker ended" && (hasLeft || status === "crashed"))
+      ? "all"
+      : "none";
     moved.push(
       ...cause === "enqueued nothing"
         ? [end(state, task, "Failed")]
@@ -131,6 +141,7 @@ function rescue(state: State): void {
     worker.status = "error";
     worker.isReaped = true;
   }
+  state.areOver = "none";
   settle(state, moved);
   freeHeld(state);
 }

@@ -14,6 +14,7 @@ import { GPU_SILENCE, RETRY_DELAY } from "./numbers.ts";
 import type { State, Task } from "./state.ts";
 
 const ILLEGAL = "409 ILLEGAL_TRANSITION";
+const SET_ASIDE = ["terminating", "terminated", "error", "crashed"];
 const NOT_THE_HOLDER = "409 NOT_THE_HOLDER";
 
 /** What a report is answered with: the task's status, or a refusal. */
@@ -58,13 +59,13 @@ function say(
     case "complete":
       return reportComplete(state, task, hasLease, output);
     case "fail":
-      return reportFailure(state, task, hasLease, false);
+      return reportFailure(state, command, task, false);
     case "fail, try again":
       if (isAnothers(command.by, task)) return task.status;
-      return reportFailure(state, task, hasLease, true);
+      return reportFailure(state, command, task, true);
     case "fail, once more":
       if (isAnothers(command.by, task)) return task.status;
-      return reportFailure(state, task, hasLease, true, 0);
+      return reportFailure(state, command, task, true, 0);
     case "report progress":
       if (isAnothers(command.by, task)) return NOT_THE_HOLDER;
       return reportProgress(state, task);
@@ -102,14 +103,20 @@ function reportComplete(
 
 function reportFailure(
   state: State,
+  { by, lease }: Report,
   task: Task,
-  hasLease: boolean,
   mayRetry: boolean,
   wait = RETRY_DELAY,
 ): string {
+  const hasLease = lease !== "none";
   const applies = task.status === "In Progress" ||
     (task.status === "Queued" && !mayRetry);
-  if (applies && (hasLease || !hasLiveFormerHolder(state, task))) {
+  const mayBeAnothers = !hasLease && (
+    task.status === "Queued"
+      ? hadLiveHolder(state, task)
+      : by === "service" && mayBeFormerHolders(state, task)
+  );
+  if (applies && !mayBeAnothers) {
     if (
       mayRetry && task.attempts < startsAllowed(task) &&
       KINDS[task.kind].isRetryable
@@ -119,6 +126,11 @@ function reportFailure(
       if (wait > 0) task.dueAt = state.now + wait;
     } else settle(state, [end(state, task, "Failed")]);
   } else if (hasLease && task.status === "Cancelled") return ILLEGAL;
+  else if (task.status === "In Progress" && task.token === null) {
+    // It was the holder, perhaps: then its next claim is a start.
+    if (!task.isDelivered) task.updatedAt = state.now;
+    task.isDelivered = true;
+  }
   return task.status;
 }
 
@@ -127,12 +139,39 @@ function saysNoMore(task: Task): void {
   if (task.worker !== null) task.holders.delete(task.worker);
 }
 
-/** Without a lease it may be another one who speaks. */
-function hasLiveFormerHolder(state: State, task: Task): boolean {
-  return [...task.holders].some((holder) => {
-    const lastBeat = state.workers.get(holder)?.lastBeat ?? null;
-    return holder !== task.worker && lastBeat !== null &&
-      lastBeat > state.now - GPU_SILENCE;
+/** Of a task that waits again only those speak that had it before. */
+function hadLiveHolder(state: State, task: Task): boolean {
+  return [...task.holders].some((holder) => beats(state, holder));
+}
+
+/** Whether another one that had the task may be at work on it still. */
+function mayBeFormerHolders(state: State, task: Task): boolean {
+  return [...task.startsOf].some(([worker, { start, isOver }]) =>
+    worker !== task.worker && !isOver && beats(state, worker) &&
+    !SET_ASIDE.includes(state.workers.get(worker)?.status ?? "") &&
+    !hasMovedOn(state, task, worker, start)
+  );
+}
+
+function beats(state: State, worker: string): boolean {
+  const lastBeat = state.workers.get(worker)?.lastBeat ?? null;
+  return lastBeat !== null && lastBeat > state.now - GPU_SILENCE;
+}
+
+/** A gpu worker runs one task: it was given another one since. */
+function hasMovedOn(
+  state: State,
+  task: Task,
+  worker: string,
+  start: number,
+): boolean {
+  const { pool } = KINDS[task.kind];
+  return pool === "gpu" && [...state.tasks.values()].some((other) => {
+    const last = other.worker === worker
+      ? other.startsOf.get(worker)?.start
+      : other.lostStarts.get(worker);
+    return other !== task && KINDS[other.kind].pool === pool &&
+      (last ?? 0) > start;
   });
 }
 

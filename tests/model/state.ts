@@ -20,6 +20,10 @@ export interface State {
   isByHand: boolean;
   /** The tasks that their holders end themselves in this step. */
   letGo: readonly number[];
+  /** Whose task is taken now is not at work on it, or has told how it went. */
+  areOver: "all" | "but cancelled" | "none";
+  /** How many starts there were. */
+  starts: number;
 }
 
 /** A start that another than its holder ended. */
@@ -78,6 +82,10 @@ export interface Task {
   updatedAt: number;
   /** Everyone who was ever handed it. */
   readonly holders: Set<string>;
+  /** The last start of each, and whether it is over for its worker, too. */
+  readonly startsOf: Map<string, { readonly start: number; isOver: boolean }>;
+  /** The last start of each that came to nothing. */
+  readonly lostStarts: Map<string, number>;
   output: string | null;
   /** Where its result record says the result is; undefined = no record. */
   generation: string | null | undefined;
@@ -125,6 +133,8 @@ export function emptyState(): State {
     held: [],
     isByHand: false,
     letGo: [],
+    areOver: "none",
+    starts: 0,
   };
 }
 

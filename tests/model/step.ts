@@ -49,6 +49,10 @@ export function outputOf({ index }: Step): string {
 export function takeStep(state: State, step: Step, answer: unknown): unknown {
   const { command, known, parent } = step;
   state.letGo = [];
+  // What a worker says, or claims instead, it says of its own start.
+  state.areOver = "by" in command && command.by === "service"
+    ? "but cancelled"
+    : "none";
   state.isByHand = ["delete", "patch", "set worker", "beat"]
     .includes(command.do) || (command.do === "enqueue" && command.key === null);
   const named = (refs: readonly TaskRef[]): Task[] => [
