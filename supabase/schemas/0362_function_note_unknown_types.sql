@@ -54,6 +54,8 @@ begin
       where e.from_status is null
         and e.at > v_from
         and e.at <= v_until
+        -- Names from before they had bounds can have no row in task_types, nor here.
+        and length(t.task_type) between 1 and 200
         and not exists (select from public.task_types as y where y.name = t.task_type)
       group by t.task_type
     ) as s
