@@ -10,15 +10,6 @@ as $$
 declare
   v_own boolean := p_caller.user_id is not null;
   v_paused text[] := (select s.paused_pools from queue.settings as s);
-  v_orchestration constant text[] := array(
-    select y.name from public.task_types as y where y.category = 'orchestration'
-    union
-    -- A task that has grown stale was noted long before.
-    select u.name
-    from queue.unknown_types as u
-    where not queue.takes_slot(u.name, null)
-      and not exists (select from public.task_types as y where y.name = u.name)
-  );
 begin
   return (
     with waiting as (
@@ -52,6 +43,15 @@ begin
       where w.reason = 'stale'
         and (p_pool is null or w.pool = p_pool)
     ),
+    orchestration as materialized (
+      select y.name from public.task_types as y where y.category = 'orchestration'
+      union
+      -- A task that has grown stale was noted long before.
+      select u.name
+      from queue.unknown_types as u
+      where not queue.takes_slot(u.name, null)
+        and not exists (select from public.task_types as y where y.name = u.name)
+    ),
     stale_by_kind as (
       select
         w.reason, w.task_count,
@@ -70,7 +70,7 @@ begin
                 and t.run_type = case when w.is_cloud then 'cloud' else 'local' end
                 and not t.takes_slot
             )), 0)
-            from unnest(v_orchestration) as y (name)
+            from orchestration as y
           )
         end as without_place
       from stale as w

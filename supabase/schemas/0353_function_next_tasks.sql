@@ -31,6 +31,7 @@ declare
   );
   -- Some of all lines that are listed, of which there may be a hundred.
   v_look_past integer := v_look / greatest(cardinality(p_turns), 1);
+  v_has_due boolean := exists (select from public.tasks as t where t.standing = 'not_yet' and t.available_at <= v_now);
   v_run_types text[] := case
     when p_caller.user_id is null then array['cloud']
     else array(
@@ -79,7 +80,11 @@ begin
         select r.id, r.task_type, r.created_at, r.since, r.priority, r.takes_slot, u.user_id, u.turn_load, u.turn_at, u.task_count,
           u.slots_free, u.places_free
         from round as u
-          cross join unnest(v_pools) as l (pool)
+          cross join unnest(v_pools) as p (pool)
+          -- Looked up by its key, whatever the planner thinks of the round: that is what the limit is for.
+          cross join lateral (
+            select n.* from queue.user_lines as n where n.user_id = u.user_id and n.pool = p.pool limit 1
+          ) as l
           cross join unnest(v_run_types) as y (run_type)
           cross join unnest(array[true, false]) as kind (takes_slot)
           cross join lateral (
@@ -97,6 +102,11 @@ begin
             order by q.priority desc, q.created_at, q.id
             limit u.task_count
           ) as r
+        -- Nothing is looked for where there is nothing.
+        where case
+          when y.run_type = 'cloud' then case when kind.takes_slot then l.ready_cloud else l.ready_cloud_orchestration end
+          else case when kind.takes_slot then l.ready_local else l.ready_local_orchestration end
+        end > 0
         union all
         -- Of other pools, as machines of their owner claim them; those that are not behind or stale, as above.
         select
@@ -143,14 +153,16 @@ begin
             order by q.priority desc, q.available_at
             limit u.task_count + 100 -- some may have another reason to wait
           ) as d
-        where queue.task_standing(d.task) = 'ready'
+        where v_has_due
+          and queue.task_standing(d.task) = 'ready'
         union all
         select
           o.id, o.task_type, o.created_at, greatest(o.created_at, o.available_at, o.released_at), o.priority, o.takes_slot, u.user_id,
           u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
         from round as u
           cross join lateral queue.own_gpu_due(p_caller, p_pool, v_look) as o
-        where p_caller.user_id is not null
+        where v_has_due
+          and p_caller.user_id is not null
           and o.run_type = any (v_run_types)
           and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
           and queue.task_standing(o) = 'ready'

@@ -33,7 +33,7 @@ begin
   v_turns := array(select u from queue.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);
 
   select
-    coalesce(json_agg(to_jsonb(t) - 'since'), '[]'),
+    coalesce(json_agg(json_build_object('task_id', t.task_id, 'task_type', t.task_type, 'user_id', t.user_id, 'created_at', t.created_at)), '[]'),
     count(*),
     min(t.since)
   into v_next, v_listed, v_oldest
@@ -133,7 +133,7 @@ begin
         else '[]'
       end,
     -- Machines that could be busy at once.
-    'suggested_workers', ceil((v_load.claimable + v_load.active + queue.busy_beside(v_caller, p_run_type))::numeric / v_per_worker),
+    'suggested_workers', ceil((v_load.claimable + v_load.active + queue.busy_beside(v_caller, p_run_type, v_load))::numeric / v_per_worker),
     'snapshot_at', v_now
   );
 end;

@@ -16,6 +16,7 @@ declare
   v_apart uuid[];
   v_none_apart boolean;
   v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_none_paused boolean := v_paused = '{}';
   v_ready integer;
   v_sum queue.load_summary;
 begin
@@ -62,12 +63,12 @@ begin
   select
     coalesce(sum(
       least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running)
-    ) filter (where l.is_open and l.pool <> all (v_paused)), 0),
-    count(*) filter (where l.is_open and l.pool <> all (v_paused)),
+    ) filter (where l.is_open and (v_none_paused or l.pool <> all (v_paused))), 0),
+    count(*) filter (where l.is_open and (v_none_paused or l.pool <> all (v_paused))),
     count(*) filter (where l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.pool <> all (v_paused)), 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits' and l.pool <> all (v_paused)), 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled' and l.pool <> all (v_paused)), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where (v_none_paused or l.pool <> all (v_paused))), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits' and (v_none_paused or l.pool <> all (v_paused))), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled' and (v_none_paused or l.pool <> all (v_paused))), 0),
     0,
     coalesce(sum(l.active_cloud), 0),
     coalesce(sum(l.active_cloud_orchestration), 0),
@@ -80,7 +81,7 @@ begin
     and (p_pool is null or l.pool = p_pool)
     and (v_none_apart or l.user_id not in (select a.user_id from unnest(v_apart) as a (user_id)));
   v_sum.pool_paused := 0;
-  if v_paused <> '{}' then
+  if not v_none_paused then
     select coalesce(sum(l.ready), 0)
     into v_sum.pool_paused
     from (

@@ -15,17 +15,15 @@ declare
   v_none_apart boolean := coalesce(cardinality(p_load.apart), 0) = 0;
 begin
   return query
-  select (u.load).*
+  select
+    u.user_id, u.reason, u.ready, u.claimable, u.active, u.active_orchestration, u.active_elsewhere, u.running, u.task_limit, u.turn_at
   from (
     -- Open lines come from the index in the order of turns.
     select
-      (
-        l.user_id, null::text, l.ready_cloud + l.ready_cloud_orchestration,
-        least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running),
-        l.active_cloud, l.active_cloud_orchestration, l.active_local + l.active_local_orchestration,
-        l.running, l.task_limit, l.turn_at
-      )::queue.user_load_row as load,
-      l.turn_load
+      l.user_id, null::text as reason, l.ready_cloud + l.ready_cloud_orchestration as ready,
+      least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running) as claimable,
+      l.active_cloud as active, l.active_cloud_orchestration as active_orchestration,
+      l.active_local + l.active_local_orchestration as active_elsewhere, l.running, l.task_limit, l.turn_at, l.turn_load
     from unnest(v_pools) as p (pool)
       cross join lateral (
         select c.*
@@ -38,12 +36,12 @@ begin
         limit p_limit
       ) as l
     union all
-    select a, s.running + s.orchestrating + s.remembered
+    select a.*, s.running + s.orchestrating + s.remembered
     from unnest(p_load.apart) as a
       join queue.user_slots as s on s.user_id = a.user_id
     where a.claimable > 0
   ) as u
-  order by u.turn_load, (u.load).turn_at
+  order by u.turn_load, u.turn_at
   limit p_limit;
 end;
 $$;
