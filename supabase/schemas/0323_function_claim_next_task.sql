@@ -30,9 +30,11 @@ declare
   v_reply json;
 begin
   if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool = any (queue.pools())
-    and p_claim_id is null and not p_dry_run then
-    -- Two claims at once under one name: the second one waits, with care (queue.give_back_held_task).
-    if pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
+    and coalesce(length(p_claim_id) <= 255, true) and not p_dry_run then
+    -- The same claim twice at once, or two under one name: the second one waits, with care. In the order in which that takes
+    -- these locks (queue.repeat_claim, queue.give_back_held_task): what was got here stays locked meanwhile.
+    if (p_claim_id is null or pg_try_advisory_xact_lock(hashtextextended('queue.claim:' || p_worker_id || ':' || p_claim_id, 0)))
+      and pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
       select
         pg_catalog.now() + c.clock_offset,
         pg_catalog.now() + c.clock_offset - c.stale_after,
@@ -54,6 +56,13 @@ begin
           )
         )
         and v_pool <> all (c.paused_pools)
+        -- Answered before.
+        and (
+          p_claim_id is null
+          or not exists (
+            select from public.tasks as t where t.worker_id = p_worker_id and t.claim_id = p_claim_id and t.token_id is null
+          )
+        )
         -- Every task is as its type is now.
         and not exists (select from queue.deferred_work as w where w.task_type is not null)
         -- Nothing is due, or nothing that a claim would release. Few ever ask the second.
@@ -140,7 +149,7 @@ begin
         standing = 'active',
         worker_id = p_worker_id,
         token_id = null,
-        claim_id = null,
+        claim_id = p_claim_id,
         lease_token = gen_random_uuid(),
         attempts = t.attempts + 1,
         claimed_at = v_now,

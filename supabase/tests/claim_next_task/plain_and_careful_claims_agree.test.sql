@@ -1,15 +1,15 @@
 begin;
 select plan(6);
 
--- The plain claim is one statement of its own (queue.claim_next_task), every other one takes queue.start_task. A
--- claim_id makes a claim a careful one. Two users with the same work are served, one in each way.
+-- The plain claim is one statement of its own (queue.claim_next_task), every other one takes queue.start_task. Two users
+-- with the same work are served, one in each way.
 
 -- SETUP: what a claim leaves behind, less what must differ
 create function pg_temp.left_behind(p_user_id uuid) returns jsonb language sql as $$
   select jsonb_build_object(
     'tasks', (
       select jsonb_agg(
-        to_jsonb(t) - array['id', 'project_id', 'user_id', 'worker_id', 'claim_id', 'lease_token', 'claimed_at',
+        to_jsonb(t) - array['id', 'project_id', 'user_id', 'worker_id', 'lease_token', 'claimed_at',
           'generation_started_at', 'updated_at', 'created_at']
         || jsonb_build_object(
           'has_lease', t.lease_token is not null,
@@ -31,15 +31,20 @@ create function pg_temp.left_behind(p_user_id uuid) returns jsonb language sql a
   );
 $$;
 -- The other user's line is closed while one is served; the clock stands still, so that both are served at one time.
-create function pg_temp.claim_for(p_user_id uuid, p_other uuid, p_worker_id text, p_claim_id text, p_pool text default 'gpu')
+create function pg_temp.claim_for(p_user_id uuid, p_other uuid, p_worker_id text, p_with_care boolean, p_pool text default 'gpu')
 returns text[] language plpgsql as $$
 declare
   v_reply json;
 begin
   update public.users set credits = 0 where id = p_other;
   set local role service_role;
-  v_reply := public.claim_next_task(tests.service(), p_worker_id, p_pool, p_claim_id);
+  if not p_with_care then
+    v_reply := public.claim_next_task(tests.service(), p_worker_id, p_pool, 'once');
+  end if;
   reset role;
+  if p_with_care then
+    v_reply := queue.claim_with_care(tests.service(), p_worker_id, p_pool, 'once', false, null, false);
+  end if;
   update public.users set credits = 10 where id = p_other;
   return array(select k from json_object_keys(v_reply) as k) || array[v_reply ->> 'attempt', v_reply ->> 'task_type', v_reply ->> 'params'];
 end;
@@ -60,7 +65,7 @@ select tests.step_clock('1 hour');
 
 -- TEST: with a free slot left
 select is(
-  pg_temp.claim_for(:'plain', :'careful', 'gpu-1', null), pg_temp.claim_for(:'careful', :'plain', 'gpu-2', 'again'),
+  pg_temp.claim_for(:'plain', :'careful', 'gpu-1', false), pg_temp.claim_for(:'careful', :'plain', 'gpu-2', true),
   'A plain and a careful claim give the same answer'
 );
 select is(
@@ -68,13 +73,13 @@ select is(
 );
 
 -- TEST: an orchestration task takes no slot
-select pg_temp.claim_for(:'plain', :'careful', 'gpu-3', null), pg_temp.claim_for(:'careful', :'plain', 'gpu-4', 'again');
+select pg_temp.claim_for(:'plain', :'careful', 'gpu-3', false), pg_temp.claim_for(:'careful', :'plain', 'gpu-4', true);
 select is(
   pg_temp.left_behind(:'plain'), pg_temp.left_behind(:'careful'), 'Orchestration is started alike by plain and careful claims'
 );
 
 -- TEST: the last slot, with work left in both pools
-select pg_temp.claim_for(:'plain', :'careful', 'api-1', null, 'api'), pg_temp.claim_for(:'careful', :'plain', 'api-2', 'again', 'api');
+select pg_temp.claim_for(:'plain', :'careful', 'api-1', false, 'api'), pg_temp.claim_for(:'careful', :'plain', 'api-2', true, 'api');
 select is(
   pg_temp.left_behind(:'plain'), pg_temp.left_behind(:'careful'), 'The last slot is taken alike by plain and careful claims'
 );
