@@ -3,6 +3,7 @@ create function queue.cut_ends(p_text text)
 returns text
 language plpgsql
 immutable
+strict
 security invoker
 set search_path = ''
 as $$

@@ -250,11 +250,11 @@ comment on function queue.tasks_before_update() is
 
 revoke all on function queue.tasks_before_update() from public, anon, authenticated, service_role;
 
--- A claim sets all that follows from it, standing too (queue.start_task), and needs no second opinion. No API role may
--- write standing: in a direct change it is still the old one here. The condition is short because every statement that
--- updates tasks parses it anew.
+-- A claim sets all that follows from it, standing too (queue.start_task), and a beat nothing that anything follows from
+-- (queue.show_signs_of_life): they need no second opinion. The condition is short because every statement that updates
+-- tasks parses it anew.
 create trigger tasks_before_update
   before update on public.tasks
   for each row
-  when (new.standing is distinct from 'active' or old.standing = 'active')
+  when (current_setting('queue.counts_itself', true) is distinct from 'on')
   execute function queue.tasks_before_update();

@@ -17,22 +17,36 @@ declare
   v_dependants uuid[];
   v_children queue.subtasks[];
   v_orchestrators uuid[];
+  v_has_children boolean;
+  v_has_unsettled boolean;
 begin
-  insert into queue.task_dependencies (task_id, depends_on)
-  select n.id, n.dependant_on
-  from new_rows as n
-  where n.dependant_on is not null
-  on conflict do nothing;
-  select array_agg(n.id) into v_dependants from new_rows as n where n.dependant_on is not null;
+  -- One look says what else is to be asked: most tasks wait for nothing and are a part of nothing.
+  select
+    array_agg(n.id) filter (where n.dependant_on is not null),
+    -- An orchestrator may come after its children.
+    array_agg(n.id) filter (where not n.takes_slot or n.task_type like '%orchestrat%'),
+    bool_or(n.params ? 'orchestrator_task_id_ref'),
+    bool_or(n.standing in ('dependency_lost', 'dependency_pending'))
+  into v_dependants, v_orchestrators, v_has_children, v_has_unsettled
+  from new_rows as n;
 
-  select array_agg(c.child)
-  into v_children
-  from (
-    select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
+  if v_dependants is not null then
+    insert into queue.task_dependencies (task_id, depends_on)
+    select n.id, n.dependant_on
     from new_rows as n
-    where n.params ? 'orchestrator_task_id_ref'
-  ) as c
-  where (c.child).task_id is not null;
+    where n.dependant_on is not null
+    on conflict do nothing;
+  end if;
+  if v_has_children then
+    select array_agg(c.child)
+    into v_children
+    from (
+      select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
+      from new_rows as n
+      where n.params ? 'orchestrator_task_id_ref'
+    ) as c
+    where (c.child).task_id is not null;
+  end if;
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
   into v_changes
@@ -67,20 +81,22 @@ begin
   -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
   -- task that others already wait for may only now have come.
   -- By their keys: as joins, a plan from when the queue was small goes through new rows for each waiting task.
-  select array_agg(n.id)
-  into v_unsettled
-  from new_rows as n
-  where n.standing in ('dependency_lost', 'dependency_pending')
-    and exists (
-      select
-      from queue.task_dependencies as d
-      where d.task_id = n.id
-        and case n.standing
-          -- What is missing or somebody else's has not changed.
-          when 'dependency_lost' then (select t.user_id is not distinct from n.user_id from public.tasks as t where t.id = d.depends_on)
-          else coalesce((select t.status in ('Complete', 'Failed', 'Cancelled') from public.tasks as t where t.id = d.depends_on), true)
-        end
-    );
+  if v_has_unsettled then
+    select array_agg(n.id)
+    into v_unsettled
+    from new_rows as n
+    where n.standing in ('dependency_lost', 'dependency_pending')
+      and exists (
+        select
+        from queue.task_dependencies as d
+        where d.task_id = n.id
+          and case n.standing
+            -- What is missing or somebody else's has not changed.
+            when 'dependency_lost' then (select t.user_id is not distinct from n.user_id from public.tasks as t where t.id = d.depends_on)
+            else coalesce((select t.status in ('Complete', 'Failed', 'Cancelled') from public.tasks as t where t.id = d.depends_on), true)
+          end
+      );
+  end if;
   if v_unsettled is not null then
     perform queue.ask_standing_again(v_unsettled);
   end if;
@@ -102,11 +118,6 @@ begin
     perform queue.settle_dependants(v_awaited);
   end if;
 
-  -- An orchestrator may come after its children.
-  select array_agg(n.id)
-  into v_orchestrators
-  from new_rows as n
-  where not n.takes_slot or n.task_type like '%orchestrat%';
   if v_children is not null or v_orchestrators is not null then
     perform queue.join_families(v_orchestrators, v_children);
   end if;

@@ -298,6 +298,6 @@ create trigger tasks_after_update
   after update on public.tasks
   referencing old table as old_rows new table as new_rows
   for each statement
-  -- A claim keeps the counters and the history itself (queue.claim_next_task, queue.start_task).
+  -- A claim keeps the counters and the history itself (queue.claim_next_task, queue.start_task); a beat moves none.
   when (current_setting('queue.counts_itself', true) is distinct from 'on')
   execute function queue.tasks_after_update();

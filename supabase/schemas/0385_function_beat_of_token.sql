@@ -56,6 +56,7 @@ begin
     return;
   end if;
 
+  perform set_config('queue.counts_itself', 'on', true); -- nothing follows from these columns
   update public.tasks as t
   set updated_at = p_now,
     seen_at = p_now,
@@ -76,6 +77,7 @@ begin
     for no key update skip locked
   ) as held
   where t.id = held.id;
+  perform set_config('queue.counts_itself', 'off', true);
 end;
 $$;
 

@@ -19,6 +19,7 @@ begin
   if p_names <> '{}' then
     v_made_up := exists (select from unnest(p_names) as n (name) where n.name ~ '^unknown_task_\d{1,20}$');
   end if;
+  perform set_config('queue.counts_itself', 'on', true); -- nothing follows from these columns
   update public.tasks as t
   set updated_at = p_now,
     delivered_at = case when held.is_named then coalesce(t.delivered_at, p_now) else t.delivered_at end,
@@ -49,6 +50,7 @@ begin
     for no key update skip locked
   ) as held
   where t.id = held.id;
+  perform set_config('queue.counts_itself', 'off', true);
 end;
 $$;
 
