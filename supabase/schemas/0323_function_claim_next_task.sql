@@ -56,13 +56,6 @@ begin
           )
         )
         and v_pool <> all (c.paused_pools)
-        -- Answered before.
-        and (
-          p_claim_id is null
-          or not exists (
-            select from public.tasks as t where t.worker_id = p_worker_id and t.claim_id = p_claim_id and t.token_id is null
-          )
-        )
         -- Every task is as its type is now.
         and not exists (select from queue.deferred_work as w where w.task_type is not null)
         -- Nothing is due, or nothing that a claim would release. Few ever ask the second.
@@ -76,7 +69,8 @@ begin
     end if;
   end if;
 
-  if v_now is null then
+  -- Whether a claim_id was answered before the start itself finds out below, or else care.
+  if v_now is null or (p_claim_id is not null and not v_has_open) then
     return queue.claim_with_care(
       p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
     );
@@ -215,7 +209,7 @@ begin
       raise sqlstate 'QU001' using message = 'This look found nothing, its locks are given back';
     end if;
     return v_reply;
-  exception when sqlstate 'QU001' then
+  exception when sqlstate 'QU001' or unique_violation then -- tasks_claim_id_is_used_once
     v_reply := null;
   end;
 
