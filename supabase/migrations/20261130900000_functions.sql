@@ -218,6 +218,7 @@ create or replace function queue.cut_ends(p_text text)
 returns text
 language plpgsql
 immutable
+strict
 security invoker
 set search_path = ''
 as $$
@@ -1604,22 +1605,36 @@ declare
   v_dependants uuid[];
   v_children queue.subtasks[];
   v_orchestrators uuid[];
+  v_has_children boolean;
+  v_has_unsettled boolean;
 begin
-  insert into queue.task_dependencies (task_id, depends_on)
-  select n.id, n.dependant_on
-  from new_rows as n
-  where n.dependant_on is not null
-  on conflict do nothing;
-  select array_agg(n.id) into v_dependants from new_rows as n where n.dependant_on is not null;
+  -- One look says what else is to be asked: most tasks wait for nothing and are a part of nothing.
+  select
+    array_agg(n.id) filter (where n.dependant_on is not null),
+    -- An orchestrator may come after its children.
+    array_agg(n.id) filter (where not n.takes_slot or n.task_type like '%orchestrat%'),
+    bool_or(n.params ? 'orchestrator_task_id_ref'),
+    bool_or(n.standing in ('dependency_lost', 'dependency_pending'))
+  into v_dependants, v_orchestrators, v_has_children, v_has_unsettled
+  from new_rows as n;
 
-  select array_agg(c.child)
-  into v_children
-  from (
-    select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
+  if v_dependants is not null then
+    insert into queue.task_dependencies (task_id, depends_on)
+    select n.id, n.dependant_on
     from new_rows as n
-    where n.params ? 'orchestrator_task_id_ref'
-  ) as c
-  where (c.child).task_id is not null;
+    where n.dependant_on is not null
+    on conflict do nothing;
+  end if;
+  if v_has_children then
+    select array_agg(c.child)
+    into v_children
+    from (
+      select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
+      from new_rows as n
+      where n.params ? 'orchestrator_task_id_ref'
+    ) as c
+    where (c.child).task_id is not null;
+  end if;
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
   into v_changes
@@ -1654,20 +1669,22 @@ begin
   -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
   -- task that others already wait for may only now have come.
   -- By their keys: as joins, a plan from when the queue was small goes through new rows for each waiting task.
-  select array_agg(n.id)
-  into v_unsettled
-  from new_rows as n
-  where n.standing in ('dependency_lost', 'dependency_pending')
-    and exists (
-      select
-      from queue.task_dependencies as d
-      where d.task_id = n.id
-        and case n.standing
-          -- What is missing or somebody else's has not changed.
-          when 'dependency_lost' then (select t.user_id is not distinct from n.user_id from public.tasks as t where t.id = d.depends_on)
-          else coalesce((select t.status in ('Complete', 'Failed', 'Cancelled') from public.tasks as t where t.id = d.depends_on), true)
-        end
-    );
+  if v_has_unsettled then
+    select array_agg(n.id)
+    into v_unsettled
+    from new_rows as n
+    where n.standing in ('dependency_lost', 'dependency_pending')
+      and exists (
+        select
+        from queue.task_dependencies as d
+        where d.task_id = n.id
+          and case n.standing
+            -- What is missing or somebody else's has not changed.
+            when 'dependency_lost' then (select t.user_id is not distinct from n.user_id from public.tasks as t where t.id = d.depends_on)
+            else coalesce((select t.status in ('Complete', 'Failed', 'Cancelled') from public.tasks as t where t.id = d.depends_on), true)
+          end
+      );
+  end if;
   if v_unsettled is not null then
     perform queue.ask_standing_again(v_unsettled);
   end if;
@@ -1689,11 +1706,6 @@ begin
     perform queue.settle_dependants(v_awaited);
   end if;
 
-  -- An orchestrator may come after its children.
-  select array_agg(n.id)
-  into v_orchestrators
-  from new_rows as n
-  where not n.takes_slot or n.task_type like '%orchestrat%';
   if v_children is not null or v_orchestrators is not null then
     perform queue.join_families(v_orchestrators, v_children);
   end if;
@@ -7714,9 +7726,11 @@ declare
   v_reply json;
 begin
   if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool = any (queue.pools())
-    and p_claim_id is null and not p_dry_run then
-    -- Two claims at once under one name: the second one waits, with care (queue.give_back_held_task).
-    if pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
+    and coalesce(length(p_claim_id) <= 255, true) and not p_dry_run then
+    -- The same claim twice at once, or two under one name: the second one waits, with care. In the order in which that takes
+    -- these locks (queue.repeat_claim, queue.give_back_held_task): what was got here stays locked meanwhile.
+    if (p_claim_id is null or pg_try_advisory_xact_lock(hashtextextended('queue.claim:' || p_worker_id || ':' || p_claim_id, 0)))
+      and pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
       select
         pg_catalog.now() + c.clock_offset,
         pg_catalog.now() + c.clock_offset - c.stale_after,
@@ -7825,7 +7839,7 @@ begin
         standing = 'active',
         worker_id = p_worker_id,
         token_id = null,
-        claim_id = null,
+        claim_id = p_claim_id,
         lease_token = gen_random_uuid(),
         attempts = t.attempts + 1,
         claimed_at = v_now,
@@ -10116,15 +10130,6 @@ as $$
 declare
   v_own boolean := p_caller.user_id is not null;
   v_paused text[] := (select s.paused_pools from queue.settings as s);
-  v_orchestration constant text[] := array(
-    select y.name from public.task_types as y where y.category = 'orchestration'
-    union
-    -- A task that has grown stale was noted long before.
-    select u.name
-    from queue.unknown_types as u
-    where not queue.takes_slot(u.name, null)
-      and not exists (select from public.task_types as y where y.name = u.name)
-  );
 begin
   return (
     with waiting as (
@@ -10158,6 +10163,15 @@ begin
       where w.reason = 'stale'
         and (p_pool is null or w.pool = p_pool)
     ),
+    orchestration as materialized (
+      select y.name from public.task_types as y where y.category = 'orchestration'
+      union
+      -- A task that has grown stale was noted long before.
+      select u.name
+      from queue.unknown_types as u
+      where not queue.takes_slot(u.name, null)
+        and not exists (select from public.task_types as y where y.name = u.name)
+    ),
     stale_by_kind as (
       select
         w.reason, w.task_count,
@@ -10176,7 +10190,7 @@ begin
                 and t.run_type = case when w.is_cloud then 'cloud' else 'local' end
                 and not t.takes_slot
             )), 0)
-            from unnest(v_orchestration) as y (name)
+            from orchestration as y
           )
         end as without_place
       from stale as w
@@ -10273,6 +10287,10 @@ declare
   );
   -- Some of all lines that are listed, of which there may be a hundred.
   v_look_past integer := v_look / greatest(cardinality(p_turns), 1);
+  -- In the order of its index, so that no statistics find another way.
+  v_has_due boolean := (
+    select true from public.tasks as t where t.standing = 'not_yet' and t.available_at <= v_now order by t.available_at limit 1
+  );
   v_run_types text[] := case
     when p_caller.user_id is null then array['cloud']
     else array(
@@ -10321,7 +10339,11 @@ begin
         select r.id, r.task_type, r.created_at, r.since, r.priority, r.takes_slot, u.user_id, u.turn_load, u.turn_at, u.task_count,
           u.slots_free, u.places_free
         from round as u
-          cross join unnest(v_pools) as l (pool)
+          cross join unnest(v_pools) as p (pool)
+          -- Looked up by its key, whatever the planner thinks of the round: that is what the limit is for.
+          cross join lateral (
+            select n.* from queue.user_lines as n where n.user_id = u.user_id and n.pool = p.pool limit 1
+          ) as l
           cross join unnest(v_run_types) as y (run_type)
           cross join unnest(array[true, false]) as kind (takes_slot)
           cross join lateral (
@@ -10339,6 +10361,11 @@ begin
             order by q.priority desc, q.created_at, q.id
             limit u.task_count
           ) as r
+        -- Nothing is looked for where there is nothing.
+        where case
+          when y.run_type = 'cloud' then case when kind.takes_slot then l.ready_cloud else l.ready_cloud_orchestration end
+          else case when kind.takes_slot then l.ready_local else l.ready_local_orchestration end
+        end > 0
         union all
         -- Of other pools, as machines of their owner claim them; those that are not behind or stale, as above.
         select
@@ -10385,14 +10412,16 @@ begin
             order by q.priority desc, q.available_at
             limit u.task_count + 100 -- some may have another reason to wait
           ) as d
-        where queue.task_standing(d.task) = 'ready'
+        where v_has_due
+          and queue.task_standing(d.task) = 'ready'
         union all
         select
           o.id, o.task_type, o.created_at, greatest(o.created_at, o.available_at, o.released_at), o.priority, o.takes_slot, u.user_id,
           u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
         from round as u
           cross join lateral queue.own_gpu_due(p_caller, p_pool, v_look) as o
-        where p_caller.user_id is not null
+        where v_has_due
+          and p_caller.user_id is not null
           and o.run_type = any (v_run_types)
           and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
           and queue.task_standing(o) = 'ready'
@@ -10413,7 +10442,7 @@ revoke all on function queue.next_tasks(queue.caller, text, integer, queue.user_
 -- What keeps machines busy beside the tasks that take a slot: orchestrators that have not enqueued everything yet (the
 -- others only wait for their children), and starts that others ended under machines that have not let go yet. Without
 -- these an autoscaler would stop machines at work.
-create or replace function queue.busy_beside(p_caller queue.caller, p_pool text)
+create or replace function queue.busy_beside(p_caller queue.caller, p_pool text, p_load queue.load_summary)
 returns integer
 language plpgsql
 stable
@@ -10423,48 +10452,51 @@ as $$
 declare
   v_most constant integer := 1000;
   v_own boolean := p_caller.user_id is not null;
-  v_orchestrating integer;
+  v_orchestrating integer := 0;
   v_held integer;
 begin
-  with kind as (
-    -- The owner's places say how many still need a worker, over all pools and whoever runs them.
-    select
-      l.user_id,
-      sum(case when p_pool is null or l.pool = p_pool then l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end else 0 end) as here,
-      sum(l.active_cloud_orchestration + l.active_local_orchestration) as everywhere,
-      min(s.orchestrating) as orchestrating
-    from queue.user_lines as l
-      join queue.user_slots as s on s.user_id = l.user_id
-    where l.active_cloud_orchestration + l.active_local_orchestration > 0
-      and s.orchestrating > 0
-      and (not v_own or l.user_id = p_caller.user_id)
-    group by l.user_id
-  ),
-  working as (
-    select
-      k.user_id, k.here, k.everywhere,
-      k.orchestrating - (
-        select count(*) from queue.held_slots as h where h.user_id = k.user_id and h.let_go_at is null and not h.takes_slot
-      ) as orchestrating
-    from kind as k
-    where k.here > 0
-  ),
-  -- Looked at only for an owner who has some here, some elsewhere, and only some that wait.
-  waiting as materialized (
-    select t.user_id
-    from (select h.orchestrator_id from queue.handovers as h limit v_most) as h
-      join public.tasks as t on t.id = h.orchestrator_id
-    where (p_pool is null or t.pool = p_pool)
-      and (v_own or t.token_id is null)
-  )
-  select coalesce(sum(
-    case
-      when w.here = w.everywhere or w.orchestrating in (0, w.everywhere) then least(w.here, w.orchestrating)
-      else least(w.here - (select count(*) from waiting as h where h.user_id = w.user_id), w.orchestrating)
-    end
-  ), 0)
-  into v_orchestrating
-  from working as w;
+  -- Not looked for where the sums know of none.
+  if p_load.active_orchestration > 0 then
+    with kind as (
+      -- The owner's places say how many still need a worker, over all pools and whoever runs them.
+      select
+        l.user_id,
+        sum(case when p_pool is null or l.pool = p_pool then l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end else 0 end) as here,
+        sum(l.active_cloud_orchestration + l.active_local_orchestration) as everywhere,
+        min(s.orchestrating) as orchestrating
+      from queue.user_lines as l
+        join queue.user_slots as s on s.user_id = l.user_id
+      where l.active_cloud_orchestration + l.active_local_orchestration > 0
+        and s.orchestrating > 0
+        and (not v_own or l.user_id = p_caller.user_id)
+      group by l.user_id
+    ),
+    working as (
+      select
+        k.user_id, k.here, k.everywhere,
+        k.orchestrating - (
+          select count(*) from queue.held_slots as h where h.user_id = k.user_id and h.let_go_at is null and not h.takes_slot
+        ) as orchestrating
+      from kind as k
+      where k.here > 0
+    ),
+    -- Looked at only for an owner who has some here, some elsewhere, and only some that wait.
+    waiting as materialized (
+      select t.user_id
+      from (select h.orchestrator_id from queue.handovers as h limit v_most) as h
+        join public.tasks as t on t.id = h.orchestrator_id
+      where (p_pool is null or t.pool = p_pool)
+        and (v_own or t.token_id is null)
+    )
+    select coalesce(sum(
+      case
+        when w.here = w.everywhere or w.orchestrating in (0, w.everywhere) then least(w.here, w.orchestrating)
+        else least(w.here - (select count(*) from waiting as h where h.user_id = w.user_id), w.orchestrating)
+      end
+    ), 0)
+    into v_orchestrating
+    from working as w;
+  end if;
 
   select count(*)
   into v_held
@@ -10482,10 +10514,10 @@ begin
 end;
 $$;
 
-comment on function queue.busy_beside(queue.caller, text) is
+comment on function queue.busy_beside(queue.caller, text, queue.load_summary) is
   'How many machines are busy with what task_counts() does not count under active_only: orchestrators that still need a worker, and ended starts whose holders have not let go.';
 
-revoke all on function queue.busy_beside(queue.caller, text) from public, anon, authenticated, service_role;
+revoke all on function queue.busy_beside(queue.caller, text, queue.load_summary) from public, anon, authenticated, service_role;
 
 -- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
 create or replace function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean, p_unused text[] default null)
@@ -10522,7 +10554,7 @@ begin
   v_turns := array(select u from queue.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);
 
   select
-    coalesce(json_agg(to_jsonb(t) - 'since'), '[]'),
+    coalesce(json_agg(json_build_object('task_id', t.task_id, 'task_type', t.task_type, 'user_id', t.user_id, 'created_at', t.created_at)), '[]'),
     count(*),
     min(t.since)
   into v_next, v_listed, v_oldest
@@ -10622,7 +10654,7 @@ begin
         else '[]'
       end,
     -- Machines that could be busy at once.
-    'suggested_workers', ceil((v_load.claimable + v_load.active + queue.busy_beside(v_caller, p_run_type))::numeric / v_per_worker),
+    'suggested_workers', ceil((v_load.claimable + v_load.active + queue.busy_beside(v_caller, p_run_type, v_load))::numeric / v_per_worker),
     'snapshot_at', v_now
   );
 end;
@@ -10652,6 +10684,7 @@ declare
   v_apart uuid[];
   v_none_apart boolean;
   v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_none_paused boolean := v_paused = '{}';
   v_ready integer;
   v_sum queue.load_summary;
 begin
@@ -10698,12 +10731,12 @@ begin
   select
     coalesce(sum(
       least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running)
-    ) filter (where l.is_open and l.pool <> all (v_paused)), 0),
-    count(*) filter (where l.is_open and l.pool <> all (v_paused)),
+    ) filter (where l.is_open and (v_none_paused or l.pool <> all (v_paused))), 0),
+    count(*) filter (where l.is_open and (v_none_paused or l.pool <> all (v_paused))),
     count(*) filter (where l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.pool <> all (v_paused)), 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits' and l.pool <> all (v_paused)), 0),
-    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled' and l.pool <> all (v_paused)), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where (v_none_paused or l.pool <> all (v_paused))), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits' and (v_none_paused or l.pool <> all (v_paused))), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled' and (v_none_paused or l.pool <> all (v_paused))), 0),
     0,
     coalesce(sum(l.active_cloud), 0),
     coalesce(sum(l.active_cloud_orchestration), 0),
@@ -10716,7 +10749,7 @@ begin
     and (p_pool is null or l.pool = p_pool)
     and (v_none_apart or l.user_id not in (select a.user_id from unnest(v_apart) as a (user_id)));
   v_sum.pool_paused := 0;
-  if v_paused <> '{}' then
+  if not v_none_paused then
     select coalesce(sum(l.ready), 0)
     into v_sum.pool_paused
     from (
@@ -10814,17 +10847,15 @@ declare
   v_none_apart boolean := coalesce(cardinality(p_load.apart), 0) = 0;
 begin
   return query
-  select (u.load).*
+  select
+    u.user_id, u.reason, u.ready, u.claimable, u.active, u.active_orchestration, u.active_elsewhere, u.running, u.task_limit, u.turn_at
   from (
     -- Open lines come from the index in the order of turns.
     select
-      (
-        l.user_id, null::text, l.ready_cloud + l.ready_cloud_orchestration,
-        least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running),
-        l.active_cloud, l.active_cloud_orchestration, l.active_local + l.active_local_orchestration,
-        l.running, l.task_limit, l.turn_at
-      )::queue.user_load_row as load,
-      l.turn_load
+      l.user_id, null::text as reason, l.ready_cloud + l.ready_cloud_orchestration as ready,
+      least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running) as claimable,
+      l.active_cloud as active, l.active_cloud_orchestration as active_orchestration,
+      l.active_local + l.active_local_orchestration as active_elsewhere, l.running, l.task_limit, l.turn_at, l.turn_load
     from unnest(v_pools) as p (pool)
       cross join lateral (
         select c.*
@@ -10837,12 +10868,12 @@ begin
         limit p_limit
       ) as l
     union all
-    select a, s.running + s.orchestrating + s.remembered
+    select a.*, s.running + s.orchestrating + s.remembered
     from unnest(p_load.apart) as a
       join queue.user_slots as s on s.user_id = a.user_id
     where a.claimable > 0
   ) as u
-  order by u.turn_load, (u.load).turn_at
+  order by u.turn_load, u.turn_at
   limit p_limit;
 end;
 $$;
@@ -12764,6 +12795,7 @@ begin
     return;
   end if;
 
+  perform set_config('queue.counts_itself', 'on', true); -- nothing follows from these columns
   update public.tasks as t
   set updated_at = p_now,
     seen_at = p_now,
@@ -12784,6 +12816,7 @@ begin
     for no key update skip locked
   ) as held
   where t.id = held.id;
+  perform set_config('queue.counts_itself', 'off', true);
 end;
 $$;
 
@@ -12840,6 +12873,7 @@ begin
   if p_names <> '{}' then
     v_made_up := exists (select from unnest(p_names) as n (name) where n.name ~ '^unknown_task_\d{1,20}$');
   end if;
+  perform set_config('queue.counts_itself', 'on', true); -- nothing follows from these columns
   update public.tasks as t
   set updated_at = p_now,
     delivered_at = case when held.is_named then coalesce(t.delivered_at, p_now) else t.delivered_at end,
@@ -12870,6 +12904,7 @@ begin
     for no key update skip locked
   ) as held
   where t.id = held.id;
+  perform set_config('queue.counts_itself', 'off', true);
 end;
 $$;
 
@@ -16374,6 +16409,27 @@ select queue.lock_tables(
 );
 
 drop trigger if exists users_after_write on public.users;
+
+drop trigger if exists tasks_before_update on public.tasks;
+
+-- A claim sets all that follows from it, standing too (queue.start_task), and a beat nothing that anything follows from
+-- (queue.show_signs_of_life): they need no second opinion. The condition is short because every statement that updates
+-- tasks parses it anew.
+create trigger tasks_before_update
+  before update on public.tasks
+  for each row
+  when (current_setting('queue.counts_itself', true) is distinct from 'on')
+  execute function queue.tasks_before_update();
+
+drop trigger if exists tasks_after_update on public.tasks;
+
+create trigger tasks_after_update
+  after update on public.tasks
+  referencing old table as old_rows new table as new_rows
+  for each statement
+  -- A claim keeps the counters and the history itself (queue.claim_next_task, queue.start_task); a beat moves none.
+  when (current_setting('queue.counts_itself', true) is distinct from 'on')
+  execute function queue.tasks_after_update();
 
 drop trigger if exists users_after_delete on public.users;
 
