@@ -110,7 +110,55 @@ describe("create-task with family and input", () => {
     });
   });
 
-  it.each(["crossfade_join", "image_generation", "wgp"])(
+  it.each([
+    ["travel_orchestrator", "crossfade_join", {}, "travel_stitch"],
+    ["join_clips_orchestrator", "crossfade_join", {}, "join_final_stitch"],
+    ["edit_video_orchestrator", "crossfade_join", {}, "join_final_stitch"],
+    ["travel_orchestrator", "join_clips", {
+      orchestrator_details: { clip_list: [] },
+    }, "join_clips_orchestrator"],
+    // A plain join is one, whoever enqueues it.
+    ["travel_orchestrator", "join_clips", {}, "join_clips"],
+  ])(
+    "of a %s: %s with %j is stored as %s, also when it is said again",
+    async (task_type, family, params, stored) => {
+      const id = await createTask(owner, { task_type });
+      await startTask(id, "gpu-another");
+      const above = { id, task_type, params: {}, project_id: owner.projectId };
+      const wire = await wireThatLoses(0);
+      const one = child(above, family, params, null);
+      for (const created of [true, false]) {
+        expect(await createSinceMarch(wire, one)).toMatchObject({
+          status: 200,
+          json: { task_id: one.task_id, created },
+        });
+      }
+      expect(await readTask(one.task_id)).toMatchObject({ task_type: stored });
+    },
+  );
+
+  it("keeps a family whose orchestrator is somebody else's, and a type that is called a type", async () => {
+    const key = await createToken(await createOwner());
+    const body = child(parent, "crossfade_join", {}, null);
+    const [theirs, typed] = [crypto.randomUUID(), crypto.randomUUID()];
+    const input = { ...body.params, task_id: theirs, dependant_on: null };
+    const family = { family: "crossfade_join", input };
+    await callFunction("create-task", family, { key });
+    expect(await readTask(theirs)).toMatchObject({
+      task_type: "crossfade_join",
+    });
+    await callFunction("create-task", {
+      task_id: typed,
+      task_type: "crossfade_join",
+      params: body.params,
+      project_id: owner.projectId,
+    }, { key: stack().serviceRoleKey });
+    expect(await readTask(typed)).toMatchObject({
+      task_type: "crossfade_join",
+    });
+  });
+
+  it.each(["image_generation", "wgp"])(
     "stores the family %s, which is no type, for a gpu worker",
     async (family) => {
       const wire = await wireThatLoses(0);

@@ -128,7 +128,10 @@ export function asOwner(owner: Owner): ReturnType<typeof as> {
 }
 
 /** Tables whose rows the migrations ship. */
-const SHIPPED = ["public.task_types", "queue.settings", "queue.job_runs"];
+const SHIPPED = [
+  ...["public.task_types", "queue.settings", "queue.job_runs"],
+  "queue.family_names",
+];
 
 /**
  * Empties every table but those that the migrations fill, for tests that count

@@ -64,11 +64,12 @@ describe("createHandler()", () => {
     const body = { family: "travel", input: { a: 1 }, project_id: PROJECT_ID };
     expect(await taskOf(body)).toEqual({
       task_type: "travel",
+      family: "travel",
       params: { a: 1 },
       project: PROJECT_ID,
     });
     expect(await taskOf({ ...body, task_type: "t", params: { b: 2 } }))
-      .toMatchObject({ task_type: "t", params: { b: 2 } });
+      .toEqual({ task_type: "t", params: { b: 2 }, project: PROJECT_ID });
   });
 
   test("takes the id and the dependencies that workers since March put into input", async () => {
@@ -76,6 +77,7 @@ describe("createHandler()", () => {
     const body = { family: "travel_stitch", project_id: PROJECT_ID };
     const task = {
       task_type: "travel_stitch",
+      family: "travel_stitch",
       task_id: TASK_ID,
       depends_on: [OTHER_ID],
       params: input,
@@ -93,6 +95,7 @@ describe("createHandler()", () => {
     const params = { task_id: "unknown_task_1", dependant_on: "x" };
     expect(await taskOf({ ...body, params, input })).toEqual({
       task_type: "travel_stitch",
+      family: "travel_stitch",
       params,
       project: PROJECT_ID,
     });
