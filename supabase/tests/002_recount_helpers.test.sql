@@ -159,7 +159,7 @@ as $$
   from public.tasks as t
     left join public.task_types as y on y.name = t.task_type
     cross join lateral (values (coalesce(y.runs_on_own_gpu and y.run_type <> 'gpu', false))) as e (expected)
-  where t.status in ('Queued', 'In Progress')
+  where t.status = 'Queued'
     and t.runs_on_own_gpu <> e.expected
 
   union all
