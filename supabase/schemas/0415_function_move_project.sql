@@ -1,6 +1,7 @@
 -- Gives a project to another user with all that belongs to it, in one transaction: tasks, results, history, families and
 -- what is counted. Not while something of it runs, because that takes a slot of the former owner's and is paid by them;
--- and not where it would part tasks that belong together, which are only of one owner.
+-- and not where it would part tasks that belong together, which are only of one owner. Over the API not where it would be
+-- cut off half way, with both owners held for nothing: in a session of SQL nothing ends it.
 create function queue.move_project(p_caller jsonb, p_project_id uuid, p_user_id uuid)
 returns json
 language plpgsql
@@ -11,6 +12,7 @@ set enable_seqscan = off -- a plan made while the queue was empty must be right 
 as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_most constant integer := 10000;
   v_from uuid;
   v_tasks uuid[];
   v_waiting uuid[];
@@ -25,6 +27,13 @@ begin
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no user %s', coalesce(p_user_id::text, 'null')));
   elsif v_from = p_user_id then
     return json_build_object('project_id', p_project_id, 'user_id', p_user_id, 'tasks', 0, 'generations', 0);
+  elsif coalesce(current_setting('request.method', true), '') <> '' and exists (
+    select from public.tasks as t where t.project_id = p_project_id offset v_most
+  ) then
+    perform queue.refuse(
+      409, 'PROJECT_HAS_TASKS', pg_catalog.format('The project has more than %s tasks, which are not moved in the time of a request', v_most),
+      'Delete tasks of it that have ended, or call queue.move_project in a session of SQL: claims for both users wait meanwhile'
+    );
   end if;
 
   v_tasks := array(

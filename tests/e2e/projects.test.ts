@@ -78,6 +78,28 @@ describe("a project that is given to another user", () => {
     expect(await drift()).toEqual([]);
   });
 
+  it(
+    "is refused at once where a request would be cut off half way",
+    async () => {
+      await createTasks(owner, 10_001);
+      const reply = await move();
+      expect(reply.status).toBe(409);
+      expect(reply.json).toMatchObject({
+        details: "PROJECT_HAS_TASKS",
+        hint: expect.stringContaining("session of SQL"),
+      });
+      expect(await ownerOfProject()).toBe(owner.id);
+      await admin()`
+      select queue.move_project(
+        '{"kind": "service"}', ${owner.projectId}, ${heir.id}
+      )
+    `;
+      expect(await ownerOfProject()).toBe(heir.id);
+      expect(await drift()).toEqual([]);
+    },
+    120_000,
+  );
+
   it("is nothing that a user or a stranger may do", async () => {
     for (const key of [await userJwt(owner.id), stack().anonKey]) {
       const reply = await move(key);
