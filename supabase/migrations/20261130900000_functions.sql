@@ -6895,8 +6895,8 @@ comment on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affi
 revoke all on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) from public, anon, authenticated, service_role;
 
 -- A worker that runs one task at a time and asks for another orchestrates nothing any more, whatever it has said of it: the
--- places are free. Waits for nobody: what somebody is just changing is left for the next claim.
-create or replace function queue.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text)
+-- places are free, but that of the one whose reply was lost (queue.lost_orchestration). Waits for nobody: what somebody is just changing is left for the next claim.
+create or replace function queue.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text, p_but uuid default null)
 returns void
 language plpgsql
 volatile
@@ -6917,6 +6917,7 @@ begin
         and t.token_id is not distinct from p_token_id
         and t.pool = p_pool
         and not t.takes_slot
+        and t.id is distinct from p_but
         and not queue.is_handed_over(t.id, t.lease_token)
     )
     select h.id from held as h order by h.user_id, h.id
@@ -6934,10 +6935,51 @@ begin
 end;
 $$;
 
-comment on function queue.leave_orchestration(text, uuid, text) is
-  'Frees the places of the orchestration tasks that this worker still holds in this pool.';
+comment on function queue.leave_orchestration(text, uuid, text, uuid) is
+  'Frees the places of the orchestration tasks that this worker still holds in this pool, but that of p_but.';
 
-revoke all on function queue.leave_orchestration(text, uuid, text) from public, anon, authenticated, service_role;
+revoke all on function queue.leave_orchestration(text, uuid, text, uuid) from public, anon, authenticated, service_role;
+
+-- An orchestration task that this worker was handed and never heard of: it claims again, and since that claim nothing has
+-- named the task, no report, no log and no child. Who runs one task at a time would have said something of it first.
+create or replace function queue.lost_orchestration(p_worker_id text, p_token_id uuid, p_pool text)
+returns uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    -- Looked for apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
+    with held as materialized (
+      select t.id, t.claimed_at
+      from public.tasks as t
+      where t.worker_id = p_worker_id
+        and t.status = 'In Progress'
+        and t.token_id is not distinct from p_token_id
+        and t.pool = p_pool
+        and not t.takes_slot
+        and t.delivered_at is null
+        and not queue.is_handed_over(t.id, t.lease_token)
+        and not queue.needs_no_worker(t)
+        and not exists (
+          select
+          from queue.subtasks as s
+            join public.tasks as c on c.id = s.task_id
+          where s.orchestrator_id = t.id
+            and c.created_at >= t.claimed_at
+        )
+    )
+    select h.id from held as h order by h.claimed_at desc, h.id limit 1
+  );
+end;
+$$;
+
+comment on function queue.lost_orchestration(text, uuid, text) is
+  'The orchestration task in this pool that this worker was handed last and of which nothing has been heard since; null when there is none.';
+
+revoke all on function queue.lost_orchestration(text, uuid, text) from public, anon, authenticated, service_role;
 
 -- Tasks whose available_at has come, of users who could run one now: of each the most urgent first, and of each some, so
 -- that neither a user with ten thousand nor an earlier time comes before a priority or a turn. Who is just being served
@@ -7052,10 +7094,11 @@ comment on function queue.told_reason(public.tasks) is
 
 revoke all on function queue.told_reason(public.tasks) from public, anon, authenticated, service_role;
 
--- A worker that claims although it holds all it may. Either it never heard of the task (the reply was lost: the same
--- attempt under a new lease) or it died and came back under its name (a new start, and the end of the task when that
--- was its last). Which of the two it is nobody knows of a task that kills its worker before the first report: as often as
--- starts are taken off again (max_free_returns) its reply is taken for lost, then each is a start.
+-- A worker that claims although it holds all it may, or was handed an orchestration task and has never named it. Either it
+-- never heard of the task (the reply was lost: the same attempt under a new lease) or it died and came back under its name
+-- (a new start, and the end of the task when that was its last). Which of the two it is nobody knows of a task that kills
+-- its worker before the first report: as often as starts are taken off again (max_free_returns) its reply is taken for
+-- lost, then each is a start.
 create or replace function queue.give_back_held_task(
   p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz
 )
@@ -7070,6 +7113,7 @@ declare
   v_limit integer;
   v_held_count integer;
   v_held_id uuid;
+  v_lost_id uuid;
   v_held public.tasks;
   v_reason text;
 begin
@@ -7087,13 +7131,6 @@ begin
     'queue.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', queue.sent_name(p_worker_id))
   );
 
-  -- A worker that runs one task at a time and asks for another has let go of what others ended under it, and orchestrates
-  -- nothing any more.
-  if v_limit = 1 then
-    perform queue.let_go_of(p_worker_id, p_caller.token_id, p_pool, null);
-    perform queue.leave_orchestration(p_worker_id, p_caller.token_id, p_pool);
-  end if;
-
   select count(*), (array_agg(t.id order by t.claimed_at))[1]
   into v_held_count, v_held_id
   from public.tasks as t
@@ -7103,7 +7140,17 @@ begin
     and queue.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type)
     and t.takes_slot;
 
-  if v_held_count < v_limit then
+  -- A worker that runs one task at a time and asks for another has let go of what others ended under it, and orchestrates
+  -- nothing any more. But of an orchestration task that it was handed last it may never have heard.
+  if v_limit = 1 then
+    if v_held_count = 0 then
+      v_lost_id := queue.lost_orchestration(p_worker_id, p_caller.token_id, p_pool);
+    end if;
+    perform queue.let_go_of(p_worker_id, p_caller.token_id, p_pool, null);
+    perform queue.leave_orchestration(p_worker_id, p_caller.token_id, p_pool, v_lost_id);
+  end if;
+
+  if v_held_count < v_limit and v_lost_id is null then
     return null;
   end if;
 
@@ -7114,12 +7161,17 @@ begin
   select t.*
   into v_held
   from public.tasks as t
-  where t.id = v_held_id
+  where t.id = coalesce(v_lost_id, v_held_id)
     and t.status = 'In Progress'
     and t.worker_id = p_worker_id
   for no key update;
 
   if v_held.id is null then
+    return null;
+  elsif v_lost_id is not null
+    and queue.lost_orchestration(p_worker_id, p_caller.token_id, p_pool) is distinct from v_lost_id then
+    -- A word of it came meanwhile.
+    perform queue.leave_orchestration(p_worker_id, p_caller.token_id, p_pool);
     return null;
   end if;
 
@@ -7148,7 +7200,7 @@ end;
 $$;
 
 comment on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) is
-  'The task that a worker at its own limit already holds, handed out again; null when it may take another one. Raises 55P03 when somebody else''s transaction holds that task or its owner.';
+  'The task that a worker at its own limit already holds, or the orchestration task of which nothing was heard since it was handed out, handed out again; null when it may take another one. Raises 55P03 when somebody else''s transaction holds that task or its owner.';
 
 revoke all on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) from public, anon, authenticated, service_role;
 

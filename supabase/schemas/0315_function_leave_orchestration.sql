@@ -1,6 +1,6 @@
 -- A worker that runs one task at a time and asks for another orchestrates nothing any more, whatever it has said of it: the
--- places are free. Waits for nobody: what somebody is just changing is left for the next claim.
-create function queue.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text)
+-- places are free, but that of the one whose reply was lost (queue.lost_orchestration). Waits for nobody: what somebody is just changing is left for the next claim.
+create function queue.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text, p_but uuid default null)
 returns void
 language plpgsql
 volatile
@@ -21,6 +21,7 @@ begin
         and t.token_id is not distinct from p_token_id
         and t.pool = p_pool
         and not t.takes_slot
+        and t.id is distinct from p_but
         and not queue.is_handed_over(t.id, t.lease_token)
     )
     select h.id from held as h order by h.user_id, h.id
@@ -38,7 +39,7 @@ begin
 end;
 $$;
 
-comment on function queue.leave_orchestration(text, uuid, text) is
-  'Frees the places of the orchestration tasks that this worker still holds in this pool.';
+comment on function queue.leave_orchestration(text, uuid, text, uuid) is
+  'Frees the places of the orchestration tasks that this worker still holds in this pool, but that of p_but.';
 
-revoke all on function queue.leave_orchestration(text, uuid, text) from public, anon, authenticated, service_role;
+revoke all on function queue.leave_orchestration(text, uuid, text, uuid) from public, anon, authenticated, service_role;

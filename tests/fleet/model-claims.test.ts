@@ -68,6 +68,11 @@ describe("a worker that has loaded a model", () => {
     });
     const own = await ofModel("t2v", 1);
     expect(taskOf(await claimOfApril(wire, W))).toBe(orchestrator);
+    await wire.edge("update-task-status", {
+      task_id: orchestrator,
+      status: "In Progress",
+      output_location: "Successfully enqueued 1 new segment",
+    });
     expect(await runNext()).toBe(own);
   });
 

@@ -1,5 +1,6 @@
 import type { Claim } from "./commands.ts";
 import { end, settle, startsAllowed } from "./endings.ts";
+import { needsNoWorker } from "./families.ts";
 import { letGo } from "./holding.ts";
 import { isServed, KINDS } from "./kinds.ts";
 import { LATE_REPEAT, MAX_FREE_RETURNS } from "./numbers.ts";
@@ -48,11 +49,17 @@ export function claim(
   }
 
   // A gpu worker runs one task: it has let go of what others have ended, and
-  // orchestrates nothing any more.
+  // orchestrates nothing any more, but what it may never have heard of.
   if (pool === "gpu") {
-    for (const task of own) {
-      const { takesSlot, pool: tasksPool } = KINDS[task.kind];
-      if (task.status === "In Progress" && !takesSlot && tasksPool === pool) {
+    const running = own.filter(({ status }) => status === "In Progress");
+    const orchestrated = running.filter(({ kind }) =>
+      !KINDS[kind].takesSlot && KINDS[kind].pool === pool
+    );
+    const again = running.find(({ kind }) =>
+      KINDS[kind].takesSlot && isServed(kind, { pool, token })
+    ) ?? lastUnheardOf(state, orchestrated);
+    for (const task of orchestrated) {
+      if (task !== again) {
         task.isHandedOver = true;
       }
     }
@@ -62,13 +69,9 @@ export function claim(
         held.worker === worker && held.token === token &&
         (held.pool === pool || runsOnOwnGpu(state, held)),
     );
-  }
-  const held = own.find((task) =>
-    task.status === "In Progress" && KINDS[task.kind].takesSlot &&
-    isServed(task.kind, { pool, token })
-  );
-  if (held !== undefined && pool === "gpu") {
-    if (holdAgain(state, held, claimId)) return held.id;
+    if (again !== undefined && holdAgain(state, again, claimId)) {
+      return again.id;
+    }
   }
 
   const free = next(state, { owner: token, pool });
@@ -98,6 +101,21 @@ function answerAgain(state: State, task: Task): boolean {
 function runsOnOwnGpu(state: State, { task, token }: Held): boolean {
   const kind = state.tasks.get(task)?.kind;
   return kind !== undefined && isServed(kind, { pool: "gpu", token });
+}
+
+/** The last that was handed out, if nothing has been heard of it since. */
+function lastUnheardOf(
+  state: State,
+  orchestrated: readonly Task[],
+): Task | undefined {
+  return orchestrated.filter((task) =>
+    !task.isDelivered && !task.isHandedOver && !needsNoWorker(state, task) &&
+    ![...state.tasks.values()].some((child) =>
+      child.parent === task.id && child.createdAt >= (task.claimedAt ?? 0)
+    )
+  ).toSorted((one, other) =>
+    (other.claimedAt ?? 0) - (one.claimedAt ?? 0) || one.id - other.id
+  )[0];
 }
 
 /** The reply was lost, or the worker died and came back under its name. */

@@ -1,5 +1,5 @@
 begin;
-select plan(9);
+select plan(11);
 
 -- SETUP: a user with room for one orchestrator at a time
 select tests.empty_queue();
@@ -13,9 +13,16 @@ select public.update_task_status(tests.service(), :'idempotent', 'In Progress', 
 select is((tests.task(:'idempotent')).status, 'In Progress', 'It goes on, for nobody judges it by children that it has not');
 select isnt(tests.claim('gpu-2'), null, 'But the next one of its owner is handed out');
 
--- TEST: so does who asks for another task without a word
+-- TEST: so does who asks for another task when it has named the one it had, or shows that it had it
 select is(tests.claim('gpu-3'), null, 'That one is at work');
-select isnt(tests.claim('gpu-2'), null, 'A worker that claims orchestrates nothing any more: it gets the next');
+select id as unheard_of from public.tasks where worker_id = 'gpu-2' \gset
+select is(tests.claim('gpu-2'), :'unheard_of', 'A worker that never named it gets it again: the reply was lost');
+select is(tests.claim('gpu-3'), null, 'And keeps the place');
+update public.tasks set claimed_at = queue.now() - interval '1 second' where id = :'unheard_of';
+select tests.create_child(:'unheard_of', 'travel_segment', 0) as child \gset
+select tests.finish_task(:'child');
+select tests.claim('gpu-2') as next \gset
+select isnt(:'next'::uuid, :'unheard_of'::uuid, 'A worker that has enqueued a child and claims orchestrates nothing any more: it gets the next');
 select is_empty('select * from queue.drift()', 'The counters are what the tasks add up to');
 
 -- TEST: but not one whose name several share, or that runs more than one at a time
