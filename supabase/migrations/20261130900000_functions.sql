@@ -5208,6 +5208,63 @@ comment on function queue.free_held_slots(integer) is
 
 revoke all on function queue.free_held_slots(integer) from public, anon, authenticated, service_role;
 
+-- Whether an orchestrator has sent this machine home: it set the row to terminated while the machine beat, and its reason is
+-- none of a fault. Then what the machine ran is not to blame, whether the machine's own goodbye comes before or after; and
+-- which of the two is first is chance. Narrow on purpose: a start is no task's fault only where somebody says why the
+-- machine went. Since May orchestrators say it in termination_reason, earlier ones in error_reason, where faults are, too;
+-- so there it has to be known for what it is.
+create or replace function queue.is_sent_home(p_worker public.workers)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_fault constant text := '(stuck|\mh[ua]ng|frozen|stall|stale|silent|heartbeat|responsive|reachable|unhealthy|crash|fail|error|fatal|overlong|too.long|task.?time|\moom|memory)';
+  v_given text := nullif(p_worker.metadata ->> 'termination_reason', '');
+  v_error text := coalesce(p_worker.metadata ->> 'error_reason', '');
+begin
+  return p_worker.status = 'terminated'
+    and p_worker.goodbye_at is null
+    and p_worker.reaped_at is null
+    and coalesce(v_given, v_error) !~* v_fault
+    and (v_given is not null or v_error ~* '(idle|over.?capacity|scal(e|ed|ing)\M|surplus|no work)')
+    and coalesce(
+      queue.seen_at(p_worker.last_heartbeat, queue.now())
+        > coalesce(p_worker.ended_at, queue.now()) - (select s.gpu_silence_limit from queue.settings as s),
+      false
+    );
+end;
+$$;
+
+comment on function queue.is_sent_home(public.workers) is
+  'Whether this worker was set to terminated while it beat, for a termination_reason (or an error_reason that says that it was idle or one too many) that names no fault.';
+
+revoke all on function queue.is_sent_home(public.workers) from public, anon, authenticated, service_role;
+
+-- Whether a start ends with its machine and through no fault of its own: the machine was sent home, and something was heard
+-- of the task within the time after which a task counts as stuck. A task that hangs has its machines switched off, too.
+create or replace function queue.is_taken_home(p_worker public.workers, p_task public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.is_sent_home(p_worker)
+    and coalesce(
+      greatest(p_task.claimed_at, p_task.reported_at) > queue.now() - (select s.quiet_task_limit from queue.settings as s), false
+    );
+end;
+$$;
+
+comment on function queue.is_taken_home(public.workers, public.tasks) is
+  'Whether this running task of a worker that has ended loses its start only because the machine was sent home (queue.is_sent_home): it is not counted.';
+
+revoke all on function queue.is_taken_home(public.workers, public.tasks) from public, anon, authenticated, service_role;
+
 -- Puts running tasks back, each with its reason, owner by owner in the order of their ids, and those of one owner in one
 -- statement. What has reported, ended or changed hands since it was looked at is left alone, and so is what somebody is
 -- just changing: a task, a relative of it, or its owner. Not for long is any of them waited for, and never for the second
@@ -5255,9 +5312,11 @@ begin
         output_location = case l.cause when 'enqueued_nothing' then l.reason else t.output_location end,
         attempts = t.attempts - (
           l.cause in ('never_delivered', 'token_ended', 'terminated')
-          -- Its goodbye could not hand the task back: somebody held its owner.
+          -- Neither its goodbye nor who sent it home could give the task back: somebody held its owner.
           or l.cause = 'worker_ended' and exists (
-            select from public.workers as w where w.id = l.worker_id and w.goodbye_at is not null
+            select from public.workers as w
+            where w.id = l.worker_id
+              and (w.goodbye_at is not null or queue.is_taken_home(w, t))
           )
         )::integer,
         error_message = l.reason
@@ -5277,12 +5336,13 @@ end;
 $$;
 
 comment on function queue.put_back(queue.lost_task[]) is
-  'Puts these tasks back into the queue (or ends them Failed: after their last start, or when they have said their last word) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, whose token has ended, or whose worker or user''s machine said goodbye, is not counted.';
+  'Puts these tasks back into the queue (or ends them Failed: after their last start, or when they have said their last word) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, whose token has ended, or whose worker or user''s machine said goodbye or was sent home, is not counted.';
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;
 
 -- The work of workers that have ended goes back to the queue, in one statement, so that the owners of all its tasks are
--- locked in order. Who ends itself hands its work back: that start does not count (queue.tasks_before_update). Whoever ends
+-- locked in order. Who ends itself hands its work back, and who is sent home gives it back: that start does not count
+-- (queue.tasks_before_update). Whoever ends
 -- a worker does not wait for somebody's open transaction that holds a task or its owner: then all of it is left to the next
 -- rescue, which sees that the worker has ended.
 create or replace function queue.free_work(p_worker_ids text[], p_hands_back boolean default false)
@@ -5300,10 +5360,13 @@ begin
   begin
     update public.tasks as t
     set status = 'Queued',
-      attempts = t.attempts - (p_hands_back or w.goodbye_at is not null)::integer,
+      attempts = t.attempts - (p_hands_back or w.goodbye_at is not null or queue.is_taken_home(w, t))::integer,
       error_message = case
         when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
           'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
+        )
+        when queue.is_taken_home(w, t) then pg_catalog.format(
+          'Start %s was handed back: worker %s was sent home (%s)', greatest(t.attempts, 1), w.id, w.metadata ->> 'error_reason'
         )
         else pg_catalog.format(
           'Start %s ended without a result: worker %s is %s%s',
@@ -5326,7 +5389,7 @@ end;
 $$;
 
 comment on function queue.free_work(text[], boolean) is
-  'Frees what these workers still held, and puts what they run with the service key back into the queue, all but orchestrators that only wait for their children, unless somebody holds one of these tasks or its owner. Starts do not count when p_hands_back, or when the worker said goodbye (workers.goodbye_at).';
+  'Frees what these workers still held, and puts what they run with the service key back into the queue, all but orchestrators that only wait for their children, unless somebody holds one of these tasks or its owner. Starts do not count when p_hands_back, when the worker said goodbye (workers.goodbye_at) or when it was sent home (queue.is_taken_home).';
 
 revoke all on function queue.free_work(text[], boolean) from public, anon, authenticated, service_role;
 
@@ -13148,7 +13211,8 @@ revoke all on function queue.workers_before_status() from public, anon, authenti
 --
 -- Whether an end is a failure is decided here, once, when the status changes, and by what is known of the worker, not by
 -- words: orchestrators give a reason for every end, also for sending an idle machine home. They look before they write:
--- what the machine took in between, and the crash that its guardian reports while it is being switched off, are no failure.
+-- what the machine took in between, what it was sent home with, and the crash that its guardian reports while it is being
+-- switched off, are no failure.
 create or replace function queue.workers_before_write()
 returns trigger
 language plpgsql
@@ -13246,6 +13310,7 @@ begin
             and t.token_id is null
             and not queue.needs_no_worker(t)
             and (new.status <> 'terminated' or coalesce(t.claimed_at <= v_now - v_cycle, true))
+            and not queue.is_taken_home(new, t)
         )
       )
     ) then

@@ -45,9 +45,11 @@ begin
         output_location = case l.cause when 'enqueued_nothing' then l.reason else t.output_location end,
         attempts = t.attempts - (
           l.cause in ('never_delivered', 'token_ended', 'terminated')
-          -- Its goodbye could not hand the task back: somebody held its owner.
+          -- Neither its goodbye nor who sent it home could give the task back: somebody held its owner.
           or l.cause = 'worker_ended' and exists (
-            select from public.workers as w where w.id = l.worker_id and w.goodbye_at is not null
+            select from public.workers as w
+            where w.id = l.worker_id
+              and (w.goodbye_at is not null or queue.is_taken_home(w, t))
           )
         )::integer,
         error_message = l.reason
@@ -67,6 +69,6 @@ end;
 $$;
 
 comment on function queue.put_back(queue.lost_task[]) is
-  'Puts these tasks back into the queue (or ends them Failed: after their last start, or when they have said their last word) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, whose token has ended, or whose worker or user''s machine said goodbye, is not counted.';
+  'Puts these tasks back into the queue (or ends them Failed: after their last start, or when they have said their last word) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, whose token has ended, or whose worker or user''s machine said goodbye or was sent home, is not counted.';
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;

@@ -1,5 +1,6 @@
 -- The work of workers that have ended goes back to the queue, in one statement, so that the owners of all its tasks are
--- locked in order. Who ends itself hands its work back: that start does not count (queue.tasks_before_update). Whoever ends
+-- locked in order. Who ends itself hands its work back, and who is sent home gives it back: that start does not count
+-- (queue.tasks_before_update). Whoever ends
 -- a worker does not wait for somebody's open transaction that holds a task or its owner: then all of it is left to the next
 -- rescue, which sees that the worker has ended.
 create function queue.free_work(p_worker_ids text[], p_hands_back boolean default false)
@@ -17,10 +18,13 @@ begin
   begin
     update public.tasks as t
     set status = 'Queued',
-      attempts = t.attempts - (p_hands_back or w.goodbye_at is not null)::integer,
+      attempts = t.attempts - (p_hands_back or w.goodbye_at is not null or queue.is_taken_home(w, t))::integer,
       error_message = case
         when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
           'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
+        )
+        when queue.is_taken_home(w, t) then pg_catalog.format(
+          'Start %s was handed back: worker %s was sent home (%s)', greatest(t.attempts, 1), w.id, w.metadata ->> 'error_reason'
         )
         else pg_catalog.format(
           'Start %s ended without a result: worker %s is %s%s',
@@ -43,6 +47,6 @@ end;
 $$;
 
 comment on function queue.free_work(text[], boolean) is
-  'Frees what these workers still held, and puts what they run with the service key back into the queue, all but orchestrators that only wait for their children, unless somebody holds one of these tasks or its owner. Starts do not count when p_hands_back, or when the worker said goodbye (workers.goodbye_at).';
+  'Frees what these workers still held, and puts what they run with the service key back into the queue, all but orchestrators that only wait for their children, unless somebody holds one of these tasks or its owner. Starts do not count when p_hands_back, when the worker said goodbye (workers.goodbye_at) or when it was sent home (queue.is_taken_home).';
 
 revoke all on function queue.free_work(text[], boolean) from public, anon, authenticated, service_role;

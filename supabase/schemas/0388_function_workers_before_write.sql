@@ -3,7 +3,8 @@
 --
 -- Whether an end is a failure is decided here, once, when the status changes, and by what is known of the worker, not by
 -- words: orchestrators give a reason for every end, also for sending an idle machine home. They look before they write:
--- what the machine took in between, and the crash that its guardian reports while it is being switched off, are no failure.
+-- what the machine took in between, what it was sent home with, and the crash that its guardian reports while it is being
+-- switched off, are no failure.
 create function queue.workers_before_write()
 returns trigger
 language plpgsql
@@ -101,6 +102,7 @@ begin
             and t.token_id is null
             and not queue.needs_no_worker(t)
             and (new.status <> 'terminated' or coalesce(t.claimed_at <= v_now - v_cycle, true))
+            and not queue.is_taken_home(new, t)
         )
       )
     ) then

@@ -1,0 +1,149 @@
+/**
+ * A machine that is sent home with a task in its hands: the orchestrator's word
+ * for it and the machine's own farewell come in either order, and neither is the
+ * task's fault. A machine that is switched off because its task hung, or because
+ * it was silent, has lost a start (docs/fleet.md).
+ */
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { beatBody, curl } from "../support/beats.ts";
+import { resetClock, stepClock } from "../support/clock.ts";
+import { admin } from "../support/db.ts";
+import { beat, runJob, spawnWorker, storyOf } from "../support/fleet.ts";
+import { callFunction } from "../support/http.ts";
+import { rest } from "../support/rest.ts";
+import { stack } from "../support/stack.ts";
+import {
+  createOwner,
+  createTask,
+  readTask,
+  reset,
+  startTask,
+} from "../support/world.ts";
+
+const W = "gpu-20260411_101010-dddd0002";
+const REASONS: readonly (readonly [string, Record<string, unknown>])[] = [
+  ["May, over capacity", { termination_reason: "over_capacity" }],
+  ["May, idle", { termination_reason: "idle" }],
+  ["January, idle", {
+    error_reason: "Idle timeout (320s) with no work available",
+  }],
+];
+
+let task: string;
+
+beforeEach(async () => {
+  await resetClock();
+  await reset();
+  task = await createTask(await createOwner());
+  await spawnWorker(W);
+  await beat(W);
+  await startTask(task, W);
+  // Longer than what an orchestrator may have overlooked.
+  await stepClock("90 seconds");
+  await beat(W);
+});
+afterAll(resetClock);
+
+describe.each(REASONS)("sent home as in %s", (_who, why) => {
+  it.each([
+    ["before its farewell", () => terminate(why).then(farewell)],
+    ["after its farewell", () => farewell().then(() => terminate(why))],
+    ["and beating on until its farewell", async () => {
+      await terminate(why);
+      await beat(W);
+      await farewell();
+    }],
+    ["without a farewell", () => terminate(why)],
+  ])("%s: said once, no start lost, nobody has failed", async (_when, end) => {
+    await end();
+    expect(await readTask(task)).toMatchObject({
+      status: "Queued",
+      worker_id: null,
+      attempts: 0,
+      free_returns: 1,
+    });
+    const ends = (await storyOf(task)).filter((line) =>
+      line.startsWith("In Progress ->")
+    );
+    expect(ends).toHaveLength(1);
+    expect(ends[0]).toContain("Start 1 was handed back");
+    expect(await failures()).toBe(0);
+  });
+});
+
+describe("a start counts all the same", () => {
+  it.each<[string, () => Promise<unknown>]>([
+    [
+      "when the reason is a fault",
+      () => terminate({ termination_reason: "stuck_task" }),
+    ],
+    ["when there is no reason", () => terminate({ terminated_by: "debug" })],
+    ["when the reason of January is a fault", () =>
+      terminate({
+        error_reason: "Stale heartbeat with active tasks",
+      })],
+    [
+      "when the machine is set to error",
+      () =>
+        rest("PATCH", "workers", { id: `eq.${W}` }, {
+          body: { status: "error", metadata: { termination_reason: "idle" } },
+        }),
+    ],
+    ["when the machine was silent", async () => {
+      await stepClock("101 seconds");
+      await terminate({ termination_reason: "over_capacity" });
+    }],
+    [
+      "when nothing was heard of the task for as long as a stuck one",
+      async () => {
+        await stepClock("20 minutes");
+        await beat(W);
+        await terminate({ termination_reason: "over_capacity" });
+      },
+    ],
+  ])("%s", async (_when, end) => {
+    await end();
+    await farewell();
+    await runJob("rescue");
+    expect(await readTask(task)).toMatchObject({
+      status: "Queued",
+      attempts: 1,
+      free_returns: 0,
+    });
+    expect(await failures()).toBe(1);
+  });
+});
+
+it("gives the task back uncounted also when its owner was held at the time", async () => {
+  await admin()`
+    update public.workers
+    set status = 'terminated', ended_at = queue.now(),
+      metadata = metadata || '{"termination_reason": "over_capacity"}'
+    where id = ${W} and set_config('queue.rescues', 'on', false) is not null
+  `;
+  await admin()`select set_config('queue.rescues', 'off', false)`;
+  expect(await readTask(task)).toMatchObject({ status: "In Progress" });
+  await runJob("rescue");
+  expect(await readTask(task)).toMatchObject({ status: "Queued", attempts: 0 });
+});
+
+function terminate(metadata: Record<string, unknown>) {
+  const body = { status: "terminated", metadata };
+  return rest("PATCH", "workers", { id: `eq.${W}` }, { body });
+}
+
+function farewell() {
+  const last = {
+    status_param: "terminated",
+    vram_total_mb_param: 0,
+    vram_used_mb_param: 0,
+  };
+  return curl("func_worker_heartbeat_with_logs", beatBody(W, [], last));
+}
+
+async function failures(): Promise<number> {
+  const key = stack().serviceRoleKey;
+  const { json } = await callFunction("worker-health", {}, { key });
+  return (json as { failures: { workers_failed: number } }).failures
+    .workers_failed;
+}
