@@ -4952,7 +4952,8 @@ comment on function queue.let_go_of(text, uuid, text, uuid) is
 revoke all on function queue.let_go_of(text, uuid, text, uuid) from public, anon, authenticated, service_role;
 
 -- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
--- fleet's gpu workers beat; api workers and users' own machines only report. NULLs count as the longest silence there is.
+-- fleet's gpu workers beat; api workers and users' own machines only report. Under a name that several share only what names
+-- a task is a sign for it. NULLs count as the longest silence there is.
 -- Times are asked as queue.clock_watch says: the clock under the database may have jumped.
 create or replace function queue.lost_tasks()
 returns setof queue.lost_task
@@ -4979,7 +4980,7 @@ begin
       t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at, t.is_beaten_for,
       coalesce(t.timeout, y.timeout) as timeout,
       case
-        when t.token_id is not null then (
+        when t.token_id is not null or is_shared then (
           select b.status
           from queue.noted_beats as b
           where b.worker_id = t.worker_id
@@ -4987,6 +4988,8 @@ begin
           limit 1
         )
       end as said,
+      is_shared,
+      left_by.said as left_as, left_by.at as left_at,
       w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
       t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
       -- It has given its place back, and no child is there that could end it.
@@ -4996,12 +4999,27 @@ begin
       seen.started_at,
       greatest(seen.started_at, v_trusted_since) as runs_since,
       greatest(seen.started_at, seen.reported_at, seen.seen_at, v_trusted_since) as last_report,
-      greatest(seen.started_at, seen.reported_at, seen.last_heartbeat, v_trusted_since) as last_sign
+      greatest(seen.started_at, seen.reported_at, seen.last_heartbeat, v_trusted_since) as last_sign,
+      greatest(seen.started_at, seen.reported_at, seen.seen_at, case when not is_shared then seen.last_heartbeat end, v_trusted_since)
+        as last_own_sign
     from public.tasks as t
       left join public.workers as w on w.id = t.worker_id and t.token_id is null
       left join public.task_types as y on y.name = t.task_type
       left join public.user_api_tokens as k on k.id = t.token_id
       left join queue.orchestrations as o on o.orchestrator_id = t.id and not t.takes_slot
+      cross join lateral (
+        select coalesce(queue.sent_name(t.worker_id) = any (v_settings.shared_worker_ids), false) as is_shared
+      ) as named
+      -- A machine under that name ended, and nobody has named the task since.
+      left join lateral (
+        select case when bool_or(b.status = 'terminated') then 'terminated' else 'crashed' end as said, min(b.beat_at) as at
+        from queue.noted_beats as b
+        where named.is_shared
+          and b.worker_id = t.worker_id
+          and t.lease_token = any (b.doubtful_leases)
+          and b.beat_at > coalesce(greatest(t.reported_at, t.seen_at), '-infinity')
+        having count(*) > 0
+      ) as left_by on true
       cross join lateral (
         select
           queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
@@ -5024,15 +5042,19 @@ begin
         -- Whatever it does, nobody would listen to it.
         when r.is_shut_out then 'token_ended'
         when not v_may_judge_silence then null
+        when r.left_as is not null
+          and case when r.token_id is null then greatest(r.left_at, v_trusted_since) else r.last_report end
+            < v_now - v_settings.token_beat_limit then r.left_as
         when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
         when r.token_id is not null and r.last_report
           < v_now - case when r.is_beaten_for then v_settings.token_beat_limit else v_settings.token_silence_limit end then 'caller_silent'
-        when r.worker_id is not null and r.token_id is null and r.pool <> 'gpu' and r.last_sign < v_now - v_settings.api_silence_limit
+        when r.worker_id is not null and r.token_id is null and r.pool <> 'gpu' and r.last_own_sign < v_now - v_settings.api_silence_limit
           then 'caller_silent'
         when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_sign < v_now - v_settings.gpu_silence_limit
           then 'worker_silent'
         when r.worker_id is not null and r.token_id is null and r.pool = 'gpu'
           and r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
+        when r.is_shared and r.token_id is null and r.last_own_sign < v_now - v_settings.quiet_task_limit then 'unnamed'
         when r.is_childless and greatest(r.last_report, r.family_changed_at) < v_now - v_settings.family_quiet_after
           then case when r.has_reported then 'enqueued_nothing' else 'left_behind' end
       end as cause
@@ -5041,6 +5063,13 @@ begin
   select
     j.id, j.lease_token, j.reported_at, j.worker_id, j.cause,
     case
+      when j.left_as = j.cause then pg_catalog.format(
+        case j.cause
+          when 'terminated' then 'Start %s was handed back: a machine under the shared name %s said that it ends, and none has named the task since (for %s s)'
+          else 'Start %s ended without a result: a machine under the shared name %s reported that its process is gone, and none has named the task since (for %s s)'
+        end,
+        greatest(j.attempts, 1), queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
+      )
       when j.said = j.cause then queue.reason_of_goodbye(j.said, j.attempts, queue.sent_name(j.worker_id))
       else pg_catalog.format(
         'Start %s ended without a result: %s',
@@ -5058,10 +5087,14 @@ begin
           )
           when 'caller_silent' then pg_catalog.format(
             '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, queue.sent_name(j.worker_id),
-            queue.seconds_between(case when j.token_id is null then j.last_sign else j.last_report end, v_now)
+            queue.seconds_between(case when j.token_id is null then j.last_own_sign else j.last_report end, v_now)
           )
           when 'token_ended' then pg_catalog.format('the token of the user''s machine %s was revoked or has expired', queue.sent_name(j.worker_id))
           when 'unassigned' then 'it had no worker'
+          when 'unnamed' then pg_catalog.format(
+            'several machines may share the name %s, and none of them has named the task for %s s',
+            queue.sent_name(j.worker_id), queue.seconds_between(j.last_own_sign, v_now)
+          )
           when 'timed_out' then pg_catalog.format(
             'it ran for %s s, its timeout is %s s', queue.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
           )
@@ -5085,7 +5118,7 @@ end;
 $$;
 
 comment on function queue.lost_tasks() is
-  'Running tasks to be put back and why: the worker''s row says it has ended or a user''s machine said so while somebody held the task (queue.noted_beats), the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
+  'Running tasks to be put back and why: the worker''s row says it has ended or a user''s machine said so while somebody held the task (queue.noted_beats), the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), under a name that several share not named by any (quiet_task_limit; token_beat_limit once one of them has ended), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
 
 revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;
 
@@ -5419,7 +5452,7 @@ begin
   perform queue.watch_clock();
   perform queue.apply_noted_ends();
   delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour' and b.status is null;
-  -- What a user's machine was still to give back is over by itself, or was taken.
+  -- What a machine was still to give back is over by itself, was taken, or is named by another under the same name.
   delete from queue.noted_beats as b
   where b.leases is not null
     and not exists (
@@ -5427,7 +5460,10 @@ begin
       from public.tasks as t
       where t.worker_id = b.worker_id
         and t.status = 'In Progress'
-        and t.lease_token = any (b.leases)
+        and (
+          t.lease_token = any (b.leases)
+          or (t.lease_token = any (b.doubtful_leases) and b.beat_at > coalesce(greatest(t.reported_at, t.seen_at), '-infinity'))
+        )
     );
   -- Owners in turn: the many tasks of one whom somebody's transaction holds must not be all that a run looks at.
   v_lost := array(
@@ -5449,7 +5485,12 @@ begin
   -- The trigger on workers would put the same tasks back (queue.workers_after_write).
   perform set_config('queue.rescues', 'on', true);
   for v_silent in
-    select distinct l.worker_id from unnest(v_lost) as l where l.cause = 'worker_silent' order by l.worker_id
+    select distinct l.worker_id
+    from unnest(v_lost) as l
+    where l.cause = 'worker_silent'
+      -- The silence of one machine is not that of the others under its name.
+      and l.worker_id <> all ((select s.shared_worker_ids from queue.settings as s)::text[])
+    order by l.worker_id
   loop
     -- A beat in this very moment wins.
     perform
@@ -11484,6 +11525,48 @@ comment on function queue.note_unknown_types(timestamptz) is
 
 revoke all on function queue.note_unknown_types(timestamptz) from public, anon, authenticated, service_role;
 
+-- Under a name that several share only a call, a log line or a beat that names a task shows that it still runs. Until when
+-- one is waited for: queue.lost_tasks says so of what runs, this of one task.
+create or replace function queue.named_before(p_task public.tasks)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_settings queue.settings;
+  v_named_at timestamptz := greatest(p_task.claimed_at, p_task.reported_at, p_task.seen_at);
+begin
+  select s.* into v_settings from queue.settings as s;
+  if p_task.status <> 'In Progress' or coalesce(queue.sent_name(p_task.worker_id) <> all (v_settings.shared_worker_ids), true)
+    or queue.needs_no_worker(p_task) then
+    return null;
+  end if;
+  return least(
+    v_named_at + case
+      when p_task.token_id is not null and p_task.is_beaten_for then v_settings.token_beat_limit
+      when p_task.token_id is not null then v_settings.token_silence_limit
+      when p_task.pool <> 'gpu' then v_settings.api_silence_limit
+      when p_task.delivered_at is null then v_settings.undelivered_limit
+      else v_settings.quiet_task_limit
+    end,
+    (
+      select min(b.beat_at) + v_settings.token_beat_limit
+      from queue.noted_beats as b
+      where b.worker_id = p_task.worker_id
+        and p_task.lease_token = any (b.doubtful_leases)
+        and b.beat_at > coalesce(greatest(p_task.reported_at, p_task.seen_at), '-infinity')
+    )
+  );
+end;
+$$;
+
+comment on function queue.named_before(public.tasks) is
+  'Until when this task, which runs under a name that several machines share, has to be named so as not to be put back; null for any other.';
+
+revoke all on function queue.named_before(public.tasks) from public, anon, authenticated, service_role;
+
 -- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
 -- counts. Bounded and safe to run twice or in parallel: rows that somebody holds, and those of owners whom somebody holds,
 -- are left for the next time. Their owners are locked with them, so that nobody is waited for.
@@ -11775,7 +11858,12 @@ begin
               else pg_catalog.format('; a machine of the owner''s that claims for %s can run it now', v_task.pool)
             end
         else ''
-      end,
+      end
+      -- Which of several machines under one name runs it, only that one can show.
+      || coalesce(
+        '; its machine shares the name ' || queue.sent_name(v_task.worker_id)
+          || ' with others, and it is put back unless one of them names it before ' || (to_json(queue.named_before(v_task)) #>> '{}'), ''
+      ),
     'pool', v_task.pool,
     'runs_on_own_gpu', v_task.runs_on_own_gpu,
     'attempts', v_task.attempts,
@@ -12956,7 +13044,9 @@ begin
         join unnest(v_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
       where t.status = 'In Progress'
     );
-    if cardinality(v_left) > 0 then
+    if v_is_shared and p_runs is null then
+      perform queue.note_end_of_many(v_holder, p_caller.token_id, p_said, v_left, p_now);
+    elsif cardinality(v_left) > 0 then
       insert into queue.noted_beats as b (worker_id, beat_at, status, leases)
       values (v_holder, p_now, p_said, v_left)
       on conflict (worker_id, beat_at) do update set status = excluded.status, leases = b.leases || excluded.leases;
@@ -12996,9 +13086,49 @@ end;
 $$;
 
 comment on function queue.beat_of_token(queue.caller, text, text, uuid[], uuid[], timestamptz) is
-  'Notes a beat on the tasks that this token runs under this name: all of them, or those in p_runs and p_named where the machine says what it runs or the name is shared. terminated and crashed put what it runs back, under a shared name what it names, the first without counting the start; what somebody holds is left to the next rescue.';
+  'Notes a beat on the tasks that this token runs under this name: all of them, or those in p_runs and p_named where the machine says what it runs or the name is shared. terminated and crashed put what it runs back, under a shared name what it names (all else goes back if no machine names it again), the first without counting the start; what somebody holds is left to the next rescue.';
 
 revoke all on function queue.beat_of_token(queue.caller, text, text, uuid[], uuid[], timestamptz) from public, anon, authenticated, service_role;
+
+-- One of several machines under one name has ended. Which of the tasks under that name were its own nobody can know; those
+-- of the others will be named again. Not so the tasks of users' machines that never beat: these may be silent for longer
+-- (token_silence_limit).
+create or replace function queue.note_end_of_many(p_worker_id text, p_token_id uuid, p_said text, p_left uuid[], p_now timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_doubtful uuid[] := array(
+    select t.lease_token
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.token_id is not distinct from p_token_id
+      and t.status = 'In Progress'
+      and (p_token_id is null or t.is_beaten_for)
+      and t.lease_token <> all (p_left)
+      and not queue.needs_no_worker(t)
+    order by t.id
+  );
+begin
+  if cardinality(v_doubtful) + cardinality(p_left) = 0 then
+    return;
+  end if;
+  insert into queue.noted_beats as b (worker_id, beat_at, status, leases, doubtful_leases)
+  values (p_worker_id, p_now, p_said, p_left, v_doubtful)
+  on conflict (worker_id, beat_at) do update
+  set status = excluded.status,
+    leases = coalesce(b.leases, '{}') || excluded.leases,
+    doubtful_leases = coalesce(b.doubtful_leases, '{}') || excluded.doubtful_leases;
+end;
+$$;
+
+comment on function queue.note_end_of_many(text, uuid, text, uuid[], timestamptz) is
+  'Leaves to the rescue what a machine that ended under a shared name may have run: p_left surely, all else under that name and token (null = the service key) if no machine names it again.';
+
+revoke all on function queue.note_end_of_many(text, uuid, text, uuid[], timestamptz) from public, anon, authenticated, service_role;
 
 -- A beat that somebody's open transaction does not delay: while the worker's row is held, it is noted elsewhere.
 create or replace function queue.beat_or_note(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
@@ -13027,6 +13157,9 @@ comment on function queue.beat_or_note(text, text, json, json, timestamptz) is
 
 revoke all on function queue.beat_or_note(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;
 
+-- Under a name that several share, a beat speaks for what it names alone: else one machine would shield what another lost,
+-- from the queue and from the orchestrators' resets, for as long as it beats.
+--
 -- A worker that beats runs what it holds: its tasks move, so that no clean-up takes them for dead. Those that it named
 -- itself have arrived there. A task that somebody is just changing is left: it moves anyway. No index knows these
 -- columns, so that the rows change in place.
@@ -13043,6 +13176,7 @@ set search_path = ''
 as $$
 declare
   v_late_lines constant interval := interval '1 minute';
+  v_is_shared boolean := p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
   v_made_up boolean := false;
 begin
   if p_names <> '{}' then
@@ -13078,13 +13212,14 @@ begin
     order by h.id
     for no key update skip locked
   ) as held
-  where t.id = held.id;
+  where t.id = held.id
+    and (not v_is_shared or held.is_named);
   perform set_config('queue.counts_itself', 'off', true);
 end;
 $$;
 
 comment on function queue.show_signs_of_life(text, uuid[], text[], timestamptz) is
-  'Moves updated_at of the tasks this worker runs with the service key, and delivered_at and reported_at of those among them that it named: by their ids (p_named), by params.task_id, or, if one alone takes a slot, by a name that it made up (p_names).';
+  'Moves updated_at of the tasks this worker runs with the service key (under a shared name only of those that it named), and delivered_at and reported_at of those among them that it named: by their ids (p_named), by params.task_id, or, if one alone takes a slot, by a name that it made up (p_names).';
 
 revoke all on function queue.show_signs_of_life(text, uuid[], text[], timestamptz) from public, anon, authenticated, service_role;
 
@@ -14555,6 +14690,58 @@ revoke all on function public.unknown_task_types(jsonb) from public, anon, authe
 
 grant execute on function public.unknown_task_types(jsonb) to service_role;
 
+-- The last beat of one of several machines under one name. What it names goes back at once; of all else that runs under the
+-- name nobody knows whose it was, so it is noted, and goes back when no machine names it again (queue.lost_tasks).
+--
+-- A last beat is tried once: what somebody's open transaction holds is not waited for, and left to the next rescue.
+create or replace function queue.end_one_of_many(p_worker_id text, p_said text, p_named uuid[], p_names text[], p_now timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_lost queue.lost_task[];
+  v_left uuid[];
+begin
+  v_lost := array(
+    select (
+      t.id, t.lease_token, t.reported_at, t.worker_id, p_said,
+      pg_catalog.format(
+        case p_said
+          when 'terminated' then 'Start %s was handed back: its machine, one of those named %s, said that it ends'
+          else 'Start %s ended without a result: the process of its machine, one of those named %s, is gone'
+        end,
+        greatest(t.attempts, 1), p_worker_id
+      )
+    )::queue.lost_task
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.token_id is null
+      and t.status = 'In Progress'
+      and (t.id = any (p_named) or t.params ->> 'task_id' = any (p_names))
+      and not queue.needs_no_worker(t)
+  );
+  perform queue.say('service');
+  perform queue.put_back(v_lost);
+  perform queue.say(null);
+  v_left := array(
+    select t.lease_token
+    from public.tasks as t
+      join unnest(v_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
+    where t.status = 'In Progress'
+  );
+  perform queue.let_go_of(p_worker_id, null, null, n.id) from unnest(p_named) as n (id) order by n.id;
+  perform queue.note_end_of_many(p_worker_id, null, p_said, v_left, p_now);
+end;
+$$;
+
+comment on function queue.end_one_of_many(text, text, uuid[], text[], timestamptz) is
+  'Ends a machine under a name that several share, with the service key: puts what it names (p_named, p_names) back at once, the start not counted when it said goodbye, and notes all else that runs under the name as possibly its own.';
+
+revoke all on function queue.end_one_of_many(text, text, uuid[], text[], timestamptz) from public, anon, authenticated, service_role;
+
 -- The guardian's beat. One unnamed argument of type json, because PostgREST hands the body of a request over to such a
 -- function as it came; for named arguments it unpacks the body, and one \u0000 in a log line fails the whole beat.
 create or replace function queue.worker_heartbeat(p_body json)
@@ -14571,8 +14758,12 @@ declare
   v_body json := queue.readable_json(p_body);
   v_worker_id text := v_body ->> 'worker_id_param';
   v_now timestamptz := queue.now();
+  v_said text := coalesce(nullif(left(v_body ->> 'status_param', 200), ''), 'active');
+  -- One of several machines under that name: the others go on.
+  v_is_one_of_many boolean := v_said in ('terminated', 'crashed')
+    and v_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
   v_status text := queue.beat_or_note(
-    v_worker_id, coalesce(nullif(left(v_body ->> 'status_param', 200), ''), 'active'),
+    v_worker_id, case when v_is_one_of_many then 'active' else v_said end,
     v_body -> 'vram_total_mb_param', v_body -> 'vram_used_mb_param', v_now
   );
   v_current uuid := case
@@ -14603,7 +14794,9 @@ begin
       where v_current is not null
     );
   end if;
-  if v_status = 'terminating' and v_body ->> 'status_param' in ('terminated', 'crashed') then
+  if v_is_one_of_many then
+    perform queue.end_one_of_many(v_worker_id, v_said, v_named, v_names, v_now);
+  elsif v_status = 'terminating' and v_body ->> 'status_param' in ('terminated', 'crashed') then
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
     perform queue.free_work(array[v_worker_id], v_body ->> 'status_param' = 'terminated');
   elsif v_status not in ('terminated', 'error', 'crashed') then

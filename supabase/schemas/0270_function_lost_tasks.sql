@@ -1,5 +1,6 @@
 -- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
--- fleet's gpu workers beat; api workers and users' own machines only report. NULLs count as the longest silence there is.
+-- fleet's gpu workers beat; api workers and users' own machines only report. Under a name that several share only what names
+-- a task is a sign for it. NULLs count as the longest silence there is.
 -- Times are asked as queue.clock_watch says: the clock under the database may have jumped.
 create function queue.lost_tasks()
 returns setof queue.lost_task
@@ -26,7 +27,7 @@ begin
       t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at, t.is_beaten_for,
       coalesce(t.timeout, y.timeout) as timeout,
       case
-        when t.token_id is not null then (
+        when t.token_id is not null or is_shared then (
           select b.status
           from queue.noted_beats as b
           where b.worker_id = t.worker_id
@@ -34,6 +35,8 @@ begin
           limit 1
         )
       end as said,
+      is_shared,
+      left_by.said as left_as, left_by.at as left_at,
       w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
       t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
       -- It has given its place back, and no child is there that could end it.
@@ -43,12 +46,27 @@ begin
       seen.started_at,
       greatest(seen.started_at, v_trusted_since) as runs_since,
       greatest(seen.started_at, seen.reported_at, seen.seen_at, v_trusted_since) as last_report,
-      greatest(seen.started_at, seen.reported_at, seen.last_heartbeat, v_trusted_since) as last_sign
+      greatest(seen.started_at, seen.reported_at, seen.last_heartbeat, v_trusted_since) as last_sign,
+      greatest(seen.started_at, seen.reported_at, seen.seen_at, case when not is_shared then seen.last_heartbeat end, v_trusted_since)
+        as last_own_sign
     from public.tasks as t
       left join public.workers as w on w.id = t.worker_id and t.token_id is null
       left join public.task_types as y on y.name = t.task_type
       left join public.user_api_tokens as k on k.id = t.token_id
       left join queue.orchestrations as o on o.orchestrator_id = t.id and not t.takes_slot
+      cross join lateral (
+        select coalesce(queue.sent_name(t.worker_id) = any (v_settings.shared_worker_ids), false) as is_shared
+      ) as named
+      -- A machine under that name ended, and nobody has named the task since.
+      left join lateral (
+        select case when bool_or(b.status = 'terminated') then 'terminated' else 'crashed' end as said, min(b.beat_at) as at
+        from queue.noted_beats as b
+        where named.is_shared
+          and b.worker_id = t.worker_id
+          and t.lease_token = any (b.doubtful_leases)
+          and b.beat_at > coalesce(greatest(t.reported_at, t.seen_at), '-infinity')
+        having count(*) > 0
+      ) as left_by on true
       cross join lateral (
         select
           queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
@@ -71,15 +89,19 @@ begin
         -- Whatever it does, nobody would listen to it.
         when r.is_shut_out then 'token_ended'
         when not v_may_judge_silence then null
+        when r.left_as is not null
+          and case when r.token_id is null then greatest(r.left_at, v_trusted_since) else r.last_report end
+            < v_now - v_settings.token_beat_limit then r.left_as
         when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
         when r.token_id is not null and r.last_report
           < v_now - case when r.is_beaten_for then v_settings.token_beat_limit else v_settings.token_silence_limit end then 'caller_silent'
-        when r.worker_id is not null and r.token_id is null and r.pool <> 'gpu' and r.last_sign < v_now - v_settings.api_silence_limit
+        when r.worker_id is not null and r.token_id is null and r.pool <> 'gpu' and r.last_own_sign < v_now - v_settings.api_silence_limit
           then 'caller_silent'
         when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_sign < v_now - v_settings.gpu_silence_limit
           then 'worker_silent'
         when r.worker_id is not null and r.token_id is null and r.pool = 'gpu'
           and r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
+        when r.is_shared and r.token_id is null and r.last_own_sign < v_now - v_settings.quiet_task_limit then 'unnamed'
         when r.is_childless and greatest(r.last_report, r.family_changed_at) < v_now - v_settings.family_quiet_after
           then case when r.has_reported then 'enqueued_nothing' else 'left_behind' end
       end as cause
@@ -88,6 +110,13 @@ begin
   select
     j.id, j.lease_token, j.reported_at, j.worker_id, j.cause,
     case
+      when j.left_as = j.cause then pg_catalog.format(
+        case j.cause
+          when 'terminated' then 'Start %s was handed back: a machine under the shared name %s said that it ends, and none has named the task since (for %s s)'
+          else 'Start %s ended without a result: a machine under the shared name %s reported that its process is gone, and none has named the task since (for %s s)'
+        end,
+        greatest(j.attempts, 1), queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
+      )
       when j.said = j.cause then queue.reason_of_goodbye(j.said, j.attempts, queue.sent_name(j.worker_id))
       else pg_catalog.format(
         'Start %s ended without a result: %s',
@@ -105,10 +134,14 @@ begin
           )
           when 'caller_silent' then pg_catalog.format(
             '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, queue.sent_name(j.worker_id),
-            queue.seconds_between(case when j.token_id is null then j.last_sign else j.last_report end, v_now)
+            queue.seconds_between(case when j.token_id is null then j.last_own_sign else j.last_report end, v_now)
           )
           when 'token_ended' then pg_catalog.format('the token of the user''s machine %s was revoked or has expired', queue.sent_name(j.worker_id))
           when 'unassigned' then 'it had no worker'
+          when 'unnamed' then pg_catalog.format(
+            'several machines may share the name %s, and none of them has named the task for %s s',
+            queue.sent_name(j.worker_id), queue.seconds_between(j.last_own_sign, v_now)
+          )
           when 'timed_out' then pg_catalog.format(
             'it ran for %s s, its timeout is %s s', queue.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
           )
@@ -132,6 +165,6 @@ end;
 $$;
 
 comment on function queue.lost_tasks() is
-  'Running tasks to be put back and why: the worker''s row says it has ended or a user''s machine said so while somebody held the task (queue.noted_beats), the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
+  'Running tasks to be put back and why: the worker''s row says it has ended or a user''s machine said so while somebody held the task (queue.noted_beats), the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), under a name that several share not named by any (quiet_task_limit; token_beat_limit once one of them has ended), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
 
 revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;

@@ -24,7 +24,7 @@ begin
   perform queue.watch_clock();
   perform queue.apply_noted_ends();
   delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour' and b.status is null;
-  -- What a user's machine was still to give back is over by itself, or was taken.
+  -- What a machine was still to give back is over by itself, was taken, or is named by another under the same name.
   delete from queue.noted_beats as b
   where b.leases is not null
     and not exists (
@@ -32,7 +32,10 @@ begin
       from public.tasks as t
       where t.worker_id = b.worker_id
         and t.status = 'In Progress'
-        and t.lease_token = any (b.leases)
+        and (
+          t.lease_token = any (b.leases)
+          or (t.lease_token = any (b.doubtful_leases) and b.beat_at > coalesce(greatest(t.reported_at, t.seen_at), '-infinity'))
+        )
     );
   -- Owners in turn: the many tasks of one whom somebody's transaction holds must not be all that a run looks at.
   v_lost := array(
@@ -54,7 +57,12 @@ begin
   -- The trigger on workers would put the same tasks back (queue.workers_after_write).
   perform set_config('queue.rescues', 'on', true);
   for v_silent in
-    select distinct l.worker_id from unnest(v_lost) as l where l.cause = 'worker_silent' order by l.worker_id
+    select distinct l.worker_id
+    from unnest(v_lost) as l
+    where l.cause = 'worker_silent'
+      -- The silence of one machine is not that of the others under its name.
+      and l.worker_id <> all ((select s.shared_worker_ids from queue.settings as s)::text[])
+    order by l.worker_id
   loop
     -- A beat in this very moment wins.
     perform

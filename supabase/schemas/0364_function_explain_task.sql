@@ -194,7 +194,12 @@ begin
               else pg_catalog.format('; a machine of the owner''s that claims for %s can run it now', v_task.pool)
             end
         else ''
-      end,
+      end
+      -- Which of several machines under one name runs it, only that one can show.
+      || coalesce(
+        '; its machine shares the name ' || queue.sent_name(v_task.worker_id)
+          || ' with others, and it is put back unless one of them names it before ' || (to_json(queue.named_before(v_task)) #>> '{}'), ''
+      ),
     'pool', v_task.pool,
     'runs_on_own_gpu', v_task.runs_on_own_gpu,
     'attempts', v_task.attempts,

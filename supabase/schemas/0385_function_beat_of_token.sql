@@ -42,7 +42,9 @@ begin
         join unnest(v_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
       where t.status = 'In Progress'
     );
-    if cardinality(v_left) > 0 then
+    if v_is_shared and p_runs is null then
+      perform queue.note_end_of_many(v_holder, p_caller.token_id, p_said, v_left, p_now);
+    elsif cardinality(v_left) > 0 then
       insert into queue.noted_beats as b (worker_id, beat_at, status, leases)
       values (v_holder, p_now, p_said, v_left)
       on conflict (worker_id, beat_at) do update set status = excluded.status, leases = b.leases || excluded.leases;
@@ -82,6 +84,6 @@ end;
 $$;
 
 comment on function queue.beat_of_token(queue.caller, text, text, uuid[], uuid[], timestamptz) is
-  'Notes a beat on the tasks that this token runs under this name: all of them, or those in p_runs and p_named where the machine says what it runs or the name is shared. terminated and crashed put what it runs back, under a shared name what it names, the first without counting the start; what somebody holds is left to the next rescue.';
+  'Notes a beat on the tasks that this token runs under this name: all of them, or those in p_runs and p_named where the machine says what it runs or the name is shared. terminated and crashed put what it runs back, under a shared name what it names (all else goes back if no machine names it again), the first without counting the start; what somebody holds is left to the next rescue.';
 
 revoke all on function queue.beat_of_token(queue.caller, text, text, uuid[], uuid[], timestamptz) from public, anon, authenticated, service_role;

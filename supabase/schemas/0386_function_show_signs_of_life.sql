@@ -1,3 +1,6 @@
+-- Under a name that several share, a beat speaks for what it names alone: else one machine would shield what another lost,
+-- from the queue and from the orchestrators' resets, for as long as it beats.
+--
 -- A worker that beats runs what it holds: its tasks move, so that no clean-up takes them for dead. Those that it named
 -- itself have arrived there. A task that somebody is just changing is left: it moves anyway. No index knows these
 -- columns, so that the rows change in place.
@@ -14,6 +17,7 @@ set search_path = ''
 as $$
 declare
   v_late_lines constant interval := interval '1 minute';
+  v_is_shared boolean := p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
   v_made_up boolean := false;
 begin
   if p_names <> '{}' then
@@ -49,12 +53,13 @@ begin
     order by h.id
     for no key update skip locked
   ) as held
-  where t.id = held.id;
+  where t.id = held.id
+    and (not v_is_shared or held.is_named);
   perform set_config('queue.counts_itself', 'off', true);
 end;
 $$;
 
 comment on function queue.show_signs_of_life(text, uuid[], text[], timestamptz) is
-  'Moves updated_at of the tasks this worker runs with the service key, and delivered_at and reported_at of those among them that it named: by their ids (p_named), by params.task_id, or, if one alone takes a slot, by a name that it made up (p_names).';
+  'Moves updated_at of the tasks this worker runs with the service key (under a shared name only of those that it named), and delivered_at and reported_at of those among them that it named: by their ids (p_named), by params.task_id, or, if one alone takes a slot, by a name that it made up (p_names).';
 
 revoke all on function queue.show_signs_of_life(text, uuid[], text[], timestamptz) from public, anon, authenticated, service_role;

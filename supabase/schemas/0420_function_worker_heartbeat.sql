@@ -14,8 +14,12 @@ declare
   v_body json := queue.readable_json(p_body);
   v_worker_id text := v_body ->> 'worker_id_param';
   v_now timestamptz := queue.now();
+  v_said text := coalesce(nullif(left(v_body ->> 'status_param', 200), ''), 'active');
+  -- One of several machines under that name: the others go on.
+  v_is_one_of_many boolean := v_said in ('terminated', 'crashed')
+    and v_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
   v_status text := queue.beat_or_note(
-    v_worker_id, coalesce(nullif(left(v_body ->> 'status_param', 200), ''), 'active'),
+    v_worker_id, case when v_is_one_of_many then 'active' else v_said end,
     v_body -> 'vram_total_mb_param', v_body -> 'vram_used_mb_param', v_now
   );
   v_current uuid := case
@@ -46,7 +50,9 @@ begin
       where v_current is not null
     );
   end if;
-  if v_status = 'terminating' and v_body ->> 'status_param' in ('terminated', 'crashed') then
+  if v_is_one_of_many then
+    perform queue.end_one_of_many(v_worker_id, v_said, v_named, v_names, v_now);
+  elsif v_status = 'terminating' and v_body ->> 'status_param' in ('terminated', 'crashed') then
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
     perform queue.free_work(array[v_worker_id], v_body ->> 'status_param' = 'terminated');
   elsif v_status not in ('terminated', 'error', 'crashed') then

@@ -1,0 +1,41 @@
+-- Under a name that several share only a call, a log line or a beat that names a task shows that it still runs. Until when
+-- one is waited for: queue.lost_tasks says so of what runs, this of one task.
+create function queue.named_before(p_task public.tasks)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_settings queue.settings;
+  v_named_at timestamptz := greatest(p_task.claimed_at, p_task.reported_at, p_task.seen_at);
+begin
+  select s.* into v_settings from queue.settings as s;
+  if p_task.status <> 'In Progress' or coalesce(queue.sent_name(p_task.worker_id) <> all (v_settings.shared_worker_ids), true)
+    or queue.needs_no_worker(p_task) then
+    return null;
+  end if;
+  return least(
+    v_named_at + case
+      when p_task.token_id is not null and p_task.is_beaten_for then v_settings.token_beat_limit
+      when p_task.token_id is not null then v_settings.token_silence_limit
+      when p_task.pool <> 'gpu' then v_settings.api_silence_limit
+      when p_task.delivered_at is null then v_settings.undelivered_limit
+      else v_settings.quiet_task_limit
+    end,
+    (
+      select min(b.beat_at) + v_settings.token_beat_limit
+      from queue.noted_beats as b
+      where b.worker_id = p_task.worker_id
+        and p_task.lease_token = any (b.doubtful_leases)
+        and b.beat_at > coalesce(greatest(p_task.reported_at, p_task.seen_at), '-infinity')
+    )
+  );
+end;
+$$;
+
+comment on function queue.named_before(public.tasks) is
+  'Until when this task, which runs under a name that several machines share, has to be named so as not to be put back; null for any other.';
+
+revoke all on function queue.named_before(public.tasks) from public, anon, authenticated, service_role;

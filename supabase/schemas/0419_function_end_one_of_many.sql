@@ -1,0 +1,51 @@
+-- The last beat of one of several machines under one name. What it names goes back at once; of all else that runs under the
+-- name nobody knows whose it was, so it is noted, and goes back when no machine names it again (queue.lost_tasks).
+--
+-- A last beat is tried once: what somebody's open transaction holds is not waited for, and left to the next rescue.
+create function queue.end_one_of_many(p_worker_id text, p_said text, p_named uuid[], p_names text[], p_now timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_lost queue.lost_task[];
+  v_left uuid[];
+begin
+  v_lost := array(
+    select (
+      t.id, t.lease_token, t.reported_at, t.worker_id, p_said,
+      pg_catalog.format(
+        case p_said
+          when 'terminated' then 'Start %s was handed back: its machine, one of those named %s, said that it ends'
+          else 'Start %s ended without a result: the process of its machine, one of those named %s, is gone'
+        end,
+        greatest(t.attempts, 1), p_worker_id
+      )
+    )::queue.lost_task
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.token_id is null
+      and t.status = 'In Progress'
+      and (t.id = any (p_named) or t.params ->> 'task_id' = any (p_names))
+      and not queue.needs_no_worker(t)
+  );
+  perform queue.say('service');
+  perform queue.put_back(v_lost);
+  perform queue.say(null);
+  v_left := array(
+    select t.lease_token
+    from public.tasks as t
+      join unnest(v_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
+    where t.status = 'In Progress'
+  );
+  perform queue.let_go_of(p_worker_id, null, null, n.id) from unnest(p_named) as n (id) order by n.id;
+  perform queue.note_end_of_many(p_worker_id, null, p_said, v_left, p_now);
+end;
+$$;
+
+comment on function queue.end_one_of_many(text, text, uuid[], text[], timestamptz) is
+  'Ends a machine under a name that several share, with the service key: puts what it names (p_named, p_names) back at once, the start not counted when it said goodbye, and notes all else that runs under the name as possibly its own.';
+
+revoke all on function queue.end_one_of_many(text, text, uuid[], text[], timestamptz) from public, anon, authenticated, service_role;
