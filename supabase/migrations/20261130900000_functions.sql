@@ -13223,6 +13223,45 @@ comment on function queue.show_signs_of_life(text, uuid[], text[], timestamptz) 
 
 revoke all on function queue.show_signs_of_life(text, uuid[], text[], timestamptz) from public, anon, authenticated, service_role;
 
+-- Api workers never beat: what shows that one lives is what it claims and reports. Calls that come away empty leave no trace.
+create or replace function queue.has_called_lately(p_worker_id text)
+returns boolean
+language plpgsql
+stable
+security definer -- asked by a trigger with the rights of whoever writes
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_since timestamptz := queue.now() - (select s.api_silence_limit from queue.settings as s);
+begin
+  return exists (
+    select
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.status = 'In Progress'
+      and t.token_id is null
+      and greatest(t.claimed_at, t.reported_at) > v_since
+  ) or exists (
+    select
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.status = 'Complete'
+      and t.token_id is null
+      and t.generation_processed_at > v_since
+  );
+end;
+$$;
+
+comment on function queue.has_called_lately(text) is
+  'Whether this worker has claimed or completed a task, or reported on one that it runs, with the service key, within api_silence_limit.';
+
+revoke all on function queue.has_called_lately(text) from public, anon, authenticated, service_role;
+
+-- A trigger asks it with the rights of whoever writes.
+grant execute on function queue.has_called_lately(text) to service_role;
+
 -- What a worker should let go of: what was cancelled under it in the last hour, and what it seems to run (it named it)
 -- although it is no longer its own. Lines about a task that this worker has completed come later than the completion;
 -- they are no reason to say anything.
@@ -13300,26 +13339,48 @@ revoke all on function queue.workers_before_metadata() from public, anon, authen
 -- But orchestrators look and then write, and what they write may be older than what they overwrite. A promotion of a
 -- machine that has ended meanwhile would hide that end, and is not needed: if the machine lives, its next beat says so. And
 -- who keeps a machine by hand knows better than an orchestrator that did not rent it.
+--
+-- Api workers never beat. Orchestrators of machines that read all rows take that for silence, and would end them and their
+-- work while they call all the time: an end that only they say of one that calls, or is kept, is none. What was said stays
+-- in metadata.not_believed. Of one that has not called lately it is taken as the reaper's: its next call takes it back.
 create or replace function queue.workers_before_status()
 returns trigger
 language plpgsql
 security invoker -- asks whether an API role writes directly
 set search_path = ''
 as $$
+declare
+  v_now timestamptz;
+  v_is_said_by_others boolean := current_user = 'service_role'
+    and new.status in ('terminating', 'terminated', 'error')
+    and new.status is distinct from old.status
+    and new.last_heartbeat is not distinct from old.last_heartbeat
+    -- A worker that gives itself up is not argued with.
+    and new.metadata -> 'self_terminated' is distinct from 'true';
 begin
+  if v_is_said_by_others and (old.kept_at is not null or old.instance_type = 'api') then
+    select pg_catalog.now() + s.clock_offset into v_now from queue.settings as s;
+    if (old.kept_at is not null and (
+        old.instance_type = 'api'
+        or old.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
+      ))
+      or queue.has_called_lately(old.id) then
+      new.metadata := old.metadata || jsonb_build_object(
+        'not_believed', jsonb_build_object(
+          'status', new.status,
+          'reason', left(coalesce(new.metadata ->> 'error_reason', new.metadata ->> 'termination_reason'), 2000),
+          'at', v_now
+        )
+      );
+      new.status := old.status;
+      return new;
+    end if;
+  end if;
+
   if current_user = 'service_role'
     and new.last_heartbeat is not distinct from old.last_heartbeat
-    and (
-      case
-        when new.status in ('active', 'spawning', 'inactive')
-          then old.reaped_at is not null or old.goodbye_at is not null or old.status = 'crashed'
-        when new.status in ('terminating', 'terminated', 'error')
-          -- A worker that gives itself up is not argued with.
-          then old.kept_at is not null and new.metadata -> 'self_terminated' is distinct from 'true'
-            and old.last_heartbeat > (select pg_catalog.now() + s.clock_offset - s.gpu_silence_limit from queue.settings as s)
-        else false
-      end
-    ) then
+    and new.status in ('active', 'spawning', 'inactive')
+    and (old.reaped_at is not null or old.goodbye_at is not null or old.status = 'crashed') then
     new.status := old.status;
     new.metadata := old.metadata;
     return new;
@@ -13332,12 +13393,15 @@ begin
   if new.goodbye_at is not distinct from old.goodbye_at then
     new.goodbye_at := null;
   end if;
+  if v_is_said_by_others and new.status = 'error' and old.instance_type = 'api' then
+    new.reaped_at := v_now;
+  end if;
   return new;
 end;
 $$;
 
 comment on function queue.workers_before_status() is
-  'Trigger: whoever writes the status of a worker takes away the marks that the queue (reaped_at) or the worker itself (goodbye_at) had set. A direct write of the service key that promotes a worker which is crashed, reaped or said goodbye, or sets aside one that is kept and beats, changes neither status nor metadata.';
+  'Trigger: whoever writes the status of a worker takes away the marks that the queue (reaped_at) or the worker itself (goodbye_at) had set. A direct write of the service key that promotes a worker which is crashed, reaped or said goodbye, changes neither status nor metadata; one that sets aside a worker which is kept and beats, or is an api worker that is kept or calls, is only kept in metadata.not_believed.';
 
 revoke all on function queue.workers_before_status() from public, anon, authenticated, service_role;
 
@@ -14936,6 +15000,18 @@ declare
   v_now timestamptz := queue.now();
   v_status text;
 begin
+  -- An api worker of which an orchestrator said that it is silent: it is not. Its next claim is answered.
+  update public.workers as w
+  set status = 'active', metadata = queue.metadata_after_return(w)
+  where w.id = p_worker_id
+    and v_caller.kind = 'service'
+    and w.instance_type = 'api'
+    and w.status = 'error'
+    and w.reaped_at is not null;
+  if found then
+    return false;
+  end if;
+
   select w.status
   into v_status
   from public.workers as w
@@ -14986,7 +15062,7 @@ end;
 $$;
 
 comment on function public.note_refused_claim(jsonb, text) is
-  'Notes, at most once a minute and worker, that a claim was refused because of the worker''s status; true when it did. service_role only.';
+  'Notes, at most once a minute and worker, that a claim was refused because of the worker''s status; true when it did. An api worker that was only said to be silent is active again. service_role only.';
 
 revoke all on function public.note_refused_claim(jsonb, text) from public, anon, authenticated, service_role;
 
@@ -15099,7 +15175,15 @@ begin
       when v_has_work and not s.has_claimed then 'never_claimed'
       else 'healthy'
     end,
-    s.metadata ->> 'error_reason',
+    coalesce(
+      s.metadata ->> 'error_reason',
+      case
+        when (s.metadata #>> '{not_believed,at}')::timestamptz >= v_now - p_window then pg_catalog.format(
+          'Said to be %s at %s, which was not believed: %s', s.metadata #>> '{not_believed,status}',
+          s.metadata #>> '{not_believed,at}', coalesce(s.metadata #>> '{not_believed,reason}', 'no reason given')
+        )
+      end
+    ),
     s.created_at, s.last_heartbeat, round(extract(epoch from v_now - s.last_heartbeat), 1), s.last_log_at, s.last_refusal_at, s.failed_at, s.has_claimed, s.tasks_held,
     s.current_task_id, s.current_task_type, s.task_started_at,
     round(extract(epoch from v_now - s.task_started_at), 1), s.task_quiet_since, s.current_model, s.metadata
@@ -16250,7 +16334,7 @@ end;
 $$;
 
 comment on function public.keep_worker(text, boolean, jsonb) is
-  'Brings a worker back that somebody set aside, and keeps it: while it beats, no direct write of the service key sets it to terminating, terminated or error. With p_keep false orchestrators may set it aside again. Out: {worker_id, status, kept_at}. Errors: 404 WORKER_NOT_FOUND, 403. service_role only.';
+  'Brings a worker back that somebody set aside, and keeps it: while it beats (an api worker always), no direct write of the service key sets it to terminating, terminated or error. With p_keep false orchestrators may set it aside again. Out: {worker_id, status, kept_at}. Errors: 404 WORKER_NOT_FOUND, 403. service_role only.';
 
 revoke all on function public.keep_worker(text, boolean, jsonb) from public, anon, authenticated, service_role;
 
@@ -16956,5 +17040,5 @@ drop trigger if exists workers_before_status on public.workers;
 create trigger workers_before_status
   before update of status on public.workers
   for each row
-  when (old.reaped_at is not null or old.goodbye_at is not null or old.kept_at is not null or old.status = 'crashed')
+  when (old.reaped_at is not null or old.goodbye_at is not null or old.kept_at is not null or old.status = 'crashed' or old.instance_type = 'api')
   execute function queue.workers_before_status();

@@ -105,7 +105,15 @@ begin
       when v_has_work and not s.has_claimed then 'never_claimed'
       else 'healthy'
     end,
-    s.metadata ->> 'error_reason',
+    coalesce(
+      s.metadata ->> 'error_reason',
+      case
+        when (s.metadata #>> '{not_believed,at}')::timestamptz >= v_now - p_window then pg_catalog.format(
+          'Said to be %s at %s, which was not believed: %s', s.metadata #>> '{not_believed,status}',
+          s.metadata #>> '{not_believed,at}', coalesce(s.metadata #>> '{not_believed,reason}', 'no reason given')
+        )
+      end
+    ),
     s.created_at, s.last_heartbeat, round(extract(epoch from v_now - s.last_heartbeat), 1), s.last_log_at, s.last_refusal_at, s.failed_at, s.has_claimed, s.tasks_held,
     s.current_task_id, s.current_task_type, s.task_started_at,
     round(extract(epoch from v_now - s.task_started_at), 1), s.task_quiet_since, s.current_model, s.metadata

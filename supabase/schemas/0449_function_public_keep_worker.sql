@@ -16,7 +16,7 @@ end;
 $$;
 
 comment on function public.keep_worker(text, boolean, jsonb) is
-  'Brings a worker back that somebody set aside, and keeps it: while it beats, no direct write of the service key sets it to terminating, terminated or error. With p_keep false orchestrators may set it aside again. Out: {worker_id, status, kept_at}. Errors: 404 WORKER_NOT_FOUND, 403. service_role only.';
+  'Brings a worker back that somebody set aside, and keeps it: while it beats (an api worker always), no direct write of the service key sets it to terminating, terminated or error. With p_keep false orchestrators may set it aside again. Out: {worker_id, status, kept_at}. Errors: 404 WORKER_NOT_FOUND, 403. service_role only.';
 
 revoke all on function public.keep_worker(text, boolean, jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.keep_worker(text, boolean, jsonb) to service_role;
