@@ -130,11 +130,6 @@ describe.each(Object.entries(NETWORKS))("while %s", (_name, losesEvery) => {
     // By the next rescue, before any more time was let pass.
     expect(ends.silence).toBeLessThan(SILENCE + (Date.now() - begun) / 1000);
 
-    // A user wants the middle one again: it goes on from what stands before it.
-    const again = await createTask(cloud, {
-      task_type: "individual_travel_segment",
-      params: { parent_generation_id: video, child_order: 1 },
-    });
     const others = await enqueuePictures();
     const api = new ApiOfMay(
       wire,
@@ -143,8 +138,24 @@ describe.each(Object.entries(NETWORKS))("while %s", (_name, losesEvery) => {
     );
     const late = new MixedFleet(wire, may, api);
     late.add(new YoungWorker(`${DYING.goodbye}-b`, wire, APRIL));
-    await late.runUntilEmpty(async () => {});
-    expect(await readTask(again)).toMatchObject({ status: "Complete" });
+    // A user wants the middle one again: it goes on from what stands before it.
+    // That is read by one call, which is not tried again: where the network took
+    // it at each start, the user asks once more.
+    let status: unknown;
+    for (let asked = 0; asked < 5 && status !== "Complete"; asked++) {
+      const again = await createTask(cloud, {
+        task_type: "individual_travel_segment",
+        params: { parent_generation_id: video, child_order: 1 },
+      });
+      await late.runUntilEmpty(async () => {});
+      const { error_message, ...ended } = await readTask(again);
+      status = ended["status"];
+      if (status !== "Complete") {
+        expect(losesEvery, String(error_message)).toBeGreaterThan(0);
+        expect(error_message).toContain("socket hang up");
+      }
+    }
+    expect(status).toBe("Complete");
     await expectPictures(others);
     expect((await piecesOf(video)).slice(1, 3).toSorted()).toEqual([
       "1 individual_travel_segment again after s0",
