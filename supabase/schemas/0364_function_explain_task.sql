@@ -20,6 +20,7 @@ declare
   v_pool text;
   v_reason text;
   v_ahead integer;
+  v_rivals integer;
   v_users_ahead integer;
   v_now timestamptz := queue.now();
   v_old_before timestamptz := queue.stale_before();
@@ -70,10 +71,10 @@ begin
   if v_standing = 'ready' then
     -- What stands before it is looked at in the order of the indexes, and the look is cut, not only what it finds: neither
     -- what stands behind the task nor what has grown stale before it is gone through.
-    select least(count(*), v_limit)
-    into v_ahead
+    select least(count(*), v_limit), count(*) filter (where a.takes_slot = v_task.takes_slot)
+    into v_ahead, v_rivals
     from (
-      select
+      select kind.takes_slot
       from unnest(array[true, false]) as kind (takes_slot)
         cross join lateral (
           (
@@ -106,7 +107,7 @@ begin
         or not queue.is_stale(r.since, r.attempts > 0 or r.claimed_at is not null, r.params)
       union all
       -- Due, but not yet released. Those of its own priority stand in the order of their time, not of the line.
-      select
+      select (d.task).takes_slot
       from (
         select q as task
         from public.tasks as q
@@ -128,19 +129,29 @@ begin
         )
       union all
       -- What machines of the owner run of other pools stands in one line with gpu.
-      select
+      select o.takes_slot
       from queue.own_gpu_line(v_caller, v_pool, 1000) as o
       where o.run_type = v_task.run_type
         and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not queue.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
         and (-o.priority::bigint, o.created_at, o.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
       union all
-      select
+      select e.takes_slot
       from queue.own_gpu_due(v_caller, v_pool, 1000) as e
       where e.run_type = v_task.run_type
         and e.id <> v_task.id
         and (-e.priority::bigint, e.created_at, e.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
         and queue.task_standing(e) = 'ready'
     ) as a;
+
+    -- Those before it fill what its owner's limit leaves: its turn comes when one of them has ended, as counts see it.
+    if v_rivals >= (
+      case
+        when v_task.takes_slot then v_slots.task_limit - v_slots.running
+        else v_slots.orchestration_limit - v_slots.orchestrating
+      end
+    ) then
+      v_reason := coalesce(v_reason, 'user_at_limit');
+    end if;
 
     -- A line that is empty begins to wait when its first task is released.
     if v_line.user_id is null or v_line.ready_cloud + v_line.ready_cloud_orchestration = 0 then

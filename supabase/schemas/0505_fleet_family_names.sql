@@ -4,6 +4,7 @@
 insert into queue.family_names (family, parent_type, having_param, task_type)
 values
   ('join_clips', '', 'orchestrator_details', 'join_clips_orchestrator'),
+  ('individual_travel_segment', 'travel_orchestrator', '', 'travel_segment'),
   ('crossfade_join', 'travel_orchestrator', '', 'travel_stitch'),
   ('crossfade_join', 'join_clips_orchestrator', '', 'join_final_stitch'),
   ('crossfade_join', 'edit_video_orchestrator', '', 'join_final_stitch')

@@ -111,6 +111,12 @@ describe("create-task with family and input", () => {
   });
 
   it.each([
+    [
+      "travel_orchestrator",
+      "individual_travel_segment",
+      {},
+      "travel_segment",
+    ],
     ["travel_orchestrator", "crossfade_join", {}, "travel_stitch"],
     ["join_clips_orchestrator", "crossfade_join", {}, "join_final_stitch"],
     ["edit_video_orchestrator", "crossfade_join", {}, "join_final_stitch"],

@@ -1,5 +1,5 @@
 begin;
-select plan(22);
+select plan(25);
 
 -- SETUP: Ana's line, in which priority comes before age
 select tests.empty_queue();
@@ -65,6 +65,13 @@ select is(pg_temp.explain(:'older') ->> 'reason', 'user_at_limit', 'A user at th
 select is(pg_temp.explain(:'older') -> 'running', '1', 'explain_task() says how many run');
 select is(pg_temp.explain(:'older') -> 'task_limit', '1', 'And how many may');
 select is((pg_temp.explain(:'older') ->> 'users_ahead')::integer, 1, 'Only who runs less is ahead of a user at the limit');
+
+-- TEST: a place that the limit leaves is one task's
+update public.users set max_in_progress = 2 where id = :'ana';
+select is(pg_temp.explain(:'older') ->> 'claimable', 'true', 'One more may run: the next in line');
+select is(pg_temp.explain(:'younger') ->> 'reason', 'user_at_limit', 'The one behind it waits for that one');
+select tests.create_task(:'ana', 'travel_orchestrator', p_priority => -5) as journey \gset
+select is(pg_temp.explain(:'journey') ->> 'claimable', 'true', 'Orchestration has places of its own');
 
 select * from finish();
 rollback;

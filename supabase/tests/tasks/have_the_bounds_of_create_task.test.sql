@@ -64,8 +64,8 @@ values (:'project', :'owner', repeat('x', 300), -2147483648, '1970-01-01', 21474
 returning id as old \gset
 alter table public.tasks enable trigger tasks_before_insert;
 select matches(
-  tests.answer(format('public.explain_task(%L, %L)', tests.service(), :'old')), '^\{.*"claimable" : true',
-  'It is explained'
+  tests.answer(format('public.explain_task(%L, %L)', tests.service(), :'old')), '^\{.*"reason" : "user_at_limit"',
+  'It is explained: it stands behind all others'
 );
 select matches(
   tests.answer(format('public.explain_task(%L, %L)', tests.service(), :'task')), '^\{.*"claimable" : true',
