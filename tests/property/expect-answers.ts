@@ -11,7 +11,7 @@ import {
   type Caller,
   claimable,
   claimableCount,
-  reasonOf,
+  reasonInLine,
 } from "./model.ts";
 import type { World } from "./world.ts";
 
@@ -77,7 +77,7 @@ export async function expectTaskExplanations(
   `;
   const expected = world.tasks.flatMap((task, index) => {
     const owner = task.runType === "local" ? task.owner : null;
-    const reason = reasonOf(world, task, { owner, pool: null });
+    const reason = reasonInLine(world, task, { owner, pool: null });
     return task.status === "Queued" ? [{ id: taskId(index), reason }] : [];
   });
   expect([...rows], "explain_task").toEqual(expected);

@@ -124,6 +124,36 @@ export function isBefore(task: Task, other: Task): boolean {
     : task.ageMinutes > other.ageMinutes;
 }
 
+/**
+ * The same for one task alone: those before it in its line take all the room
+ * that its owner has left.
+ */
+export function reasonInLine(
+  world: World,
+  task: Task,
+  caller: Caller,
+): Reason | null {
+  const reason = reasonOf(world, task, caller);
+  if (reason !== null) return reason;
+  const line = world.tasks.filter((other) =>
+    other.status === "Queued" && other.hasOwner &&
+    other.owner === task.owner && other.runType === task.runType &&
+    poolOf(world, other) === poolOf(world, task) &&
+    takesSlot(world, other) === takesSlot(world, task) &&
+    reasonOf(world, other, caller) === null
+  );
+  // Of the same age, the first that was written has the lower id.
+  const before = line.filter((other) =>
+    isBefore(other, task) ||
+    (!isBefore(task, other) &&
+      world.tasks.indexOf(other) < world.tasks.indexOf(task))
+  );
+  const room = takesSlot(world, task)
+    ? freeSlots(world, task.owner)
+    : freePlaces(world, task.owner);
+  return before.length >= room ? "user_at_limit" : null;
+}
+
 /** Claimable one by one, but more than slots are free. */
 function crowdedOut(world: World, caller: Caller): number {
   const tasks = claimable(world, caller);
@@ -223,6 +253,10 @@ function freePlaces(world: World, user: number): number {
 export function takesSlot(world: World, task: Task): boolean {
   const byName = task.type.endsWith("_orchestrator");
   return !(typeOf(world, task)?.isOrchestration ?? byName);
+}
+
+function poolOf(world: World, task: Task): Pool {
+  return typeOf(world, task)?.pool ?? "gpu";
 }
 
 function typeOf(world: World, task: Task): TaskType | undefined {
