@@ -2,13 +2,8 @@ import { expect } from "vitest";
 import type { Connection } from "../support/db.ts";
 import { type Arguments, claim, SERVICE } from "../support/operations.ts";
 import { taskId, tokenHash } from "./ids.ts";
-import {
-  type Caller,
-  claimable,
-  isBefore,
-  takesSlot,
-  turnLoad,
-} from "./model.ts";
+import { type Caller, claimable, takesSlot, turnLoad } from "./model.ts";
+import { isBefore } from "./line.ts";
 import type { Pool, Task, World } from "./world.ts";
 import { stepClock } from "./write-world.ts";
 

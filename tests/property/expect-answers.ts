@@ -5,13 +5,13 @@ import type { Connection } from "../support/db.ts";
 import { rpc, SERVICE } from "../support/operations.ts";
 import { asCaller } from "./claims.ts";
 import { taskId } from "./ids.ts";
+import { reasonInLine } from "./line.ts";
 import {
   activeCount,
   blocked,
   type Caller,
   claimable,
   claimableCount,
-  reasonInLine,
 } from "./model.ts";
 import type { World } from "./world.ts";
 

@@ -117,43 +117,6 @@ export function turnLoad(world: World, user: number): number {
     (world.users[user]?.apart?.remembered ?? 0);
 }
 
-/** Whether the first task goes before the second one of the same owner. */
-export function isBefore(task: Task, other: Task): boolean {
-  return task.priority !== other.priority
-    ? task.priority > other.priority
-    : task.ageMinutes > other.ageMinutes;
-}
-
-/**
- * The same for one task alone: those before it in its line take all the room
- * that its owner has left.
- */
-export function reasonInLine(
-  world: World,
-  task: Task,
-  caller: Caller,
-): Reason | null {
-  const reason = reasonOf(world, task, caller);
-  if (reason !== null) return reason;
-  const line = world.tasks.filter((other) =>
-    other.status === "Queued" && other.hasOwner &&
-    other.owner === task.owner && other.runType === task.runType &&
-    poolOf(world, other) === poolOf(world, task) &&
-    takesSlot(world, other) === takesSlot(world, task) &&
-    reasonOf(world, other, caller) === null
-  );
-  // Of the same age, the first that was written has the lower id.
-  const before = line.filter((other) =>
-    isBefore(other, task) ||
-    (!isBefore(task, other) &&
-      world.tasks.indexOf(other) < world.tasks.indexOf(task))
-  );
-  const room = takesSlot(world, task)
-    ? freeSlots(world, task.owner)
-    : freePlaces(world, task.owner);
-  return before.length >= room ? "user_at_limit" : null;
-}
-
 /** Claimable one by one, but more than slots are free. */
 function crowdedOut(world: World, caller: Caller): number {
   const tasks = claimable(world, caller);
@@ -238,13 +201,13 @@ function isOn(user: User, name: "inCloud" | "onComputer"): boolean {
   return settings?.ui?.generationMethods?.[name] !== false;
 }
 
-function freeSlots(world: World, user: number): number {
+export function freeSlots(world: World, user: number): number {
   const limit = world.users[user]?.limit ?? world.settings.defaultLimit;
   return Math.max(limit - running(world, user), 0);
 }
 
 /** Orchestration has as many places as its owner has slots. */
-function freePlaces(world: World, user: number): number {
+export function freePlaces(world: World, user: number): number {
   const limit = world.users[user]?.limit ?? world.settings.defaultLimit;
   return Math.max(limit - orchestrating(world, user), 0);
 }
@@ -255,7 +218,7 @@ export function takesSlot(world: World, task: Task): boolean {
   return !(typeOf(world, task)?.isOrchestration ?? byName);
 }
 
-function poolOf(world: World, task: Task): Pool {
+export function poolOf(world: World, task: Task): Pool {
   return typeOf(world, task)?.pool ?? "gpu";
 }
 
