@@ -7067,13 +7067,15 @@ begin
         and t.delivered_at is null
         and not queue.is_handed_over(t.id, t.lease_token)
         and not queue.needs_no_worker(t)
-        and not exists (
-          select
+        -- As a value: an anti-join would be planned together with all tasks there are.
+        and (
+          select true
           from queue.subtasks as s
             join public.tasks as c on c.id = s.task_id
           where s.orchestrator_id = t.id
             and c.created_at >= t.claimed_at
-        )
+          limit 1
+        ) is null
     )
     select h.id from held as h order by h.claimed_at desc, h.id limit 1
   );

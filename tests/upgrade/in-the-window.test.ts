@@ -96,7 +96,7 @@ describe.each([
       const taken = await sql`
       select distinct t.task_type as type, t.pool, t.takes_slot as "takesSlot",
         t.runs_on_own_gpu as "runsOnOwnGpu" from public.tasks as t
-      where t.standing is not null
+      where t.status = 'Queued' -- what runs keeps what it was handed out as
         and t.task_type in (
           'qwen_image_edit', 'strange_orchestrator', 'strange_work', 'travel_orchestrator', 'wan_2_2_i2v'
         )
