@@ -68,8 +68,8 @@ select matches(
   'It is explained: it stands behind all others'
 );
 select matches(
-  tests.answer(format('public.explain_task(%L, %L)', tests.service(), :'task')), '^\{.*"reason" : "user_at_limit"',
-  'So are those beside it: of a crowd the first may run'
+  tests.answer(format('public.explain_task(%L, %L)', tests.service(), :'task')), '^\{.*"status" : "Queued"',
+  'So are those beside it'
 );
 select is(
   pg_temp.write(format('update public.tasks set error_message = ''x'' where id = %L', :'old')), 'taken', 'It can be changed'
