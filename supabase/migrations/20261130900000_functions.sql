@@ -28,6 +28,7 @@ drop function if exists queue.repair_generations(integer, boolean);
 drop function if exists queue.repeat_claim(queue.caller, text, text);
 drop function if exists queue.settle_dependants(uuid[]);
 drop function if exists queue.show_signs_of_life(text, uuid[], timestamptz);
+drop function if exists queue.signs_of_life(uuid, text, timestamptz, timestamptz);
 drop function if exists queue.slots_of(public.users, integer);
 drop function if exists queue.suits(uuid, text, queue.affinity);
 drop function if exists queue.task_counts(jsonb, text, boolean);
@@ -1967,7 +1968,7 @@ begin
       case
         when o.status = 'In Progress' and n.status in ('Queued', 'Failed') then
           coalesce(nullif(current_setting('queue.details', true), '')::jsonb, '{}')
-            || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at))
+            || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at, o.delivered_at))
         else nullif(current_setting('queue.details', true), '')::jsonb
       end
     from new_rows as n
@@ -4451,6 +4452,46 @@ revoke all on function queue.settle_deferred(integer, boolean) from public, anon
 
 grant execute on function queue.settle_deferred(integer, boolean) to service_role;
 
+-- What there was to be seen of a start that ended without a result: whether its worker beat, whether it logged, whether it
+-- was gone. The history keeps it, because logs are gone after two days and the worker's row has moved on; and the queue asks
+-- the history who may still be at work on a task (queue.has_live_former_holder).
+create or replace function queue.signs_of_life(
+  p_task_id uuid, p_worker_id text, p_started_at timestamptz, p_reported_at timestamptz, p_delivered_at timestamptz
+)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_worker public.workers;
+begin
+  select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+  return jsonb_build_object(
+    'running_seconds', round(extract(epoch from v_now - p_started_at)),
+    'beats', coalesce(v_worker.last_heartbeat >= p_started_at, false),
+    'seconds_since_last_beat', round(extract(epoch from v_now - v_worker.last_heartbeat)),
+    'seconds_since_last_report', round(extract(epoch from v_now - p_reported_at)),
+    -- By its own word or its guardian's; one that others have set aside may work on.
+    'worker_is_gone', coalesce(v_worker.goodbye_at is not null or v_worker.status in ('crashed', 'terminating'), false),
+    'was_named', p_delivered_at is not null,
+    'log_lines', (
+      select count(*)
+      from public.system_logs as l
+      where l.task_id = p_task_id::text
+        and l."timestamp" >= coalesce(p_started_at, '-infinity')
+    )
+  );
+end;
+$$;
+
+comment on function queue.signs_of_life(uuid, text, timestamptz, timestamptz, timestamptz) is
+  'What was seen of a start of this task by this worker: {running_seconds, beats, seconds_since_last_beat, seconds_since_last_report, worker_is_gone (said goodbye, crashed or on its way out), was_named (by a call, a beat or a log line), log_lines}; null where nothing is known.';
+
+revoke all on function queue.signs_of_life(uuid, text, timestamptz, timestamptz, timestamptz) from public, anon, authenticated, service_role;
+
 -- Why the cleanup cancels a queued task, or null: nobody ever started it and nobody waits for it any more, or it waits for
 -- what cannot come. What waits for a live task is judged by that one: it goes when that goes. Asked of what was found, and
 -- once more under the lock, because much can happen in between.
@@ -4977,7 +5018,7 @@ begin
   return query
   with running as (
     select
-      t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at, t.is_beaten_for,
+      t as task, t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at, t.is_beaten_for,
       coalesce(t.timeout, y.timeout) as timeout,
       case
         when t.token_id is not null or is_shared then (
@@ -5054,6 +5095,9 @@ begin
           then 'worker_silent'
         when r.worker_id is not null and r.token_id is null and r.pool = 'gpu'
           and r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
+        -- It was told, but another worker might have spoken; whoever did, nobody is at work on it by now.
+        when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_report < v_now - v_settings.undelivered_limit
+          and queue.told_reason(r.task) is not null then 'failure_told'
         when r.is_shared and r.token_id is null and r.last_own_sign < v_now - v_settings.quiet_task_limit then 'unnamed'
         when r.is_childless and greatest(r.last_report, r.family_changed_at) < v_now - v_settings.family_quiet_after
           then case when r.has_reported then 'enqueued_nothing' else 'left_behind' end
@@ -5101,6 +5145,9 @@ begin
           when 'never_delivered' then pg_catalog.format(
             'worker %s beats, but has not named the task in %s s', j.worker_id, queue.seconds_between(j.started_at, v_now)
           )
+          when 'failure_told' then pg_catalog.format(
+            'it was said to have failed, and nobody has named it for %s s: %s', queue.seconds_between(j.last_report, v_now), queue.told_reason(j.task)
+          )
           when 'enqueued_nothing' then pg_catalog.format(
             'it enqueued nothing, and nothing was heard of it for %s s; its last words: %s',
             queue.seconds_between(j.last_report, v_now), coalesce(pg_catalog.left(j.output_location, 500), 'none')
@@ -5118,7 +5165,7 @@ end;
 $$;
 
 comment on function queue.lost_tasks() is
-  'Running tasks to be put back and why: the worker''s row says it has ended or a user''s machine said so while somebody held the task (queue.noted_beats), the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), under a name that several share not named by any (quiet_task_limit; token_beat_limit once one of them has ended), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
+  'Running tasks to be put back and why: the worker''s row says it has ended or a user''s machine said so while somebody held the task (queue.noted_beats), the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), said to have failed by whom nobody knows and then not named (undelivered_limit), under a name that several share not named by any (quiet_task_limit; token_beat_limit once one of them has ended), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
 
 revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;
 
@@ -7170,18 +7217,16 @@ stable
 security invoker
 set search_path = ''
 as $$
-declare
-  v_said constant text := 'failure reported, not applied: '; -- queue.fail_task
 begin
   return (
-    select substr(e.reason, length(v_said) + 1)
+    select e.details ->> 'held_back' -- queue.fail_task
     from public.task_events as e
     where e.task_id = p_task.id
       and e.from_status = 'In Progress'
       and e.to_status = 'In Progress'
       and e.worker_id = p_task.worker_id
       and e.attempt = p_task.attempts
-      and starts_with(e.reason, v_said)
+      and e.details ? 'held_back'
       and e.id > (
         select max(s.id)
         from public.task_events as s
@@ -9133,7 +9178,6 @@ as $$
 declare
   v_settings queue.settings;
   v_former record;
-  v_lost_with text;
 begin
   select s.* into v_settings from queue.settings as s;
   if p_task.status = 'Queued' then
@@ -9162,7 +9206,7 @@ begin
     -- The last start of each other worker, and how it ended.
     select distinct on (e.worker_id)
       e.worker_id, e.id as start_id, e.at as started_at, e.attempt, l.to_status, l.actor, l.attempt as lost_attempt,
-      coalesce(l.reason, '') as reason
+      l.reason, l.details -> 'signs' as signs
     from public.task_events as e
       join public.workers as w on w.id = e.worker_id
       left join lateral (
@@ -9188,21 +9232,10 @@ begin
     -- It told how it went (by a PATCH, where the call had failed), or claimed again without a word.
     continue when v_former.to_status in ('Queued', 'Failed', 'Complete')
       and (v_former.actor = 'service' or v_former.reason ~ '^Retry \d+ \(');
-    -- The words of queue.free_work and queue.lost_tasks; after the last start as queue.tasks_before_update has them.
-    v_lost_with := regexp_replace(v_former.reason, '^Given up after \d+ starts; the last one ended with: ', '');
-    continue when starts_with(v_lost_with, pg_catalog.format(
-        'Start %s was handed back: worker %s said that it ends', greatest(v_former.lost_attempt, 1), v_former.worker_id
-      ))
-      or starts_with(v_lost_with, pg_catalog.format(
-        'Start %s ended without a result: worker %s is terminated (The worker said that it ends)',
-        greatest(v_former.lost_attempt, 1), v_former.worker_id
-      ))
-      or starts_with(v_lost_with, pg_catalog.format(
-        'Start %s ended without a result: worker %s is crashed', greatest(v_former.lost_attempt, 1), v_former.worker_id
-      ));
-    continue when starts_with(v_lost_with, pg_catalog.format(
-        'Start %s ended without a result: worker %s beats, but has not named the task', greatest(v_former.lost_attempt, 1), v_former.worker_id
-      ))
+    continue when (v_former.signs ->> 'worker_is_gone')::boolean;
+    -- For as long as after which a start is taken back as never delivered; only what it has logged since says otherwise.
+    continue when not (v_former.signs ->> 'was_named')::boolean
+      and (v_former.signs ->> 'running_seconds')::numeric >= extract(epoch from v_settings.undelivered_limit)
       and not exists (
         select
         from public.system_logs as g
@@ -9382,7 +9415,9 @@ begin
   end if;
   perform queue.record_report(
     p_task, p_caller,
-    'failure reported, not applied: ' || queue.cut_text(v_reason), v_full
+    'failure reported, not applied: ' || queue.cut_text(v_reason),
+    -- For the end, should no better word come (queue.told_reason).
+    case when v_may_be_anothers then coalesce(v_full, '{}') || jsonb_build_object('held_back', queue.cut_text(v_reason)) else v_full end
   );
   return queue.report_reply(p_task, false);
 end;

@@ -247,7 +247,7 @@ begin
       case
         when o.status = 'In Progress' and n.status in ('Queued', 'Failed') then
           coalesce(nullif(current_setting('queue.details', true), '')::jsonb, '{}')
-            || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at))
+            || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at, o.delivered_at))
         else nullif(current_setting('queue.details', true), '')::jsonb
       end
     from new_rows as n

@@ -24,7 +24,7 @@ begin
   return query
   with running as (
     select
-      t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at, t.is_beaten_for,
+      t as task, t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at, t.is_beaten_for,
       coalesce(t.timeout, y.timeout) as timeout,
       case
         when t.token_id is not null or is_shared then (
@@ -101,6 +101,9 @@ begin
           then 'worker_silent'
         when r.worker_id is not null and r.token_id is null and r.pool = 'gpu'
           and r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
+        -- It was told, but another worker might have spoken; whoever did, nobody is at work on it by now.
+        when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_report < v_now - v_settings.undelivered_limit
+          and queue.told_reason(r.task) is not null then 'failure_told'
         when r.is_shared and r.token_id is null and r.last_own_sign < v_now - v_settings.quiet_task_limit then 'unnamed'
         when r.is_childless and greatest(r.last_report, r.family_changed_at) < v_now - v_settings.family_quiet_after
           then case when r.has_reported then 'enqueued_nothing' else 'left_behind' end
@@ -148,6 +151,9 @@ begin
           when 'never_delivered' then pg_catalog.format(
             'worker %s beats, but has not named the task in %s s', j.worker_id, queue.seconds_between(j.started_at, v_now)
           )
+          when 'failure_told' then pg_catalog.format(
+            'it was said to have failed, and nobody has named it for %s s: %s', queue.seconds_between(j.last_report, v_now), queue.told_reason(j.task)
+          )
           when 'enqueued_nothing' then pg_catalog.format(
             'it enqueued nothing, and nothing was heard of it for %s s; its last words: %s',
             queue.seconds_between(j.last_report, v_now), coalesce(pg_catalog.left(j.output_location, 500), 'none')
@@ -165,6 +171,6 @@ end;
 $$;
 
 comment on function queue.lost_tasks() is
-  'Running tasks to be put back and why: the worker''s row says it has ended or a user''s machine said so while somebody held the task (queue.noted_beats), the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), under a name that several share not named by any (quiet_task_limit; token_beat_limit once one of them has ended), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
+  'Running tasks to be put back and why: the worker''s row says it has ended or a user''s machine said so while somebody held the task (queue.noted_beats), the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), said to have failed by whom nobody knows and then not named (undelivered_limit), under a name that several share not named by any (quiet_task_limit; token_beat_limit once one of them has ended), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
 
 revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;

@@ -7,18 +7,16 @@ stable
 security invoker
 set search_path = ''
 as $$
-declare
-  v_said constant text := 'failure reported, not applied: '; -- queue.fail_task
 begin
   return (
-    select substr(e.reason, length(v_said) + 1)
+    select e.details ->> 'held_back' -- queue.fail_task
     from public.task_events as e
     where e.task_id = p_task.id
       and e.from_status = 'In Progress'
       and e.to_status = 'In Progress'
       and e.worker_id = p_task.worker_id
       and e.attempt = p_task.attempts
-      and starts_with(e.reason, v_said)
+      and e.details ? 'held_back'
       and e.id > (
         select max(s.id)
         from public.task_events as s

@@ -21,7 +21,6 @@ as $$
 declare
   v_settings queue.settings;
   v_former record;
-  v_lost_with text;
 begin
   select s.* into v_settings from queue.settings as s;
   if p_task.status = 'Queued' then
@@ -50,7 +49,7 @@ begin
     -- The last start of each other worker, and how it ended.
     select distinct on (e.worker_id)
       e.worker_id, e.id as start_id, e.at as started_at, e.attempt, l.to_status, l.actor, l.attempt as lost_attempt,
-      coalesce(l.reason, '') as reason
+      l.reason, l.details -> 'signs' as signs
     from public.task_events as e
       join public.workers as w on w.id = e.worker_id
       left join lateral (
@@ -76,21 +75,10 @@ begin
     -- It told how it went (by a PATCH, where the call had failed), or claimed again without a word.
     continue when v_former.to_status in ('Queued', 'Failed', 'Complete')
       and (v_former.actor = 'service' or v_former.reason ~ '^Retry \d+ \(');
-    -- The words of queue.free_work and queue.lost_tasks; after the last start as queue.tasks_before_update has them.
-    v_lost_with := regexp_replace(v_former.reason, '^Given up after \d+ starts; the last one ended with: ', '');
-    continue when starts_with(v_lost_with, pg_catalog.format(
-        'Start %s was handed back: worker %s said that it ends', greatest(v_former.lost_attempt, 1), v_former.worker_id
-      ))
-      or starts_with(v_lost_with, pg_catalog.format(
-        'Start %s ended without a result: worker %s is terminated (The worker said that it ends)',
-        greatest(v_former.lost_attempt, 1), v_former.worker_id
-      ))
-      or starts_with(v_lost_with, pg_catalog.format(
-        'Start %s ended without a result: worker %s is crashed', greatest(v_former.lost_attempt, 1), v_former.worker_id
-      ));
-    continue when starts_with(v_lost_with, pg_catalog.format(
-        'Start %s ended without a result: worker %s beats, but has not named the task', greatest(v_former.lost_attempt, 1), v_former.worker_id
-      ))
+    continue when (v_former.signs ->> 'worker_is_gone')::boolean;
+    -- For as long as after which a start is taken back as never delivered; only what it has logged since says otherwise.
+    continue when not (v_former.signs ->> 'was_named')::boolean
+      and (v_former.signs ->> 'running_seconds')::numeric >= extract(epoch from v_settings.undelivered_limit)
       and not exists (
         select
         from public.system_logs as g

@@ -98,7 +98,9 @@ begin
   end if;
   perform queue.record_report(
     p_task, p_caller,
-    'failure reported, not applied: ' || queue.cut_text(v_reason), v_full
+    'failure reported, not applied: ' || queue.cut_text(v_reason),
+    -- For the end, should no better word come (queue.told_reason).
+    case when v_may_be_anothers then coalesce(v_full, '{}') || jsonb_build_object('held_back', queue.cut_text(v_reason)) else v_full end
   );
   return queue.report_reply(p_task, false);
 end;
