@@ -26,6 +26,7 @@ drop function if exists queue.overtaken_by_time();
 drop function if exists queue.refuse_impossible_values(public.tasks);
 drop function if exists queue.repair_generations(integer, boolean);
 drop function if exists queue.repeat_claim(queue.caller, text, text);
+drop function if exists queue.set_stale_tasks_aside(uuid, text);
 drop function if exists queue.settle_dependants(uuid[]);
 drop function if exists queue.show_signs_of_life(text, uuid[], timestamptz);
 drop function if exists queue.signs_of_life(uuid, text, timestamptz, timestamptz);
@@ -3959,7 +3960,8 @@ revoke all on function queue.note_enqueued(uuid, text) from public, anon, authen
 
 -- What a task's result record belongs to: params name a parent record, a place in it and a record it is based on; a
 -- numbered part belongs to what its orchestrator names. A segment that is made once more may know its place by its index
--- alone: it builds on the record at the place before it, and so must the next on its own. What is malformed, or not the owner's, is left out.
+-- alone: it builds on the record at the place before it, and so must the next on its own. What is malformed, or not the
+-- owner's, is left out.
 create or replace function queue.generation_links(
   p_task_id uuid, p_user_id uuid, p_params jsonb,
   out parent_generation_id uuid, out child_order integer, out based_on uuid
@@ -4849,8 +4851,8 @@ comment on function queue.let_go(bigint, timestamptz) is
 
 revoke all on function queue.let_go(bigint, timestamptz) from public, anon, authenticated, service_role;
 
--- Why a task is queued again whose machine, a user's own, has ended.
-create or replace function queue.reason_of_goodbye(p_said text, p_attempts integer, p_worker_id text)
+-- Why a task is queued again whose machine has said that it ends: a user's own, or one of the fleet's under a shared name.
+create or replace function queue.reason_of_goodbye(p_said text, p_attempts integer, p_worker_id text, p_is_users boolean)
 returns text
 language sql
 immutable
@@ -4859,17 +4861,17 @@ set search_path = ''
 as $$
   select pg_catalog.format(
     case p_said
-      when 'terminated' then 'Start %s was handed back: the user''s machine %s said that it ends'
-      else 'Start %s ended without a result: the user''s machine %s reported that its process is gone'
+      when 'terminated' then 'Start %s was handed back: %s %s said that it ends'
+      else 'Start %s ended without a result: %s %s reported that its process is gone'
     end,
-    greatest(p_attempts, 1), p_worker_id
+    greatest(p_attempts, 1), case when p_is_users then 'the user''s machine' else 'its machine, one of those named' end, p_worker_id
   );
 $$;
 
-comment on function queue.reason_of_goodbye(text, integer, text) is
-  'The reason for this start to be over after a beat of the user''s machine with the status p_said (terminated, crashed).';
+comment on function queue.reason_of_goodbye(text, integer, text, boolean) is
+  'The reason for this start to be over after a beat with the status p_said (terminated, crashed) of the user''s machine, or of one of the fleet''s under a name that several share.';
 
-revoke all on function queue.reason_of_goodbye(text, integer, text) from public, anon, authenticated, service_role;
+revoke all on function queue.reason_of_goodbye(text, integer, text, boolean) from public, anon, authenticated, service_role;
 
 -- Nobody is silent because the clock has jumped. A jump and a rescue that did not run look the same from in here, a gap
 -- between two looks, and in both nobody was watched meanwhile; so silences and runs are measured anew from the first
@@ -5114,7 +5116,7 @@ begin
         end,
         greatest(j.attempts, 1), queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
       )
-      when j.said = j.cause then queue.reason_of_goodbye(j.said, j.attempts, queue.sent_name(j.worker_id))
+      when j.said = j.cause then queue.reason_of_goodbye(j.said, j.attempts, queue.sent_name(j.worker_id), j.token_id is not null)
       else pg_catalog.format(
         'Start %s ended without a result: %s',
         greatest(j.attempts, 1),
@@ -5291,8 +5293,8 @@ revoke all on function queue.free_held_slots(integer) from public, anon, authent
 -- Whether an orchestrator has sent this machine home: it set the row to terminated while the machine beat, and its reason is
 -- none of a fault. Then what the machine ran is not to blame, whether the machine's own goodbye comes before or after; and
 -- which of the two is first is chance. Narrow on purpose: a start is no task's fault only where somebody says why the
--- machine went. Since May orchestrators say it in termination_reason, earlier ones in error_reason, where faults are, too;
--- so there it has to be known for what it is.
+-- machine went. Some orchestrators say it in termination_reason, others in error_reason, where faults are, too; so there it
+-- has to be known for what it is.
 create or replace function queue.is_sent_home(p_worker public.workers)
 returns boolean
 language plpgsql
@@ -5422,9 +5424,8 @@ revoke all on function queue.put_back(queue.lost_task[]) from public, anon, auth
 
 -- The work of workers that have ended goes back to the queue, in one statement, so that the owners of all its tasks are
 -- locked in order. Who ends itself hands its work back, and who is sent home gives it back: that start does not count
--- (queue.tasks_before_update). Whoever ends
--- a worker does not wait for somebody's open transaction that holds a task or its owner: then all of it is left to the next
--- rescue, which sees that the worker has ended.
+-- (queue.tasks_before_update). Whoever ends a worker does not wait for somebody's open transaction that holds a task or its
+-- owner: then all of it is left to the next rescue, which sees that the worker has ended.
 create or replace function queue.free_work(p_worker_ids text[], p_hands_back boolean default false)
 returns void
 language plpgsql
@@ -5848,103 +5849,6 @@ comment on function queue.refuse_name_of_a_token(text) is
   'Raises 400 INVALID_ARGUMENT when a name begins as those of users'' own machines do.';
 
 revoke all on function queue.refuse_name_of_a_token(text) from public, anon, authenticated, service_role;
-
--- Ready tasks of one user that have grown stale, a batch at a time, among the first of the lines: that is where they are in
--- a claim's way, and the rest of a long line is not gone through to find them. Call it under the user's lock.
-create or replace function queue.set_stale_tasks_aside(p_user_id uuid, p_pool text)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_stale uuid[];
-begin
-  select array_agg(s.id)
-  into v_stale
-  from (
-    select t.id
-    from public.tasks as t
-    where t.id = any (array(
-        select l.id
-        from unnest(array['cloud', 'local']) as y (run_type)
-          cross join unnest(array[true, false]) as k (takes_slot)
-          cross join lateral (
-            select r.*
-            from public.tasks as r
-            where r.user_id = p_user_id
-              and r.pool = p_pool
-              and r.run_type = y.run_type
-              and r.takes_slot = k.takes_slot
-              and r.standing = 'ready'
-            order by r.priority desc, r.created_at, r.id
-            limit 100
-          ) as l
-        where queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
-        limit 100
-      ))
-      -- Not as the indexes of lines say it: one of them might be gone through for these few.
-      and coalesce(t.standing, '') = 'ready'
-    for no key update skip locked
-  ) as s;
-
-  if v_stale is not null then
-    perform queue.ask_standing_again(v_stale);
-  end if;
-end;
-$$;
-
-comment on function queue.set_stale_tasks_aside(uuid, text) is
-  'Up to 100 of the user''s ready tasks in the pool that have grown stale, among the first 100 of each line, no longer stand ready.';
-
-revoke all on function queue.set_stale_tasks_aside(uuid, text) from public, anon, authenticated, service_role;
-
--- Ready tasks of one user that were derived before their type changed, the first of the line, a batch at a time. Call it
--- under the user's lock.
-create or replace function queue.set_tasks_of_changed_types_aside(p_user_id uuid, p_pool text)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_behind uuid[];
-begin
-  v_behind := array(
-    select t.id
-    from public.tasks as t
-    where t.id = any (array(
-        select l.id
-        from unnest(array['cloud', 'local']) as y (run_type)
-          cross join lateral (
-            select r.id, r.task_type, r.pool, r.takes_slot, r.runs_on_own_gpu, r.standing
-            from public.tasks as r
-            where r.user_id = p_user_id
-              and r.pool = p_pool
-              and r.run_type = y.run_type
-              and r.standing = 'ready'
-            order by r.priority desc, r.created_at, r.id
-            limit 100
-          ) as l
-        where queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing)
-      ))
-      and t.standing = 'ready'
-    order by t.id
-    for no key update skip locked
-  );
-
-  if v_behind <> '{}' then
-    update public.tasks as t set pool = null where t.id = any (v_behind);
-  end if;
-end;
-$$;
-
-comment on function queue.set_tasks_of_changed_types_aside(uuid, text) is
-  'Derives again those of the first 100 of the user''s lines in the pool whose type has changed.';
-
-revoke all on function queue.set_tasks_of_changed_types_aside(uuid, text) from public, anon, authenticated, service_role;
 
 -- Under which name a caller's worker holds tasks. Owners see the ids of the fleet's workers, so a token's worker has its
 -- token before its name: nobody else can hold anything under that, and it can hold nothing under anybody else's.
@@ -6377,7 +6281,7 @@ comment on function queue.heads_of_line(uuid, text, text, queue.affinity) is
 
 revoke all on function queue.heads_of_line(uuid, text, text, queue.affinity) from public, anon, authenticated, service_role;
 
--- The same of tasks that have become due and are not released yet, the longest due first.
+-- Tasks like those of queue.own_gpu_line that have become due and are not released yet, the longest due first.
 create or replace function queue.own_gpu_due(p_caller queue.caller, p_pool text, p_limit integer)
 returns setof public.tasks
 language plpgsql
@@ -6445,9 +6349,10 @@ comment on function queue.own_gpu_line(queue.caller, text, integer, boolean) is
 
 revoke all on function queue.own_gpu_line(queue.caller, text, integer, boolean) from public, anon, authenticated, service_role;
 
--- The same for what machines of an owner run of other pools: stale tasks and those whose type has changed, a batch at a
--- time. Call it under the user's lock.
-create or replace function queue.set_own_gpu_tasks_aside(p_caller queue.caller, p_pool text)
+-- Ready tasks of one user that have grown stale, or that were derived before their type changed, a batch at a time, among the
+-- first of each line: that is where they are in a claim's way, and the rest of a long line is not gone through to find them.
+-- Call it under the user's lock.
+create or replace function queue.set_tasks_aside(p_caller queue.caller, p_user_id uuid, p_pool text, p_is_behind boolean)
 returns void
 language plpgsql
 volatile
@@ -6455,6 +6360,7 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_most constant integer := 100;
   v_aside uuid[];
 begin
   v_aside := array(
@@ -6462,11 +6368,30 @@ begin
     from public.tasks as t
     where t.id = any (array(
         select l.id
-        from queue.own_gpu_line(p_caller, p_pool, 500) as l
+        from (
+          select r.*
+          from unnest(array['cloud', 'local']) as y (run_type)
+            cross join unnest(array[true, false]) as k (takes_slot)
+            cross join lateral (
+              select h.*
+              from public.tasks as h
+              where h.user_id = p_user_id
+                and h.pool = p_pool
+                and h.run_type = y.run_type
+                and h.takes_slot = k.takes_slot
+                and h.standing = 'ready'
+              order by h.priority desc, h.created_at, h.id
+              limit v_most
+            ) as r
+          union all
+          select o.* from queue.own_gpu_line(p_caller, p_pool, v_most) as o
+        ) as l
         where queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
-          or queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing)
+          or p_is_behind and queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing)
+        limit v_most
       ))
-      and t.standing = 'ready'
+      -- Not as the indexes of lines say it: one of them might be gone through for these few.
+      and coalesce(t.standing, '') = 'ready'
     order by t.id
     for no key update skip locked
   );
@@ -6477,10 +6402,10 @@ begin
 end;
 $$;
 
-comment on function queue.set_own_gpu_tasks_aside(queue.caller, text) is
-  'Derives again those of the first 500 of each of queue.own_gpu_line that have grown stale or whose type has changed.';
+comment on function queue.set_tasks_aside(queue.caller, uuid, text, boolean) is
+  'Derives again up to 100 of the user''s ready tasks in the pool, and of those that this caller''s claims for it come to beside it (queue.own_gpu_line), that have grown stale or, with p_is_behind, whose type has changed, among the first 100 of each line.';
 
-revoke all on function queue.set_own_gpu_tasks_aside(queue.caller, text) from public, anon, authenticated, service_role;
+revoke all on function queue.set_tasks_aside(queue.caller, uuid, text, boolean) from public, anon, authenticated, service_role;
 
 -- Whether a user's line holds something that a worker with a model would rather run than change its model for another:
 -- asked of line after line, so only single steps into an index.
@@ -6735,12 +6660,13 @@ comment on function queue.lock_user_with_affinity(text, uuid[], queue.affinity) 
 
 revoke all on function queue.lock_user_with_affinity(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
 
--- The first task of a user's lines that is not held by somebody and has not grown stale, locked: where the head is one or
--- the other. A few are looked at, then a thousand of each line, whatever keeps them fresh; then what was created late
--- enough, priority by priority, so that a hundred thousand stale tasks are not gone through to find one that is not. Call
--- it under the user's lock.
+-- The first task of a user's lines that is not held by somebody, has not grown stale and is not behind its type, locked:
+-- where the head is one of these. A few are looked at, then a thousand of each line, whatever keeps them fresh; then what
+-- was created late enough, priority by priority, so that a hundred thousand stale tasks are not gone through to find one
+-- that is not. Not so behind a changed type: the next claim sets the next batch aside. Call it under the user's lock.
 create or replace function queue.lock_fresh_task(
-  p_user_id uuid, p_pool text, p_run_types text[], p_kinds boolean[], p_affinity queue.affinity, p_only_suited boolean
+  p_user_id uuid, p_pool text, p_run_types text[], p_kinds boolean[], p_affinity queue.affinity, p_only_suited boolean,
+  p_is_behind boolean
 )
 returns uuid
 language plpgsql
@@ -6749,6 +6675,7 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_most_priorities constant integer := 1000; -- create-task knows twice as many, the column more
   v_old_before timestamptz := queue.stale_before();
   v_look_at integer;
   v_candidate uuid;
@@ -6779,6 +6706,7 @@ begin
             )
             and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
             and queue.fits_a_reply(l.has_bounded_params, l.params)
+            and (not p_is_behind or not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing))
         ) as c
       order by c.priority desc, c.created_at, c.id
     loop
@@ -6790,7 +6718,7 @@ begin
   end loop;
 
   -- What suits is preferred, and not looked for through all else.
-  while not p_only_suited loop
+  for v_step in 1..case when p_only_suited or p_is_behind then 0 else v_most_priorities end loop
     select h.priority
     into v_priority
     from unnest(p_run_types) as y (run_type)
@@ -6841,10 +6769,10 @@ begin
 end;
 $$;
 
-comment on function queue.lock_fresh_task(uuid, text, text[], boolean[], queue.affinity, boolean) is
-  'Locks the first task of these lines of the user that nobody holds, that is not stale and, if asked for, suits the affinity; returns its id. Of each line the first thousand are looked at, behind those, unless it has to suit, what was created since queue.stale_before().';
+comment on function queue.lock_fresh_task(uuid, text, text[], boolean[], queue.affinity, boolean, boolean) is
+  'Locks the first task of these lines of the user that nobody holds, that is not stale, with p_is_behind not behind its type, and, if asked for, suits the affinity; returns its id. Of each line the first thousand are looked at; behind those, unless it has to suit or types have changed, what was created since queue.stale_before(), of up to a thousand priorities.';
 
-revoke all on function queue.lock_fresh_task(uuid, text, text[], boolean[], queue.affinity, boolean) from public, anon, authenticated, service_role;
+revoke all on function queue.lock_fresh_task(uuid, text, text[], boolean[], queue.affinity, boolean, boolean) from public, anon, authenticated, service_role;
 
 -- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
 -- turn it is.
@@ -6913,14 +6841,14 @@ begin
   end if;
 
   loop
-    select h.id, h.pool, h.created_at, h.available_at, h.released_at, h.attempts, h.claimed_at, h.params, h.has_bounded_params
+    select h.id, h.created_at, h.available_at, h.released_at, h.attempts, h.claimed_at, h.params, h.has_bounded_params
     into v_head
     from (
       select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
       union all
       select l.* from queue.heads_of_line(p_user_id, p_pool, 'local', p_affinity) as l where p_caller.user_id is not null
       union all
-      select o.* from queue.own_gpu_line(p_caller, p_pool, 1) as o where p_caller.user_id is not null
+      select o.* from queue.own_gpu_line(p_caller, p_pool, 1) as o
     ) as h
     order by
       -- What suits the caller, and a head that has waited too long, in the order of the line; then the rest. Every task
@@ -6931,27 +6859,13 @@ begin
 
     if v_head.id is null then
       return;
-    elsif v_is_behind and (
-      select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) from public.tasks as t where t.id = v_head.id
-    ) then
+    elsif queue.is_stale(greatest(v_head.created_at, v_head.available_at, v_head.released_at), v_head.attempts > 0 or v_head.claimed_at is not null, v_head.params)
+      or v_is_behind and (
+        select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) from public.tasks as t where t.id = v_head.id
+      ) then
+      -- The line has grown stale while it waited, or its types have changed: set a batch of it aside and look once more.
       if not has_written then
-        if v_head.pool = p_pool then
-          perform queue.set_tasks_of_changed_types_aside(p_user_id, p_pool);
-        else
-          perform queue.set_own_gpu_tasks_aside(p_caller, p_pool);
-        end if;
-        has_written := true;
-        continue;
-      end if;
-      v_head.id := null;
-    elsif queue.is_stale(greatest(v_head.created_at, v_head.available_at, v_head.released_at), v_head.attempts > 0 or v_head.claimed_at is not null, v_head.params) then
-      -- The line has grown stale while it waited: set a batch of it aside and look once more.
-      if not has_written then
-        if v_head.pool = p_pool then
-          perform queue.set_stale_tasks_aside(p_user_id, p_pool);
-        else
-          perform queue.set_own_gpu_tasks_aside(p_caller, p_pool);
-        end if;
+        perform queue.set_tasks_aside(p_caller, p_user_id, p_pool, v_is_behind);
         has_written := true;
         continue;
       end if;
@@ -6969,49 +6883,16 @@ begin
     for no key update skip locked;
     exit when task_id is not null;
 
-    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither, and first
-    -- of what suits a worker that asks for that. Behind a changed type not from the whole line, which may be long: the next
-    -- claim sets the next batch aside.
+    -- Somebody is just changing that very task, or more is to be set aside than one batch: take the first that is neither,
+    -- and first of what suits a worker that asks for that.
     foreach v_only_suited in array case when p_affinity.is_required then array[true, false] else array[false] end loop
       exit when task_id is not null;
-      if v_is_behind then
-        select t.id
-        into task_id
-        from public.tasks as t
-        where t.id = any (array(
-            select l.id
-            from unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
-              cross join lateral (
-                select r.*
-                from public.tasks as r
-                where r.user_id = p_user_id
-                  and r.pool = p_pool
-                  and r.run_type = y.run_type
-                  and r.standing = 'ready'
-                order by r.priority desc, r.created_at, r.id
-                limit 1000
-              ) as l
-            where not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing)
-              and (
-                not v_only_suited or not l.takes_slot or l.model is null
-                or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
-              )
-              and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
-              and queue.fits_a_reply(l.has_bounded_params, l.params)
-          ))
-          -- Not as the indexes of lines say it: one of them might be gone through for these few.
-          and coalesce(t.standing, '') = 'ready'
-        order by t.priority desc, t.created_at, t.id
-        limit 1
-        for no key update skip locked;
-      else
-        task_id := queue.lock_fresh_task(
-          p_user_id, p_pool,
-          case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end,
-          case when v_slots.orchestrating < v_slots.orchestration_limit then array[true, false] else array[true] end,
-          p_affinity, v_only_suited
-        );
-      end if;
+      task_id := queue.lock_fresh_task(
+        p_user_id, p_pool,
+        case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end,
+        case when v_slots.orchestrating < v_slots.orchestration_limit then array[true, false] else array[true] end,
+        p_affinity, v_only_suited, v_is_behind
+      );
     end loop;
     -- Of other pools (queue.own_gpu_line) the first that is neither, where it comes before.
     if p_caller.user_id is not null then
@@ -7046,7 +6927,8 @@ comment on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affi
 revoke all on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) from public, anon, authenticated, service_role;
 
 -- A worker that runs one task at a time and asks for another orchestrates nothing any more, whatever it has said of it: the
--- places are free, but that of the one whose reply was lost (queue.lost_orchestration). Waits for nobody: what somebody is just changing is left for the next claim.
+-- places are free, but that of the one whose reply was lost (queue.lost_orchestration). Waits for nobody: what somebody is
+-- just changing is left for the next claim.
 create or replace function queue.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text, p_but uuid default null)
 returns void
 language plpgsql
@@ -7191,7 +7073,7 @@ begin
           order by d.priority desc, d.available_at
           limit v_batch
         ))
-        and t.standing = 'not_yet'
+        and coalesce(t.standing, '') = 'not_yet' -- not as an index has it, for these few
       for no key update skip locked
     );
   end if;
@@ -9188,7 +9070,7 @@ begin
       where e.task_id = p_task.id
         and e.to_status = 'In Progress'
         and e.from_status is distinct from 'In Progress'
-        and w.last_heartbeat > queue.now() - v_settings.gpu_silence_limit
+        and queue.seen_at(w.last_heartbeat, queue.now()) > queue.now() - v_settings.gpu_silence_limit
         and not exists (
           select
           from public.task_events as f
@@ -9224,7 +9106,7 @@ begin
       and e.from_status is distinct from 'In Progress'
       and e.worker_id is distinct from p_task.worker_id
       and w.status not in ('terminating', 'terminated', 'error', 'crashed')
-      and w.last_heartbeat > queue.now() - v_settings.gpu_silence_limit
+      and queue.seen_at(w.last_heartbeat, queue.now()) > queue.now() - v_settings.gpu_silence_limit
     order by e.worker_id, e.id desc
   loop
     continue when p_attempts = p_task.attempts
@@ -9252,7 +9134,15 @@ begin
           select t.id
           from public.tasks as t
           where t.worker_id = v_former.worker_id
+            and t.status = 'In Progress'
             and t.claimed_at >= v_former.started_at
+          union all
+          -- As the index has it: a worker may have completed thousands.
+          select t.id
+          from public.tasks as t
+          where t.worker_id = v_former.worker_id
+            and t.status = 'Complete'
+            and t.generation_processed_at >= v_former.started_at
           union all
           select f.task_id
           from public.task_events as f
@@ -11584,8 +11474,8 @@ begin
     v_named_at + case
       when p_task.token_id is not null and p_task.is_beaten_for then v_settings.token_beat_limit
       when p_task.token_id is not null then v_settings.token_silence_limit
-      when p_task.pool <> 'gpu' then v_settings.api_silence_limit
-      when p_task.delivered_at is null then v_settings.undelivered_limit
+      when p_task.pool <> 'gpu' then least(v_settings.api_silence_limit, v_settings.quiet_task_limit)
+      when p_task.delivered_at is null then least(v_settings.undelivered_limit, v_settings.quiet_task_limit)
       else v_settings.quiet_task_limit
     end,
     (
@@ -11767,7 +11657,9 @@ begin
 
   -- The line that the owner's GPU machines take it from, if that is another one than its pool's.
   v_pool := case
-    when queue.is_served_by(v_caller, 'gpu', v_task.pool, v_task.runs_on_own_gpu, v_task.run_type) then 'gpu' else v_task.pool
+    when queue.is_served_by(v_caller, 'gpu', v_task.pool, v_task.runs_on_own_gpu, v_task.run_type)
+      and not exists (select from queue.settings as c where 'gpu' = any (c.paused_pools)) then 'gpu'
+    else v_task.pool
   end;
   if v_standing = 'ready' then
     -- What stands before it is looked at in the order of the indexes, and the look is cut, not only what it finds: neither
@@ -11779,7 +11671,7 @@ begin
       from unnest(array[true, false]) as kind (takes_slot)
         cross join lateral (
           (
-            select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at) as since
+            select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at) as since, t.task_type, t.pool, t.runs_on_own_gpu
             from public.tasks as t
             where t.user_id = v_task.user_id
               and t.pool = v_pool
@@ -11791,7 +11683,7 @@ begin
           )
           union all
           (
-            select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at)
+            select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at), t.task_type, t.pool, t.runs_on_own_gpu
             from public.tasks as t
             where t.user_id = v_task.user_id
               and t.pool = v_pool
@@ -11803,9 +11695,12 @@ begin
             limit v_limit
           )
         ) as r
-      where r.attempts > 0
-        or r.since >= v_old_before
-        or not queue.is_stale(r.since, r.attempts > 0 or r.claimed_at is not null, r.params)
+      where (
+          r.attempts > 0
+          or r.since >= v_old_before
+          or not queue.is_stale(r.since, r.attempts > 0 or r.claimed_at is not null, r.params)
+        )
+        and not (v_is_behind and queue.is_behind_its_type(r.task_type, r.pool, kind.takes_slot, r.runs_on_own_gpu, 'ready'))
       union all
       -- Due, but not yet released. Those of its own priority stand in the order of their time, not of the line.
       select (d.task).takes_slot
@@ -11833,12 +11728,14 @@ begin
       select o.takes_slot
       from queue.own_gpu_line(v_caller, v_pool, 1000) as o
       where o.run_type = v_task.run_type
+        and not (v_is_behind and queue.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.standing))
         and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not queue.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
         and (-o.priority::bigint, o.created_at, o.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
       union all
       select e.takes_slot
       from queue.own_gpu_due(v_caller, v_pool, 1000) as e
       where e.run_type = v_task.run_type
+        and e.pool <> all ((select c.paused_pools from queue.settings as c)::text[])
         and e.id <> v_task.id
         and (-e.priority::bigint, e.created_at, e.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
         and queue.task_standing(e) = 'ready'
@@ -13074,7 +12971,7 @@ begin
   if p_said in ('terminated', 'crashed') then
     v_lost := array(
       select (
-        t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id)
+        t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id, true)
       )::queue.lost_task
       from public.tasks as t
       where t.worker_id = v_holder
@@ -14819,14 +14716,7 @@ declare
 begin
   v_lost := array(
     select (
-      t.id, t.lease_token, t.reported_at, t.worker_id, p_said,
-      pg_catalog.format(
-        case p_said
-          when 'terminated' then 'Start %s was handed back: its machine, one of those named %s, said that it ends'
-          else 'Start %s ended without a result: the process of its machine, one of those named %s, is gone'
-        end,
-        greatest(t.attempts, 1), p_worker_id
-      )
+      t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id, false)
     )::queue.lost_task
     from public.tasks as t
     where t.worker_id = p_worker_id
@@ -14908,9 +14798,9 @@ begin
   end if;
   if v_is_one_of_many then
     perform queue.end_one_of_many(v_worker_id, v_said, v_named, v_names, v_now);
-  elsif v_status = 'terminating' and v_body ->> 'status_param' in ('terminated', 'crashed') then
+  elsif v_status = 'terminating' and v_said in ('terminated', 'crashed') then
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
-    perform queue.free_work(array[v_worker_id], v_body ->> 'status_param' = 'terminated');
+    perform queue.free_work(array[v_worker_id], v_said = 'terminated');
   elsif v_status not in ('terminated', 'error', 'crashed') then
     perform queue.show_signs_of_life(v_worker_id, v_named, v_names, v_now);
   end if;

@@ -1,6 +1,7 @@
 -- What a task's result record belongs to: params name a parent record, a place in it and a record it is based on; a
 -- numbered part belongs to what its orchestrator names. A segment that is made once more may know its place by its index
--- alone: it builds on the record at the place before it, and so must the next on its own. What is malformed, or not the owner's, is left out.
+-- alone: it builds on the record at the place before it, and so must the next on its own. What is malformed, or not the
+-- owner's, is left out.
 create function queue.generation_links(
   p_task_id uuid, p_user_id uuid, p_params jsonb,
   out parent_generation_id uuid, out child_order integer, out based_on uuid

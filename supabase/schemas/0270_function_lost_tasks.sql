@@ -120,7 +120,7 @@ begin
         end,
         greatest(j.attempts, 1), queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
       )
-      when j.said = j.cause then queue.reason_of_goodbye(j.said, j.attempts, queue.sent_name(j.worker_id))
+      when j.said = j.cause then queue.reason_of_goodbye(j.said, j.attempts, queue.sent_name(j.worker_id), j.token_id is not null)
       else pg_catalog.format(
         'Start %s ended without a result: %s',
         greatest(j.attempts, 1),

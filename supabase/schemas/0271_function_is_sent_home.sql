@@ -1,8 +1,8 @@
 -- Whether an orchestrator has sent this machine home: it set the row to terminated while the machine beat, and its reason is
 -- none of a fault. Then what the machine ran is not to blame, whether the machine's own goodbye comes before or after; and
 -- which of the two is first is chance. Narrow on purpose: a start is no task's fault only where somebody says why the
--- machine went. Since May orchestrators say it in termination_reason, earlier ones in error_reason, where faults are, too;
--- so there it has to be known for what it is.
+-- machine went. Some orchestrators say it in termination_reason, others in error_reason, where faults are, too; so there it
+-- has to be known for what it is.
 create function queue.is_sent_home(p_worker public.workers)
 returns boolean
 language plpgsql

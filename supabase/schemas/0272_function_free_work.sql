@@ -1,8 +1,7 @@
 -- The work of workers that have ended goes back to the queue, in one statement, so that the owners of all its tasks are
 -- locked in order. Who ends itself hands its work back, and who is sent home gives it back: that start does not count
--- (queue.tasks_before_update). Whoever ends
--- a worker does not wait for somebody's open transaction that holds a task or its owner: then all of it is left to the next
--- rescue, which sees that the worker has ended.
+-- (queue.tasks_before_update). Whoever ends a worker does not wait for somebody's open transaction that holds a task or its
+-- owner: then all of it is left to the next rescue, which sees that the worker has ended.
 create function queue.free_work(p_worker_ids text[], p_hands_back boolean default false)
 returns void
 language plpgsql

@@ -1,4 +1,4 @@
--- The same of tasks that have become due and are not released yet, the longest due first.
+-- Tasks like those of queue.own_gpu_line that have become due and are not released yet, the longest due first.
 create function queue.own_gpu_due(p_caller queue.caller, p_pool text, p_limit integer)
 returns setof public.tasks
 language plpgsql

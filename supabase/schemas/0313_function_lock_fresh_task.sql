@@ -1,9 +1,10 @@
--- The first task of a user's lines that is not held by somebody and has not grown stale, locked: where the head is one or
--- the other. A few are looked at, then a thousand of each line, whatever keeps them fresh; then what was created late
--- enough, priority by priority, so that a hundred thousand stale tasks are not gone through to find one that is not. Call
--- it under the user's lock.
+-- The first task of a user's lines that is not held by somebody, has not grown stale and is not behind its type, locked:
+-- where the head is one of these. A few are looked at, then a thousand of each line, whatever keeps them fresh; then what
+-- was created late enough, priority by priority, so that a hundred thousand stale tasks are not gone through to find one
+-- that is not. Not so behind a changed type: the next claim sets the next batch aside. Call it under the user's lock.
 create function queue.lock_fresh_task(
-  p_user_id uuid, p_pool text, p_run_types text[], p_kinds boolean[], p_affinity queue.affinity, p_only_suited boolean
+  p_user_id uuid, p_pool text, p_run_types text[], p_kinds boolean[], p_affinity queue.affinity, p_only_suited boolean,
+  p_is_behind boolean
 )
 returns uuid
 language plpgsql
@@ -12,6 +13,7 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_most_priorities constant integer := 1000; -- create-task knows twice as many, the column more
   v_old_before timestamptz := queue.stale_before();
   v_look_at integer;
   v_candidate uuid;
@@ -42,6 +44,7 @@ begin
             )
             and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
             and queue.fits_a_reply(l.has_bounded_params, l.params)
+            and (not p_is_behind or not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing))
         ) as c
       order by c.priority desc, c.created_at, c.id
     loop
@@ -53,7 +56,7 @@ begin
   end loop;
 
   -- What suits is preferred, and not looked for through all else.
-  while not p_only_suited loop
+  for v_step in 1..case when p_only_suited or p_is_behind then 0 else v_most_priorities end loop
     select h.priority
     into v_priority
     from unnest(p_run_types) as y (run_type)
@@ -104,7 +107,7 @@ begin
 end;
 $$;
 
-comment on function queue.lock_fresh_task(uuid, text, text[], boolean[], queue.affinity, boolean) is
-  'Locks the first task of these lines of the user that nobody holds, that is not stale and, if asked for, suits the affinity; returns its id. Of each line the first thousand are looked at, behind those, unless it has to suit, what was created since queue.stale_before().';
+comment on function queue.lock_fresh_task(uuid, text, text[], boolean[], queue.affinity, boolean, boolean) is
+  'Locks the first task of these lines of the user that nobody holds, that is not stale, with p_is_behind not behind its type, and, if asked for, suits the affinity; returns its id. Of each line the first thousand are looked at; behind those, unless it has to suit or types have changed, what was created since queue.stale_before(), of up to a thousand priorities.';
 
-revoke all on function queue.lock_fresh_task(uuid, text, text[], boolean[], queue.affinity, boolean) from public, anon, authenticated, service_role;
+revoke all on function queue.lock_fresh_task(uuid, text, text[], boolean[], queue.affinity, boolean, boolean) from public, anon, authenticated, service_role;

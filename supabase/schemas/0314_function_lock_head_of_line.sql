@@ -32,14 +32,14 @@ begin
   end if;
 
   loop
-    select h.id, h.pool, h.created_at, h.available_at, h.released_at, h.attempts, h.claimed_at, h.params, h.has_bounded_params
+    select h.id, h.created_at, h.available_at, h.released_at, h.attempts, h.claimed_at, h.params, h.has_bounded_params
     into v_head
     from (
       select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
       union all
       select l.* from queue.heads_of_line(p_user_id, p_pool, 'local', p_affinity) as l where p_caller.user_id is not null
       union all
-      select o.* from queue.own_gpu_line(p_caller, p_pool, 1) as o where p_caller.user_id is not null
+      select o.* from queue.own_gpu_line(p_caller, p_pool, 1) as o
     ) as h
     order by
       -- What suits the caller, and a head that has waited too long, in the order of the line; then the rest. Every task
@@ -50,27 +50,13 @@ begin
 
     if v_head.id is null then
       return;
-    elsif v_is_behind and (
-      select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) from public.tasks as t where t.id = v_head.id
-    ) then
+    elsif queue.is_stale(greatest(v_head.created_at, v_head.available_at, v_head.released_at), v_head.attempts > 0 or v_head.claimed_at is not null, v_head.params)
+      or v_is_behind and (
+        select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) from public.tasks as t where t.id = v_head.id
+      ) then
+      -- The line has grown stale while it waited, or its types have changed: set a batch of it aside and look once more.
       if not has_written then
-        if v_head.pool = p_pool then
-          perform queue.set_tasks_of_changed_types_aside(p_user_id, p_pool);
-        else
-          perform queue.set_own_gpu_tasks_aside(p_caller, p_pool);
-        end if;
-        has_written := true;
-        continue;
-      end if;
-      v_head.id := null;
-    elsif queue.is_stale(greatest(v_head.created_at, v_head.available_at, v_head.released_at), v_head.attempts > 0 or v_head.claimed_at is not null, v_head.params) then
-      -- The line has grown stale while it waited: set a batch of it aside and look once more.
-      if not has_written then
-        if v_head.pool = p_pool then
-          perform queue.set_stale_tasks_aside(p_user_id, p_pool);
-        else
-          perform queue.set_own_gpu_tasks_aside(p_caller, p_pool);
-        end if;
+        perform queue.set_tasks_aside(p_caller, p_user_id, p_pool, v_is_behind);
         has_written := true;
         continue;
       end if;
@@ -88,49 +74,16 @@ begin
     for no key update skip locked;
     exit when task_id is not null;
 
-    -- Somebody is just changing that very task, or more is stale than one batch: take the first that is neither, and first
-    -- of what suits a worker that asks for that. Behind a changed type not from the whole line, which may be long: the next
-    -- claim sets the next batch aside.
+    -- Somebody is just changing that very task, or more is to be set aside than one batch: take the first that is neither,
+    -- and first of what suits a worker that asks for that.
     foreach v_only_suited in array case when p_affinity.is_required then array[true, false] else array[false] end loop
       exit when task_id is not null;
-      if v_is_behind then
-        select t.id
-        into task_id
-        from public.tasks as t
-        where t.id = any (array(
-            select l.id
-            from unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
-              cross join lateral (
-                select r.*
-                from public.tasks as r
-                where r.user_id = p_user_id
-                  and r.pool = p_pool
-                  and r.run_type = y.run_type
-                  and r.standing = 'ready'
-                order by r.priority desc, r.created_at, r.id
-                limit 1000
-              ) as l
-            where not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing)
-              and (
-                not v_only_suited or not l.takes_slot or l.model is null
-                or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
-              )
-              and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
-              and queue.fits_a_reply(l.has_bounded_params, l.params)
-          ))
-          -- Not as the indexes of lines say it: one of them might be gone through for these few.
-          and coalesce(t.standing, '') = 'ready'
-        order by t.priority desc, t.created_at, t.id
-        limit 1
-        for no key update skip locked;
-      else
-        task_id := queue.lock_fresh_task(
-          p_user_id, p_pool,
-          case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end,
-          case when v_slots.orchestrating < v_slots.orchestration_limit then array[true, false] else array[true] end,
-          p_affinity, v_only_suited
-        );
-      end if;
+      task_id := queue.lock_fresh_task(
+        p_user_id, p_pool,
+        case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end,
+        case when v_slots.orchestrating < v_slots.orchestration_limit then array[true, false] else array[true] end,
+        p_affinity, v_only_suited, v_is_behind
+      );
     end loop;
     -- Of other pools (queue.own_gpu_line) the first that is neither, where it comes before.
     if p_caller.user_id is not null then

@@ -55,7 +55,7 @@ begin
           order by d.priority desc, d.available_at
           limit v_batch
         ))
-        and t.standing = 'not_yet'
+        and coalesce(t.standing, '') = 'not_yet' -- not as an index has it, for these few
       for no key update skip locked
     );
   end if;

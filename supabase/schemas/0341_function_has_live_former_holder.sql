@@ -31,7 +31,7 @@ begin
       where e.task_id = p_task.id
         and e.to_status = 'In Progress'
         and e.from_status is distinct from 'In Progress'
-        and w.last_heartbeat > queue.now() - v_settings.gpu_silence_limit
+        and queue.seen_at(w.last_heartbeat, queue.now()) > queue.now() - v_settings.gpu_silence_limit
         and not exists (
           select
           from public.task_events as f
@@ -67,7 +67,7 @@ begin
       and e.from_status is distinct from 'In Progress'
       and e.worker_id is distinct from p_task.worker_id
       and w.status not in ('terminating', 'terminated', 'error', 'crashed')
-      and w.last_heartbeat > queue.now() - v_settings.gpu_silence_limit
+      and queue.seen_at(w.last_heartbeat, queue.now()) > queue.now() - v_settings.gpu_silence_limit
     order by e.worker_id, e.id desc
   loop
     continue when p_attempts = p_task.attempts
@@ -95,7 +95,15 @@ begin
           select t.id
           from public.tasks as t
           where t.worker_id = v_former.worker_id
+            and t.status = 'In Progress'
             and t.claimed_at >= v_former.started_at
+          union all
+          -- As the index has it: a worker may have completed thousands.
+          select t.id
+          from public.tasks as t
+          where t.worker_id = v_former.worker_id
+            and t.status = 'Complete'
+            and t.generation_processed_at >= v_former.started_at
           union all
           select f.task_id
           from public.task_events as f

@@ -20,8 +20,8 @@ begin
     v_named_at + case
       when p_task.token_id is not null and p_task.is_beaten_for then v_settings.token_beat_limit
       when p_task.token_id is not null then v_settings.token_silence_limit
-      when p_task.pool <> 'gpu' then v_settings.api_silence_limit
-      when p_task.delivered_at is null then v_settings.undelivered_limit
+      when p_task.pool <> 'gpu' then least(v_settings.api_silence_limit, v_settings.quiet_task_limit)
+      when p_task.delivered_at is null then least(v_settings.undelivered_limit, v_settings.quiet_task_limit)
       else v_settings.quiet_task_limit
     end,
     (

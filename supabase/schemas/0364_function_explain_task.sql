@@ -66,7 +66,9 @@ begin
 
   -- The line that the owner's GPU machines take it from, if that is another one than its pool's.
   v_pool := case
-    when queue.is_served_by(v_caller, 'gpu', v_task.pool, v_task.runs_on_own_gpu, v_task.run_type) then 'gpu' else v_task.pool
+    when queue.is_served_by(v_caller, 'gpu', v_task.pool, v_task.runs_on_own_gpu, v_task.run_type)
+      and not exists (select from queue.settings as c where 'gpu' = any (c.paused_pools)) then 'gpu'
+    else v_task.pool
   end;
   if v_standing = 'ready' then
     -- What stands before it is looked at in the order of the indexes, and the look is cut, not only what it finds: neither
@@ -78,7 +80,7 @@ begin
       from unnest(array[true, false]) as kind (takes_slot)
         cross join lateral (
           (
-            select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at) as since
+            select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at) as since, t.task_type, t.pool, t.runs_on_own_gpu
             from public.tasks as t
             where t.user_id = v_task.user_id
               and t.pool = v_pool
@@ -90,7 +92,7 @@ begin
           )
           union all
           (
-            select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at)
+            select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at), t.task_type, t.pool, t.runs_on_own_gpu
             from public.tasks as t
             where t.user_id = v_task.user_id
               and t.pool = v_pool
@@ -102,9 +104,12 @@ begin
             limit v_limit
           )
         ) as r
-      where r.attempts > 0
-        or r.since >= v_old_before
-        or not queue.is_stale(r.since, r.attempts > 0 or r.claimed_at is not null, r.params)
+      where (
+          r.attempts > 0
+          or r.since >= v_old_before
+          or not queue.is_stale(r.since, r.attempts > 0 or r.claimed_at is not null, r.params)
+        )
+        and not (v_is_behind and queue.is_behind_its_type(r.task_type, r.pool, kind.takes_slot, r.runs_on_own_gpu, 'ready'))
       union all
       -- Due, but not yet released. Those of its own priority stand in the order of their time, not of the line.
       select (d.task).takes_slot
@@ -132,12 +137,14 @@ begin
       select o.takes_slot
       from queue.own_gpu_line(v_caller, v_pool, 1000) as o
       where o.run_type = v_task.run_type
+        and not (v_is_behind and queue.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.standing))
         and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not queue.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
         and (-o.priority::bigint, o.created_at, o.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
       union all
       select e.takes_slot
       from queue.own_gpu_due(v_caller, v_pool, 1000) as e
       where e.run_type = v_task.run_type
+        and e.pool <> all ((select c.paused_pools from queue.settings as c)::text[])
         and e.id <> v_task.id
         and (-e.priority::bigint, e.created_at, e.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
         and queue.task_standing(e) = 'ready'

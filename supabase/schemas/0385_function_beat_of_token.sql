@@ -24,7 +24,7 @@ begin
   if p_said in ('terminated', 'crashed') then
     v_lost := array(
       select (
-        t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id)
+        t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id, true)
       )::queue.lost_task
       from public.tasks as t
       where t.worker_id = v_holder

@@ -15,14 +15,7 @@ declare
 begin
   v_lost := array(
     select (
-      t.id, t.lease_token, t.reported_at, t.worker_id, p_said,
-      pg_catalog.format(
-        case p_said
-          when 'terminated' then 'Start %s was handed back: its machine, one of those named %s, said that it ends'
-          else 'Start %s ended without a result: the process of its machine, one of those named %s, is gone'
-        end,
-        greatest(t.attempts, 1), p_worker_id
-      )
+      t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id, false)
     )::queue.lost_task
     from public.tasks as t
     where t.worker_id = p_worker_id

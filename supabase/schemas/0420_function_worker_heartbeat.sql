@@ -52,9 +52,9 @@ begin
   end if;
   if v_is_one_of_many then
     perform queue.end_one_of_many(v_worker_id, v_said, v_named, v_names, v_now);
-  elsif v_status = 'terminating' and v_body ->> 'status_param' in ('terminated', 'crashed') then
+  elsif v_status = 'terminating' and v_said in ('terminated', 'crashed') then
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
-    perform queue.free_work(array[v_worker_id], v_body ->> 'status_param' = 'terminated');
+    perform queue.free_work(array[v_worker_id], v_said = 'terminated');
   elsif v_status not in ('terminated', 'error', 'crashed') then
     perform queue.show_signs_of_life(v_worker_id, v_named, v_names, v_now);
   end if;

@@ -92,9 +92,13 @@ describe.each(Object.entries(NETWORKS))("while %s", (_name, losesEvery) => {
     const fleet = new MixedFleet(wire, may, new ApiOrchestrator(wire, 20));
     const dying = addDying(fleet, wire);
     const own = new Wire(lossy.url, await createToken(local));
-    for (const _machine of ["one", "two"]) {
+    const nameless: string[][] = [[], []];
+    for (const ran of nameless) {
       // The Data API lets no token in: such a machine has no beats.
-      fleet.add(new YoungWorker(NAMELESS, own, APRIL), false);
+      const machine = new YoungWorker(NAMELESS, own, APRIL, (task) => {
+        ran.push(task.id);
+      });
+      fleet.add(machine, false);
     }
     await fleet.runUntilEmpty(dying.afterRound);
 
@@ -103,6 +107,8 @@ describe.each(Object.entries(NETWORKS))("while %s", (_name, losesEvery) => {
       Object.keys(DYING).toSorted(),
     );
     expect(may.loads[0]).toBeGreaterThan(0);
+    expect(may.statuses.filter((status) => status !== 200)).toEqual([]);
+    for (const ran of nameless) expect(ran).not.toEqual([]);
     await expectNoLoad();
     expect(await outputsOf(jobs)).toEqual({
       travel: JOBS.travel.bytes,

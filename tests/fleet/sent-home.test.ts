@@ -7,14 +7,15 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { beatBody, curl } from "../support/beats.ts";
 import { resetClock, stepClock } from "../support/clock.ts";
-import { admin } from "../support/db.ts";
 import { beat, runJob, spawnWorker, storyOf } from "../support/fleet.ts";
+import { holdOwner, isOpen } from "../support/holding.ts";
 import { callFunction } from "../support/http.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
 import {
   createOwner,
   createTask,
+  type Owner,
   readTask,
   reset,
   startTask,
@@ -29,12 +30,14 @@ const REASONS: readonly (readonly [string, Record<string, unknown>])[] = [
   }],
 ];
 
+let owner: Owner;
 let task: string;
 
 beforeEach(async () => {
   await resetClock();
   await reset();
-  task = await createTask(await createOwner());
+  owner = await createOwner();
+  task = await createTask(owner);
   await spawnWorker(W);
   await beat(W);
   await startTask(task, W);
@@ -115,14 +118,11 @@ describe("a start counts all the same", () => {
 });
 
 it("gives the task back uncounted also when its owner was held at the time", async () => {
-  await admin()`
-    update public.workers
-    set status = 'terminated', ended_at = queue.now(),
-      metadata = metadata || '{"termination_reason": "over_capacity"}'
-    where id = ${W} and set_config('queue.rescues', 'on', false) is not null
-  `;
-  await admin()`select set_config('queue.rescues', 'off', false)`;
+  const holder = await holdOwner(owner);
+  await terminate({ termination_reason: "over_capacity" });
+  expect(await isOpen(holder)).toBe(true);
   expect(await readTask(task)).toMatchObject({ status: "In Progress" });
+  await holder`rollback`;
   await runJob("rescue");
   expect(await readTask(task)).toMatchObject({ status: "Queued", attempts: 0 });
 });

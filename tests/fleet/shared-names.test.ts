@@ -180,6 +180,8 @@ describe("a machine of a token under a shared name", () => {
     await say({ worker_id: W, status: "terminated", task_ids: [] }, key);
     await minutes(30, () => Promise.resolve());
     expect(await readTask(task)).toMatchObject({ status: "In Progress" });
+    expect((await storyOf(task)).filter((l) => l.startsWith("In Progress ->")))
+      .toEqual([]);
   });
 });
 
@@ -188,8 +190,9 @@ function beat(named: readonly string[] = [], name = W) {
   return curl(BEAT, beatBody(name, lines));
 }
 
-function say(body: Record<string, unknown>, key: string) {
-  return callFunction("beat", body, { key });
+async function say(body: Record<string, unknown>, key: string): Promise<void> {
+  const reply = await callFunction("beat", body, { key });
+  expect(reply.status, reply.text).toBe(200);
 }
 
 /** What a worker sends once its model is loaded. */

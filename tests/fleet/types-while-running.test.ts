@@ -190,9 +190,15 @@ it("a dead letter that is put back after the change goes to the new pool", async
 it("a running task whose own type is changed is its worker's all the same", async () => {
   const task = await createTask(owner);
   await beat("g1");
-  await claimOfApril(wire, "g1");
+  expect(taskOf(await claimOfApril(wire, "g1"))).toBe(task);
   const body = { task_type: "qwen_image" };
-  await rest("PATCH", "tasks", { id: `eq.${task}` }, { body });
+  const patched = await rest("PATCH", "tasks", { id: `eq.${task}` }, { body });
+  expect([patched.status, patched.json])
+    .toMatchObject([200, [{ id: task, task_type: "qwen_image" }]]);
+  expect(await readTask(task)).toMatchObject({
+    ...{ status: "In Progress", worker_id: "g1", attempts: 1 },
+    ...{ task_type: "qwen_image", pool: "gpu" },
+  });
   expect(taskOf(await claimOfApril(wire, "g1"))).toBe(task);
   expect(await counterDrift()).toEqual([]);
 });

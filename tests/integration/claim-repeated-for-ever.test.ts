@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { admin, as, closeConnections } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { holdOwner, holdTasks, isOpen } from "../support/holding.ts";
+import { resetLockWait, setLockWait } from "../support/lock-wait.ts";
 import { claim } from "../support/operations.ts";
 import {
   createOwner,
@@ -28,10 +29,14 @@ beforeEach(async () => {
   next = await createTask(owner);
 });
 // A transaction that a failed test left open would block the next reset.
-afterEach(closeConnections);
+afterEach(async () => {
+  await closeConnections();
+  await resetLockWait();
+});
 
 describe("a claim that is repeated for ever", () => {
   it("counts each of its answers once, from two sessions at once", async () => {
+    await setLockWait(); // each waits for the other
     const sessions = [as("service_role"), as("service_role")];
     expect((await claim(sessions[0] ?? admin(), "gpu-1", SAME))?.task_id)
       .toBe(poison);

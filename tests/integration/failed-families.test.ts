@@ -30,6 +30,9 @@ beforeEach(async () => {
 afterEach(async () => {
   await closeConnections();
   await resetLockWait();
+  await admin()`
+    alter table queue.settings alter column fails_siblings set default true
+  `;
   await admin()`update queue.settings set fails_siblings = default`;
 });
 

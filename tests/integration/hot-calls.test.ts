@@ -3,7 +3,7 @@ import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { admin } from "../support/db.ts";
 import { stack } from "../support/stack.ts";
-import { createOwner, createTask, reset } from "../support/world.ts";
+import { createOwner, createTask, readTask, reset } from "../support/world.ts";
 
 const Calls = z.array(z.object({ name: z.string(), calls: z.coerce.number() }));
 
@@ -28,16 +28,19 @@ describe("the plain case of a hot call", () => {
   it("is the rows of worker and task for a beat", async () => {
     const task = await createTask(await createOwner());
     await ranBy(CLAIM, [null]);
+    expect(await readTask(task)).toMatchObject({ status: "In Progress" });
     const ran = await ranBy(BEAT, [task]);
     expect(ran).toContain("show_signs_of_life");
     expect(ran).not.toContain("tasks_before_update");
     expect(ran).not.toContain("tasks_after_update");
     expect(ran).not.toContain("store_logs");
+    expect((await readTask(task))["delivered_at"]).not.toBeNull();
   });
 
   it("keeps no slot and reads no description for a completion", async () => {
     const task = await createTask(await createOwner());
     await ranBy(CLAIM, [null]);
+    expect(await readTask(task)).toMatchObject({ status: "In Progress" });
     const ran = await ranBy(COMPLETE, [task]);
     expect(ran).toContain("record_generations");
     expect(ran).not.toContain("held_after");

@@ -1,7 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+} from "vitest";
 import { admin, as, type Connection } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { holdTasks, isOpen } from "../support/holding.ts";
+import { resetLockWait, setLockWait } from "../support/lock-wait.ts";
 import { claim, rpc } from "../support/operations.ts";
 import { size } from "../support/size.ts";
 import {
@@ -26,8 +35,10 @@ const MOST = 1_000;
 
 describe("two machines of one token that claim at once", () => {
   beforeEach(reset);
+  afterEach(resetLockWait);
 
   it("get a task each, and each task once, up to the limit", async () => {
+    await setLockWait(); // each waits for the other
     const owner = await createOwner({ maxInProgress: 4 });
     const p_caller = tokenCaller(await createToken(owner));
     await createTasks(owner, 3, { task_type: "qwen_image" });

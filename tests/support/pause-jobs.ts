@@ -15,6 +15,18 @@ export async function pauseJobs(adminDbUrl: string): Promise<void> {
       where jobname like 'queue-%'
     `;
     await sql`update queue.job_runs set period = interval '1000 years'`;
+    // What had begun goes on for a while: tests would meet its locks.
+    for (let running = 1; running > 0;) {
+      const [row] = await sql<{ running: number }[]>`
+        select count(*)::integer as running
+        from pg_catalog.pg_stat_activity as a
+        where a.pid <> pg_backend_pid()
+          and a.state <> 'idle'
+          and a.query ~ 'queue[.](begin_batches|run_job)'
+      `;
+      running = row?.running ?? 0;
+      if (running > 0) await sql`select pg_sleep(0.05)`;
+    }
   } finally {
     await sql.end();
   }

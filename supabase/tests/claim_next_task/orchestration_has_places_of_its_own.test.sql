@@ -1,5 +1,5 @@
 begin;
-select plan(16);
+select plan(18);
 
 -- SETUP: one user with many orchestrators beside two who have a few segments; each may run one
 select tests.empty_queue();
@@ -53,6 +53,20 @@ update public.tasks set status = 'Cancelled' where user_id = :'eager' and status
 update queue.settings set default_orchestration_limit = 0;
 select is(cardinality(tests.claim_many(9)), 0, 'A limit of 0 starts none');
 select is_empty('select * from queue.drift()', 'The counters are what the tasks add up to');
+
+-- TEST: also while a long line is behind its type
+update queue.settings set default_orchestration_limit = default;
+select tests.create_user(p_max_in_progress => 3) as cleo \gset
+update public.users set max_orchestrating = 1 where id = :'cleo';
+update public.users set credits = 0 where id <> :'cleo';
+select tests.create_task(:'cleo', 'travel_orchestrator') from generate_series(1, 2);
+select tests.claim('gpu-d');
+select tests.create_task(:'cleo', 'travel_segment', p_priority => 5) from generate_series(1, 250);
+update public.task_types set is_active = false where name = 'travel_segment';
+select is(tests.claim('gpu-e'), null, 'No claim finds orchestration beyond the limit behind tasks of a type that has changed');
+select is(
+  (select count(*)::integer from public.tasks where user_id = :'cleo' and status = 'In Progress'), 1, 'One orchestrates, as the limit says'
+);
 
 select * from finish();
 rollback;

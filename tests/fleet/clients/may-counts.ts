@@ -5,6 +5,8 @@ import type { Wire } from "./wire.ts";
 export class MayCounts {
   /** The load it saw at each look. */
   readonly loads: number[] = [];
+  /** The status of each answer that reached it. */
+  readonly statuses: number[] = [];
 
   constructor(private readonly wire: Wire) {}
 
@@ -14,6 +16,7 @@ export class MayCounts {
     const answer = await this.wire.edge("task-counts", body).catch(() => null);
     if (answer === null) return; // a lost reply: it looks again in 30 s
     const reply = answer.json as Parameters<typeof workloadOnRoute>[0];
+    this.statuses.push(answer.status);
     const isCounted = answer.status === 200;
     this.loads.push(isCounted ? workloadOnRoute(reply).total : 0);
   }
