@@ -16,7 +16,7 @@ import {
 import { ROUTE } from "./clients/scaling.ts";
 
 /** An instance writes once a minute: what was sent before it waits so long. */
-const WRITTEN = { timeout: 75_000, interval: 1000 };
+const WRITTEN = { timeout: 240_000, interval: 1000 };
 
 const W = "gpu-20260516_101010-eeee0003";
 
