@@ -45,7 +45,7 @@ export function makeReachableDir(
 ): string {
   makeOwnDir(dir, 0o755);
   if (!account || canEnter(account, dir)) return dir;
-  const other = join("/var/tmp", `task-queue-${shortHash(dir)}`);
+  const other = join("/var/tmp", `fairlane-${shortHash(dir)}`);
   makeOwnDir(other, 0o755);
   return other;
 }
@@ -80,7 +80,7 @@ export function socketDir(base: string): string {
   const longest = join(natural, ".s.PGSQL.65535");
   const usable = Buffer.byteLength(longest) <= 107 &&
     /^[A-Za-z0-9._/-]+$/.test(natural);
-  return usable ? natural : join("/tmp", `task-queue-${shortHash(base)}`);
+  return usable ? natural : join("/tmp", `fairlane-${shortHash(base)}`);
 }
 
 function canEnter(account: Account, dir: string): boolean {

@@ -74,7 +74,7 @@ describe("socketDir()", () => {
     ["with a space", "/srv/my queue"],
     ["with a comma", "/srv/a,b"],
   ])("is under /tmp when the path is %s", (_what, base) => {
-    expect(socketDir(base)).toMatch(/^\/tmp\/task-queue-[0-9a-f]{12}$/);
+    expect(socketDir(base)).toMatch(/^\/tmp\/fairlane-[0-9a-f]{12}$/);
   });
 });
 
