@@ -8,7 +8,7 @@ import { fullPlan, quickPlan } from "./plan.ts";
 import { connectOnce } from "./queues/connect.ts";
 import type { Section } from "./report/section.ts";
 import { textTable } from "./report/table.ts";
-import { writeDocs } from "./report/write-docs.ts";
+import { writeResults } from "./report/write-results.ts";
 import { measureClaims } from "./sections/claims.ts";
 import { measureCleanup } from "./sections/cleanup.ts";
 import { measureCompletes } from "./sections/completes.ts";
@@ -83,7 +83,7 @@ async function main(args: string[]): Promise<number> {
     const intro = introduction(args, begin);
     console.log(intro.join("\n"));
     // The matrix first: it is what one comes for.
-    if (options.write) writeDocs(intro, sections.reverse().flat());
+    if (options.write) writeResults(intro, sections.reverse().flat());
     return Number(process.exitCode ?? 0);
   } finally {
     await stack.stop();

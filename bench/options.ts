@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 export interface BenchOptions {
   /** Three minutes instead of half an hour. */
   quick: boolean;
-  /** Write the results into docs/performance.md. */
+  /** Write the results into bench/results.md. */
   write: boolean;
   /** The sections to run; empty = all. */
   only: string[];
@@ -17,7 +17,7 @@ export const usage =
   `npm run bench -- [--quick] [--write] [--shape 1M/10k/even ...] [section ...]
 
   --quick   small backlogs, three minutes; prints, and writes only with --write
-  --write   put all results into docs/performance.md (the full run always does)
+  --write   put all results into bench/results.md (the full run always does)
   --shape   claims in this shape only, as backlog/users/distribution; prints only
 
 Sections: claims, ways, counts, completes, idle, horizon, durable, cleanup, storm`;

@@ -1,6 +1,6 @@
 import type { Contest } from "../measure/contest.ts";
 import { latency, number, times } from "../report/numbers.ts";
-import type { Plot, Section } from "../report/section.ts";
+import type { Section } from "../report/section.ts";
 import {
   type Distribution,
   distributionWords,
@@ -19,7 +19,7 @@ export interface ClaimResult {
 
 const OURS = "ours";
 
-/** The matrix as tables and plots. */
+/** The matrix as tables. */
 export function claimsReport(
   results: ClaimResult[],
   leftOut: Shape[],
@@ -47,7 +47,6 @@ export function claimsReport(
         ...["cycle", "dead rows", "misses"],
       ],
       rows: ours.map((result) => row(result)),
-      plots: plots(results),
     },
     {
       title: "The same by others",
@@ -138,37 +137,4 @@ function peerRow(result: ClaimResult, ours: ClaimResult[]): string[] {
     number(deadRows),
     String(misses),
   ];
-}
-
-/** Claim CPU against the backlog, one plot per spread of owners. */
-function plots(results: ClaimResult[]): Plot[] {
-  const distributions = new Set(results.map((r) => r.shape.distribution));
-  return [...distributions].flatMap((distribution) => {
-    const shown = results.filter((result) =>
-      result.shape.distribution === distribution &&
-      result.shape.users === 1_000 && result.clients === 1
-    );
-    const names = [...new Set(shown.map(({ queue }) => queue))];
-    const curve = (name: string, from: ClaimResult[], floor = false) => ({
-      name,
-      points: from.map(({ shape, contest }) => ({
-        x: shape.backlog,
-        y: floor ? contest.floorClaim.cpuMs : contest.claim.cpuMs,
-      })),
-    });
-    const ofQueue = (name: string) =>
-      shown.filter(({ queue }) => queue === name);
-    // One point is no curve.
-    if (new Set(shown.map(({ shape }) => shape.backlog)).size < 2) return [];
-    return [{
-      file: `claim-${distribution}`,
-      title: `Database CPU per claim: ${words(distribution)}`,
-      xLabel: "queued tasks (1,000 users, 1 client)",
-      yLabel: "ms",
-      series: [
-        ...names.map((name) => curve(name, ofQueue(name))),
-        curve("floor", ofQueue(OURS), true),
-      ],
-    }];
-  });
 }

@@ -14,7 +14,7 @@ beforeEach(reset);
 afterAll(() => owner.end());
 
 // What a call costs is mostly how many functions and statements it runs. These
-// are what the plain cases can do without (docs/performance.md).
+// are what the plain cases can do without (bench/results.md).
 describe("the plain case of a hot call", () => {
   it("is one statement for a claim with a new claim_id", async () => {
     const task = await createTask(await createOwner());
