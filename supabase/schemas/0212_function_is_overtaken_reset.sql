@@ -22,7 +22,7 @@ begin
         from public.workers as w
         where w.id = p_old.worker_id
           and w.status not in ('terminated', 'error', 'crashed')
-          and w.last_heartbeat > queue.now() - (select s.gpu_silence_limit from queue.settings as s)
+          and queue.is_beating(w.last_heartbeat)
       )
     );
 end;

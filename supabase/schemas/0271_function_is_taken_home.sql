@@ -10,7 +10,9 @@ as $$
 begin
   return queue.is_sent_home(p_worker)
     and coalesce(
-      greatest(p_task.claimed_at, p_task.reported_at) > queue.now() - (select s.quiet_task_limit from queue.settings as s), false
+      queue.seen_at(greatest(p_task.claimed_at, p_task.reported_at), queue.now())
+        > queue.now() - (select s.quiet_task_limit from queue.settings as s),
+      false
     );
 end;
 $$;

@@ -68,9 +68,7 @@ begin
     perform
     from public.workers as w
     where w.id = v_silent
-      and coalesce(
-        queue.seen_at(w.last_heartbeat, queue.now()) < queue.now() - (select s.gpu_silence_limit from queue.settings as s), true
-      )
+      and not queue.is_beating(w.last_heartbeat)
     for no key update skip locked;
     if not found and exists (select from public.workers as w where w.id = v_silent) then
       v_spared := v_spared || v_silent;

@@ -31,7 +31,7 @@ begin
       where e.task_id = p_task.id
         and e.to_status = 'In Progress'
         and e.from_status is distinct from 'In Progress'
-        and queue.seen_at(w.last_heartbeat, queue.now()) > queue.now() - v_settings.gpu_silence_limit
+        and queue.is_beating(w.last_heartbeat)
         and not exists (
           select
           from public.task_events as f
@@ -67,7 +67,7 @@ begin
       and e.from_status is distinct from 'In Progress'
       and e.worker_id is distinct from p_task.worker_id
       and w.status not in ('terminating', 'terminated', 'error', 'crashed')
-      and queue.seen_at(w.last_heartbeat, queue.now()) > queue.now() - v_settings.gpu_silence_limit
+      and queue.is_beating(w.last_heartbeat)
     order by e.worker_id, e.id desc
   loop
     continue when p_attempts = p_task.attempts

@@ -66,9 +66,9 @@ begin
         and not exists (
           select
           from public.workers as k
-          where k.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
-            -- A last beat, and those of machines that were sent away, bring no worker.
-            and k.status not in ('terminating', 'terminated', 'error', 'crashed')
+          -- A last beat, and those of machines that were sent away, bring no worker.
+          where k.status not in ('terminating', 'terminated', 'error', 'crashed')
+            and queue.is_beating(k.last_heartbeat)
             and k.instance_type <> 'api'
         )
       union all

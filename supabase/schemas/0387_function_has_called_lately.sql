@@ -9,7 +9,8 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_since timestamptz := queue.now() - (select s.api_silence_limit from queue.settings as s);
+  v_now timestamptz := queue.now();
+  v_since timestamptz := v_now - (select s.api_silence_limit from queue.settings as s);
 begin
   return exists (
     select
@@ -17,7 +18,7 @@ begin
     where t.worker_id = p_worker_id
       and t.status = 'In Progress'
       and t.token_id is null
-      and greatest(t.claimed_at, t.reported_at) > v_since
+      and queue.seen_at(greatest(t.claimed_at, t.reported_at), v_now) > v_since
   ) or exists (
     select
     from public.tasks as t
@@ -25,6 +26,7 @@ begin
       and t.status = 'Complete'
       and t.token_id is null
       and t.generation_processed_at > v_since
+      and queue.seen_at(t.generation_processed_at, v_now) > v_since
   );
 end;
 $$;

@@ -27,8 +27,7 @@ begin
   if v_is_said_by_others and (old.kept_at is not null or old.instance_type = 'api') then
     select pg_catalog.now() + s.clock_offset into v_now from queue.settings as s;
     if (old.kept_at is not null and (
-        old.instance_type = 'api'
-        or old.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
+        old.instance_type = 'api' or queue.is_beating(old.last_heartbeat)
       ))
       or queue.has_called_lately(old.id) then
       new.metadata := old.metadata || jsonb_build_object(

@@ -97,7 +97,7 @@ begin
         and s.created_at > v_now - v_settings.worker_start_limit
         and coalesce(s.task_started_at > v_silent_since, true) then 'starting'
       when s.last_heartbeat is null then 'never_beat'
-      when s.last_heartbeat < v_silent_since then 'stale'
+      when not queue.is_beating(s.last_heartbeat) then 'stale'
       when s.task_quiet_since < v_now - v_settings.quiet_task_limit then 'stuck_task'
       when s.has_overlong then 'overlong_task'
       when s.created_at > v_silent_since then 'healthy'

@@ -50,7 +50,7 @@ begin
         count(*) filter (where k.status = 'terminated') as terminated,
         count(*) filter (where k.instance_type = 'external' and k.status not in ('terminated', 'error', 'crashed')) as external,
         count(*) filter (
-          where k.status = 'active' and coalesce(k.last_heartbeat, k.created_at) < v_now - v_settings.gpu_silence_limit
+          where k.status = 'active' and not queue.is_beating(coalesce(k.last_heartbeat, k.created_at))
         ) as stale
       from public.workers as k
     ) as w;

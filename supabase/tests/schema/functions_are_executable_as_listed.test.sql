@@ -48,6 +48,7 @@ insert into listed_function values
   ('service_role', 'queue.keep_worker'),
   ('service_role', 'queue.counts_of_place'),
   ('service_role', 'queue.has_called_lately'),
+  ('service_role', 'queue.is_beating'),
   ('service_role', 'queue.metadata_without_end'),
   ('service_role', 'note_refused_claim'),
   ('service_role', 'queue.note_refused_claim'),

@@ -12,8 +12,8 @@ select is_empty(
       and not coalesce(p.proconfig::text like '%enable_seqscan%', false)
       and p.proname not in (
         -- They look at no task, or leave that to a function that is listed itself.
-        'count_on', 'create_api_token', 'note_refused_claim', 'reconcile', 'refuse_while_locked', 'revoke_api_token',
-        'run_job', 'update_shot_pair_prompts', 'update_worker_model', 'users_after_write',
+        'count_on', 'create_api_token', 'is_beating', 'note_refused_claim', 'reconcile', 'refuse_while_locked',
+        'revoke_api_token', 'run_job', 'update_shot_pair_prompts', 'update_worker_model', 'users_after_write',
         -- No index serves the change of a type or of a setting.
         'settings_after_update', 'task_types_after_write'
       )

@@ -1,0 +1,50 @@
+begin;
+select plan(9);
+
+-- SETUP: a clock that went back by an hour five minutes ago; gpu-dead has not beaten since, gpu-alive has
+select tests.empty_queue();
+delete from public.workers;
+select tests.step_clock('1 day');
+select tests.create_user(p_max_in_progress => 50) as owner \gset
+update queue.clock_watch
+set set_back_at = queue.now() - interval '5 minutes', set_back_until = queue.now() + interval '55 minutes', trusted_since = '-infinity';
+insert into public.workers (id, status, last_heartbeat, kept_at) values
+  ('gpu-dead', 'active', queue.now() + interval '50 minutes', queue.now() - interval '2 hours'),
+  ('gpu-alive', 'active', queue.now(), queue.now() - interval '2 hours');
+insert into public.workers (id, instance_type, status) values ('api-quiet', 'api', 'active');
+create function pg_temp.set_aside(p_worker_id text) returns text language plpgsql as $$
+declare
+  v_status text;
+begin
+  set local role service_role;
+  update public.workers set status = 'error' where id = p_worker_id returning status into v_status;
+  reset role;
+  return v_status;
+end;
+$$;
+
+-- TEST: who beats
+select ok(queue.is_beating(queue.now() - interval '99.999999 seconds'), 'Whose last beat is younger than the limit does');
+select ok(not queue.is_beating(queue.now() - interval '100 seconds'), 'No longer');
+select ok(not queue.is_beating(queue.now() + interval '50 minutes'), 'A beat of a time yet to come was given before the clock went back');
+select ok(not queue.is_beating(null), 'Who never beat does not');
+
+-- TEST: warnings and states
+select is(
+  (select jsonb_object_agg(s.worker_id, s.health) from queue.worker_states('10 minutes') as s where s.worker_id like 'gpu%'),
+  '{"gpu-dead": "stale", "gpu-alive": "silent"}', 'A worker that is dead is shown as one'
+);
+select is((select f.stale_workers from queue.fleet_summary() as f), 2::bigint, 'And counted, with the api worker that never beats');
+
+-- TEST: a worker that is kept is kept while it beats
+select is(pg_temp.set_aside('gpu-alive'), 'active', 'One that beats stays');
+select is(pg_temp.set_aside('gpu-dead'), 'error', 'One that has died does not, an hour before its last beat comes round again');
+
+-- TEST: an api worker lives by its calls
+select tests.create_task_in('In Progress', :'owner', 'qwen_image_edit', 'api-quiet') as called \gset
+update public.tasks set claimed_at = queue.now() + interval '50 minutes', reported_at = null where id = :'called';
+update queue.clock_watch set set_back_at = queue.now() - interval '30 minutes';
+select is(pg_temp.set_aside('api-quiet'), 'error', 'One whose last call was before the clock went back is not believed to be there');
+
+select * from finish();
+rollback;
