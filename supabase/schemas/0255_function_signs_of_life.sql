@@ -20,8 +20,10 @@ begin
     'beats', coalesce(v_worker.last_heartbeat >= p_started_at, false),
     'seconds_since_last_beat', round(extract(epoch from v_now - v_worker.last_heartbeat)),
     'seconds_since_last_report', round(extract(epoch from v_now - p_reported_at)),
-    -- By its own word or its guardian's; one that others have set aside may work on.
-    'worker_is_gone', coalesce(v_worker.goodbye_at is not null or v_worker.status in ('crashed', 'terminating'), false),
+    -- By its own word or its guardian's; one that others have set aside may work on. Under a name that several share the
+    -- row is that of all of them (queue.put_back).
+    'worker_is_gone', coalesce(v_worker.goodbye_at is not null or v_worker.status in ('crashed', 'terminating'), false)
+      or p_task_id = any (coalesce(nullif(current_setting('queue.is_gone', true), ''), '{}')::uuid[]),
     'was_named', p_delivered_at is not null,
     'log_lines', (
       select count(*)

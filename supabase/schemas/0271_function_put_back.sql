@@ -21,6 +21,19 @@ begin
   from queue.settings as s;
   -- Who is lost holds nothing; who only takes too long may be at work still (queue.held_slots).
   perform set_config('queue.let_go', array(select l.task_id from unnest(p_lost) as l where l.cause <> 'timed_out')::text, true);
+  -- What a machine itself named in its last beat, it works on no more; what others may have run under its name, they may.
+  perform set_config(
+    'queue.is_gone',
+    array(
+      select l.task_id
+      from unnest(p_lost) as l
+      where l.cause in ('terminated', 'crashed')
+        and exists (
+          select from queue.noted_beats as b where b.worker_id = l.worker_id and l.lease_token = any (b.leases)
+        )
+    )::text,
+    true
+  );
   for v_lost in
     select array_agg(l)
     from unnest(p_lost) as l
@@ -64,6 +77,7 @@ begin
   end loop;
   perform set_config('queue.forgives_starts', 'off', true);
   perform queue.ends_itself(null);
+  perform set_config('queue.is_gone', '', true);
   return v_total;
 end;
 $$;
