@@ -31,7 +31,7 @@ begin
         or standing = 'not_yet'
         or standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale')
         or created_at > now() - interval '3 days' and updated_at > now() - interval '1 day'
-      ) and not params ? 'user_jwt');
+      ) and not jsonb_path_exists(params, '$.**.user_jwt'));
   end if;
 end;
 $$;

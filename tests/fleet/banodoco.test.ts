@@ -19,22 +19,26 @@ import {
 } from "../support/world.ts";
 
 const JWT = "head.payload.signature-of-a-user";
-const HIDDEN = { timeline_id: "t-1", user_jwt: "[redacted]" };
-const SHOWN = { timeline_id: "t-1", user_jwt: JWT };
+/** Params with this as the JWT, as deployed clients send it or elsewhere. */
+const PLACES: Readonly<Record<string, (user_jwt: string) => object>> = {
+  "at the top": (user_jwt) => ({ timeline_id: "t-1", user_jwt }),
+  "deep inside": (user_jwt) => ({
+    timeline_id: "t-1",
+    input: { clips: [{ at: 1 }, { auth: { user_jwt, name: null } }] },
+  }),
+};
 const BOTH = ["banodoco_timeline_generate", "banodoco_render_timeline"];
 
 let owner: Owner;
 let parent: string;
 let id: string;
+let shown: object;
 
 beforeEach(async () => {
   await reset();
   owner = await createOwner();
   parent = await createTask(owner, { task_type: "travel_orchestrator" });
-  id = await createTask(owner, {
-    task_type: "banodoco_render_timeline",
-    params: { ...SHOWN, orchestrator_task_id_ref: parent },
-  });
+  await create("at the top");
 });
 
 afterEach(async () => {
@@ -52,7 +56,7 @@ describe("a worker of banodoco", () => {
         .not.toBe(id);
     }
     const { json } = await claim(named);
-    expect(json).toMatchObject({ task_id: id, params: SHOWN });
+    expect(json).toMatchObject({ task_id: id, params: shown });
   });
 
   it("is counted in its pool, and explain knows of it", async () => {
@@ -70,19 +74,23 @@ describe("a worker of banodoco", () => {
   });
 });
 
-describe("the JWT in the params", () => {
+describe.each(Object.keys(PLACES))("the JWT %s in the params", (place) => {
+  const hidden = PLACES[place]?.("[redacted]");
+
+  beforeEach(() => create(place));
+
   it("is in no dry run", async () => {
     const { json } = await claim({ run_type: "banodoco", dry_run: true });
-    expect(json).toMatchObject({ task: { task_id: id, params: HIDDEN } });
+    expect(json).toMatchObject({ task: { task_id: id, params: hidden } });
   });
 
   it("is in no reply of a get function to the service key", async () => {
     const output = await edge("get-task-output", { task_id: id });
-    expect(output.json).toMatchObject({ params: HIDDEN });
+    expect(output.json).toMatchObject({ params: hidden });
     const children = await edge("get-orchestrator-children", {
       orchestrator_task_id: parent,
     });
-    expect(children.json).toMatchObject({ tasks: [{ id, params: HIDDEN }] });
+    expect(children.json).toMatchObject({ tasks: [{ id, params: hidden }] });
     for (const reply of [output, children, await explain(), await counts()]) {
       expect(reply.text).not.toContain(JWT);
     }
@@ -92,7 +100,7 @@ describe("the JWT in the params", () => {
     for (const key of [await userJwt(owner.id), await createToken(owner)]) {
       const body = { task_id: id };
       const { json } = await callFunction("get-task-output", body, { key });
-      expect(json).toMatchObject({ params: SHOWN });
+      expect(json).toMatchObject({ params: shown });
     }
   });
 
@@ -103,7 +111,7 @@ describe("the JWT in the params", () => {
     const output_location = "https://files.example/film.mp4";
     const done = await edge("complete-task", { task_id: id, output_location });
     expect(done.status).toBe(200);
-    expect(await readTask(id)).toMatchObject({ params: HIDDEN });
+    expect(await readTask(id)).toMatchObject({ params: hidden });
     const left = await admin()<{ text: string }[]>`
       select g::text as text from public.generations as g
       union all select e::text from public.task_events as e
@@ -118,7 +126,7 @@ describe("the JWT in the params", () => {
     await edge("mark-task-failed", { task_id: id, error_message: "no GPU" });
     expect(await readTask(id)).toMatchObject({
       status: "Queued",
-      params: SHOWN,
+      params: shown,
     });
   });
 
@@ -138,7 +146,7 @@ describe("the JWT in the params", () => {
     for (const name of ["claim-next-task", "create-task"]) {
       const logged = await startLoggedFunction(name);
       const body = name === "create-task"
-        ? { task_type: BOTH[0], project_id: owner.projectId, params: SHOWN }
+        ? { task_type: BOTH[0], project_id: owner.projectId, params: shown }
         : { worker_id: "b-1", run_type: "banodoco" };
       const reply = await fetch(`${logged.url}/${name}`, {
         method: "POST",
@@ -155,6 +163,18 @@ describe("the JWT in the params", () => {
     }
   });
 });
+
+/** The task that brings a JWT along, in this place. */
+async function create(place: string): Promise<void> {
+  await admin()`
+    delete from public.tasks where task_type = 'banodoco_render_timeline'
+  `;
+  shown = PLACES[place]?.(JWT) ?? {};
+  id = await createTask(owner, {
+    task_type: "banodoco_render_timeline",
+    params: { ...shown, orchestrator_task_id_ref: parent },
+  });
+}
 
 function claim(more: object): Promise<Reply> {
   return edge("claim-next-task", { worker_id: crypto.randomUUID(), ...more });
