@@ -13,6 +13,7 @@ declare
   -- No API role can write these two columns: the queue itself asks for them to be derived again.
   v_is_derived_again boolean := new.pool is null or (new.standing is null and old.standing is not null);
   v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
+  v_sent_attempts constant integer := new.attempts;
   -- What this statement says, not what an earlier one left in the columns.
   v_said text := coalesce(
     case when new.error_message is distinct from old.error_message then nullif(new.error_message, '') end,
@@ -238,6 +239,10 @@ begin
     new.standing := queue.task_standing(new);
   end if;
 
+  if new.attempts <> v_sent_attempts and v_sent_attempts <> old.attempts
+    and v_is_direct and pg_trigger_depth() = 1 and queue.is_plain_write() then
+    perform queue.note_unused_column('tasks', 'attempts');
+  end if;
   if not v_is_derived_again then
     new.updated_at := queue.now();
   end if;

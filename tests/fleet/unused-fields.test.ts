@@ -1,9 +1,11 @@
 /** What newer clients send and this queue does not use: contract 13, 19. */
-import { beforeEach, expect, it } from "vitest";
+import { afterAll, beforeEach, expect, it } from "vitest";
 import { HealthReply } from "../../shared/health.ts";
 import { UNUSED_FIELDS } from "../../shared/unused-fields.ts";
+import { resetClock, stepClock } from "../support/clock.ts";
 import { callFunction } from "../support/http.ts";
 import { expectOk } from "../support/replies.ts";
+import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
 import {
   createOwner,
@@ -23,9 +25,12 @@ const W = "gpu-20260516_101010-eeee0003";
 let owner: Owner;
 
 beforeEach(async () => {
+  await resetClock();
   await reset();
   owner = await createOwner();
 });
+
+afterAll(resetClock);
 
 /** What is sent to each endpoint by a program of the operator's. */
 const SENT: Readonly<
@@ -96,6 +101,33 @@ it("health tells of what changes nothing, and of nothing that a user's machine m
     ),
     "explain": expect.stringContaining("gets of_a_program, which is not used"),
   });
+});
+
+it("health tells of a reset that names its attempt: in how many minutes it came", async () => {
+  const putBack = async (attempts: number) => {
+    const task = await createTask(owner);
+    await startTask(task, "api-worker-main");
+    const body = {
+      status: "Queued",
+      worker_id: null,
+      generation_started_at: null,
+      generation_processed_at: null,
+      attempts,
+      error_message: "Reset on startup - orphaned from worker restart",
+    };
+    const reply = await rest("PATCH", "tasks", { id: `eq.${task}` }, { body });
+    expect([reply.status, reply.json]).toMatchObject([200, [{ attempts: 1 }]]);
+  };
+  await putBack(1);
+  expect((await notices())["tasks"]).toBeUndefined();
+  for (const _ of ["first", "again"]) {
+    await putBack(2);
+    expect((await notices())["tasks"])
+      .toContain("tasks gets attempts, which is not used (1 times since");
+  }
+  await stepClock("1 minute");
+  await putBack(2);
+  expect((await notices())["tasks"]).toContain("(2 times since");
 });
 
 it("every endpoint of the list of unused fields is asked here", () => {
