@@ -19,7 +19,6 @@ declare
   v_held_id uuid;
   v_lost_id uuid;
   v_held public.tasks;
-  v_reason text;
 begin
   select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
   into v_limit
@@ -85,18 +84,8 @@ begin
     set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now, free_returns = t.free_returns + 1
     where t.id = v_held.id
     returning t.* into v_held;
-  elsif v_held.attempts < queue.starts_allowed(v_held) then
-    v_held := queue.restart_task(v_held.id, p_claim_id, p_now);
   else
-    v_reason := coalesce(queue.told_reason(v_held), pg_catalog.format(
-      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, queue.sent_name(p_worker_id)
-    ));
-    perform queue.ends_itself(v_held.id);
-    update public.tasks as t
-    set status = 'Failed', error_message = v_reason, output_location = v_reason
-    where t.id = v_held.id;
-    perform queue.ends_itself(null);
-    v_held := null;
+    v_held := queue.start_again(v_held, p_claim_id, p_now, 'claimed again');
   end if;
   perform queue.say(null);
   return v_held;

@@ -14,7 +14,6 @@ as $$
 declare
   v_task public.tasks;
   v_locked public.tasks;
-  v_reason text;
 begin
   -- The same request twice at once: the second waits for the first.
   perform queue.wait_for_name(
@@ -81,20 +80,8 @@ begin
     set claim_repeats = t.claim_repeats + 1
     where t.id = v_locked.id
     returning t.* into v_task;
-  elsif v_locked.attempts < queue.starts_allowed(v_locked) then
-    v_task := queue.restart_task(v_locked.id, p_claim_id, p_now);
   else
-    v_reason := coalesce(queue.told_reason(v_locked), pg_catalog.format(
-      'Given up after %s starts: worker %s repeated its claim again and again without finishing it',
-      v_locked.attempts, queue.sent_name(p_worker_id)
-    ));
-    perform queue.ends_itself(v_locked.id);
-    -- The claim goes on under its claim_id.
-    update public.tasks as t
-    set status = 'Failed', error_message = v_reason, output_location = v_reason, claim_id = null
-    where t.id = v_locked.id;
-    perform queue.ends_itself(null);
-    v_task := null;
+    v_task := queue.start_again(v_locked, p_claim_id, p_now, 'repeated its claim again and again');
   end if;
   perform queue.say(null);
   return v_task;
