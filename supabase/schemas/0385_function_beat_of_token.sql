@@ -3,9 +3,6 @@
 --
 -- A machine that came back under its name would shield what its former self had lost. So a beat may say all that the machine
 -- runs; and under a name that several share it speaks for what it names alone, also when it ends.
---
--- A goodbye is tried once, and whoever says it is not there any more. So what somebody's open transaction holds, a task or
--- its owner, is not waited for: the next rescue takes it (queue.noted_beats).
 create function queue.beat_of_token(
   p_caller queue.caller, p_worker_id text, p_said text, p_runs uuid[], p_named uuid[], p_now timestamptz
 )
@@ -33,15 +30,7 @@ begin
         and (not v_is_shared or t.id = any (p_named))
         and not queue.needs_no_worker(t)
     );
-    perform queue.say(queue.caller_name(p_caller));
-    perform queue.put_back(v_lost);
-    perform queue.say(null);
-    v_left := array(
-      select t.lease_token
-      from public.tasks as t
-        join unnest(v_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
-      where t.status = 'In Progress'
-    );
+    v_left := queue.put_back_or_leave(v_lost, queue.caller_name(p_caller));
     if v_is_shared and p_runs is null then
       perform queue.note_end_of_many(v_holder, p_caller.token_id, p_said, v_left, p_now);
     elsif cardinality(v_left) > 0 then

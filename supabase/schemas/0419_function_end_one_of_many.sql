@@ -1,7 +1,5 @@
 -- The last beat of one of several machines under one name. What it names goes back at once; of all else that runs under the
 -- name nobody knows whose it was, so it is noted, and goes back when no machine names it again (queue.lost_tasks).
---
--- A last beat is tried once: what somebody's open transaction holds is not waited for, and left to the next rescue.
 create function queue.end_one_of_many(p_worker_id text, p_said text, p_named uuid[], p_names text[], p_now timestamptz)
 returns void
 language plpgsql
@@ -24,15 +22,7 @@ begin
       and (t.id = any (p_named) or t.params ->> 'task_id' = any (p_names))
       and not queue.needs_no_worker(t)
   );
-  perform queue.say('service');
-  perform queue.put_back(v_lost);
-  perform queue.say(null);
-  v_left := array(
-    select t.lease_token
-    from public.tasks as t
-      join unnest(v_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
-    where t.status = 'In Progress'
-  );
+  v_left := queue.put_back_or_leave(v_lost, 'service');
   perform queue.let_go_of(p_worker_id, null, null, n.id) from unnest(p_named) as n (id) order by n.id;
   perform queue.note_end_of_many(p_worker_id, null, p_said, v_left, p_now);
 end;
