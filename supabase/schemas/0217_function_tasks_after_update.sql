@@ -126,16 +126,8 @@ begin
   if v_lost is not null and v_is_looked_after is not true then
     v_lost_ids := array(select l.task_id from unnest(v_lost) as l);
   end if;
-  if coalesce(v_moved, v_regrouped, v_reported) is null then
-    null; -- nothing follows
-  elsif v_is_plain then
-    begin
-      perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners);
-    exception when lock_not_available then
-      perform queue.refuse_while_locked();
-    end;
-  else
-    perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners);
+  if coalesce(v_moved, v_regrouped, v_reported) is not null then
+    perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners, v_is_plain);
   end if;
 
   if v_has_shifted then
@@ -195,19 +187,10 @@ begin
   end if;
 
   if v_is_plain and (v_changes is not null or v_owners is not null) then
-    begin
-      perform
-      from queue.user_slots as s
-      where s.user_id in (
-        select c.user_id from unnest(v_changes) as c
-        union all
-        select o.id from unnest(v_owners) as o (id) where v_moved is not null or v_regrouped is not null or v_rewired is not null
-      )
-      order by s.user_id
-      for no key update;
-    exception when lock_not_available then
-      perform queue.refuse_while_locked();
-    end;
+    perform queue.lock_owners(
+      array(select c.user_id from unnest(v_changes) as c)
+        || case when v_moved is not null or v_regrouped is not null or v_rewired is not null then v_owners end
+    );
   end if;
   if v_changes is not null then
     perform queue.shift_load(v_changes, v_now);

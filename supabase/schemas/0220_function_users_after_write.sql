@@ -27,14 +27,7 @@ begin
     return null;
   end if;
 
-  begin
-    perform from queue.user_slots as s where s.user_id = any (v_changed) order by s.user_id for no key update;
-  exception when lock_not_available then
-    if queue.is_plain_write() then
-      perform queue.refuse_while_locked();
-    end if;
-    raise;
-  end;
+  perform queue.lock_owners(v_changed);
   insert into queue.user_slots as s
   select w.*
   from public.users as u

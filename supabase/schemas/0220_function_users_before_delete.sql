@@ -10,13 +10,8 @@ set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
-declare
-  v_most_tasks constant integer := 100;
-  v_most_others constant integer := 1000;
 begin
-  if (select count(*) from (select from public.tasks as t where t.user_id = old.id limit v_most_tasks + 1) as n) <= v_most_tasks
-    and (select count(*) from (select from public.generations as g where g.user_id = old.id limit v_most_others + 1) as n) <= v_most_others
-    and (select count(*) from (select from public.projects as p where p.user_id = old.id limit v_most_others + 1) as n) <= v_most_others then
+  if queue.goes_at_once(old.id, null) then
     -- What the foreign keys will take, where a lock can still be told; tasks before their owner, as ever.
     if queue.is_plain_write() then
       begin
@@ -35,17 +30,10 @@ begin
     update public.projects as p
     set deleted_at = queue.now()
     where p.id = any (array(
-        select o.id from public.projects as o where o.user_id = old.id and o.deleted_at is null limit v_most_others
+        select o.id from public.projects as o where o.user_id = old.id and o.deleted_at is null limit 1000
       ));
     delete from public.user_api_tokens as k where k.user_id = old.id;
-    begin
-      perform from queue.user_slots as s where s.user_id = old.id for no key update;
-    exception when lock_not_available then
-      if queue.is_plain_write() then
-        perform queue.refuse_while_locked();
-      end if;
-      raise;
-    end;
+    perform queue.lock_owners(array[old.id]);
     -- The row of users itself stays as it is: changed in the transaction that takes the account away, it would have to
     -- find the account, where an app has tied the two.
     update queue.user_slots as s

@@ -9,12 +9,8 @@ set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
-declare
-  v_most_tasks constant integer := 100;
-  v_most_results constant integer := 1000;
 begin
-  if (select count(*) from (select from public.tasks as t where t.project_id = old.id limit v_most_tasks + 1) as n) <= v_most_tasks
-    and (select count(*) from (select from public.generations as g where g.project_id = old.id limit v_most_results + 1) as n) <= v_most_results
+  if queue.goes_at_once(null, old.id)
     -- It goes with its owner, who is gone already: no row may stay behind.
     or not exists (select from public.users as u where u.id = old.user_id) then
     return old;

@@ -17,6 +17,7 @@ declare
   v_owners uuid[];
   v_lost queue.task_end[];
   v_gone uuid[];
+  v_is_plain boolean := queue.is_plain_write();
 begin
   select
     array_agg(o.id), array_agg(o.status), array_agg(distinct o.user_id),
@@ -29,15 +30,9 @@ begin
   end if;
   -- And the children that a deleted one had replaced.
   v_gone := v_ids || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_ids));
-  if queue.is_plain_write() then
-    begin
-      perform queue.lock_relatives_of(v_gone, v_owners, true);
-      perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
-    exception when lock_not_available then
-      perform queue.refuse_while_locked();
-    end;
-  else
-    perform queue.lock_relatives_of(v_gone, v_owners, true);
+  perform queue.lock_for_update(null, null, null, null, null, v_gone, v_owners, v_is_plain);
+  if v_is_plain then
+    perform queue.lock_owners(v_owners);
   end if;
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
