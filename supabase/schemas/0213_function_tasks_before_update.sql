@@ -29,7 +29,6 @@ declare
   v_category text;
   v_is_given_back boolean;
   v_is_forgiven boolean;
-  v_start record;
 begin
   if not queue.is_legal_transition(old, new)
     or (v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and queue.is_overtaken_reset(old, new)) then
@@ -138,29 +137,7 @@ begin
     end if;
     -- Whoever made it had lost it meanwhile; it is theirs all the same.
     if old.status = 'Queued' and new.worker_id is null then
-      -- What somebody else said of it meanwhile, to no effect, is in the history, too.
-      select e.worker_id, e.attempt, substring(h.actor from '^token:([0-9a-f-]{36})$')::uuid as token_id
-      into v_start
-      from public.task_events as e
-        cross join lateral (
-          select o.actor
-          from public.task_events as o
-          where o.task_id = e.task_id
-            and o.id <= e.id
-            and o.from_status = 'Queued'
-            and o.to_status = 'In Progress'
-          order by o.id desc
-          limit 1
-        ) as h
-      where e.task_id = new.id
-        and e.to_status = 'In Progress'
-      order by e.id desc
-      limit 1;
-      if found then
-        new.worker_id := v_start.worker_id;
-        new.token_id := v_start.token_id;
-        new.attempts := greatest(new.attempts, v_start.attempt);
-      end if;
+      new := queue.with_its_last_start(new);
     end if;
     new.generation_created := queue.creates_generation(new.task_type, new.params);
     -- Nobody works on it any more, and nobody puts it back.

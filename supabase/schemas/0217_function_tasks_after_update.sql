@@ -22,14 +22,12 @@ declare
   v_is_looked_after boolean := current_setting('queue.ends_in_turn', true) = 'on';
   v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
   v_reports jsonb;
-  v_report record;
   v_regrouped uuid[];
   v_children queue.subtasks[];
   v_rewired uuid[];
   v_waited_for uuid[];
   v_reported uuid[];
   v_reporters uuid[];
-  v_lost_ids uuid[];
   -- Not inside another trigger, which may mean to go on without the lock.
   v_is_plain boolean := v_is_direct and pg_trigger_depth() = 1 and queue.is_plain_write();
   -- Their holders end these themselves, and hold nothing (queue.held_after).
@@ -40,11 +38,6 @@ declare
   v_has_forgotten boolean;
   v_has_said boolean;
 begin
-  if v_is_looked_after then
-    -- Of this statement only, not of those that follow from it.
-    perform set_config('queue.ends_in_turn', 'off', true);
-  end if;
-
   -- One look says what else is to be asked: a beat or a report of progress moves nothing.
   select
     array_agg(n.id) filter (where e.has_ended and n.status = 'Complete'),
@@ -70,14 +63,21 @@ begin
       -- Ended, or put back after its end.
       select n.status <> o.status and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress')) as has_ended
     ) as e;
+  if v_is_looked_after then
+    v_lost := null;
+    -- Of this statement only, not of those that follow from it.
+    perform set_config('queue.ends_in_turn', 'off', true);
+  end if;
   if v_has_shifted then
     v_now := queue.now();
   end if;
 
   -- What a direct change puts into the text of an orchestrator, it says like a report (queue.update_task_status).
   if v_is_direct and v_has_said then
-    select jsonb_agg(jsonb_build_object('id', n.id, 'text', n.output_location) order by n.user_id, n.id)
-    into v_reports
+    select
+      jsonb_agg(jsonb_build_object('id', n.id, 'text', n.output_location) order by n.user_id, n.id),
+      array_agg(n.id), array_agg(distinct n.user_id)
+    into v_reports, v_reported, v_reporters
     from new_rows as n
       full join old_rows as o on o.id = n.id -- full as above
     where coalesce(
@@ -114,46 +114,32 @@ begin
   if v_regrouped is not null then
     select array_agg(c.child)
     into v_children
-    from (
-      select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child from new_rows as n where n.id = any (v_regrouped)
-    ) as c
+    from (select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child from new_rows as n where n.id = any (v_regrouped)) as c
     where (c.child).task_id is not null;
   end if;
-  if v_reports is not null then
-    v_reported := array(select r.id from jsonb_to_recordset(v_reports) as r (id uuid));
-    v_reporters := array(select distinct n.user_id from new_rows as n);
-  end if;
-  if v_lost is not null and v_is_looked_after is not true then
-    v_lost_ids := array(select l.task_id from unnest(v_lost) as l);
-  end if;
   if coalesce(v_moved, v_regrouped, v_reported) is not null then
-    perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners, v_is_plain);
+    perform queue.lock_for_update(
+      v_regrouped, v_children, v_reported, v_reporters, v_complete, (select array_agg(l.task_id) from unnest(v_lost) as l), v_owners,
+      v_is_plain
+    );
   end if;
 
   if v_has_shifted then
     select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
     into v_changes
     from (
-      select m.user_id, m.pool, m.is_cloud, m.takes_slot, m.standing, sum(m.delta)::integer as delta
+      select
+        m.user_id, m.pool,
+        case when m.status = 'In Progress' then m.token_id is null else m.run_type is distinct from 'local' end as is_cloud,
+        m.takes_slot,
+        case when m.standing = 'active' and not m.takes_slot and queue.is_handed_over(m.id, m.lease_token) then 'enqueued' else m.standing end as standing,
+        sum(m.delta)::integer as delta
       from (
-        select
-          o.user_id, o.pool,
-          case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
-          o.takes_slot,
-          case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
-          -1 as delta
-        from old_rows as o
-        where o.standing is not null
+        select o.id, o.user_id, o.pool, o.status, o.token_id, o.run_type, o.takes_slot, o.standing, o.lease_token, -1 as delta from old_rows as o
         union all
-        select
-          n.user_id, n.pool,
-          case when n.status = 'In Progress' then n.token_id is null else n.run_type is distinct from 'local' end,
-          n.takes_slot,
-          case when n.standing = 'active' and not n.takes_slot and queue.is_handed_over(n.id, n.lease_token) then 'enqueued' else n.standing end,
-          1
-        from new_rows as n
-        where n.standing is not null
+        select n.id, n.user_id, n.pool, n.status, n.token_id, n.run_type, n.takes_slot, n.standing, n.lease_token, 1 from new_rows as n
       ) as m
+      where m.standing is not null
       group by 1, 2, 3, 4, 5
       having sum(m.delta) <> 0
     ) as g;
@@ -169,13 +155,8 @@ begin
         ) as held
         from old_rows as o
           full join new_rows as n on n.id = o.id -- full as above
-        where coalesce(
-          o.standing = 'active'
-            and n.standing is distinct from 'active'
-            -- Who puts a task back directly says that nobody runs it any more.
-            and not (n.status = 'Queued' and coalesce(current_setting('queue.actor', true), '') = ''),
-          false
-        )
+        -- Who puts a task back directly says that nobody runs it any more.
+        where coalesce(o.standing = 'active' and n.standing is distinct from 'active' and not (n.status = 'Queued' and v_is_direct), false)
       ) as h
       where (h.held).task_id is not null
     );
@@ -215,16 +196,9 @@ begin
       coalesce(
         nullif(current_setting('queue.reason', true), ''),
         case
-          when n.status = 'In Progress' and n.attempts = o.attempts then 'handed out again, the reply was lost'
-          when n.status = 'In Progress' then 'started again by its holder'
-        end,
-        case
-          when n.status not in ('Failed', 'Queued', 'Cancelled') then null
-          when n.error_message is distinct from o.error_message then n.error_message
-          when n.error_details is distinct from o.error_details then n.error_details
-          when n.status = 'Failed' then n.error_message
-          -- Said again in the same words, which looks like not said.
-          when o.status = 'In Progress' and coalesce(current_setting('queue.actor', true), '') = '' then n.error_message
+          when n.status <> 'Complete' then queue.reason_of_change(
+            o.status, n.status, n.attempts <> o.attempts, o.error_message, n.error_message, o.error_details, n.error_details, v_is_direct
+          )
         end
       ),
       case
@@ -242,19 +216,11 @@ begin
     perform set_config('queue.details', '', true);
   end if;
 
-  if v_complete is not null then
-    perform queue.record_generations(v_complete);
-    perform queue.settle_dependants(v_complete);
-  end if;
-  -- The family first: its orchestrator names the child that failed, not one that went with it.
   if v_moved is not null then
-    perform queue.settle_families(v_moved, v_from, v_to);
-  end if;
-  if v_lost is not null and v_is_looked_after is not true then
-    perform queue.settle_lost(v_lost);
+    perform queue.settle_ends(v_moved, v_from, v_to, v_complete, v_lost);
   end if;
   if v_regrouped is not null or v_rewired is not null then
-    perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
+    perform queue.lock_owners(v_owners);
     if v_regrouped is not null then
       perform queue.regroup(v_regrouped);
     end if;
@@ -263,11 +229,8 @@ begin
     end if;
   end if;
   if v_reports is not null then
-    for v_report in select r.id, r.text from jsonb_to_recordset(v_reports) as r (id uuid, text text) loop
-      perform queue.note_enqueued(v_report.id, v_report.text);
-    end loop;
+    perform queue.note_enqueued(r.id, r.text) from jsonb_to_recordset(v_reports) as r (id uuid, text text);
   end if;
-
   return null;
 end;
 $$;
