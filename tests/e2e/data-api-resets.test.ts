@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { admin } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
+import { RESET } from "../support/resets.ts";
 import { rest, send, supabasePy } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
 import {
@@ -195,13 +196,6 @@ describe("direct writes to tasks through the Data API", () => {
     expect(reply.json).toEqual([]);
   });
 });
-
-const RESET = {
-  status: "Queued",
-  worker_id: null,
-  generation_started_at: null,
-  generation_processed_at: null,
-};
 
 function resetTasks(ids: readonly string[], error_message: string) {
   const query = { id: `in.(${ids.join(",")})` };

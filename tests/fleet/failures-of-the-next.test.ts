@@ -5,11 +5,12 @@
  * still is given the benefit of the doubt.
  */
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { beatBody, curl } from "../support/beats.ts";
+import { sayGoodbye } from "../support/beats.ts";
 import { resetClock, stepClock } from "../support/clock.ts";
 import { admin } from "../support/db.ts";
 import { beat, runJob, spawnWorker, storyOf } from "../support/fleet.ts";
 import { callFunction, callRpc } from "../support/http.ts";
+import { RESET_OF_ORPHANS } from "../support/resets.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
 import {
@@ -32,13 +33,6 @@ import { Wire } from "./clients/wire.ts";
 const A = "gpu-20260121_101010-dddd0001";
 const B = "gpu-20260411_101010-dddd0002";
 const ERROR = "ValueError: the real reason";
-const RESET = {
-  status: "Queued",
-  worker_id: null,
-  generation_started_at: null,
-  generation_processed_at: null,
-  error_message: "Reset - orphaned from failed worker",
-};
 
 let owner: Owner;
 let task: string;
@@ -59,10 +53,10 @@ afterAll(resetClock);
 
 /** How A, which has started the task, is rid of it; it never tells. */
 const ENDS: Readonly<Record<string, () => Promise<unknown>>> = {
-  "said goodbye": goodbye,
+  "said goodbye": () => sayGoodbye(A),
   "crashed": () => beat(A, [], "crashed"),
   "said goodbye and is back": async () => {
-    await goodbye();
+    await sayGoodbye(A);
     await beat(A);
   },
   "crashed and is back": async () => {
@@ -71,7 +65,7 @@ const ENDS: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   "was sent away and said goodbye": async () => {
     await patchWorker({ status: "terminating" });
-    await goodbye();
+    await sayGoodbye(A);
   },
   "was terminated and beats on": async () => {
     await patchWorker({ status: "terminated" });
@@ -232,15 +226,11 @@ function startsBilling() {
   });
 }
 
-function goodbye() {
-  const last = beatBody(A, [], { status_param: "terminated" });
-  return curl("func_worker_heartbeat_with_logs", last);
-}
-
 function patchWorker(body: Record<string, unknown>) {
   return rest("PATCH", "workers", { id: `eq.${A}` }, { body });
 }
 
 function resetByHand() {
-  return wire.rows("PATCH", "tasks", { id: `in.(${task})` }, RESET);
+  const query = { id: `in.(${task})` };
+  return wire.rows("PATCH", "tasks", query, RESET_OF_ORPHANS);
 }

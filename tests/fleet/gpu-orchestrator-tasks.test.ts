@@ -5,6 +5,7 @@ import { resetClock, stepClock } from "../support/clock.ts";
 import { admin } from "../support/db.ts";
 import { runJob, storyOf } from "../support/fleet.ts";
 import { callFunction } from "../support/http.ts";
+import { RESET } from "../support/resets.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
 import {
@@ -17,12 +18,6 @@ import {
 } from "../support/world.ts";
 
 const W = "gpu-20260111_120000-0a1b2c3d";
-const RESET = {
-  status: "Queued",
-  worker_id: null,
-  generation_started_at: null,
-  generation_processed_at: null,
-};
 
 let owner: Owner;
 

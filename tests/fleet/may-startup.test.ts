@@ -7,6 +7,7 @@ import { beat, spawnWorker } from "../support/fleet.ts";
 import { isOpen } from "../support/holding.ts";
 import { callFunction } from "../support/http.ts";
 import { rest, send } from "../support/rest.ts";
+import { RESET } from "../support/resets.ts";
 import { pidOf, sendAndMeet } from "../support/sessions.ts";
 import { stack } from "../support/stack.ts";
 import { createOwner, createTask, readTask, reset } from "../support/world.ts";
@@ -115,7 +116,11 @@ describe("the startup script", () => {
     const pid = await pidOf(script);
     await guardian`begin`;
     await beatOn(guardian, W);
-    const { answer } = await sendAndMeet(pid, passPreflight(script, read));
+    const { answer, hadToWait } = await sendAndMeet(
+      pid,
+      passPreflight(script, read),
+    );
+    expect(hadToWait).toBe(true);
     expect(await isOpen(guardian)).toBe(true);
     await guardian`commit`;
     await answer;
@@ -182,10 +187,7 @@ describe("the API orchestrator of May", () => {
     });
     expect(found.json).toEqual([{ id: task, attempts: 1 }]);
     const body = {
-      status: "Queued",
-      worker_id: null,
-      generation_started_at: null,
-      generation_processed_at: null,
+      ...RESET,
       attempts: 2,
       error_message:
         "Reset on startup - orphaned from worker restart (attempt 2/3)",

@@ -3,7 +3,7 @@
  * one fixed id, since then `local-worker`. With a token they may send none.
  */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { beatBody, curl } from "../support/beats.ts";
+import { beatBody, curl, sayGoodbye } from "../support/beats.ts";
 import { resetClock, stepClock } from "../support/clock.ts";
 import { admin } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
@@ -91,8 +91,7 @@ describe("machines without a name", () => {
     await curl(BEAT, beatBody("local-worker"));
     const [task] = await createTasks(owner, 1);
     await claimOfApril(wire, "local-worker");
-    const goodbye = { status_param: "terminated", logs_param: [] };
-    await curl(BEAT, beatBody("local-worker", [], goodbye));
+    await sayGoodbye("local-worker");
     expect(await readTask(task ?? "")).toMatchObject({ status: "In Progress" });
   });
 });

@@ -3,11 +3,11 @@
  * committed yet when the other one comes, or the other way round.
  */
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { beatOn } from "../support/beats.ts";
+import { beatOn, GOODBYE } from "../support/beats.ts";
 import { resetClock, stepClock } from "../support/clock.ts";
 import { admin, adminConnection, as, type Connection } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
-import { beat, runJob, spawnWorker } from "../support/fleet.ts";
+import { beat, failedWorkers, runJob, spawnWorker } from "../support/fleet.ts";
 import { isOpen } from "../support/holding.ts";
 import { pidOf, sendAndMeet } from "../support/sessions.ts";
 import {
@@ -17,8 +17,6 @@ import {
   reset,
   startTask,
 } from "../support/world.ts";
-import { callFunction } from "../support/http.ts";
-import { stack } from "../support/stack.ts";
 
 const W = "gpu-20260411_101010-dddd0002";
 
@@ -64,32 +62,41 @@ const OURS = {
   "the rescue": (sql: Connection) => sql`select queue.run_job('rescue')`,
   "a last beat, crashed": (sql: Connection) =>
     beatOn(sql, W, { status_param: "crashed" }),
-  "a last beat, terminated": (sql: Connection) =>
-    beatOn(sql, W, { status_param: "terminated" }),
+  "a last beat, terminated": (sql: Connection) => beatOn(sql, W, GOODBYE),
 } as const;
 
-/** How many workers have failed: when theirs is first, and when ours is. */
-const FAILED = {
+interface Verdict {
+  /** Whether the worker has failed. */
+  readonly failed: boolean;
+  /** How often the start is counted: not if its holder hands it back. */
+  readonly attempts: 0 | 1;
+}
+
+const FAILS: Verdict = { failed: true, attempts: 1 };
+const HANDS_BACK: Verdict = { failed: false, attempts: 0 };
+
+/** What comes of it: when theirs is first, and when ours is. */
+const VERDICTS = {
   // A reset says nothing of the worker; what it says of itself stands.
   "a reset": {
-    "the rescue": [1, 1],
-    "a last beat, crashed": [1, 1],
-    "a last beat, terminated": [0, 0],
+    "the rescue": [FAILS, FAILS],
+    "a last beat, crashed": [FAILS, FAILS],
+    "a last beat, terminated": [{ failed: false, attempts: 1 }, HANDS_BACK],
   },
   // Whoever is ended with its work in hand has failed, unless it hands it back.
   "a termination": {
-    "the rescue": [1, 1],
-    "a last beat, crashed": [1, 1],
-    "a last beat, terminated": [1, 0],
+    "the rescue": [FAILS, FAILS],
+    "a last beat, crashed": [FAILS, FAILS],
+    "a last beat, terminated": [FAILS, HANDS_BACK],
   },
   "an error": {
-    "the rescue": [1, 1],
-    "a last beat, crashed": [1, 1],
-    "a last beat, terminated": [1, 0],
+    "the rescue": [FAILS, FAILS],
+    "a last beat, crashed": [FAILS, FAILS],
+    "a last beat, terminated": [FAILS, HANDS_BACK],
   },
 } as const satisfies Record<
   keyof typeof THEIRS,
-  Record<keyof typeof OURS, readonly [number, number]>
+  Record<keyof typeof OURS, readonly [Verdict, Verdict]>
 >;
 
 const PAIRS = keysOf(THEIRS).flatMap((theirs) =>
@@ -107,7 +114,7 @@ describe("at the same moment", () => {
       await OURS[ours](queue);
       expect(await isOpen(orchestrator)).toBe(true);
       await orchestrator`commit`;
-      await decided(FAILED[theirs][ours][0]);
+      await decided(VERDICTS[theirs][ours][0]);
     },
   );
 
@@ -118,33 +125,30 @@ describe("at the same moment", () => {
       const pid = await pidOf(orchestrator);
       await queue`begin`;
       await OURS[ours](queue);
-      const { answer } = await sendAndMeet(pid, THEIRS[theirs](orchestrator));
+      const { answer, hadToWait } = await sendAndMeet(
+        pid,
+        THEIRS[theirs](orchestrator),
+      );
+      expect(hadToWait).toBe(true);
       expect(await isOpen(queue)).toBe(true);
       await queue`commit`;
       await answer;
-      await decided(FAILED[theirs][ours][1]);
+      await decided(VERDICTS[theirs][ours][1]);
     },
   );
 });
 
-async function decided(failed: number): Promise<void> {
+async function decided({ failed, attempts }: Verdict): Promise<void> {
   await runJob("rescue");
-  const ends = await admin()<{ reason: string }[]>`
-    select reason from public.task_events
+  const ends = await admin()<{ to: string; worker: string }[]>`
+    select to_status as to, worker_id as worker from public.task_events
     where task_id = ${task}
       and from_status = 'In Progress' and to_status <> 'In Progress'
   `;
-  expect(ends).toHaveLength(1);
-  const isFree = ends[0]?.reason.includes("handed back") ?? false;
-  expect(await readTask(task)).toMatchObject({
-    status: "Queued",
-    worker_id: null,
-    attempts: isFree ? 0 : 1,
-  });
-  const key = stack().serviceRoleKey;
-  const { json } = await callFunction("worker-health", {}, { key });
-  const { failures } = json as { failures: { workers_failed: number } };
-  expect(failures.workers_failed).toBe(failed);
+  expect([...ends]).toEqual([{ to: "Queued", worker: W }]);
+  expect(await readTask(task))
+    .toMatchObject({ status: "Queued", worker_id: null, attempts });
+  expect(await failedWorkers()).toEqual(failed ? [W] : []);
   expect(await counterDrift()).toEqual([]);
 }
 

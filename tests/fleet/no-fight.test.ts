@@ -2,138 +2,145 @@
  * The orchestrators' own resets, promotions and terminations beside the rescue,
  * the jobs, the beats and late reports: each pair in both orders, and a third
  * time with the orchestrator's write coming late, by what it saw before. Counted
- * once, said once, and nobody has failed who was scaled down.
+ * once, said once, and nobody has failed who was scaled down. Pairs that do not
+ * touch each other are played side by side, each with a worker of its own.
  */
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { resetClock, stepClock } from "../support/clock.ts";
 import { admin } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
-import { beat, runJob, spawnWorker } from "../support/fleet.ts";
-import { callFunction } from "../support/http.ts";
-import { stack } from "../support/stack.ts";
+import { beat, failedWorkers, runJob } from "../support/fleet.ts";
+import { readTask, startTask } from "../support/world.ts";
 import {
-  createOwner,
-  createTask,
-  readTask,
-  reset,
-  startTask,
-} from "../support/world.ts";
-import {
-  type Move,
-  ORCHESTRATORS,
-  OTHERS,
-  RESET_WORDS,
-  type Scene,
-} from "./clients/moves.ts";
+  type Cast,
+  castOf,
+  play,
+  poolOf,
+  sceneAlone,
+  sceneOf,
+} from "./clients/cast.ts";
+import { ORCHESTRATORS, OTHERS, type Scene } from "./clients/moves.ts";
 import { ROUTED } from "./clients/scaling.ts";
 import {
-  failedAfter,
-  type Order,
+  hasFailed,
+  hasFailedIdle,
   ORDERS,
   type Other,
+  startEndsAs,
+  taskAfter,
   type Theirs,
+  WORKER_AFTER,
 } from "./clients/verdicts.ts";
 
-const W = "gpu-20260411_101010-dddd0002";
-const ENDS: Theirs[] = [
-  "O1 sets to error",
-  "O2 sets to error",
-  "O1 marks as terminating",
-  "O1 terminates",
-  "O4 terminates",
+const THEIRS = keysOf(ORCHESTRATORS);
+/** They look at all that runs, so they have a world to themselves. */
+const LONERS: Theirs[] = [
+  "O1 resets what is stale",
+  "O1 resets by API timeout",
 ];
+const SIDE_BY_SIDE = [
+  ...LONERS.map((one) => [one]),
+  THEIRS.filter((one) => !LONERS.includes(one)),
+];
+const ENDS = keysOf(WORKER_AFTER);
 const REPORTS: Other[] = ["a late result", "a late failure"];
 
 afterAll(resetClock);
 
-/** The pairs, in each order. */
-function pairs(theirs: readonly Theirs[], others: readonly Other[]) {
-  return theirs.flatMap((one) =>
-    others.flatMap((other) =>
-      ORDERS.map((order) => [one, order, other] as const)
-    )
+/** Who writes, when, and what happens beside. */
+function worlds(
+  casts: readonly (readonly Theirs[])[],
+  others: readonly Other[],
+) {
+  return casts.flatMap((theirs) =>
+    others.flatMap((other) => ORDERS.map((order) => ({ theirs, order, other })))
   );
 }
 
-describe("a worker that has been silent with its task for half an hour", () => {
-  it.each(pairs(Object.keys(ORCHESTRATORS) as Theirs[], keysOf(OTHERS)))(
-    "%s, %s, beside %s: one start, one end of it, one failure or none",
-    async (one, order, other) => {
-      const scene = await sceneOf(poolOf(one), true);
+describe.each(worlds(SIDE_BY_SIDE, keysOf(OTHERS)))(
+  "a worker that has been silent with its task for half an hour, $order, beside $other:",
+  ({ theirs, order, other }) => {
+    let cast: Cast;
+
+    beforeAll(async () => {
+      cast = await castOf(theirs, true);
       await stepClock("31 minutes");
-      await play(scene, one, order, other);
+      await play(cast, order, other);
       await runJob("rescue");
+    });
 
-      const task = await readTask(scene.taskId);
-      const ends = await endsOf(scene.taskId);
-      // What its holder hands back itself is not counted, all else is.
-      expect(ends, ends.join("; ")).toHaveLength(1);
-      const isFree = /handed back|beats, but has not named/.test(ends[0] ?? "");
-      expect(task["attempts"]).toBe(isFree ? 0 : 1);
-      if (other === "a late result") expect(task["status"]).toBe("Complete");
-      else if (other !== "a late failure") {
-        expect(task["status"]).toBe("Queued");
-      }
-      expect(await failures()).toBe(failedAfter(one, order, other));
+    it.each(theirs)("%s: one start, one end of it", async (one) => {
+      const { taskId, workerId } = sceneOf(cast, one);
+      const to = startEndsAs(one, order, other);
+      expect(await endsOf(taskId))
+        .toEqual([{ to, worker: workerId, attempt: 1 }]);
+      expect(await readTask(taskId))
+        .toMatchObject(taskAfter(one, order, other));
+    });
+
+    it("exactly those have failed that should, and the counts are right", async () => {
+      const failed = theirs.filter((one) => hasFailed(one, order, other))
+        .map((one) => sceneOf(cast, one).workerId);
+      expect(await failedWorkers()).toEqual(failed.toSorted());
       expect(await counterDrift()).toEqual([]);
-    },
-  );
-});
+    });
+  },
+);
 
-describe("a worker that beats and has nothing", () => {
-  it.each(pairs(ENDS, keysOf(OTHERS).filter((o) => !REPORTS.includes(o))))(
-    "%s, %s, beside %s: it is gone and has not failed",
-    async (one, order, other) => {
-      const scene = await sceneOf(poolOf(one), false);
-      await play(scene, one, order, other);
+describe.each(
+  worlds([ENDS], keysOf(OTHERS).filter((other) => !REPORTS.includes(other))),
+)(
+  "a worker that beats and has nothing, $order, beside $other:",
+  ({ theirs, order, other }) => {
+    let cast: Cast;
+
+    beforeAll(async () => {
+      cast = await castOf(theirs, false);
+      await play(cast, order, other);
       await runJob("rescue");
-      expect(await failures()).toBe(
-        // An orchestrator's own word for a failure, after a crash.
-        one.endsWith("sets to error") && other.includes("crashed") &&
-          order !== "first"
-          ? 1
-          : 0,
-      );
-      const { status, metadata } = await workerOf(scene);
-      if (one === "O4 terminates") expect(metadata).toMatchObject(ROUTED);
-      expect(status).toBe(
-        {
-          "O1 sets to error": "error",
-          "O2 sets to error": "error",
-          "O1 marks as terminating": "terminating",
-          "O1 terminates": "terminated",
-          "O4 terminates": "terminated",
-        }[one as string],
-      );
-    },
-  );
+    });
 
+    it.each(ENDS)("%s: it is gone", async (one) => {
+      const { status, metadata } = await workerOf(sceneOf(cast, one));
+      expect(status).toBe(WORKER_AFTER[one]);
+      if (one === "O4 terminates") expect(metadata).toMatchObject(ROUTED);
+    });
+
+    it("exactly those have failed that should", async () => {
+      const failed = ENDS.filter((one) => hasFailedIdle(one, order, other))
+        .map((one) => sceneOf(cast, one).workerId);
+      expect(await failedWorkers()).toEqual(failed.toSorted());
+    });
+  },
+);
+
+describe("a worker that beats", () => {
   it.each(ENDS.filter((one) => one.endsWith("terminates")))(
     "%s while it takes a task: the task is back, and nobody has failed",
     async (one) => {
-      const scene = await sceneOf("gpu", false);
+      const scene = await sceneAlone(one, false);
       const write = await ORCHESTRATORS[one](scene);
       await startTask(scene.taskId, scene.workerId);
       await write();
       expect(await readTask(scene.taskId)).toMatchObject({ status: "Queued" });
-      expect(await failures()).toBe(0);
+      expect(await failedWorkers()).toEqual([]);
     },
   );
 });
 
 describe("a promotion that comes late", () => {
-  it.each<[Other, string, number]>([
-    ["a last beat, crashed", "crashed", 1],
-    ["a last beat, terminated", "terminated", 0],
-    ["the rescue", "error", 1],
+  it.each<[Other, string, boolean]>([
+    ["a last beat, crashed", "crashed", true],
+    ["a last beat, terminated", "terminated", false],
+    ["the rescue", "error", true],
   ])("does not hide %s: the worker stays %s", async (other, status, failed) => {
     for (const order of ["last", "late"] as const) {
-      const scene = await sceneOf("gpu", true);
+      const scene = await sceneAlone("O2 promotes", true);
       await stepClock("101 seconds");
-      await play(scene, "O2 promotes", order, other);
+      await play(new Map([["O2 promotes", scene]]), order, other);
       await runJob("rescue");
       expect(await workerOf(scene)).toMatchObject({ status });
-      expect(await failures()).toBe(failed);
+      expect(await failedWorkers()).toEqual(failed ? [scene.workerId] : []);
       // If it lives all the same, its next beat says so.
       await beat(scene.workerId);
       expect(await workerOf(scene)).toMatchObject({ status: "active" });
@@ -147,13 +154,13 @@ describe("a reset that was overtaken", () => {
     "O1 resets what is stale",
     "O1 resets by API timeout",
   ])("(%s) leaves the start of another machine alone", async (one) => {
-    const pool = poolOf(one);
-    const scene = await sceneOf(pool, true);
+    const scene = await sceneAlone(one, true);
     await stepClock("31 minutes");
     const write = await ORCHESTRATORS[one](scene);
     await runJob("rescue");
-    const next = pool === "gpu" ? `${W}-next` : scene.workerId;
-    if (pool === "gpu") await beat(next);
+    const isOfGpu = poolOf(one) === "gpu";
+    const next = isOfGpu ? `${scene.workerId}-next` : scene.workerId;
+    if (isOfGpu) await beat(next);
     await startTask(scene.taskId, next);
     await write();
     expect(await readTask(scene.taskId)).toMatchObject({
@@ -169,66 +176,24 @@ describe("a reset that was overtaken", () => {
   });
 });
 
-type Pool = "gpu" | "api" | "by hand";
-
-/** Whom an orchestrator's move is about. */
-function poolOf(one: Theirs): Pool {
-  if (one === "O2 sets to error") return "by hand";
-  const isOfApi = one === "O1 resets by API timeout" ||
-    one === "O4 resets at its start";
-  return isOfApi ? "api" : "gpu";
+interface End {
+  readonly to: string;
+  readonly worker: string;
+  readonly attempt: number;
 }
 
-async function sceneOf(pool: Pool, holds: boolean): Promise<Scene> {
-  await resetClock();
-  await reset();
-  const workerId = pool === "api" ? "api-worker-main" : W;
-  const task_type = pool === "api" ? "qwen_image_edit" : "travel_segment";
-  const taskId = await createTask(await createOwner(), { task_type });
-  if (pool !== "api") {
-    // Whom nobody rented has no pod, which is what O2 takes offence at.
-    if (pool === "gpu") await spawnWorker(workerId);
-    await beat(workerId);
-    // It has been there for a while.
-    await admin()`
-      update public.workers set created_at = queue.now() - interval '1 hour'
-    `;
-  }
-  if (holds) await startTask(taskId, workerId);
-  const now = () => new Date(Date.now() + 31 * 60_000);
-  return { workerId, taskId, now };
-}
-
-async function play(scene: Scene, one: Theirs, order: Order, other: Other) {
-  const theirs: Move = ORCHESTRATORS[one];
-  const others: Move = OTHERS[other];
-  if (order === "first") {
-    const putBack = await (await theirs(scene))();
-    // It has found what it is about, and it alone has ended that start.
-    if (one in RESET_WORDS) {
-      expect(putBack).toEqual([scene.taskId]);
-      expect((await endsOf(scene.taskId)).at(-1)).toContain(
-        RESET_WORDS[one as keyof typeof RESET_WORDS],
-      );
-    }
-  }
-  const write = order === "late" ? await theirs(scene) : undefined;
-  await (await others(scene))();
-  await write?.();
-  if (order === "last") await (await theirs(scene))();
-}
-
-/** How starts of the task ended: what was said each time. */
-async function endsOf(taskId: string): Promise<string[]> {
-  const events = await admin()<{ line: string }[]>`
-    select concat(to_status, ': ', reason) as line
-    from public.task_events
-    where task_id = ${taskId}
-      and from_status = 'In Progress'
-      and to_status <> 'In Progress'
-    order by id
-  `;
-  return events.map(({ line }) => line);
+/** How starts of the task ended, as the history tells it. */
+async function endsOf(taskId: string): Promise<End[]> {
+  return [
+    ...await admin()<End[]>`
+      select to_status as to, worker_id as worker, attempt
+      from public.task_events
+      where task_id = ${taskId}
+        and from_status = 'In Progress'
+        and to_status <> 'In Progress'
+      order by id
+    `,
+  ];
 }
 
 async function workerOf({ workerId }: Scene) {
@@ -236,13 +201,6 @@ async function workerOf({ workerId }: Scene) {
     select status, metadata from public.workers where id = ${workerId}
   `;
   return row ?? { status: "", metadata: {} };
-}
-
-async function failures(): Promise<number> {
-  const key = stack().serviceRoleKey;
-  const { json } = await callFunction("worker-health", {}, { key });
-  return (json as { failures: { workers_failed: number } }).failures
-    .workers_failed;
 }
 
 function keysOf<T extends object>(table: T): (keyof T & string)[] {

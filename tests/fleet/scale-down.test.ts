@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { WorkerHealthReply } from "../../shared/worker-health.ts";
-import { beatBody, curl } from "../support/beats.ts";
+import { beatBody, curl, sayGoodbye } from "../support/beats.ts";
 import { resetClock, stepClock } from "../support/clock.ts";
 import { callFunction } from "../support/http.ts";
 import { expectOk } from "../support/replies.ts";
@@ -84,21 +84,12 @@ describe("an idle worker", () => {
 });
 
 describe("the farewell of a worker", () => {
-  const farewell = (id: string) =>
-    curl(BEAT, {
-      worker_id_param: id,
-      vram_total_mb_param: 0,
-      vram_used_mb_param: 0,
-      logs_param: [],
-      status_param: "terminated",
-    });
-
   it("frees its work at once, and that start does not count", async () => {
     const task = await createTask(await createOwner());
     await spawn(W);
     await curl(BEAT, beatBody(W));
     await startTask(task, W);
-    const reply = await farewell(W);
+    const reply = await sayGoodbye(W);
     expect([reply.status, reply.json]).toMatchObject([200, { success: true }]);
     expect(await worker(W)).toMatchObject({ status: "terminated" });
     expect(await readTask(task)).toMatchObject({
@@ -113,24 +104,24 @@ describe("the farewell of a worker", () => {
 
   it("binds nobody: the next beat makes it active, and so does a claim", async () => {
     await spawn(W);
-    await farewell(W);
+    await sayGoodbye(W);
     await curl(BEAT, beatBody(W));
     expect(await worker(W)).toMatchObject({ status: "active" });
-    await farewell(W);
+    await sayGoodbye(W);
     expect((await claim(W)).status).toBe(204);
     expect(await worker(W)).toMatchObject({ status: "active" });
   });
 
   it("does not lock out a worker that nobody knew", async () => {
     const task = await createTask(await createOwner());
-    await farewell(W);
+    await sayGoodbye(W);
     expect((await claim(W)).json).toMatchObject({ task_id: task });
   });
 
   it("stays when an orchestrator says it, too", async () => {
     await createTask(await createOwner());
     await spawn(W);
-    await farewell(W);
+    await sayGoodbye(W);
     const body = { status: "terminated", metadata: { terminated_at: "now" } };
     await rest("PATCH", "workers", { id: `eq.${W}` }, { body });
     await curl(BEAT, beatBody(W));
@@ -140,7 +131,7 @@ describe("the farewell of a worker", () => {
 
   it("is no silence afterwards", async () => {
     await spawn(W);
-    await farewell(W);
+    await sayGoodbye(W);
     await stepClock("10 minutes");
     const { by_health, failures } = await health();
     expect(by_health).toEqual({});

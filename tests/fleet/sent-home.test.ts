@@ -5,13 +5,17 @@
  * it was silent, has lost a start (docs/fleet.md).
  */
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { beatBody, curl } from "../support/beats.ts";
+import { sayGoodbye } from "../support/beats.ts";
 import { resetClock, stepClock } from "../support/clock.ts";
-import { beat, runJob, spawnWorker, storyOf } from "../support/fleet.ts";
+import {
+  beat,
+  failedWorkers,
+  runJob,
+  spawnWorker,
+  storyOf,
+} from "../support/fleet.ts";
 import { holdOwner, isOpen } from "../support/holding.ts";
-import { callFunction } from "../support/http.ts";
 import { rest } from "../support/rest.ts";
-import { stack } from "../support/stack.ts";
 import {
   createOwner,
   createTask,
@@ -49,12 +53,12 @@ afterAll(resetClock);
 
 describe.each(REASONS)("sent home as in %s", (_who, why) => {
   it.each([
-    ["before its farewell", () => terminate(why).then(farewell)],
-    ["after its farewell", () => farewell().then(() => terminate(why))],
+    ["before its farewell", () => terminate(why).then(() => sayGoodbye(W))],
+    ["after its farewell", () => sayGoodbye(W).then(() => terminate(why))],
     ["and beating on until its farewell", async () => {
       await terminate(why);
       await beat(W);
-      await farewell();
+      await sayGoodbye(W);
     }],
     ["without a farewell", () => terminate(why)],
   ])("%s: said once, no start lost, nobody has failed", async (_when, end) => {
@@ -70,7 +74,7 @@ describe.each(REASONS)("sent home as in %s", (_who, why) => {
     );
     expect(ends).toHaveLength(1);
     expect(ends[0]).toContain("Start 1 was handed back");
-    expect(await failures()).toBe(0);
+    expect(await failedWorkers()).toEqual([]);
   });
 });
 
@@ -106,14 +110,14 @@ describe("a start counts all the same", () => {
     ],
   ])("%s", async (_when, end) => {
     await end();
-    await farewell();
+    await sayGoodbye(W);
     await runJob("rescue");
     expect(await readTask(task)).toMatchObject({
       status: "Queued",
       attempts: 1,
       free_returns: 0,
     });
-    expect(await failures()).toBe(1);
+    expect(await failedWorkers()).toEqual([W]);
   });
 });
 
@@ -130,20 +134,4 @@ it("gives the task back uncounted also when its owner was held at the time", asy
 function terminate(metadata: Record<string, unknown>) {
   const body = { status: "terminated", metadata };
   return rest("PATCH", "workers", { id: `eq.${W}` }, { body });
-}
-
-function farewell() {
-  const last = {
-    status_param: "terminated",
-    vram_total_mb_param: 0,
-    vram_used_mb_param: 0,
-  };
-  return curl("func_worker_heartbeat_with_logs", beatBody(W, [], last));
-}
-
-async function failures(): Promise<number> {
-  const key = stack().serviceRoleKey;
-  const { json } = await callFunction("worker-health", {}, { key });
-  return (json as { failures: { workers_failed: number } }).failures
-    .workers_failed;
 }

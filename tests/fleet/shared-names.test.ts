@@ -3,7 +3,7 @@
  * back, whatever the others' beats say, and they keep what they name.
  */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { beatBody, curl } from "../support/beats.ts";
+import { beatBody, curl, sayGoodbye } from "../support/beats.ts";
 import { resetClock, stepClock } from "../support/clock.ts";
 import { admin } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
@@ -25,11 +25,6 @@ import { Wire } from "./clients/wire.ts";
 const BEAT = "func_worker_heartbeat_with_logs";
 const NAMES = ["local-worker", "gpu-20250723_221138-afa8403b", "token-worker"];
 const W = "local-worker";
-const GOODBYE = {
-  vram_total_mb_param: 0,
-  vram_used_mb_param: 0,
-  status_param: "terminated",
-};
 
 let owner: Owner;
 let wire: Wire;
@@ -49,7 +44,7 @@ describe.each(NAMES)("one machine named %s", (name) => {
       await beat([], name);
       started.push(taskOf(await claimOfApril(wire, name)) ?? "");
       await begin(started.at(-1) ?? "");
-      await curl(BEAT, beatBody(name, [], GOODBYE));
+      await sayGoodbye(name);
     }
     expect((await claimOfApril(wire, name)).status).toBe(204);
     await minutes(6, () => beat([], name));
@@ -87,7 +82,7 @@ describe("of two machines under one name", () => {
   });
 
   it("the one that says goodbye gives back, the other goes on", async () => {
-    await curl(BEAT, beatBody(W, [], GOODBYE));
+    await sayGoodbye(W);
     expect(await statuses()).toEqual(["In Progress", "In Progress"]);
     await minutes(6, () => beat([two]));
     expect(await statuses()).toEqual(["Queued", "In Progress"]);
@@ -124,10 +119,7 @@ describe("of two machines under one name", () => {
     const line = { message: "out of memory", task_id: one };
     await curl(BEAT, beatBody(W, [line], { status_param: "crashed" }));
     expect(await statuses()).toEqual(["Queued", "In Progress"]);
-    await curl(
-      BEAT,
-      beatBody(W, [], { ...GOODBYE, current_task_id_param: two }),
-    );
+    await sayGoodbye(W, { current_task_id_param: two });
     expect(await statuses()).toEqual(["Queued", "Queued"]);
     expect([await readTask(one), await readTask(two)])
       .toMatchObject([{ attempts: 1 }, { attempts: 0 }]);
@@ -138,13 +130,13 @@ describe("of two machines under one name", () => {
     const before = await explain(one);
     expect(before.remedy)
       .toContain(`its machine shares the name ${W} with others`);
-    await curl(BEAT, beatBody(W, [], GOODBYE));
+    await sayGoodbye(W);
     const after = await explain(one);
     expect(untilOf(after)).toBeLessThan(untilOf(before));
   });
 
   it("calls that name a task keep it, too", async () => {
-    await curl(BEAT, beatBody(W, [], GOODBYE));
+    await sayGoodbye(W);
     await minutes(25, () => begin(two));
     expect(await statuses()).toEqual(["Queued", "In Progress"]);
   });

@@ -8,6 +8,7 @@ import { admin } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { beat, runJob, storyOf } from "../support/fleet.ts";
 import { callFunction, callRpc } from "../support/http.ts";
+import { RESET_OF_ORPHANS } from "../support/resets.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
 import {
@@ -134,13 +135,7 @@ describe.each(
     expect((await explain(task)).json).toMatchObject({ pool: from });
     await setPool(from);
     await setPool(to);
-    const body = {
-      status: "Queued",
-      worker_id: null,
-      generation_started_at: null,
-      generation_processed_at: null,
-      error_message: "Reset - orphaned from failed worker",
-    };
+    const body = RESET_OF_ORPHANS;
     await rest("PATCH", "tasks", { id: `in.(${task})` }, { body });
     expect((await explain(task)).json)
       .toMatchObject({ pool: to, claimable: true });

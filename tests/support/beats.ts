@@ -43,6 +43,22 @@ export function beatBody(
   };
 }
 
+/** What is special about the last beat of a worker that is told to end. */
+export const GOODBYE = {
+  vram_total_mb_param: 0,
+  vram_used_mb_param: 0,
+  status_param: "terminated",
+} as const;
+
+/** Such a beat, which names no task unless told to. */
+export function sayGoodbye(
+  workerId: string,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<Reply> {
+  const body = beatBody(workerId, [], { ...GOODBYE, ...more });
+  return curl("func_worker_heartbeat_with_logs", body);
+}
+
 /** Calls a database function as the guardian's curl does: `apikey` alone. */
 export function curl(
   name: string,

@@ -1,7 +1,9 @@
 import { expect } from "vitest";
 import { ClaimedTask } from "../../shared/claim.ts";
+import { WorkerHealthReply } from "../../shared/worker-health.ts";
 import { admin } from "./db.ts";
 import { callFunction, callRpc } from "./http.ts";
+import { expectOk } from "./replies.ts";
 import { rest } from "./rest.ts";
 import { stack } from "./stack.ts";
 
@@ -77,6 +79,15 @@ export async function runJob(job: string): Promise<Record<string, unknown>> {
     select queue.run_job(${job}) as result
   `;
   return run?.result ?? {};
+}
+
+/** The workers that have failed, as an autoscaler is told. */
+export async function failedWorkers(): Promise<string[]> {
+  const key = stack().serviceRoleKey;
+  const reply = await callFunction("worker-health", {}, { key });
+  const { failures } = expectOk(reply, WorkerHealthReply);
+  expect(failures.failed_workers).toHaveLength(failures.workers_failed);
+  return failures.failed_workers.map(({ worker_id }) => worker_id).toSorted();
 }
 
 /** The story of a task, in order, as `from -> to: reason`. */

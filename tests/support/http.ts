@@ -16,6 +16,8 @@ export interface CallOptions {
   readonly key?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly method?: string;
+  /** Where the functions are, if it is not the stack's gateway. */
+  readonly at?: string;
 }
 
 /**
@@ -28,7 +30,8 @@ export function callFunction(
   body: unknown,
   options: CallOptions = {},
 ): Promise<Reply> {
-  return call(`${stack().functionsUrl}/${name}`, body, options);
+  const { at = stack().functionsUrl } = options;
+  return call(`${at}/${name}`, body, options);
 }
 
 /** Calls a database function through the Data API, as deployed clients can. */

@@ -38,12 +38,12 @@ async function isBlocked(pid: number): Promise<boolean> {
 
 /**
  * Sends a statement of another session and waits until it waits for a lock or
- * has been answered. What postgres.js was not told to send goes out at `await`.
+ * has been answered; says which. What postgres.js was not told to send goes out at `await`.
  */
 export async function sendAndMeet<T>(
   pid: number,
   statement: PendingAnswer<T>,
-): Promise<{ readonly answer: Promise<T> }> {
+): Promise<{ readonly answer: Promise<T>; readonly hadToWait: boolean }> {
   let isAnswered = false;
   const answer = statement.execute().finally(() => {
     isAnswered = true;
@@ -53,7 +53,7 @@ export async function sendAndMeet<T>(
     `session ${pid} waits or is answered`,
     async () => isAnswered || await isBlocked(pid),
   );
-  return { answer };
+  return { answer, hadToWait: !isAnswered };
 }
 
 /** A statement of postgres.js, sent or not. */

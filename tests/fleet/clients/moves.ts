@@ -1,7 +1,8 @@
 import { expect } from "vitest";
-import { beatBody, curl } from "../../support/beats.ts";
+import { beatBody, curl, GOODBYE } from "../../support/beats.ts";
 import { runJob } from "../../support/fleet.ts";
 import { callFunction } from "../../support/http.ts";
+import { RESET } from "../../support/resets.ts";
 import { rest, SINGLE } from "../../support/rest.ts";
 import { stack } from "../../support/stack.ts";
 import { ROUTED } from "./scaling.ts";
@@ -25,13 +26,6 @@ interface Row {
   readonly id: string;
   readonly attempts?: number;
 }
-
-const RESET = {
-  status: "Queued",
-  worker_id: null,
-  generation_started_at: null,
-  generation_processed_at: null,
-};
 
 /** What the orchestrators' resets say, up to what they count. */
 export const RESET_WORDS = {
@@ -128,13 +122,11 @@ export const OTHERS = {
       for (const name of OTHER_JOBS) await run(name);
       return [];
     }),
-  "a beat": beat({}),
-  "a last beat, crashed": beat({ status_param: "crashed" }),
-  "a last beat, terminated": beat({
-    status_param: "terminated",
-    vram_total_mb_param: 0,
-    vram_used_mb_param: 0,
-  }),
+  "a beat": beat((id) => beatBody(id)),
+  "a last beat, crashed": beat((id) =>
+    beatBody(id, [], { status_param: "crashed" })
+  ),
+  "a last beat, terminated": beat((id) => beatBody(id, [], GOODBYE)),
   "a late result": report("complete_task", {
     output_location: "https://files.test/a.mp4",
   }),
@@ -143,6 +135,12 @@ export const OTHERS = {
     output_location: "CUDA out of memory",
   }),
 } as const satisfies Record<string, Move>;
+
+/** They look at all workers and tasks, whoever is meant. */
+export const JOBS: ReadonlySet<keyof typeof OTHERS> = new Set([
+  "the rescue",
+  "the other jobs",
+]);
 
 /** Reads what runs and is lost, as it sees it; then a PATCH by id for each. */
 function reset(
@@ -209,10 +207,10 @@ async function run(name: string): Promise<void> {
   expect(await runJob(name), name).not.toHaveProperty("error");
 }
 
-function beat(more: Record<string, unknown>): Move {
+function beat(bodyOf: (workerId: string) => object): Move {
   return ({ workerId }) =>
     Promise.resolve(async () => {
-      const body = beatBody(workerId, [], more);
+      const body = bodyOf(workerId);
       const reply = await curl("func_worker_heartbeat_with_logs", body);
       expect(reply.json, reply.text).toMatchObject({ success: true });
       return [];

@@ -1,11 +1,5 @@
+import { RESET } from "../../support/resets.ts";
 import type { Row, Wire } from "./wire.ts";
-
-const RESET = {
-  status: "Queued",
-  worker_id: null,
-  generation_started_at: null,
-  generation_processed_at: null,
-};
 
 /**
  * The four resets of a cycle: contract 4.2. Read first, then PATCH by id; each

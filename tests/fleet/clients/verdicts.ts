@@ -39,7 +39,7 @@ const END: Verdicts = {
   "a late failure": ALWAYS,
 };
 
-/** Whether the worker that was silent with its task has failed in the end. */
+/** How many of one worker have failed: 0 or 1. */
 const FAILED: Readonly<Record<Theirs, Verdicts>> = {
   "O1 resets orphans": RESET,
   "O1 resets what is stale": RESET,
@@ -58,7 +58,83 @@ const FAILED: Readonly<Record<Theirs, Verdicts>> = {
   },
 };
 
-/** How many of one worker have failed: 0 or 1. */
-export function failedAfter(one: Theirs, order: Order, other: Other): number {
-  return FAILED[one][other][ORDERS.indexOf(order)] ?? Number.NaN;
+/** Whether the worker that was silent with its task has failed in the end. */
+export function hasFailed(one: Theirs, order: Order, other: Other): boolean {
+  return said(FAILED[one], order, other) === 1;
+}
+
+/** The start counts, unless its holder hands it back while it has it. */
+const PUTS_BACK: Verdicts = {
+  "the rescue": ALWAYS,
+  "the other jobs": ALWAYS,
+  "a beat": ALWAYS,
+  "a last beat, crashed": ALWAYS,
+  "a last beat, terminated": UNLESS_BEFORE,
+  "a late result": ALWAYS,
+  "a late failure": ALWAYS,
+};
+/** Then it is the rescue that ends it: who beats has never named the task. */
+const LEAVES_IT: Verdicts = {
+  ...PUTS_BACK,
+  "a beat": NEVER,
+  "a last beat, terminated": NEVER,
+};
+
+/** How often the one start of the task is counted. */
+const ATTEMPTS: Readonly<Record<Theirs, Verdicts>> = {
+  "O1 resets orphans": PUTS_BACK,
+  // What was beaten for a moment ago is not stale.
+  "O1 resets what is stale": { ...PUTS_BACK, "a beat": [1, 0, 1] },
+  "O1 resets by API timeout": PUTS_BACK,
+  "O4 resets at its start": PUTS_BACK,
+  "O1 sets to error": PUTS_BACK,
+  "O2 sets to error": PUTS_BACK,
+  "O1 marks as terminating": LEAVES_IT,
+  "O1 terminates": PUTS_BACK,
+  "O4 terminates": PUTS_BACK,
+  "O2 promotes": LEAVES_IT,
+};
+
+/** What the task is in the end: a late word counts whoever came first. */
+const TASK_AFTER: Readonly<Record<Other, string>> = {
+  "the rescue": "Queued",
+  "the other jobs": "Queued",
+  "a beat": "Queued",
+  "a last beat, crashed": "Queued",
+  "a last beat, terminated": "Queued",
+  "a late result": "Complete",
+  "a late failure": "Failed",
+};
+
+/** What becomes of the task of a worker that was silent with it. */
+export function taskAfter(one: Theirs, order: Order, other: Other) {
+  return {
+    status: TASK_AFTER[other],
+    attempts: said(ATTEMPTS[one], order, other),
+  };
+}
+
+/** What the task was when its start had ended: put back, or over. */
+export function startEndsAs(one: Theirs, order: Order, other: Other): string {
+  const isPutBack = order === "first" && ATTEMPTS[one] !== LEAVES_IT;
+  return isPutBack ? "Queued" : TASK_AFTER[other];
+}
+
+/** What a worker is that had nothing, whatever else was said of it. */
+export const WORKER_AFTER = {
+  "O1 sets to error": "error",
+  "O2 sets to error": "error",
+  "O1 marks as terminating": "terminating",
+  "O1 terminates": "terminated",
+  "O4 terminates": "terminated",
+} as const satisfies Partial<Record<Theirs, string>>;
+
+/** It has failed if it crashed before an orchestrator calls that an error. */
+export function hasFailedIdle(one: Theirs, order: Order, other: Other) {
+  return one.endsWith("sets to error") &&
+    other === "a last beat, crashed" && order !== "first";
+}
+
+function said(verdicts: Verdicts, order: Order, other: Other): number {
+  return verdicts[other][ORDERS.indexOf(order)] ?? Number.NaN;
 }

@@ -1,3 +1,4 @@
+import { GOODBYE } from "../../support/beats.ts";
 import {
   claimOfApril,
   claimOfMarch,
@@ -104,10 +105,8 @@ export class YoungWorker {
     if (!this.generation.saysGoodbye) return;
     await this.wire.rpc("func_worker_heartbeat_with_logs", {
       worker_id_param: this.id,
-      vram_total_mb_param: 0,
-      vram_used_mb_param: 0,
       logs_param: [],
-      status_param: "terminated",
+      ...GOODBYE,
     }).catch(() => null);
   }
 
