@@ -8,7 +8,8 @@
 --
 -- Api workers never beat. Orchestrators of machines that read all rows take that for silence, and would end them and their
 -- work while they call all the time: an end that only they say of one that calls, or is kept, is none. What was said stays
--- in metadata.not_believed. Of one that has not called lately it is taken as the reaper's: its next call takes it back.
+-- in metadata.not_believed. Of one that has not called lately it is taken as the reaper's, whichever word they use and however
+-- often they say it (first error, and ten minutes later terminated): its next call takes it back.
 create function queue.workers_before_status()
 returns trigger
 language plpgsql
@@ -19,12 +20,11 @@ declare
   v_now timestamptz;
   v_is_said_by_others boolean := current_user = 'service_role'
     and new.status in ('terminating', 'terminated', 'error')
-    and new.status is distinct from old.status
     and new.last_heartbeat is not distinct from old.last_heartbeat
     -- A worker that gives itself up is not argued with.
     and new.metadata -> 'self_terminated' is distinct from 'true';
 begin
-  if v_is_said_by_others and (old.kept_at is not null or old.instance_type = 'api') then
+  if v_is_said_by_others and new.status is distinct from old.status and (old.kept_at is not null or old.instance_type = 'api') then
     select pg_catalog.now() + s.clock_offset into v_now from queue.settings as s;
     if (old.kept_at is not null and (
         old.instance_type = 'api' or queue.is_beating(old.last_heartbeat)
@@ -58,8 +58,8 @@ begin
   if new.goodbye_at is not distinct from old.goodbye_at then
     new.goodbye_at := null;
   end if;
-  if v_is_said_by_others and new.status = 'error' and old.instance_type = 'api' then
-    new.reaped_at := v_now;
+  if v_is_said_by_others and old.instance_type = 'api' then
+    select pg_catalog.now() + s.clock_offset into new.reaped_at from queue.settings as s;
   end if;
   return new;
 end;

@@ -90,7 +90,8 @@ begin
     new.ended_at := v_now;
     if new.failed_at is null and (
       new.status = 'crashed'
-      or new.reaped_at is not null
+      -- Of an api worker it is only what an orchestrator says that misses its beats (queue.workers_before_status).
+      or (new.reaped_at is not null and new.instance_type is distinct from 'api')
       or (new.status = 'error' and new.metadata -> 'self_terminated' = 'true')
       or (
         new.goodbye_at is null -- who says goodbye hands its work back

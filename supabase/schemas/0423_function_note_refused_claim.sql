@@ -12,13 +12,13 @@ declare
   v_now timestamptz := queue.now();
   v_status text;
 begin
-  -- An api worker of which an orchestrator said that it is silent: it is not. Its next claim is answered.
+  -- An api worker of which an orchestrator said that it is silent or gone: it is not. Its next claim is answered.
   update public.workers as w
   set status = 'active', metadata = queue.metadata_after_return(w)
   where w.id = p_worker_id
     and v_caller.kind = 'service'
     and w.instance_type = 'api'
-    and w.status = 'error'
+    and w.status in ('terminating', 'terminated', 'error')
     and w.reaped_at is not null;
   if found then
     return false;
@@ -73,7 +73,7 @@ end;
 $$;
 
 comment on function public.note_refused_claim(jsonb, text) is
-  'Notes, at most once a minute and worker, that a claim was refused because of the worker''s status; true when it did. An api worker that was only said to be silent is active again. service_role only.';
+  'Notes, at most once a minute and worker, that a claim was refused because of the worker''s status; true when it did. An api worker that only others said to be silent or gone is active again. service_role only.';
 
 revoke all on function public.note_refused_claim(jsonb, text) from public, anon, authenticated, service_role;
 grant execute on function public.note_refused_claim(jsonb, text) to service_role;

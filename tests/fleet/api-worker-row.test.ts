@@ -1,7 +1,7 @@
 /**
  * The row of the API orchestrator of May: one upsert, and never a beat. GPU
  * orchestrators of January to April read all rows, miss its beats and set it
- * to error.
+ * to error, and to terminated when they clean up.
  */
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { resetClock, stepClock } from "../support/clock.ts";
@@ -68,6 +68,17 @@ describe.each(ENDS)("an orchestrator that sets it to %s", (status) => {
     }
   });
 
+  it("while it is idle, however often, keeps it from one claim and no more", async () => {
+    for (const cycle of ["first", "repeated", "after a lost reply"]) {
+      await stepClock("11 minutes");
+      expect((await setAside(status)).status, cycle).toBe(200);
+    }
+    const task = await picture();
+    expect((await claim()).status).toBe(409);
+    expect((await claim()).json).toMatchObject({ task_id: task });
+    expect(await worker()).toMatchObject({ status: "active" });
+  });
+
   it("is told so by worker-health, and what it said is kept", async () => {
     await keep();
     await setAside(status);
@@ -88,9 +99,11 @@ describe.each(ENDS)("an orchestrator that sets it to %s", (status) => {
   });
 });
 
-it("set to error while it was idle, it is there again after one refused claim", async () => {
-  await stepClock("11 minutes");
-  await setAside("error");
+it("set to error, and cleaned up ten minutes later, it is there again after one refused claim", async () => {
+  for (const word of ["error", "terminated"]) {
+    await stepClock("11 minutes");
+    await setAside(word);
+  }
   const task = await picture();
   expect((await claim()).status).toBe(409);
   expect((await claim()).json).toMatchObject({ task_id: task });
@@ -114,7 +127,9 @@ it("it still ends by its own word, kept or not", async () => {
   const task = await picture();
   await claim();
   await setAside("error", { self_terminated: true });
-  expect(await worker()).toMatchObject({ status: "error" });
+  await setAside("terminated", { self_terminated: true });
+  expect(await worker()).toMatchObject({ status: "terminated" });
+  for (const _ of [1, 2]) expect((await claim()).status).toBe(409);
   expect(await readTask(task)).toMatchObject({ status: "Queued", attempts: 1 });
   await register();
   await beat(API, [], "crashed");
