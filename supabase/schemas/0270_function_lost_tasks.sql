@@ -35,7 +35,7 @@ begin
           limit 1
         )
       end as said,
-      is_shared,
+      is_shared, w as worker,
       left_by.said as left_as, left_by.at as left_at,
       w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
       t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
@@ -120,6 +120,7 @@ begin
         end,
         greatest(j.attempts, 1), queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
       )
+      when j.cause in ('worker_ended', 'worker_silent') and queue.is_taken_home(j.worker, j.task) then queue.reason_of_home(j.worker, j.attempts)
       when j.said = j.cause then queue.reason_of_goodbye(j.said, j.attempts, queue.sent_name(j.worker_id), j.token_id is not null)
       else pg_catalog.format(
         'Start %s ended without a result: %s',

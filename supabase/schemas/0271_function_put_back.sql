@@ -59,7 +59,7 @@ begin
         attempts = t.attempts - (
           l.cause in ('never_delivered', 'token_ended', 'terminated')
           -- Neither its goodbye nor who sent it home could give the task back: somebody held its owner.
-          or l.cause = 'worker_ended' and exists (
+          or l.cause in ('worker_ended', 'worker_silent') and exists (
             select from public.workers as w
             where w.id = l.worker_id
               and (w.goodbye_at is not null or queue.is_taken_home(w, t))

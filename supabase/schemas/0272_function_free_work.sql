@@ -22,9 +22,7 @@ begin
         when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
           'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
         )
-        when queue.is_taken_home(w, t) then pg_catalog.format(
-          'Start %s was handed back: worker %s was sent home (%s)', greatest(t.attempts, 1), w.id, w.metadata ->> 'error_reason'
-        )
+        when queue.is_taken_home(w, t) then queue.reason_of_home(w, t.attempts)
         else pg_catalog.format(
           'Start %s ended without a result: worker %s is %s%s',
           greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')

@@ -61,6 +61,32 @@ describe.each(REASONS)("sent home as in %s", (_who, why) => {
       await sayGoodbye(W);
     }],
     ["without a farewell", () => terminate(why)],
+    ["in two steps", () => marked(why).then(() => terminate(why))],
+    ["in two steps, gone in between", async () => {
+      await marked(why);
+      await crash();
+      await terminate(why);
+    }],
+    ["in two steps, silent from the first on", async () => {
+      await marked(why);
+      await stepClock("130 seconds");
+      await terminate(why);
+    }],
+    ["in two steps, the second of which is late", async () => {
+      await marked(why);
+      await stepClock("130 seconds");
+      await runJob("rescue");
+      await terminate(why);
+    }],
+    ["in two steps, the second of which never comes", async () => {
+      await marked(why);
+      await stepClock("130 seconds");
+      await runJob("rescue");
+    }],
+    ["and its guardian finds the process gone", async () => {
+      await terminate(why);
+      await crash();
+    }],
   ])("%s: said once, no start lost, nobody has failed", async (_when, end) => {
     await end();
     expect(await readTask(task)).toMatchObject({
@@ -100,6 +126,15 @@ describe("a start counts all the same", () => {
       await stepClock("101 seconds");
       await terminate({ termination_reason: "over_capacity" });
     }],
+    ["when the machine was silent before the first of two steps", async () => {
+      await stepClock("101 seconds");
+      await marked({ termination_reason: "over_capacity" });
+      await terminate({ termination_reason: "over_capacity" });
+    }],
+    ["when the first of two steps names a fault", async () => {
+      await marked({ termination_reason: "stuck_task" });
+      await terminate({ termination_reason: "stuck_task" });
+    }],
     [
       "when nothing was heard of the task for as long as a stuck one",
       async () => {
@@ -134,4 +169,15 @@ it("gives the task back uncounted also when its owner was held at the time", asy
 function terminate(metadata: Record<string, unknown>) {
   const body = { status: "terminated", metadata };
   return rest("PATCH", "workers", { id: `eq.${W}` }, { body });
+}
+
+function marked(metadata: Record<string, unknown>) {
+  const body = { status: "terminating", metadata };
+  return rest("PATCH", "workers", { id: `eq.${W}` }, { body });
+}
+
+/** The last beat of machines until March, whose process is gone. */
+function crash() {
+  const last = { status_param: "crashed" };
+  return curl("func_worker_heartbeat_with_logs", beatBody(W, [], last));
 }
