@@ -1261,6 +1261,7 @@ declare
     -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was said again.
     case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
   );
+  v_told text;
   v_category text;
   v_is_given_back boolean;
   v_is_forgiven boolean;
@@ -1275,6 +1276,15 @@ begin
     and current_setting('queue.forgives_starts', true) is distinct from 'on'
     and queue.is_told_again(old, new.attempts, new.error_details) then
     return null;
+  end if;
+
+  -- A start ends for want of a result of which a failure was told, and held back: that says more than the silence after it.
+  if old.status = 'In Progress' and new.status = 'Queued' and coalesce(current_setting('queue.reason', true), '') = '' then
+    v_told := queue.told_reason(old);
+    if strpos(coalesce(v_said, ''), v_told) = 0 then
+      v_said := concat_ws('; ', v_said, 'it was said to have failed: ' || v_told);
+      new.error_message := v_said;
+    end if;
   end if;
 
   perform queue.refuse_impossible_values(new, old);
@@ -5161,7 +5171,7 @@ begin
           limit 1
         )
       end as said,
-      is_shared,
+      is_shared, w as worker,
       left_by.said as left_as, left_by.at as left_at,
       w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
       t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
@@ -5246,6 +5256,7 @@ begin
         end,
         greatest(j.attempts, 1), queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
       )
+      when j.cause in ('worker_ended', 'worker_silent') and queue.is_taken_home(j.worker, j.task) then queue.reason_of_home(j.worker, j.attempts)
       when j.said = j.cause then queue.reason_of_goodbye(j.said, j.attempts, queue.sent_name(j.worker_id), j.token_id is not null)
       else pg_catalog.format(
         'Start %s ended without a result: %s',
@@ -5420,8 +5431,8 @@ comment on function queue.free_held_slots(integer) is
 
 revoke all on function queue.free_held_slots(integer) from public, anon, authenticated, service_role;
 
--- Whether an orchestrator has sent this machine home: it set the row to terminated while the machine beat, and its reason is
--- none of a fault. Then what the machine ran is not to blame, whether the machine's own goodbye comes before or after; and
+-- Whether an orchestrator has sent this machine home: it set the row to terminated, or to terminating first, while the machine
+-- beat, and its reason is none of a fault. Then what the machine ran is not to blame, whether the machine's own goodbye comes before or after; and
 -- which of the two is first is chance. Narrow on purpose: a start is no task's fault only where somebody says why the
 -- machine went. Some orchestrators say it in termination_reason, others in error_reason, where faults are, too; so there it
 -- has to be known for what it is.
@@ -5437,21 +5448,23 @@ declare
   v_given text := nullif(p_worker.metadata ->> 'termination_reason', '');
   v_error text := coalesce(p_worker.metadata ->> 'error_reason', '');
 begin
-  return p_worker.status = 'terminated'
+  return p_worker.status in ('terminating', 'terminated')
     and p_worker.goodbye_at is null
     and p_worker.reaped_at is null
     and coalesce(v_given, v_error) !~* v_fault
     and (v_given is not null or v_error ~* '(idle|over.?capacity|scal(e|ed|ing)\M|surplus|no work)')
     and coalesce(
       queue.seen_at(p_worker.last_heartbeat, queue.now())
-        > coalesce(p_worker.ended_at, queue.now()) - (select s.gpu_silence_limit from queue.settings as s),
+        > coalesce(p_worker.ended_at, queue.now()) - (select s.gpu_silence_limit from queue.settings as s)
+        -- It fell silent on its way out: had it been silent before, it would have failed (queue.workers_before_write).
+        or (p_worker.last_heartbeat is not null and p_worker.failed_at is null),
       false
     );
 end;
 $$;
 
 comment on function queue.is_sent_home(public.workers) is
-  'Whether this worker was set to terminated while it beat, for a termination_reason (or an error_reason that says that it was idle or one too many) that names no fault.';
+  'Whether this worker was set to terminating or terminated while it beat, for a termination_reason (or an error_reason that says that it was idle or one too many) that names no fault.';
 
 revoke all on function queue.is_sent_home(public.workers) from public, anon, authenticated, service_role;
 
@@ -5540,7 +5553,7 @@ begin
         attempts = t.attempts - (
           l.cause in ('never_delivered', 'token_ended', 'terminated')
           -- Neither its goodbye nor who sent it home could give the task back: somebody held its owner.
-          or l.cause = 'worker_ended' and exists (
+          or l.cause in ('worker_ended', 'worker_silent') and exists (
             select from public.workers as w
             where w.id = l.worker_id
               and (w.goodbye_at is not null or queue.is_taken_home(w, t))
@@ -5568,6 +5581,25 @@ comment on function queue.put_back(queue.lost_task[]) is
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;
 
+-- Why a task is queued again whose machine was sent home (queue.is_taken_home).
+create or replace function queue.reason_of_home(p_worker public.workers, p_attempts integer)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select pg_catalog.format(
+    'Start %s was handed back: worker %s was sent home (%s)', greatest(p_attempts, 1), p_worker.id,
+    coalesce(nullif(p_worker.metadata ->> 'error_reason', ''), p_worker.metadata ->> 'termination_reason')
+  );
+$$;
+
+comment on function queue.reason_of_home(public.workers, integer) is
+  'The reason for this start to be over when its worker was sent home.';
+
+revoke all on function queue.reason_of_home(public.workers, integer) from public, anon, authenticated, service_role;
+
 -- The work of workers that have ended goes back to the queue, in one statement, so that the owners of all its tasks are
 -- locked in order. Who ends itself hands its work back, and who is sent home gives it back: that start does not count
 -- (queue.tasks_before_update). Whoever ends a worker does not wait for somebody's open transaction that holds a task or its
@@ -5592,9 +5624,7 @@ begin
         when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
           'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
         )
-        when queue.is_taken_home(w, t) then pg_catalog.format(
-          'Start %s was handed back: worker %s was sent home (%s)', greatest(t.attempts, 1), w.id, w.metadata ->> 'error_reason'
-        )
+        when queue.is_taken_home(w, t) then queue.reason_of_home(w, t.attempts)
         else pg_catalog.format(
           'Start %s ended without a result: worker %s is %s%s',
           greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')
@@ -8808,7 +8838,8 @@ revoke all on function queue.cancel_tasks(jsonb, jsonb, integer, text) from publ
 grant execute on function queue.cancel_tasks(jsonb, jsonb, integer, text) to service_role;
 
 -- A report that changed nothing still leaves a trace. A client that repeats itself for ever does not fill the history:
--- the first reports about a task are kept, the others counted. The task is locked by the caller.
+-- the first reports about a task are kept, the others counted. What a start was last said to have failed of is always kept
+-- (queue.told_reason). The task is locked by the caller.
 create or replace function queue.record_report(p_task public.tasks, p_caller queue.caller, p_reason text, p_details jsonb default null)
 returns void
 language plpgsql
@@ -8831,6 +8862,30 @@ begin
       and e.to_status = p_task.status
     limit v_most + 1
   ) as k;
+
+  if v_count >= v_most and p_details ? 'held_back' then
+    update public.task_events as e
+    set at = queue.now(), reason = p_reason, details = p_details
+    where e.id = (
+      select max(h.id)
+      from public.task_events as h
+      where h.task_id = p_task.id
+        and h.from_status = h.to_status
+        and h.worker_id = p_task.worker_id
+        and h.attempt = p_task.attempts
+        and h.details ? 'held_back'
+        and h.id > (
+          select max(s.id)
+          from public.task_events as s
+          where s.task_id = p_task.id
+            and s.to_status = 'In Progress'
+            and s.from_status is distinct from 'In Progress'
+        )
+    );
+    if not found then
+      v_count := 0;
+    end if;
+  end if;
 
   if v_count > v_most then
     update public.task_events as e
@@ -9214,6 +9269,8 @@ grant execute on function queue.complete_task(jsonb, uuid, text, text, jsonb, uu
 --   * who has handed the task back, or said how its start went, in whatever words;
 --   * who was given another task since, where a worker runs one at a time;
 --   * who had a start of another number than the one that is told.
+--
+-- Under a name that several share the former holder may have the name of the present one.
 create or replace function queue.has_live_former_holder(p_task public.tasks, p_attempts integer default null)
 returns boolean
 language plpgsql
@@ -9223,6 +9280,7 @@ set search_path = ''
 as $$
 declare
   v_settings queue.settings;
+  v_is_shared boolean;
   v_former record;
 begin
   select s.* into v_settings from queue.settings as s;
@@ -9248,6 +9306,7 @@ begin
     );
   end if;
 
+  v_is_shared := queue.sent_name(p_task.worker_id) = any (v_settings.shared_worker_ids);
   for v_former in
     -- The last start of each other worker, and how it ended.
     select distinct on (e.worker_id)
@@ -9268,7 +9327,17 @@ begin
     where e.task_id = p_task.id
       and e.to_status = 'In Progress'
       and e.from_status is distinct from 'In Progress'
-      and e.worker_id is distinct from p_task.worker_id
+      and (
+        e.worker_id is distinct from p_task.worker_id
+        -- All but the present start.
+        or v_is_shared and e.id < (
+          select max(s.id)
+          from public.task_events as s
+          where s.task_id = p_task.id
+            and s.to_status = 'In Progress'
+            and s.from_status is distinct from 'In Progress'
+        )
+      )
       and w.status not in ('terminating', 'terminated', 'error', 'crashed')
       and queue.is_beating(w.last_heartbeat)
     order by e.worker_id, e.id desc
@@ -9394,9 +9463,19 @@ declare
     'error_message', case when v_reason <> queue.cut_text(v_reason) then queue.cut_ends(v_reason) end,
     'error_details', case when p_details <> queue.cut_text(p_details) then queue.cut_ends(p_details) end
   )), '{}');
-  -- A task that waits in the queue again is tried again already; and putting one back is its holder's.
+  -- A task that waits in the queue again is tried again already; and putting one back is its holder's. A token that had the
+  -- task and has lost it speaks of the start that it had.
   v_applies boolean := case
-    when p_task.status = 'In Progress' then not p_may_retry or p_caller.kind = 'service' or queue.is_holder(p_caller, p_task)
+    when p_task.status = 'In Progress' then queue.is_holder(p_caller, p_task) or p_caller.kind = 'service'
+      or not p_may_retry and not exists (
+        select
+        from public.task_events as e
+        where p_caller.kind = 'token'
+          and e.task_id = p_task.id
+          and e.to_status = 'In Progress'
+          and e.from_status is distinct from 'In Progress'
+          and e.actor = queue.caller_name(p_caller)
+      )
     else p_task.status = 'Queued' and not p_may_retry
   end;
   -- The fleet's workers have one key; a token or a user is none of them.
@@ -9478,7 +9557,7 @@ end;
 $$;
 
 comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean, integer) is
-  'Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking (queue.has_live_former_holder; p_attempts is the number of the start that is told), or somebody who does not hold it wants it tried again.';
+  'Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking (queue.has_live_former_holder; p_attempts is the number of the start that is told), somebody who does not hold it wants it tried again, or a token speaks of it that has lost it.';
 
 revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean, integer) from public, anon, authenticated, service_role;
 
@@ -13450,7 +13529,8 @@ revoke all on function queue.workers_before_metadata() from public, anon, authen
 --
 -- Api workers never beat. Orchestrators of machines that read all rows take that for silence, and would end them and their
 -- work while they call all the time: an end that only they say of one that calls, or is kept, is none. What was said stays
--- in metadata.not_believed. Of one that has not called lately it is taken as the reaper's: its next call takes it back.
+-- in metadata.not_believed. Of one that has not called lately it is taken as the reaper's, whichever word they use and however
+-- often they say it (first error, and ten minutes later terminated): its next call takes it back.
 create or replace function queue.workers_before_status()
 returns trigger
 language plpgsql
@@ -13461,12 +13541,11 @@ declare
   v_now timestamptz;
   v_is_said_by_others boolean := current_user = 'service_role'
     and new.status in ('terminating', 'terminated', 'error')
-    and new.status is distinct from old.status
     and new.last_heartbeat is not distinct from old.last_heartbeat
     -- A worker that gives itself up is not argued with.
     and new.metadata -> 'self_terminated' is distinct from 'true';
 begin
-  if v_is_said_by_others and (old.kept_at is not null or old.instance_type = 'api') then
+  if v_is_said_by_others and new.status is distinct from old.status and (old.kept_at is not null or old.instance_type = 'api') then
     select pg_catalog.now() + s.clock_offset into v_now from queue.settings as s;
     if (old.kept_at is not null and (
         old.instance_type = 'api' or queue.is_beating(old.last_heartbeat)
@@ -13500,8 +13579,8 @@ begin
   if new.goodbye_at is not distinct from old.goodbye_at then
     new.goodbye_at := null;
   end if;
-  if v_is_said_by_others and new.status = 'error' and old.instance_type = 'api' then
-    new.reaped_at := v_now;
+  if v_is_said_by_others and old.instance_type = 'api' then
+    select pg_catalog.now() + s.clock_offset into new.reaped_at from queue.settings as s;
   end if;
   return new;
 end;
@@ -13604,7 +13683,8 @@ begin
     new.ended_at := v_now;
     if new.failed_at is null and (
       new.status = 'crashed'
-      or new.reaped_at is not null
+      -- Of an api worker it is only what an orchestrator says that misses its beats (queue.workers_before_status).
+      or (new.reaped_at is not null and new.instance_type is distinct from 'api')
       or (new.status = 'error' and new.metadata -> 'self_terminated' = 'true')
       or (
         new.goodbye_at is null -- who says goodbye hands its work back
@@ -14863,7 +14943,12 @@ grant execute on function public.unknown_task_types(jsonb) to service_role;
 
 -- The last beat of one of several machines under one name. What it names goes back at once; of all else that runs under the
 -- name nobody knows whose it was, so it is noted, and goes back when no machine names it again (queue.lost_tasks).
-create or replace function queue.end_one_of_many(p_worker_id text, p_said text, p_named uuid[], p_names text[], p_now timestamptz)
+--
+-- Lines that were written before a task was handed out speak of an earlier start of it: the machine gave it back, and
+-- another one under the same name may have it now. They name nothing.
+create or replace function queue.end_one_of_many(
+  p_worker_id text, p_said text, p_current uuid, p_named uuid[], p_logs json[], p_now timestamptz
+)
 returns void
 language plpgsql
 volatile
@@ -14882,7 +14967,18 @@ begin
     where t.worker_id = p_worker_id
       and t.token_id is null
       and t.status = 'In Progress'
-      and (t.id = any (p_named) or t.params ->> 'task_id' = any (p_names))
+      and (
+        t.id = p_current
+        or exists (
+          select
+          from unnest(p_logs) as l (entry)
+          where case
+              when json_typeof(l.entry) = 'object' and l.entry ->> 'task_id' is not null then
+                lower(l.entry ->> 'task_id') in (t.id::text, lower(t.params ->> 'task_id'))
+                and queue.log_time(l.entry ->> 'timestamp', p_now) >= coalesce(t.claimed_at, '-infinity')
+            end
+        )
+      )
       and not queue.needs_no_worker(t)
   );
   v_left := queue.put_back_or_leave(v_lost, 'service');
@@ -14891,10 +14987,10 @@ begin
 end;
 $$;
 
-comment on function queue.end_one_of_many(text, text, uuid[], text[], timestamptz) is
-  'Ends a machine under a name that several share, with the service key: puts what it names (p_named, p_names) back at once, the start not counted when it said goodbye, and notes all else that runs under the name as possibly its own.';
+comment on function queue.end_one_of_many(text, text, uuid, uuid[], json[], timestamptz) is
+  'Ends a machine under a name that several share, with the service key: puts what it names (p_current, or a line of p_logs that is not older than the start) back at once, the start not counted when it said goodbye, lets go of what others had ended under it (p_named), and notes all else that runs under the name as possibly its own.';
 
-revoke all on function queue.end_one_of_many(text, text, uuid[], text[], timestamptz) from public, anon, authenticated, service_role;
+revoke all on function queue.end_one_of_many(text, text, uuid, uuid[], json[], timestamptz) from public, anon, authenticated, service_role;
 
 -- The guardian's beat. One unnamed argument of type json, because PostgREST hands the body of a request over to such a
 -- function as it came; for named arguments it unpacks the body, and one \u0000 in a log line fails the whole beat.
@@ -14949,7 +15045,7 @@ begin
     );
   end if;
   if v_is_one_of_many then
-    perform queue.end_one_of_many(v_worker_id, v_said, v_named, v_names, v_now);
+    perform queue.end_one_of_many(v_worker_id, v_said, v_current, v_named, v_logs, v_now);
   elsif v_status = 'terminating' and v_said in ('terminated', 'crashed') then
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
     perform queue.free_work(array[v_worker_id], v_said = 'terminated');
@@ -15090,13 +15186,13 @@ declare
   v_now timestamptz := queue.now();
   v_status text;
 begin
-  -- An api worker of which an orchestrator said that it is silent: it is not. Its next claim is answered.
+  -- An api worker of which an orchestrator said that it is silent or gone: it is not. Its next claim is answered.
   update public.workers as w
   set status = 'active', metadata = queue.metadata_after_return(w)
   where w.id = p_worker_id
     and v_caller.kind = 'service'
     and w.instance_type = 'api'
-    and w.status = 'error'
+    and w.status in ('terminating', 'terminated', 'error')
     and w.reaped_at is not null;
   if found then
     return false;
@@ -15152,7 +15248,7 @@ end;
 $$;
 
 comment on function public.note_refused_claim(jsonb, text) is
-  'Notes, at most once a minute and worker, that a claim was refused because of the worker''s status; true when it did. An api worker that was only said to be silent is active again. service_role only.';
+  'Notes, at most once a minute and worker, that a claim was refused because of the worker''s status; true when it did. An api worker that only others said to be silent or gone is active again. service_role only.';
 
 revoke all on function public.note_refused_claim(jsonb, text) from public, anon, authenticated, service_role;
 
@@ -16062,7 +16158,12 @@ begin
   );
   v_stored := queue.store_logs(v_own, queue.holder_name(v_caller, p_worker_id), v_now);
   v_named := array(
-    select distinct (l.entry ->> 'task_id')::uuid from unnest(v_own) as l (entry)
+    select distinct t.id
+    from unnest(v_own) as l (entry)
+      join public.tasks as t on t.id = (l.entry ->> 'task_id')::uuid
+    -- A last beat may bring lines about an earlier start of what another machine under this name has now.
+    where p_status not in ('terminated', 'crashed') or p_status is null
+      or queue.log_time(l.entry ->> 'timestamp', v_now) >= coalesce(t.claimed_at, '-infinity')
     union
     select n.id from unnest(p_task_ids) as n (id)
   );

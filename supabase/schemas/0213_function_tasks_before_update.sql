@@ -26,6 +26,7 @@ declare
     -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was said again.
     case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
   );
+  v_told text;
   v_category text;
   v_is_given_back boolean;
   v_is_forgiven boolean;
@@ -40,6 +41,15 @@ begin
     and current_setting('queue.forgives_starts', true) is distinct from 'on'
     and queue.is_told_again(old, new.attempts, new.error_details) then
     return null;
+  end if;
+
+  -- A start ends for want of a result of which a failure was told, and held back: that says more than the silence after it.
+  if old.status = 'In Progress' and new.status = 'Queued' and coalesce(current_setting('queue.reason', true), '') = '' then
+    v_told := queue.told_reason(old);
+    if strpos(coalesce(v_said, ''), v_told) = 0 then
+      v_said := concat_ws('; ', v_said, 'it was said to have failed: ' || v_told);
+      new.error_message := v_said;
+    end if;
   end if;
 
   perform queue.refuse_impossible_values(new, old);

@@ -1,5 +1,6 @@
 -- A report that changed nothing still leaves a trace. A client that repeats itself for ever does not fill the history:
--- the first reports about a task are kept, the others counted. The task is locked by the caller.
+-- the first reports about a task are kept, the others counted. What a start was last said to have failed of is always kept
+-- (queue.told_reason). The task is locked by the caller.
 create function queue.record_report(p_task public.tasks, p_caller queue.caller, p_reason text, p_details jsonb default null)
 returns void
 language plpgsql
@@ -22,6 +23,30 @@ begin
       and e.to_status = p_task.status
     limit v_most + 1
   ) as k;
+
+  if v_count >= v_most and p_details ? 'held_back' then
+    update public.task_events as e
+    set at = queue.now(), reason = p_reason, details = p_details
+    where e.id = (
+      select max(h.id)
+      from public.task_events as h
+      where h.task_id = p_task.id
+        and h.from_status = h.to_status
+        and h.worker_id = p_task.worker_id
+        and h.attempt = p_task.attempts
+        and h.details ? 'held_back'
+        and h.id > (
+          select max(s.id)
+          from public.task_events as s
+          where s.task_id = p_task.id
+            and s.to_status = 'In Progress'
+            and s.from_status is distinct from 'In Progress'
+        )
+    );
+    if not found then
+      v_count := 0;
+    end if;
+  end if;
 
   if v_count > v_most then
     update public.task_events as e

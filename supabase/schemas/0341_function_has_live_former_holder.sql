@@ -11,6 +11,8 @@
 --   * who has handed the task back, or said how its start went, in whatever words;
 --   * who was given another task since, where a worker runs one at a time;
 --   * who had a start of another number than the one that is told.
+--
+-- Under a name that several share the former holder may have the name of the present one.
 create function queue.has_live_former_holder(p_task public.tasks, p_attempts integer default null)
 returns boolean
 language plpgsql
@@ -20,6 +22,7 @@ set search_path = ''
 as $$
 declare
   v_settings queue.settings;
+  v_is_shared boolean;
   v_former record;
 begin
   select s.* into v_settings from queue.settings as s;
@@ -45,6 +48,7 @@ begin
     );
   end if;
 
+  v_is_shared := queue.sent_name(p_task.worker_id) = any (v_settings.shared_worker_ids);
   for v_former in
     -- The last start of each other worker, and how it ended.
     select distinct on (e.worker_id)
@@ -65,7 +69,17 @@ begin
     where e.task_id = p_task.id
       and e.to_status = 'In Progress'
       and e.from_status is distinct from 'In Progress'
-      and e.worker_id is distinct from p_task.worker_id
+      and (
+        e.worker_id is distinct from p_task.worker_id
+        -- All but the present start.
+        or v_is_shared and e.id < (
+          select max(s.id)
+          from public.task_events as s
+          where s.task_id = p_task.id
+            and s.to_status = 'In Progress'
+            and s.from_status is distinct from 'In Progress'
+        )
+      )
       and w.status not in ('terminating', 'terminated', 'error', 'crashed')
       and queue.is_beating(w.last_heartbeat)
     order by e.worker_id, e.id desc

@@ -23,9 +23,19 @@ declare
     'error_message', case when v_reason <> queue.cut_text(v_reason) then queue.cut_ends(v_reason) end,
     'error_details', case when p_details <> queue.cut_text(p_details) then queue.cut_ends(p_details) end
   )), '{}');
-  -- A task that waits in the queue again is tried again already; and putting one back is its holder's.
+  -- A task that waits in the queue again is tried again already; and putting one back is its holder's. A token that had the
+  -- task and has lost it speaks of the start that it had.
   v_applies boolean := case
-    when p_task.status = 'In Progress' then not p_may_retry or p_caller.kind = 'service' or queue.is_holder(p_caller, p_task)
+    when p_task.status = 'In Progress' then queue.is_holder(p_caller, p_task) or p_caller.kind = 'service'
+      or not p_may_retry and not exists (
+        select
+        from public.task_events as e
+        where p_caller.kind = 'token'
+          and e.task_id = p_task.id
+          and e.to_status = 'In Progress'
+          and e.from_status is distinct from 'In Progress'
+          and e.actor = queue.caller_name(p_caller)
+      )
     else p_task.status = 'Queued' and not p_may_retry
   end;
   -- The fleet's workers have one key; a token or a user is none of them.
@@ -107,6 +117,6 @@ end;
 $$;
 
 comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean, integer) is
-  'Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking (queue.has_live_former_holder; p_attempts is the number of the start that is told), or somebody who does not hold it wants it tried again.';
+  'Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking (queue.has_live_former_holder; p_attempts is the number of the start that is told), somebody who does not hold it wants it tried again, or a token speaks of it that has lost it.';
 
 revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean, integer) from public, anon, authenticated, service_role;

@@ -1,6 +1,11 @@
 -- The last beat of one of several machines under one name. What it names goes back at once; of all else that runs under the
 -- name nobody knows whose it was, so it is noted, and goes back when no machine names it again (queue.lost_tasks).
-create function queue.end_one_of_many(p_worker_id text, p_said text, p_named uuid[], p_names text[], p_now timestamptz)
+--
+-- Lines that were written before a task was handed out speak of an earlier start of it: the machine gave it back, and
+-- another one under the same name may have it now. They name nothing.
+create function queue.end_one_of_many(
+  p_worker_id text, p_said text, p_current uuid, p_named uuid[], p_logs json[], p_now timestamptz
+)
 returns void
 language plpgsql
 volatile
@@ -19,7 +24,18 @@ begin
     where t.worker_id = p_worker_id
       and t.token_id is null
       and t.status = 'In Progress'
-      and (t.id = any (p_named) or t.params ->> 'task_id' = any (p_names))
+      and (
+        t.id = p_current
+        or exists (
+          select
+          from unnest(p_logs) as l (entry)
+          where case
+              when json_typeof(l.entry) = 'object' and l.entry ->> 'task_id' is not null then
+                lower(l.entry ->> 'task_id') in (t.id::text, lower(t.params ->> 'task_id'))
+                and queue.log_time(l.entry ->> 'timestamp', p_now) >= coalesce(t.claimed_at, '-infinity')
+            end
+        )
+      )
       and not queue.needs_no_worker(t)
   );
   v_left := queue.put_back_or_leave(v_lost, 'service');
@@ -28,7 +44,7 @@ begin
 end;
 $$;
 
-comment on function queue.end_one_of_many(text, text, uuid[], text[], timestamptz) is
-  'Ends a machine under a name that several share, with the service key: puts what it names (p_named, p_names) back at once, the start not counted when it said goodbye, and notes all else that runs under the name as possibly its own.';
+comment on function queue.end_one_of_many(text, text, uuid, uuid[], json[], timestamptz) is
+  'Ends a machine under a name that several share, with the service key: puts what it names (p_current, or a line of p_logs that is not older than the start) back at once, the start not counted when it said goodbye, lets go of what others had ended under it (p_named), and notes all else that runs under the name as possibly its own.';
 
-revoke all on function queue.end_one_of_many(text, text, uuid[], text[], timestamptz) from public, anon, authenticated, service_role;
+revoke all on function queue.end_one_of_many(text, text, uuid, uuid[], json[], timestamptz) from public, anon, authenticated, service_role;

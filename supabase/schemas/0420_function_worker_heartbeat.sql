@@ -51,7 +51,7 @@ begin
     );
   end if;
   if v_is_one_of_many then
-    perform queue.end_one_of_many(v_worker_id, v_said, v_named, v_names, v_now);
+    perform queue.end_one_of_many(v_worker_id, v_said, v_current, v_named, v_logs, v_now);
   elsif v_status = 'terminating' and v_said in ('terminated', 'crashed') then
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
     perform queue.free_work(array[v_worker_id], v_said = 'terminated');

@@ -58,7 +58,12 @@ begin
   );
   v_stored := queue.store_logs(v_own, queue.holder_name(v_caller, p_worker_id), v_now);
   v_named := array(
-    select distinct (l.entry ->> 'task_id')::uuid from unnest(v_own) as l (entry)
+    select distinct t.id
+    from unnest(v_own) as l (entry)
+      join public.tasks as t on t.id = (l.entry ->> 'task_id')::uuid
+    -- A last beat may bring lines about an earlier start of what another machine under this name has now.
+    where p_status not in ('terminated', 'crashed') or p_status is null
+      or queue.log_time(l.entry ->> 'timestamp', v_now) >= coalesce(t.claimed_at, '-infinity')
     union
     select n.id from unnest(p_task_ids) as n (id)
   );
