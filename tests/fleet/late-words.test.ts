@@ -126,8 +126,10 @@ describe("a failure that was told and held back is in the end's reason", () => {
 
   it.each<[string, () => Promise<unknown>]>([
     ["crashes", () => beat(B, [], "crashed")],
-    ["says goodbye", () =>
-      curl(BEAT, beatBody(B, [], { status_param: "terminated" }))],
+    [
+      "says goodbye",
+      () => curl(BEAT, beatBody(B, [], { status_param: "terminated" })),
+    ],
     ["falls silent", () => minutes(3, [A])],
     ["is set to error", () =>
       rest("PATCH", "workers", { id: `eq.${B}` }, {

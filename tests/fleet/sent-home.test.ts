@@ -178,6 +178,5 @@ function marked(metadata: Record<string, unknown>) {
 
 /** The last beat of machines until March, whose process is gone. */
 function crash() {
-  const last = { status_param: "crashed" };
-  return curl("func_worker_heartbeat_with_logs", beatBody(W, [], last));
+  return beat(W, [], "crashed");
 }
