@@ -56,6 +56,7 @@ export default defineConfig({
       onTheStack("isolation", 7),
       onTheStack("faults", 8),
       onTheStack("fleet", 9),
+      onTheStack("cron", 12),
       {
         extends: true,
         test: {

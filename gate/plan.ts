@@ -4,6 +4,7 @@ import type { CheckoutStep, Crew, LastStep, StackStep } from "./step.ts";
 import { advisors } from "./steps/advisors.ts";
 import { databaseAsHosted, e2eAsHosted } from "./steps/as-hosted.ts";
 import { closedByDefault } from "./steps/closed-by-default.ts";
+import { cron } from "./steps/cron.ts";
 import { database } from "./steps/database.ts";
 import { dbLint } from "./steps/db-lint.ts";
 import { deploy } from "./steps/deploy.ts";
@@ -99,6 +100,7 @@ export const everyday: Plan = {
         steps: [],
       },
     ],
+    beside: [cron],
     files: onTheFiles,
     steps: onAnyStack,
   }],
@@ -129,6 +131,7 @@ export const otherCorners: Plan = {
         steps: [],
       },
     ],
+    beside: [],
     files: [databaseInOtherCorners, starts, integrationInFull, upgradeInFull],
     steps: [e2eAsHosted],
   }],
@@ -143,8 +146,9 @@ export const everything: Plan = {
 
 /** The names that `--only` knows. */
 export const stepNames: readonly string[] = [
-  ...everything.crews.flatMap(({ lanes, files, steps }) => [
+  ...everything.crews.flatMap(({ lanes, beside, files, steps }) => [
     ...lanes.flatMap((lane) => lane.steps),
+    ...beside,
     ...files,
     ...steps,
   ]),

@@ -17,6 +17,7 @@ describe("runCrew()", () => {
     const said = await play(
       {
         lanes: [{ ...ONE, steps: [step("own")] }, TWO],
+        beside: [],
         files: [step("files")],
         steps: [step("first"), step("last")],
       },
@@ -34,13 +35,19 @@ describe("runCrew()", () => {
   });
 
   it("starts no stack for the files alone", async () => {
-    const crew = { lanes: [ONE, TWO], files: [step("files")], steps: [] };
+    const crew = {
+      lanes: [ONE, TWO],
+      beside: [],
+      files: [step("files")],
+      steps: [],
+    };
     expect(await play(crew)).toEqual(["files"]);
   });
 
   it("leaves the steps of a stack that does not come to the other", async () => {
     const said = await play({
       lanes: [{ ...lane("broken"), steps: [step("own")] }, TWO],
+      beside: [],
       files: [],
       steps: [step("first"), step("last")],
     });
@@ -51,9 +58,31 @@ describe("runCrew()", () => {
     ]);
   });
 
+  it("lets no lane wait for what waits itself, and ends when that has", async () => {
+    let end = () => {};
+    const ended = new Promise<void>((resolve) => end = resolve);
+    const said = await play(
+      {
+        lanes: [ONE],
+        beside: [step("beside")],
+        files: [step("files")],
+        steps: [step("last")],
+      },
+      // It would never end if the lane came after it.
+      (name) => name === "beside" ? ended : void (name === "last" && end()),
+    );
+    expect(said.toSorted()).toEqual([
+      "beside",
+      "files",
+      "last on one",
+      "start one",
+    ]);
+  });
+
   it("leaves out what no stack came for", async () => {
     const crew = {
       lanes: [lane("broken"), lane("also broken")],
+      beside: [],
       files: [],
       steps: [step("first"), step("last")],
     };

@@ -19,7 +19,7 @@ export interface CrewRunner {
 
 /** Runs all steps of a crew; the contexts of the stacks that were started. */
 export async function runCrew(
-  { lanes, files, steps }: Crew,
+  { lanes, beside, files, steps }: Crew,
   runner: CrewRunner,
 ): Promise<StackContext[]> {
   const filesLeft = [...files];
@@ -46,7 +46,10 @@ export async function runCrew(
     return await starting;
   };
 
-  const contexts = await Promise.all(lanes.map(runLane));
+  const [contexts] = await Promise.all([
+    Promise.all(lanes.map(runLane)),
+    Promise.all(beside.map((step) => runner.onFiles(step))),
+  ]);
   for (const step of stepsLeft) await runner.leaveOut(step);
   return contexts.filter((context) => context !== undefined);
 }

@@ -13,11 +13,12 @@ export function planOf(args: readonly string[]): Plan {
   if (only === undefined) return everyday;
   const isWanted = ({ name }: { readonly name: string }) => only.has(name);
   return {
-    crews: everything.crews.map(({ lanes, files, steps }) => ({
+    crews: everything.crews.map(({ lanes, beside, files, steps }) => ({
       lanes: lanes.map((lane) => ({
         ...lane,
         steps: lane.steps.filter(isWanted),
       })),
+      beside: beside.filter(isWanted),
       files: files.filter(isWanted),
       steps: steps.filter(isWanted),
     })),

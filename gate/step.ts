@@ -64,6 +64,8 @@ export interface Lane {
  */
 export interface Crew {
   readonly lanes: readonly Lane[];
+  /** They wait for time to pass, and so hold up no lane. */
+  readonly beside: readonly CheckoutStep[];
   readonly files: readonly CheckoutStep[];
   /** Each on the stack of the lane that takes it. */
   readonly steps: readonly StackStep[];
