@@ -76,7 +76,7 @@ describe.each(GENERATIONS)("two workers of %s", (generation, jobs, make) => {
     const starts = await lostStarts();
     const claims = network.lostRepliesOf("claim-next-task");
     // Those who look for what they hold read one row, which may be the wrong one.
-    expect(generation === "April" ? starts : unexplained(starts, [], claims))
+    expect(generation === "April" ? starts : unexplained(starts, { claims }))
       .toEqual([]);
     expect(await wrongAttempts(starts)).toEqual([]);
     expect(await needlesslyCancelled()).toEqual([]);

@@ -38,6 +38,7 @@ import {
   needlesslyCancelled,
   outputsOf,
   piecesOf,
+  recordsOf,
 } from "./clients/outcome.ts";
 import { APRIL, YoungWorker } from "./clients/young-worker.ts";
 
@@ -123,8 +124,15 @@ describe.each(Object.entries(NETWORKS))("while %s", (_name, losesEvery) => {
       "1 travel_segment s1<s0>",
       "2 travel_segment s2<s1<s0>>",
     ]);
+    const { travel: _, ...alone } = jobs;
+    expect(await recordsOf(alone)).toEqual({
+      unchained: JOBS.unchained.records,
+      join: JOBS.join.records,
+      edit: JOBS.edit.records,
+      parallel: JOBS.parallel.records,
+    });
     await expectOneOfEach(RESULTS);
-    await expectRightStarts(lossy);
+    await expectRightStarts(lossy, parts);
     const ends = await endsIn(parts);
     expect(ends).toEqual({
       killed: expect.stringContaining("process is gone"),
@@ -159,6 +167,8 @@ describe.each(Object.entries(NETWORKS))("while %s", (_name, losesEvery) => {
       if (status !== "Complete") {
         expect(losesEvery, String(error_message)).toBeGreaterThan(0);
         expect(error_message).toContain("socket hang up");
+        // While what was lost of it can be seen.
+        await expectRightStarts(lossy, parts);
         await admin()`delete from public.tasks where id = ${again}`;
       }
     }
@@ -169,7 +179,7 @@ describe.each(Object.entries(NETWORKS))("while %s", (_name, losesEvery) => {
       "1 travel_segment s1<s0>",
     ]);
     await expectOneOfEach(RESULTS + 1 + PICTURES);
-    await expectRightStarts(lossy);
+    await expectRightStarts(lossy, parts);
     expect(lossy.lost() > 0).toBe(losesEvery > 0);
   });
 });
@@ -190,10 +200,17 @@ async function expectNoLoad(): Promise<void> {
 }
 
 /** No start more than what was lost accounts for, and each counted once. */
-async function expectRightStarts(lossy: LossyNetwork): Promise<void> {
+async function expectRightStarts(
+  lossy: LossyNetwork,
+  parts: Parts,
+): Promise<void> {
   const starts = await lostStarts();
+  const deaths = Object.fromEntries(
+    Object.entries(DYING).map(([end, id]) => [id, parts[end as keyof Parts]]),
+  );
   const claims = lossy.lostRepliesOf("claim-next-task");
-  expect(unexplained(starts, Object.values(DYING), claims)).toEqual([]);
+  expect(unexplained(starts, { deaths, claims, nameless: NAMELESS }))
+    .toEqual([]);
   expect(await wrongAttempts(starts)).toEqual([]);
   expect(await needlesslyCancelled()).toEqual([]);
   expect(await illegalStarts(5)).toEqual([]);

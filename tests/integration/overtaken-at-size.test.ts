@@ -150,9 +150,25 @@ describe(`with ${MANY} stale tasks of one owner, and fresh ones`, () => {
           order by created_at, id limit 1
         )
     `;
+    const [, second] = await admin()<{ id: string }[]>`
+      select id from public.tasks where user_id = ${owner.id}
+      order by created_at, id limit 2
+    `;
     const claimed = await session.explain((sql) => claim(sql, "w"));
-    expect(claimed.result).not.toBeNull();
+    expect(claimed.result?.task_id).toBe(second?.id);
     expectFew(claimed);
+    const standings = await admin()<{ standing: string; count: number }[]>`
+      select standing, count(*)::integer as count
+      from public.tasks
+      where user_id = ${owner.id}
+      group by 1
+      order by 1
+    `;
+    expect([...standings]).toEqual([
+      { standing: "active", count: 1 },
+      { standing: "ready", count: MANY - 2 },
+      { standing: "stale", count: 1 },
+    ]);
   });
 });
 

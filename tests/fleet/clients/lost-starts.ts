@@ -15,6 +15,9 @@ export interface LostStart {
 /** Handed back by its holder, or never received: it does not count. */
 const FREE = /was handed back|beats, but has not named/;
 
+/** Asked for by its holder, which a reply did not reach. */
+const RETRY = /^Retry \d+ \(network_transient\): .*socket hang up/;
+
 /** All starts that ended in the queue again, as the history tells them. */
 export async function lostStarts(): Promise<LostStart[]> {
   return [
@@ -37,30 +40,49 @@ export async function lostStarts(): Promise<LostStart[]> {
   ];
 }
 
+/** What of a run may cost a start. */
+export interface Losses {
+  /** Who died, and the task that it had begun then. */
+  readonly deaths?: Readonly<Record<string, string | undefined>>;
+  /** What claims said whose reply was lost. */
+  readonly claims: readonly string[];
+  /** The name of machines that cannot beat. */
+  readonly nameless?: string;
+}
+
 /**
- * The starts that nothing accounts for: their worker did not die, and no claim
- * was lost that handed them out. An orchestrator on a machine without a guardian
- * is given up, too, while a child of it waits to be missed.
+ * The starts that nothing accounts for. May be lost, each once: what a worker was
+ * at work on when it died, and an orchestrator that it held then; what a claim
+ * handed out whose reply was lost; what its holder hands back itself because a
+ * reply was; and an orchestrator on a machine that cannot beat, while a child of
+ * it waits to be missed.
  */
 export function unexplained(
   starts: readonly LostStart[],
-  dead: readonly string[],
-  lostClaims: readonly string[],
+  { deaths = {}, claims, nameless }: Losses,
 ): LostStart[] {
-  const lost = lostClaims.filter((reply) => reply !== "")
+  const handedOut = claims.filter((reply) => reply !== "")
     .map((reply) =>
       (JSON.parse(reply) as { readonly task_id: string }).task_id
     );
-  const families = new Set(
-    starts.filter(({ task_id }) => lost.includes(task_id))
+  const missed = new Set(
+    starts.filter(({ task_id }) => handedOut.includes(task_id))
       .map(({ family }) => family),
   );
+  const atDeaths = new Set<string>();
   return starts.filter((start) => {
-    if (dead.includes(start.worker_id)) return false;
-    if (start.is_orchestrator) return !families.has(start.family);
-    const at = lost.indexOf(start.task_id);
-    if (at >= 0) lost.splice(at, 1); // each accounts for one
-    return at < 0;
+    const { task_id, worker_id, is_orchestrator, reason, family } = start;
+    if (worker_id in deaths) {
+      const isOfDeath = is_orchestrator || deaths[worker_id] === task_id;
+      const start = `${worker_id} ${task_id}`;
+      if (isOfDeath && !atDeaths.has(start)) return !atDeaths.add(start);
+    }
+    const at = handedOut.indexOf(task_id);
+    if (at >= 0) return handedOut.splice(at, 1).length === 0;
+    if (claims.length > 0 && RETRY.test(reason)) return false;
+    const cannotBeat = nameless !== undefined &&
+      worker_id.endsWith(`:${nameless}`);
+    return !(is_orchestrator && cannotBeat && missed.has(family));
   });
 }
 

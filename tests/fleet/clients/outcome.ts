@@ -32,6 +32,34 @@ export async function piecesOf(video: string): Promise<string[]> {
   return pieces;
 }
 
+/**
+ * The records of what each orchestrator had made: type and bytes; and the place,
+ * of one that stands below another record or goes on from one.
+ */
+export async function recordsOf(
+  jobs: Readonly<Record<string, string>>,
+): Promise<Record<string, string[]>> {
+  const records: Record<string, string[]> = {};
+  for (const [name, id] of Object.entries(jobs)) {
+    const rows = await admin()<{ record: string; location: string }[]>`
+      select g.location, concat_ws(
+        ' ', t.task_type, g.child_order, 'below ' || g.parent_generation_id,
+        'from ' || g.based_on, case when g.is_child then 'a part' end
+      ) as record
+      from public.generations as g
+        join public.tasks as t on t.id = g.task_id
+      where t.params ->> 'orchestrator_task_id_ref' = ${id}
+    `;
+    const made = await Promise.all(
+      rows.map(async ({ record, location }) =>
+        `${record} ${(await getFile(location)).bytes}`
+      ),
+    );
+    records[name] = made.toSorted();
+  }
+  return records;
+}
+
 /** Each has its own file. */
 export async function expectPictures(ids: readonly string[]): Promise<void> {
   for (const id of ids) {
