@@ -16,6 +16,7 @@ import { measureCounts } from "./sections/counts.ts";
 import { measureDurable } from "./sections/durable.ts";
 import { measureHorizon } from "./sections/horizon.ts";
 import { measureIdle } from "./sections/idle.ts";
+import { measureInstructions } from "./sections/instructions.ts";
 import { measureStorm } from "./sections/storm.ts";
 import { measureWays } from "./sections/ways.ts";
 import { makeModel } from "./world/model.ts";
@@ -28,6 +29,7 @@ const measurements = {
   ways: measureWays,
   storm: measureStorm,
   idle: measureIdle,
+  instructions: measureInstructions,
   durable: measureDurable,
   cleanup: measureCleanup,
   horizon: measureHorizon,

@@ -20,7 +20,8 @@ export const usage =
   --write   put all results into bench/results.md (the full run always does)
   --shape   claims in this shape only, as backlog/users/distribution; prints only
 
-Sections: claims, ways, counts, completes, idle, horizon, durable, cleanup, storm`;
+Sections: claims, ways, counts, completes, idle, instructions,
+  horizon, durable, cleanup, storm`;
 
 /** Reads the arguments after the file's name. */
 export function readOptions(args: string[]): BenchOptions {

@@ -62,11 +62,11 @@ function queuedTasks(shape: Shape): string {
   return `
     insert into public.tasks (
       id, task_type, params, project_id, user_id, created_at, updated_at,
-      pool, takes_slot, standing, model
+      pool, takes_slot, standing, model, has_bounded_params
     )
     select
       m.id, 'bench_segment', m.params, u.id, u.id, m.created_at, m.created_at,
-      'gpu', true, 'ready', m.params ->> 'model'
+      'gpu', true, 'ready', m.params ->> 'model', true
     from bench.model as m
       join bench.users as u on u.n = ${ownerNumber(shape)}
     where m.i <= ${shape.backlog}
@@ -78,12 +78,12 @@ function runningTasks(shape: Shape): string {
     insert into public.tasks (
       task_type, params, project_id, user_id, status, worker_id, attempts,
       claimed_at, generation_started_at, lease_token, pool, takes_slot,
-      standing, model
+      standing, model, has_bounded_params
     )
     select
       'bench_segment', m.params, u.id, u.id, 'In Progress', 'busy-' || u.n, 1,
       now(), now(), gen_random_uuid(), 'gpu', true,
-      'active', m.params ->> 'model'
+      'active', m.params ->> 'model', true
     from bench.users as u
       cross join generate_series(1, ${TASK_LIMIT})
       cross join (select params from bench.model where i = 1) as m
@@ -95,12 +95,12 @@ function finishedTasks(shape: Shape): string {
     insert into public.tasks (
       task_type, params, project_id, user_id, created_at, updated_at, status,
       worker_id, attempts, claimed_at, generation_processed_at,
-      output_location, pool, takes_slot, model
+      output_location, pool, takes_slot, model, has_bounded_params
     )
     select
       'bench_segment', m.params, u.id, u.id, m.created_at, m.created_at,
       'Complete', 'bench-1', 1, m.created_at, m.created_at,
-      'https://example.com/out.mp4', 'gpu', true, m.params ->> 'model'
+      'https://example.com/out.mp4', 'gpu', true, m.params ->> 'model', true
     from bench.model as m
       join bench.users as u on u.n = 1 + m.i % ${shape.users}
     where m.i <= ${shape.finished ?? 0}`;
@@ -115,6 +115,7 @@ async function checkFill(admin: Sql): Promise<void> {
       join public.task_types as y on y.name = t.task_type
     where t.standing is distinct from queue.task_standing(t)
       or t.model is distinct from queue.task_model(t.params)
+      or not t.has_bounded_params
       or t.pool is distinct from y.run_type
       or t.takes_slot is distinct from (y.category <> 'orchestration')`;
   if (!Differing.safeParse([...drift, ...misplaced]).success) {
