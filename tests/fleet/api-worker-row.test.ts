@@ -8,7 +8,7 @@ import { resetClock, stepClock } from "../support/clock.ts";
 import { counterDrift } from "../support/drift.ts";
 import { beat } from "../support/fleet.ts";
 import { callFunction, callRpc } from "../support/http.ts";
-import { rest, send, SINGLE } from "../support/rest.ts";
+import { rest, SINGLE } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
 import {
   createOwner,
@@ -17,6 +17,7 @@ import {
   readTask,
   reset,
 } from "../support/world.ts";
+import { registerApiWorker } from "./clients/api-worker-row.ts";
 
 const API = "api-worker-main";
 const ENDS = ["error", "terminating", "terminated"];
@@ -27,7 +28,7 @@ beforeEach(async () => {
   await resetClock();
   await reset();
   owner = await createOwner({ maxInProgress: 50 });
-  await register();
+  await registerApiWorker();
 });
 afterAll(resetClock);
 
@@ -131,7 +132,7 @@ it("it still ends by its own word, kept or not", async () => {
   expect(await worker()).toMatchObject({ status: "terminated" });
   for (const _ of [1, 2]) expect((await claim()).status).toBe(409);
   expect(await readTask(task)).toMatchObject({ status: "Queued", attempts: 1 });
-  await register();
+  await registerApiWorker();
   await beat(API, [], "crashed");
   expect(await worker()).toMatchObject({ status: "crashed" });
 });
@@ -156,27 +157,6 @@ it("a gpu machine that claims and is set to error is set aside as ever", async (
   await rest("PATCH", "workers", { id: "eq.g1" }, { body: error });
   expect(await worker("g1")).toMatchObject({ status: "error" });
 });
-
-function register() {
-  const now = new Date().toISOString();
-  return send("/rest/v1/workers?on_conflict=id", {
-    method: "POST",
-    headers: {
-      apikey: stack().serviceRoleKey,
-      authorization: `Bearer ${stack().serviceRoleKey}`,
-      "content-type": "application/json",
-      prefer: "return=representation,resolution=merge-duplicates",
-    },
-    body: JSON.stringify({
-      id: API,
-      instance_type: "api",
-      status: "active",
-      last_heartbeat: now,
-      metadata: { type: "api_orchestrator" },
-      created_at: now,
-    }),
-  });
-}
 
 function setAside(status: string, more: Record<string, unknown> = {}) {
   const metadata = {

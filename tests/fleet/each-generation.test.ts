@@ -14,7 +14,8 @@ import {
   wrongAttempts,
 } from "./clients/lost-starts.ts";
 import { MayCounts } from "./clients/may-counts.ts";
-import { type Member, MixedFleet } from "./clients/mixed-fleet.ts";
+import type { Member } from "./clients/machines.ts";
+import { MixedFleet } from "./clients/mixed-fleet.ts";
 import {
   expectOneOfEach,
   needlesslyCancelled,

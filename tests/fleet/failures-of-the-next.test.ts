@@ -53,10 +53,10 @@ afterAll(resetClock);
 
 /** How A, which has started the task, is rid of it; it never tells. */
 const ENDS: Readonly<Record<string, () => Promise<unknown>>> = {
-  "said goodbye": () => sayGoodbye(A),
+  "said goodbye": endsItself,
   "crashed": () => beat(A, [], "crashed"),
   "said goodbye and is back": async () => {
-    await sayGoodbye(A);
+    await endsItself();
     await beat(A);
   },
   "crashed and is back": async () => {
@@ -65,7 +65,7 @@ const ENDS: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   "was sent away and said goodbye": async () => {
     await patchWorker({ status: "terminating" });
-    await sayGoodbye(A);
+    await endsItself();
   },
   "was terminated and beats on": async () => {
     await patchWorker({ status: "terminated" });
@@ -89,7 +89,9 @@ const ENDS: Readonly<Record<string, () => Promise<unknown>>> = {
   "failed, and an operator put it back": async () => {
     await failed("first");
     const key = { headers: { apikey: stack().serviceRoleKey } };
-    await callRpc("requeue_tasks", { p_task_ids: [task] }, key);
+    const reply = await callRpc("requeue_tasks", { p_task_ids: [task] }, key);
+    expect(reply.status, reply.text).toBe(200);
+    expect(await readTask(task)).toMatchObject({ status: "Queued" });
   },
 };
 
@@ -198,7 +200,8 @@ describe("a failure while another machine may be at work on the task", () => {
   it("counts when a token tells it, which no machine of the fleet has", async () => {
     const key = await createToken(owner);
     const claimed = { worker_id: "my-pc", run_type: "gpu" };
-    await callFunction("claim-next-task", claimed, { key });
+    const got = await callFunction("claim-next-task", claimed, { key });
+    expect(got.json).toMatchObject({ task_id: task });
     const body = { task_id: task, status: "Failed", output_location: ERROR };
     const reply = await callFunction("update-task-status", body, { key });
     expect(reply.json).toMatchObject({ changed: true });
@@ -218,19 +221,27 @@ async function failed(text: string): Promise<unknown> {
   return (await wire.edgeWithRetry("update-task-status", body))?.json;
 }
 
-function startsBilling() {
-  return wire.edge("update-task-status", {
+async function startsBilling(): Promise<void> {
+  const reply = await wire.edge("update-task-status", {
     task_id: task,
     status: "In Progress",
     reset_generation_started_at: true,
   });
+  expect(reply.status, reply.text).toBe(200);
 }
 
-function patchWorker(body: Record<string, unknown>) {
-  return rest("PATCH", "workers", { id: `eq.${A}` }, { body });
+async function endsItself(): Promise<void> {
+  const reply = await sayGoodbye(A);
+  expect(reply.json, reply.text).toMatchObject({ success: true });
 }
 
-function resetByHand() {
+async function patchWorker(body: Record<string, unknown>): Promise<void> {
+  const reply = await rest("PATCH", "workers", { id: `eq.${A}` }, { body });
+  expect(reply.json, reply.text).toMatchObject([{ id: A, ...body }]);
+}
+
+async function resetByHand(): Promise<void> {
   const query = { id: `in.(${task})` };
-  return wire.rows("PATCH", "tasks", query, RESET_OF_ORPHANS);
+  expect(await wire.rows("PATCH", "tasks", query, RESET_OF_ORPHANS))
+    .toMatchObject([{ id: task, status: "Queued", worker_id: null }]);
 }

@@ -6,11 +6,12 @@ import { adminConnection, as, type Connection } from "../support/db.ts";
 import { beat, spawnWorker } from "../support/fleet.ts";
 import { isOpen } from "../support/holding.ts";
 import { callFunction } from "../support/http.ts";
-import { rest, send } from "../support/rest.ts";
+import { rest } from "../support/rest.ts";
 import { RESET } from "../support/resets.ts";
 import { pidOf, sendAndMeet } from "../support/sessions.ts";
 import { stack } from "../support/stack.ts";
 import { createOwner, createTask, readTask, reset } from "../support/world.ts";
+import { registerApiWorker } from "./clients/api-worker-row.ts";
 import { ROUTED } from "./clients/scaling.ts";
 
 const W = "gpu-20260516_101010-eeee0003";
@@ -133,30 +134,9 @@ describe("the startup script", () => {
 });
 
 describe("the API orchestrator of May", () => {
-  const register = () => {
-    const now = new Date().toISOString();
-    return send("/rest/v1/workers?on_conflict=id", {
-      method: "POST",
-      headers: {
-        apikey: stack().serviceRoleKey,
-        authorization: `Bearer ${stack().serviceRoleKey}`,
-        "content-type": "application/json",
-        prefer: "return=representation,resolution=merge-duplicates",
-      },
-      body: JSON.stringify({
-        id: API,
-        instance_type: "api",
-        status: "active",
-        last_heartbeat: now,
-        metadata: { type: "api_orchestrator" },
-        created_at: now,
-      }),
-    });
-  };
-
   it("registers with 201 and its row, and at its next start with 200", async () => {
     for (const status of [201, 200]) {
-      const reply = await register();
+      const reply = await registerApiWorker();
       expect(reply.status, reply.text).toBe(status);
       expect(reply.json).toMatchObject([{
         id: API,
@@ -168,16 +148,18 @@ describe("the API orchestrator of May", () => {
   });
 
   it("comes back after it was set aside as crashed or said goodbye", async () => {
-    await register();
+    await registerApiWorker();
     for (const status of ["crashed", "terminated"]) {
       await beat(API, [], status as "crashed");
-      expect((await register()).json).toMatchObject([{ status: "active" }]);
+      expect((await registerApiWorker()).json).toMatchObject([{
+        status: "active",
+      }]);
     }
   });
 
   it("puts back what its former self ran, each once, and may start it anew", async () => {
     const owner = await createOwner();
-    await register();
+    await registerApiWorker();
     const task = await createTask(owner, { task_type: "qwen_image_edit" });
     await claim();
     const found = await rest("GET", "tasks", {

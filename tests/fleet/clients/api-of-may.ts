@@ -1,6 +1,5 @@
+import { API_WORKER, claimCounted } from "./api-claims.ts";
 import type { Wire } from "./wire.ts";
-
-const WORKER = "api-worker-main";
 
 /** What came of a task: a file, an address elsewhere, nothing, or an error. */
 export type Outcome =
@@ -19,24 +18,14 @@ export class ApiOfMay {
     private readonly work: (task_id: string) => Outcome,
   ) {}
 
-  /** Counts once, claims that many times, works on what it got. */
+  /** Counts, claims, works on what it got. */
   async poll(): Promise<void> {
-    const body = { include_active: false, run_type: "api" };
-    const counted = await this.wire.edge("task-counts", body).catch(() => null);
-    if (counted?.status !== 200) return;
-    const { totals } = counted.json as { totals: { queued_only: number } };
-    const wanted = Math.min(this.freeSlots, totals.queued_only);
-    for (let i = 0; i < wanted; i++) {
-      const answer = await this.wire.edge("claim-next-task", {
-        worker_id: WORKER,
-        run_type: "api",
-      }).catch(() => null);
-      if (answer?.status === 204) return;
+    await claimCounted(this.wire, this.freeSlots, async (answer) => {
       const ids = answer === null
         ? await this.heldTasks()
         : [(answer.json as { readonly task_id?: string }).task_id];
       for (const id of ids) if (id !== undefined) await this.handle(id);
-    }
+    });
   }
 
   /** After a claim that was not answered: what it holds and does not run yet. */
@@ -44,7 +33,7 @@ export class ApiOfMay {
     const rows = await this.wire.rows("GET", "tasks", {
       select: "id,task_type,params,project_id",
       status: "eq.In Progress",
-      worker_id: `eq.${WORKER}`,
+      worker_id: `eq.${API_WORKER}`,
       order: "generation_started_at.desc",
       limit: "10",
     }).catch(() => []);

@@ -1,6 +1,5 @@
+import { claimCounted } from "./api-claims.ts";
 import type { Wire } from "./wire.ts";
-
-const WORKER = "api-worker-main";
 
 /** The deployed API orchestrator: one poll, and what follows from it. */
 export class ApiOrchestrator {
@@ -9,23 +8,13 @@ export class ApiOrchestrator {
     private readonly freeSlots: number,
   ) {}
 
-  /** Counts once, claims that many times, works on what it got. */
+  /** Counts, claims, works on what it got. */
   async poll(): Promise<void> {
-    const body = { include_active: false, run_type: "api" };
-    const counted = await this.wire.edge("task-counts", body).catch(() => null);
-    if (counted?.status !== 200) return;
-    const { totals } = counted.json as { totals: { queued_only: number } };
-    const wanted = Math.min(this.freeSlots, totals.queued_only);
-    for (let i = 0; i < wanted; i++) {
-      const answer = await this.wire.edge("claim-next-task", {
-        worker_id: WORKER,
-        run_type: "api",
-      }).catch(() => null);
-      if (answer?.status === 204) return;
-      if (answer?.status !== 200) continue;
+    await claimCounted(this.wire, this.freeSlots, async (answer) => {
+      if (answer?.status !== 200) return;
       const { task_id } = answer.json as { task_id: string };
       await this.handIn(task_id);
-    }
+    });
   }
 
   /** The file; if that fails its address; if that fails, too, Failed. */
