@@ -896,6 +896,7 @@ begin
         select d.task_id as id from queue.task_dependencies as d where d.depends_on = l.task_id
         union all
         select s.orchestrator_id from queue.subtasks as s where s.task_id = l.task_id
+        offset 0 -- each by its key: a join may read all links there are
       ) as n
   )
   select array_agg(l.task_id)
@@ -3060,9 +3061,7 @@ begin
     perform queue.lock_relatives_of(
       -- The children of a cancelled orchestrator go with it, unless they are many (queue.cancel_children).
       p_task_id || case when p_status is null or p_status = 'Cancelled' then
-        case when (select count(*) from (select from queue.subtasks as s where s.orchestrator_id = p_task_id limit 101) as n) <= 100
-          then array(select s.task_id from queue.subtasks as s where s.orchestrator_id = p_task_id)
-        end
+        (select c.ids from queue.next_relatives(p_task_id, true, null, 101) as c (ids) where cardinality(c.ids) <= 100)
       end,
       array[v_user_id], p_status is distinct from 'Complete'
     );
@@ -3612,7 +3611,12 @@ declare
 begin
   if (
     select count(*)
-    from (select from queue.subtasks as s where s.orchestrator_id = any (p_orchestrator_ids) limit v_most + 1) as n
+    from (
+      select
+      from unnest(p_orchestrator_ids) as o (id)
+        cross join lateral unnest(queue.next_relatives(o.id, true, null, v_most + 1))
+      limit v_most + 1
+    ) as n
   ) > v_most then
     insert into queue.deferred_work (kind, task_id, user_id, status, since)
     select 'children', o.orchestrator_id, o.user_id, p_what, queue.now()
@@ -3690,10 +3694,7 @@ begin
     continue when exists (
       select from queue.deferred_work as w where w.task_id = v_orchestrator.orchestrator_id and w.kind = 'siblings' and w.only_id is null
     );
-    if (
-      select count(*)
-      from (select from queue.subtasks as s where s.orchestrator_id = v_orchestrator.orchestrator_id limit v_most + 1) as n
-    ) > v_most then
+    if cardinality(queue.next_relatives(v_orchestrator.orchestrator_id, true, null, v_most + 1)) > v_most then
       -- Found late, there may be nothing but children that run, or that an operator has put back.
       if not p_is_late or exists (
         select
@@ -4125,6 +4126,46 @@ comment on function queue.generation_links(uuid, uuid, jsonb) is
 
 revoke all on function queue.generation_links(uuid, uuid, jsonb) from public, anon, authenticated, service_role;
 
+-- What hangs on a task, in the order of the ids and so that it can be gone through in pieces: a hundred thousand, where no
+-- more than p_most are looked at in one transaction. Under no statistics may it be as good to read all of it first.
+create or replace function queue.next_relatives(p_task_id uuid, p_are_children boolean, p_after_id uuid, p_most integer)
+returns uuid[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- it comes in the order of an index
+set enable_bitmapscan = off -- which looks at all of it before it is cut
+as $$
+declare
+  v_after_id constant uuid := coalesce(p_after_id, '00000000-0000-0000-0000-000000000000');
+begin
+  if p_are_children then
+    return array(
+      select s.task_id
+      from queue.subtasks as s
+      where s.orchestrator_id = p_task_id
+        and s.task_id > v_after_id
+      order by s.task_id
+      limit p_most
+    );
+  end if;
+  return array(
+    select d.task_id
+    from queue.task_dependencies as d
+    where d.depends_on = p_task_id
+      and d.task_id > v_after_id
+    order by d.task_id
+    limit p_most
+  );
+end;
+$$;
+
+comment on function queue.next_relatives(uuid, boolean, uuid, integer) is
+  'The children of this orchestrator, or else what depends on this task, with ids after p_after_id (null = all): the first p_most.';
+
+revoke all on function queue.next_relatives(uuid, boolean, uuid, integer) from public, anon, authenticated, service_role;
+
 -- Deployed orchestrators whose params leave nothing to generate say so and end; they report no result. Older ones put
 -- their log's mark in front.
 create or replace function queue.has_nothing_to_enqueue(p_report text)
@@ -4337,23 +4378,7 @@ begin
     when v_kind = 'type' then array(
       select l.id from queue.live_tasks_of_type(p_work.user_id, p_work.task_type, p_work.after_id, v_look) as l (id)
     )
-    when v_kind in ('children', 'siblings') then array(
-      select s.task_id
-      from queue.subtasks as s
-      where s.orchestrator_id = p_work.task_id
-        and s.user_id = p_work.user_id
-        and s.task_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
-      order by s.task_id
-      limit v_look
-    )
-    else array(
-      select d.task_id
-      from queue.task_dependencies as d
-      where d.depends_on = p_work.task_id
-        and d.task_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
-      order by d.task_id
-      limit v_look
-    )
+    else queue.next_relatives(p_work.task_id, v_kind in ('children', 'siblings'), p_work.after_id, v_look)
   end;
   v_due := array(
     select t.id
@@ -8667,6 +8692,8 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set enable_sort = off -- under no statistics may it be as good to read and sort all as to take some from the index in order
+set enable_bitmapscan = off -- which would look at all of it before it is cut
 as $$
 declare
   v_unknown text[];
@@ -8725,7 +8752,30 @@ begin
     when v_user_id is not null then array[v_user_id]
     when v_project_id is not null then array(select p.user_id from public.projects as p where p.id = v_project_id)
     when v_orchestrator_id is not null then array(
-      select distinct s.user_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id
+      -- One step of the index for each owner, however many children. Who was replaced was so by a child of the same owner.
+      with recursive owners (user_id) as (
+        (
+          select s.user_id
+          from queue.subtasks as s
+          where s.orchestrator_id = v_orchestrator_id
+            and s.replaced_by is null
+          order by s.orchestrator_id, s.user_id
+          limit 1
+        )
+        union all
+        select (
+          select s.user_id
+          from queue.subtasks as s
+          where s.orchestrator_id = v_orchestrator_id
+            and s.replaced_by is null
+            and s.user_id > o.user_id
+          order by s.orchestrator_id, s.user_id
+          limit 1
+        )
+        from owners as o
+        where o.user_id is not null
+      )
+      select o.user_id from owners as o where o.user_id is not null
     )
     when v_task_ids is null then array(
       select l.user_id from queue.user_lines as l
@@ -8734,13 +8784,11 @@ begin
     )
   end;
 
-  if v_task_ids is not null or v_orchestrator_id is not null then
+  if v_task_ids is not null then
     return query
     select t.id
     from public.tasks as t
-    where t.id = any (coalesce(
-        v_task_ids, array(select s.task_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id)
-      ))
+    where t.id = any (v_task_ids)
       and t.status = v_status
       and (v_owners is null or t.user_id = any (v_owners))
       and (v_orchestrator_id is null or exists (
@@ -8764,9 +8812,15 @@ begin
         and t.standing is not null
         and t.status = v_status
         and (v_task_type is null or t.task_type = v_task_type)
+        -- As a value, or all children would be read beforehand. Of those that have ended none is live.
+        and (
+          v_orchestrator_id is null
+          or (select true from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id limit 1)
+        )
         and (v_user_id is null or t.user_id = v_user_id)
         and (v_project_id is null or t.project_id = v_project_id)
         and (v_created_before is null or t.created_at < v_created_before)
+      order by left(t.task_type, 200), t.id -- that of the index of live tasks
       limit p_limit
     ) as c
   limit p_limit;

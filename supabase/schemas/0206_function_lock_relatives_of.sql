@@ -39,6 +39,7 @@ begin
         select d.task_id as id from queue.task_dependencies as d where d.depends_on = l.task_id
         union all
         select s.orchestrator_id from queue.subtasks as s where s.task_id = l.task_id
+        offset 0 -- each by its key: a join may read all links there are
       ) as n
   )
   select array_agg(l.task_id)

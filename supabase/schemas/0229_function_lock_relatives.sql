@@ -15,9 +15,7 @@ begin
     perform queue.lock_relatives_of(
       -- The children of a cancelled orchestrator go with it, unless they are many (queue.cancel_children).
       p_task_id || case when p_status is null or p_status = 'Cancelled' then
-        case when (select count(*) from (select from queue.subtasks as s where s.orchestrator_id = p_task_id limit 101) as n) <= 100
-          then array(select s.task_id from queue.subtasks as s where s.orchestrator_id = p_task_id)
-        end
+        (select c.ids from queue.next_relatives(p_task_id, true, null, 101) as c (ids) where cardinality(c.ids) <= 100)
       end,
       array[v_user_id], p_status is distinct from 'Complete'
     );

@@ -14,7 +14,12 @@ declare
 begin
   if (
     select count(*)
-    from (select from queue.subtasks as s where s.orchestrator_id = any (p_orchestrator_ids) limit v_most + 1) as n
+    from (
+      select
+      from unnest(p_orchestrator_ids) as o (id)
+        cross join lateral unnest(queue.next_relatives(o.id, true, null, v_most + 1))
+      limit v_most + 1
+    ) as n
   ) > v_most then
     insert into queue.deferred_work (kind, task_id, user_id, status, since)
     select 'children', o.orchestrator_id, o.user_id, p_what, queue.now()

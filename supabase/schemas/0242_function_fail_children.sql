@@ -35,10 +35,7 @@ begin
     continue when exists (
       select from queue.deferred_work as w where w.task_id = v_orchestrator.orchestrator_id and w.kind = 'siblings' and w.only_id is null
     );
-    if (
-      select count(*)
-      from (select from queue.subtasks as s where s.orchestrator_id = v_orchestrator.orchestrator_id limit v_most + 1) as n
-    ) > v_most then
+    if cardinality(queue.next_relatives(v_orchestrator.orchestrator_id, true, null, v_most + 1)) > v_most then
       -- Found late, there may be nothing but children that run, or that an operator has put back.
       if not p_is_late or exists (
         select

@@ -56,23 +56,7 @@ begin
     when v_kind = 'type' then array(
       select l.id from queue.live_tasks_of_type(p_work.user_id, p_work.task_type, p_work.after_id, v_look) as l (id)
     )
-    when v_kind in ('children', 'siblings') then array(
-      select s.task_id
-      from queue.subtasks as s
-      where s.orchestrator_id = p_work.task_id
-        and s.user_id = p_work.user_id
-        and s.task_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
-      order by s.task_id
-      limit v_look
-    )
-    else array(
-      select d.task_id
-      from queue.task_dependencies as d
-      where d.depends_on = p_work.task_id
-        and d.task_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
-      order by d.task_id
-      limit v_look
-    )
+    else queue.next_relatives(p_work.task_id, v_kind in ('children', 'siblings'), p_work.after_id, v_look)
   end;
   v_due := array(
     select t.id

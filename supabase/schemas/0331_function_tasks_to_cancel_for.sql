@@ -7,6 +7,8 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set enable_sort = off -- under no statistics may it be as good to read and sort all as to take some from the index in order
+set enable_bitmapscan = off -- which would look at all of it before it is cut
 as $$
 declare
   v_unknown text[];
@@ -65,7 +67,30 @@ begin
     when v_user_id is not null then array[v_user_id]
     when v_project_id is not null then array(select p.user_id from public.projects as p where p.id = v_project_id)
     when v_orchestrator_id is not null then array(
-      select distinct s.user_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id
+      -- One step of the index for each owner, however many children. Who was replaced was so by a child of the same owner.
+      with recursive owners (user_id) as (
+        (
+          select s.user_id
+          from queue.subtasks as s
+          where s.orchestrator_id = v_orchestrator_id
+            and s.replaced_by is null
+          order by s.orchestrator_id, s.user_id
+          limit 1
+        )
+        union all
+        select (
+          select s.user_id
+          from queue.subtasks as s
+          where s.orchestrator_id = v_orchestrator_id
+            and s.replaced_by is null
+            and s.user_id > o.user_id
+          order by s.orchestrator_id, s.user_id
+          limit 1
+        )
+        from owners as o
+        where o.user_id is not null
+      )
+      select o.user_id from owners as o where o.user_id is not null
     )
     when v_task_ids is null then array(
       select l.user_id from queue.user_lines as l
@@ -74,13 +99,11 @@ begin
     )
   end;
 
-  if v_task_ids is not null or v_orchestrator_id is not null then
+  if v_task_ids is not null then
     return query
     select t.id
     from public.tasks as t
-    where t.id = any (coalesce(
-        v_task_ids, array(select s.task_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id)
-      ))
+    where t.id = any (v_task_ids)
       and t.status = v_status
       and (v_owners is null or t.user_id = any (v_owners))
       and (v_orchestrator_id is null or exists (
@@ -104,9 +127,15 @@ begin
         and t.standing is not null
         and t.status = v_status
         and (v_task_type is null or t.task_type = v_task_type)
+        -- As a value, or all children would be read beforehand. Of those that have ended none is live.
+        and (
+          v_orchestrator_id is null
+          or (select true from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id limit 1)
+        )
         and (v_user_id is null or t.user_id = v_user_id)
         and (v_project_id is null or t.project_id = v_project_id)
         and (v_created_before is null or t.created_at < v_created_before)
+      order by left(t.task_type, 200), t.id -- that of the index of live tasks
       limit p_limit
     ) as c
   limit p_limit;

@@ -12,17 +12,23 @@ export const CROWD = Number(process.env["CROWD"] ?? 1100);
 /** As many as a user may have queued, or a quarter of them. */
 export const MOST_QUEUED = size(2_500, 10_000);
 
+/** Rows that a transaction wrote and read, for all tables together. */
+export interface Touched {
+  readonly written: number;
+  readonly read: number;
+}
+
 /**
- * Runs something in a transaction and counts the rows that it writes. In a
- * session of its own: what one wrote just before may still be counted.
+ * Runs something in a transaction and counts the rows that it touches. In a
+ * session of its own: what one did just before may still be counted.
  */
-export async function writtenBy(
+export async function touchedBy(
   sql: Connection,
   run: (sql: Connection) => Promise<unknown>,
-): Promise<number> {
+): Promise<Touched> {
   await sql`begin`;
   await run(sql);
-  const [seen] = await sql<{ written: number; read: number }[]>`
+  const [seen] = await sql<Touched[]>`
     select
       sum(n_tup_ins + n_tup_upd + n_tup_del)::integer as written,
       sum(coalesce(idx_tup_fetch, 0) + seq_tup_read)::integer as read
@@ -30,7 +36,15 @@ export async function writtenBy(
   `;
   await sql`commit`;
   if (process.env["CROWD"] !== undefined) console.log(CROWD, seen);
-  return seen?.written ?? 0;
+  return seen ?? { written: 0, read: 0 };
+}
+
+/** How many rows it writes. */
+export async function writtenBy(
+  sql: Connection,
+  run: (sql: Connection) => Promise<unknown>,
+): Promise<number> {
+  return (await touchedBy(sql, run)).written;
 }
 
 /** Works off what endings have left to do; how many pieces it took. */

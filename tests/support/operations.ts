@@ -34,12 +34,14 @@ export async function rpc(
 
 const JSON_ARGUMENTS = new Set([
   "p_caller",
+  "p_filter",
   "p_result_data",
   "p_task",
   "p_tasks",
 ]);
 
 const CASTS: Readonly<Record<string, string>> = {
+  p_limit: "::text::integer",
   p_task_id: "::text::uuid",
   p_lease_token: "::text::uuid",
   p_same_model_only: "::text::boolean",

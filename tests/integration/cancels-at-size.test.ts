@@ -1,0 +1,147 @@
+/**
+ * Many tasks cancelled by one caller: each call is as much as its limit says,
+ * whatever is queued, has ended or hangs on what it cancels.
+ */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { countByState, CROWD, settleAll, touchedBy } from "../support/crowd.ts";
+import { admin, adminConnection, as, closeConnections } from "../support/db.ts";
+import { counterDrift } from "../support/drift.ts";
+import { report, rpc } from "../support/operations.ts";
+import {
+  createOwner,
+  createTask,
+  createTasks,
+  type Owner,
+  reset,
+  startTask,
+} from "../support/world.ts";
+
+/** What one call takes. */
+const LIMIT = 100;
+/** What it may write and read for each of them. */
+const WRITTEN_EACH = 6;
+const READ_EACH = 25;
+
+let owner: Owner;
+
+beforeEach(async () => {
+  await reset();
+  owner = await createOwner({ maxInProgress: 5 });
+});
+// A transaction that a failed test left open would block the next reset.
+afterEach(closeConnections);
+
+describe(`${CROWD} queued tasks`, () => {
+  it("of one owner are cancelled, as many a call as its limit says", async () => {
+    await createTasks(owner, CROWD);
+    await cancelsAll({ user_id: owner.id });
+    expect(await countByState()).toEqual({ Cancelled: CROWD });
+  });
+
+  it("of one orchestrator are, and it stays", async () => {
+    const orchestrator = await createTask(owner, {
+      task_type: "travel_orchestrator",
+    });
+    await createTasks(owner, CROWD, {
+      params: { orchestrator_task_id_ref: orchestrator },
+    });
+    await cancelsAll({ orchestrator_task_id: orchestrator });
+    expect(await countByState()).toEqual({
+      Cancelled: CROWD,
+      "Queued ready": 1,
+    });
+  });
+
+  it("that wait for a few which are cancelled follow by themselves", async () => {
+    const parents = await createTasks(owner, 10);
+    for (const dependant_on of parents) {
+      await createTasks(owner, CROWD / 10, { dependant_on });
+    }
+    const { written } = await cancel({ task_ids: parents });
+    expect(written).toBeLessThan(10 * WRITTEN_EACH * 2);
+    await settleAll();
+    expect(await countByState()).toEqual({ Cancelled: CROWD + 10 });
+    expect(await counterDrift()).toEqual([]);
+  });
+
+  it("of orchestrators that are cancelled together follow by themselves", async () => {
+    const parents = await createTasks(owner, 10, {
+      task_type: "travel_orchestrator",
+    });
+    for (const orchestrator_task_id_ref of parents) {
+      await createTasks(owner, CROWD / 10, {
+        params: { orchestrator_task_id_ref },
+      });
+    }
+    const { written } = await cancel({ task_ids: parents });
+    expect(written).toBeLessThan(10 * WRITTEN_EACH * 2);
+    await settleAll();
+    expect(await countByState()).toEqual({ Cancelled: CROWD + 10 });
+    expect(await counterDrift()).toEqual([]);
+  });
+});
+
+describe("what an orchestrator leaves to later", () => {
+  it.each(["Cancelled", "Failed"])(
+    "is read in pieces, under statistics of an empty queue: it was %s",
+    async (status) => {
+      const read: number[] = [];
+      for (const children of [CROWD, 4 * CROWD]) {
+        await reset();
+        owner = await createOwner({ maxInProgress: 5 });
+        await admin()`analyze queue.subtasks`;
+        const orchestrator = await createTask(owner, {
+          task_type: "travel_orchestrator",
+        });
+        await startTask(orchestrator);
+        await createTasks(owner, children, {
+          params: { orchestrator_task_id_ref: orchestrator },
+        });
+        const sessions = [as("service_role"), adminConnection()] as const;
+        const first = await touchedBy(
+          sessions[0],
+          (sql) => report(sql, orchestrator, status),
+        );
+        const piece = await touchedBy(
+          sessions[1],
+          (sql) => sql`select queue.settle_deferred()`,
+        );
+        read.push(first.read, piece.read);
+        for (const session of sessions) await session.end();
+      }
+      const [first = 0, piece = 0, ofMore = 0, pieceOfMore = 0] = read;
+      expect(ofMore - first).toBeLessThan(CROWD / 2);
+      expect(pieceOfMore - piece).toBeLessThan(CROWD / 2);
+    },
+  );
+});
+
+/** Calls until nothing is left: each within its bounds. */
+async function cancelsAll(filter: Record<string, unknown>): Promise<void> {
+  let hasMore = true;
+  for (let calls = 0; hasMore; calls++) {
+    expect(calls).toBeLessThanOrEqual(CROWD / LIMIT);
+    const { reply, written, read } = await cancel(filter);
+    expect(written).toBeLessThan(LIMIT * WRITTEN_EACH);
+    expect(read).toBeLessThan(LIMIT * READ_EACH);
+    expect(reply.cancelled).toBe(LIMIT);
+    hasMore = reply.has_more;
+  }
+  expect(await counterDrift()).toEqual([]);
+}
+
+/** One call, in a session of its own. */
+async function cancel(filter: Record<string, unknown>) {
+  let text = "";
+  const session = as("service_role");
+  const touched = await touchedBy(session, async (sql) => {
+    text = await rpc(sql, "cancel_tasks", {
+      p_filter: filter,
+      p_limit: LIMIT,
+      p_reason: "no longer wanted",
+    });
+  });
+  await session.end();
+  const reply = JSON.parse(text) as { cancelled: number; has_more: boolean };
+  return { reply, ...touched };
+}
