@@ -2,7 +2,7 @@
  * Plain writes over the Data API for an owner whom somebody holds: where a
  * trigger of the queue meets the lock, the answer is 503 with the stable code.
  */
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { admin, closeConnections, type Connection } from "../support/db.ts";
 import { holdOwner, holdTasks, isOpen, leaveOpen } from "../support/holding.ts";
 import { callRpc, type Reply } from "../support/http.ts";
@@ -29,47 +29,77 @@ beforeEach(async () => {
 // A transaction that a failed test left open would block the next reset.
 afterEach(closeConnections);
 
+/** Whose task it is, and which. */
+interface Held {
+  readonly owner: Owner;
+  readonly task: string;
+}
+
+/** What came of a write, and of the task that it was about. */
+interface Told {
+  readonly reply: Reply;
+  /** Whether the owner was still held when it came. */
+  readonly wasOpen: boolean;
+  readonly before: unknown;
+  readonly after: unknown;
+}
+
+const WRITES: Readonly<Record<string, (held: Held) => Promise<Reply>>> = {
+  "PATCH that cancels a task": ({ task }) =>
+    patch({ status: "Cancelled" }, task),
+  "PATCH that fails a task": ({ task }) =>
+    patch({ status: "Failed", error_message: "x" }, task),
+  "PATCH that makes a task another's child": ({ task }) =>
+    patch({ params: { orchestrator_task_id_ref: crypto.randomUUID() } }, task),
+  "DELETE of a task": ({ task }) =>
+    rest("DELETE", "tasks", { id: `eq.${task}` }),
+  "DELETE of a project": async ({ owner }) =>
+    rest("DELETE", "projects", { id: `eq.${owner.projectId}` }, {
+      key: await userJwt(owner.id),
+    }),
+  "PATCH that takes a user's last credits": ({ owner }) =>
+    rest("PATCH", "users", { id: `eq.${owner.id}` }, { body: { credits: 0 } }),
+  "DELETE of a user with a few tasks": ({ owner }) =>
+    rest("DELETE", "users", { id: `eq.${owner.id}` }),
+  "DELETE of a user with many": ({ owner }) =>
+    rest("DELETE", "users", { id: `eq.${owner.id}` }),
+};
+
 describe("while somebody's transaction holds the owner", () => {
-  it.each<[string, () => Promise<Reply>]>([
-    ["PATCH that cancels a task", () => patch({ status: "Cancelled" })],
-    [
-      "PATCH that fails a task",
-      () => patch({ status: "Failed", error_message: "x" }),
-    ],
-    [
-      "PATCH that makes a task another's child",
-      () =>
-        patch({ params: { orchestrator_task_id_ref: crypto.randomUUID() } }),
-    ],
-    ["DELETE of a task", () => rest("DELETE", "tasks", { id: `eq.${task}` })],
-    [
-      "DELETE of a project",
-      async () =>
-        rest("DELETE", "projects", { id: `eq.${owner.projectId}` }, {
-          key: await userJwt(owner.id),
-        }),
-    ],
-    [
-      "PATCH that takes a user's last credits",
-      () =>
-        rest("PATCH", "users", { id: `eq.${owner.id}` }, {
-          body: { credits: 0 },
-        }),
-    ],
-    [
-      "DELETE of a user with a few tasks",
-      () => rest("DELETE", "users", { id: `eq.${owner.id}` }),
-    ],
-    [
-      "DELETE of a user with many",
-      () => rest("DELETE", "users", { id: `eq.${owner.id}` }),
-    ],
-  ])("a %s is told 503 UNAVAILABLE", async (name, write) => {
-    if (name.endsWith("many")) await createTasks(owner, 150);
-    const holder = await holdOwner(owner);
-    const before = await readTask(task);
-    await toldBeside(holder, await write());
-    expect(await readTask(task)).toEqual(before);
+  const told = new Map<string, Told>();
+
+  // Each waits for its own owner, and all of them at the same time.
+  beforeAll(async () => {
+    await reset();
+    const worlds = [];
+    for (const [name, write] of Object.entries(WRITES)) {
+      const owner = await createOwner();
+      const held = { owner, task: await createTask(owner) };
+      if (name.endsWith("many")) await createTasks(owner, 150);
+      const before = await readTask(held.task);
+      worlds.push({
+        name,
+        write,
+        held,
+        before,
+        holder: await holdOwner(owner),
+      });
+    }
+    await Promise.all(worlds.map(async ({ name, write, held, ...world }) => {
+      const reply = await write(held);
+      const wasOpen = await isOpen(world.holder);
+      const after = await readTask(held.task);
+      await world.holder`rollback`;
+      told.set(name, { reply, wasOpen, before: world.before, after });
+    }));
+  });
+
+  it.each(Object.keys(WRITES))("a %s is told 503 UNAVAILABLE", (name) => {
+    const one = told.get(name);
+    if (one === undefined) throw new Error(`Nothing was told a ${name}`);
+    expect(one.wasOpen).toBe(true);
+    expectUnavailable(one.reply);
+    expect(one.after).toEqual(one.before);
   });
 
   it("a PATCH that changes nothing that is counted goes through", async () => {
@@ -123,17 +153,21 @@ describe("in a session", () => {
   });
 });
 
-function patch(body: unknown): Promise<Reply> {
-  return rest("PATCH", "tasks", { id: `eq.${task}` }, { body });
+function patch(body: unknown, id = task): Promise<Reply> {
+  return rest("PATCH", "tasks", { id: `eq.${id}` }, { body });
 }
 
 async function toldBeside(holder: Connection, reply: Reply): Promise<void> {
   expect(await isOpen(holder)).toBe(true);
+  expectUnavailable(reply);
+  await holder`rollback`;
+}
+
+function expectUnavailable(reply: Reply): void {
   expect(reply.status).toBe(503);
   expect(reply.json).toMatchObject({
     code: "PT503",
     details: "UNAVAILABLE",
     hint: expect.stringContaining("Nothing was changed"),
   });
-  await holder`rollback`;
 }
