@@ -8,7 +8,7 @@ const CATALOG = `
   )
   select format('column %s.%s', a.attrelid::regclass, a.attname) as title,
     concat_ws(' | ', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
-      pg_get_expr(d.adbin, d.adrelid), a.attacl, col_description(a.attrelid, a.attnum)) as text
+      pg_get_expr(d.adbin, d.adrelid), array(select unnest(a.attacl)::text order by 1), col_description(a.attrelid, a.attnum)) as text
   from pg_catalog.pg_attribute as a
     join pg_catalog.pg_class as c on c.oid = a.attrelid and c.relkind in ('r', 'v', 'c')
     join ours as o on o.oid = c.relnamespace

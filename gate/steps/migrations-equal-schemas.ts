@@ -6,6 +6,7 @@ import { findPlanted } from "../equality/find-planted.ts";
 import { PLANTED } from "../equality/planted.ts";
 import { applyMigrations, applySchemas } from "../equality/apply.ts";
 import { makeThrowAwayDatabase } from "../equality/throw-away-database.ts";
+import { staleMigrations } from "../migrations/stale.ts";
 import { type Outcome, passesWithout, skips, total } from "../outcome.ts";
 import type { CheckoutContext, CheckoutStep } from "../step.ts";
 
@@ -15,7 +16,8 @@ const SIDES = { left: "migrations", right: "schemas" };
 export const migrationsEqualSchemas: CheckoutStep = {
   name: "migrations-equal-schemas",
   async run(context) {
-    const { workDir } = context;
+    const { root, workDir } = context;
+    const generated = passesWithout(staleMigrations(root));
     const [migrated, declared] = await Promise.all([
       makeThrowAwayDatabase(workDir, "migrated", true),
       makeThrowAwayDatabase(workDir, "declared", true),
@@ -31,9 +33,10 @@ export const migrationsEqualSchemas: CheckoutStep = {
       const obstacle = await obstacleToDumping(context.run, major);
       if (obstacle) {
         const name = migrationsEqualSchemas.name;
-        return total([official, skips(`${name}, the dumps: ${obstacle}`)]);
+        return total([generated, official, skips(`${name}, the dumps: ${obstacle}`)]);
       }
       return total([
+        generated,
         official,
         await compareDumps(context, ...urls),
         await findPlanted(

@@ -166,3 +166,5 @@ alter table queue.settings enable row level security;
 
 revoke all on table queue.settings from public, anon, authenticated, service_role;
 grant select on table queue.settings to service_role;
+
+insert into queue.settings (is_only_row) values (true);

@@ -31,3 +31,5 @@ alter table queue.clock_watch enable row level security;
 
 revoke all on table queue.clock_watch from public, anon, authenticated, service_role;
 grant select on table queue.clock_watch to service_role;
+
+insert into queue.clock_watch (is_only_row) values (true);

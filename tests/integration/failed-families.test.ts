@@ -2,8 +2,7 @@
  * The children in line fail with a family that has failed, also those that
  * somebody is just taking; and the switch for it, which is on for the fleet.
  */
-import { readFileSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { admin, adminConnection, closeConnections } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { resetLockWait, setLockWait } from "../support/lock-wait.ts";
@@ -123,38 +122,6 @@ it("families that fail beside claims, results and jobs lock nobody out", async (
   expect(queued).toEqual([]);
   expect(await counterDrift()).toEqual([]);
   expect(await deadlocks([...sessions, job])).toBe(before);
-});
-
-describe("the switch", () => {
-  const file = "20261130340000_fleet_settings.sql";
-  const migration = readFileSync(
-    new URL(`../../supabase/migrations/${file}`, import.meta.url),
-    "utf8",
-  );
-
-  it("is set once: what an operator says outlives the migration run again", async () => {
-    await admin()`update queue.settings set fails_siblings = false`;
-    await replay();
-    expect(await settings()).toEqual([{ fails_siblings: false }]);
-  });
-
-  it("is set where the queue was in use before", async () => {
-    await admin()`
-      alter table queue.settings alter column fails_siblings set default false
-    `;
-    await admin()`update queue.settings set fails_siblings = false`;
-    await replay();
-    expect(await settings()).toEqual([{ fails_siblings: true }]);
-  });
-
-  async function replay(): Promise<void> {
-    const sql = adminConnection();
-    await sql.unsafe(`begin; ${migration} commit;`).simple();
-  }
-
-  async function settings(): Promise<unknown[]> {
-    return [...await admin()`select fails_siblings from queue.settings`];
-  }
 });
 
 /** A family that has enqueued everything; so many run, so many wait. */

@@ -93,11 +93,18 @@ async function makeOldDatabase(
 /** Applies the first migration alone, with the Supabase CLI. */
 export async function applyFirstMigration(dbUrl: string): Promise<void> {
   const [first = ""] = migrationFiles();
-  await applyOtherMigrations(dbUrl, (migrations) => {
-    copyFileSync(
-      join(supabaseDir, "migrations", first),
-      join(migrations, first),
-    );
+  await applyUpTo(dbUrl, first);
+}
+
+/** Applies the migrations up to this one and none after it, as a push that was cut there. */
+export function applyUpTo(dbUrl: string, last: string): Promise<void> {
+  return applyOtherMigrations(dbUrl, (migrations) => {
+    for (const name of migrationFiles().filter((file) => file <= last)) {
+      copyFileSync(
+        join(supabaseDir, "migrations", name),
+        join(migrations, name),
+      );
+    }
   });
 }
 

@@ -44,7 +44,7 @@ describe("an upgrade", () => {
       const applied = [await count()];
       for (let cut = 0; cut < CUTS; cut++) {
         await startAndCut(
-          1 + Math.floor(4 * chance.next()),
+          1 + Math.floor(2 * chance.next()),
           200 * chance.next(),
         );
         applied.push(await count());
@@ -61,7 +61,7 @@ describe("an upgrade", () => {
     "comes to the same when each step that is no transaction is done twice",
     async () => {
       const twice = migrationFiles().filter(isNoTransaction);
-      expect(twice.length).toBeGreaterThan(4);
+      expect(twice.length).toBeGreaterThan(3);
       await applyOtherMigrations(database.url, (migrations) => {
         for (const name of migrationFiles()) {
           const file = join(supabaseDir, "migrations", name);

@@ -22,31 +22,44 @@ export async function oldDatabaseAtSize(
   await applyFirstMigration(database.url);
   const sql = postgres(database.url, { max: 1, onnotice: () => {} });
   try {
-    await sql.unsafe(`
-      alter table public.tasks
-        alter column params drop not null,
-        alter column attempts drop not null,
-        alter column created_at drop not null,
-        alter column generation_created drop not null;
-      alter table public.workers alter column metadata drop not null;
-
-      insert into public.users (id, credits)
-      select ('0a000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid, 10
-      from generate_series(1, 1000) as i;
-      insert into public.projects (id, user_id)
-      select u.id, u.id from public.users as u;
-      insert into public.workers (id, metadata)
-      select 'gpu-old-' || i, case when i % 2 = 0 then '{}'::jsonb end
-      from generate_series(1, 20) as i;
-    `);
-    await sql.unsafe(FILL, [rows]);
-    // For the claims of that time.
-    await sql`create index old_tasks_by_age on public.tasks (created_at)`;
-    await sql`vacuum analyze public.tasks`;
+    await fillAtSize(sql, rows);
   } finally {
     await sql.end();
   }
   return database;
+}
+
+/** The same rows in a database that is there, whatever type its status has. */
+export async function fillAtSize(
+  sql: postgres.Sql,
+  rows: number,
+): Promise<void> {
+  await sql.unsafe(`
+    alter table public.tasks
+      alter column params drop not null,
+      alter column attempts drop not null,
+      alter column created_at drop not null,
+      alter column generation_created drop not null;
+    alter table public.workers alter column metadata drop not null;
+
+    insert into public.users (id, credits)
+    select ('0a000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid, 10
+    from generate_series(1, 1000) as i;
+    insert into public.projects (id, user_id)
+    select u.id, u.id from public.users as u;
+    insert into public.workers (id, metadata)
+    select 'gpu-old-' || i, case when i % 2 = 0 then '{}'::jsonb end
+    from generate_series(1, 20) as i;
+  `);
+  const [status] = await sql<{ type: string }[]>`
+    select format_type(a.atttypid, null) as type from pg_attribute as a
+    where a.attrelid = 'public.tasks'::regclass and a.attname = 'status'
+  `;
+  const type = status?.type ?? "text";
+  await sql.unsafe(FILL.replace("::public.task_status", `::${type}`), [rows]);
+  // For the claims of that time.
+  await sql`create index old_tasks_by_age on public.tasks (created_at)`;
+  await sql`vacuum analyze public.tasks`;
 }
 
 const FILL = `

@@ -1,0 +1,98 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Destination, OLD_TABLES } from "./destination.ts";
+import { functions } from "./functions.ts";
+import { concurrent, head, lock } from "./pieces.ts";
+import { type Share, sharesOf, texts } from "./shares.ts";
+
+/** A migration that follows from the schema files. */
+export interface GeneratedMigration {
+  /** Relative to the checkout. */
+  readonly path: string;
+  readonly text: string;
+}
+
+/** From here on a migration that begins by hand is generated. */
+const MARK =
+  "-- From here on written by `npm run migrations`, from supabase/schemas.\n";
+
+/** All of them, as they have to be. */
+export function generatedMigrations(root: string): GeneratedMigration[] {
+  const shares = sharesOf(join(root, "supabase", "schemas"));
+  const of = (destination: Destination) => shares.get(destination) ?? [];
+  const swap = "20261130000800_swap";
+  const migrations = {
+    "20261130000200_schema": head({
+      what: "schema queue with its settings, clock, refusals and locks.",
+      why:
+        "every rule of the queue lives there, out of the Data API's reach; the migrations that follow call its locks.",
+      backOut: "drop schema queue cascade, before any later migration.",
+    }) + texts(of("schema")),
+    "20261130000600_indexes_before_swap": concurrent({
+      what: "the indexes of the August 2025 tables that need no status.",
+      why:
+        "built beside the running work, before anything that a worker notices. A run that was cut can be run again.",
+      backOut: "drop index concurrently, each by its name.",
+    }, [...of("indexes_before_swap"), ONE_PER_TASK]),
+    "20261130000700_tables": tables(of("tables")),
+    [swap]: begun(join(root, pathOf(swap))) + texts(of("swap")),
+    "20261130000900_indexes_after_swap": concurrent({
+      what: "the indexes over the status of tasks.",
+      why:
+        "the status has its place now; built beside the running work. A run that was cut can be run again.",
+      backOut: "drop index concurrently, each by its name.",
+    }, of("indexes_after_swap")),
+    "20261130001000_functions": functions(of("functions"), of("triggers")),
+    "20261130001200_bucket_and_schedule": head({
+      what:
+        "the jobs of pg_cron, how long the roles of the API wait for a lock, the bucket of results.",
+      why:
+        "time alone changes what is due and what is stale; functions and deployed clients keep files.",
+      backOut:
+        "select cron.unschedule(jobname) from cron.job where jobname like 'queue-%'; alter role … reset lock_timeout.",
+    }) + texts(of("bucket_and_schedule")),
+  };
+  return Object.entries(migrations)
+    .map(([name, text]) => ({ path: pathOf(name), text }));
+}
+
+/** What a constraint of the table takes over at the swap. */
+const ONE_PER_TASK: Share = {
+  file: "0105_table_generations.sql",
+  text:
+    "create unique index generations_are_one_per_task on public.generations (task_id);",
+};
+
+function pathOf(name: string): string {
+  return join("supabase", "migrations", `${name}.sql`);
+}
+
+/** Those that refer to old ones last: from then on these are held. */
+function tables(shares: readonly Share[]): string {
+  const reference = new RegExp(
+    `\\breferences (public\\.(?:${OLD_TABLES.join("|")}))\\b`,
+    "g",
+  );
+  const referred = ({ text }: Share) =>
+    [...text.matchAll(reference)].map(([, name = ""]) => name);
+  const refer = shares.filter((share) => referred(share).length > 0);
+  return head({
+    what:
+      "types of task, history, dependencies, the derived state of owners, and the rows that ship with them.",
+    why:
+      "a claim and a count must cost the same at a thousand and at a million tasks.",
+    backOut:
+      "drop these tables and types; nothing is kept in them that cannot be derived again, except history and types.",
+  }) +
+    texts(shares.filter((share) => !refer.includes(share))) +
+    lock(refer.flatMap(referred)) +
+    texts(refer);
+}
+
+/** The part that is written by hand, with the line that ends it. */
+function begun(path: string): string {
+  const text = readFileSync(path, "utf8");
+  const end = text.indexOf(MARK);
+  if (end < 0) throw new Error(`${path} lacks the line:\n${MARK}`);
+  return text.slice(0, end + MARK.length);
+}

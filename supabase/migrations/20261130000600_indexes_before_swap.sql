@@ -1,0 +1,78 @@
+-- What: the indexes of the August 2025 tables that need no status.
+-- Why: built beside the running work, before anything that a worker notices. A run that was cut can be run again.
+-- Back out: drop index concurrently, each by its name.
+-- Written by `npm run migrations`, from supabase/schemas.
+
+-- It waits for transactions that were there before; nobody waits for it.
+set lock_timeout = 0;
+set statement_timeout = 0;
+
+select queue.drop_unfinished_indexes('public.generations');
+select queue.drop_unfinished_indexes('public.projects');
+select queue.drop_unfinished_indexes('public.system_logs');
+select queue.drop_unfinished_indexes('public.tasks');
+select queue.drop_unfinished_indexes('public.user_api_tokens');
+select queue.drop_unfinished_indexes('public.workers');
+
+create index concurrently if not exists projects_by_user on public.projects (user_id);
+
+-- The line a claim takes from: one user's ready tasks of one pool, in claim order. Orchestration apart: when its places
+-- are taken, the line goes on behind it.
+create index concurrently if not exists tasks_line on public.tasks (user_id, pool, run_type, takes_slot, priority desc, created_at, id)
+  where standing = 'ready';
+-- The same by model, for workers that have one loaded.
+create index concurrently if not exists tasks_line_by_model on public.tasks (user_id, pool, run_type, model, takes_slot, priority desc, created_at, id)
+  where standing = 'ready';
+-- Tasks that wait for a time, to be released when it has come.
+create index concurrently if not exists tasks_not_yet on public.tasks (available_at) where standing = 'not_yet';
+-- The same for one user, pool and run type: the most urgent first. Who names no user cannot use it, so that no plan takes
+-- it for the one above.
+create index concurrently if not exists tasks_not_yet_line on public.tasks (user_id, pool, run_type, priority desc, available_at)
+  where standing = 'not_yet' and user_id is not null;
+-- What GPU machines of its owner run of other pools: live tasks in the order of their line, and those that wait for a time.
+-- Partial, so that nothing else pays for it.
+create index concurrently if not exists tasks_on_own_gpu on public.tasks (user_id, pool, standing, run_type, priority desc, created_at, id)
+  where runs_on_own_gpu and standing is not null;
+create index concurrently if not exists tasks_on_own_gpu_not_yet on public.tasks (user_id, available_at)
+  where runs_on_own_gpu and standing = 'not_yet';
+-- Ready tasks that were never started, by when they could first run, to find those that have grown stale.
+create index concurrently if not exists tasks_never_started_since on public.tasks (greatest(created_at, available_at, released_at))
+  where standing = 'ready' and attempts = 0 and claimed_at is null;
+-- Queued tasks that wait for something other than a worker, by age: what the cleanup looks through.
+create index concurrently if not exists tasks_set_aside on public.tasks (created_at)
+  where standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale');
+-- An owner's live tasks of a type, to cancel them or to derive them again. Cut, because the types of tasks from before they
+-- had bounds may be too long for an index.
+create index concurrently if not exists tasks_live on public.tasks (user_id, left(task_type, 200), id) where standing is not null;
+create index concurrently if not exists tasks_by_project on public.tasks (project_id);
+create index concurrently if not exists tasks_by_user on public.tasks (user_id, created_at);
+-- The newest tasks, which the debug tools list.
+create index concurrently if not exists tasks_by_age on public.tasks (created_at);
+-- What waits for a task, by the column that deployed clients read.
+create index concurrently if not exists tasks_by_dependency on public.tasks (dependant_on) where dependant_on is not null;
+-- `params @> {...}`: workers look for an orchestrator's children with it at each poll (docs/adr/0014).
+create index concurrently if not exists tasks_by_params on public.tasks using gin (params jsonb_path_ops);
+create unique index concurrently if not exists tasks_idempotency_key_is_unique_per_user on public.tasks (user_id, idempotency_key)
+  where idempotency_key is not null;
+create unique index concurrently if not exists tasks_claim_id_is_used_once
+  on public.tasks (worker_id, claim_id, coalesce(token_id, '00000000-0000-0000-0000-000000000000'))
+  where claim_id is not null;
+
+-- The list of every orchestrator's cycle, newest first. A beat changes nothing in it.
+create index concurrently if not exists workers_by_age on public.workers (created_at);
+
+create index concurrently if not exists generations_by_project on public.generations (project_id);
+create index concurrently if not exists generations_by_user on public.generations (user_id);
+-- What stands at a place of a parent record, the newest last.
+create index concurrently if not exists generations_by_parent on public.generations (parent_generation_id, child_order, created_at, id)
+  where parent_generation_id is not null;
+
+create index concurrently if not exists system_logs_by_time on public.system_logs ("timestamp");
+create index concurrently if not exists system_logs_by_worker on public.system_logs (worker_id, "timestamp");
+create index concurrently if not exists system_logs_by_task on public.system_logs (task_id, "timestamp");
+-- The cycles of an orchestrator; lines of workers have none and pay nothing.
+create index concurrently if not exists system_logs_by_cycle on public.system_logs (cycle_number) where cycle_number is not null;
+
+create index concurrently if not exists user_api_tokens_by_user on public.user_api_tokens (user_id);
+
+create unique index concurrently if not exists generations_are_one_per_task on public.generations (task_id);

@@ -1,0 +1,910 @@
+-- What: types of task, history, dependencies, the derived state of owners, and the rows that ship with them.
+-- Why: a claim and a count must cost the same at a thousand and at a million tasks.
+-- Back out: drop these tables and types; nothing is kept in them that cannot be derived again, except history and types.
+-- Written by `npm run migrations`, from supabase/schemas.
+
+set lock_timeout = '900ms';
+
+-- What the queue knows of a type of task. Tasks do not reference this table: unknown types must be
+-- storable, and count as gpu, processing (orchestration if the name ends in _orchestrator), without a generation.
+create table public.task_types (
+  name text not null,
+  run_type text not null default 'gpu',
+  category text not null default 'processing',
+  content_type text,
+  is_active boolean not null default true,
+  creates_generation boolean not null default false,
+  max_attempts integer,
+  timeout interval,
+  is_retryable boolean not null default true,
+  runs_on_own_gpu boolean not null default false,
+  constraint task_types_pkey primary key (name),
+  constraint task_types_run_type_is_known check (run_type in ('gpu', 'api', 'banodoco')),
+  constraint task_types_category_is_known check (category in ('generation', 'processing', 'orchestration', 'utility')),
+  constraint task_types_content_type_is_known check (content_type in ('image', 'video')),
+  constraint task_types_max_attempts_is_positive check (max_attempts > 0),
+  constraint task_types_timeout_is_positive check (timeout > interval '0'),
+  constraint task_types_orchestration_creates_no_generation check (category <> 'orchestration' or not creates_generation),
+  constraint task_types_max_attempts_is_at_most_1000 check (max_attempts <= 1000),
+  constraint task_types_timeout_is_at_most_30_days check (timeout <= interval '30 days'),
+  constraint task_types_orchestration_keeps_to_its_pool check (category <> 'orchestration' or not runs_on_own_gpu)
+);
+
+-- Rows from before this rule are not asked again.
+alter table public.task_types
+  add constraint task_types_name_has_1_to_200_characters check (length(name) between 1 and 200) not valid;
+
+comment on table public.task_types is
+  'What the queue knows of a type of task; a type without a row counts as gpu, processing (orchestration if its name ends in _orchestrator), no generation.';
+comment on column public.task_types.run_type is 'The pool of workers that runs it: gpu, api or banodoco.';
+comment on column public.task_types.category is 'orchestration tasks take none of their owner''s slots.';
+comment on column public.task_types.content_type is 'What its generation is: image or video.';
+comment on column public.task_types.is_active is 'False holds back every queued task of the type (type_inactive).';
+comment on column public.task_types.creates_generation is 'Whether completing a task records a generation.';
+comment on column public.task_types.max_attempts is 'Starts before a task ends Failed; at most 1000; null = queue.settings.max_attempts.';
+comment on column public.task_types.timeout is 'How long one start may run, at most 30 days; null = no limit of its own.';
+
+comment on column public.task_types.is_retryable is 'False ends a task at its first reported failure, whatever attempts are left.';
+comment on column public.task_types.runs_on_own_gpu is
+  'True for a type of another pool that GPU workers can run, too: a claim for gpu with a token of the task''s owner gets it as well. Without effect on a type of gpu.';
+
+alter table public.task_types enable row level security;
+
+revoke all on table public.task_types from public, anon, authenticated, service_role;
+grant select on table public.task_types to authenticated;
+grant select, insert, update, delete on table public.task_types to service_role;
+
+create policy everyone_signed_in_reads_task_types on public.task_types
+  for select to authenticated
+  using (true);
+
+-- The story of every task, in order, append only. Ids are taken under the owner's lock, so the order
+-- of ids is the order in which things became true for that owner.
+create table public.task_events (
+  id bigint generated always as identity,
+  task_id uuid not null,
+  user_id uuid,
+  at timestamptz not null,
+  from_status text,
+  to_status text not null,
+  worker_id text,
+  attempt integer not null,
+  actor text not null,
+  reason text,
+  details jsonb,
+  constraint task_events_pkey primary key (id)
+);
+
+create index task_events_by_task on public.task_events (task_id, id);
+create index task_events_by_user on public.task_events (user_id, id);
+-- Starts that came to nothing: the only trace of a worker that gave back all it ever had. Few, so that claims and
+-- completions pay nothing.
+create index task_events_by_worker on public.task_events (worker_id)
+  where from_status = 'In Progress' and to_status in ('Queued', 'Failed');
+
+comment on table public.task_events is 'Append-only history: every change of state of every task, and what was reported but changed nothing.';
+comment on column public.task_events.task_id is 'The task; kept when the task is deleted.';
+comment on column public.task_events.user_id is 'The task''s owner at the time.';
+comment on column public.task_events.from_status is 'Null when the task was created; equal to to_status when nothing changed and the report was only recorded.';
+comment on column public.task_events.attempt is 'Which start of the task this belongs to; 0 before the first.';
+comment on column public.task_events.actor is 'Who did it, as far as known: service, token:<id>, user:<id>, or the database role of a direct change.';
+comment on column public.task_events.reason is 'Why, in words.';
+comment on column public.task_events.details is 'What else was reported, for example the full error text.';
+
+alter table public.task_events enable row level security;
+
+revoke all on sequence public.task_events_id_seq from public, anon, authenticated, service_role;
+revoke all on table public.task_events from public, anon, authenticated, service_role;
+grant select on table public.task_events to authenticated, service_role;
+
+create policy owners_read_task_events on public.task_events
+  for select to authenticated
+  using (user_id = (select auth.uid()));
+
+-- Workers whose claims were refused because of what their row says. A refusal itself rolls back, so it is noted by a
+-- second call, at most once a minute and worker.
+create table queue.claim_refusals (
+  worker_id text not null,
+  status text not null,
+  first_at timestamptz not null,
+  last_at timestamptz not null,
+  constraint claim_refusals_pkey primary key (worker_id)
+);
+
+comment on table queue.claim_refusals is 'Per worker, claims refused with WORKER_NOT_ELIGIBLE; kept for a week.';
+comment on column queue.claim_refusals.status is 'The worker''s status at the last one.';
+comment on column queue.claim_refusals.first_at is 'When its claims began to be refused.';
+comment on column queue.claim_refusals.last_at is 'The last one noted; exact to a minute.';
+
+alter table queue.claim_refusals enable row level security;
+
+revoke all on table queue.claim_refusals from public, anon, authenticated, service_role;
+grant select on table queue.claim_refusals to service_role;
+
+-- How many queued tasks wait, per owner, pool and reason of their own, so that counting them costs the same
+-- however many there are.
+create table queue.blocked_tasks (
+  user_id uuid not null,
+  pool text not null,
+  reason text not null,
+  is_cloud boolean not null,
+  task_count integer not null,
+  constraint blocked_tasks_pkey primary key (user_id, pool, reason, is_cloud)
+);
+
+-- Whose tasks wait for a time: when many are due, claims ask these owners.
+create index blocked_tasks_not_yet on queue.blocked_tasks (pool, user_id) where reason = 'not_yet' and is_cloud;
+
+comment on table queue.blocked_tasks is
+  'Counts of queued tasks that are not ready, per owner, pool and reason. Derived, kept in the transaction of each change.';
+comment on column queue.blocked_tasks.user_id is 'The owner; 00000000-0000-0000-0000-000000000000 for tasks without one.';
+comment on column queue.blocked_tasks.is_cloud is 'False for run_type local.';
+
+alter table queue.blocked_tasks set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table queue.blocked_tasks enable row level security;
+
+revoke all on table queue.blocked_tasks from public, anon, authenticated, service_role;
+grant select on table queue.blocked_tasks to service_role;
+
+-- By how much a statement changed one counter of the derived state.
+create type queue.load_change as (
+  user_id uuid,
+  pool text,
+  is_cloud boolean,
+  takes_slot boolean,
+  standing text,
+  delta integer
+);
+
+comment on type queue.load_change is
+  'By how much one statement changed the number of tasks of an owner with the same pool, kind and standing.';
+
+-- Who is calling, once the credential was checked.
+create type queue.caller as (
+  kind text,
+  user_id uuid,
+  token_id uuid
+);
+
+comment on type queue.caller is
+  'Who is calling: kind service (user_id null), token or user (user_id set).';
+
+-- What a caller would rather run.
+create type queue.affinity as (
+  model text,
+  is_required boolean,
+  waited_since timestamptz
+);
+
+comment on type queue.affinity is
+  'What a caller would rather run: tasks of the model it has loaded (null = no preference), if is_required also those of users whose turn comes later; tasks that were enqueued before waited_since come in their turn.';
+
+-- What the sweep saw each minute, per pool: with it a count can tell a jump from growth.
+create table queue.minute_samples (
+  sampled_at timestamptz not null,
+  pool text not null,
+  claimable integer not null,
+  arrivals integer not null,
+  completions integer not null,
+  last_event_id bigint not null,
+  constraint minute_samples_pkey primary key (sampled_at, pool)
+);
+
+comment on table queue.minute_samples is 'One row per minute and pool, kept for a day.';
+comment on column queue.minute_samples.claimable is 'Tasks that workers with the service key could claim.';
+comment on column queue.minute_samples.arrivals is 'Tasks enqueued since the sample before.';
+comment on column queue.minute_samples.completions is 'Tasks completed since the sample before.';
+comment on column queue.minute_samples.last_event_id is 'The last event that was counted.';
+
+alter table queue.minute_samples enable row level security;
+
+revoke all on table queue.minute_samples from public, anon, authenticated, service_role;
+grant select on table queue.minute_samples to service_role;
+
+-- What one user has in the queue, as a caller would find it.
+create type queue.user_load_row as (
+  user_id uuid,
+  reason text,
+  ready integer,
+  claimable integer,
+  active integer,
+  active_orchestration integer,
+  active_elsewhere integer,
+  running integer,
+  task_limit integer,
+  turn_at timestamptz
+);
+
+comment on type queue.user_load_row is
+  'What one user has in the queue: why none of it may run now (null = may), ready tasks, tasks claimable one after another, active ones (elsewhere: on the user''s own machines), slots in use, the limit, since when the turn is awaited.';
+
+-- How many tasks have ended, without counting a million rows: the history is counted on, a piece a minute. No task
+-- writes here, so no two of them wait for each other.
+create table queue.status_totals (
+  status text not null,
+  task_count bigint not null,
+  last_event_id bigint not null,
+  constraint status_totals_pkey primary key (status)
+);
+
+comment on table queue.status_totals is 'Tasks per final status, as of an event.';
+comment on column queue.status_totals.last_event_id is 'The last event that was counted; later ones are counted when somebody asks.';
+
+alter table queue.status_totals enable row level security;
+
+revoke all on table queue.status_totals from public, anon, authenticated, service_role;
+grant select on table queue.status_totals to service_role;
+
+-- How a task ended, for those that go with it.
+create type queue.task_end as (
+  task_id uuid,
+  user_id uuid,
+  status text,
+  reason text
+);
+
+comment on type queue.task_end is
+  'The end of a task, or its deletion (status deleted), as the tasks that depend on it need to know it.';
+
+-- Which task is a part of which. One row per task whose params name an orchestrator (queue.parent_task_id), also while
+-- that orchestrator is not there yet or belongs to somebody else: then nothing follows from it. No foreign keys: the
+-- trigger that follows a delete must still see the row it takes away.
+create table queue.subtasks (
+  task_id uuid not null,
+  orchestrator_id uuid not null,
+  user_id uuid not null,
+  task_type text not null,
+  final_rank smallint not null,
+  part_index integer,
+  replaced_by uuid,
+  seq bigint generated always as identity,
+  constraint subtasks_pkey primary key (task_id)
+);
+
+-- The final child first; the children of one part side by side, in the order in which they came.
+create index subtasks_by_part on queue.subtasks (orchestrator_id, user_id, final_rank desc, part_index desc nulls last, seq desc)
+  where replaced_by is null;
+create index subtasks_by_orchestrator on queue.subtasks (orchestrator_id, task_id);
+create index subtasks_replaced on queue.subtasks (replaced_by) where replaced_by is not null;
+
+comment on table queue.subtasks is 'task_id is a part of orchestrator_id, as its params say.';
+comment on column queue.subtasks.user_id is 'The owner of the task; only an orchestrator of the same owner is its parent.';
+comment on column queue.subtasks.final_rank is
+  'Whose output is that of the family: 3 a stitch, 2 a join, 1 a segment, 0 any other. The highest counts, then the highest part_index.';
+comment on column queue.subtasks.part_index is 'Which part: join_index or segment_index; 0 for a stitch, of which there is one; null = not a numbered part.';
+comment on column queue.subtasks.replaced_by is 'The child that counts instead of this one, which is the same part under another id; null = this one counts.';
+comment on column queue.subtasks.seq is 'The order in which children came.';
+
+alter table queue.subtasks enable row level security;
+
+revoke all on sequence queue.subtasks_seq_seq from public, anon, authenticated, service_role;
+revoke all on table queue.subtasks from public, anon, authenticated, service_role;
+grant select on table queue.subtasks to service_role;
+
+-- One small row per orchestrator with children: how they stand. Counted in the transaction of each change under the
+-- owner's lock, so that the last of 1,000 children costs no more than the first.
+create table queue.orchestrations (
+  orchestrator_id uuid not null,
+  user_id uuid not null,
+  open_count integer not null default 0,
+  complete_count integer not null default 0,
+  failed_count integer not null default 0,
+  cancelled_count integer not null default 0,
+  segment_count integer not null default 0,
+  join_count integer not null default 0,
+  stitch_count integer not null default 0,
+  enqueued_attempt integer,
+  ended_as text,
+  changed_at timestamptz not null,
+  constraint orchestrations_pkey primary key (orchestrator_id)
+);
+
+-- Families whose orchestrator may have to end, or whose children may have to: what queue.mend_orchestrations looks at.
+create index orchestrations_to_mend on queue.orchestrations (changed_at)
+  where (
+    ended_as is null
+    and (failed_count > 0 or (open_count = 0 and complete_count + cancelled_count > 0))
+  ) or (ended_as = 'Cancelled' and open_count > 0);
+
+-- The same where the children of a failed one fail with it (queue.settings.fails_siblings).
+create index orchestrations_failed_with_open_children on queue.orchestrations (orchestrator_id)
+  where ended_as = 'Failed' and open_count > 0;
+
+comment on table queue.orchestrations is
+  'Per orchestrator: how its children stand, those that were replaced left out. Derived, kept in the transaction of each change.';
+comment on column queue.orchestrations.open_count is 'Children that are Queued or In Progress.';
+comment on column queue.orchestrations.segment_count is 'Children that are segments, whatever their state; the next two likewise.';
+comment on column queue.orchestrations.enqueued_attempt is
+  'The start in which the orchestrator reported that it has enqueued its children; null = it has not.';
+comment on column queue.orchestrations.ended_as is 'How the orchestrator ended; null = it is Queued or In Progress.';
+comment on column queue.orchestrations.changed_at is 'When one of the counts last changed.';
+
+alter table queue.orchestrations set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table queue.orchestrations enable row level security;
+
+revoke all on table queue.orchestrations from public, anon, authenticated, service_role;
+grant select on table queue.orchestrations to service_role;
+
+-- By how much one statement changed how the children of an orchestrator stand.
+create type queue.family_change as (
+  orchestrator_id uuid,
+  open integer,
+  complete integer,
+  failed integer,
+  cancelled integer
+);
+
+comment on type queue.family_change is
+  'By how much one statement changed the numbers of an orchestrator''s children that are open, Complete, Failed and Cancelled.';
+
+-- What a caller's view of the queue adds up to.
+create type queue.load_summary as (
+  claimable integer,
+  owners integer,
+  users integer,
+  active integer,
+  active_orchestration integer,
+  active_elsewhere integer,
+  user_at_limit integer,
+  no_credits integer,
+  cloud_disabled integer,
+  local_disabled integer,
+  apart queue.user_load_row[],
+  overtaken queue.load_change[],
+  pool_paused integer
+);
+
+comment on type queue.load_summary is
+  'Sums over users: tasks claimable one after another, owners of such tasks, users with live work, active tasks as in user_load_row, ready tasks held back by each reason of an owner; the users that had to be looked at one by one; what only time has changed since tasks were written; ready tasks of pools that are paused.';
+
+-- Running orchestration tasks that have enqueued everything, or whose workers claim again, and need no worker any more: they take no place among those
+-- that do. Remembered for the start it was said in; what happens to the children later does not take it back.
+create table queue.handovers (
+  orchestrator_id uuid not null,
+  lease_token uuid not null,
+  constraint handovers_pkey primary key (orchestrator_id)
+);
+
+comment on table queue.handovers is 'Orchestration tasks In Progress that need no worker, because all of their children are enqueued.';
+comment on column queue.handovers.lease_token is 'The start in which they were enqueued; zeros for one from before leases.';
+
+alter table queue.handovers enable row level security;
+
+revoke all on table queue.handovers from public, anon, authenticated, service_role;
+grant select on table queue.handovers to service_role;
+
+-- When each job of the queue last ran and what came of it. Watched by health and task_counts: a job that fails or does
+-- not run is as bad as none.
+create table queue.job_runs (
+  job text not null,
+  period interval not null,
+  scheduled_at timestamptz not null default now(),
+  ran_at timestamptz,
+  took interval,
+  result jsonb,
+  failed_at timestamptz,
+  error text,
+  stood_in_at timestamptz,
+  constraint job_runs_pkey primary key (job)
+);
+
+comment on table queue.job_runs is 'One row per job of pg_cron that belongs to the queue.';
+comment on column queue.job_runs.period is 'How often it is to run; two periods without a run are late.';
+comment on column queue.job_runs.scheduled_at is 'Since when it is to run.';
+comment on column queue.job_runs.ran_at is 'When it last ran to its end.';
+comment on column queue.job_runs.took is 'How long that took.';
+comment on column queue.job_runs.result is 'What that run did.';
+comment on column queue.job_runs.failed_at is 'When it last failed; earlier than ran_at = it has run since.';
+comment on column queue.job_runs.error is 'Why it failed then.';
+comment on column queue.job_runs.stood_in_at is 'When a claim last did its work, because it was late.';
+
+alter table queue.job_runs enable row level security;
+
+revoke all on table queue.job_runs from public, anon, authenticated, service_role;
+grant select on table queue.job_runs to service_role;
+
+-- A running task that nobody can be expected to finish.
+create type queue.lost_task as (
+  task_id uuid,
+  lease_token uuid,
+  reported_at timestamptz,
+  worker_id text,
+  cause text,
+  reason text
+);
+
+comment on type queue.lost_task is
+  'A running task to be put back: its present start (lease_token, reported_at), who held it, the cause (worker_ended, terminated or crashed as a machine said, worker_silent, caller_silent, unassigned, unnamed, timed_out, never_delivered, failure_told, token_ended, enqueued_nothing, left_behind) and the same in words.';
+
+-- What the queue has seen of the clock under the database. Written by each rescue (queue.watch_clock).
+create table queue.clock_watch (
+  is_only_row boolean not null default true,
+  looked_at timestamptz,
+  is_steady boolean not null default false,
+  trusted_since timestamptz not null default '-infinity',
+  set_back_at timestamptz,
+  set_back_until timestamptz,
+  away_after interval not null default interval '1 hour',
+  away_until timestamptz,
+  away_for interval not null default interval '0',
+  timeline text,
+  constraint clock_watch_pkey primary key (is_only_row),
+  constraint clock_watch_has_one_row check (is_only_row)
+);
+
+comment on table queue.clock_watch is 'Since when the clock can be trusted to have measured every silence; exactly one row.';
+comment on column queue.clock_watch.is_only_row is 'Always true: the key that keeps this table at one row.';
+comment on column queue.clock_watch.looked_at is 'The machine''s own time at the last look, without queue.settings.clock_offset.';
+comment on column queue.clock_watch.is_steady is 'Whether the last look came in time, and a full gpu_silence_limit has been judged since the last gap.';
+comment on column queue.clock_watch.trusted_since is
+  'The first look after a gap: no silence and no run is taken to be longer than since then. -infinity = there was no gap.';
+comment on column queue.clock_watch.set_back_at is 'The first look after the clock had last gone back; null = it never has.';
+comment on column queue.clock_watch.set_back_until is 'What the clock had shown before that: until it shows this again, rows carry times yet to come.';
+comment on column queue.clock_watch.away_after is 'A gap between two looks that is longer than this counts as an outage.';
+comment on column queue.clock_watch.away_until is 'The end of the last outage; null = there was none. Work grows no older in one (queue.stale_before).';
+comment on column queue.clock_watch.away_for is 'How long that outage was, with those before it whose end is not yet stale_after ago.';
+comment on column queue.clock_watch.timeline is 'The timeline of the server at the last look. Another one: a standby was promoted, which counts as a start.';
+
+alter table queue.clock_watch enable row level security;
+
+revoke all on table queue.clock_watch from public, anon, authenticated, service_role;
+grant select on table queue.clock_watch to service_role;
+
+insert into queue.clock_watch (is_only_row) values (true);
+
+-- A run of a job that works in batches, between two of them.
+create type queue.batch_run as (
+  job text,
+  due uuid[],
+  done_count integer,
+  result jsonb,
+  started_at timestamptz,
+  pause interval,
+  is_over boolean
+);
+
+comment on type queue.batch_run is
+  'A run of cleanup, purge, reconcile or rescue: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';
+
+-- What a change has left to do, because more hangs on its row than one transaction should touch. Written in that
+-- transaction, so nothing is lost; worked off piece by piece afterwards (queue.settle_deferred), so nothing waits for it.
+create table queue.deferred_work (
+  id bigint generated always as identity,
+  kind text not null,
+  task_id uuid,
+  user_id uuid,
+  status text,
+  root_id uuid,
+  reason text,
+  task_type text,
+  after_id uuid,
+  only_id uuid,
+  since timestamptz not null,
+  deleted_id uuid,
+  constraint deferred_work_pkey primary key (id)
+);
+
+create index deferred_work_by_task on queue.deferred_work (task_id) where task_id is not null;
+create index deferred_work_by_type on queue.deferred_work (task_type) where task_type is not null;
+create index deferred_work_by_deletion on queue.deferred_work (deleted_id) where deleted_id is not null;
+
+comment on table queue.deferred_work is
+  'What changes have left to do: one row per task, type, setting, user or project on which more hangs than one transaction touches.';
+comment on column queue.deferred_work.kind is
+  'dependants: tasks that wait for task_id are to be looked at again. lost: they end with root_id. children: the open children of task_id are to be cancelled. siblings: its queued ones are to fail, because of root_id. type: live tasks of task_type are to be derived again. limits: users without a limit of their own get the default one. stale: tasks that are no longer stale are to be let go. user, project: deleted_id is to be deleted with all that is theirs.';
+comment on column queue.deferred_work.user_id is 'The owner of task_id and of all that follows from it.';
+comment on column queue.deferred_work.status is 'How task_id ended: Complete, Failed, Cancelled or deleted; of lost, how root_id did.';
+comment on column queue.deferred_work.root_id is 'The task whose end is the cause, at the head of a chain.';
+comment on column queue.deferred_work.reason is 'Why it ended so; of a deletion, who deleted.';
+comment on column queue.deferred_work.after_id is 'How far it has come: all up to this id are done.';
+comment on column queue.deferred_work.only_id is 'Only this one is left: somebody held it when it was its turn.';
+comment on column queue.deferred_work.since is 'Since when it is to be done.';
+comment on column queue.deferred_work.deleted_id is 'The user or project that was deleted; the row itself goes last.';
+
+alter table queue.deferred_work set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table queue.deferred_work enable row level security;
+
+revoke all on sequence queue.deferred_work_id_seq from public, anon, authenticated, service_role;
+revoke all on table queue.deferred_work from public, anon, authenticated, service_role;
+grant select on table queue.deferred_work to service_role;
+
+-- What is usual: how long the last tasks of each type ran. A start that runs much longer is worth a look.
+create table queue.type_durations (
+  task_type text not null,
+  durations integer[] not null,
+  usual interval not null,
+  counted_at timestamptz not null,
+  constraint type_durations_pkey primary key (task_type)
+);
+
+comment on table queue.type_durations is
+  'Per type how long its last completed tasks ran, from claim to completion; brought up to date by the job count_on. Derived.';
+comment on column queue.type_durations.durations is 'Seconds that each of the last 50 took, the newest last.';
+comment on column queue.type_durations.usual is 'Nine of ten of them took no longer.';
+
+alter table queue.type_durations enable row level security;
+
+revoke all on table queue.type_durations from public, anon, authenticated, service_role;
+grant select on table queue.type_durations to service_role;
+
+-- Beats that could not be written into the row of their worker, because another transaction holds it; of users' own
+-- machines, which have no row, only ends: while another transaction holds a task that they run, or its owner. And ends of
+-- machines under a name that several share: whose a task was shows later, when nobody names it again.
+create table queue.noted_beats (
+  worker_id text not null,
+  beat_at timestamptz not null,
+  status text, -- an end that is still to be applied
+  leases uuid[],
+  doubtful_leases uuid[],
+  constraint noted_beats_pkey primary key (worker_id, beat_at)
+);
+
+comment on table queue.noted_beats is
+  'Beats of workers whose row another transaction held: signs of life for queue.lost_tasks, deleted by the rescue an hour later; and ends, of users'' machines while another transaction held what they run, and of machines under a name that several share, deleted with the last of these starts.';
+
+comment on column queue.noted_beats.status is
+  'The end that the beat told of (terminated, crashed), until the rescue could write it into the worker''s row.';
+
+comment on column queue.noted_beats.leases is
+  'The starts (tasks.lease_token) that the end leaves to the rescue; null where the end is that of one worker of the fleet.';
+
+comment on column queue.noted_beats.doubtful_leases is
+  'The starts that were under way under the shared name of a machine which ended: which of them were its own, those show that no machine names again.';
+
+alter table queue.noted_beats enable row level security;
+
+revoke all on table queue.noted_beats from public, anon, authenticated, service_role;
+grant select on table queue.noted_beats to service_role;
+
+-- Users who were deleted, until the history has forgotten them, too. Everything else of theirs goes with their row.
+create table queue.deleted_users (
+  user_id uuid not null,
+  deleted_at timestamptz not null,
+  constraint deleted_users_pkey primary key (user_id)
+);
+
+comment on table queue.deleted_users is
+  'Users who were deleted and of whom public.task_events still tell, until queue.settings.deleted_user_retention has passed.';
+comment on column queue.deleted_users.deleted_at is 'When the row of public.users was deleted, or when that was first noticed.';
+
+alter table queue.deleted_users enable row level security;
+
+revoke all on table queue.deleted_users from public, anon, authenticated, service_role;
+grant select on table queue.deleted_users to service_role;
+
+-- Types without a row in public.task_types that tasks were enqueued with. Written by the sweep, once a minute and type
+-- at most, so that enqueuing pays nothing for it.
+create table queue.unknown_types (
+  name text not null,
+  task_count bigint not null,
+  first_seen_at timestamptz not null,
+  last_seen_at timestamptz not null,
+  constraint unknown_types_pkey primary key (name)
+);
+
+comment on table queue.unknown_types is
+  'Types without a row in public.task_types that tasks were enqueued with in the last 30 days; at most 1000. public.unknown_task_types() says what they were taken for.';
+comment on column queue.unknown_types.task_count is 'How many were enqueued since first_seen_at.';
+comment on column queue.unknown_types.first_seen_at is 'When the first one was enqueued.';
+comment on column queue.unknown_types.last_seen_at is 'When the last one was enqueued.';
+
+alter table queue.unknown_types enable row level security;
+
+revoke all on table queue.unknown_types from public, anon, authenticated, service_role;
+grant select on table queue.unknown_types to service_role;
+
+-- What clients send and the queue does not use: a program that takes itself to be understood, and is not, would be
+-- noticed by its results alone.
+create table queue.unused_fields (
+  endpoint text not null,
+  field text not null,
+  calls bigint not null,
+  first_at timestamptz not null,
+  last_at timestamptz not null,
+  constraint unused_fields_pkey primary key (endpoint, field),
+  constraint unused_fields_are_short check (length(endpoint) <= 63 and length(field) <= 63)
+);
+
+comment on table queue.unused_fields is
+  'Fields of requests that this queue does not use, by endpoint: how often and when they came. At most 500 rows, kept for 30 days after the last call; queue.health tells of those of the last week.';
+
+alter table queue.unused_fields enable row level security;
+
+revoke all on table queue.unused_fields from public, anon, authenticated, service_role;
+grant select on table queue.unused_fields to service_role;
+
+-- What a client's create-task means by a family that is no type of its own. Looked up only where a body says family, once for
+-- each such task; no row: the family is the type.
+create table queue.family_names (
+  family text not null,
+  parent_type text not null default '',
+  having_param text not null default '',
+  task_type text not null,
+  constraint family_names_pkey primary key (family, parent_type, having_param)
+);
+
+comment on table queue.family_names is
+  'Families of create-task that stand for another type: the type that such a task is stored with.';
+comment on column queue.family_names.parent_type is 'Only for parts of an orchestrator of this type; empty = whatever it is a part of.';
+comment on column queue.family_names.having_param is 'Only where its params have this member; empty = whatever they have.';
+comment on column queue.family_names.task_type is 'The type of the task.';
+
+alter table queue.family_names enable row level security;
+
+revoke all on table queue.family_names from public, anon, authenticated, service_role;
+grant select on table queue.family_names to service_role;
+
+-- One task that a caller asks for: what was sent, and what the queue found out about it.
+create type queue.task_request as (
+  task_id uuid,
+  task_type text,
+  params jsonb,
+  project text,
+  depends_on uuid[],
+  run_type text,
+  priority integer,
+  available_at timestamptz,
+  idempotency_key text,
+  max_attempts integer,
+  timeout_seconds integer,
+  created_at timestamptz,
+  project_id uuid,
+  owner_id uuid
+);
+
+comment on type queue.task_request is
+  'One task that a caller asks for. project is the text that was sent, project_id the project it leads to (null = none), owner_id whose task it would be.';
+
+-- What the fleet of today runs: the one place that says so (docs/operations.md, "Types of task"). A row that is there
+-- already stays as it is: operators change types with public.set_task_type. Of a category only orchestration has an effect.
+insert into public.task_types (name, run_type, category, content_type, creates_generation)
+values
+  -- Families: orchestrators enqueue the parts, the last part's result is theirs.
+  ('travel_orchestrator', 'gpu', 'orchestration', 'video', false),
+  ('join_clips_orchestrator', 'gpu', 'orchestration', 'video', false),
+  ('edit_video_orchestrator', 'gpu', 'orchestration', 'video', false),
+  ('travel_segment', 'gpu', 'generation', 'video', true),
+  ('travel_stitch', 'gpu', 'generation', 'video', true),
+  ('join_clips', 'gpu', 'generation', 'video', true),
+  ('join_clips_segment', 'gpu', 'generation', 'video', true),
+  ('join_final_stitch', 'gpu', 'generation', 'video', true),
+  ('individual_travel_segment', 'gpu', 'generation', 'video', true),
+  ('edit_video_segment', 'gpu', 'processing', 'video', true),
+  -- Run by API workers.
+  ('wan_2_2_i2v', 'api', 'generation', 'video', true),
+  ('wan_2_2_t2i', 'api', 'generation', 'image', true),
+  ('animate_character', 'api', 'generation', 'video', true),
+  ('qwen_image', 'api', 'generation', 'image', true),
+  ('qwen_image_2512', 'api', 'generation', 'image', true),
+  ('qwen_image_edit', 'api', 'generation', 'image', true),
+  ('qwen_image_style', 'api', 'generation', 'image', true),
+  ('z_image_turbo', 'api', 'generation', 'image', true),
+  ('z_image_turbo_i2i', 'api', 'generation', 'image', true),
+  ('flux_klein_edit', 'api', 'generation', 'image', true),
+  ('image_inpaint', 'api', 'processing', 'image', true),
+  ('annotated_image_edit', 'api', 'processing', 'image', true),
+  ('image_upscale', 'api', 'processing', 'image', true),
+  ('image-upscale', 'api', 'processing', 'image', true),
+  ('video_enhance', 'api', 'processing', 'video', true),
+  ('video_upscale', 'api', 'generation', 'video', true),
+  -- Run by a service of its own.
+  ('banodoco_timeline_generate', 'banodoco', 'utility', null, false),
+  ('banodoco_render_timeline', 'banodoco', 'generation', 'video', true),
+  -- Direct runs of a model.
+  ('magic_edit', 'gpu', 'generation', 'image', true),
+  ('flux', 'gpu', 'generation', 'image', true),
+  ('qwen_image_hires', 'gpu', 'generation', 'image', true),
+  ('t2v', 'gpu', 'generation', 'video', true),
+  ('t2v_22', 'gpu', 'generation', 'video', true),
+  ('i2v', 'gpu', 'generation', 'video', true),
+  ('i2v_22', 'gpu', 'generation', 'video', true),
+  ('vace', 'gpu', 'generation', 'video', true),
+  ('vace_21', 'gpu', 'generation', 'video', true),
+  ('vace_22', 'gpu', 'generation', 'video', true),
+  ('hunyuan', 'gpu', 'generation', 'video', true),
+  ('ltxv', 'gpu', 'generation', 'video', true),
+  ('ltx2', 'gpu', 'generation', 'video', true),
+  ('generate_video', 'gpu', 'generation', 'video', true),
+  ('video_generation', 'gpu', 'generation', 'video', true),
+  -- Steps on files.
+  ('inpaint_frames', 'gpu', 'processing', 'video', true),
+  ('create_visualization', 'gpu', 'processing', 'video', true),
+  ('rife_interpolate_images', 'gpu', 'processing', 'video', true),
+  ('comfy', 'gpu', 'processing', 'video', true),
+  ('extract_frame', 'gpu', 'utility', 'image', false),
+  ('wgp', 'gpu', 'processing', 'video', false),
+  ('lora_training', 'gpu', 'processing', null, false),
+  -- Of clients before these; and what a debug script enqueues.
+  ('single_image', 'gpu', 'generation', 'image', true),
+  ('image_edit', 'gpu', 'generation', 'image', true),
+  ('edit_travel_kontext', 'gpu', 'generation', 'image', true),
+  ('edit_travel_flux', 'gpu', 'generation', 'image', true),
+  ('test', 'gpu', 'utility', null, false)
+on conflict (name) do nothing;
+
+-- Of the types of API workers those that GPU workers know, too: machines of the task's owner run them (queue.is_served_by).
+update public.task_types as y
+set runs_on_own_gpu = true
+where y.run_type = 'api'
+  and y.name in (
+    'wan_2_2_t2i', 'qwen_image', 'qwen_image_2512', 'qwen_image_edit', 'qwen_image_style', 'z_image_turbo',
+    'z_image_turbo_i2i', 'image_inpaint', 'annotated_image_edit'
+  );
+
+-- What the fleet of today runs with, where that is not what the tables say by themselves (docs/operations.md, "Settings").
+-- As the default of the column, so that a row which is lost and made anew (queue.rebuild, queue.missing_rows) is the fleet's,
+-- too. A family of which a child has failed makes nothing any more; the backend that these clients know ends it as well.
+alter table queue.settings alter column fails_siblings set default true;
+update queue.settings set fails_siblings = true;
+
+comment on column queue.settings.fails_siblings is
+  'Whether the queued children of an orchestrator that failed, because one of them did, say, fail with it; those that run go on. Default false: all go on. The fleet ships true.';
+
+-- Workers of 30 and 31 March sent names of families that the backend of those two days made types of (docs/contract.md, 16).
+-- A stitch of a travel job and one of joins came under one name; whose part it is tells them apart. A join's orchestrator has
+-- its orchestrator_details; a plain join_clips has none, and stays what it is.
+insert into queue.family_names (family, parent_type, having_param, task_type)
+values
+  ('join_clips', '', 'orchestrator_details', 'join_clips_orchestrator'),
+  ('individual_travel_segment', 'travel_orchestrator', '', 'travel_segment'),
+  ('crossfade_join', 'travel_orchestrator', '', 'travel_stitch'),
+  ('crossfade_join', 'join_clips_orchestrator', '', 'join_final_stitch'),
+  ('crossfade_join', 'edit_video_orchestrator', '', 'join_final_stitch')
+on conflict do nothing;
+
+select queue.lock_tables(
+  'public.tasks',
+  'public.users'
+);
+
+-- Which task waits for which. No foreign key on depends_on: a dependency may be missing, and the
+-- waiting task then says so (dependency_lost) instead of being refused.
+create table queue.task_dependencies (
+  task_id uuid not null,
+  depends_on uuid not null,
+  constraint task_dependencies_pkey primary key (task_id, depends_on),
+  constraint task_dependencies_belong_to_a_task foreign key (task_id) references public.tasks (id) on delete cascade,
+  constraint task_dependencies_are_on_another_task check (task_id <> depends_on)
+);
+
+create index task_dependencies_by_dependency on queue.task_dependencies (depends_on, task_id);
+
+comment on table queue.task_dependencies is 'task_id may run once depends_on is Complete.';
+
+alter table queue.task_dependencies enable row level security;
+
+revoke all on table queue.task_dependencies from public, anon, authenticated, service_role;
+grant select on table queue.task_dependencies to service_role;
+
+-- One small row per user: what runs and what may. Locking this row is what makes a user's limit exact:
+-- every claim for the user, in any pool and by any kind of caller, takes it first. No checks here and on the other
+-- derived tables: a counter that has drifted must be seen and mended (queue.drift), not stop work; and a check is parsed
+-- anew by every statement, which is felt on the hottest rows there are.
+create table queue.user_slots (
+  user_id uuid not null,
+  running integer not null default 0,
+  task_limit integer not null,
+  has_credits boolean not null,
+  cloud_on boolean not null,
+  local_on boolean not null,
+  settings_malformed boolean not null default false,
+  -- The owner's half of the one rule; queue.slots_of derives it. Not generated columns: every statement that moves
+  -- running would parse their expressions anew. Who moves running, moves user_at_limit.
+  cloud_reason text,
+  local_reason text,
+  orchestrating integer not null default 0,
+  orchestration_limit integer not null default 0,
+  remembered integer not null default 0,
+  constraint user_slots_pkey primary key (user_id),
+  constraint user_slots_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
+);
+
+comment on table queue.user_slots is
+  'Per user: tasks In Progress that take a slot, and a copy of what the user row allows. Kept in the transaction of each change; derived, so queue.reconcile can rebuild it.';
+comment on column queue.user_slots.running is 'Tasks In Progress that take a slot (orchestration takes none), and slots that queue.held_slots keeps.';
+comment on column queue.user_slots.orchestrating is
+  'The same for orchestration tasks, which take places of their own: those that still need a worker.';
+comment on column queue.user_slots.orchestration_limit is 'How many of these there may be.';
+comment on column queue.user_slots.remembered is
+  'Starts that others than their holders ended, whose holders have let go since: they count for the turn for turn_memory.';
+comment on column queue.user_slots.cloud_reason is 'Why the fleet may run none of the user''s tasks now; null = it may.';
+comment on column queue.user_slots.local_reason is 'Why the user''s own machines may run none of them now; null = they may.';
+comment on column queue.user_slots.settings_malformed is 'A switch in users.settings is not a boolean and is read as on.';
+
+alter table queue.user_slots set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table queue.user_slots enable row level security;
+
+revoke all on table queue.user_slots from public, anon, authenticated, service_role;
+grant select on table queue.user_slots to service_role;
+
+-- One small row per user and pool with live work: how much is ready, how much is running, and whose
+-- turn it is. A claim walks the open lines through one index and never looks at a closed one.
+create table queue.user_lines (
+  user_id uuid not null,
+  pool text not null,
+  ready_cloud integer not null default 0,
+  ready_cloud_orchestration integer not null default 0,
+  ready_local integer not null default 0,
+  ready_local_orchestration integer not null default 0,
+  active_cloud integer not null default 0,
+  active_cloud_orchestration integer not null default 0,
+  active_local integer not null default 0,
+  active_local_orchestration integer not null default 0,
+  running integer not null default 0,
+  is_open boolean not null default false,
+  turn_at timestamptz not null,
+  task_limit integer not null default 0,
+  closed_by text,
+  turn_load integer not null default 0,
+  orchestration_room integer not null default 0,
+  constraint user_lines_pkey primary key (user_id, pool),
+  constraint user_lines_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
+);
+
+-- Whose turn it is: fewest starts first (running, orchestrating, just ended by others), then who has waited longest since the last turn. Lines that were opened by one
+-- statement have the same turn_at; an entry for many of them could only be marked dead when all of them are.
+create index user_lines_turns on queue.user_lines (pool, turn_load, turn_at) with (deduplicate_items = off)
+  where is_open;
+
+comment on table queue.user_lines is
+  'Per user and pool: counts of ready and running tasks, and the place in the turn of users. Kept in the transaction of each change; derived, so queue.reconcile can rebuild it.';
+comment on column queue.user_lines.ready_cloud is 'Ready tasks with run_type cloud that take a slot; the next three columns likewise.';
+comment on column queue.user_lines.active_cloud is 'Tasks In Progress held with the service key that take a slot; active_local: held with a personal token.';
+comment on column queue.user_lines.running is 'Copy of user_slots.running.';
+comment on column queue.user_lines.is_open is 'A worker with the service key could take a task from this line now.';
+comment on column queue.user_lines.turn_at is 'When the user was last served in this pool, or when the line began to fill, whichever is later.';
+comment on column queue.user_lines.task_limit is 'Copy of user_slots.task_limit, so that counting reads the lines alone.';
+comment on column queue.user_lines.closed_by is
+  'no_credits or cloud_disabled, as in user_slots.cloud_reason; null = nothing but the limit can hold the line back. A copy, as above.';
+
+comment on column queue.user_lines.turn_load is
+  'user_slots.running, orchestrating and remembered together: who has the fewest is served first.';
+comment on column queue.user_lines.orchestration_room is
+  'How many more orchestration tasks the owner may start: user_slots.orchestration_limit less orchestrating, at least 0.';
+
+alter table queue.user_lines set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table queue.user_lines enable row level security;
+
+revoke all on table queue.user_lines from public, anon, authenticated, service_role;
+grant select on table queue.user_lines to service_role;
+
+-- Starts that another than their holder ended, by cancelling, completing, deleting, for as long as they count. A machine
+-- may still be at work on each: until it lets go its slot is not free, and after that the start counts for its owner's
+-- turn for a while. Who cancels all day runs no more machines than who does not, and is served no more often.
+create table queue.held_slots (
+  id bigint generated always as identity,
+  task_id uuid not null,
+  user_id uuid not null,
+  pool text not null,
+  takes_slot boolean not null,
+  worker_id text not null,
+  token_id uuid,
+  lease_token uuid,
+  attempt integer not null,
+  billed_from timestamptz,
+  held_since timestamptz not null,
+  held_until timestamptz not null,
+  let_go_at timestamptz,
+  constraint held_slots_pkey primary key (id),
+  constraint held_slots_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
+);
+
+create index held_slots_by_task on queue.held_slots (task_id);
+create index held_slots_by_user on queue.held_slots (user_id);
+create index held_slots_by_worker on queue.held_slots (worker_id) where let_go_at is null;
+create index held_slots_by_end on queue.held_slots (held_until);
+
+comment on table queue.held_slots is
+  'Starts that another than their holder ended: they keep their slot until the holder lets go, and count for the turn until held_until.';
+comment on column queue.held_slots.task_id is 'The task, which may be gone.';
+comment on column queue.held_slots.takes_slot is 'False: it holds one of its owner''s places for orchestration.';
+comment on column queue.held_slots.worker_id is 'Who held the task, with the token in token_id (null = the service key).';
+comment on column queue.held_slots.billed_from is
+  'Start of the billed part of a start that the owner has ended while the fleet ran it; null = nothing is left to be billed.';
+comment on column queue.held_slots.held_until is 'After this it holds and counts for nothing.';
+comment on column queue.held_slots.let_go_at is 'When the holder let go: it claimed again, reported, ended or fell silent; null = not yet.';
+
+alter table queue.held_slots enable row level security;
+
+revoke all on table queue.held_slots from public, anon, authenticated, service_role;
+grant select on table queue.held_slots to service_role;

@@ -1,0 +1,18921 @@
+-- What: every rule, operation and view of the queue, and the triggers that call them.
+-- Why: whatever the way in, a task changes only as the state machine allows, and counters, history and records follow.
+-- Back out: drop the triggers; functions of before are not kept.
+-- Written by `npm run migrations`, from supabase/schemas.
+
+set lock_timeout = '900ms';
+
+-- Functions of an old backend that have the names of the queue's own: with other arguments they would stay beside them, and
+-- the Data API would go on calling them, or could not choose.
+do $$
+declare
+  v_function regprocedure;
+begin
+  for v_function in
+    select p.oid
+    from pg_proc as p
+    where p.pronamespace = 'public'::regnamespace
+      and p.proname in (
+        'beat', 'cancel_tasks', 'claim_next_task', 'complete_task', 'create_api_token', 'create_task',
+        'create_tasks', 'explain_task', 'explain_worker', 'files_to_sweep', 'func_get_task_counts',
+        'func_insert_logs_batch', 'func_update_worker_heartbeat', 'func_worker_heartbeat_with_logs',
+        'get_completed_segments', 'get_orchestrator_children', 'get_predecessor_output', 'get_task_output',
+        'get_task_status', 'health', 'keep_worker', 'mark_task_failed', 'move_project', 'note_call',
+        'note_refused_claim', 'note_unused_fields', 'repair_generations', 'requeue_tasks', 'revoke_api_token',
+        'set_task_type', 'task_counts', 'unknown_task_types', 'update_shot_pair_prompts', 'update_task_status',
+        'update_worker_model', 'upload_target', 'worker_health'
+      )
+  loop
+    execute format('drop function %s', v_function);
+  end loop;
+end;
+$$;
+
+-- How long a number is once it is written out, found out without writing it: 1e131071 takes eight characters to send and
+-- 131,072 to write, and one request may hold 90,000 of them. Exact up to 400 characters; above, at least the length that
+-- is given and less than five times as much.
+create function queue.number_length(p_number numeric)
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_size numeric := abs(p_number);
+  v_scale integer := scale(p_number);
+begin
+  return case
+      when v_size < 1e400 then length(trunc(v_size)::text)
+      when v_size < 1e1600 then 401
+      when v_size < 1e6400 then 1601
+      when v_size < 1e25600 then 6401
+      when v_size < 1e102400 then 25601
+      else 102401
+    end + case when v_scale > 0 then v_scale + 1 else 0 end + case when p_number < 0 then 1 else 0 end;
+end;
+$$;
+
+comment on function queue.number_length(numeric) is
+  'How many characters the number takes, written out: exact up to 400, above that no more than there are.';
+
+revoke all on function queue.number_length(numeric) from public, anon, authenticated, service_role;
+
+-- How long a JSON value is once it is written out. jsonb keeps 1e131071 in a dozen bytes, and a row compresses what
+-- repeats: what is small on disk may take gigabytes to write. So the long numbers are added up by their places first, and
+-- the whole is written only when it is known to be harmless.
+create function queue.written_length(p_value jsonb, p_most integer)
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  -- Adds nothing, and takes it out of its compressed form.
+  v_value jsonb := p_value || '{}'::jsonb;
+  v_number numeric;
+  v_numbers bigint := 0;
+  v_length integer;
+begin
+  if pg_column_size(v_value) > 6 * p_most::bigint then -- nothing is kept in more than six times its text
+    return null;
+  end if;
+  for v_number in
+    select n.number::numeric
+    -- As one array: jsonb_path_query takes the square of the time for rows.
+    from jsonb_array_elements(jsonb_path_query_array(v_value, 'strict $.** ? (@.type() == "number")')) as n (number)
+    where abs(n.number::numeric) >= 1e100 or scale(n.number::numeric) > 100
+  loop
+    v_numbers := v_numbers + queue.number_length(v_number);
+    if v_numbers > p_most then
+      return null;
+    end if;
+  end loop;
+  v_length := length(p_value::text);
+  return case when v_length <= p_most then v_length end;
+exception
+  when statement_too_complex then
+    return null; -- nested so deep that nobody could look into it
+end;
+$$;
+
+comment on function queue.written_length(jsonb, integer) is
+  'The length of the value as text, or null when it is longer than p_most, which is found out without writing it.';
+
+revoke all on function queue.written_length(jsonb, integer) from public, anon, authenticated, service_role;
+
+-- What is wrong with the size of a JSON value that somebody wants to store, whatever the way in. One place for all: a
+-- value that one way takes and the next cannot read stops everybody who reads it.
+create function queue.json_fault(p_value jsonb)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 1048576;
+  v_length integer;
+  v_text text;
+begin
+  -- From the cheapest look to the dearest: one at 100 levels goes no deeper, one at numbers writes none of them, and
+  -- what is written after them is no longer than what was sent would let one think.
+  if jsonb_path_exists(p_value, 'strict $.**{100} ? (@.type() == "object" || @.type() == "array")') then
+    return 'it nests more than 100 levels deep';
+  elsif exists (
+    select
+    from jsonb_array_elements(jsonb_path_query_array(p_value, 'strict $.** ? (@.type() == "number")')) as n (number)
+    where (abs(n.number::numeric) >= 1e199 or scale(n.number::numeric) > 198)
+      and queue.number_length(n.number::numeric) > 400
+  ) then
+    return 'a number in it takes more than 400 characters, written out';
+  elsif pg_column_size(p_value || jsonb_build_object()) <= 2048 then
+    return null; -- with numbers of 400 characters at most, that cannot be long
+  end if;
+
+  v_length := queue.written_length(p_value, v_most);
+  if v_length is null and p_value is not null then
+    return pg_catalog.format('written out, it has more than %s characters', v_most);
+  elsif v_length <= 200000 then
+    return null; -- shorter text cannot hold so many values
+  end if;
+
+  v_text := p_value::text;
+  if v_length - length(translate(v_text, ',{[', '')) > 200000 then
+    -- Those outside of strings are the values.
+    v_text := regexp_replace(v_text, '"(?:[^"\\]|\\.)*"', '', 'g');
+    if length(v_text) - length(translate(v_text, ',{[', '')) > 200000 then
+      return 'it holds more than 200000 values';
+    end if;
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.json_fault(jsonb) is
+  'Why the value is too large to be stored, as the end of a sentence: more than 1 MiB written out, 100 levels, 200,000 values, or a number of more than 400 characters; null when it is not.';
+
+revoke all on function queue.json_fault(jsonb) from public, anon, authenticated, service_role;
+
+-- See queue.json_fault.
+create function queue.refuse_large_json(p_value jsonb, p_name text)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_fault text := queue.json_fault(p_value);
+begin
+  if v_fault is not null then
+    perform queue.refuse(
+      413, 'PARAMS_TOO_LARGE', pg_catalog.format('The %s are too large: %s', p_name, v_fault),
+      'Store what is large as a file, and send its URL'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_large_json(jsonb, text) is
+  'Raises 413 PARAMS_TOO_LARGE when the value is out of the bounds of queue.json_fault.';
+
+revoke all on function queue.refuse_large_json(jsonb, text) from public, anon, authenticated, service_role;
+
+-- What a worker says has any length. The beginning says what it is about, the end what happened last.
+create function queue.cut_ends(p_text text)
+returns text
+language plpgsql
+immutable
+strict
+security invoker
+set search_path = ''
+as $$
+declare
+  v_head constant integer := 65536;
+  v_tail constant integer := 16384;
+begin
+  -- Its bytes are counted at once, its characters one by one.
+  if octet_length(p_text) <= v_head or length(p_text) <= v_head + v_tail + 100 then
+    return p_text;
+  end if;
+  return left(p_text, v_head) || pg_catalog.format(' … [cut: %s characters in all] … ', length(p_text)) || right(p_text, v_tail);
+end;
+$$;
+
+comment on function queue.cut_ends(text) is
+  'The text; of one that is longer than 80 KiB the first 64 KiB, its length and the last 16 KiB. Null stays null.';
+
+revoke all on function queue.cut_ends(text) from public, anon, authenticated, service_role;
+
+-- What a worker reports beside its words is never a reason to refuse the report: what is too large to be kept as data is
+-- kept as text, as far as it goes.
+create function queue.bounded_data(p_data jsonb)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_fault text := queue.json_fault(p_data);
+  -- Many rows of one statement may bring such data, so a text that is out of all proportion to what was sent is not
+  -- written at all.
+  v_most integer := least(16777216, 65536 + 8 * pg_column_size(p_data || jsonb_build_object())::bigint);
+begin
+  if v_fault is null then
+    return p_data;
+  end if;
+  return jsonb_build_object(
+    'not_kept', v_fault,
+    'result_data', case when queue.written_length(p_data, v_most) is not null then queue.cut_ends(p_data::text) end
+  );
+end;
+$$;
+
+comment on function queue.bounded_data(jsonb) is
+  'The data; of what is out of the bounds of queue.json_fault the reason (not_kept) and both ends of its text, if that can be written at all.';
+
+revoke all on function queue.bounded_data(jsonb) from public, anon, authenticated, service_role;
+
+-- The pools of work, each with workers of its own: gpu (a type without a row, too), api, and the one of a service that
+-- runs exactly two types. Whoever adds one adds it to the two checks that name them as well (task_types, settings) and to
+-- shared/claim.ts; tests hold them against this list.
+create function queue.pools()
+returns text[]
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select array['gpu', 'api', 'banodoco'];
+$$;
+
+comment on function queue.pools() is 'The pools of work that a type of task may belong to and a worker may claim from.';
+
+revoke all on function queue.pools() from public, anon, authenticated, service_role;
+
+-- Whoever names a pool names one that is there; null is for the caller to read.
+create function queue.refuse_unknown_pool(p_pool text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_pool <> all (queue.pools()) then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('The run_type must be one of %s, not %s', array_to_string(queue.pools(), ', '), p_pool)
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_unknown_pool(text) is 'Raises 400 INVALID_ARGUMENT when this is no pool of work.';
+
+revoke all on function queue.refuse_unknown_pool(text) from public, anon, authenticated, service_role;
+
+-- Workers index into params: anything but an object kills them. A JSON text of an object is read as the object.
+create function queue.params_object(p_params jsonb)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_params jsonb := coalesce(p_params, '{}');
+begin
+  if jsonb_typeof(v_params) = 'string' then
+    begin
+      v_params := (v_params #>> '{}')::jsonb;
+    exception when invalid_text_representation then
+      null; -- refused below, like every other value that is no object
+    end;
+  end if;
+
+  if jsonb_typeof(v_params) <> 'object' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('The params must be a JSON object, not %s', jsonb_typeof(v_params))
+    );
+  end if;
+  return v_params;
+end;
+$$;
+
+comment on function queue.params_object(jsonb) is
+  'The params as a JSON object: null = {}, a JSON text is parsed; raises 400 INVALID_ARGUMENT for anything else.';
+
+revoke all on function queue.params_object(jsonb) from public, anon, authenticated, service_role;
+
+-- One infinite timestamp would make every subtraction from it fail, for everybody; one number at the end of its range
+-- every sum with it; a text of a megabyte every list that shows it. So a row has the bounds of create-task whatever the
+-- way in. Asked here and not by checks: the table's hottest statements would parse those anew each time. What a row has
+-- from before these bounds it keeps: it must still be possible to end it.
+create function queue.refuse_impossible_values(p_task public.tasks, p_old public.tasks default null)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_first constant timestamptz := timestamptz '2000-01-01 00:00:00+00';
+  v_end constant timestamptz := timestamptz '2101-01-01 00:00:00+00';
+begin
+  if least(
+      p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at
+    ) < v_first
+    or greatest(
+      p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at
+    ) >= v_end
+  then
+    if exists (
+      select
+      from (
+        values
+          (p_task.created_at, p_old.created_at),
+          (p_task.updated_at, p_old.updated_at),
+          (p_task.available_at, p_old.available_at),
+          (p_task.generation_started_at, p_old.generation_started_at),
+          (p_task.generation_processed_at, p_old.generation_processed_at)
+      ) as v (new_time, old_time)
+      where v.new_time is distinct from v.old_time
+        and not (v.new_time >= v_first and v.new_time < v_end)
+    ) then
+      perform queue.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must lie in the years 2000 to 2100', 'Send a date, not infinity');
+    end if;
+  end if;
+
+  if p_task.priority not between -1000 and 1000 and p_task.priority is distinct from p_old.priority then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', pg_catalog.format('The priority must be from -1000 to 1000, not %s', p_task.priority)
+    );
+  elsif length(p_task.task_type) not between 1 and 200 and p_task.task_type is distinct from p_old.task_type then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The task_type must have 1 to 200 characters');
+  elsif length(p_task.idempotency_key) not between 1 and 255
+    and p_task.idempotency_key is distinct from p_old.idempotency_key then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The idempotency_key must have 1 to 255 characters');
+  elsif length(p_task.worker_id) > 255 and p_task.worker_id is distinct from p_old.worker_id then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id must have at most 255 characters');
+  elsif p_task.attempts not between 0 and 1000 and p_old.id is null then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The attempts must be from 0 to 1000, not %s', p_task.attempts));
+  elsif p_task.max_attempts is distinct from p_old.max_attempts
+    -- A requeue grants as many starts again as the type allows.
+    and p_task.max_attempts not between 1 and coalesce(p_old.attempts, 0) + 1000 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'max_attempts must be from 1 to 1000', 'Leave it out for the type''s');
+  elsif p_task.timeout is distinct from p_old.timeout
+    and not (p_task.timeout > interval '0' and p_task.timeout <= interval '30 days') then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'The timeout must be longer than nothing and at most 30 days', 'Leave it out for the type''s'
+    );
+  elsif p_task.run_type not in ('cloud', 'local') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be cloud or local, not %s', left(p_task.run_type, 100)));
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_impossible_values(public.tasks, public.tasks) is
+  'Raises 400 INVALID_ARGUMENT when a value that is new in this version of a task is out of its bounds: times, priority, limits, names; or when its run_type does not exist.';
+
+revoke all on function queue.refuse_impossible_values(public.tasks, public.tasks) from public, anon, authenticated, service_role;
+
+-- Which model a task wants, wherever its sender put it.
+create function queue.task_model(p_params jsonb)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Cut, because it is part of an index key and a client may send any text.
+  return left(
+    coalesce(p_params ->> 'model', p_params ->> 'model_name', p_params #>> '{orchestrator_details,model_name}'),
+    200
+  );
+end;
+$$;
+
+comment on function queue.task_model(jsonb) is
+  'The model that params.model, params.model_name or params.orchestrator_details.model_name asks for; null = any.';
+
+revoke all on function queue.task_model(jsonb) from public, anon, authenticated, service_role;
+
+-- Params as those may see them who neither work on the task nor own it. Tasks of the pool banodoco bring a user's JWT
+-- along, which is for their worker alone.
+create function queue.without_secrets(p_params jsonb)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if jsonb_typeof(p_params) = 'object' and p_params ? 'user_jwt' then
+    return jsonb_set(p_params, '{user_jwt}', '"[redacted]"');
+  end if;
+  return p_params;
+end;
+$$;
+
+comment on function queue.without_secrets(jsonb) is
+  'These params with [redacted] in place of user_jwt, for whoever neither works on the task nor owns it.';
+
+revoke all on function queue.without_secrets(jsonb) from public, anon, authenticated, service_role;
+
+-- Whether a user or project is deleted already, though the row is still there while what it had goes piece by piece
+-- (queue.settle_deletion).
+create function queue.is_being_deleted(p_id uuid)
+returns boolean
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select exists (select from queue.deferred_work as w where w.deleted_id = p_id);
+$$;
+
+comment on function queue.is_being_deleted(uuid) is 'True while this user or project is deleted piece by piece.';
+
+revoke all on function queue.is_being_deleted(uuid) from public, anon, authenticated, service_role;
+
+-- Clients name a task's orchestrator inside params. Anything that is not a UUID names none.
+create function queue.parent_task_id(p_params jsonb)
+returns uuid
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when p_params ->> 'orchestrator_task_id_ref' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+      then (p_params ->> 'orchestrator_task_id_ref')::uuid
+  end;
+end;
+$$;
+
+comment on function queue.parent_task_id(jsonb) is
+  'The orchestrator that params.orchestrator_task_id_ref names, or null when it is no UUID.';
+
+revoke all on function queue.parent_task_id(jsonb) from public, anon, authenticated, service_role;
+
+-- What a user row allows, as the user's slots keep it: the owner's half of the one rule (docs/architecture.md). Whoever
+-- writes what a user may takes it from here; the task's own half is queue.task_standing.
+create function queue.slots_of(
+  p_user public.users, p_running integer, p_orchestrating integer, p_remembered integer
+)
+returns queue.user_slots
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_methods jsonb := p_user.settings #> '{ui,generationMethods}';
+  v_slots queue.user_slots;
+begin
+  v_slots.user_id := p_user.id;
+  v_slots.running := p_running;
+  v_slots.orchestrating := p_orchestrating;
+  v_slots.remembered := p_remembered;
+  v_slots.task_limit := coalesce(p_user.max_in_progress, (select d.default_task_limit from queue.settings as d));
+  v_slots.orchestration_limit := coalesce(
+    p_user.max_orchestrating, (select d.default_orchestration_limit from queue.settings as d), v_slots.task_limit
+  );
+  -- Nothing of a deleted user starts any more while what they had goes piece by piece.
+  if queue.is_being_deleted(p_user.id) then
+    v_slots.task_limit := 0;
+    v_slots.orchestration_limit := 0;
+  end if;
+  v_slots.has_credits := coalesce(p_user.credits, 0) > 0;
+  v_slots.cloud_on := v_methods -> 'inCloud' is distinct from 'false';
+  v_slots.local_on := v_methods -> 'onComputer' is distinct from 'false';
+  v_slots.settings_malformed := coalesce(jsonb_typeof(v_methods -> 'inCloud') <> 'boolean', false)
+    or coalesce(jsonb_typeof(v_methods -> 'onComputer') <> 'boolean', false);
+  -- In the order in which the reasons are reported.
+  v_slots.cloud_reason := case
+    when not v_slots.has_credits then 'no_credits'
+    when not v_slots.cloud_on then 'cloud_disabled'
+    when v_slots.running >= v_slots.task_limit then 'user_at_limit'
+  end;
+  v_slots.local_reason := case
+    when not v_slots.local_on then 'local_disabled'
+    when v_slots.running >= v_slots.task_limit then 'user_at_limit'
+  end;
+  return v_slots;
+end;
+$$;
+
+comment on function queue.slots_of(public.users, integer, integer, integer) is
+  'The user_slots row that follows from a user row, the tasks that run, the orchestration that needs a worker and the starts that are remembered.';
+
+revoke all on function queue.slots_of(public.users, integer, integer, integer) from public, anon, authenticated, service_role;
+
+-- Whether a task's dependencies let it run. Only tasks of the same owner count as there: to depend on somebody
+-- else's task is to depend on a missing one. Who calls this makes sure that no end is missed in between
+-- (tasks_after_insert, settle_dependants).
+create function queue.dependency_state(p_task_id uuid, p_dependant_on uuid, p_user_id uuid)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_wanted uuid[];
+  v_found integer := 0;
+  v_complete integer := 0;
+  v_lost integer := 0;
+begin
+  select array_agg(w.id)
+  into v_wanted
+  from (
+    select d.depends_on as id from queue.task_dependencies as d where d.task_id = p_task_id
+    union
+    select p_dependant_on where p_dependant_on is not null
+  ) as w;
+
+  if v_wanted is null then
+    return null;
+  end if;
+
+  select
+    count(*),
+    count(*) filter (where t.status = 'Complete'),
+    count(*) filter (where t.status in ('Failed', 'Cancelled'))
+  into v_found, v_complete, v_lost
+  from public.tasks as t
+  where t.id = any (v_wanted)
+    and t.user_id is not distinct from p_user_id;
+
+  return case
+    when v_complete + v_lost < v_found then 'dependency_pending'
+    when v_complete < cardinality(v_wanted) then 'dependency_lost'
+  end;
+end;
+$$;
+
+comment on function queue.dependency_state(uuid, uuid, uuid) is
+  'dependency_pending (one is still to end), dependency_lost (all ended, but one failed, was cancelled or is missing) or null (none in the way).';
+
+revoke all on function queue.dependency_state(uuid, uuid, uuid) from public, anon, authenticated, service_role;
+
+-- What began to wait before this has grown stale. Time in which the queue stood still (the project was paused, or its
+-- jobs and workers were away) makes nothing older: work of a week ago is not thrown away at the first minute after an
+-- outage. queue.watch_clock remembers how long that was; here it is seen also before the first look after it.
+create function queue.stale_before()
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_watch queue.clock_watch;
+  v_before timestamptz := queue.now() - (select s.stale_after from queue.settings as s);
+begin
+  select w.* into v_watch from queue.clock_watch as w;
+  if clock_timestamp() > v_watch.looked_at + v_watch.away_after then
+    v_before := v_before - (clock_timestamp() - v_watch.looked_at);
+  end if;
+  if v_watch.away_until >= v_before then
+    v_before := v_before - v_watch.away_for;
+  end if;
+  return v_before;
+end;
+$$;
+
+comment on function queue.stale_before() is
+  'Never-started work that could have run since before this is stale: queue.settings.stale_after ago, and as much longer as the queue stood still meanwhile (queue.clock_watch).';
+
+revoke all on function queue.stale_before() from public, anon, authenticated, service_role;
+
+-- Whether a task of this type takes one of its owner's slots: orchestration does not. A type without a row (its category
+-- is null here) is orchestration if its name ends in _orchestrator, which is how deployed workers tell.
+create function queue.takes_slot(p_task_type text, p_category text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_category is not null then
+    return p_category <> 'orchestration';
+  end if;
+  return right(p_task_type, 13) is distinct from '_orchestrator';
+end;
+$$;
+
+comment on function queue.takes_slot(text, text) is
+  'Whether tasks of a type with this name and category (null = it has no row) take a slot; all but orchestration do.';
+
+revoke all on function queue.takes_slot(text, text) from public, anon, authenticated, service_role;
+
+-- Work that nobody started for a week is not started by surprise. It counts from when the task could first run: the
+-- latest of created_at, available_at (its own time) and released_at (the end of what it waited for). A live parent (the
+-- orchestrator that enqueued it) keeps a task fresh. Handed out once is started, also when that start was taken off again.
+create function queue.is_stale(p_since timestamptz, p_was_started boolean, p_params jsonb)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_parent_id uuid;
+begin
+  if p_was_started or p_since >= queue.stale_before() then
+    return false;
+  end if;
+
+  v_parent_id := queue.parent_task_id(p_params);
+
+  return v_parent_id is null or not exists (
+    select from public.tasks as t
+    where t.id = v_parent_id
+      and t.status in ('Queued', 'In Progress')
+  );
+end;
+$$;
+
+comment on function queue.is_stale(timestamptz, boolean, jsonb) is
+  'Whether a queued task that could run since p_since was never started for queue.settings.stale_after and has no live parent.';
+
+revoke all on function queue.is_stale(timestamptz, boolean, jsonb) from public, anon, authenticated, service_role;
+
+-- Since when nothing that a task waits for holds it back: the end of the last of them. Before that it could not have run,
+-- however long ago it was enqueued.
+create function queue.released_at(p_task_id uuid, p_dependant_on uuid, p_user_id uuid)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select max(t.generation_processed_at)
+    from public.tasks as t
+    where t.id = any (array(select d.depends_on from queue.task_dependencies as d where d.task_id = p_task_id) || p_dependant_on)
+      and t.user_id is not distinct from p_user_id
+      and t.status = 'Complete'
+  );
+end;
+$$;
+
+comment on function queue.released_at(uuid, uuid, uuid) is
+  'When the last of what this task waits for was completed; null = nothing of it was.';
+
+revoke all on function queue.released_at(uuid, uuid, uuid) from public, anon, authenticated, service_role;
+
+-- The task's half of the one rule (docs/architecture.md): where a live task stands. The reasons are asked in the
+-- order in which they are reported; reasons of the owner stand between them and are in queue.user_slots.
+create function queue.task_standing(p_task public.tasks)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_is_active boolean;
+begin
+  if p_task.status = 'In Progress' then
+    return 'active';
+  elsif p_task.status <> 'Queued' then
+    return null;
+  elsif p_task.user_id is null then
+    return 'no_owner';
+  elsif p_task.run_type is null then
+    return 'no_run_type';
+  end if;
+
+  select y.is_active into v_is_active
+  from public.task_types as y
+  where y.name = p_task.task_type;
+
+  if not v_is_active then
+    return 'type_inactive';
+  elsif p_task.available_at > queue.now() then
+    return 'not_yet';
+  end if;
+
+  return coalesce(
+    case when p_task.dependant_on is not null
+      then queue.dependency_state(p_task.id, p_task.dependant_on, p_task.user_id)
+    end,
+    case when queue.is_stale(greatest(p_task.created_at, p_task.available_at, p_task.released_at), p_task.attempts > 0 or p_task.claimed_at is not null, p_task.params) then 'stale' end,
+    'ready'
+  );
+end;
+$$;
+
+comment on function queue.task_standing(public.tasks) is
+  'Where a live task stands: active, ready, or why it waits: no_owner, no_run_type, type_inactive, not_yet, dependency_pending, dependency_lost, stale. Null for a finished task.';
+
+revoke all on function queue.task_standing(public.tasks) from public, anon, authenticated, service_role;
+
+-- A type that is switched off or changes its pool or kind concerns all of its live tasks, however many. They are derived
+-- again piece by piece (queue.deferred_work); until then whoever looks at one asks this. A task that runs keeps what it was
+-- handed out as until it goes back (queue.tasks_before_update).
+create function queue.is_behind_its_type(
+  p_task_type text, p_pool text, p_takes_slot boolean, p_runs_on_own_gpu boolean, p_standing text
+)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_type public.task_types;
+begin
+  select y.* into v_type from public.task_types as y where y.name = p_task_type;
+  if p_standing = 'active' then
+    return p_takes_slot and not queue.takes_slot(p_task_type, v_type.category);
+  end if;
+  return p_pool is distinct from coalesce(v_type.run_type, 'gpu')
+    or p_takes_slot is distinct from queue.takes_slot(p_task_type, v_type.category)
+    or p_runs_on_own_gpu is distinct from coalesce(v_type.runs_on_own_gpu and v_type.run_type <> 'gpu', false)
+    or (v_type.is_active is false) <> (p_standing = 'type_inactive');
+end;
+$$;
+
+comment on function queue.is_behind_its_type(text, text, boolean, boolean, text) is
+  'Whether a live task of this type with this pool, kind and standing was last derived before its type changed.';
+
+revoke all on function queue.is_behind_its_type(text, text, boolean, boolean, text) from public, anon, authenticated, service_role;
+
+-- Which tasks a claim for a pool comes to. GPU machines of a user run some types of other pools as well, and name gpu; the
+-- fleet's do not. In person a user is told of local tasks what the own machine makes of them (queue.reason_of).
+create function queue.is_served_by(
+  p_caller queue.caller, p_pool text, p_task_pool text, p_runs_on_own_gpu boolean, p_run_type text
+)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    p_task_pool = p_pool or (
+      p_pool = 'gpu' and p_runs_on_own_gpu
+        and (p_caller.kind = 'token' or (p_caller.kind = 'user' and p_run_type = 'local'))
+    ), false
+  );
+end;
+$$;
+
+comment on function queue.is_served_by(queue.caller, text, text, boolean, text) is
+  'Whether this caller''s claims or counts for a pool are about a task of the owner''s with this pool, mark (tasks.runs_on_own_gpu) and run type. queue.own_gpu_line has those of other pools in order.';
+
+revoke all on function queue.is_served_by(queue.caller, text, text, boolean, text) from public, anon, authenticated, service_role;
+
+-- How often a task of a type may be started.
+create function queue.max_attempts(p_task_type text)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    (select y.max_attempts from public.task_types as y where y.name = p_task_type),
+    (select s.max_attempts from queue.settings as s)
+  );
+end;
+$$;
+
+comment on function queue.max_attempts(text) is
+  'How often a task of this type may be started before it ends Failed.';
+
+revoke all on function queue.max_attempts(text) from public, anon, authenticated, service_role;
+
+-- Whether completing a task leaves a result record.
+create function queue.creates_generation(p_task_type text, p_params jsonb)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select from public.task_types as y
+    where y.name = p_task_type
+      and y.creates_generation
+  ) and p_params ->> 'skip_generation' is distinct from 'true';
+end;
+$$;
+
+comment on function queue.creates_generation(text, jsonb) is
+  'Whether completing a task of this type with these params records a generation; params.skip_generation = true says no.';
+
+revoke all on function queue.creates_generation(text, jsonb) from public, anon, authenticated, service_role;
+
+-- The URL of the task's own file that a result in JSON names, under the keys and in the order in which deployed workers look
+-- for it.
+create function queue.described_file(p_description json, p_user_id uuid, p_task_id uuid)
+returns text
+language plpgsql
+immutable
+strict
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select p_description ->> k.key
+    from unnest(array['transition_url', 'url', 'output_url', 'video_url']) with ordinality as k (key, place)
+    where queue.own_file(p_description ->> k.key, p_user_id, p_task_id) is not null
+    order by k.place
+    limit 1
+  );
+exception when others then
+  return null; -- JSON may hold what no text of Postgres can
+end;
+$$;
+
+comment on function queue.described_file(json, uuid, uuid) is
+  'The URL in this JSON that leads into the task''s own folder; null when there is none.';
+
+revoke all on function queue.described_file(json, uuid, uuid) from public, anon, authenticated, service_role;
+
+-- Whether a running orchestration task has enqueued everything in the start that this lease is the proof of.
+create function queue.is_handed_over(p_orchestrator_id uuid, p_lease_token uuid)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select
+    from queue.handovers as h
+    where h.orchestrator_id = p_orchestrator_id
+      and h.lease_token = coalesce(p_lease_token, '00000000-0000-0000-0000-000000000000')
+  );
+end;
+$$;
+
+comment on function queue.is_handed_over(uuid, uuid) is
+  'Whether this orchestration task, in this start, needs no worker any more.';
+
+revoke all on function queue.is_handed_over(uuid, uuid) from public, anon, authenticated, service_role;
+
+-- A text that is a JSON object, as Python writes it (NaN and Infinity included, which become 0 here), and short enough to be
+-- kept whole. Most texts are URLs, and told by their first character.
+create function queue.json_object_of(p_text text)
+returns json
+language plpgsql
+immutable
+strict
+security invoker
+set search_path = ''
+as $$
+declare
+  v_json json;
+begin
+  if ltrim(pg_catalog.left(p_text, 100), E' \t\r\n') not like '{%' or length(p_text) > 65536 then
+    return null;
+  end if;
+  begin
+    v_json := regexp_replace(p_text, '-?\m(?:NaN|Infinity)\M', '0', 'g')::json;
+    return case when json_typeof(v_json) = 'object' then v_json end;
+  exception when others then
+    return null; -- no JSON, or nothing that Postgres can read
+  end;
+end;
+$$;
+
+comment on function queue.json_object_of(text) is
+  'This text as a JSON object; null when it is none, or has more than 65,536 characters.';
+
+revoke all on function queue.json_object_of(text) from public, anon, authenticated, service_role;
+
+-- The path in the bucket that the public URL of a file in the task's own folder leads to.
+create function queue.own_file(p_url text, p_user_id uuid, p_task_id uuid)
+returns text
+language plpgsql
+immutable
+strict
+security invoker
+set search_path = ''
+as $$
+declare
+  -- The same pattern always: with the ids in it, it would be compiled anew for each task, which costs more than a completion.
+  v_path text := substring(p_url from '^https?://[^/?#]+/+storage/v1/object/public/image_uploads/([^?#]+)');
+  v_folder text := p_user_id || '/tasks/' || p_task_id || '/';
+begin
+  return case when starts_with(v_path, v_folder) and v_path <> v_folder then v_path end;
+end;
+$$;
+
+comment on function queue.own_file(text, uuid, uuid) is
+  'The path of the file in this task''s folder that the URL leads to; null when it leads elsewhere.';
+
+revoke all on function queue.own_file(text, uuid, uuid) from public, anon, authenticated, service_role;
+
+-- These tasks and the live ones that their end may change, locked before any owner is and in the order of their ids, so that
+-- nobody who does the same can wait for us in a circle: the tasks that wait for them, the orchestrators that they are
+-- parts of, and what would go with those in turn. After a good end only the first of the waiting change. Where more than
+-- a thousand hang on them, whosever they are, nothing of it changes now (queue.deferred_work), and nothing of it is locked.
+create function queue.lock_relatives_of(p_task_ids uuid[], p_user_ids uuid[], p_is_lost boolean)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_look constant integer := 1000;
+  v_above uuid[];
+  v_waiting uuid[];
+  v_lost uuid[];
+begin
+  select array_agg(s.orchestrator_id)
+  into v_above
+  from queue.subtasks as s
+  where s.task_id = any (p_task_ids);
+
+  v_waiting := array(
+    select d.task_id from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1
+  );
+
+  if v_above is null and v_waiting = '{}' then
+    return; -- nothing to keep in order
+  elsif cardinality(v_waiting) > v_look then
+    v_waiting := '{}';
+  end if;
+
+  with recursive reached (task_id) as (
+    select r.id from unnest(v_above || case when p_is_lost then v_waiting end) as r (id)
+    union
+    select n.id
+    from reached as l
+      cross join lateral (
+        select d.task_id as id from queue.task_dependencies as d where d.depends_on = l.task_id
+        union all
+        select s.orchestrator_id from queue.subtasks as s where s.task_id = l.task_id
+      ) as n
+  )
+  select array_agg(l.task_id)
+  into v_lost
+  from (select r.task_id from reached as r limit v_look + coalesce(cardinality(v_above), 0) + 1) as l;
+  if cardinality(v_lost) > v_look + coalesce(cardinality(v_above), 0) then
+    v_lost := null;
+  end if;
+
+  perform
+  from public.tasks as t
+  where t.id = any (p_task_ids || v_above || v_waiting || v_lost)
+    and t.status in ('Queued', 'In Progress')
+    and t.user_id = any (p_user_ids)
+  order by t.id
+  for no key update;
+end;
+$$;
+
+comment on function queue.lock_relatives_of(uuid[], uuid[], boolean) is
+  'Locks these tasks and, in the order of their ids, the live tasks of these owners that change when they end: well, or lost (failed, cancelled, deleted). Locks nothing when there are no such tasks, and only these tasks and their orchestrators when more than a thousand hang on them.';
+
+revoke all on function queue.lock_relatives_of(uuid[], uuid[], boolean) from public, anon, authenticated, service_role;
+
+-- What an owner's starts take, moved apart from any change of a task: an orchestrator has handed over, a holder has let
+-- go, a start is forgotten. The caller holds the owner's lock.
+create function queue.move_slots(p_user_id uuid, p_running integer, p_orchestrating integer, p_remembered integer)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update queue.user_slots as s
+  set running = s.running + p_running,
+    orchestrating = s.orchestrating + p_orchestrating,
+    remembered = s.remembered + p_remembered,
+    cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + p_running >= s.task_limit then 'user_at_limit' end),
+    local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + p_running >= s.task_limit then 'user_at_limit' end)
+  where s.user_id = p_user_id;
+  perform queue.refresh_lines(array[p_user_id]);
+end;
+$$;
+
+comment on function queue.move_slots(uuid, integer, integer, integer) is
+  'Adds to an owner''s running, orchestrating and remembered, and brings the lines in step. Call it under the owner''s lock.';
+
+revoke all on function queue.move_slots(uuid, integer, integer, integer) from public, anon, authenticated, service_role;
+
+-- The update trigger works out where a queued task stands whenever its row is written.
+create function queue.ask_standing_again(p_task_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update public.tasks as t
+  set standing = null
+  where t.id = any (p_task_ids)
+    and t.status = 'Queued';
+end;
+$$;
+
+comment on function queue.ask_standing_again(uuid[]) is 'Works out again where these queued tasks stand.';
+
+revoke all on function queue.ask_standing_again(uuid[]) from public, anon, authenticated, service_role;
+
+-- The slot that a start keeps which has just ended: whose holder is there and did not end it itself. Who ends a task for
+-- its holder says so in queue.let_go (queue.ends_itself). An operator who works on the database itself frees at once what
+-- they end.
+create function queue.held_after(
+  p_task_id uuid, p_user_id uuid, p_pool text, p_takes_slot boolean, p_worker_id text, p_token_id uuid, p_lease_token uuid,
+  p_attempt integer, p_billed_from timestamptz, p_now timestamptz
+)
+returns queue.held_slots
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_held queue.held_slots;
+begin
+  if p_worker_id is null
+    or queue.actor() = session_user::text
+    or p_task_id = any (nullif(current_setting('queue.let_go', true), '')::uuid[])
+    or (not p_takes_slot and queue.is_handed_over(p_task_id, p_lease_token))
+    or (
+      p_token_id is null
+      and exists (select from public.workers as w where w.id = p_worker_id and w.status in ('terminated', 'error', 'crashed'))
+    )
+    -- An owner that goes takes everything along.
+    or not exists (select from public.users as u where u.id = p_user_id) then
+    return null;
+  end if;
+  v_held.task_id := p_task_id;
+  v_held.user_id := p_user_id;
+  v_held.pool := p_pool;
+  v_held.takes_slot := p_takes_slot;
+  v_held.worker_id := p_worker_id;
+  v_held.token_id := p_token_id;
+  v_held.lease_token := p_lease_token;
+  v_held.attempt := p_attempt;
+  -- What an owner ends early is paid for until the machine lets go; the service knows what it does.
+  if p_token_id is null and queue.actor() ~ '^(user|token):' then
+    v_held.billed_from := p_billed_from;
+  end if;
+  v_held.held_since := p_now;
+  v_held.held_until := p_now + (select s.held_slot_limit from queue.settings as s);
+  return v_held;
+end;
+$$;
+
+comment on function queue.held_after(uuid, uuid, text, boolean, text, uuid, uuid, integer, timestamptz, timestamptz) is
+  'What queue.held_slots is to hold of this start, which has just ended; null = nothing.';
+
+revoke all on function queue.held_after(uuid, uuid, text, boolean, text, uuid, uuid, integer, timestamptz, timestamptz) from public, anon, authenticated, service_role;
+
+-- Remembers slots that are held. They are counted already (queue.shift_load); the caller holds the owners' locks.
+create function queue.hold_slots(p_held queue.held_slots[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into queue.held_slots (
+    task_id, user_id, pool, takes_slot, worker_id, token_id, lease_token, attempt, billed_from, held_since, held_until
+  )
+  select
+    h.task_id, h.user_id, h.pool, h.takes_slot, h.worker_id, h.token_id, h.lease_token, h.attempt, h.billed_from,
+    h.held_since, h.held_until
+  from unnest(p_held) as h;
+end;
+$$;
+
+comment on function queue.hold_slots(queue.held_slots[]) is 'Stores these rows of queue.held_slots.';
+
+revoke all on function queue.hold_slots(queue.held_slots[]) from public, anon, authenticated, service_role;
+
+-- Opens and closes lines after something about their owners has changed. The caller holds the owners' locks.
+create function queue.refresh_lines(p_user_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update queue.user_lines as l
+  set running = s.running,
+    turn_load = s.running + s.orchestrating + s.remembered,
+    orchestration_room = n.orchestration_room,
+    is_open = n.is_open,
+    task_limit = s.task_limit,
+    closed_by = nullif(s.cloud_reason, 'user_at_limit')
+  from queue.user_slots as s
+    join queue.user_lines as o on o.user_id = s.user_id
+    cross join lateral (
+      select
+        greatest(s.orchestration_limit - s.orchestrating, 0) as orchestration_room,
+        s.cloud_reason is null
+          and (o.ready_cloud > 0 or (o.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit)) as is_open
+    ) as n
+  where s.user_id = any (p_user_ids)
+    and l.user_id = o.user_id
+    and l.pool = o.pool
+    and (l.running, l.turn_load, l.orchestration_room, l.is_open, l.task_limit, l.closed_by) is distinct from (
+      s.running, s.running + s.orchestrating + s.remembered, n.orchestration_room, n.is_open, s.task_limit,
+      nullif(s.cloud_reason, 'user_at_limit')
+    );
+end;
+$$;
+
+comment on function queue.refresh_lines(uuid[]) is
+  'Brings what these users'' lines copy from their slots, and is_open, in step with them. Call it under the users'' locks.';
+
+revoke all on function queue.refresh_lines(uuid[]) from public, anon, authenticated, service_role;
+
+-- What the history should say about the changes that follow in this transaction.
+create function queue.say(p_actor text, p_reason text default null, p_details jsonb default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform
+    set_config('queue.actor', coalesce(p_actor, ''), true),
+    set_config('queue.reason', coalesce(p_reason, ''), true),
+    set_config('queue.details', coalesce(p_details::text, ''), true);
+end;
+$$;
+
+comment on function queue.say(text, text, jsonb) is
+  'Sets actor, reason and details of the task events that follow in this transaction; null clears each.';
+
+revoke all on function queue.say(text, text, jsonb) from public, anon, authenticated, service_role;
+
+-- Who is behind a change, for the history. Queue functions say it once per transaction; of a direct change through the
+-- Data API the caller's JWT tells the user, or at least the role.
+create function queue.actor()
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_claims jsonb;
+begin
+  if coalesce(current_setting('queue.actor', true), '') <> '' then
+    return current_setting('queue.actor', true);
+  end if;
+  v_claims := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+  return coalesce(
+    case when v_claims ->> 'role' = 'authenticated' then 'user:' || (v_claims ->> 'sub') end,
+    v_claims ->> 'role',
+    session_user::text
+  );
+end;
+$$;
+
+comment on function queue.actor() is
+  'Who is behind the current change: what the queue function in charge said, else the user or the role in the caller''s JWT, else the database user.';
+
+revoke all on function queue.actor() from public, anon, authenticated, service_role;
+
+-- PostgREST has no status of its own for a lock that was not to be had: 55P03 is 500 to it. Where the triggers of a plain
+-- write take locks, they can say 503 instead (queue.refuse_while_locked). Not inside functions, which do that themselves, nor for
+-- sessions, which know what 55P03 is.
+create function queue.is_plain_write()
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(current_setting('queue.actor', true), '') = ''
+    and coalesce(current_setting('request.method', true), '') in ('POST', 'PATCH', 'PUT', 'DELETE')
+    and coalesce(current_setting('request.path', true), '') not like '/rpc/%';
+end;
+$$;
+
+comment on function queue.is_plain_write() is
+  'Whether the current statement is a write over the Data API that goes through no function.';
+
+revoke all on function queue.is_plain_write() from public, anon, authenticated, service_role;
+
+-- What every new row gets, whoever inserts it: its owner, its pool and where it stands.
+create function queue.tasks_before_insert()
+returns trigger
+language plpgsql
+security definer -- reads owner, type and dependencies on behalf of any caller who may insert
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_owner uuid;
+  v_deleted_at timestamptz;
+  v_category text;
+begin
+  if new.status <> 'Queued' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('A task begins Queued, this one was to begin %s', new.status),
+      'Insert it Queued; claim, complete or fail it through the functions'
+    );
+  end if;
+
+  perform queue.refuse_impossible_values(new);
+
+  if new.project_id is not null then
+    -- Held, as the foreign key will: it does not change hands until the task is there.
+    select p.user_id, p.deleted_at into v_owner, v_deleted_at from public.projects as p where p.id = new.project_id for key share;
+    if v_deleted_at is not null then
+      perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('Project %s was deleted', new.project_id));
+    end if;
+    -- An unknown project is left to the foreign key.
+    new.user_id := coalesce(v_owner, new.user_id);
+  end if;
+
+  new.run_type := coalesce(new.run_type, 'cloud');
+  new.params := queue.params_object(new.params);
+  perform queue.refuse_large_json(new.params, 'params');
+  new.has_bounded_params := true;
+  if new.result_data is not null then
+    new.result_data := queue.bounded_data(new.result_data);
+  end if;
+  new.output_location := queue.cut_ends(new.output_location);
+  new.error_message := queue.cut_ends(new.error_message);
+  new.error_details := queue.cut_ends(new.error_details);
+  -- A default timestamp becomes the queue's own time. One that was given stays, unless a user gave it: an older task
+  -- is served first.
+  if new.created_at is null or new.created_at = pg_catalog.now() or queue.actor() ~ '^(authenticated$|user:)' then
+    new.created_at := queue.now();
+  end if;
+  new.updated_at := coalesce(new.updated_at, new.created_at);
+
+  select y.run_type, y.category, y.runs_on_own_gpu
+  into new.pool, v_category, new.runs_on_own_gpu
+  from public.task_types as y
+  where y.name = new.task_type;
+  new.pool := coalesce(new.pool, 'gpu');
+  new.runs_on_own_gpu := coalesce(new.runs_on_own_gpu and new.pool <> 'gpu', false);
+  new.takes_slot := queue.takes_slot(new.task_type, v_category);
+
+  if new.dependant_on = new.id then
+    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
+  elsif new.dependant_on is not null then
+    new.released_at := queue.released_at(new.id, new.dependant_on, new.user_id);
+  end if;
+  new.model := queue.task_model(new.params);
+  new.standing := queue.task_standing(new);
+  return new;
+end;
+$$;
+
+comment on function queue.tasks_before_insert() is 'Trigger: gives a new task its owner, pool and standing.';
+
+revoke all on function queue.tasks_before_insert() from public, anon, authenticated, service_role;
+
+-- The state machine (docs/architecture.md), as a question about two versions of a row. A claim and a requeue
+-- prove themselves by a column that no API role may write, so a direct PATCH can be neither.
+create function queue.is_legal_transition(p_old public.tasks, p_new public.tasks)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when p_new.status = 'Queued' and p_old.status = 'Queued' then true
+    when p_new.status = 'Queued' and p_old.status = 'In Progress' then true
+    when p_new.status = 'Queued' then p_new.requeue_count > p_old.requeue_count
+    when p_new.status = p_old.status then true
+    when p_old.status = 'Queued' and p_new.status = 'In Progress'
+      then p_new.lease_token is distinct from p_old.lease_token and p_new.lease_token is not null
+    -- A result that arrives after the task was rescued; a task that nobody ever started has none.
+    when p_old.status = 'Queued' and p_new.status = 'Complete' then p_old.claimed_at is not null
+    when p_old.status in ('Queued', 'In Progress') then p_new.status in ('Complete', 'Failed', 'Cancelled')
+    else false
+  end;
+end;
+$$;
+
+comment on function queue.is_legal_transition(public.tasks, public.tasks) is
+  'Whether a task may change from the first version of its row to the second.';
+
+revoke all on function queue.is_legal_transition(public.tasks, public.tasks) from public, anon, authenticated, service_role;
+
+-- Orchestrators look for lost tasks, and then PATCH them by their ids, without asking again who holds them now. The queue
+-- may have taken such a task back in between and handed it to another machine: that start is not the one they saw. Their
+-- resets are known by their words, and none of them looks for a start as young as this.
+create function queue.is_overtaken_reset(p_old public.tasks, p_new public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_old.status = 'In Progress'
+    and p_new.status = 'Queued'
+    and p_new.error_message like 'Reset - %'
+    and p_old.attempts + p_old.free_returns > 1
+    and p_old.token_id is null
+    and p_old.claimed_at > queue.now() - interval '1 minute'
+    and (
+      p_old.pool <> 'gpu'
+      or exists (
+        select
+        from public.workers as w
+        where w.id = p_old.worker_id
+          and w.status not in ('terminated', 'error', 'crashed')
+          and w.last_heartbeat > queue.now() - (select s.gpu_silence_limit from queue.settings as s)
+      )
+    );
+end;
+$$;
+
+comment on function queue.is_overtaken_reset(public.tasks, public.tasks) is
+  'Whether this direct change is an orchestrator''s reset of a task that has been handed out anew since it looked: not the first start, younger than a minute, held by a live worker.';
+
+revoke all on function queue.is_overtaken_reset(public.tasks, public.tasks) from public, anon, authenticated, service_role;
+
+-- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
+-- between, so an illegal row is left as it is (and not returned) and the rest of the statement goes through.
+create function queue.tasks_before_update()
+returns trigger
+language plpgsql
+security definer -- reads type, settings and dependencies on behalf of any caller who may update
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_is_new_start boolean := new.lease_token is distinct from old.lease_token and new.lease_token is not null;
+  -- No API role can write these two columns: the queue itself asks for them to be derived again.
+  v_is_derived_again boolean := new.pool is null or (new.standing is null and old.standing is not null);
+  v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
+  -- What this statement says, not what an earlier one left in the columns.
+  v_said text := coalesce(
+    case when new.error_message is distinct from old.error_message then nullif(new.error_message, '') end,
+    case
+      when new.status = 'Failed' and new.output_location is distinct from old.output_location
+        then nullif(new.output_location, '')
+    end,
+    case when new.error_details is distinct from old.error_details then nullif(new.error_details, '') end,
+    nullif(current_setting('queue.reason', true), ''),
+    -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was said again.
+    case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
+  );
+  v_category text;
+  v_is_given_back boolean;
+  v_is_forgiven boolean;
+  v_start record;
+begin
+  if not queue.is_legal_transition(old, new)
+    or (v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and queue.is_overtaken_reset(old, new)) then
+    return null;
+  end if;
+  -- A worker that heard nothing says once more, here, how an earlier start of its own ended; another one has the task now.
+  -- What the queue itself takes back brings the words of that earlier start along, and means this one.
+  if v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
+    and current_setting('queue.forgives_starts', true) is distinct from 'on'
+    and queue.is_told_again(old, new.attempts, new.error_details) then
+    return null;
+  end if;
+
+  perform queue.refuse_impossible_values(new, old);
+  if new.token_id is null and new.worker_id is distinct from old.worker_id then
+    perform queue.refuse_name_of_a_token(new.worker_id);
+  end if;
+
+  -- What a worker says is kept as far as it goes. It is compared first: most updates say nothing new.
+  if new.result_data is distinct from old.result_data then
+    new.result_data := queue.bounded_data(new.result_data);
+  end if;
+  if new.output_location is distinct from old.output_location and new.status <> 'Failed' then
+    new.output_location := queue.cut_ends(new.output_location);
+  end if;
+  if new.thumbnail_url is distinct from old.thumbnail_url then
+    new.thumbnail_url := queue.cut_ends(new.thumbnail_url);
+  end if;
+  if new.error_details is distinct from old.error_details then
+    new.error_details := queue.cut_ends(new.error_details);
+  end if;
+  if new.error_message is distinct from old.error_message and new.status <> 'Failed' then
+    new.error_message := queue.cut_ends(new.error_message);
+  end if;
+
+  -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
+  -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
+  v_is_given_back := old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
+    and current_setting('queue.forgives_starts', true) = 'on';
+  -- Not for ever: from the second time on the task waits, longer each time, and in the end its starts count. What is
+  -- counted is the task's, whatever comes between: a start that counts is no reason to give as many again.
+  v_is_forgiven := false;
+  if v_is_given_back then
+    v_is_forgiven := old.free_returns < (select s.max_free_returns from queue.settings as s);
+    new.free_returns := old.free_returns + 1;
+    if old.free_returns > 0 then
+      new.available_at := greatest(new.available_at, queue.now() + queue.retry_wait(old.free_returns));
+    end if;
+  elsif new.requeue_count > old.requeue_count then
+    new.free_returns := 0;
+    new.claim_repeats := 0;
+  end if;
+  if not v_is_new_start and new.requeue_count = old.requeue_count and not v_is_forgiven then
+    new.attempts := old.attempts;
+  end if;
+
+  if old.status = 'In Progress' and new.status = 'Queued' and not v_is_forgiven then
+    -- Rows that were started before starts were counted.
+    new.attempts := greatest(new.attempts, 1);
+    if new.attempts >= queue.starts_allowed(new) then
+      new.status := 'Failed';
+      v_said := pg_catalog.format(
+        'Given up after %s starts; the last one ended with: %s', new.attempts, coalesce(v_said, 'no reason given')
+      );
+      new.worker_id := old.worker_id;
+    end if;
+  end if;
+
+  if new.status in ('Complete', 'Failed', 'Cancelled') and old.status = new.status then
+    -- A finished task keeps its result and its story; only a file may still be described, once (queue.complete_task). No API
+    -- role may write file_location, which proves it.
+    if not (new.status = 'Complete' and old.file_location is null and coalesce(new.file_location = old.output_location, false)) then
+      new.output_location := old.output_location;
+      new.file_location := old.file_location;
+    end if;
+    new.thumbnail_url := old.thumbnail_url;
+    new.error_message := coalesce(
+      old.error_message, new.error_message,
+      -- An old failure may lack its reason; a new version of the row may not.
+      case when old.status = 'Failed' then 'Failed without a reason' end
+    );
+    new.generation_started_at := old.generation_started_at;
+    -- A machine is paid until it lets go (queue.let_go).
+    if current_setting('queue.bills', true) is distinct from 'on' then
+      new.generation_processed_at := old.generation_processed_at;
+    end if;
+    new.worker_id := old.worker_id;
+  elsif new.status = 'Failed' then
+    new.error_message := queue.cut_text(coalesce(v_said, 'Failed without a reason'));
+    if v_is_direct and new.error_message <> v_said then
+      -- The history keeps more of it. A direct change says the same of all its rows.
+      perform set_config('queue.details', jsonb_build_object('error_message', queue.cut_ends(v_said))::text, true);
+    end if;
+    new.output_location := case
+      when new.output_location is distinct from old.output_location
+        then coalesce(queue.cut_text(nullif(new.output_location, '')), new.error_message)
+      else new.error_message
+    end;
+  elsif new.status = 'Complete' then
+    new.generation_processed_at := queue.now();
+    if v_is_direct and new.output_location is not distinct from old.output_location then
+      new.output_location := null; -- a progress text is no result
+    end if;
+    if new.output_location is distinct from old.output_location and new.file_location is null then
+      new.file_location := queue.described_file(queue.json_object_of(new.output_location), new.user_id, new.id);
+    end if;
+    -- Whoever made it had lost it meanwhile; it is theirs all the same.
+    if old.status = 'Queued' and new.worker_id is null then
+      -- What somebody else said of it meanwhile, to no effect, is in the history, too.
+      select e.worker_id, e.attempt, substring(h.actor from '^token:([0-9a-f-]{36})$')::uuid as token_id
+      into v_start
+      from public.task_events as e
+        cross join lateral (
+          select o.actor
+          from public.task_events as o
+          where o.task_id = e.task_id
+            and o.id <= e.id
+            and o.from_status = 'Queued'
+            and o.to_status = 'In Progress'
+          order by o.id desc
+          limit 1
+        ) as h
+      where e.task_id = new.id
+        and e.to_status = 'In Progress'
+      order by e.id desc
+      limit 1;
+      if found then
+        new.worker_id := v_start.worker_id;
+        new.token_id := v_start.token_id;
+        new.attempts := greatest(new.attempts, v_start.attempt);
+      end if;
+    end if;
+    new.generation_created := queue.creates_generation(new.task_type, new.params);
+    -- Nobody works on it any more, and nobody puts it back.
+    new.params := queue.without_secrets(new.params);
+  elsif new.status = 'Queued' then
+    new.lease_token := null;
+    new.claim_id := null;
+    new.token_id := null;
+    new.worker_id := null;
+    new.delivered_at := null;
+    new.reported_at := null;
+    new.seen_at := null;
+    new.is_beaten_for := false;
+    -- Proof of a start, also on rows that were started before the column existed.
+    if old.status = 'In Progress' then
+      -- How far the last start came says nothing of the next one.
+      if new.output_location is not distinct from old.output_location then
+        new.output_location := null;
+      end if;
+      if v_is_direct and new.error_message is not distinct from old.error_message
+        and new.error_details is distinct from old.error_details then
+        new.error_message := coalesce(new.error_details, new.error_message); -- the reason, whichever field it came in
+      end if;
+      new.claimed_at := coalesce(old.claimed_at, old.generation_started_at, old.updated_at, old.created_at);
+    end if;
+    new.generation_started_at := null;
+    new.generation_processed_at := null;
+    new.file_location := null;
+  end if;
+
+  if new.task_type is distinct from old.task_type or new.pool is null or (new.status = 'Queued' and old.status <> 'Queued') then
+    select y.run_type, y.category, y.runs_on_own_gpu
+    into new.pool, v_category, new.runs_on_own_gpu
+    from public.task_types as y
+    where y.name = new.task_type;
+    new.pool := coalesce(new.pool, 'gpu');
+    new.runs_on_own_gpu := coalesce(new.runs_on_own_gpu and new.pool <> 'gpu', false);
+    new.takes_slot := queue.takes_slot(new.task_type, v_category);
+    -- A start stays what it was handed out as, or its holder would be judged by the rules of another pool, and be given
+    -- other work beside it. That it is orchestration may turn out meanwhile, but not that it was none.
+    if new.status = 'In Progress' then
+      new.runs_on_own_gpu := case when old.pool is null then new.runs_on_own_gpu else old.runs_on_own_gpu end;
+      new.pool := coalesce(old.pool, new.pool);
+      new.takes_slot := coalesce(old.takes_slot, true) and new.takes_slot;
+    end if;
+  end if;
+  if new.project_id is distinct from old.project_id and new.project_id is not null then
+    new.user_id := coalesce((select p.user_id from public.projects as p where p.id = new.project_id), new.user_id);
+  end if;
+  if new.params is distinct from old.params then
+    new.params := queue.params_object(new.params);
+    perform queue.refuse_large_json(new.params, 'params');
+    new.has_bounded_params := true;
+  end if;
+  if v_is_derived_again or new.params is distinct from old.params then
+    new.model := queue.task_model(new.params);
+  end if;
+  -- What it is a part of, or waits for: queue.tasks_after_update follows.
+  if new.dependant_on is distinct from old.dependant_on or (
+    (new.params is distinct from old.params or new.task_type <> old.task_type or new.user_id is distinct from old.user_id)
+    and queue.subtask_of(new.id, new.user_id, new.task_type, new.params)
+      is distinct from queue.subtask_of(old.id, old.user_id, old.task_type, old.params)
+  ) then
+    perform set_config('queue.regroups', 'on', true);
+  end if;
+
+  if new.status = 'In Progress' then
+    new.standing := 'active';
+  else
+    -- Its age counts from what let it go.
+    if new.requeue_count > old.requeue_count then
+      new.released_at := queue.now();
+    elsif new.status = 'Queued' and new.dependant_on is not null then
+      new.released_at := greatest(old.released_at, queue.released_at(new.id, new.dependant_on, new.user_id));
+    end if;
+    new.standing := queue.task_standing(new);
+  end if;
+
+  if not v_is_derived_again then
+    new.updated_at := queue.now();
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.tasks_before_update() is
+  'Trigger: refuses illegal changes row by row, and keeps the columns that follow from the state.';
+
+revoke all on function queue.tasks_before_update() from public, anon, authenticated, service_role;
+
+-- Moves the derived counters by what one statement changed, owner by owner in the order of their ids. Everything
+-- about an owner is done under the lock on the owner's slots, and the order keeps two statements that touch several
+-- owners from waiting for each other in a circle. Beside the standings of tasks it knows two more: enqueued, an orchestrator
+-- that is active and needs no worker, and held, a start that has ended while its holder has not let go.
+create function queue.shift_load(p_changes queue.load_change[], p_now timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_change record;
+  v_slots queue.user_slots;
+  v_running integer;
+  v_turn_load integer;
+  v_room integer;
+  v_has_blocked boolean := false;
+begin
+  for v_change in
+    select
+      c.user_id,
+      c.pool,
+      coalesce(sum(c.delta) filter (where c.standing = 'ready' and c.is_cloud and c.takes_slot), 0) as ready_cloud,
+      coalesce(sum(c.delta) filter (where c.standing = 'ready' and c.is_cloud and not c.takes_slot), 0) as ready_cloud_orchestration,
+      coalesce(sum(c.delta) filter (where c.standing = 'ready' and not c.is_cloud and c.takes_slot), 0) as ready_local,
+      coalesce(sum(c.delta) filter (where c.standing = 'ready' and not c.is_cloud and not c.takes_slot), 0) as ready_local_orchestration,
+      coalesce(sum(c.delta) filter (where c.standing = 'active' and c.is_cloud and c.takes_slot), 0) as active_cloud,
+      coalesce(sum(c.delta) filter (where c.standing in ('active', 'enqueued') and c.is_cloud and not c.takes_slot), 0) as active_cloud_orchestration,
+      coalesce(sum(c.delta) filter (where c.standing = 'active' and not c.is_cloud and c.takes_slot), 0) as active_local,
+      coalesce(sum(c.delta) filter (where c.standing in ('active', 'enqueued') and not c.is_cloud and not c.takes_slot), 0) as active_local_orchestration,
+      coalesce(sum(c.delta) filter (where c.standing in ('active', 'held') and c.takes_slot), 0) as running,
+      coalesce(sum(c.delta) filter (where c.standing in ('active', 'held') and not c.takes_slot), 0) as orchestrating,
+      bool_or(c.standing not in ('ready', 'active', 'enqueued', 'held')) as has_blocked
+    from unnest(p_changes) as c
+    group by c.user_id, c.pool
+    order by c.user_id, c.pool
+  loop
+    v_has_blocked := v_has_blocked or v_change.has_blocked;
+    continue when v_change.user_id is null;
+
+    -- The lock, and what runs.
+    v_running := v_change.running;
+    update queue.user_slots as s
+    set running = s.running + v_running,
+      orchestrating = s.orchestrating + v_change.orchestrating,
+      cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + v_running >= s.task_limit then 'user_at_limit' end),
+      local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + v_running >= s.task_limit then 'user_at_limit' end)
+    where s.user_id = v_change.user_id
+    returning s.* into v_slots;
+    v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
+    v_room := greatest(v_slots.orchestration_limit - v_slots.orchestrating, 0);
+
+    -- The line that gained or lost tasks. Being served, or beginning to wait, starts a new wait for a turn.
+    update queue.user_lines as l
+    set ready_cloud = l.ready_cloud + v_change.ready_cloud,
+      ready_cloud_orchestration = l.ready_cloud_orchestration + v_change.ready_cloud_orchestration,
+      ready_local = l.ready_local + v_change.ready_local,
+      ready_local_orchestration = l.ready_local_orchestration + v_change.ready_local_orchestration,
+      active_cloud = l.active_cloud + v_change.active_cloud,
+      active_cloud_orchestration = l.active_cloud_orchestration + v_change.active_cloud_orchestration,
+      active_local = l.active_local + v_change.active_local,
+      active_local_orchestration = l.active_local_orchestration + v_change.active_local_orchestration,
+      running = v_slots.running,
+      turn_load = v_turn_load,
+      orchestration_room = v_room,
+      is_open = v_slots.cloud_reason is null
+        and (
+          l.ready_cloud + v_change.ready_cloud > 0
+          or (v_room > 0 and l.ready_cloud_orchestration + v_change.ready_cloud_orchestration > 0)
+        ),
+      turn_at = case
+        when v_change.active_cloud > 0 or v_change.active_cloud_orchestration > 0
+          or l.ready_cloud + l.ready_cloud_orchestration = 0 then p_now
+        else l.turn_at
+      end
+    where l.user_id = v_change.user_id
+      and l.pool = v_change.pool;
+
+    if not found and v_slots.user_id is not null then
+      insert into queue.user_lines (
+        user_id, pool, ready_cloud, ready_cloud_orchestration, ready_local, ready_local_orchestration,
+        active_cloud, active_cloud_orchestration, active_local, active_local_orchestration, running, turn_load, orchestration_room,
+        is_open, turn_at
+      )
+      values (
+        v_change.user_id, v_change.pool,
+        v_change.ready_cloud, v_change.ready_cloud_orchestration,
+        v_change.ready_local, v_change.ready_local_orchestration,
+        v_change.active_cloud, v_change.active_cloud_orchestration,
+        v_change.active_local, v_change.active_local_orchestration,
+        v_slots.running, v_turn_load, v_room,
+        v_slots.cloud_reason is null
+          and (v_change.ready_cloud > 0 or (v_room > 0 and v_change.ready_cloud_orchestration > 0)),
+        p_now
+      );
+    end if;
+
+    -- The owner's line in another pool, where what runs has changed under it.
+    if v_running <> 0 or v_change.orchestrating <> 0 then
+      update queue.user_lines as l
+      set running = v_slots.running,
+        turn_load = v_turn_load,
+        orchestration_room = v_room,
+        is_open = v_slots.cloud_reason is null and (l.ready_cloud > 0 or v_room > 0)
+      where l.user_id = v_change.user_id
+        and l.pool <> v_change.pool
+        and l.ready_cloud + l.ready_cloud_orchestration > 0;
+    end if;
+  end loop;
+
+  if v_has_blocked then
+    perform queue.shift_blocked(p_changes);
+  end if;
+end;
+$$;
+
+comment on function queue.shift_load(queue.load_change[], timestamptz) is
+  'Moves user_slots, user_lines and blocked_tasks by what one statement changed; takes the owners'' locks first, in the order of their ids.';
+
+revoke all on function queue.shift_load(queue.load_change[], timestamptz) from public, anon, authenticated, service_role;
+
+-- The other tasks that a change of some may change, locked before any owner is: of those that were grouped anew, that
+-- reported something, that are Complete, that are lost.
+create function queue.lock_for_update(
+  p_regrouped uuid[], p_children queue.subtasks[], p_reported uuid[], p_reporters uuid[], p_complete uuid[], p_lost uuid[], p_owners uuid[]
+)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_regrouped is not null then
+    perform queue.lock_relatives_of(
+      p_regrouped || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (p_regrouped)), p_owners, true
+    );
+    if p_children is not null then
+      perform queue.lock_families(p_children);
+    end if;
+  end if;
+  if p_reported is not null then
+    perform queue.lock_relatives_of(p_reported, p_reporters, false);
+  end if;
+  if p_complete is not null then
+    perform queue.lock_relatives_of(p_complete, p_owners, false);
+  end if;
+  if p_lost is not null then
+    perform queue.lock_relatives_of(p_lost, p_owners, true);
+  end if;
+end;
+$$;
+
+comment on function queue.lock_for_update(uuid[], queue.subtasks[], uuid[], uuid[], uuid[], uuid[], uuid[]) is
+  'Locks the live tasks of these owners that follow a change of these: grouped anew (with what they are children of now), reported (and their owners), Complete, lost.';
+
+revoke all on function queue.lock_for_update(uuid[], queue.subtasks[], uuid[], uuid[], uuid[], uuid[], uuid[]) from public, anon, authenticated, service_role;
+
+-- The counters of tasks that wait for a reason of their own. Runs under the owners' locks (queue.shift_load).
+create function queue.shift_blocked(p_changes queue.load_change[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  with change as (
+    select
+      coalesce(c.user_id, '00000000-0000-0000-0000-000000000000') as user_id,
+      c.pool,
+      c.standing as reason,
+      c.is_cloud,
+      sum(c.delta) as delta
+    from unnest(p_changes) as c
+    where c.standing not in ('ready', 'active', 'enqueued', 'held')
+    group by 1, 2, 3, 4
+    having sum(c.delta) <> 0
+  ),
+  known as (
+    update queue.blocked_tasks as b
+    set task_count = b.task_count + c.delta
+    from change as c
+    where b.user_id = c.user_id
+      and b.pool = c.pool
+      and b.reason = c.reason
+      and b.is_cloud = c.is_cloud
+    returning b.user_id, b.pool, b.reason, b.is_cloud
+  )
+  insert into queue.blocked_tasks as b (user_id, pool, reason, is_cloud, task_count)
+  select c.user_id, c.pool, c.reason, c.is_cloud, c.delta
+  from change as c
+  where not exists (
+    select
+    from known as k
+    where k.user_id = c.user_id
+      and k.pool = c.pool
+      and k.reason = c.reason
+      and k.is_cloud = c.is_cloud
+  )
+  -- Tasks without an owner have no lock above them: two statements may add the same row.
+  on conflict (user_id, pool, reason, is_cloud) do update
+    set task_count = b.task_count + excluded.task_count;
+end;
+$$;
+
+comment on function queue.shift_blocked(queue.load_change[]) is
+  'Moves queue.blocked_tasks by what one statement changed.';
+
+revoke all on function queue.shift_blocked(queue.load_change[]) from public, anon, authenticated, service_role;
+
+-- After an insert statement: dependencies recorded, counters moved, history begun. Per statement, so that a bulk
+-- insert moves each counter once.
+create function queue.tasks_after_insert()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may insert
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_changes queue.load_change[];
+  v_now timestamptz := queue.now();
+  v_actor text := queue.actor();
+  v_unsettled uuid[];
+  v_awaited uuid[];
+  v_dependants uuid[];
+  v_children queue.subtasks[];
+  v_orchestrators uuid[];
+  v_has_children boolean;
+  v_has_unsettled boolean;
+begin
+  -- One look says what else is to be asked: most tasks wait for nothing and are a part of nothing.
+  select
+    array_agg(n.id) filter (where n.dependant_on is not null),
+    -- An orchestrator may come after its children.
+    array_agg(n.id) filter (where not n.takes_slot or n.task_type like '%orchestrat%'),
+    bool_or(n.params ? 'orchestrator_task_id_ref'),
+    bool_or(n.standing in ('dependency_lost', 'dependency_pending'))
+  into v_dependants, v_orchestrators, v_has_children, v_has_unsettled
+  from new_rows as n;
+
+  if v_dependants is not null then
+    insert into queue.task_dependencies (task_id, depends_on)
+    select n.id, n.dependant_on
+    from new_rows as n
+    where n.dependant_on is not null
+    on conflict do nothing;
+  end if;
+  if v_has_children then
+    select array_agg(c.child)
+    into v_children
+    from (
+      select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
+      from new_rows as n
+      where n.params ? 'orchestrator_task_id_ref'
+    ) as c
+    where (c.child).task_id is not null;
+  end if;
+
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  into v_changes
+  from (
+    select n.user_id, n.pool, n.run_type is distinct from 'local' as is_cloud, n.takes_slot, n.standing, count(*)::integer as delta
+    from new_rows as n
+    where n.standing is not null
+    group by 1, 2, 3, 4, 5
+  ) as g;
+
+  -- All that an insert waits for. PostgREST has no status of its own for a lock that was not to be had.
+  begin
+    -- Other tasks are locked before any owner, like everywhere.
+    if v_children is not null then
+      perform queue.lock_families(v_children);
+    end if;
+    if v_changes is not null then
+      perform queue.shift_load(v_changes, v_now);
+    end if;
+  exception when lock_not_available then
+    perform queue.refuse_while_locked();
+  end;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select n.id, n.user_id, v_now, null, n.status, n.worker_id, n.attempts, v_actor, 'created'
+  from new_rows as n;
+
+  if v_dependants is not null then
+    perform queue.refuse_cycles(v_dependants);
+  end if;
+
+  -- A dependency may have come, ended or gone between the look at it and the owner's lock, which is held from here on; and a
+  -- task that others already wait for may only now have come.
+  -- By their keys: as joins, a plan from when the queue was small goes through new rows for each waiting task.
+  if v_has_unsettled then
+    select array_agg(n.id)
+    into v_unsettled
+    from new_rows as n
+    where n.standing in ('dependency_lost', 'dependency_pending')
+      and exists (
+        select
+        from queue.task_dependencies as d
+        where d.task_id = n.id
+          and case n.standing
+            -- What is missing or somebody else's has not changed.
+            when 'dependency_lost' then (select t.user_id is not distinct from n.user_id from public.tasks as t where t.id = d.depends_on)
+            else coalesce((select t.status in ('Complete', 'Failed', 'Cancelled') from public.tasks as t where t.id = d.depends_on), true)
+          end
+      );
+  end if;
+  if v_unsettled is not null then
+    perform queue.ask_standing_again(v_unsettled);
+  end if;
+
+  select array_agg(n.id)
+  into v_awaited
+  from new_rows as n
+  where exists (
+    select
+    from queue.task_dependencies as d
+    where d.depends_on = n.id
+      and (
+        select t.standing = 'dependency_lost' and t.user_id is not distinct from n.user_id
+        from public.tasks as t
+        where t.id = d.task_id
+      )
+  );
+  if v_awaited is not null then
+    perform queue.settle_dependants(v_awaited);
+  end if;
+
+  if v_children is not null or v_orchestrators is not null then
+    perform queue.join_families(v_orchestrators, v_children);
+  end if;
+
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_insert() is 'Trigger: dependencies, families, counters and history of newly inserted tasks.';
+
+revoke all on function queue.tasks_after_insert() from public, anon, authenticated, service_role;
+
+-- After an update statement: counters, history, result records, dependants and families follow, in the same transaction and
+-- whatever the way in.
+create function queue.tasks_after_update()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may update
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_changes queue.load_change[];
+  v_held queue.held_slots[];
+  v_complete uuid[];
+  v_lost queue.task_end[];
+  v_owners uuid[];
+  v_moved uuid[];
+  v_from text[];
+  v_to text[];
+  v_now timestamptz;
+  -- Whoever ends these tasks looks after what waits for them (queue.settle_deferred).
+  v_is_looked_after boolean := current_setting('queue.ends_in_turn', true) = 'on';
+  v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
+  v_reports jsonb;
+  v_report record;
+  v_regrouped uuid[];
+  v_children queue.subtasks[];
+  v_rewired uuid[];
+  v_waited_for uuid[];
+  v_reported uuid[];
+  v_reporters uuid[];
+  v_lost_ids uuid[];
+  -- Not inside another trigger, which may mean to go on without the lock.
+  v_is_plain boolean := v_is_direct and pg_trigger_depth() = 1 and queue.is_plain_write();
+  -- Their holders end these themselves, and hold nothing (queue.held_after).
+  v_let_go uuid[] := coalesce(nullif(current_setting('queue.let_go', true), ''), '{}')::uuid[];
+  v_has_moved boolean;
+  v_has_shifted boolean;
+  v_has_left boolean;
+  v_has_forgotten boolean;
+  v_has_said boolean;
+begin
+  if v_is_looked_after then
+    -- Of this statement only, not of those that follow from it.
+    perform set_config('queue.ends_in_turn', 'off', true);
+  end if;
+
+  -- One look says what else is to be asked: a beat or a report of progress moves nothing.
+  select
+    array_agg(n.id) filter (where e.has_ended and n.status = 'Complete'),
+    array_agg((n.id, n.user_id, n.status, n.error_message)::queue.task_end) filter (where e.has_ended and n.status in ('Failed', 'Cancelled')),
+    array_agg(distinct n.user_id) filter (where e.has_ended),
+    array_agg(n.id) filter (where e.has_ended),
+    array_agg(o.status) filter (where e.has_ended),
+    array_agg(n.status) filter (where e.has_ended),
+    bool_or(n.status <> o.status or n.lease_token <> o.lease_token),
+    bool_or(
+      (n.user_id, n.pool, n.status, n.token_id, n.run_type, n.takes_slot, n.standing, n.lease_token)
+        is distinct from (o.user_id, o.pool, o.status, o.token_id, o.run_type, o.takes_slot, o.standing, o.lease_token)
+    ),
+    bool_or(o.standing = 'active' and n.standing is distinct from 'active' and o.id <> all (v_let_go)),
+    bool_or(o.standing = 'active' and n.standing is distinct from 'active' and not o.takes_slot),
+    bool_or(n.status = 'In Progress' and n.output_location is distinct from o.output_location)
+  into v_complete, v_lost, v_owners, v_moved, v_from, v_to, v_has_moved, v_has_shifted, v_has_left, v_has_forgotten, v_has_said
+  -- A full join, and no condition that makes it another: the plan is made for the few rows of a first call and kept, and an
+  -- inner join for few rows compares each with each. This one is merged or hashed, however many rows come.
+  from new_rows as n
+    full join old_rows as o on o.id = n.id
+    cross join lateral (
+      -- Ended, or put back after its end.
+      select n.status <> o.status and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress')) as has_ended
+    ) as e;
+  if v_has_shifted then
+    v_now := queue.now();
+  end if;
+
+  -- What a direct change puts into the text of an orchestrator, it says like a report (queue.update_task_status).
+  if v_is_direct and v_has_said then
+    select jsonb_agg(jsonb_build_object('id', n.id, 'text', n.output_location) order by n.user_id, n.id)
+    into v_reports
+    from new_rows as n
+      full join old_rows as o on o.id = n.id -- full as above
+    where coalesce(
+      n.status = 'In Progress'
+        and o.status = 'In Progress'
+        and n.output_location <> ''
+        and n.output_location is distinct from o.output_location
+        and (not n.takes_slot or n.task_type like '%orchestrat%'),
+      false
+    );
+  end if;
+
+  -- What is a part of something else now, or waits for something else (queue.tasks_before_update has noticed).
+  if current_setting('queue.regroups', true) = 'on' then
+    perform set_config('queue.regroups', 'off', true);
+    select
+      array_agg(n.id order by n.id) filter (
+        where queue.subtask_of(n.id, n.user_id, n.task_type, n.params)
+          is distinct from queue.subtask_of(o.id, o.user_id, o.task_type, o.params)
+      ),
+      array_agg(n.id order by n.id) filter (where n.dependant_on is distinct from o.dependant_on),
+      array_agg(o.dependant_on order by n.id) filter (where n.dependant_on is distinct from o.dependant_on),
+      array_agg(distinct n.user_id) || array_agg(distinct o.user_id)
+    into v_regrouped, v_rewired, v_waited_for, v_owners
+    from new_rows as n
+      full join old_rows as o on o.id = n.id -- full as above
+    where coalesce(n.id = o.id, false);
+    if coalesce(current_setting('queue.moves_project', true), '') <> '' then
+      v_regrouped := null; -- all of a family at once (queue.move_project)
+    end if;
+  end if;
+
+  -- Other tasks are locked before any owner, like everywhere.
+  if v_regrouped is not null then
+    select array_agg(c.child)
+    into v_children
+    from (
+      select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child from new_rows as n where n.id = any (v_regrouped)
+    ) as c
+    where (c.child).task_id is not null;
+  end if;
+  if v_reports is not null then
+    v_reported := array(select r.id from jsonb_to_recordset(v_reports) as r (id uuid));
+    v_reporters := array(select distinct n.user_id from new_rows as n);
+  end if;
+  if v_lost is not null and v_is_looked_after is not true then
+    v_lost_ids := array(select l.task_id from unnest(v_lost) as l);
+  end if;
+  if coalesce(v_moved, v_regrouped, v_reported) is null then
+    null; -- nothing follows
+  elsif v_is_plain then
+    begin
+      perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners);
+    exception when lock_not_available then
+      perform queue.refuse_while_locked();
+    end;
+  else
+    perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners);
+  end if;
+
+  if v_has_shifted then
+    select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+    into v_changes
+    from (
+      select m.user_id, m.pool, m.is_cloud, m.takes_slot, m.standing, sum(m.delta)::integer as delta
+      from (
+        select
+          o.user_id, o.pool,
+          case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
+          o.takes_slot,
+          case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
+          -1 as delta
+        from old_rows as o
+        where o.standing is not null
+        union all
+        select
+          n.user_id, n.pool,
+          case when n.status = 'In Progress' then n.token_id is null else n.run_type is distinct from 'local' end,
+          n.takes_slot,
+          case when n.standing = 'active' and not n.takes_slot and queue.is_handed_over(n.id, n.lease_token) then 'enqueued' else n.standing end,
+          1
+        from new_rows as n
+        where n.standing is not null
+      ) as m
+      group by 1, 2, 3, 4, 5
+      having sum(m.delta) <> 0
+    ) as g;
+  end if;
+
+  -- Whose start another has ended may still be at work on it: its slot is not free yet.
+  if v_has_left then
+    v_held := array(
+      select h.held
+      from (
+        select queue.held_after(
+          o.id, o.user_id, o.pool, o.takes_slot, o.worker_id, o.token_id, o.lease_token, o.attempts, o.generation_started_at, v_now
+        ) as held
+        from old_rows as o
+          full join new_rows as n on n.id = o.id -- full as above
+        where coalesce(
+          o.standing = 'active'
+            and n.standing is distinct from 'active'
+            -- Who puts a task back directly says that nobody runs it any more.
+            and not (n.status = 'Queued' and coalesce(current_setting('queue.actor', true), '') = ''),
+          false
+        )
+      ) as h
+      where (h.held).task_id is not null
+    );
+    if v_held <> '{}' then
+      v_changes := v_changes || array(
+        select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
+      );
+    end if;
+  end if;
+
+  if v_is_plain and (v_changes is not null or v_owners is not null) then
+    begin
+      perform
+      from queue.user_slots as s
+      where s.user_id in (
+        select c.user_id from unnest(v_changes) as c
+        union all
+        select o.id from unnest(v_owners) as o (id) where v_moved is not null or v_regrouped is not null or v_rewired is not null
+      )
+      order by s.user_id
+      for no key update;
+    exception when lock_not_available then
+      perform queue.refuse_while_locked();
+    end;
+  end if;
+  if v_changes is not null then
+    perform queue.shift_load(v_changes, v_now);
+  end if;
+  if cardinality(v_held) > 0 then
+    perform queue.hold_slots(v_held);
+  end if;
+  if v_has_forgotten then
+    delete from queue.handovers as h
+    using new_rows as n
+    where h.orchestrator_id = n.id
+      and n.standing is distinct from 'active';
+  end if;
+
+  -- The state, or the start (a second start by the same worker changes only the lease).
+  if v_has_moved then
+    insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+    select
+      n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id),
+      greatest(n.attempts, o.attempts), -- a start that is taken off again is still told by its number
+      queue.actor(),
+      coalesce(
+        nullif(current_setting('queue.reason', true), ''),
+        case
+          when n.status = 'In Progress' and n.attempts = o.attempts then 'handed out again, the reply was lost'
+          when n.status = 'In Progress' then 'started again by its holder'
+        end,
+        case
+          when n.status not in ('Failed', 'Queued', 'Cancelled') then null
+          when n.error_message is distinct from o.error_message then n.error_message
+          when n.error_details is distinct from o.error_details then n.error_details
+          when n.status = 'Failed' then n.error_message
+          -- Said again in the same words, which looks like not said.
+          when o.status = 'In Progress' and coalesce(current_setting('queue.actor', true), '') = '' then n.error_message
+        end
+      ),
+      case
+        when o.status = 'In Progress' and n.status in ('Queued', 'Failed') then
+          coalesce(nullif(current_setting('queue.details', true), '')::jsonb, '{}')
+            || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at, o.delivered_at))
+        else nullif(current_setting('queue.details', true), '')::jsonb
+      end
+    from new_rows as n
+      full join old_rows as o on o.id = n.id -- full as above
+    where coalesce(n.status <> o.status or n.lease_token <> o.lease_token, false);
+  end if;
+
+  if v_is_direct and coalesce(current_setting('queue.details', true), '') <> '' then
+    perform set_config('queue.details', '', true);
+  end if;
+
+  if v_complete is not null then
+    perform queue.record_generations(v_complete);
+    perform queue.settle_dependants(v_complete);
+  end if;
+  -- The family first: its orchestrator names the child that failed, not one that went with it.
+  if v_moved is not null then
+    perform queue.settle_families(v_moved, v_from, v_to);
+  end if;
+  if v_lost is not null and v_is_looked_after is not true then
+    perform queue.settle_lost(v_lost);
+  end if;
+  if v_regrouped is not null or v_rewired is not null then
+    perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
+    if v_regrouped is not null then
+      perform queue.regroup(v_regrouped);
+    end if;
+    if v_rewired is not null then
+      perform queue.follow_dependencies(v_rewired, v_waited_for);
+    end if;
+  end if;
+  if v_reports is not null then
+    for v_report in select r.id, r.text from jsonb_to_recordset(v_reports) as r (id uuid, text text) loop
+      perform queue.note_enqueued(v_report.id, v_report.text);
+    end loop;
+  end if;
+
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_update() is
+  'Trigger: counters, history, result records, dependants and families of changed tasks.';
+
+revoke all on function queue.tasks_after_update() from public, anon, authenticated, service_role;
+
+-- The result records of tasks that were just completed. Called wherever a task becomes Complete, so there is no way
+-- to complete a task of a type that creates generations without one. A task that was put back and completed again
+-- replaces its record: task and record never name different results.
+create function queue.record_generations(p_task_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into public.generations (
+    task_id, project_id, user_id, type, location, thumbnail_url, params, created_at,
+    parent_generation_id, child_order, is_child, based_on
+  )
+  select
+    t.id, t.project_id, t.user_id, y.content_type, coalesce(t.file_location, t.output_location), t.thumbnail_url,
+    queue.without_secrets(t.params),
+    coalesce(t.generation_processed_at, t.updated_at, t.created_at), -- old rows may lack the first two
+    l.parent_generation_id, l.child_order, l.parent_generation_id is not null, l.based_on
+  from public.tasks as t
+    left join public.task_types as y on y.name = t.task_type
+    cross join lateral queue.generation_links(t.id, t.user_id, t.params) as l
+  where t.id = any (p_task_ids)
+    and t.status = 'Complete'
+    and t.generation_created
+    -- A child that is Complete because another one is shows nothing of its own.
+    and not exists (select from queue.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
+  on conflict (task_id) do update
+    set location = excluded.location,
+      thumbnail_url = excluded.thumbnail_url,
+      params = excluded.params;
+end;
+$$;
+
+comment on function queue.record_generations(uuid[]) is
+  'Records one generation for each of these tasks that is Complete and of a type that creates them.';
+
+revoke all on function queue.record_generations(uuid[]) from public, anon, authenticated, service_role;
+
+-- Tasks that waited for tasks that are Complete now, or that have come, or come back. They are locked before they are
+-- looked at, so that of two dependencies that end at the same time the second one sees the first. Only tasks of the same
+-- owner: to name somebody else's task is to wait for nothing, and nobody's end waits for a stranger's row. Where many
+-- wait, the end is what is recorded now, and they follow (queue.deferred_work).
+create function queue.settle_dependants(p_task_ids uuid[], p_but uuid[] default '{}')
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 100;
+  v_look constant integer := 1000;
+  v_links integer;
+  v_waiting uuid[];
+begin
+  select count(*)
+  into v_links
+  from (select from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1) as l;
+  if v_links = 0 then
+    return;
+  end if;
+
+  if v_links <= v_look then
+    v_waiting := array(
+      select d.task_id
+      from queue.task_dependencies as d
+      where d.depends_on = any (p_task_ids)
+        and d.task_id <> all (p_but)
+        -- By their keys; as a join, a plan from when the queue was small would go through all tasks of the owner.
+        and (
+          select t.status = 'Queued'
+            and t.user_id is not distinct from (select c.user_id from public.tasks as c where c.id = d.depends_on)
+          from public.tasks as t
+          where t.id = d.task_id
+        )
+      limit v_most + 1
+    );
+    if cardinality(v_waiting) <= v_most then
+      perform
+      from public.tasks as t
+      where t.id = any (v_waiting)
+        and t.status = 'Queued'
+      order by t.id
+      for no key update;
+      perform queue.ask_standing_again(v_waiting);
+      return;
+    end if;
+  end if;
+
+  insert into queue.deferred_work (kind, task_id, user_id, status, since)
+  select 'dependants', t.id, t.user_id, t.status, queue.now()
+  from public.tasks as t
+  where t.id = any (p_task_ids)
+    and exists (select from queue.task_dependencies as d where d.depends_on = t.id);
+end;
+$$;
+
+comment on function queue.settle_dependants(uuid[], uuid[]) is
+  'Works out again where the queued tasks of the same owner stand that depend on these, but for the second ones; later, when they are many.';
+
+revoke all on function queue.settle_dependants(uuid[], uuid[]) from public, anon, authenticated, service_role;
+
+-- The default limit for these users, as far as they have no limit of their own. Call it under the users' locks.
+create function queue.apply_default_limit(p_user_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_changed uuid[];
+begin
+  with changed as (
+    update queue.user_slots as s
+    set (task_limit, cloud_reason, local_reason, orchestration_limit) = (
+      select w.task_limit, w.cloud_reason, w.local_reason, w.orchestration_limit
+      from queue.slots_of(u, s.running, s.orchestrating, s.remembered) as w
+    )
+    from public.users as u
+    where s.user_id = any (p_user_ids)
+      and u.id = s.user_id
+      and (u.max_in_progress is null or u.max_orchestrating is null)
+    returning s.user_id
+  )
+  select array_agg(c.user_id) into v_changed from changed as c;
+
+  perform queue.refresh_lines(v_changed);
+end;
+$$;
+
+comment on function queue.apply_default_limit(uuid[]) is
+  'Gives those of these users who have no limit of their own the default one. Call it under the users'' locks.';
+
+revoke all on function queue.apply_default_limit(uuid[]) from public, anon, authenticated, service_role;
+
+-- With a user go projects, tasks, results and tokens, by foreign keys. What the history tells of them is kept for a while,
+-- and then deleted (queue.purge_kept).
+create function queue.users_after_delete()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may delete users
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+as $$
+begin
+  insert into queue.deleted_users (user_id, deleted_at)
+  values (old.id, queue.now())
+  on conflict (user_id) do update set deleted_at = excluded.deleted_at;
+  return null;
+end;
+$$;
+
+comment on function queue.users_after_delete() is
+  'Trigger: remembers that a user was deleted, so that the history forgets them in time.';
+
+revoke all on function queue.users_after_delete() from public, anon, authenticated, service_role;
+
+-- What a user may is copied into the user's slots row, so that a claim reads one row and one malformed setting
+-- concerns one user. Closing or opening the user's lines happens here too. Of users for whom nothing of that changes, as
+-- of most whose credits do, no lock is taken: a transaction that is left open after it holds nobody up. Per statement, so
+-- that the locks on many are taken in order.
+create function queue.users_after_write()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may write users
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made for one user must be right for twenty thousand
+as $$
+declare
+  v_changed uuid[];
+begin
+  select array_agg(n.id)
+  into v_changed
+  from new_rows as n
+    join public.users as u on u.id = n.id
+    left join queue.user_slots as s on s.user_id = n.id
+    cross join lateral queue.slots_of(u, 0, 0, 0) as w
+  where s.user_id is null
+    or (s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed, s.orchestration_limit)
+      is distinct from (w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.orchestration_limit);
+
+  if v_changed is null then
+    return null;
+  end if;
+
+  begin
+    perform from queue.user_slots as s where s.user_id = any (v_changed) order by s.user_id for no key update;
+  exception when lock_not_available then
+    if queue.is_plain_write() then
+      perform queue.refuse_while_locked();
+    end if;
+    raise;
+  end;
+  insert into queue.user_slots as s
+  select w.*
+  from public.users as u
+    cross join lateral queue.slots_of(u, 0, 0, 0) as w
+  where u.id = any (v_changed)
+  order by u.id
+  on conflict (user_id) do update
+    set (
+      task_limit, has_credits, cloud_on, local_on, settings_malformed, cloud_reason, local_reason, orchestration_limit
+    ) = (
+      select
+        w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.cloud_reason, w.local_reason,
+        w.orchestration_limit
+      from public.users as u
+        cross join lateral queue.slots_of(u, s.running, s.orchestrating, s.remembered) as w
+      where u.id = s.user_id
+    );
+  perform queue.refresh_lines(v_changed);
+  return null;
+end;
+$$;
+
+comment on function queue.users_after_write() is
+  'Trigger: keeps queue.user_slots and the users'' lines in step with the rows of users. Locks those alone of whom something changes that a claim asks for, in the order of their ids.';
+
+revoke all on function queue.users_after_write() from public, anon, authenticated, service_role;
+
+-- With a user go projects, tasks, results and tokens, by foreign keys: in the transaction of the deletion while they are
+-- few. Of a user with more that is only written down, and all of it follows piece by piece (queue.settle_deletion), the
+-- row of users last: the app, or Supabase's Auth by a foreign key of its own, is answered at once however much there is.
+-- What must hold from now on does: nothing of theirs starts, no token of theirs is known, no task comes into their projects.
+create function queue.users_before_delete()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may delete users
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most_tasks constant integer := 100;
+  v_most_others constant integer := 1000;
+begin
+  if (select count(*) from (select from public.tasks as t where t.user_id = old.id limit v_most_tasks + 1) as n) <= v_most_tasks
+    and (select count(*) from (select from public.generations as g where g.user_id = old.id limit v_most_others + 1) as n) <= v_most_others
+    and (select count(*) from (select from public.projects as p where p.user_id = old.id limit v_most_others + 1) as n) <= v_most_others then
+    -- What the foreign keys will take, where a lock can still be told; tasks before their owner, as ever.
+    if queue.is_plain_write() then
+      begin
+        perform from public.tasks as t where t.user_id = old.id order by t.id for update;
+        perform from queue.user_slots as s where s.user_id = old.id for update;
+      exception when lock_not_available then
+        perform queue.refuse_while_locked();
+      end;
+    end if;
+    return old;
+  end if;
+
+  if not queue.is_being_deleted(old.id) then
+    insert into queue.deferred_work (kind, user_id, deleted_id, reason, since)
+    values ('user', old.id, old.id, queue.actor(), queue.now());
+    update public.projects as p
+    set deleted_at = queue.now()
+    where p.id = any (array(
+        select o.id from public.projects as o where o.user_id = old.id and o.deleted_at is null limit v_most_others
+      ));
+    delete from public.user_api_tokens as k where k.user_id = old.id;
+    begin
+      perform from queue.user_slots as s where s.user_id = old.id for no key update;
+    exception when lock_not_available then
+      if queue.is_plain_write() then
+        perform queue.refuse_while_locked();
+      end if;
+      raise;
+    end;
+    -- The row of users itself stays as it is: changed in the transaction that takes the account away, it would have to
+    -- find the account, where an app has tied the two.
+    update queue.user_slots as s
+    set (task_limit, orchestration_limit, cloud_reason, local_reason) = (
+      select w.task_limit, w.orchestration_limit, w.cloud_reason, w.local_reason
+      from queue.slots_of(old, s.running, s.orchestrating, s.remembered) as w
+    )
+    where s.user_id = old.id;
+    perform queue.refresh_lines(array[old.id]);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.users_before_delete() is
+  'Trigger: a user with more than 100 tasks, 1,000 results or 1,000 projects is not deleted yet, but piece by piece (queue.deferred_work).';
+
+revoke all on function queue.users_before_delete() from public, anon, authenticated, service_role;
+
+-- An owner's live tasks of a type, through the index of live tasks.
+create function queue.live_tasks_of_type(p_user_id uuid, p_task_type text, p_after uuid, p_limit integer)
+returns setof uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_user_id = '00000000-0000-0000-0000-000000000000' then
+    return query
+    select t.id
+    from public.tasks as t
+    where t.user_id is null
+      and left(t.task_type, 200) = left(p_task_type, 200)
+      and left(t.task_type, 200) = left(p_task_type, 200)
+      and t.task_type = p_task_type
+      and t.standing is not null
+      and t.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
+    order by t.id
+    limit p_limit;
+    return;
+  end if;
+
+  return query
+  select t.id
+  from public.tasks as t
+  where t.user_id = p_user_id
+    and left(t.task_type, 200) = left(p_task_type, 200)
+    and t.task_type = p_task_type
+    and t.standing is not null
+    and t.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
+  order by t.id
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.live_tasks_of_type(uuid, text, uuid, integer) is
+  'Up to p_limit live tasks of this owner (00000000-0000-0000-0000-000000000000: of nobody) and type, after this id, in the order of their ids.';
+
+revoke all on function queue.live_tasks_of_type(uuid, text, uuid, integer) from public, anon, authenticated, service_role;
+
+-- Who has live tasks, without looking at the tasks: the lines and what waits are counted per owner.
+create function queue.owners_with_live_tasks(p_after uuid, p_limit integer)
+returns setof uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select o.user_id
+  from (
+    (
+      select distinct l.user_id
+      from queue.user_lines as l
+      where p_after is null or l.user_id > p_after
+      order by l.user_id
+      limit p_limit
+    )
+    union
+    (
+      select distinct b.user_id
+      from queue.blocked_tasks as b
+      where p_after is null or b.user_id > p_after
+      order by b.user_id
+      limit p_limit
+    )
+  ) as o
+  order by o.user_id
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.owners_with_live_tasks(uuid, integer) is
+  'Up to p_limit owners who may have live tasks, after this one, in the order of their ids; 00000000-0000-0000-0000-000000000000 for tasks without one.';
+
+revoke all on function queue.owners_with_live_tasks(uuid, integer) from public, anon, authenticated, service_role;
+
+-- A task's owner is its project's owner, and so is whose limit it takes, who pays, and who may see its results. A project
+-- that holds any of that does not change hands by a mere update: queue.move_project takes all of it along.
+-- Asked after the update, when row level security has had its say.
+create function queue.projects_after_update()
+returns trigger
+language plpgsql
+security definer -- looks at tasks on behalf of any caller who may write projects
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if coalesce(current_setting('queue.moves_project', true), '') <> old.id::text
+    and (
+      exists (select from public.tasks as t where t.project_id = old.id)
+      or exists (select from public.generations as g where g.project_id = old.id)
+    ) then
+    perform queue.refuse(
+      409, 'PROJECT_HAS_TASKS', pg_catalog.format('Project %s holds tasks or results, which would stay with its former owner', old.id),
+      pg_catalog.format('With the service key: move_project {"p_project_id": "%s", "p_user_id": "%s"}', old.id, new.user_id)
+    );
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.projects_after_update() is
+  'Trigger: refuses to give a project with tasks or results to another user (409 PROJECT_HAS_TASKS), except to queue.move_project.';
+
+revoke all on function queue.projects_after_update() from public, anon, authenticated, service_role;
+
+-- With a project go its tasks and results, by foreign keys: in the transaction of the deletion while they are few. Of a
+-- project with more the row is only marked: its owner does not see it any more, no task is enqueued into it, and the rest
+-- follows piece by piece (queue.settle_deletion), the row last.
+create function queue.projects_before_delete()
+returns trigger
+language plpgsql
+security definer -- looks at tasks on behalf of any caller who may delete projects
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most_tasks constant integer := 100;
+  v_most_results constant integer := 1000;
+begin
+  if (select count(*) from (select from public.tasks as t where t.project_id = old.id limit v_most_tasks + 1) as n) <= v_most_tasks
+    and (select count(*) from (select from public.generations as g where g.project_id = old.id limit v_most_results + 1) as n) <= v_most_results
+    -- It goes with its owner, who is gone already: no row may stay behind.
+    or not exists (select from public.users as u where u.id = old.user_id) then
+    return old;
+  end if;
+
+  insert into queue.deferred_work (kind, user_id, deleted_id, reason, since)
+  select 'project', old.user_id, old.id, queue.actor(), queue.now()
+  where not queue.is_being_deleted(old.id);
+  update public.projects as p set deleted_at = queue.now() where p.id = old.id and p.deleted_at is null;
+  return null;
+end;
+$$;
+
+comment on function queue.projects_before_delete() is
+  'Trigger: a project with more than 100 tasks or 1,000 results is only marked as deleted, and goes piece by piece (queue.deferred_work).';
+
+revoke all on function queue.projects_before_delete() from public, anon, authenticated, service_role;
+
+-- Whoever enqueues into a project reads its owner and holds the row until the tasks are there (queue.tasks_before_insert).
+-- Before the owner changes they are waited for, and those who come later wait for the change and read the new one.
+create function queue.projects_before_update()
+returns trigger
+language plpgsql
+security definer -- locks a row on behalf of any caller who may update it
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  perform from public.projects as p where p.id = old.id for update;
+  return new;
+end;
+$$;
+
+comment on function queue.projects_before_update() is
+  'Trigger: locks a project that is given to another user against those who enqueue into it.';
+
+revoke all on function queue.projects_before_update() from public, anon, authenticated, service_role;
+
+-- A changed default of either limit concerns every user without a limit of their own, a longer stale_after every stale task. The
+-- first hundred follow at once, which mostly is all; the others by and by (queue.deferred_work).
+create function queue.settings_after_update()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of the operator
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_work queue.deferred_work;
+begin
+  if new.stale_after > old.stale_after then
+    insert into queue.deferred_work (kind, since) values ('stale', queue.now()) returning * into v_work;
+    perform queue.settle_stale(v_work, 100);
+  end if;
+
+  if (new.default_task_limit, new.default_orchestration_limit)
+    is distinct from (old.default_task_limit, old.default_orchestration_limit) then
+    insert into queue.deferred_work (kind, since) values ('limits', queue.now()) returning * into v_work;
+    perform queue.settle_limits(v_work, 100);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.settings_after_update() is
+  'Trigger: applies a changed default_task_limit or default_orchestration_limit to the users it concerns, and a longer stale_after to stale tasks; later, when they are many.';
+
+revoke all on function queue.settings_after_update() from public, anon, authenticated, service_role;
+
+-- A type that appears, changes pool, machines or kind or is switched on or off concerns every live task of that type. Few are
+-- derived again at once, many by and by (queue.deferred_work): the change itself costs the same however many are queued,
+-- and claims obey it from its commit on (queue.lock_head_of_line).
+create function queue.task_types_after_write()
+returns trigger
+language plpgsql
+security definer -- updates tasks on behalf of any caller who may write types
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 100;
+  v_look constant integer := 1000;
+  v_types text[] := array(select distinct n.name from unnest(array[old.name, new.name]) as n (name) where n.name is not null);
+  v_owners uuid[];
+  v_live uuid[];
+  v_mine uuid[];
+begin
+  if (old.name, old.run_type, old.category, old.is_active, old.runs_on_own_gpu)
+    is not distinct from (new.name, new.run_type, new.category, new.is_active, new.runs_on_own_gpu) then
+    return null;
+  end if;
+
+  v_owners := array(select o.user_id from queue.owners_with_live_tasks(null, v_look + 1) as o (user_id));
+  if cardinality(v_owners) <= v_look then
+    v_live := array(
+      select t.id
+      from unnest(v_owners) as o (user_id)
+        cross join unnest(v_types) as y (name)
+        cross join lateral (select l.id from queue.live_tasks_of_type(o.user_id, y.name, null, v_most + 1) as l (id)) as t
+      limit v_most + 1
+    );
+  end if;
+
+  if cardinality(v_owners) > v_look or cardinality(v_live) > v_most then
+    insert into queue.deferred_work (kind, task_type, since) select 'type', y.name, queue.now() from unnest(v_types) as y (name);
+    return null;
+  end if;
+
+  v_mine := array(select t.id from public.tasks as t where t.id = any (v_live) order by t.id for no key update skip locked);
+  -- The update trigger derives pool, slot and standing again where pool is null.
+  update public.tasks as t
+  set pool = null
+  where t.id = any (v_mine)
+    and t.standing is not null;
+  -- What somebody is just changing may have been derived before this change.
+  insert into queue.deferred_work (kind, task_type, user_id, only_id, since)
+  select 'type', t.task_type, coalesce(t.user_id, '00000000-0000-0000-0000-000000000000'), t.id, queue.now()
+  from public.tasks as t
+  where t.id = any (v_live)
+    and t.id <> all (v_mine);
+  return null;
+end;
+$$;
+
+comment on function queue.task_types_after_write() is
+  'Trigger: derives pool, slot and standing of a type''s live tasks again; later, when they are many.';
+
+revoke all on function queue.task_types_after_write() from public, anon, authenticated, service_role;
+
+-- A deleted task leaves the counters; what depended on it can never run and goes with it.
+create function queue.tasks_after_delete()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may delete
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_changes queue.load_change[];
+  v_held queue.held_slots[];
+  v_actor text := queue.actor();
+  v_now timestamptz := queue.now();
+  v_ids uuid[];
+  v_statuses text[];
+  v_owners uuid[];
+  v_lost queue.task_end[];
+  v_gone uuid[];
+begin
+  select
+    array_agg(o.id), array_agg(o.status), array_agg(distinct o.user_id),
+    array_agg((o.id, o.user_id, 'deleted', null)::queue.task_end)
+  into v_ids, v_statuses, v_owners, v_lost
+  from old_rows as o;
+
+  if v_ids is null then
+    return null;
+  end if;
+  -- And the children that a deleted one had replaced.
+  v_gone := v_ids || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_ids));
+  if queue.is_plain_write() then
+    begin
+      perform queue.lock_relatives_of(v_gone, v_owners, true);
+      perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
+    exception when lock_not_available then
+      perform queue.refuse_while_locked();
+    end;
+  else
+    perform queue.lock_relatives_of(v_gone, v_owners, true);
+  end if;
+
+  select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
+  into v_changes
+  from (
+    select
+      o.user_id, o.pool,
+      case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
+      o.takes_slot,
+      case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
+      -count(*)::integer as delta
+    from old_rows as o
+    where o.standing is not null
+    group by 1, 2, 3, 4, 5
+  ) as g;
+
+  -- Whoever ran what is gone may still be at work on it.
+  if exists (select from unnest(v_changes) as c where c.standing = 'active') then
+    v_held := array(
+      select h.held
+      from (
+        select queue.held_after(
+          o.id, o.user_id, o.pool, o.takes_slot, o.worker_id, o.token_id, o.lease_token, o.attempts, o.generation_started_at, v_now
+        ) as held
+        from old_rows as o
+        where o.standing = 'active'
+      ) as h
+      where (h.held).task_id is not null
+    );
+    v_changes := v_changes || array(
+      select (h.user_id, h.pool, h.token_id is null, h.takes_slot, 'held', 1)::queue.load_change from unnest(v_held) as h
+    );
+  end if;
+
+  if v_changes is not null then
+    perform queue.shift_load(v_changes, v_now);
+  end if;
+  if cardinality(v_held) > 0 then
+    perform queue.hold_slots(v_held);
+  end if;
+  delete from queue.handovers as h
+  using old_rows as o
+  where h.orchestrator_id = o.id
+    and not o.takes_slot;
+
+  -- Also where nothing is counted: families are changed under the owner's lock.
+  perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select o.id, o.user_id, v_now, o.status, o.status, o.worker_id, o.attempts, v_actor, 'deleted'
+  from old_rows as o;
+
+  perform queue.leave_families(v_ids, v_statuses);
+  perform queue.settle_lost(v_lost);
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_delete() is 'Trigger: counters, history, families and dependants of deleted tasks.';
+
+revoke all on function queue.tasks_after_delete() from public, anon, authenticated, service_role;
+
+-- Ends live tasks because of others: Failed or Cancelled, each with its own words. What the history says of the change
+-- that is the cause must not be said of them, so it is put aside for a moment.
+create function queue.end_tasks(p_ends queue.task_end[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_actor text := current_setting('queue.actor', true);
+  v_reason text := current_setting('queue.reason', true);
+  v_details text := current_setting('queue.details', true);
+begin
+  perform queue.say(queue.actor());
+  update public.tasks as t
+  set status = e.status,
+    error_message = queue.cut_text(e.reason),
+    output_location = queue.cut_text(e.reason) -- where deployed debug tools look
+  from unnest(p_ends) as e
+  where t.id = e.task_id
+    and t.status in ('Queued', 'In Progress');
+  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+end;
+$$;
+
+comment on function queue.end_tasks(queue.task_end[]) is
+  'Ends these tasks, as far as they are live, in one statement: status and reason as given.';
+
+revoke all on function queue.end_tasks(queue.task_end[]) from public, anon, authenticated, service_role;
+
+-- Notes that what waits for these tasks is to end with them.
+create function queue.defer_lost(p_lost queue.task_end[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+  select 'lost', l.task_id, l.user_id, l.status, l.task_id, pg_catalog.left(nullif(l.reason, ''), 500), queue.now()
+  from unnest(p_lost) as l
+  where l.user_id is not null
+    and exists (select from queue.task_dependencies as d where d.depends_on = l.task_id);
+end;
+$$;
+
+comment on function queue.defer_lost(queue.task_end[]) is
+  'Leaves it to queue.settle_deferred to end what waits for these tasks, which were lost.';
+
+revoke all on function queue.defer_lost(queue.task_end[]) from public, anon, authenticated, service_role;
+
+-- What waited for a task that failed, was cancelled or deleted can never run. All of it ends with it, however long the
+-- chain: Failed below a failed task, else Cancelled. Only queued tasks of the same owner; a task that was in somebody
+-- else's way was in nobody's way (queue.dependency_state). Up to a hundred end at once; of more it is only noted that
+-- they are to end (queue.deferred_work). Until then they wait, and no claim gets them.
+create function queue.settle_lost(p_lost queue.task_end[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 100;
+  v_look constant integer := 1000;
+  v_links integer;
+  v_ways integer;
+  v_ends queue.task_end[];
+begin
+  -- How many hang on them at all, whosever they are.
+  with recursive below (task_id) as (
+    select d.task_id
+    from unnest(p_lost) as l
+      join queue.task_dependencies as d on d.depends_on = l.task_id
+    where l.user_id is not null
+    union
+    select d.task_id
+    from below as b
+      join queue.task_dependencies as d on d.depends_on = b.task_id
+  )
+  select count(*) into v_links from (select from below as b limit v_look + 1) as b;
+  if v_links = 0 then
+    return;
+  elsif v_links > v_look then
+    perform queue.defer_lost(p_lost);
+    return;
+  end if;
+
+  with recursive reached (task_id, via, root, user_id, status, reason) as (
+    -- Each task once per way to it and cause: diamonds do not multiply, and a circle ends.
+    select l.task_id, null::uuid, l.task_id, l.user_id, l.status, pg_catalog.left(nullif(l.reason, ''), 500)
+    from unnest(p_lost) as l
+    where l.user_id is not null
+      and exists (select from queue.task_dependencies as d where d.depends_on = l.task_id)
+    union
+    select d.task_id, r.task_id, r.root, r.user_id, r.status, r.reason
+    from reached as r
+      join queue.task_dependencies as d on d.depends_on = r.task_id
+    -- One task by its key; as a join, a plan from when the queue was small would go through all tasks of the owner.
+    where (select t.status = 'Queued' and t.user_id = r.user_id from public.tasks as t where t.id = d.task_id)
+  ),
+  bounded as materialized (
+    select r.* from reached as r limit 2 * v_look + 1
+  ),
+  -- One cause per task: a failure rather than a cancellation.
+  chosen as (
+    select distinct on (r.task_id) r.task_id, r.via, r.root, r.status, r.reason
+    from bounded as r
+    order by r.task_id, r.via is not null, r.status = 'Failed' desc, r.root, r.via
+  )
+  select (select count(*) from bounded), array_agg((
+    c.task_id, null,
+    case c.status when 'Failed' then 'Failed' else 'Cancelled' end,
+    pg_catalog.format(
+      'Cascaded failed from related task %s: %s (%s)', c.root,
+      concat_ws(
+        ' <- ', c.root,
+        -- The last links of a long chain.
+        case when b.via <> c.root then '…' end,
+        case when b.via is not null then b.task_id end,
+        c.task_id
+      ),
+      concat_ws(': ', c.status, c.reason)
+    )
+  )::queue.task_end)
+  into v_ways, v_ends
+  from chosen as c
+    left join chosen as b on b.task_id = c.via and b.via is not null
+  where c.via is not null;
+
+  if v_ways > 2 * v_look or cardinality(v_ends) > v_most then
+    perform queue.defer_lost(p_lost);
+  elsif v_ends is not null then
+    perform queue.end_tasks(v_ends);
+  end if;
+end;
+$$;
+
+comment on function queue.settle_lost(queue.task_end[]) is
+  'Ends every queued task that depends, directly or not, on one of these, which were lost: Failed, Cancelled or deleted; later, when they are many.';
+
+revoke all on function queue.settle_lost(queue.task_end[]) from public, anon, authenticated, service_role;
+
+-- Whether a task waits, directly or through others of its owner, for another one; one that waits for itself can never
+-- run. Asked under the owner's lock, so that of two that close a circle together the second one sees the first.
+create function queue.waits_for(p_task_id uuid, p_other_id uuid, p_user_id uuid)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    with recursive above (task_id) as (
+      select d.depends_on from queue.task_dependencies as d where d.task_id = p_task_id
+      union
+      select n.depends_on
+      from above as a
+        -- By their keys, one step after the other (offset 0 keeps it so); as joins, a plan from when the queue was small would
+        -- go through all links, or all tasks of the owner, at each step of a long chain.
+        cross join lateral (
+          select d.depends_on from queue.task_dependencies as d where d.task_id = a.task_id offset 0
+        ) as n
+      where (select t.user_id = p_user_id from public.tasks as t where t.id = a.task_id)
+    )
+    select from above as a where a.task_id = p_other_id
+  );
+end;
+$$;
+
+comment on function queue.waits_for(uuid, uuid, uuid) is
+  'Whether the first task, of this owner, depends on the second one in any number of steps.';
+
+revoke all on function queue.waits_for(uuid, uuid, uuid) from public, anon, authenticated, service_role;
+
+-- A circle can only be closed by a task that others already wait for. Most new tasks have an id that nobody has heard
+-- of; asking that costs one look at an index.
+create function queue.refuse_cycles(p_task_ids uuid[])
+returns void
+language plpgsql
+volatile -- must see what was committed while it waited for the owner
+security invoker
+set search_path = ''
+as $$
+declare
+  v_waited_for uuid[];
+  v_suspects uuid[];
+  v_circle uuid;
+begin
+  -- A circle needs one that waits and is waited for.
+  select array_agg(t.id)
+  into v_waited_for
+  from unnest(p_task_ids) as t (id)
+  where exists (select from queue.task_dependencies as d where d.task_id = t.id offset 0)
+    and exists (select from queue.task_dependencies as d where d.depends_on = t.id offset 0);
+
+  if v_waited_for is null then
+    return;
+  end if;
+
+  -- A circle leads through a task that was there before and waited for a new one, or only through new ones. Sets are
+  -- hashed (except, in) and links looked up by their keys (offset 0): compared one by one, a long chain that comes as one statement
+  -- costs the square of its length.
+  with recursive awaited (task_id) as materialized (
+    select w.id from unnest(v_waited_for) as w (id)
+  ),
+  suspect (task_id) as (
+    select w.task_id
+    from awaited as w
+    where exists (
+      select
+      from (select d.task_id from queue.task_dependencies as d where d.depends_on = w.task_id offset 0) as n
+      where n.task_id not in (select p.id from unnest(p_task_ids) as p (id))
+    )
+  ),
+  -- A long chain that comes as one statement: its first task waits for none of the others, and each further one only
+  -- for one that is free already.
+  free (task_id) as (
+    select w.task_id
+    from awaited as w
+    where not exists (
+      select
+      from (select d.depends_on from queue.task_dependencies as d where d.task_id = w.task_id offset 0) as n
+      -- "is true" keeps it a set that is hashed once: as a join it may be read through for each link.
+      where (n.depends_on in (select v.task_id from awaited as v)) is true
+    )
+    union
+    select n.task_id
+    from free as f
+      cross join lateral (
+        select d.task_id from queue.task_dependencies as d where d.depends_on = f.task_id offset 0
+      ) as n
+    where not exists (
+      select
+      from (select o.depends_on from queue.task_dependencies as o where o.task_id = n.task_id offset 0) as o
+      where o.depends_on <> f.task_id
+    )
+  )
+  select array_agg(s.task_id)
+  into v_suspects
+  from (
+    (select w.task_id from awaited as w except select f.task_id from free as f)
+    union
+    select s.task_id from suspect as s
+  ) as s;
+
+  select t.id
+  into v_circle
+  from public.tasks as t
+  where t.id = any (v_suspects)
+    and queue.waits_for(t.id, t.id, t.user_id)
+  limit 1;
+
+  if v_circle is not null then
+    perform queue.refuse(
+      400, 'DEPENDENCY_CYCLE',
+      pg_catalog.format('Task %s would wait for itself, through the tasks it depends on', v_circle),
+      'Depend only on tasks that do not wait for this one'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_cycles(uuid[]) is
+  'Raises 400 DEPENDENCY_CYCLE when one of these tasks depends on itself. Call it under the owners'' locks.';
+
+revoke all on function queue.refuse_cycles(uuid[]) from public, anon, authenticated, service_role;
+
+-- Further dependencies of a task that is still queued; the first one stays in dependant_on. Meant for the transaction
+-- that inserts the task: nobody can claim it before that ends.
+create function queue.depend_on(p_task_id uuid, p_depends_on uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  if p_task_id = any (p_depends_on) then
+    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
+  end if;
+
+  select t.* into v_task from public.tasks as t where t.id = p_task_id for no key update;
+  if v_task.status is distinct from 'Queued' then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s; only a Queued task can be given dependencies', p_task_id, coalesce(v_task.status, 'missing'))
+    );
+  end if;
+
+  -- Under the owner's lock no dependency ends unseen, and no circle is closed from two sides.
+  perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update;
+
+  insert into queue.task_dependencies (task_id, depends_on)
+  select p_task_id, d.id
+  from unnest(p_depends_on) as d (id)
+  where d.id is not null
+  on conflict do nothing;
+  perform queue.refuse_cycles(array[p_task_id]);
+
+  update public.tasks as t
+  set standing = null,
+    dependant_on = coalesce(
+      t.dependant_on,
+      (select d.id from unnest(p_depends_on) with ordinality as d (id, place) where d.id is not null order by d.place limit 1)
+    )
+  where t.id = p_task_id;
+end;
+$$;
+
+comment on function queue.depend_on(uuid, uuid[]) is
+  'Makes a queued task wait for these tasks, too. Raises 400 DEPENDENCY_CYCLE, or 409 ILLEGAL_TRANSITION when the task is not Queued.';
+
+revoke all on function queue.depend_on(uuid, uuid[]) from public, anon, authenticated, service_role;
+
+-- A direct change of dependant_on: what the queue goes by is in queue.task_dependencies, and follows. Its own functions
+-- have written there already. The caller holds the owners' locks.
+create function queue.follow_dependencies(p_task_ids uuid[], p_were uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_changed uuid[];
+begin
+  with gone as (
+    delete from queue.task_dependencies as d
+    using unnest(p_task_ids, p_were) as w (task_id, was)
+    where d.task_id = w.task_id
+      and d.depends_on = w.was
+      and d.depends_on is distinct from (select t.dependant_on from public.tasks as t where t.id = d.task_id)
+    returning d.task_id
+  ),
+  come as (
+    insert into queue.task_dependencies (task_id, depends_on)
+    select t.id, t.dependant_on
+    from public.tasks as t
+    where t.id = any (p_task_ids)
+      and t.dependant_on is not null
+    on conflict do nothing
+    returning task_id
+  )
+  select array_agg(distinct c.task_id)
+  into v_changed
+  from (select g.task_id from gone as g union all select n.task_id from come as n) as c;
+
+  if v_changed is not null then
+    perform queue.refuse_cycles(v_changed);
+    perform queue.ask_standing_again(v_changed);
+  end if;
+end;
+$$;
+
+comment on function queue.follow_dependencies(uuid[], uuid[]) is
+  'Records what these tasks depend on after dependant_on of them was changed (p_were: what it was), and works out again where they stand. Call it under the owners'' locks.';
+
+revoke all on function queue.follow_dependencies(uuid[], uuid[]) from public, anon, authenticated, service_role;
+
+-- What a function locks before it ends a task: the task and every other task that this end may change, in one
+-- statement and in the order of their ids. A task without relatives costs two looks at an index.
+create function queue.lock_relatives(p_task_id uuid, p_status text default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_user_id uuid;
+begin
+  select t.user_id into v_user_id from public.tasks as t where t.id = p_task_id;
+  if v_user_id is not null then
+    perform queue.lock_relatives_of(
+      -- The children of a cancelled orchestrator go with it, unless they are many (queue.cancel_children).
+      p_task_id || case when p_status is null or p_status = 'Cancelled' then
+        case when (select count(*) from (select from queue.subtasks as s where s.orchestrator_id = p_task_id limit 101) as n) <= 100
+          then array(select s.task_id from queue.subtasks as s where s.orchestrator_id = p_task_id)
+        end
+      end,
+      array[v_user_id], p_status is distinct from 'Complete'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.lock_relatives(uuid, text) is
+  'Locks a task and its live relatives, in the order of their ids, before it ends with this status (null = any). Call it before anything else is locked.';
+
+revoke all on function queue.lock_relatives(uuid, text) from public, anon, authenticated, service_role;
+
+-- What a task is a part of, by its params. A stitch puts everything together, so there is one of it; joins come before
+-- segments because the last join holds all clips.
+create function queue.subtask_of(p_task_id uuid, p_user_id uuid, p_task_type text, p_params jsonb)
+returns queue.subtasks
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_orchestrator_id uuid := queue.parent_task_id(p_params);
+  v_join text := substring(p_params ->> 'join_index' from '^[0-9]{1,9}$');
+  v_segment text := substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$');
+  v_subtask queue.subtasks;
+begin
+  if v_orchestrator_id is null or v_orchestrator_id = p_task_id or p_user_id is null then
+    return null;
+  end if;
+
+  v_subtask.task_id := p_task_id;
+  v_subtask.orchestrator_id := v_orchestrator_id;
+  v_subtask.user_id := p_user_id;
+  v_subtask.task_type := p_task_type;
+  v_subtask.final_rank := case
+    when p_task_type like '%\_stitch' then 3
+    when v_join is not null then 2
+    when v_segment is not null and p_task_type like '%segment%' then 1
+    else 0
+  end;
+  v_subtask.part_index := case when v_subtask.final_rank = 3 then 0 else coalesce(v_join, v_segment)::integer end;
+  return v_subtask;
+end;
+$$;
+
+comment on function queue.subtask_of(uuid, uuid, text, jsonb) is
+  'The row of queue.subtasks that follows from a task''s params; null when they name no orchestrator.';
+
+revoke all on function queue.subtask_of(uuid, uuid, text, jsonb) from public, anon, authenticated, service_role;
+
+-- A running orchestration task needs no worker any more in this start, and gives its place back. The caller has seen that it
+-- has not done so before, and holds the locks on the task and its owner.
+create function queue.hand_over(p_task public.tasks)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into queue.handovers as h (orchestrator_id, lease_token)
+  values (p_task.id, coalesce(p_task.lease_token, '00000000-0000-0000-0000-000000000000'))
+  on conflict (orchestrator_id) do update
+    set lease_token = excluded.lease_token;
+  perform queue.move_slots(p_task.user_id, 0, -1, 0);
+end;
+$$;
+
+comment on function queue.hand_over(public.tasks) is 'Frees the place of this running orchestration task.';
+
+revoke all on function queue.hand_over(public.tasks) from public, anon, authenticated, service_role;
+
+-- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many parts are there
+-- as its params announce. Before that nobody judges it by the children it has.
+create function queue.is_enqueued(p_family queue.orchestrations, p_task public.tasks, p_is_quiet boolean default false)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_details jsonb := p_task.params -> 'orchestrator_details';
+  v_segments text := substring(v_details ->> 'num_new_segments_to_generate' from '^[0-9]{1,9}$');
+begin
+  if p_family.open_count + p_family.complete_count + p_family.failed_count + p_family.cancelled_count = 0 then
+    return false;
+  elsif p_family.enqueued_attempt = p_task.attempts then
+    return true;
+  elsif v_segments is not null then
+    -- Segments are stitched in the end, most of the time.
+    return p_family.segment_count >= v_segments::integer and (p_family.stitch_count > 0 or p_is_quiet);
+  elsif jsonb_typeof(v_details -> 'clip_list') = 'array' then
+    return p_family.join_count >= greatest(jsonb_array_length(v_details -> 'clip_list') - 1, 1);
+  end if;
+  return false;
+end;
+$$;
+
+comment on function queue.is_enqueued(queue.orchestrations, public.tasks, boolean) is
+  'Whether this orchestrator has enqueued everything: reported in its present start, or as many segments and a stitch (not needed when the family is quiet), or joins, as its params announce.';
+
+revoke all on function queue.is_enqueued(queue.orchestrations, public.tasks, boolean) from public, anon, authenticated, service_role;
+
+-- An orchestrator that has enqueued everything only waits for its children: no death, silence or timeout of the worker
+-- that ran it concerns it.
+create function queue.needs_no_worker(p_task public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_family queue.orchestrations;
+begin
+  select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_task.id;
+  return v_family.orchestrator_id is not null and queue.is_enqueued(v_family, p_task);
+end;
+$$;
+
+comment on function queue.needs_no_worker(public.tasks) is
+  'Whether this task is an orchestrator that has enqueued all of its children.';
+
+revoke all on function queue.needs_no_worker(public.tasks) from public, anon, authenticated, service_role;
+
+-- An orchestrator that has enqueued everything, or that has said so in this start while there are no children, needs no
+-- worker any more, and takes none of its owner's places for orchestration. By children that are not there it is not judged
+-- (queue.is_enqueued). The caller holds the locks on the task and its owner.
+create function queue.note_handover(p_family queue.orchestrations, p_task public.tasks)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_task.standing = 'active' and not p_task.takes_slot
+    and not queue.is_handed_over(p_task.id, p_task.lease_token)
+    and (p_family.enqueued_attempt = p_task.attempts or queue.is_enqueued(p_family, p_task)) then
+    perform queue.hand_over(p_task);
+  end if;
+end;
+$$;
+
+comment on function queue.note_handover(queue.orchestrations, public.tasks) is
+  'Frees the place of this running orchestration task once it has enqueued everything, or has said so.';
+
+revoke all on function queue.note_handover(queue.orchestrations, public.tasks) from public, anon, authenticated, service_role;
+
+-- An orchestrator that had enqueued all of its children, and they are all gone: nothing is left that could end it, and no
+-- worker is to enqueue them again, because somebody took them away. The caller holds the locks on the orchestrator and on
+-- its owner.
+create function queue.cancel_childless(p_orchestrator_id uuid, p_reason text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform queue.end_tasks(array_agg((t.id, t.user_id, 'Cancelled', p_reason)::queue.task_end))
+  from queue.orchestrations as o
+    join public.tasks as t on t.id = o.orchestrator_id and t.user_id = o.user_id
+  where o.orchestrator_id = p_orchestrator_id
+    and o.ended_as is null
+    and o.enqueued_attempt = t.attempts
+    and o.open_count + o.complete_count + o.failed_count + o.cancelled_count = 0
+    and t.status = 'In Progress'
+  having count(*) > 0;
+end;
+$$;
+
+comment on function queue.cancel_childless(uuid, text) is
+  'Cancels this orchestrator with the reason if it runs, had enqueued all of its children in this start, and none is left.';
+
+revoke all on function queue.cancel_childless(uuid, text) from public, anon, authenticated, service_role;
+
+-- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for
+-- good; when all have ended, Cancelled if one was, else Complete with what the final child made. The caller holds the
+-- locks on the orchestrator and on its owner.
+create function queue.judge_orchestration(p_orchestrator_id uuid, p_is_quiet boolean default false)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_look constant integer := 1000;
+  v_family queue.orchestrations;
+  v_task public.tasks;
+  v_verdict text;
+  v_final_id uuid;
+  v_child public.tasks;
+begin
+  select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
+  if v_family.orchestrator_id is null or v_family.ended_as is not null then
+    return null;
+  end if;
+  select t.* into v_task from public.tasks as t where t.id = p_orchestrator_id;
+  perform queue.note_handover(v_family, v_task);
+
+  v_verdict := case
+    when v_family.failed_count > 0 then 'Failed'
+    when v_family.open_count > 0 then null
+    when v_family.cancelled_count > 0 then 'Cancelled'
+    when v_family.complete_count > 0 then 'Complete'
+  end;
+  if v_verdict is null then
+    return null;
+  end if;
+
+  -- One that was put back waits for a worker to go on; only when nothing is left to do it is not asked to.
+  if not (v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null and v_verdict = 'Complete'))
+    or not queue.is_enqueued(v_family, v_task, p_is_quiet) then
+    return null;
+  end if;
+
+  if v_verdict = 'Complete' then
+    -- The first entry of an index, however many children there are.
+    select s.task_id
+    into v_final_id
+    from queue.subtasks as s
+    where s.orchestrator_id = p_orchestrator_id
+      and s.user_id = v_family.user_id
+      and s.replaced_by is null
+    order by s.final_rank desc, s.part_index desc nulls last, s.seq desc
+    limit 1;
+    select t.* into v_child from public.tasks as t where t.id = v_final_id;
+    -- What a part says of itself is for its neighbours; the whole shows the file.
+    v_child.output_location := coalesce(v_child.file_location, v_child.output_location);
+    v_child.file_location := null;
+    perform queue.complete_for(v_task.id, v_child, 'all of its children are complete');
+    return v_verdict;
+  end if;
+
+  -- The child that is the cause, rather than one that went with it. Of very many children it is looked for among those
+  -- that have changed last and a thousand others: an end costs the same however many there are.
+  select t.*
+  into v_child
+  from (
+      (
+        select e.task_id
+        from (
+          select x.task_id from public.task_events as x where x.user_id = v_family.user_id order by x.id desc limit v_look
+        ) as e
+      )
+      union
+      (select k.task_id from queue.subtasks as k where k.orchestrator_id = p_orchestrator_id order by k.task_id limit v_look)
+    ) as c
+    join queue.subtasks as s on s.task_id = c.task_id
+    join public.tasks as t on t.id = s.task_id
+  where s.orchestrator_id = p_orchestrator_id
+    and s.user_id = v_family.user_id
+    and s.replaced_by is null
+    and t.status = v_verdict
+  order by t.error_message like 'Cascaded failed from%', s.seq
+  limit 1;
+  perform queue.end_tasks(array[(
+    v_task.id, v_task.user_id, v_verdict,
+    pg_catalog.format(
+      'Cascaded failed from related task %s: %s', coalesce(v_child.id::text, 'among its children'),
+      concat_ws(': ', coalesce(v_child.task_type || ' ' || v_child.status, v_verdict), pg_catalog.left(nullif(v_child.error_message, ''), 500))
+    )
+  )::queue.task_end]);
+  return v_verdict;
+end;
+$$;
+
+comment on function queue.judge_orchestration(uuid, boolean) is
+  'Ends this orchestrator if its children say so, and returns how; null = not yet. Call it under the locks of the task and its owner.';
+
+revoke all on function queue.judge_orchestration(uuid, boolean) from public, anon, authenticated, service_role;
+
+-- Completes a task with what another one made.
+create function queue.complete_for(p_task_id uuid, p_source public.tasks, p_reason text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_actor text := current_setting('queue.actor', true);
+  v_reason text := current_setting('queue.reason', true);
+  v_details text := current_setting('queue.details', true);
+begin
+  perform queue.say(queue.actor(), p_reason, jsonb_build_object('result_of', p_source.id));
+  update public.tasks as t
+  set status = 'Complete',
+    output_location = p_source.output_location,
+    file_location = p_source.file_location,
+    thumbnail_url = coalesce(p_source.thumbnail_url, t.thumbnail_url),
+    error_message = null
+  where t.id = p_task_id;
+  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+end;
+$$;
+
+comment on function queue.complete_for(uuid, public.tasks, text) is
+  'Completes a task with the output and thumbnail of another one, and says why in the history.';
+
+revoke all on function queue.complete_for(uuid, public.tasks, text) from public, anon, authenticated, service_role;
+
+-- What new children may change, locked before any owner: their orchestrators, and the children that they replace, with
+-- what waits for those.
+create function queue.lock_families(p_children queue.subtasks[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_orchestrators uuid[];
+  v_owners uuid[];
+  v_replaced uuid[];
+begin
+  select array_agg(distinct c.orchestrator_id), array_agg(distinct c.user_id)
+  into v_orchestrators, v_owners
+  from unnest(p_children) as c;
+
+  select array_agg(o.task_id)
+  into v_replaced
+  from unnest(p_children) as c
+    cross join lateral (
+      select s.task_id
+      from queue.subtasks as s
+      where s.orchestrator_id = c.orchestrator_id
+        and s.user_id = c.user_id
+        and s.final_rank = c.final_rank
+        and s.part_index = c.part_index
+        and s.task_type = c.task_type
+        and s.replaced_by is null
+    ) as o;
+
+  if v_replaced is not null then
+    perform queue.lock_relatives_of(v_replaced || v_orchestrators, v_owners, true);
+    return;
+  end if;
+
+  perform
+  from public.tasks as t
+  where t.id = any (v_orchestrators)
+    and t.user_id = any (v_owners)
+    and t.status in ('Queued', 'In Progress')
+  order by t.id
+  for no key update;
+end;
+$$;
+
+comment on function queue.lock_families(queue.subtasks[]) is
+  'Locks, in the order of their ids, the live tasks that the arrival of these children may change.';
+
+revoke all on function queue.lock_families(queue.subtasks[]) from public, anon, authenticated, service_role;
+
+-- Queued tasks that waited for one task wait for another one from now on.
+create function queue.move_dependants(p_from uuid, p_to uuid, p_user_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_waiting uuid[];
+begin
+  select array_agg(t.id)
+  into v_waiting
+  from public.tasks as t
+  where t.id = any (array(select d.task_id from queue.task_dependencies as d where d.depends_on = p_from))
+    and t.status = 'Queued'
+    and t.user_id = p_user_id
+    and t.id <> p_to;
+
+  -- Also children that were cancelled for another one: they may be put back. Of them only this is written, as nobody
+  -- waits for a task while holding an owner; queue.put_back_part brings the task itself up to date.
+  update queue.task_dependencies as d
+  set depends_on = p_to
+  where d.depends_on = p_from
+    and d.task_id <> p_to
+    and exists (
+      select
+      from queue.subtasks as s
+      where s.task_id = d.task_id and s.user_id = p_user_id and s.replaced_by is not null
+    )
+    and not exists (select from queue.task_dependencies as e where e.task_id = d.task_id and e.depends_on = p_to);
+  -- Those that wait for both already: what is left of the first would be lost to them.
+  delete from queue.task_dependencies as d
+  where d.depends_on = p_from
+    and d.task_id <> p_to
+    and exists (
+      select
+      from queue.subtasks as s
+      where s.task_id = d.task_id and s.user_id = p_user_id and s.replaced_by is not null
+    );
+
+  if v_waiting is null then
+    return;
+  end if;
+
+  delete from queue.task_dependencies as d where d.depends_on = p_from and d.task_id = any (v_waiting);
+  insert into queue.task_dependencies (task_id, depends_on)
+  select w.id, p_to
+  from unnest(v_waiting) as w (id)
+  on conflict do nothing;
+
+  update public.tasks as t
+  set dependant_on = case when t.dependant_on = p_from then p_to else t.dependant_on end,
+    standing = null
+  where t.id = any (v_waiting)
+    and t.status = 'Queued';
+end;
+$$;
+
+comment on function queue.move_dependants(uuid, uuid, uuid) is
+  'Makes this owner''s queued tasks, and replaced children, that wait for the first task wait for the second one instead.';
+
+revoke all on function queue.move_dependants(uuid, uuid, uuid) from public, anon, authenticated, service_role;
+
+-- An orchestrator that runs again enqueues its children again, under new ids. What is done stays done: then the new
+-- child is Complete at once, with the same output and no result record of its own. What is not done is cancelled, and
+-- whoever waited for it waits for the new child.
+create function queue.replace_part(p_task_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_new queue.subtasks;
+  v_old queue.subtasks;
+  v_old_task public.tasks;
+begin
+  select s.* into v_new from queue.subtasks as s where s.task_id = p_task_id;
+
+  select s.*
+  into v_old
+  from queue.subtasks as s
+  where s.orchestrator_id = v_new.orchestrator_id
+    and s.final_rank = v_new.final_rank
+    and s.part_index = v_new.part_index
+    and s.task_type = v_new.task_type
+    and s.user_id = v_new.user_id
+    and s.replaced_by is null
+    and s.seq < v_new.seq
+  order by s.seq desc
+  limit 1;
+
+  if v_old.task_id is null then
+    return;
+  end if;
+
+  select t.* into v_old_task from public.tasks as t where t.id = v_old.task_id;
+  -- Who waits for the old one does not stand in for it.
+  if v_old_task.id is null or queue.waits_for(v_new.task_id, v_old.task_id, v_new.user_id) then
+    return;
+  end if;
+
+  if v_old_task.status = 'Complete' then
+    update queue.subtasks as s set replaced_by = v_old.task_id where s.task_id = v_new.task_id;
+    perform queue.count_child(v_new, 'Queued', -1);
+    -- Proof of a start, which a result needs.
+    update public.tasks as t set claimed_at = queue.now() where t.id = v_new.task_id;
+    perform queue.complete_for(
+      v_new.task_id, v_old_task, pg_catalog.format('the same part is Complete already, as task %s', v_old.task_id)
+    );
+    update public.tasks as t set generation_created = false where t.id = v_new.task_id;
+    return;
+  end if;
+
+  update queue.subtasks as s
+  set replaced_by = v_new.task_id
+  where s.task_id = v_old.task_id or s.replaced_by = v_old.task_id;
+  perform queue.count_child(v_old, v_old_task.status, -1);
+  perform queue.move_dependants(v_old.task_id, v_new.task_id, v_new.user_id);
+  perform queue.end_tasks(array[(
+    v_old.task_id, v_old.user_id, 'Cancelled', pg_catalog.format('replaced by %s', v_new.task_id)
+  )::queue.task_end]);
+end;
+$$;
+
+comment on function queue.replace_part(uuid) is
+  'Lets a new child take the place of the one that is the same part under another id, or the place beside it when that is Complete. Call it under the locks of both and of their owner.';
+
+revoke all on function queue.replace_part(uuid) from public, anon, authenticated, service_role;
+
+-- One child more or less among those that count.
+create function queue.count_child(p_child queue.subtasks, p_status text, p_delta integer)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update queue.orchestrations as o
+  set open_count = o.open_count + case when p_status in ('Queued', 'In Progress') then p_delta else 0 end,
+    complete_count = o.complete_count + case when p_status = 'Complete' then p_delta else 0 end,
+    failed_count = o.failed_count + case when p_status = 'Failed' then p_delta else 0 end,
+    cancelled_count = o.cancelled_count + case when p_status = 'Cancelled' then p_delta else 0 end,
+    segment_count = o.segment_count + case when p_child.final_rank = 1 then p_delta else 0 end,
+    join_count = o.join_count + case when p_child.final_rank = 2 then p_delta else 0 end,
+    stitch_count = o.stitch_count + case when p_child.final_rank = 3 then p_delta else 0 end,
+    changed_at = queue.now()
+  where o.orchestrator_id = p_child.orchestrator_id
+    and o.user_id = p_child.user_id;
+end;
+$$;
+
+comment on function queue.count_child(queue.subtasks, text, integer) is
+  'Adds p_delta to the numbers of an orchestrator''s children in this status and of this kind.';
+
+revoke all on function queue.count_child(queue.subtasks, text, integer) from public, anon, authenticated, service_role;
+
+-- New tasks, and those that are parts of something else now, find their families: as children, and as orchestrators whose
+-- children came first. The caller holds the owners' locks and those of queue.lock_families.
+create function queue.join_families(p_task_ids uuid[], p_children queue.subtasks[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_children uuid[];
+  v_orchestrators uuid[];
+  v_missing uuid[];
+  v_child_id uuid;
+  v_orchestrator_id uuid;
+  v_orphaned queue.task_end[];
+begin
+  -- In the order of their parts; who came first is not known within one statement.
+  insert into queue.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
+  select c.task_id, c.orchestrator_id, c.user_id, c.task_type, c.final_rank, c.part_index
+  from unnest(p_children) as c
+  order by c.final_rank, c.part_index, c.task_id
+  on conflict do nothing;
+
+  select array_agg(c.task_id), array_agg(distinct c.orchestrator_id)
+  into v_children, v_orchestrators
+  from unnest(p_children) as c;
+
+  update queue.orchestrations as o
+  set open_count = o.open_count + n.open,
+    complete_count = o.complete_count + n.complete,
+    failed_count = o.failed_count + n.failed,
+    cancelled_count = o.cancelled_count + n.cancelled,
+    segment_count = o.segment_count + n.segments,
+    join_count = o.join_count + n.joins,
+    stitch_count = o.stitch_count + n.stitches,
+    changed_at = queue.now()
+  from (
+    select
+      c.orchestrator_id, c.user_id,
+      count(*) filter (where t.status in ('Queued', 'In Progress')) as open,
+      count(*) filter (where t.status = 'Complete') as complete,
+      count(*) filter (where t.status = 'Failed') as failed,
+      count(*) filter (where t.status = 'Cancelled') as cancelled,
+      count(*) filter (where c.final_rank = 1) as segments,
+      count(*) filter (where c.final_rank = 2) as joins,
+      count(*) filter (where c.final_rank = 3) as stitches
+    from unnest(p_children) as c
+      join public.tasks as t on t.id = c.task_id
+    group by 1, 2
+  ) as n
+  where o.orchestrator_id = n.orchestrator_id
+    and o.user_id = n.user_id;
+
+  -- A family's first children, or an orchestrator that comes after them.
+  select array_agg(m.id)
+  into v_missing
+  from (
+    select c.id from unnest(v_orchestrators) as c (id)
+    union
+    select n.id
+    from unnest(p_task_ids) as n (id)
+    where exists (select from queue.subtasks as s where s.orchestrator_id = n.id)
+  ) as m
+  where not exists (select from queue.orchestrations as o where o.orchestrator_id = m.id);
+  if v_missing is not null then
+    insert into queue.orchestrations
+    select r.* from queue.recount_families(v_missing) as r
+    on conflict do nothing;
+  end if;
+
+  for v_child_id in
+    select n.task_id
+    from queue.subtasks as n
+    where n.task_id = any (v_children)
+      and (select t.status = 'Queued' from public.tasks as t where t.id = n.task_id)
+      and exists (select from queue.orchestrations as o where o.orchestrator_id = n.orchestrator_id and o.user_id = n.user_id)
+      and exists (
+        select
+        from queue.subtasks as s
+        where s.orchestrator_id = n.orchestrator_id
+          and s.user_id = n.user_id
+          and s.final_rank = n.final_rank
+          and s.part_index = n.part_index
+          and s.replaced_by is null
+          and s.seq < n.seq
+      )
+    order by n.seq
+  loop
+    perform queue.replace_part(v_child_id);
+  end loop;
+
+  -- Too late for a cancelled orchestrator, and for one that has failed where its children go with it: of those that run,
+  -- and became parts of it since, none does.
+  select array_agg((
+    s.task_id, s.user_id, o.ended_as,
+    pg_catalog.format(
+      'Cascaded failed from related task %s: it %s before this child came', s.orchestrator_id,
+      case o.ended_as when 'Failed' then 'had Failed' else 'was Cancelled' end
+    )
+  )::queue.task_end)
+  into v_orphaned
+  from queue.subtasks as s
+    join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
+  where s.task_id = any (v_children)
+    and s.replaced_by is null
+    and (
+      o.ended_as = 'Cancelled'
+      or (
+        o.ended_as = 'Failed'
+        and (select g.fails_siblings from queue.settings as g)
+        and (select t.status = 'Queued' from public.tasks as t where t.id = s.task_id)
+      )
+    );
+  if v_orphaned is not null then
+    perform queue.end_tasks(v_orphaned);
+  end if;
+
+  for v_orchestrator_id in select o.id from unnest(v_orchestrators || v_missing) as o (id) order by o.id loop
+    perform queue.judge_orchestration(v_orchestrator_id);
+  end loop;
+end;
+$$;
+
+comment on function queue.join_families(uuid[], queue.subtasks[]) is
+  'Records these new children, and lets them replace earlier ones; counts the families of new orchestrators.';
+
+revoke all on function queue.join_families(uuid[], queue.subtasks[]) from public, anon, authenticated, service_role;
+
+-- How the children of these orchestrators stand, counted from the tasks. A family whose orchestrator is missing, or
+-- belongs to somebody else, is none.
+create function queue.recount_families(p_orchestrator_ids uuid[])
+returns setof queue.orchestrations
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select
+    o.id, o.user_id,
+    n.open_count, n.complete_count, n.failed_count, n.cancelled_count, n.segment_count, n.join_count, n.stitch_count,
+    null::integer,
+    case when o.status in ('Complete', 'Failed', 'Cancelled') then o.status end,
+    queue.now()
+  from public.tasks as o
+    cross join lateral (
+      select
+        (count(*) filter (where t.status in ('Queued', 'In Progress')))::integer as open_count,
+        (count(*) filter (where t.status = 'Complete'))::integer as complete_count,
+        (count(*) filter (where t.status = 'Failed'))::integer as failed_count,
+        (count(*) filter (where t.status = 'Cancelled'))::integer as cancelled_count,
+        (count(*) filter (where s.final_rank = 1))::integer as segment_count,
+        (count(*) filter (where s.final_rank = 2))::integer as join_count,
+        (count(*) filter (where s.final_rank = 3))::integer as stitch_count
+      from queue.subtasks as s
+        join public.tasks as t on t.id = s.task_id
+      where s.orchestrator_id = o.id
+        and s.user_id = o.user_id
+        and s.replaced_by is null
+    ) as n
+  where o.id = any (p_orchestrator_ids)
+    and exists (select from queue.subtasks as s where s.orchestrator_id = o.id and s.user_id = o.user_id);
+end;
+$$;
+
+comment on function queue.recount_families(uuid[]) is
+  'The rows of queue.orchestrations that the tasks themselves add up to, for those of these orchestrators that have children; enqueued_attempt is null.';
+
+revoke all on function queue.recount_families(uuid[]) from public, anon, authenticated, service_role;
+
+-- The end of children whose family has failed, in the words that deployed debug tools look for. The owner is locked by now,
+-- so what waits for them is not: most of it is among them, and the rest follows in its turn (queue.settle_deferred).
+create function queue.end_siblings(p_task_ids uuid[], p_user_id uuid, p_orchestrator_id uuid, p_root_id uuid, p_reason text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if cardinality(p_task_ids) > 0 then
+    insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+    select 'lost', m.id, p_user_id, 'Failed', p_root_id, p_reason, queue.now()
+    from unnest(p_task_ids) as m (id)
+    where exists (
+      select from queue.task_dependencies as d where d.depends_on = m.id and d.task_id <> all (p_task_ids)
+    );
+    perform set_config('queue.ends_in_turn', 'on', true);
+    perform queue.end_tasks(array(
+      select (
+        m.id, p_user_id, 'Failed',
+        pg_catalog.format(
+          'Cascaded failed from related task %s: orchestrator %s has Failed%s', p_root_id, p_orchestrator_id,
+          ' (' || p_reason || ')'
+        )
+      )::queue.task_end
+      from unnest(p_task_ids) as m (id)
+    ));
+  end if;
+end;
+$$;
+
+comment on function queue.end_siblings(uuid[], uuid, uuid, uuid, text) is
+  'Ends these children Failed, because the task p_root_id has failed and their orchestrator with it.';
+
+revoke all on function queue.end_siblings(uuid[], uuid, uuid, uuid, text) from public, anon, authenticated, service_role;
+
+-- Tasks have ended, or were put back: their families count it and follow. An orchestrator's end is remembered, its own
+-- children go with it when it was cancelled, and it is judged when children of its have changed.
+create function queue.settle_families(p_task_ids uuid[], p_from text[], p_to text[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_changes queue.family_change[];
+  v_change queue.family_change;
+  v_cancelled uuid[];
+  v_failed uuid[];
+begin
+  -- Most tasks have no family.
+  if not exists (select from queue.subtasks as s where s.task_id = any (p_task_ids))
+    and not exists (select from queue.orchestrations as o where o.orchestrator_id = any (p_task_ids)) then
+    return;
+  end if;
+
+  with change as (
+    select
+      c.orchestrator_id,
+      sum((m.new_status in ('Queued', 'In Progress'))::integer - (m.old_status in ('Queued', 'In Progress'))::integer)::integer as open,
+      sum((m.new_status = 'Complete')::integer - (m.old_status = 'Complete')::integer)::integer as complete,
+      sum((m.new_status = 'Failed')::integer - (m.old_status = 'Failed')::integer)::integer as failed,
+      sum((m.new_status = 'Cancelled')::integer - (m.old_status = 'Cancelled')::integer)::integer as cancelled
+    from unnest(p_task_ids, p_from, p_to) as m (task_id, old_status, new_status)
+      -- One child by its key: a join may compare each with each.
+      cross join lateral (
+        select s.orchestrator_id, s.user_id
+        from queue.subtasks as s
+        where s.task_id = m.task_id
+          and s.replaced_by is null
+        limit 1
+      ) as c
+    where exists (
+      select from queue.orchestrations as o where o.orchestrator_id = c.orchestrator_id and o.user_id = c.user_id
+    )
+    group by c.orchestrator_id
+  )
+  select array_agg((c.orchestrator_id, c.open, c.complete, c.failed, c.cancelled)::queue.family_change order by c.orchestrator_id)
+  into v_changes
+  from change as c;
+
+  with ended as (
+    update queue.orchestrations as o
+    set ended_as = case when m.new_status in ('Complete', 'Failed', 'Cancelled') then m.new_status end
+    from unnest(p_task_ids, p_to) as m (task_id, new_status)
+    where o.orchestrator_id = m.task_id
+    returning o.orchestrator_id, o.user_id, o.ended_as
+  )
+  select
+    array_agg(e.orchestrator_id) filter (where e.ended_as = 'Cancelled'),
+    array_agg(e.orchestrator_id) filter (where e.ended_as = 'Failed')
+  into v_cancelled, v_failed
+  from ended as e
+  where e.ended_as in ('Cancelled', 'Failed')
+    and e.user_id = (select t.user_id from public.tasks as t where t.id = e.orchestrator_id);
+
+  if v_changes is not null then
+    foreach v_change in array v_changes loop
+      update queue.orchestrations as o
+      set open_count = o.open_count + v_change.open,
+        complete_count = o.complete_count + v_change.complete,
+        failed_count = o.failed_count + v_change.failed,
+        cancelled_count = o.cancelled_count + v_change.cancelled,
+        changed_at = queue.now()
+      where o.orchestrator_id = v_change.orchestrator_id;
+    end loop;
+    foreach v_change in array v_changes loop
+      perform queue.judge_orchestration(v_change.orchestrator_id);
+    end loop;
+  end if;
+
+  if v_cancelled is not null then
+    perform queue.cancel_children(v_cancelled, 'Cancelled');
+  end if;
+  if v_failed is not null then
+    perform queue.fail_children(v_failed);
+  end if;
+end;
+$$;
+
+comment on function queue.settle_families(uuid[], text[], text[]) is
+  'Moves the counts of the families of these tasks, which went from one status to another, and does what follows from it. Call it under the owners'' locks.';
+
+revoke all on function queue.settle_families(uuid[], text[], text[]) from public, anon, authenticated, service_role;
+
+-- The open children of orchestrators that are no more go with them; what is finished stays. One that somebody is just
+-- changing is left to queue.mend_orchestrations: nobody waits for a task while he holds an owner. More than a hundred
+-- children are left to queue.settle_deferred.
+create function queue.cancel_children(p_orchestrator_ids uuid[], p_what text)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 100;
+  v_ends queue.task_end[];
+begin
+  if (
+    select count(*)
+    from (select from queue.subtasks as s where s.orchestrator_id = any (p_orchestrator_ids) limit v_most + 1) as n
+  ) > v_most then
+    insert into queue.deferred_work (kind, task_id, user_id, status, since)
+    select 'children', o.orchestrator_id, o.user_id, p_what, queue.now()
+    from queue.orchestrations as o
+    where o.orchestrator_id = any (p_orchestrator_ids)
+      and not exists (
+        select from queue.deferred_work as w where w.task_id = o.orchestrator_id and w.kind = 'children' and w.only_id is null
+      );
+    return 0;
+  end if;
+
+  select array_agg((
+    c.id, c.user_id, 'Cancelled',
+    pg_catalog.format('Cascaded failed from related task %s: its orchestrator was %s', c.orchestrator_id, p_what)
+  )::queue.task_end)
+  into v_ends
+  from (
+    select t.id, t.user_id, s.orchestrator_id
+    from queue.subtasks as s
+      join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
+      join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
+    where s.orchestrator_id = any (p_orchestrator_ids)
+      and t.status in ('Queued', 'In Progress')
+    order by t.id
+    for no key update of t skip locked
+  ) as c;
+
+  if v_ends is null then
+    return 0;
+  end if;
+  perform queue.end_tasks(v_ends);
+  return cardinality(v_ends);
+end;
+$$;
+
+comment on function queue.cancel_children(uuid[], text) is
+  'Cancels the live children of these orchestrators, which were Cancelled or deleted, unless somebody holds them; returns how many. Of more than a hundred it is only noted that they are to be cancelled.';
+
+revoke all on function queue.cancel_children(uuid[], text) from public, anon, authenticated, service_role;
+
+-- Where the settings say so, the queued children of orchestrators that failed fail with them: nothing can come of their
+-- family any more. Those that run finish. Nobody waits for a task while he holds an owner, so one that somebody is just
+-- changing, and more than a hundred children, are left to queue.settle_deferred.
+create function queue.fail_children(p_orchestrator_ids uuid[], p_is_late boolean default false)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 100;
+  v_orchestrator record;
+  v_mine uuid[];
+  v_count integer := 0;
+begin
+  if not (select s.fails_siblings from queue.settings as s) then
+    return 0;
+  end if;
+
+  for v_orchestrator in
+    select o.orchestrator_id, o.user_id, pg_catalog.left(nullif(t.error_message, ''), 500) as reason,
+      -- The child that is the cause, as its orchestrator has been told (queue.judge_orchestration).
+      coalesce(
+        substring(t.error_message from '^Cascaded failed from related task ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})')::uuid,
+        o.orchestrator_id
+      ) as root_id
+    from queue.orchestrations as o
+      join public.tasks as t on t.id = o.orchestrator_id and t.user_id = o.user_id
+    where o.orchestrator_id = any (p_orchestrator_ids)
+      and t.status = 'Failed'
+    order by o.orchestrator_id
+  loop
+    -- Work for later says it of all of its children; once is enough.
+    continue when exists (
+      select from queue.deferred_work as w where w.task_id = v_orchestrator.orchestrator_id and w.kind = 'siblings' and w.only_id is null
+    );
+    if (
+      select count(*)
+      from (select from queue.subtasks as s where s.orchestrator_id = v_orchestrator.orchestrator_id limit v_most + 1) as n
+    ) > v_most then
+      -- Found late, there may be nothing but children that run, or that an operator has put back.
+      if not p_is_late or exists (
+        select
+        from queue.subtasks as s
+          join public.tasks as t on t.id = s.task_id
+        where s.orchestrator_id = v_orchestrator.orchestrator_id
+          and t.status = 'Queued'
+          and t.requeue_count = 0
+      ) then
+        insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+        values (
+          'siblings', v_orchestrator.orchestrator_id, v_orchestrator.user_id, 'Failed', v_orchestrator.root_id,
+          v_orchestrator.reason, queue.now()
+        );
+      end if;
+      continue;
+    end if;
+
+    v_mine := array(
+      select t.id
+      from queue.subtasks as s
+        join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
+      where s.orchestrator_id = v_orchestrator.orchestrator_id
+        and s.user_id = v_orchestrator.user_id
+        and t.status = 'Queued'
+        and not (p_is_late and t.requeue_count > 0)
+      order by t.id
+      for no key update of t skip locked
+    );
+    insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, only_id, since)
+    select
+      'siblings', v_orchestrator.orchestrator_id, v_orchestrator.user_id, 'Failed', v_orchestrator.root_id,
+      v_orchestrator.reason, t.id, queue.now()
+    from queue.subtasks as s
+      join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
+    where s.orchestrator_id = v_orchestrator.orchestrator_id
+      and s.user_id = v_orchestrator.user_id
+      and t.status = 'Queued'
+      and t.id <> all (v_mine)
+      and not p_is_late;
+    perform queue.end_siblings(v_mine, v_orchestrator.user_id, v_orchestrator.orchestrator_id, v_orchestrator.root_id, v_orchestrator.reason);
+    v_count := v_count + cardinality(v_mine);
+  end loop;
+  return v_count;
+end;
+$$;
+
+comment on function queue.fail_children(uuid[], boolean) is
+  'Fails the queued children of these orchestrators, which Failed, where the settings say so, and returns how many; later, when they are many or somebody holds them. p_is_late: not those that an operator has put back since.';
+
+revoke all on function queue.fail_children(uuid[], boolean) from public, anon, authenticated, service_role;
+
+-- Tasks that are no children of their orchestrators any more, because they were deleted or are somebody else's now.
+-- Deployed clients delete what they think is a duplicate, and that may be the child that counts: then the one that it had
+-- replaced counts again, and is put back if it was cancelled for it. The caller holds the locks of all of them.
+create function queue.take_out_children(p_task_ids uuid[], p_statuses text[])
+returns uuid[]
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_gone record;
+  v_heir queue.subtasks;
+  v_heir_task public.tasks;
+  v_orchestrators uuid[];
+begin
+  -- What was complete stays complete when a part of it goes: nobody will enqueue that part again.
+  update queue.orchestrations as o
+  set enqueued_attempt = t.attempts
+  from public.tasks as t
+  where o.orchestrator_id = any (array(
+      select s.orchestrator_id from queue.subtasks as s where s.task_id = any (p_task_ids) and s.replaced_by is null
+    ))
+    and o.ended_as is null
+    and t.id = o.orchestrator_id
+    and t.status = 'In Progress'
+    and o.enqueued_attempt is distinct from t.attempts
+    and queue.is_enqueued(o, t);
+
+  -- One child by its key: a join may compare each with each.
+  with gone as materialized (
+    select c.orchestrator_id, c.user_id, c.final_rank, g.status
+    from unnest(p_task_ids, p_statuses) as g (task_id, status)
+      cross join lateral (
+        select s.* from queue.subtasks as s where s.task_id = g.task_id and s.replaced_by is null limit 1
+      ) as c
+  ),
+  change as materialized (
+    select
+      g.orchestrator_id,
+      g.user_id,
+      count(*) filter (where g.status in ('Queued', 'In Progress'))::integer as open,
+      count(*) filter (where g.status = 'Complete')::integer as complete,
+      count(*) filter (where g.status = 'Failed')::integer as failed,
+      count(*) filter (where g.status = 'Cancelled')::integer as cancelled,
+      count(*) filter (where g.final_rank = 1)::integer as segments,
+      count(*) filter (where g.final_rank = 2)::integer as joins,
+      count(*) filter (where g.final_rank = 3)::integer as stitches
+    from gone as g
+    group by g.orchestrator_id, g.user_id
+  ),
+  -- Each family once, however many go: every change of a row leaves a version that the next one has to pass.
+  counted as (
+    update queue.orchestrations as o
+    set open_count = o.open_count - c.open,
+      complete_count = o.complete_count - c.complete,
+      failed_count = o.failed_count - c.failed,
+      cancelled_count = o.cancelled_count - c.cancelled,
+      segment_count = o.segment_count - c.segments,
+      join_count = o.join_count - c.joins,
+      stitch_count = o.stitch_count - c.stitches,
+      changed_at = queue.now()
+    from change as c
+    where o.orchestrator_id = c.orchestrator_id
+      and o.user_id = c.user_id
+  )
+  select array_agg(distinct c.orchestrator_id order by c.orchestrator_id) into v_orchestrators from change as c;
+
+  -- Most have neither replaced another one nor been replaced.
+  delete from queue.subtasks as s
+  where s.task_id = any (p_task_ids)
+    and s.replaced_by is null
+    and not exists (select from queue.subtasks as r where r.replaced_by = s.task_id);
+
+  for v_gone in
+    select c.child, o.ended_as
+    from unnest(p_task_ids) as g (task_id)
+      cross join lateral (select s as child from queue.subtasks as s where s.task_id = g.task_id limit 1) as c
+      left join queue.orchestrations as o
+        on o.orchestrator_id = (c.child).orchestrator_id and o.user_id = (c.child).user_id
+  loop
+    delete from queue.subtasks as s where s.task_id = (v_gone.child).task_id;
+    if (v_gone.child).replaced_by is not null then
+      -- Whoever waited for a copy may as well wait for the child that counts.
+      perform queue.move_dependants((v_gone.child).task_id, (v_gone.child).replaced_by, (v_gone.child).user_id);
+      continue;
+    end if;
+
+    select s.*
+    into v_heir
+    from queue.subtasks as s
+      join public.tasks as t on t.id = s.task_id
+    where s.replaced_by = (v_gone.child).task_id
+    order by t.status = 'Complete' desc, s.seq
+    limit 1;
+    continue when v_heir.task_id is null;
+
+    update queue.subtasks as s
+    set replaced_by = case when s.task_id <> v_heir.task_id then v_heir.task_id end
+    where s.replaced_by = (v_gone.child).task_id;
+    perform queue.move_dependants((v_gone.child).task_id, v_heir.task_id, v_heir.user_id);
+
+    select t.* into v_heir_task from public.tasks as t where t.id = v_heir.task_id;
+    perform queue.count_child(v_heir, v_heir_task.status, 1);
+    if v_heir_task.status = 'Cancelled' and v_gone.ended_as is null then
+      perform queue.put_back_part(v_heir.task_id, (v_gone.child).task_id);
+    end if;
+  end loop;
+
+  return coalesce(v_orchestrators, array[]::uuid[]);
+end;
+$$;
+
+comment on function queue.take_out_children(uuid[], text[]) is
+  'Takes these tasks, which have or had these statuses, out of their families, lets replaced ones take their places again, and returns the orchestrators that are to be judged anew. Call it under the owners'' locks.';
+
+revoke all on function queue.take_out_children(uuid[], text[]) from public, anon, authenticated, service_role;
+
+-- Deleted tasks leave their families, and the children of a deleted orchestrator are cancelled. An orchestrator that has
+-- lost its last child is cancelled, too; one that keeps some is judged by those. The caller holds the locks of all of
+-- them.
+create function queue.leave_families(p_task_ids uuid[], p_statuses text[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_orchestrators uuid[];
+  v_orchestrator_id uuid;
+begin
+  v_orchestrators := queue.take_out_children(p_task_ids, p_statuses);
+
+  perform queue.cancel_children(p_task_ids, 'deleted');
+  delete from queue.orchestrations as o where o.orchestrator_id = any (p_task_ids);
+
+  foreach v_orchestrator_id in array v_orchestrators loop
+    perform queue.judge_orchestration(v_orchestrator_id);
+    perform queue.cancel_childless(v_orchestrator_id, 'all children were deleted');
+  end loop;
+end;
+$$;
+
+comment on function queue.leave_families(uuid[], text[]) is
+  'Takes deleted tasks, which had these statuses, out of their families, and ends what ends with them. Call it under the owners'' locks.';
+
+revoke all on function queue.leave_families(uuid[], text[]) from public, anon, authenticated, service_role;
+
+-- Tasks whose params, type or owner have changed, so that they are parts of something else now: they leave the families
+-- they were in, as deleted ones would, and join those that they name. The caller holds the locks of queue.lock_families
+-- and of the owners.
+create function queue.regroup(p_task_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_statuses text[];
+  v_children queue.subtasks[];
+  v_left uuid[];
+  v_orchestrator_id uuid;
+begin
+  select array_agg(t.status order by i.place)
+  into v_statuses
+  from unnest(p_task_ids) with ordinality as i (id, place)
+    left join public.tasks as t on t.id = i.id;
+
+  v_left := queue.take_out_children(p_task_ids, v_statuses);
+
+  select array_agg(c.child)
+  into v_children
+  from (
+    select queue.subtask_of(t.id, t.user_id, t.task_type, t.params) as child
+    from public.tasks as t
+    where t.id = any (p_task_ids)
+  ) as c
+  where (c.child).task_id is not null;
+  if v_children is not null then
+    perform queue.join_families(null, v_children);
+  end if;
+
+  foreach v_orchestrator_id in array v_left loop
+    perform queue.judge_orchestration(v_orchestrator_id);
+    perform queue.cancel_childless(v_orchestrator_id, 'all children were taken away from it');
+  end loop;
+end;
+$$;
+
+comment on function queue.regroup(uuid[]) is
+  'Takes these tasks out of the families they were in and into those that their params name now. Call it under the owners'' locks.';
+
+revoke all on function queue.regroup(uuid[]) from public, anon, authenticated, service_role;
+
+-- A child that was cancelled because another one took its place, and that one is gone.
+create function queue.put_back_part(p_task_id uuid, p_gone uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_actor text := current_setting('queue.actor', true);
+  v_reason text := current_setting('queue.reason', true);
+  v_details text := current_setting('queue.details', true);
+begin
+  perform queue.say(queue.actor(), pg_catalog.format('put back: task %s, which had replaced it, was deleted', p_gone));
+  update public.tasks as t
+  set status = 'Queued',
+    requeue_count = t.requeue_count + 1,
+    max_attempts = case
+      when t.attempts >= queue.starts_allowed(t) then t.attempts + queue.max_attempts(t.task_type)
+      else t.max_attempts
+    end,
+    error_message = null,
+    output_location = null,
+    -- What it waited for may have been replaced, or put back, meanwhile.
+    dependant_on = coalesce(
+      (
+        select d.depends_on
+        from queue.task_dependencies as d
+        where d.task_id = t.id
+        order by d.depends_on = t.dependant_on desc, d.depends_on
+        limit 1
+      ),
+      t.dependant_on
+    )
+  where t.id = p_task_id;
+  -- Whoever waits for it had lost it.
+  perform queue.settle_dependants(array[p_task_id]);
+  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+end;
+$$;
+
+comment on function queue.put_back_part(uuid, uuid) is
+  'Queues a cancelled child again whose replacement was deleted.';
+
+revoke all on function queue.put_back_part(uuid, uuid) from public, anon, authenticated, service_role;
+
+-- An orchestrator has said that its children are enqueued. From here on it is judged by them, and it may be that they
+-- have all ended already, that somebody has deleted them all, or that there are none to come. The caller holds the lock on
+-- the task.
+create function queue.note_enqueued(p_task_id uuid, p_report text default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+  v_had_children boolean;
+  v_actor text := current_setting('queue.actor', true);
+begin
+  select t.* into v_task from public.tasks as t where t.id = p_task_id;
+  if v_task.user_id is null
+    or (
+      v_task.takes_slot and not (queue.has_nothing_to_enqueue(p_report) and v_task.task_type like '%orchestrat%')
+      and not exists (select from queue.orchestrations as o where o.orchestrator_id = p_task_id)
+    ) then
+    return; -- no orchestrator
+  end if;
+
+  perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update;
+  if queue.has_nothing_to_enqueue(p_report) and v_task.status = 'In Progress' and not exists (
+    select from queue.subtasks as s where s.orchestrator_id = v_task.id and s.user_id = v_task.user_id
+  ) then
+    perform queue.say(queue.actor(), 'it has nothing to enqueue', jsonb_build_object('report', p_report));
+    update public.tasks as t
+    set status = 'Complete', output_location = null, error_message = null
+    where t.id = v_task.id;
+    perform queue.say(v_actor);
+    return;
+  end if;
+
+  -- Families are counted from their first child on.
+  v_had_children := exists (
+    select from queue.orchestrations as o where o.orchestrator_id = v_task.id and o.enqueued_attempt is null
+  );
+  insert into queue.orchestrations as o (orchestrator_id, user_id, enqueued_attempt, changed_at)
+  values (v_task.id, v_task.user_id, v_task.attempts, queue.now())
+  on conflict (orchestrator_id) do update
+    set enqueued_attempt = excluded.enqueued_attempt,
+      changed_at = excluded.changed_at
+    where o.enqueued_attempt is distinct from excluded.enqueued_attempt;
+  perform queue.judge_orchestration(p_task_id);
+  if v_had_children and p_report ~ '^(Successfully enqueued|\[IDEMPOTENT\])' then
+    perform queue.cancel_childless(p_task_id, 'all children were deleted');
+  end if;
+end;
+$$;
+
+comment on function queue.note_enqueued(uuid, text) is
+  'Remembers that this orchestrator has enqueued its children in its present start, and ends it if they have all ended or been deleted, or if it says (p_report) that there are none to come. Nothing for other tasks.';
+
+revoke all on function queue.note_enqueued(uuid, text) from public, anon, authenticated, service_role;
+
+-- What a task's result record belongs to: params name a parent record, a place in it and a record it is based on; a
+-- numbered part belongs to what its orchestrator names. A segment that is made once more may know its place by its index
+-- alone: it builds on the record at the place before it, and so must the next on its own. What is malformed, or not the
+-- owner's, is left out.
+create function queue.generation_links(
+  p_task_id uuid, p_user_id uuid, p_params jsonb,
+  out parent_generation_id uuid, out child_order integer, out based_on uuid
+)
+returns record
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_uuid constant text := '^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
+  v_part queue.subtasks;
+  v_parent uuid := substring(p_params ->> 'parent_generation_id' from v_uuid)::uuid;
+  v_based_on uuid := substring(p_params ->> 'based_on' from v_uuid)::uuid;
+begin
+  select s.* into v_part from queue.subtasks as s where s.task_id = p_task_id and s.final_rank in (1, 2);
+
+  if v_parent is null and v_part.task_id is not null then
+    select substring(o.params ->> 'parent_generation_id' from v_uuid)::uuid
+    into v_parent
+    from public.tasks as o
+    where o.id = v_part.orchestrator_id
+      and o.user_id = p_user_id;
+  end if;
+
+  if v_parent is not null then
+    select g.id into parent_generation_id from public.generations as g where g.id = v_parent and g.user_id = p_user_id;
+  end if;
+  if v_based_on is not null then
+    select g.id into based_on from public.generations as g where g.id = v_based_on and g.user_id = p_user_id;
+  end if;
+  child_order := case
+    when parent_generation_id is not null
+      then coalesce(
+        substring(p_params ->> 'child_order' from '^[0-9]{1,9}$')::integer,
+        v_part.part_index,
+        substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
+      )
+  end;
+end;
+$$;
+
+comment on function queue.generation_links(uuid, uuid, jsonb) is
+  'The parent, the place in it and the basis of a task''s result record, as its params say; null where they name nothing of the owner''s.';
+
+revoke all on function queue.generation_links(uuid, uuid, jsonb) from public, anon, authenticated, service_role;
+
+-- Deployed orchestrators whose params leave nothing to generate say so and end; they report no result. Older ones put
+-- their log's mark in front.
+create function queue.has_nothing_to_enqueue(p_report text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_report ~ '^(\[WARNING Task ID: [^]]{1,100}\] )?No new segments to generate', false);
+end;
+$$;
+
+comment on function queue.has_nothing_to_enqueue(text) is
+  'Whether an orchestrator reports with this text that there is nothing to enqueue: it begins "No new segments to generate".';
+
+revoke all on function queue.has_nothing_to_enqueue(text) from public, anon, authenticated, service_role;
+
+-- The next piece of a user or project that is deleted: results first, which are in nobody's way, then tasks, a user's
+-- newest first, so that most have neither children nor dependants left when it is their turn; then a user's projects, and
+-- in the end the row itself. What somebody holds stays for a later piece. Whoever takes the mark off a project again keeps
+-- what is left of it.
+create function queue.settle_deletion(p_work queue.deferred_work, p_limit integer)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_is_user constant boolean := p_work.kind = 'user';
+  v_owner uuid;
+  v_mine uuid[];
+  v_count integer;
+begin
+  if v_is_user then
+    select u.id into v_owner from public.users as u where u.id = p_work.deleted_id;
+  else
+    select p.user_id into v_owner from public.projects as p where p.id = p_work.deleted_id and p.deleted_at is not null;
+  end if;
+  if v_owner is null then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+    return 0;
+  end if;
+
+  perform from queue.user_slots as s where s.user_id = v_owner for no key update skip locked;
+  if not found and exists (select from queue.user_slots as s where s.user_id = v_owner) then
+    return null;
+  end if;
+
+  if v_is_user then
+    v_mine := array(select g.id from public.generations as g where g.user_id = v_owner limit 10 * p_limit for update skip locked);
+  else
+    v_mine := array(
+      select g.id from public.generations as g where g.project_id = p_work.deleted_id limit 10 * p_limit for update skip locked
+    );
+  end if;
+  if cardinality(v_mine) > 0 then
+    delete from public.generations as g where g.id = any (v_mine);
+    return least(cardinality(v_mine), p_limit);
+  end if;
+
+  if v_is_user then
+    v_mine := array(
+      select t.id from public.tasks as t where t.user_id = v_owner order by t.created_at desc limit p_limit for update skip locked
+    );
+  else
+    v_mine := array(select t.id from public.tasks as t where t.project_id = p_work.deleted_id limit p_limit for update skip locked);
+  end if;
+  if cardinality(v_mine) > 0 then
+    -- The history says whose deletion it is.
+    perform queue.say(coalesce(p_work.reason, 'queue.settle'));
+    delete from public.tasks as t where t.id = any (v_mine);
+    perform queue.say('queue.settle');
+    return cardinality(v_mine);
+  elsif (v_is_user and exists (select from public.tasks as t where t.user_id = v_owner))
+    or (not v_is_user and exists (select from public.tasks as t where t.project_id = p_work.deleted_id)) then
+    return null;
+  end if;
+
+  if v_is_user then
+    delete from public.projects as p
+    where p.id = any (array(select o.id from public.projects as o where o.user_id = v_owner limit 5 * p_limit for update skip locked));
+    get diagnostics v_count = row_count;
+    if v_count > 0 then
+      return least(v_count, p_limit);
+    end if;
+    delete from public.users as u where u.id = v_owner;
+  else
+    delete from public.projects as p where p.id = p_work.deleted_id;
+  end if;
+  -- Somebody holds what is left, or more has come: later.
+  if not found then
+    return null;
+  end if;
+  delete from queue.deferred_work as w where w.id = p_work.id;
+  return 1;
+end;
+$$;
+
+comment on function queue.settle_deletion(queue.deferred_work, integer) is
+  'Deletes the next piece of a deleted user or project, up to p_limit tasks (ten times as many results), and returns how many; null when somebody holds what is left.';
+
+revoke all on function queue.settle_deletion(queue.deferred_work, integer) from public, anon, authenticated, service_role;
+
+-- A changed default limit, for the next users without a limit of their own, in the order of their ids. An owner whom
+-- somebody serves comes when the others are through.
+create function queue.settle_limits(p_work queue.deferred_work, p_limit integer)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_next uuid[];
+  v_mine uuid[];
+begin
+  v_next := array(
+    select s.user_id
+    from queue.user_slots as s
+    where s.user_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
+      and (p_work.only_id is null or s.user_id = p_work.only_id)
+    order by s.user_id
+    limit p_limit
+  );
+  v_mine := array(
+    select s.user_id from queue.user_slots as s where s.user_id = any (v_next) order by s.user_id for no key update skip locked
+  );
+  if p_work.only_id is not null and cardinality(v_mine) < cardinality(v_next) then
+    return null;
+  end if;
+
+  if cardinality(v_next) < p_limit or p_work.only_id is not null then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+  else
+    update queue.deferred_work as w set after_id = v_next[p_limit] where w.id = p_work.id;
+  end if;
+  insert into queue.deferred_work (kind, only_id, since)
+  select 'limits', h.id, p_work.since
+  from unnest(v_next) as h (id)
+  where h.id <> all (v_mine);
+
+  perform queue.apply_default_limit(v_mine);
+  return cardinality(v_mine);
+end;
+$$;
+
+comment on function queue.settle_limits(queue.deferred_work, integer) is
+  'Gives the next users, up to p_limit, the default limit where they have none of their own, and returns how many it looked at; null when somebody holds the one that is left.';
+
+revoke all on function queue.settle_limits(queue.deferred_work, integer) from public, anon, authenticated, service_role;
+
+-- The next piece of one row of deferred work: up to p_limit tasks. It waits for nobody: the owner first, as a claim does,
+-- then the tasks, and what somebody holds is left for later as a row of its own.
+create function queue.settle_piece(p_work queue.deferred_work, p_limit integer)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_look constant integer := 1000;
+  v_kind text := p_work.kind;
+  v_ended_as text;
+  v_next uuid[];
+  v_due uuid[];
+  v_mine uuid[];
+  v_is_over boolean;
+begin
+  if v_kind = 'limits' then
+    return queue.settle_limits(p_work, 5 * p_limit);
+  elsif v_kind = 'stale' then
+    return queue.settle_stale(p_work, p_limit);
+  elsif v_kind in ('user', 'project') then
+    return queue.settle_deletion(p_work, p_limit);
+  elsif v_kind = 'type' and p_work.user_id is null then
+    -- One row per owner who has live tasks of the type.
+    v_next := array(select o.user_id from queue.owners_with_live_tasks(p_work.after_id, v_look) as o (user_id));
+    insert into queue.deferred_work (kind, task_type, user_id, since)
+    select 'type', p_work.task_type, o.user_id, p_work.since
+    from unnest(v_next) as o (user_id)
+    where exists (select from queue.live_tasks_of_type(o.user_id, p_work.task_type, null, 1));
+    if cardinality(v_next) < v_look then
+      delete from queue.deferred_work as w where w.id = p_work.id;
+      return 0;
+    end if;
+    update queue.deferred_work as w set after_id = v_next[v_look] where w.id = p_work.id;
+    return 1;
+  end if;
+
+  perform from queue.user_slots as s where s.user_id = p_work.user_id for no key update skip locked;
+  if not found and exists (select from queue.user_slots as s where s.user_id = p_work.user_id) then
+    return null;
+  end if;
+
+  -- The task may have been put back, or have come again, since it ended.
+  select t.status into v_ended_as from public.tasks as t where t.id = p_work.task_id and t.user_id = p_work.user_id;
+  if v_kind = 'lost' and v_ended_as not in ('Failed', 'Cancelled') then
+    v_kind := 'dependants';
+  elsif v_kind in ('children', 'siblings') and v_ended_as is distinct from nullif(p_work.status, 'deleted') then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+    return 0;
+  end if;
+
+  v_next := case
+    when p_work.only_id is not null then array[p_work.only_id]
+    when v_kind = 'type' then array(
+      select l.id from queue.live_tasks_of_type(p_work.user_id, p_work.task_type, p_work.after_id, v_look) as l (id)
+    )
+    when v_kind in ('children', 'siblings') then array(
+      select s.task_id
+      from queue.subtasks as s
+      where s.orchestrator_id = p_work.task_id
+        and s.user_id = p_work.user_id
+        and s.task_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
+      order by s.task_id
+      limit v_look
+    )
+    else array(
+      select d.task_id
+      from queue.task_dependencies as d
+      where d.depends_on = p_work.task_id
+        and d.task_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
+      order by d.task_id
+      limit v_look
+    )
+  end;
+  v_due := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (v_next)
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind in ('children', 'type')))
+      and t.user_id is not distinct from nullif(p_work.user_id, '00000000-0000-0000-0000-000000000000')
+      and (v_kind <> 'type' or queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing))
+    order by t.id
+    limit p_limit
+  );
+  v_mine := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (v_due)
+      and (t.status = 'Queued' or (t.status = 'In Progress' and v_kind in ('children', 'type')))
+    order by t.id
+    for no key update skip locked
+  );
+  if p_work.only_id is not null and cardinality(v_mine) < cardinality(v_due) then
+    return null;
+  end if;
+
+  v_is_over := cardinality(v_due) < p_limit and (cardinality(v_next) < v_look or p_work.only_id is not null);
+  if v_is_over then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+  else
+    update queue.deferred_work as w
+    set after_id = case when cardinality(v_due) = p_limit then v_due[p_limit] else v_next[v_look] end
+    where w.id = p_work.id;
+  end if;
+  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, task_type, only_id, since)
+  select
+    p_work.kind, p_work.task_id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.task_type, h.id, p_work.since
+  from unnest(v_due) as h (id)
+  where h.id <> all (v_mine);
+
+  case v_kind
+    when 'dependants' then
+      perform queue.ask_standing_again(v_mine);
+    when 'type' then
+      update public.tasks as t set pool = null where t.id = any (v_mine);
+    when 'children' then
+      perform queue.end_tasks(array(
+        select (
+          m.id, p_work.user_id, 'Cancelled',
+          pg_catalog.format('Cascaded failed from related task %s: its orchestrator was %s', p_work.task_id, p_work.status)
+        )::queue.task_end
+        from unnest(v_mine) as m (id)
+      ));
+    when 'siblings' then
+      perform queue.end_siblings(v_mine, p_work.user_id, p_work.task_id, p_work.root_id, p_work.reason);
+    when 'lost' then
+      -- What waits for these in turn.
+      insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+      select 'lost', m.id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.since
+      from unnest(v_mine) as m (id)
+      where exists (select from queue.task_dependencies as d where d.depends_on = m.id);
+      perform set_config('queue.ends_in_turn', 'on', true);
+      perform queue.end_tasks(array(
+        select (
+          m.id, p_work.user_id, case p_work.status when 'Failed' then 'Failed' else 'Cancelled' end,
+          pg_catalog.format(
+            'Cascaded failed from related task %s: %s (%s)', p_work.root_id,
+            concat_ws(
+              ' <- ', p_work.root_id,
+              -- The last links of a long chain.
+              case
+                when p_work.task_id <> p_work.root_id and not exists (
+                  select from queue.task_dependencies as d where d.task_id = p_work.task_id and d.depends_on = p_work.root_id
+                ) then '…'
+              end,
+              nullif(p_work.task_id, p_work.root_id),
+              m.id
+            ),
+            concat_ws(': ', p_work.status, p_work.reason)
+          )
+        )::queue.task_end
+        from unnest(v_mine) as m (id)
+      ));
+  end case;
+  return cardinality(v_mine);
+end;
+$$;
+
+comment on function queue.settle_piece(queue.deferred_work, integer) is
+  'Does the next piece of this work, up to p_limit tasks, and returns how many; null when somebody holds the owner or the one task that is left.';
+
+revoke all on function queue.settle_piece(queue.deferred_work, integer) from public, anon, authenticated, service_role;
+
+-- Tasks that are no longer stale since stale_after is longer, the next of them. What is asked again is not found again.
+create function queue.settle_stale(p_work queue.deferred_work, p_limit integer)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_mine uuid[];
+begin
+  v_mine := array(
+    select t.id
+    from public.tasks as t
+    where t.standing = 'stale'
+      and t.created_at >= queue.now() - (select s.stale_after from queue.settings as s)
+    order by t.created_at
+    limit p_limit
+    for no key update skip locked
+  );
+  perform queue.ask_standing_again(v_mine);
+  if cardinality(v_mine) < p_limit and not exists (
+    select
+    from public.tasks as t
+    where t.standing = 'stale'
+      and t.created_at >= queue.now() - (select s.stale_after from queue.settings as s)
+  ) then
+    delete from queue.deferred_work as w where w.id = p_work.id;
+  end if;
+  return cardinality(v_mine);
+end;
+$$;
+
+comment on function queue.settle_stale(queue.deferred_work, integer) is
+  'Lets the next tasks go, up to p_limit, that a longer stale_after makes fresh again, and returns how many.';
+
+revoke all on function queue.settle_stale(queue.deferred_work, integer) from public, anon, authenticated, service_role;
+
+-- Goes on with what changes have left to do, the oldest first: one bounded piece a call, by the job, and by claims that
+-- find nothing, so that it does not hang on the job. What fails or is held by somebody goes to the back of the line
+-- (claims leave it where it is: an idle poll writes nothing), and is not tried again by the same call. A call that has met
+-- five locks, a claim one, does no more: waiting is for the next.
+create function queue.settle_deferred(p_limit integer default 100, p_may_move boolean default true)
+returns json
+language plpgsql
+volatile
+security definer -- changes tasks for pg_cron, claims and the operator
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set lock_timeout = '200ms' -- nobody's open transaction holds up a claim or the work of others
+as $$
+declare
+  v_most_rows constant integer := 200;
+  v_work queue.deferred_work;
+  v_is_left boolean;
+  v_moved bigint[] := array[]::bigint[];
+  v_moved_to bigint;
+  v_waits integer := 0;
+  v_count integer;
+  v_rows integer := 0;
+  v_settled integer := 0;
+  v_finished integer := 0;
+  v_failed integer := 0;
+begin
+  -- One at a time; the other one has nothing to add.
+  if not pg_try_advisory_xact_lock(hashtextextended('queue.settle_deferred', 0)) then
+    return json_build_object('settled', 0, 'finished', 0, 'failed', 0);
+  end if;
+
+  v_work.id := 0;
+  perform queue.say('queue.settle');
+  while v_settled < p_limit and v_rows < v_most_rows and v_waits < case when p_may_move then 5 else 1 end loop
+    select w.*
+    into v_work
+    from queue.deferred_work as w
+    where w.id > v_work.id
+      and w.id <> all (v_moved)
+    order by w.id
+    limit 1
+    for update skip locked;
+    exit when not found;
+    v_rows := v_rows + 1;
+
+    begin
+      v_count := queue.settle_piece(v_work, p_limit - v_settled);
+    exception
+      when lock_not_available or deadlock_detected then
+        v_count := null;
+        v_waits := v_waits + 1;
+      when others then
+        raise warning 'queue.settle_deferred: % of %: % (%)', v_work.kind, coalesce(v_work.task_id, v_work.deleted_id), sqlerrm, sqlstate;
+        v_failed := v_failed + 1;
+        v_count := null;
+    end;
+
+    if v_count is null and p_may_move then
+      delete from queue.deferred_work as w where w.id = v_work.id;
+      insert into queue.deferred_work (
+        kind, task_id, user_id, status, root_id, reason, task_type, after_id, only_id, since, deleted_id
+      )
+      values (
+        v_work.kind, v_work.task_id, v_work.user_id, v_work.status, v_work.root_id, v_work.reason, v_work.task_type,
+        v_work.after_id, v_work.only_id, v_work.since, v_work.deleted_id
+      )
+      returning id into v_moved_to;
+      v_moved := v_moved || v_moved_to;
+    end if;
+    v_is_left := exists (select from queue.deferred_work as w where w.id = v_work.id);
+    v_finished := v_finished + (v_count is not null and not v_is_left)::integer;
+    v_settled := v_settled + coalesce(v_count, 0);
+  end loop;
+  perform queue.say(null);
+
+  return json_build_object('settled', v_settled, 'finished', v_finished, 'failed', v_failed);
+end;
+$$;
+
+comment on function queue.settle_deferred(integer, boolean) is
+  'Does a piece of the deferred work, up to p_limit tasks, and returns {settled, finished, failed}: tasks, rows of queue.deferred_work that are done, and rows that failed, which the log explains. Safe to repeat. Repeat it until settled and finished are 0.';
+
+revoke all on function queue.settle_deferred(integer, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.settle_deferred(integer, boolean) to service_role;
+
+-- How often this very task may be started: its own limit, else its type's, else the settings'.
+create function queue.starts_allowed(p_task public.tasks)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_task.max_attempts, queue.max_attempts(p_task.task_type));
+end;
+$$;
+
+comment on function queue.starts_allowed(public.tasks) is
+  'How often this task may be started before it ends Failed; a requeue raises it.';
+
+revoke all on function queue.starts_allowed(public.tasks) from public, anon, authenticated, service_role;
+
+-- The wait before a failed task is tried again: doubled at each start, and spread, so that tasks that failed together
+-- (a provider was down) do not all come back together.
+create function queue.retry_wait(p_attempts integer)
+returns interval
+language plpgsql
+volatile -- random
+security invoker
+set search_path = ''
+as $$
+declare
+  v_settings queue.settings;
+begin
+  select s.* into v_settings from queue.settings as s;
+  return least(
+    v_settings.max_retry_delay,
+    -- Doubling stops where any delay has long reached its limit.
+    v_settings.retry_delay * pg_catalog.power(2, least(greatest(p_attempts, 1), 20) - 1)
+  ) * (0.75 + pg_catalog.random() * 0.25);
+end;
+$$;
+
+comment on function queue.retry_wait(integer) is
+  'How long a task waits after its n-th failed start: queue.settings.retry_delay * 2^(n-1), at most max_retry_delay, less up to a quarter at random.';
+
+revoke all on function queue.retry_wait(integer) from public, anon, authenticated, service_role;
+
+-- Whether a reported failure of a type of task is worth another try. Unknown types are.
+create function queue.is_retryable(p_task_type text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce((select y.is_retryable from public.task_types as y where y.name = p_task_type), true);
+end;
+$$;
+
+comment on function queue.is_retryable(text) is 'Whether a failed task of this type may be tried again; true for an unknown type.';
+
+revoke all on function queue.is_retryable(text) from public, anon, authenticated, service_role;
+
+-- Ages in the words of the history.
+create function queue.seconds_between(p_from timestamptz, p_to timestamptz)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when isfinite(p_from) and isfinite(p_to) then pg_catalog.round(extract(epoch from p_to - p_from))::bigint::text
+    else 'uncounted'
+  end;
+end;
+$$;
+
+comment on function queue.seconds_between(timestamptz, timestamptz) is
+  'Whole seconds from one time to the other, as text; "uncounted" when one of them is not known.';
+
+revoke all on function queue.seconds_between(timestamptz, timestamptz) from public, anon, authenticated, service_role;
+
+-- What there was to be seen of a start that ended without a result: whether its worker beat, whether it logged, whether it
+-- was gone. The history keeps it, because logs are gone after two days and the worker's row has moved on; and the queue asks
+-- the history who may still be at work on a task (queue.has_live_former_holder).
+create function queue.signs_of_life(
+  p_task_id uuid, p_worker_id text, p_started_at timestamptz, p_reported_at timestamptz, p_delivered_at timestamptz
+)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_worker public.workers;
+begin
+  select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+  return jsonb_build_object(
+    'running_seconds', round(extract(epoch from v_now - p_started_at)),
+    'beats', coalesce(v_worker.last_heartbeat >= p_started_at, false),
+    'seconds_since_last_beat', round(extract(epoch from v_now - v_worker.last_heartbeat)),
+    'seconds_since_last_report', round(extract(epoch from v_now - p_reported_at)),
+    -- By its own word or its guardian's; one that others have set aside may work on.
+    'worker_is_gone', coalesce(v_worker.goodbye_at is not null or v_worker.status in ('crashed', 'terminating'), false),
+    'was_named', p_delivered_at is not null,
+    'log_lines', (
+      select count(*)
+      from public.system_logs as l
+      where l.task_id = p_task_id::text
+        and l."timestamp" >= coalesce(p_started_at, '-infinity')
+    )
+  );
+end;
+$$;
+
+comment on function queue.signs_of_life(uuid, text, timestamptz, timestamptz, timestamptz) is
+  'What was seen of a start of this task by this worker: {running_seconds, beats, seconds_since_last_beat, seconds_since_last_report, worker_is_gone (said goodbye, crashed or on its way out), was_named (by a call, a beat or a log line), log_lines}; null where nothing is known.';
+
+revoke all on function queue.signs_of_life(uuid, text, timestamptz, timestamptz, timestamptz) from public, anon, authenticated, service_role;
+
+-- Why the cleanup cancels a queued task, or null: nobody ever started it and nobody waits for it any more, or it waits for
+-- what cannot come. What waits for a live task is judged by that one: it goes when that goes. Asked of what was found, and
+-- once more under the lock, because much can happen in between.
+create function queue.reason_to_cancel(p_task public.tasks)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings;
+begin
+  select s.* into v_settings from queue.settings as s;
+
+  -- What waits for a lost task can never run, nor can what waits for that.
+  if p_task.standing = 'dependency_lost' then
+    return case when coalesce(p_task.updated_at, p_task.created_at) < v_now - v_settings.dependency_grace then
+      'Cancelled by the cleanup: a task it waits for failed, was cancelled or does not exist'
+    end;
+  elsif p_task.standing is null
+    or p_task.standing not in ('no_owner', 'no_run_type', 'type_inactive', 'stale')
+    or p_task.claimed_at is not null
+    or not queue.is_stale(greatest(p_task.created_at, p_task.available_at, p_task.released_at), p_task.attempts > 0 or p_task.claimed_at is not null, p_task.params)
+    or exists (
+      select
+      from queue.task_dependencies as d
+        join public.tasks as x on x.id = d.depends_on
+      where d.task_id = p_task.id
+        and x.user_id is not distinct from p_task.user_id
+        and x.status in ('Queued', 'In Progress')
+    ) then
+    return null;
+  end if;
+
+  -- What would be cancelled along: tasks that wait for it, its children, and so on. One that was started or is fresh
+  -- keeps it. Most have nobody, which two looks at an index can tell.
+  if (
+    exists (select from queue.task_dependencies as d where d.depends_on = p_task.id)
+    or exists (select from queue.subtasks as s where s.orchestrator_id = p_task.id)
+  ) and exists (
+    with recursive along (id) as (
+      select p_task.id
+      union
+      select n.id
+      from along as a
+        join public.tasks as q on q.id = a.id and q.status in ('Queued', 'In Progress')
+        cross join lateral (
+          select d.task_id as id from queue.task_dependencies as d where d.depends_on = q.id
+          union all
+          select s.task_id from queue.subtasks as s where s.orchestrator_id = q.id
+        ) as n
+    )
+    select
+    from along as a
+      join public.tasks as x on x.id = a.id
+    where x.id <> p_task.id
+      and x.user_id is not distinct from p_task.user_id
+      and (
+        x.status = 'In Progress'
+        or x.status = 'Queued' and (
+          x.attempts > 0
+          or x.claimed_at is not null
+          or greatest(x.created_at, x.available_at, x.released_at) >= queue.stale_before()
+          or not queue.is_stale(greatest(x.created_at, x.available_at, x.released_at), x.attempts > 0 or x.claimed_at is not null, x.params)
+          and queue.parent_task_id(x.params) not in (select o.id from along as o)
+        )
+      )
+  ) then
+    return null;
+  end if;
+
+  return pg_catalog.format('Cancelled by the cleanup: enqueued %s, never started (%s)', p_task.created_at, p_task.standing);
+end;
+$$;
+
+comment on function queue.reason_to_cancel(public.tasks) is
+  'Why the cleanup would cancel this task, null when it would not: never started for queue.settings.stale_after since it could run, no live task that it waits for, no live parent, no fresh child and no fresh task that waits for it in any number of steps; or waiting longer than dependency_grace for a task that cannot come.';
+
+revoke all on function queue.reason_to_cancel(public.tasks) from public, anon, authenticated, service_role;
+
+-- Whether nobody needs a finished task any more: it has been kept for as long as the settings say, no live task waits for
+-- it or is its child (and would go with it), and no live parent counts it.
+create function queue.may_be_purged(p_task public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_task.status in ('Complete', 'Failed', 'Cancelled')
+    and coalesce(p_task.updated_at, p_task.created_at) < queue.now() - (select s.finished_task_retention from queue.settings as s)
+    and not exists (
+      select
+      from queue.task_dependencies as d
+        join public.tasks as x on x.id = d.task_id
+      where d.depends_on = p_task.id
+        and x.status in ('Queued', 'In Progress')
+    )
+    and not exists (
+      select
+      from queue.subtasks as s
+        join public.tasks as x on x.id = s.task_id
+      where s.orchestrator_id = p_task.id
+        and x.status in ('Queued', 'In Progress')
+    )
+    and not exists (
+      select
+      from public.tasks as p
+      where p.id = queue.parent_task_id(p_task.params)
+        and p.status in ('Queued', 'In Progress')
+    );
+end;
+$$;
+
+comment on function queue.may_be_purged(public.tasks) is
+  'Whether this task ended longer than queue.settings.finished_task_retention ago (never while that is null) and no live task waits for it, is its child or is its parent.';
+
+revoke all on function queue.may_be_purged(public.tasks) from public, anon, authenticated, service_role;
+
+-- Finished tasks that nobody needs any more. Nothing leads to them in the order of their age, so this looks through the
+-- table: ask once for many.
+create function queue.tasks_to_purge(p_limit integer)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if (select s.finished_task_retention is null from queue.settings as s) then
+    return;
+  end if;
+
+  return query
+  select t.*
+  from public.tasks as t
+  where t.status in ('Complete', 'Failed', 'Cancelled')
+    and coalesce(t.updated_at, t.created_at) < queue.now() - (select s.finished_task_retention from queue.settings as s)
+    and queue.may_be_purged(t)
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.tasks_to_purge(integer) is
+  'Up to p_limit finished tasks that may be deleted (queue.may_be_purged); none while queue.settings.finished_task_retention is null.';
+
+revoke all on function queue.tasks_to_purge(integer) from public, anon, authenticated, service_role;
+
+-- Users are bound by rules that the fleet and operators are not: in person, or by a function in their name.
+create function queue.acts_for_a_user()
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.actor() ~ '^(authenticated$|user:|token:)';
+end;
+$$;
+
+comment on function queue.acts_for_a_user() is
+  'Whether a user is behind the current change, signed in or by a personal token, and not the service key or an operator.';
+
+revoke all on function queue.acts_for_a_user() from public, anon, authenticated, service_role;
+
+-- Clients have named a task's orchestrator in several ways. Texts that are no UUID (people's own ids) name none.
+create function queue.named_parents(p_params jsonb)
+returns uuid[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select array_agg((p.holder ->> k.key)::uuid order by p.place, k.place)
+    from (values (1, p_params), (2, p_params -> 'orchestrator_details')) as p (place, holder)
+      cross join (
+        values (1, 'orchestrator_task_id_ref'), (2, 'orchestrator_task_id'), (3, 'parent_orchestrator_task_id'), (4, 'orchestrator_id')
+      ) as k (place, key)
+    where p.holder ->> k.key ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+  );
+end;
+$$;
+
+comment on function queue.named_parents(jsonb) is
+  'The tasks that params name as the orchestrator, the likeliest first; null for none.';
+
+revoke all on function queue.named_parents(jsonb) from public, anon, authenticated, service_role;
+
+-- How much a user has in the queue, added up from the derived counters: a few rows, however many tasks there are.
+-- Exact under the lock on the owner's slots.
+create function queue.queued_count(p_user_id uuid)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    (
+      select sum(l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration)
+      from queue.user_lines as l
+      where l.user_id = p_user_id
+    ), 0
+  ) + coalesce(
+    (
+      select sum(b.task_count)
+      from queue.blocked_tasks as b
+      where b.user_id = p_user_id
+    ), 0
+  );
+end;
+$$;
+
+comment on function queue.queued_count(uuid) is 'How many tasks of the user are Queued, whatever they wait for.';
+
+revoke all on function queue.queued_count(uuid) from public, anon, authenticated, service_role;
+
+-- Whether a task is part of work that is under way. Its orchestrator was counted when it was enqueued; to refuse the
+-- parts would fail the whole.
+create function queue.has_started_orchestrator(p_task public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- By their keys: asked with the owner beside them, a plan may go through all that the owner has, for each new row.
+  return exists (
+    select
+    from unnest(queue.named_parents(p_task.params)) as p (id)
+    where (
+      select t.user_id = p_task.user_id
+        and not t.takes_slot
+        and (t.status = 'In Progress' or (t.status = 'Queued' and t.claimed_at is not null))
+      from public.tasks as t
+      where t.id = p.id
+    )
+  );
+end;
+$$;
+
+comment on function queue.has_started_orchestrator(public.tasks) is
+  'Whether params name an orchestrator of the same owner that was started and has not ended.';
+
+revoke all on function queue.has_started_orchestrator(public.tasks) from public, anon, authenticated, service_role;
+
+-- The totals of ended tasks are counted on from the history; without it they are counted from the tasks.
+create function queue.events_after_truncate()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may truncate
+set search_path = ''
+set enable_seqscan = on -- counts all tasks
+as $$
+begin
+  perform queue.recount_totals();
+  return null;
+end;
+$$;
+
+comment on function queue.events_after_truncate() is 'Trigger: counts ended tasks anew when the history is emptied.';
+
+revoke all on function queue.events_after_truncate() from public, anon, authenticated, service_role;
+
+-- What tasks go by, or what is derived from them, cannot be emptied under them. Together with the tasks it can: after such
+-- a statement there are none.
+create function queue.refuse_truncate()
+returns trigger
+language plpgsql
+security definer -- looks at tasks on behalf of any caller who may truncate
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if exists (select from public.tasks as t) then
+    perform queue.refuse(
+      409, 'TRUNCATE_REFUSED',
+      pg_catalog.format('%I.%I cannot be truncated while there are tasks: nothing would follow', tg_table_schema, tg_table_name),
+      'Delete rows instead, or truncate public.tasks, which empties what is derived from it'
+    );
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.refuse_truncate() is
+  'Trigger: refuses to truncate a table that live tasks depend on with 409 TRUNCATE_REFUSED.';
+
+revoke all on function queue.refuse_truncate() from public, anon, authenticated, service_role;
+
+-- TRUNCATE fires no trigger for rows: with the tasks goes all that was derived from them. Their history stays.
+create function queue.tasks_after_truncate()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may truncate
+set search_path = ''
+set enable_seqscan = on -- what is there is to go
+as $$
+begin
+  delete from queue.task_dependencies as d;
+  delete from queue.subtasks as s;
+  delete from queue.orchestrations as o;
+  delete from queue.blocked_tasks as b;
+  delete from queue.user_lines as l;
+  delete from queue.handovers as h;
+  delete from queue.held_slots as h;
+  delete from queue.deferred_work as w where w.task_id is not null;
+  update queue.user_slots as s
+  set (running, orchestrating, remembered, cloud_reason, local_reason) = (
+    select w.running, w.orchestrating, w.remembered, w.cloud_reason, w.local_reason from queue.slots_of(u, 0, 0, 0) as w
+  )
+  from public.users as u
+  where u.id = s.user_id
+    and (s.running <> 0 or s.orchestrating <> 0 or s.remembered <> 0);
+  perform queue.recount_totals();
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_after_truncate() is 'Trigger: empties what was derived from the tasks when all of them are gone.';
+
+revoke all on function queue.tasks_after_truncate() from public, anon, authenticated, service_role;
+
+-- After tasks_after_insert (triggers fire in the order of their names), which has taken the owner's lock and moved
+-- the counters: nobody else can add to this owner's queue between the count and the commit.
+create function queue.tasks_keep_to_the_bound()
+returns trigger
+language plpgsql
+security definer -- reads settings and counters on behalf of any caller who may insert
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_bound integer;
+  v_user_id uuid;
+begin
+  if not queue.acts_for_a_user() then
+    return null;
+  end if;
+
+  select s.max_queued_per_user into v_bound from queue.settings as s;
+  if v_bound is null then
+    return null;
+  end if;
+
+  -- One after the other: as one query, the count is taken for each new row, and each row's orchestrator looked for.
+  for v_user_id in select distinct n.user_id from new_rows as n loop
+    if queue.queued_count(v_user_id) > v_bound and exists (
+      select
+      from new_rows as n
+      where n.user_id = v_user_id
+        and not queue.has_started_orchestrator(n)
+    ) then
+      perform queue.refuse(
+        429, 'QUEUE_FULL',
+        pg_catalog.format('A user has at most %s tasks queued, and with this there would be more', v_bound),
+        'Wait until some have run, or cancel some'
+      );
+    end if;
+  end loop;
+  return null;
+end;
+$$;
+
+comment on function queue.tasks_keep_to_the_bound() is
+  'Trigger: refuses what a user enqueues beyond queue.settings.max_queued_per_user with 429 QUEUE_FULL.';
+
+revoke all on function queue.tasks_keep_to_the_bound() from public, anon, authenticated, service_role;
+
+-- Lists of projects are read all day, so their number and their names have bounds. The number binds users only; an app
+-- that makes projects with the service key knows what it does.
+create function queue.projects_before_write()
+returns trigger
+language plpgsql
+security definer -- whoever may write may hear the refusal
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  perform queue.refuse(400, 'INVALID_ARGUMENT', 'The name of a project must have at most 255 characters');
+  return null;
+end;
+$$;
+
+comment on function queue.projects_before_write() is 'Trigger: refuses a name of a project that is too long with 400 INVALID_ARGUMENT.';
+
+revoke all on function queue.projects_before_write() from public, anon, authenticated, service_role;
+
+create function queue.projects_keep_to_the_bound()
+returns trigger
+language plpgsql
+security definer -- counts what row security may hide, on behalf of any caller who may insert
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 1000;
+  v_user_id uuid;
+begin
+  if not queue.acts_for_a_user() then
+    return null;
+  end if;
+
+  for v_user_id in select distinct n.user_id from new_rows as n order by n.user_id loop
+    -- Two requests at once: the second counts what the first has added.
+    perform pg_advisory_xact_lock(hashtextextended('queue.projects:' || v_user_id, 0));
+    -- A deletion that is under way is waited for, and one that comes later takes the project along.
+    perform from public.users as u where u.id = v_user_id for key share;
+    if queue.is_being_deleted(v_user_id) then
+      perform queue.refuse(403, 'FORBIDDEN', 'This user is being deleted');
+    end if;
+    if (
+      select count(*)
+      from (select from public.projects as p where p.user_id = v_user_id limit v_most + 1) as k
+    ) > v_most then
+      perform queue.refuse(
+        409, 'TOO_MANY_PROJECTS', pg_catalog.format('A user has at most %s projects, and with this there would be more', v_most),
+        'Delete some first'
+      );
+    end if;
+  end loop;
+  return null;
+end;
+$$;
+
+comment on function queue.projects_keep_to_the_bound() is
+  'Trigger: refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS, and those of one who is being deleted with 403 FORBIDDEN.';
+
+revoke all on function queue.projects_keep_to_the_bound() from public, anon, authenticated, service_role;
+
+-- A sign of life of a time yet to come was given before the clock went back. Taken as it stands it would shield a dead
+-- worker until then. A few seconds ahead is no such sign: it came while the caller's transaction was under way.
+create function queue.seen_at(p_sign timestamptz, p_now timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_sign is null or p_sign <= p_now + interval '10 seconds' then
+    return p_sign;
+  end if;
+  return coalesce(
+    (select w.set_back_at from queue.clock_watch as w where w.set_back_until > p_now and w.set_back_at <= p_now),
+    p_sign
+  );
+end;
+$$;
+
+comment on function queue.seen_at(timestamptz, timestamptz) is
+  'When a sign of life (a beat, a report, a claim) was given: p_sign, or when the clock was found set back, if p_sign is of a time yet to come because of that. Null stays null.';
+
+revoke all on function queue.seen_at(timestamptz, timestamptz) from public, anon, authenticated, service_role;
+
+-- The holder of a start that others had ended has let go: the slot is free, and what the start cost is known. Waits for
+-- nobody: what somebody is just changing is left for the next time (queue.free_held_slots, each minute).
+create function queue.let_go(p_held_id bigint, p_at timestamptz)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_held queue.held_slots;
+  v_task public.tasks;
+begin
+  select h.* into v_held from queue.held_slots as h where h.id = p_held_id;
+
+  -- The task before its owner, like everywhere.
+  select t.* into v_task from public.tasks as t where t.id = v_held.task_id for no key update skip locked;
+  if v_task.id is null and exists (select from public.tasks as t where t.id = v_held.task_id) then
+    return false;
+  end if;
+  perform from queue.user_slots as s where s.user_id = v_held.user_id for no key update skip locked;
+  if not found then
+    return false;
+  end if;
+
+  update queue.held_slots as h
+  set let_go_at = p_at,
+    -- From here on it only counts for the turn, and not for long: to cancel once must not cost more than about one.
+    held_until = least(h.held_until, p_at + (select s.turn_memory from queue.settings as s))
+  where h.id = p_held_id
+    and h.let_go_at is null;
+  if not found then
+    return false;
+  end if;
+  perform queue.move_slots(v_held.user_id, -v_held.takes_slot::integer, v_held.takes_slot::integer - 1, 1);
+
+  -- A machine of the fleet is paid until it lets go, also when the owner has ended its task.
+  if v_held.billed_from is not null then
+    if v_task.lease_token = v_held.lease_token and v_task.status in ('Complete', 'Failed', 'Cancelled') then
+      perform set_config('queue.bills', 'on', true);
+      update public.tasks as t set generation_processed_at = p_at where t.id = v_task.id;
+      perform set_config('queue.bills', 'off', true);
+    end if;
+    insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+    values (
+      v_held.task_id, v_held.user_id, queue.now(), coalesce(v_task.status, 'In Progress'), coalesce(v_task.status, 'In Progress'),
+      v_held.worker_id, v_held.attempt, 'queue.let_go',
+      pg_catalog.format('its worker let go %s s after the end', queue.seconds_between(v_held.held_since, p_at)),
+      jsonb_build_object('billed_from', v_held.billed_from, 'billed_to', p_at)
+    );
+  end if;
+  return true;
+end;
+$$;
+
+comment on function queue.let_go(bigint, timestamptz) is
+  'Frees this slot, which is held since its task was ended by others, and writes down until when the machine is paid; false when it is free already or somebody is just changing the task or its owner.';
+
+revoke all on function queue.let_go(bigint, timestamptz) from public, anon, authenticated, service_role;
+
+-- Why a task is queued again whose machine has said that it ends: a user's own, or one of the fleet's under a shared name.
+create function queue.reason_of_goodbye(p_said text, p_attempts integer, p_worker_id text, p_is_users boolean)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select pg_catalog.format(
+    case p_said
+      when 'terminated' then 'Start %s was handed back: %s %s said that it ends'
+      else 'Start %s ended without a result: %s %s reported that its process is gone'
+    end,
+    greatest(p_attempts, 1), case when p_is_users then 'the user''s machine' else 'its machine, one of those named' end, p_worker_id
+  );
+$$;
+
+comment on function queue.reason_of_goodbye(text, integer, text, boolean) is
+  'The reason for this start to be over after a beat with the status p_said (terminated, crashed) of the user''s machine, or of one of the fleet''s under a name that several share.';
+
+revoke all on function queue.reason_of_goodbye(text, integer, text, boolean) from public, anon, authenticated, service_role;
+
+-- Nobody is silent because the clock has jumped. A jump and a rescue that did not run look the same from in here, a gap
+-- between two looks, and in both nobody was watched meanwhile; so silences and runs are measured anew from the first
+-- look after it. Not again before a full silence has been judged since: while looks keep coming late (claims stand in for a
+-- dead pg_cron, or that misses minutes), gaps are all there is, and dead workers have to be found all the same.
+--
+-- A gap is what could carry a worker that beats over its silence limit, even where looks are more frequent than the job's
+-- period says. A standby that was promoted has a timeline of its own; its server may have been running for months. And
+-- what happened in a long gap, nobody could have worked off: work grows no older in it (queue.stale_before).
+create function queue.watch_clock(
+  p_clock timestamptz default clock_timestamp(),
+  p_timeline text default pg_catalog.left(pg_walfile_name(pg_current_wal_lsn()), 8)
+)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_tolerance constant interval := interval '10 seconds'; -- clocks are set right by less than this all the time
+  v_now timestamptz := queue.now();
+  v_watch queue.clock_watch;
+  v_has_gone_back boolean;
+  v_has_gap boolean;
+  v_is_promoted boolean;
+  v_away interval;
+  v_ahead timestamptz;
+  v_limit interval;
+  v_stale_after interval;
+begin
+  select w.* into v_watch from queue.clock_watch as w;
+  select s.gpu_silence_limit, s.stale_after into v_limit, v_stale_after from queue.settings as s;
+  v_is_promoted := coalesce(v_watch.timeline <> p_timeline, false);
+  v_has_gone_back := coalesce(p_clock < v_watch.looked_at - v_tolerance, false);
+  -- It may have gone ahead and back between two looks: then nothing but what was written meanwhile says so.
+  select max(a.sign)
+  into v_ahead
+  from (
+    select w.last_heartbeat as sign from public.workers as w where w.last_heartbeat > v_now + v_tolerance
+    union all
+    select greatest(t.claimed_at, t.reported_at)
+    from public.tasks as t
+    where t.status = 'In Progress' and greatest(t.claimed_at, t.reported_at) > v_now + v_tolerance
+  ) as a;
+  v_has_gap := v_has_gone_back or exists (
+    select
+    from queue.job_runs as r
+    where r.job = 'rescue'
+      and v_watch.looked_at < p_clock - greatest(1.1 * r.period, least(1.5 * r.period, v_limit - interval '30 seconds'))
+  );
+  if p_clock - v_watch.looked_at > v_watch.away_after then
+    v_away := p_clock - v_watch.looked_at;
+  end if;
+
+  update queue.clock_watch as w
+  set looked_at = p_clock,
+    timeline = p_timeline,
+    is_steady = not v_has_gap and not v_is_promoted and w.trusted_since <= v_now - v_limit,
+    trusted_since = case
+      when v_has_gone_back or v_is_promoted or (v_has_gap and w.is_steady) then v_now
+      else w.trusted_since
+    end,
+    away_until = case when v_away is not null then v_now else w.away_until end,
+    away_for = case
+      when v_away is null then w.away_for
+      -- One that has not grown old itself is added to it.
+      when w.away_until >= v_now - v_stale_after - v_away then v_away + w.away_for
+      else v_away
+    end,
+    set_back_at = case
+      when v_has_gone_back or v_ahead > coalesce(w.set_back_until, '-infinity') then v_now
+      else w.set_back_at
+    end,
+    set_back_until = greatest(
+      case when v_has_gone_back then v_now + (w.looked_at - p_clock) else w.set_back_until end, v_ahead
+    );
+end;
+$$;
+
+comment on function queue.watch_clock(timestamptz, text) is
+  'Looks at the clock; called by each rescue. After a gap that could carry a beating worker over its silence limit, a step back of more than 10 s or a promotion (a new timeline), queue.clock_watch says from when silence is measured. p_clock: the time without queue.settings.clock_offset, given by tests, like p_timeline.';
+
+revoke all on function queue.watch_clock(timestamptz, text) from public, anon, authenticated, service_role;
+
+-- What a holder still held is let go of: by the task that it reports on, or by itself when it claims again or ends.
+create function queue.let_go_of(p_worker_id text, p_token_id uuid, p_pool text, p_task_id uuid)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_held_id bigint;
+  v_count integer := 0;
+begin
+  for v_held_id in
+    select h.id
+    from queue.held_slots as h
+    where h.let_go_at is null
+      and h.token_id is not distinct from p_token_id
+      and (p_task_id is null or h.task_id = p_task_id)
+      and (p_worker_id is null or h.worker_id = p_worker_id)
+      and (
+        p_pool is null or h.pool = p_pool
+        -- What a token's machine ran of another pool (queue.is_served_by).
+        or (p_pool = 'gpu' and h.token_id is not null and (select t.runs_on_own_gpu from public.tasks as t where t.id = h.task_id))
+      )
+    order by h.user_id, h.id
+  loop
+    v_count := v_count + queue.let_go(v_held_id, queue.now())::integer;
+  end loop;
+  return v_count;
+end;
+$$;
+
+comment on function queue.let_go_of(text, uuid, text, uuid) is
+  'Frees the slots still held by this worker (null = whoever has this token, null = the service key) in this pool and of this task (null = any); returns how many.';
+
+revoke all on function queue.let_go_of(text, uuid, text, uuid) from public, anon, authenticated, service_role;
+
+-- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
+-- fleet's gpu workers beat; api workers and users' own machines only report. Under a name that several share only what names
+-- a task is a sign for it. NULLs count as the longest silence there is.
+-- Times are asked as queue.clock_watch says: the clock under the database may have jumped.
+create function queue.lost_tasks()
+returns setof queue.lost_task
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings;
+  -- After a start of the database nobody has had time to beat.
+  v_may_judge_silence boolean;
+  v_trusted_since timestamptz;
+begin
+  select s.* into v_settings from queue.settings as s;
+  v_may_judge_silence := v_now < pg_postmaster_start_time() -- set back since; then v_trusted_since says from when
+    or v_now - pg_postmaster_start_time() >= v_settings.gpu_silence_limit;
+  v_trusted_since := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
+
+  return query
+  with running as (
+    select
+      t as task, t.id, t.lease_token, t.reported_at, t.worker_id, t.token_id, t.pool, t.attempts, t.delivered_at, t.is_beaten_for,
+      coalesce(t.timeout, y.timeout) as timeout,
+      case
+        when t.token_id is not null or is_shared then (
+          select b.status
+          from queue.noted_beats as b
+          where b.worker_id = t.worker_id
+            and t.lease_token = any (b.leases)
+          limit 1
+        )
+      end as said,
+      is_shared,
+      left_by.said as left_as, left_by.at as left_at,
+      w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
+      t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
+      -- It has given its place back, and no child is there that could end it.
+      not t.takes_slot and queue.is_handed_over(t.id, t.lease_token)
+        and coalesce(o.open_count + o.complete_count + o.failed_count + o.cancelled_count, 0) = 0 as is_childless,
+      coalesce(o.enqueued_attempt = t.attempts, false) as has_reported, o.changed_at as family_changed_at, t.output_location,
+      seen.started_at,
+      greatest(seen.started_at, v_trusted_since) as runs_since,
+      greatest(seen.started_at, seen.reported_at, seen.seen_at, v_trusted_since) as last_report,
+      greatest(seen.started_at, seen.reported_at, seen.last_heartbeat, v_trusted_since) as last_sign,
+      greatest(seen.started_at, seen.reported_at, seen.seen_at, case when not is_shared then seen.last_heartbeat end, v_trusted_since)
+        as last_own_sign
+    from public.tasks as t
+      left join public.workers as w on w.id = t.worker_id and t.token_id is null
+      left join public.task_types as y on y.name = t.task_type
+      left join public.user_api_tokens as k on k.id = t.token_id
+      left join queue.orchestrations as o on o.orchestrator_id = t.id and not t.takes_slot
+      cross join lateral (
+        select coalesce(queue.sent_name(t.worker_id) = any (v_settings.shared_worker_ids), false) as is_shared
+      ) as named
+      -- A machine under that name ended, and nobody has named the task since.
+      left join lateral (
+        select case when bool_or(b.status = 'terminated') then 'terminated' else 'crashed' end as said, min(b.beat_at) as at
+        from queue.noted_beats as b
+        where named.is_shared
+          and b.worker_id = t.worker_id
+          and t.lease_token = any (b.doubtful_leases)
+          and b.beat_at > coalesce(greatest(t.reported_at, t.seen_at), '-infinity')
+        having count(*) > 0
+      ) as left_by on true
+      cross join lateral (
+        select
+          queue.seen_at(coalesce(t.claimed_at, t.generation_started_at, t.updated_at, t.created_at, '-infinity'), v_now) as started_at,
+          queue.seen_at(t.reported_at, v_now) as reported_at,
+          queue.seen_at(t.seen_at, v_now) as seen_at,
+          queue.seen_at(
+            greatest(w.last_heartbeat, (select max(b.beat_at) from queue.noted_beats as b where b.worker_id = w.id)), v_now
+          ) as last_heartbeat
+      ) as seen
+    where t.status = 'In Progress'
+      and not queue.needs_no_worker(t)
+  ),
+  judged as (
+    select
+      r.*,
+      case
+        when r.worker_status in ('terminated', 'error', 'crashed') then 'worker_ended'
+        when r.said is not null then r.said
+        when r.runs_since < v_now - r.timeout then 'timed_out'
+        -- Whatever it does, nobody would listen to it.
+        when r.is_shut_out then 'token_ended'
+        when not v_may_judge_silence then null
+        when r.left_as is not null
+          and case when r.token_id is null then greatest(r.left_at, v_trusted_since) else r.last_report end
+            < v_now - v_settings.token_beat_limit then r.left_as
+        when r.worker_id is null and r.last_report < v_now - v_settings.gpu_silence_limit then 'unassigned'
+        when r.token_id is not null and r.last_report
+          < v_now - case when r.is_beaten_for then v_settings.token_beat_limit else v_settings.token_silence_limit end then 'caller_silent'
+        when r.worker_id is not null and r.token_id is null and r.pool <> 'gpu' and r.last_own_sign < v_now - v_settings.api_silence_limit
+          then 'caller_silent'
+        when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_sign < v_now - v_settings.gpu_silence_limit
+          then 'worker_silent'
+        when r.worker_id is not null and r.token_id is null and r.pool = 'gpu'
+          and r.delivered_at is null and r.runs_since < v_now - v_settings.undelivered_limit then 'never_delivered'
+        -- It was told, but another worker might have spoken; whoever did, nobody is at work on it by now.
+        when r.worker_id is not null and r.token_id is null and r.pool = 'gpu' and r.last_report < v_now - v_settings.undelivered_limit
+          and queue.told_reason(r.task) is not null then 'failure_told'
+        when r.is_shared and r.token_id is null and r.last_own_sign < v_now - v_settings.quiet_task_limit then 'unnamed'
+        when r.is_childless and greatest(r.last_report, r.family_changed_at) < v_now - v_settings.family_quiet_after
+          then case when r.has_reported then 'enqueued_nothing' else 'left_behind' end
+      end as cause
+    from running as r
+  )
+  select
+    j.id, j.lease_token, j.reported_at, j.worker_id, j.cause,
+    case
+      when j.left_as = j.cause then pg_catalog.format(
+        case j.cause
+          when 'terminated' then 'Start %s was handed back: a machine under the shared name %s said that it ends, and none has named the task since (for %s s)'
+          else 'Start %s ended without a result: a machine under the shared name %s reported that its process is gone, and none has named the task since (for %s s)'
+        end,
+        greatest(j.attempts, 1), queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
+      )
+      when j.said = j.cause then queue.reason_of_goodbye(j.said, j.attempts, queue.sent_name(j.worker_id), j.token_id is not null)
+      else pg_catalog.format(
+        'Start %s ended without a result: %s',
+        greatest(j.attempts, 1),
+        case j.cause
+          when 'worker_ended' then pg_catalog.format(
+            'worker %s is %s%s', j.worker_id, j.worker_status, coalesce(' (' || j.error_reason || ')', '')
+          )
+          when 'worker_silent' then pg_catalog.format(
+            case
+              when j.last_heartbeat is null or j.last_heartbeat < j.started_at then 'worker %s sent no heartbeat since its claim, %s s ago'
+              else 'worker %s has been silent for %s s'
+            end,
+            j.worker_id, queue.seconds_between(j.last_sign, v_now)
+          )
+          when 'caller_silent' then pg_catalog.format(
+            '%s %s gave no sign for %s s', case when j.token_id is null then 'worker' else 'the user''s machine' end, queue.sent_name(j.worker_id),
+            queue.seconds_between(case when j.token_id is null then j.last_own_sign else j.last_report end, v_now)
+          )
+          when 'token_ended' then pg_catalog.format('the token of the user''s machine %s was revoked or has expired', queue.sent_name(j.worker_id))
+          when 'unassigned' then 'it had no worker'
+          when 'unnamed' then pg_catalog.format(
+            'several machines may share the name %s, and none of them has named the task for %s s',
+            queue.sent_name(j.worker_id), queue.seconds_between(j.last_own_sign, v_now)
+          )
+          when 'timed_out' then pg_catalog.format(
+            'it ran for %s s, its timeout is %s s', queue.seconds_between(j.started_at, v_now), extract(epoch from j.timeout)::bigint
+          )
+          when 'never_delivered' then pg_catalog.format(
+            'worker %s beats, but has not named the task in %s s', j.worker_id, queue.seconds_between(j.started_at, v_now)
+          )
+          when 'failure_told' then pg_catalog.format(
+            'it was said to have failed, and nobody has named it for %s s: %s', queue.seconds_between(j.last_report, v_now), queue.told_reason(j.task)
+          )
+          when 'enqueued_nothing' then pg_catalog.format(
+            'it enqueued nothing, and nothing was heard of it for %s s; its last words: %s',
+            queue.seconds_between(j.last_report, v_now), coalesce(pg_catalog.left(j.output_location, 500), 'none')
+          )
+          when 'left_behind' then pg_catalog.format(
+            'worker %s claimed again, and nothing was enqueued or heard of it for %s s',
+            queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
+          )
+        end
+      )
+    end
+  from judged as j
+  where j.cause is not null;
+end;
+$$;
+
+comment on function queue.lost_tasks() is
+  'Running tasks to be put back and why: the worker''s row says it has ended or a user''s machine said so while somebody held the task (queue.noted_beats), the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or its type, never delivered (undelivered_limit), said to have failed by whom nobody knows and then not named (undelivered_limit), under a name that several share not named by any (quiet_task_limit; token_beat_limit once one of them has ended), or an orchestrator without children that was reported or left by its worker, and then not heard of (family_quiet_after). Orchestrators that only wait for their children are none.';
+
+revoke all on function queue.lost_tasks() from public, anon, authenticated, service_role;
+
+-- Ends that beats told of while another transaction held the worker's row. Whose row is still held waits for the next
+-- rescue; who has given a sign of life since has not ended.
+create function queue.apply_noted_ends()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_noted record;
+begin
+  for v_noted in
+    select distinct on (b.worker_id) b.worker_id, b.beat_at, b.status
+    from queue.noted_beats as b
+    where b.worker_id in (select n.worker_id from queue.noted_beats as n where n.status is not null and n.leases is null)
+    order by b.worker_id, b.beat_at desc
+  loop
+    perform from public.workers as w where w.id = v_noted.worker_id for no key update skip locked;
+    continue when not found and exists (select from public.workers as w where w.id = v_noted.worker_id);
+    if v_noted.status is not null
+      and exists (
+        select
+        from public.workers as w
+        where w.id = v_noted.worker_id
+          and coalesce(w.last_heartbeat <= v_noted.beat_at, true)
+      )
+      and not exists (
+        select from public.tasks as t
+        where t.worker_id = v_noted.worker_id
+          and t.status = 'In Progress'
+          and t.claimed_at > v_noted.beat_at
+      )
+    then
+      perform queue.beat(v_noted.worker_id, v_noted.status, null, null, v_noted.beat_at);
+    end if;
+    update queue.noted_beats as b
+    set status = null
+    where b.worker_id = v_noted.worker_id
+      and b.beat_at <= v_noted.beat_at
+      and b.status is not null;
+  end loop;
+end;
+$$;
+
+comment on function queue.apply_noted_ends() is
+  'Writes the ends in queue.noted_beats into the rows of their workers, by queue.beat, unless those are still held or the worker has given a later sign of life.';
+
+revoke all on function queue.apply_noted_ends() from public, anon, authenticated, service_role;
+
+-- What time alone frees: slots whose holders have ended or fallen silent, or that have been held for as long as may be;
+-- and starts that count for no turn any more. Passes over what somebody is just changing.
+create function queue.free_held_slots(p_limit integer)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings;
+  v_trusted_since timestamptz := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
+  v_held record;
+  v_count integer := 0;
+begin
+  if not exists (select from queue.held_slots) then
+    return 0;
+  end if;
+  select s.* into v_settings from queue.settings as s;
+
+  for v_held in
+    select h.id, least(h.held_until, v_now) as ended_at
+    from queue.held_slots as h
+      left join public.workers as w on w.id = h.worker_id and h.token_id is null
+    where h.let_go_at is null
+      and (
+        h.held_until <= v_now
+        or w.status in ('terminated', 'error', 'crashed')
+        or (
+          h.token_id is null
+          and greatest(h.held_since, queue.seen_at(w.last_heartbeat, v_now), v_trusted_since)
+            < v_now - case h.pool when 'gpu' then v_settings.gpu_silence_limit else v_settings.api_silence_limit end
+        )
+      )
+    order by h.user_id, h.id
+    limit p_limit
+  loop
+    v_count := v_count + queue.let_go(v_held.id, v_held.ended_at)::integer;
+  end loop;
+
+  for v_held in
+    with forgotten as (
+      delete from queue.held_slots as h
+      where h.id in (
+        select d.id
+        from queue.held_slots as d
+          join queue.user_slots as s on s.user_id = d.user_id
+        where d.held_until <= v_now
+          and d.let_go_at is not null
+        order by d.user_id, d.id
+        limit p_limit
+        for no key update of s skip locked
+      )
+      returning h.user_id
+    )
+    select f.user_id, count(*)::integer as starts from forgotten as f group by f.user_id order by f.user_id
+  loop
+    perform queue.move_slots(v_held.user_id, 0, 0, -v_held.starts);
+  end loop;
+  return v_count;
+end;
+$$;
+
+comment on function queue.free_held_slots(integer) is
+  'Frees up to p_limit held slots whose holders have ended, are silent or have had held_slot_limit, forgets what has counted for a turn for as long, and returns how many it freed.';
+
+revoke all on function queue.free_held_slots(integer) from public, anon, authenticated, service_role;
+
+-- Whether an orchestrator has sent this machine home: it set the row to terminated while the machine beat, and its reason is
+-- none of a fault. Then what the machine ran is not to blame, whether the machine's own goodbye comes before or after; and
+-- which of the two is first is chance. Narrow on purpose: a start is no task's fault only where somebody says why the
+-- machine went. Some orchestrators say it in termination_reason, others in error_reason, where faults are, too; so there it
+-- has to be known for what it is.
+create function queue.is_sent_home(p_worker public.workers)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_fault constant text := '(stuck|\mh[ua]ng|frozen|stall|stale|silent|heartbeat|responsive|reachable|unhealthy|crash|fail|error|fatal|overlong|too.long|task.?time|\moom|memory)';
+  v_given text := nullif(p_worker.metadata ->> 'termination_reason', '');
+  v_error text := coalesce(p_worker.metadata ->> 'error_reason', '');
+begin
+  return p_worker.status = 'terminated'
+    and p_worker.goodbye_at is null
+    and p_worker.reaped_at is null
+    and coalesce(v_given, v_error) !~* v_fault
+    and (v_given is not null or v_error ~* '(idle|over.?capacity|scal(e|ed|ing)\M|surplus|no work)')
+    and coalesce(
+      queue.seen_at(p_worker.last_heartbeat, queue.now())
+        > coalesce(p_worker.ended_at, queue.now()) - (select s.gpu_silence_limit from queue.settings as s),
+      false
+    );
+end;
+$$;
+
+comment on function queue.is_sent_home(public.workers) is
+  'Whether this worker was set to terminated while it beat, for a termination_reason (or an error_reason that says that it was idle or one too many) that names no fault.';
+
+revoke all on function queue.is_sent_home(public.workers) from public, anon, authenticated, service_role;
+
+-- Whether a start ends with its machine and through no fault of its own: the machine was sent home, and something was heard
+-- of the task within the time after which a task counts as stuck. A task that hangs has its machines switched off, too.
+create function queue.is_taken_home(p_worker public.workers, p_task public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.is_sent_home(p_worker)
+    and coalesce(
+      greatest(p_task.claimed_at, p_task.reported_at) > queue.now() - (select s.quiet_task_limit from queue.settings as s), false
+    );
+end;
+$$;
+
+comment on function queue.is_taken_home(public.workers, public.tasks) is
+  'Whether this running task of a worker that has ended loses its start only because the machine was sent home (queue.is_sent_home): it is not counted.';
+
+revoke all on function queue.is_taken_home(public.workers, public.tasks) from public, anon, authenticated, service_role;
+
+-- Puts running tasks back, each with its reason, owner by owner in the order of their ids, and those of one owner in one
+-- statement. What has reported, ended or changed hands since it was looked at is left alone, and so is what somebody is
+-- just changing: a task, a relative of it, or its owner. Not for long is any of them waited for, and never for the second
+-- time: other owners are locked meanwhile.
+create function queue.put_back(p_lost queue.lost_task[])
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_lost queue.lost_task[];
+  v_count integer;
+  v_total integer := 0;
+begin
+  -- A task that never reached its worker, or whose worker was shut out, gets its start back (queue.tasks_before_update).
+  perform set_config('queue.forgives_starts', 'on', true);
+  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  -- Who is lost holds nothing; who only takes too long may be at work still (queue.held_slots).
+  perform set_config('queue.let_go', array(select l.task_id from unnest(p_lost) as l where l.cause <> 'timed_out')::text, true);
+  for v_lost in
+    select array_agg(l)
+    from unnest(p_lost) as l
+      join public.tasks as t on t.id = l.task_id
+    group by t.user_id
+    order by t.user_id
+  loop
+    begin
+      with held as (
+        select t.id
+        from public.tasks as t
+          join unnest(v_lost) as l on l.task_id = t.id
+        where t.status = 'In Progress'
+          and t.lease_token is not distinct from l.lease_token
+          and t.reported_at is not distinct from l.reported_at
+        order by t.id
+        for no key update of t skip locked
+      )
+      update public.tasks as t
+      -- An orchestrator that has said its last word would only say it again.
+      set status = case l.cause when 'enqueued_nothing' then 'Failed' else 'Queued' end,
+        output_location = case l.cause when 'enqueued_nothing' then l.reason else t.output_location end,
+        attempts = t.attempts - (
+          l.cause in ('never_delivered', 'token_ended', 'terminated')
+          -- Neither its goodbye nor who sent it home could give the task back: somebody held its owner.
+          or l.cause = 'worker_ended' and exists (
+            select from public.workers as w
+            where w.id = l.worker_id
+              and (w.goodbye_at is not null or queue.is_taken_home(w, t))
+          )
+        )::integer,
+        error_message = l.reason
+      from held as h
+        join unnest(v_lost) as l on l.task_id = h.id
+      where t.id = h.id;
+      get diagnostics v_count = row_count;
+      v_total := v_total + v_count;
+    exception when lock_not_available then
+      perform set_config('lock_timeout', '1ms', true);
+    end;
+  end loop;
+  perform set_config('queue.forgives_starts', 'off', true);
+  perform queue.ends_itself(null);
+  return v_total;
+end;
+$$;
+
+comment on function queue.put_back(queue.lost_task[]) is
+  'Puts these tasks back into the queue (or ends them Failed: after their last start, or when they have said their last word) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was never delivered, whose token has ended, or whose worker or user''s machine said goodbye or was sent home, is not counted.';
+
+revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;
+
+-- The work of workers that have ended goes back to the queue, in one statement, so that the owners of all its tasks are
+-- locked in order. Who ends itself hands its work back, and who is sent home gives it back: that start does not count
+-- (queue.tasks_before_update). Whoever ends a worker does not wait for somebody's open transaction that holds a task or its
+-- owner: then all of it is left to the next rescue, which sees that the worker has ended.
+create function queue.free_work(p_worker_ids text[], p_hands_back boolean default false)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '60ms' -- taken back when the function ends; what counts is the setting below
+as $$
+begin
+  perform set_config('lock_timeout', ceil(250 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  perform set_config('queue.forgives_starts', 'on', true);
+  begin
+    update public.tasks as t
+    set status = 'Queued',
+      attempts = t.attempts - (p_hands_back or w.goodbye_at is not null or queue.is_taken_home(w, t))::integer,
+      error_message = case
+        when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
+          'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
+        )
+        when queue.is_taken_home(w, t) then pg_catalog.format(
+          'Start %s was handed back: worker %s was sent home (%s)', greatest(t.attempts, 1), w.id, w.metadata ->> 'error_reason'
+        )
+        else pg_catalog.format(
+          'Start %s ended without a result: worker %s is %s%s',
+          greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')
+        )
+      end
+    from public.workers as w
+    where w.id = any (p_worker_ids)
+      and t.worker_id = w.id
+      and t.token_id is null
+      and t.status = 'In Progress'
+      and not queue.needs_no_worker(t);
+  exception when lock_not_available then
+    null;
+  end;
+  perform set_config('queue.forgives_starts', 'off', true);
+  -- And of what others had ended under them before nothing is held any more.
+  perform queue.let_go_of(e.id, null, null, null) from (select i.id from unnest(p_worker_ids) as i (id) order by i.id) as e;
+end;
+$$;
+
+comment on function queue.free_work(text[], boolean) is
+  'Frees what these workers still held, and puts what they run with the service key back into the queue, all but orchestrators that only wait for their children, unless somebody holds one of these tasks or its owner. Starts do not count when p_hands_back, when the worker said goodbye (workers.goodbye_at) or when it was sent home (queue.is_taken_home).';
+
+revoke all on function queue.free_work(text[], boolean) from public, anon, authenticated, service_role;
+
+-- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
+-- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
+create function queue.rescue(p_limit integer default 1000)
+returns json
+language plpgsql
+volatile
+security definer -- changes workers and leases for pg_cron, claims and the operator
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+as $$
+declare
+  v_lost queue.lost_task[];
+  v_put_back integer;
+  v_silent text;
+  v_reaped text[] := array[]::text[];
+  v_spared text[] := array[]::text[];
+begin
+  -- One at a time; the other one has nothing to add.
+  if not pg_try_advisory_xact_lock(hashtextextended('queue.rescue', 0)) then
+    return json_build_object('skipped', 'another rescue is running');
+  end if;
+
+  perform queue.watch_clock();
+  perform queue.apply_noted_ends();
+  delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour' and b.status is null;
+  -- What a machine was still to give back is over by itself, was taken, or is named by another under the same name.
+  delete from queue.noted_beats as b
+  where b.leases is not null
+    and not exists (
+      select
+      from public.tasks as t
+      where t.worker_id = b.worker_id
+        and t.status = 'In Progress'
+        and (
+          t.lease_token = any (b.leases)
+          or (t.lease_token = any (b.doubtful_leases) and b.beat_at > coalesce(greatest(t.reported_at, t.seen_at), '-infinity'))
+        )
+    );
+  -- Owners in turn: the many tasks of one whom somebody's transaction holds must not be all that a run looks at.
+  v_lost := array(
+    select q.lost
+    from (
+      select l as lost, row_number() over (partition by t.user_id order by t.id) as place, t.id
+      from queue.lost_tasks() as l
+        join public.tasks as t on t.id = l.task_id
+    ) as q
+    order by q.place, q.id
+    limit p_limit
+  );
+  if cardinality(v_lost) = 0 then
+    perform queue.free_held_slots(p_limit);
+    return json_build_object('put_back', 0, 'workers_set_to_error', 0);
+  end if;
+
+  perform queue.say('queue.rescue');
+  -- The trigger on workers would put the same tasks back (queue.workers_after_write).
+  perform set_config('queue.rescues', 'on', true);
+  for v_silent in
+    select distinct l.worker_id
+    from unnest(v_lost) as l
+    where l.cause = 'worker_silent'
+      -- The silence of one machine is not that of the others under its name.
+      and l.worker_id <> all ((select s.shared_worker_ids from queue.settings as s)::text[])
+    order by l.worker_id
+  loop
+    -- A beat in this very moment wins.
+    perform
+    from public.workers as w
+    where w.id = v_silent
+      and coalesce(
+        queue.seen_at(w.last_heartbeat, queue.now()) < queue.now() - (select s.gpu_silence_limit from queue.settings as s), true
+      )
+    for no key update skip locked;
+    if not found and exists (select from public.workers as w where w.id = v_silent) then
+      v_spared := v_spared || v_silent;
+    elsif queue.mark_reaped(v_silent, (select min(l.reason) from unnest(v_lost) as l where l.worker_id = v_silent)) then
+      v_reaped := v_reaped || v_silent;
+    end if;
+  end loop;
+  perform set_config('queue.rescues', 'off', true);
+
+  v_lost := array(
+    select l from unnest(v_lost) as l where l.worker_id is null or l.cause <> 'worker_silent' or l.worker_id <> all (v_spared)
+  );
+  v_put_back := queue.put_back(v_lost);
+  -- Last, because it passes over what is locked and waits for nobody.
+  perform queue.free_held_slots(p_limit);
+  return json_build_object('put_back', v_put_back, 'workers_set_to_error', cardinality(v_reaped));
+end;
+$$;
+
+comment on function queue.rescue(integer) is
+  'Puts up to p_limit lost tasks back (queue.lost_tasks) and sets gpu workers that fell silent with work to error; returns {put_back, workers_set_to_error}, or {skipped} while another rescue runs. Safe to repeat.';
+
+revoke all on function queue.rescue(integer) from public, anon, authenticated, service_role;
+grant execute on function queue.rescue(integer) to service_role;
+
+-- A worker whose row says that it has ended gives its work back at once, whoever wrote the row.
+create function queue.workers_after_write()
+returns trigger
+language plpgsql
+security definer -- puts tasks back on behalf of any caller who may write workers
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_ended text[];
+begin
+  if current_setting('queue.rescues', true) = 'on' then
+    return null;
+  end if;
+  -- A beat writes its worker's row: it must pay neither for the join nor for the triggers of tasks, which run for no rows, too.
+  if not exists (select from new_rows as n where n.status in ('terminated', 'error', 'crashed')) then
+    return null;
+  end if;
+  v_ended := array(
+    select n.id
+    from new_rows as n
+      full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
+    where coalesce(n.status in ('terminated', 'error', 'crashed') and o.status is distinct from n.status, false)
+  );
+  if cardinality(v_ended) > 0 then
+    perform queue.free_work(v_ended);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.workers_after_write() is
+  'Trigger: tasks of workers that have just become terminated, error or crashed go back to the queue, and what they still held is free.';
+
+revoke all on function queue.workers_after_write() from public, anon, authenticated, service_role;
+
+-- The same for a worker whose row is deleted.
+create function queue.workers_after_delete()
+returns trigger
+language plpgsql
+security definer -- puts tasks back on behalf of any caller who may delete workers
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set lock_timeout = '60ms' -- nobody's open transaction is waited for (queue.free_work)
+as $$
+begin
+  update public.tasks as t
+  set status = 'Queued',
+    error_message = pg_catalog.format(
+      'Start %s ended without a result: the row of worker %s was deleted', greatest(t.attempts, 1), t.worker_id
+    )
+  from old_rows as o
+  where t.worker_id = o.id
+    and t.token_id is null
+    and t.status = 'In Progress'
+    and not queue.needs_no_worker(t);
+  perform queue.let_go_of(e.id, null, null, null) from (select o.id from old_rows as o order by 1) as e;
+  return null;
+exception when lock_not_available then
+  return null; -- nobody beats for these tasks any more: a rescue finds them
+end;
+$$;
+
+comment on function queue.workers_after_delete() is 'Trigger: tasks of workers whose row was deleted go back to the queue, and what they still held is free.';
+
+revoke all on function queue.workers_after_delete() from public, anon, authenticated, service_role;
+
+-- The same for a worker whose row comes only when it has ended: workers may claim before they have one.
+create function queue.workers_after_insert()
+returns trigger
+language plpgsql
+security definer -- puts tasks back on behalf of any caller who may write workers
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_ended text[] := array(select n.id from new_rows as n where n.status in ('terminated', 'error', 'crashed'));
+begin
+  if cardinality(v_ended) > 0 then
+    perform queue.free_work(v_ended);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.workers_after_insert() is
+  'Trigger: tasks of workers whose row came as terminated, error or crashed go back to the queue, and what they still held is free.';
+
+revoke all on function queue.workers_after_insert() from public, anon, authenticated, service_role;
+
+-- A machine whose token is taken back can report nothing any more, so its tasks go back at once. Tokens that expire or
+-- are deleted, and a claim that was under way, are seen by the rescue within a minute.
+create function queue.user_api_tokens_after_update()
+returns trigger
+language plpgsql
+security definer -- puts tasks back on behalf of any caller who may revoke
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_lost queue.lost_task[];
+begin
+  select array_agg((
+    t.id, t.lease_token, t.reported_at, t.worker_id, 'token_ended',
+    pg_catalog.format(
+      'Start %s ended without a result: the token of the user''s machine %s was revoked',
+      greatest(t.attempts, 1), queue.sent_name(t.worker_id)
+    )
+  )::queue.lost_task)
+  into v_lost
+  from new_rows as n
+    join old_rows as o on o.id = n.id
+    join public.tasks as t on t.token_id = n.id -- of those that run, which have an index
+  where n.revoked_at is not null
+    and o.revoked_at is null
+    and t.status = 'In Progress'
+    and not queue.needs_no_worker(t);
+  if v_lost is not null then
+    perform queue.put_back(v_lost);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function queue.user_api_tokens_after_update() is
+  'Trigger: the running tasks of tokens that have just been revoked go back to the queue; that start is not counted.';
+
+revoke all on function queue.user_api_tokens_after_update() from public, anon, authenticated, service_role;
+
+-- What an app keeps beside its users is read with each of them, so it has the bounds of params.
+create function queue.users_keep_settings_small()
+returns trigger
+language plpgsql
+security definer -- whoever may write may hear the refusal
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if tg_op = 'INSERT' or new.settings is distinct from old.settings then
+    perform queue.refuse_large_json(new.settings, 'settings');
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.users_keep_settings_small() is
+  'Trigger: refuses settings of users that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.';
+
+revoke all on function queue.users_keep_settings_small() from public, anon, authenticated, service_role;
+
+-- What orchestrators keep beside their workers is read with each of them, so it has the bounds of params.
+create function queue.workers_keep_metadata_small()
+returns trigger
+language plpgsql
+security definer -- whoever may write may hear the refusal
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if tg_op = 'INSERT' or new.metadata is distinct from old.metadata then
+    perform queue.refuse_large_json(new.metadata, 'metadata');
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.workers_keep_metadata_small() is
+  'Trigger: refuses metadata of workers that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.';
+
+revoke all on function queue.workers_keep_metadata_small() from public, anon, authenticated, service_role;
+
+-- Who is calling. The functions check service keys and JWTs; a personal token is looked up here, in the same
+-- transaction as the work, so that revoking one is effective at the next call.
+create function queue.resolve_caller(p_caller jsonb, p_allowed text[])
+returns queue.caller
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller;
+begin
+  v_caller.kind := p_caller ->> 'kind';
+
+  if v_caller.kind = 'token' then
+    select k.user_id, k.id
+    into v_caller.user_id, v_caller.token_id
+    from public.user_api_tokens as k
+    where k.token_hash = p_caller ->> 'hash'
+      and k.revoked_at is null
+      and (k.expires_at is null or k.expires_at > queue.now());
+    if v_caller.token_id is null then
+      perform queue.refuse(403, 'UNKNOWN_TOKEN', 'This token is unknown, expired or revoked', 'Create a new token');
+    end if;
+  elsif v_caller.kind = 'user' then
+    v_caller.user_id := (p_caller ->> 'user_id')::uuid;
+  end if;
+
+  if v_caller.kind is null or not v_caller.kind = any (p_allowed)
+    or (v_caller.kind <> 'service' and v_caller.user_id is null) then
+    perform queue.refuse(
+      403, 'FORBIDDEN',
+      pg_catalog.format('A caller of kind %s may not do this', coalesce(v_caller.kind, 'unknown')),
+      pg_catalog.format('Call with: %s', array_to_string(p_allowed, ', '))
+    );
+  end if;
+
+  return v_caller;
+end;
+$$;
+
+comment on function queue.resolve_caller(jsonb, text[]) is
+  'The caller that {"kind":"service"}, {"kind":"token","hash":…} or {"kind":"user","user_id":…} names; refuses unknown tokens (403 UNKNOWN_TOKEN) and kinds that are not allowed (403 FORBIDDEN).';
+
+revoke all on function queue.resolve_caller(jsonb, text[]) from public, anon, authenticated, service_role;
+
+-- How the history names a caller.
+create function queue.caller_name(p_caller queue.caller)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case p_caller.kind
+    when 'token' then 'token:' || p_caller.token_id
+    when 'user' then 'user:' || p_caller.user_id
+    else p_caller.kind
+  end;
+end;
+$$;
+
+comment on function queue.caller_name(queue.caller) is 'service, token:<token id> or user:<user id>, as task_events.actor names it.';
+
+revoke all on function queue.caller_name(queue.caller) from public, anon, authenticated, service_role;
+
+-- Ready tasks of a line that have not grown stale, without going through those that have, of which there may be a hundred
+-- thousand: among the first of the line any, whatever keeps it fresh; behind those what was created late enough, priority
+-- by priority, each one step into the index of the line.
+create function queue.fresh_in_line(
+  p_user_id uuid, p_pool text, p_run_type text, p_takes_slot boolean, p_look_at integer, p_limit integer
+)
+returns setof uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- lines are in the order of an index: no statistics may find it as good to sort all that a user has
+set enable_bitmapscan = off -- which would look at all of it before it is cut
+as $$
+declare
+  v_old_before timestamptz := queue.stale_before();
+  v_priority integer := 2147483647;
+  v_found uuid[];
+begin
+  v_found := array(
+    select l.id
+    from (
+      select t.id, t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at) as since
+      from public.tasks as t
+      where t.user_id = p_user_id
+        and t.pool = p_pool
+        and t.run_type = p_run_type
+        and t.takes_slot = p_takes_slot
+        and t.standing = 'ready'
+      order by t.priority desc, t.created_at, t.id
+      limit p_look_at
+    ) as l
+    where l.attempts > 0
+      or l.since >= v_old_before
+      or not queue.is_stale(l.since, l.attempts > 0 or l.claimed_at is not null, l.params)
+    limit p_limit
+  );
+
+  while cardinality(v_found) < p_limit loop
+    select t.priority
+    into v_priority
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = p_run_type
+      and t.takes_slot = p_takes_slot
+      and t.standing = 'ready'
+      and t.priority <= v_priority
+    order by t.priority desc, t.created_at, t.id
+    limit 1;
+    exit when v_priority is null;
+
+    v_found := v_found || array(
+      select t.id
+      from public.tasks as t
+      where t.user_id = p_user_id
+        and t.pool = p_pool
+        and t.run_type = p_run_type
+        and t.takes_slot = p_takes_slot
+        and t.standing = 'ready'
+        and t.priority = v_priority
+        and t.created_at >= v_old_before
+        and t.id <> all (v_found)
+      order by t.created_at, t.id
+      limit p_limit - cardinality(v_found)
+    );
+    exit when v_priority = -2147483648;
+    v_priority := v_priority - 1;
+  end loop;
+  return query select f.id from unnest(v_found) as f (id);
+end;
+$$;
+
+comment on function queue.fresh_in_line(uuid, text, text, boolean, integer, integer) is
+  'Up to p_limit ready tasks of this line that have not grown stale: of its first p_look_at any, behind those the ones that were created since queue.stale_before(), in the order of the line.';
+
+revoke all on function queue.fresh_in_line(uuid, text, text, boolean, integer, integer) from public, anon, authenticated, service_role;
+
+-- The names that users' own machines hold tasks under are nobody else's.
+create function queue.refuse_name_of_a_token(p_worker_id text)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if starts_with(p_worker_id, 'token:') then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('A worker of the fleet may not be called %s: names that begin with token: are those of tokens', left(p_worker_id, 100)),
+      'Send another worker_id'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_name_of_a_token(text) is
+  'Raises 400 INVALID_ARGUMENT when a name begins as those of users'' own machines do.';
+
+revoke all on function queue.refuse_name_of_a_token(text) from public, anon, authenticated, service_role;
+
+-- Under which name a caller's worker holds tasks. Owners see the ids of the fleet's workers, so a token's worker has its
+-- token before its name: nobody else can hold anything under that, and it can hold nothing under anybody else's.
+create function queue.holder_name(p_caller queue.caller, p_worker_id text)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_caller.kind = 'token' then
+    return queue.caller_name(p_caller) || ':' || p_worker_id;
+  end if;
+  perform queue.refuse_name_of_a_token(p_worker_id);
+  return p_worker_id;
+end;
+$$;
+
+comment on function queue.holder_name(queue.caller, text) is
+  'The worker_id that tasks get: token:<token id>:<name> for a token, the name itself for a service key, which may not begin with token: (400 INVALID_ARGUMENT).';
+
+revoke all on function queue.holder_name(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- Whose due tasks a claim of the fleet releases: owners who may run one now. A task whose owner may run none waits for the
+-- sweep, and no claim looks at it twice. However much is due, this stays one short look, or one step into an index for
+-- each owner who has something waiting for a time.
+create function queue.owners_to_release(p_pool text)
+returns uuid[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_few constant integer := 100;
+  v_now timestamptz := queue.now();
+  v_due integer;
+  v_owners uuid[];
+begin
+  select count(*), array_agg(distinct d.user_id) filter (where d.pool = p_pool and d.run_type = 'cloud')
+  into v_due, v_owners
+  from (
+    select t.user_id, t.pool, t.run_type
+    from public.tasks as t
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+    order by t.available_at
+    limit v_few
+  ) as d;
+
+  if v_due < v_few then
+    return array(
+      select s.user_id from queue.user_slots as s where s.user_id = any (v_owners) and s.cloud_reason is null
+    );
+  end if;
+
+  -- Many are due at once. Those who are due first may all belong to one owner, so owners are asked, in turn.
+  return array(
+    select s.user_id
+    from queue.blocked_tasks as b
+      join queue.user_slots as s on s.user_id = b.user_id
+      left join queue.user_lines as l on l.user_id = b.user_id and l.pool = p_pool
+    where b.pool = p_pool
+      and b.reason = 'not_yet'
+      and b.is_cloud
+      and b.task_count > 0
+      and s.cloud_reason is null
+      -- In the order of the index that has it all: without an order another one may look as good to a planner.
+      and (
+        select true
+        from public.tasks as t
+        where t.user_id = b.user_id
+          and t.pool = p_pool
+          and t.run_type = 'cloud'
+          and t.standing = 'not_yet'
+          and t.available_at <= v_now
+        order by t.priority desc, t.available_at
+        limit 1
+      )
+    order by s.running + s.orchestrating + s.remembered, l.turn_at
+    limit v_few
+  );
+end;
+$$;
+
+comment on function queue.owners_to_release(text) is
+  'Up to 100 owners of due cloud tasks in the pool who could run one now, those whose turn it is first; empty when there are none.';
+
+revoke all on function queue.owners_to_release(text) from public, anon, authenticated, service_role;
+
+-- An empty answer is not the whole truth while somebody else's transaction holds owners with work: the header says how
+-- many were passed over. PostgREST sends what response.headers holds, and the functions hand it on.
+create function queue.say_passed_over(p_count integer)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_count > 0 then
+    perform set_config(
+      'response.headers',
+      (
+        coalesce(nullif(current_setting('response.headers', true), '')::jsonb, '[]')
+          || jsonb_build_array(jsonb_build_object('x-fairlane-passed-over', p_count::text))
+      )::text,
+      true
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.say_passed_over(integer) is
+  'Adds the header x-fairlane-passed-over to the reply: of how many owners work was passed over because another transaction holds it. Nothing for 0.';
+
+revoke all on function queue.say_passed_over(integer) from public, anon, authenticated, service_role;
+
+-- Whether a task's params can be handed out. What came in since they have a bound has it; a row from before may hold
+-- what nobody can write out.
+create function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_has_bounded_params or queue.written_length(p_params, 8388608) is not null;
+end;
+$$;
+
+comment on function queue.fits_a_reply(boolean, jsonb) is
+  'Whether these params take at most 8 MiB written out; measured only where has_bounded_params is false.';
+
+revoke all on function queue.fits_a_reply(boolean, jsonb) from public, anon, authenticated, service_role;
+
+-- A worker's name as it was sent, for replies and texts that its owner reads.
+create function queue.sent_name(p_worker_id text)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return regexp_replace(p_worker_id, '^token:[0-9a-f-]{36}:', '');
+end;
+$$;
+
+comment on function queue.sent_name(text) is 'The name without the token that queue.holder_name has put before it.';
+
+revoke all on function queue.sent_name(text) from public, anon, authenticated, service_role;
+
+-- One thing at a time under one name: the same request sent twice, two claims of one worker. The second waits for the
+-- first, which is over at once unless its transaction is left open; then nothing is known, and the caller repeats.
+create function queue.wait_for_name(p_name text, p_what text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '240ms' -- taken back when the function ends; what counts is the setting below
+as $$
+begin
+  perform set_config('lock_timeout', ceil(1000 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  perform pg_advisory_xact_lock(hashtextextended(p_name, 0));
+exception when lock_not_available then
+  perform queue.refuse(
+    503, 'UNAVAILABLE', pg_catalog.format('%s is being answered, and its transaction does not end', p_what),
+    'Repeat the same request'
+  );
+end;
+$$;
+
+comment on function queue.wait_for_name(text, text) is
+  'Takes the advisory lock of this name for the transaction; 503 UNAVAILABLE when another transaction holds it for longer than queue.settings.max_lock_wait. p_what says who is being answered there.';
+
+revoke all on function queue.wait_for_name(text, text) from public, anon, authenticated, service_role;
+
+-- Ends a queued task whose params are too large to be handed out: it would hold up everything behind it, for ever. What
+-- cannot be written out leaves the row, too: every list of its owner's tasks would stop at it. Called while no user is
+-- locked, because an end locks tasks first; what somebody else holds is left for a later claim.
+create function queue.end_unfit_task(p_task_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_timeout text := current_setting('lock_timeout');
+  v_reason constant text := 'Its params are too large to be handed out: written out, they have more than 8388608 characters';
+begin
+  perform set_config('lock_timeout', '200ms', true);
+  perform queue.lock_relatives(p_task_id, 'Failed');
+  perform queue.say('queue', v_reason);
+  update public.tasks as t
+  set status = 'Failed',
+    error_message = v_reason,
+    output_location = v_reason,
+    params = jsonb_strip_nulls(jsonb_build_object(
+      'params_too_large', pg_column_size(t.params),
+      'orchestrator_task_id_ref', queue.parent_task_id(t.params)
+    ))
+  where t.id = p_task_id
+    and t.status = 'Queued'
+    and not queue.fits_a_reply(t.has_bounded_params, t.params);
+  perform queue.say(null);
+  perform set_config('lock_timeout', v_timeout, true);
+  return true;
+exception
+  when lock_not_available or deadlock_detected then
+    return false;
+end;
+$$;
+
+comment on function queue.end_unfit_task(uuid) is
+  'Ends a queued task Failed when its params do not fit a reply, and puts how many bytes they were stored in in their place; false when somebody else holds what has to be locked.';
+
+revoke all on function queue.end_unfit_task(uuid) from public, anon, authenticated, service_role;
+
+-- Owners with something for this claim whom it could not look at, because another transaction holds them: lines that are
+-- open, and work that has become due.
+create function queue.owners_held(p_pool text, p_passed_over uuid[])
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select count(*)
+    from (
+      select l.user_id
+      from queue.user_lines as l
+      where l.pool = p_pool
+        and l.is_open
+        and l.user_id <> all (p_passed_over)
+      union
+      select t.user_id
+      from public.tasks as t
+        join queue.user_slots as s on s.user_id = t.user_id
+      where t.standing = 'not_yet'
+        and t.available_at <= queue.now()
+        and t.pool = p_pool
+        and t.run_type = 'cloud'
+        and s.cloud_reason is null
+    ) as o
+  );
+end;
+$$;
+
+comment on function queue.owners_held(text, uuid[]) is
+  'How many owners a claim without result has passed over because of somebody else''s locks; p_passed_over: those in whose lines it found nothing.';
+
+revoke all on function queue.owners_held(text, uuid[]) from public, anon, authenticated, service_role;
+
+-- Waits for the lock on an owner whom another transaction holds. Not for a transaction that is left open: somebody who
+-- waits there waits for its client. So the wait is short, and begins again only while the holders change, as claims do
+-- that follow each other.
+create function queue.wait_for_owner(p_user_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_started_at timestamptz := clock_timestamp();
+  v_max_wait interval := (select s.max_lock_wait from queue.settings as s);
+  v_holder text;
+  v_next_holder text;
+begin
+  -- To get a row one waits twice: in line behind others who wait, then for the holder.
+  perform set_config('lock_timeout', ceil(500 * extract(epoch from v_max_wait)) || 'ms', true);
+  loop
+    select s.xmin::text || ' ' || s.xmax::text into v_holder from queue.user_slots as s where s.user_id = p_user_id;
+    begin
+      perform from queue.user_slots as s where s.user_id = p_user_id for no key update;
+      return found;
+    exception when lock_not_available then
+      select s.xmin::text || ' ' || s.xmax::text into v_next_holder from queue.user_slots as s where s.user_id = p_user_id;
+    end;
+    if v_next_holder is distinct from v_holder then
+      -- Somebody got it. Nobody comes last for ever, and no caller is kept for ever.
+      exit when clock_timestamp() > v_started_at + 20 * v_max_wait;
+    else
+      -- Half of the time is left when nobody else was in line.
+      exit when clock_timestamp() > v_started_at + 0.6 * v_max_wait;
+    end if;
+  end loop;
+  return false;
+end;
+$$;
+
+comment on function queue.wait_for_owner(uuid) is
+  'Locks an owner''s slots, and waits for that no longer than queue.settings.max_lock_wait for one transaction that holds them; false when it did not get them.';
+
+revoke all on function queue.wait_for_owner(uuid) from public, anon, authenticated, service_role;
+
+-- What a claim answers. params leave as jsonb text: a 64-bit seed stays what it was. Workers die on params that are no
+-- object; a row from before that was asked for is wrapped in one.
+create function queue.claim_reply(p_task public.tasks)
+returns json
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return json_build_object(
+    'task_id', p_task.id,
+    'task_type', p_task.task_type,
+    'params', case when jsonb_typeof(p_task.params) = 'object' then p_task.params else jsonb_build_object('params', p_task.params) end,
+    'project_id', p_task.project_id,
+    'lease_token', p_task.lease_token,
+    'attempt', p_task.attempts,
+    -- Failures so far: by this deployed workers count when to give up.
+    'attempts', greatest(p_task.attempts - (p_task.status = 'In Progress')::integer, 0)
+  );
+end;
+$$;
+
+comment on function queue.claim_reply(public.tasks) is
+  'The reply of a claim: task_id, task_type, params, project_id, lease_token, attempt (which start this is), attempts (how many have failed so far).';
+
+revoke all on function queue.claim_reply(public.tasks) from public, anon, authenticated, service_role;
+
+-- A second start of a task that its holder already has: a new lease, one more attempt.
+create function queue.restart_task(p_task_id uuid, p_claim_id text, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  update public.tasks as t
+  set claim_id = p_claim_id,
+    lease_token = gen_random_uuid(),
+    attempts = t.attempts + 1,
+    claimed_at = p_now,
+    generation_started_at = p_now,
+    delivered_at = null,
+    seen_at = null,
+    is_beaten_for = false
+  where t.id = p_task_id
+  returning t.* into v_task;
+  return v_task;
+end;
+$$;
+
+comment on function queue.restart_task(uuid, text, timestamptz) is
+  'Gives a running task to the same holder anew: another lease, one more attempt.';
+
+revoke all on function queue.restart_task(uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
+-- The tasks among which the next one of a user is chosen: the head of the line, and with an affinity the first of
+-- orchestration, of the other tasks, of those of that model and of those that run on any.
+create function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  -- Orchestration only where its owner has a place for it; else the line goes on behind it.
+  v_kinds boolean[] := (
+    select case when s.orchestrating < s.orchestration_limit then array[true, false] else array[true] end
+    from queue.user_slots as s
+    where s.user_id = p_user_id
+  );
+begin
+  -- Each look is one step into an index that is already in claim order.
+  return query
+  select h.*
+  from unnest(v_kinds) as kind (takes_slot)
+    cross join lateral (
+      select t.*
+      from public.tasks as t
+      where t.user_id = p_user_id
+        and t.pool = p_pool
+        and t.run_type = p_run_type
+        and t.takes_slot = kind.takes_slot
+        and t.standing = 'ready'
+      order by t.priority desc, t.created_at, t.id
+      limit 1
+    ) as h
+  order by h.priority desc, h.created_at, h.id
+  limit case when p_affinity.model is null then 1 end;
+
+  if p_affinity.model is not null then
+    return query
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = p_run_type
+      and t.takes_slot
+      and t.standing = 'ready'
+      and t.model = p_affinity.model
+    order by t.priority desc, t.created_at, t.id
+    limit 1;
+
+    return query
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = p_run_type
+      and t.takes_slot
+      and t.standing = 'ready'
+      and t.model is null
+    order by t.priority desc, t.created_at, t.id
+    limit 1;
+  end if;
+end;
+$$;
+
+comment on function queue.heads_of_line(uuid, text, text, queue.affinity) is
+  'The head of a user''s line of this pool and run type, and with an affinity the heads of both kinds and the first of that model and of no model; orchestration, whatever its model, only where the owner has a place for it.';
+
+revoke all on function queue.heads_of_line(uuid, text, text, queue.affinity) from public, anon, authenticated, service_role;
+
+-- Tasks like those of queue.own_gpu_line that have become due and are not released yet, the longest due first.
+create function queue.own_gpu_due(p_caller queue.caller, p_pool text, p_limit integer)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- under no statistics may it be as good to sort all that waits as to take it from the index in order
+as $$
+begin
+  if p_pool = 'gpu' and p_caller.user_id is not null then
+    return query
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_caller.user_id
+      and t.standing = 'not_yet'
+      and t.runs_on_own_gpu
+      and t.available_at <= queue.now()
+      and (p_caller.kind = 'token' or t.run_type = 'local')
+    order by t.available_at
+    limit p_limit;
+  end if;
+end;
+$$;
+
+comment on function queue.own_gpu_due(queue.caller, text, integer) is
+  'Up to p_limit tasks like those of queue.own_gpu_line whose available_at has come and whose standing does not say so yet.';
+
+revoke all on function queue.own_gpu_due(queue.caller, text, integer) from public, anon, authenticated, service_role;
+
+-- What a claim or count for gpu comes to beside the pool itself (queue.is_served_by): the owner's ready tasks of types that
+-- GPU machines run, too. Each line comes from the index that holds nothing else, in the order of claims.
+create function queue.own_gpu_line(p_caller queue.caller, p_pool text, p_limit integer, p_is_paused boolean default false)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- under no statistics may it be as good to sort a line as to take it from the index in order
+as $$
+begin
+  if p_pool = 'gpu' and p_caller.user_id is not null then
+    return query
+    select h.*
+    from unnest(queue.pools()) as p (pool)
+      cross join unnest(case p_caller.kind when 'token' then array['cloud', 'local'] else array['local'] end) as y (run_type)
+      cross join lateral (
+        select t.*
+        from public.tasks as t
+        where t.user_id = p_caller.user_id
+          and t.pool = p.pool
+          and t.standing = 'ready'
+          and t.run_type = y.run_type
+          and t.runs_on_own_gpu
+        order by t.priority desc, t.created_at, t.id
+        limit p_limit
+      ) as h
+    where p.pool <> 'gpu'
+      and (p.pool = any ((select s.paused_pools from queue.settings as s)::text[])) = p_is_paused;
+  end if;
+end;
+$$;
+
+comment on function queue.own_gpu_line(queue.caller, text, integer, boolean) is
+  'Ready tasks of other pools that this caller''s claims or counts for gpu are about, per pool and run type the first p_limit of the line; of pools that are paused with p_is_paused. None for any other pool or caller.';
+
+revoke all on function queue.own_gpu_line(queue.caller, text, integer, boolean) from public, anon, authenticated, service_role;
+
+-- Ready tasks of one user that have grown stale, or that were derived before their type changed, a batch at a time, among the
+-- first of each line: that is where they are in a claim's way, and the rest of a long line is not gone through to find them.
+-- Call it under the user's lock.
+create function queue.set_tasks_aside(p_caller queue.caller, p_user_id uuid, p_pool text, p_is_behind boolean)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 100;
+  v_aside uuid[];
+begin
+  v_aside := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (array(
+        select l.id
+        from (
+          select r.*
+          from unnest(array['cloud', 'local']) as y (run_type)
+            cross join unnest(array[true, false]) as k (takes_slot)
+            cross join lateral (
+              select h.*
+              from public.tasks as h
+              where h.user_id = p_user_id
+                and h.pool = p_pool
+                and h.run_type = y.run_type
+                and h.takes_slot = k.takes_slot
+                and h.standing = 'ready'
+              order by h.priority desc, h.created_at, h.id
+              limit v_most
+            ) as r
+          union all
+          select o.* from queue.own_gpu_line(p_caller, p_pool, v_most) as o
+        ) as l
+        where queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+          or p_is_behind and queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing)
+        limit v_most
+      ))
+      -- Not as the indexes of lines say it: one of them might be gone through for these few.
+      and coalesce(t.standing, '') = 'ready'
+    order by t.id
+    for no key update skip locked
+  );
+
+  if v_aside <> '{}' then
+    update public.tasks as t set pool = null where t.id = any (v_aside);
+  end if;
+end;
+$$;
+
+comment on function queue.set_tasks_aside(queue.caller, uuid, text, boolean) is
+  'Derives again up to 100 of the user''s ready tasks in the pool, and of those that this caller''s claims for it come to beside it (queue.own_gpu_line), that have grown stale or, with p_is_behind, whose type has changed, among the first 100 of each line.';
+
+revoke all on function queue.set_tasks_aside(queue.caller, uuid, text, boolean) from public, anon, authenticated, service_role;
+
+-- Whether a user's line holds something that a worker with a model would rather run than change its model for another:
+-- asked of line after line, so only single steps into an index.
+create function queue.suits(p_line queue.user_lines, p_affinity queue.affinity)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Orchestration loads no model.
+  if p_line.ready_cloud_orchestration > 0 and p_line.orchestration_room > 0 then
+    return true;
+  end if;
+
+  return exists (
+    select
+    from public.tasks as t
+    where t.user_id = p_line.user_id
+      and t.pool = p_line.pool
+      and t.run_type = 'cloud'
+      and t.model = p_affinity.model
+      and t.takes_slot
+      and t.standing = 'ready'
+  ) or exists (
+    select
+    from public.tasks as t
+    where t.user_id = p_line.user_id
+      and t.pool = p_line.pool
+      and t.run_type = 'cloud'
+      and t.model is null
+      and t.takes_slot
+      and t.standing = 'ready'
+  ) or (
+    select t.created_at < p_affinity.waited_since
+    from public.tasks as t
+    where t.user_id = p_line.user_id
+      and t.pool = p_line.pool
+      and t.run_type = 'cloud'
+      and t.takes_slot
+      and t.standing = 'ready'
+    order by t.priority desc, t.created_at, t.id
+    limit 1
+  ) is true;
+end;
+$$;
+
+comment on function queue.suits(queue.user_lines, queue.affinity) is
+  'Whether an open line holds orchestration with a place, a task of the affinity''s model or of no model, or at its head one that has waited too long.';
+
+revoke all on function queue.suits(queue.user_lines, queue.affinity) from public, anon, authenticated, service_role;
+
+-- What a worker would rather run: the model it has loaded. The guard holds for every caller that has a model, so that
+-- no task waits for ever because other tasks suit the workers better.
+create function queue.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
+returns queue.affinity
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_worker public.workers;
+  v_affinity queue.affinity;
+begin
+  select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+
+  -- Its own goodbye binds nobody: it has come back.
+  if v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then
+    perform queue.refuse(
+      409, 'WORKER_NOT_ELIGIBLE',
+      pg_catalog.format(
+        'Worker %s gets no tasks: its status is %s%s',
+        p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
+      ),
+      case
+        when v_worker.metadata ? 'runpod_id' then 'Stop claiming; a replacement claims under an id of its own'
+        else pg_catalog.format(
+          'Stop claiming; a replacement claims under an id of its own. A machine that was started by hand is brought back by: select keep_worker(%L)',
+          p_worker_id
+        )
+      end
+    );
+  end if;
+
+  if v_worker.current_model is not null then
+    v_affinity.model := v_worker.current_model;
+    v_affinity.is_required := coalesce(p_same_model_only, false);
+    v_affinity.waited_since := queue.now() - coalesce(
+      make_interval(secs => (p_max_task_wait_minutes * 60)::double precision),
+      (select s.max_affinity_wait from queue.settings as s)
+    );
+  end if;
+  return v_affinity;
+end;
+$$;
+
+comment on function queue.affinity_of(text, boolean, numeric) is
+  'The affinity of a worker that claims: its current model, null when none is known; a wait in minutes, queue.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when somebody else than the worker itself has set it to terminating, terminated or error.';
+
+revoke all on function queue.affinity_of(text, boolean, numeric) from public, anon, authenticated, service_role;
+
+-- Hands a queued task out: a new lease, one more attempt. The task and its owner's slots are locked by the caller.
+-- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run while
+-- queue.counts_itself is on); what it must come to is the same, and queue.drift says whether it did.
+-- queue.claim_next_task says the same once more for the plain claim.
+create function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+  v_slots queue.user_slots;
+  v_slot integer;
+  v_cloud integer;
+  v_by_key integer;
+  v_turn_load integer;
+  v_room integer;
+begin
+  perform set_config('queue.counts_itself', 'on', true);
+  update public.tasks as t
+  set status = 'In Progress',
+    standing = 'active',
+    worker_id = p_worker_id,
+    token_id = p_token_id,
+    claim_id = p_claim_id,
+    lease_token = gen_random_uuid(),
+    attempts = t.attempts + 1,
+    claimed_at = p_now,
+    generation_started_at = p_now,
+    delivered_at = null,
+    updated_at = p_now
+  where t.id = p_task_id
+  returning t.* into v_task;
+  perform set_config('queue.counts_itself', 'off', true);
+
+  v_slot := v_task.takes_slot::integer;
+  update queue.user_slots as s
+  set running = s.running + v_slot,
+    orchestrating = s.orchestrating + 1 - v_slot,
+    cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + v_slot >= s.task_limit then 'user_at_limit' end),
+    local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + v_slot >= s.task_limit then 'user_at_limit' end)
+  where s.user_id = v_task.user_id
+  returning s.* into v_slots;
+  v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
+  v_room := greatest(v_slots.orchestration_limit - v_slots.orchestrating, 0);
+
+  -- All of the owner's lines: the task leaves one, and what runs has changed for either.
+  v_cloud := (v_task.run_type = 'cloud')::integer;
+  v_by_key := (p_token_id is null)::integer;
+  update queue.user_lines as l
+  set ready_cloud = l.ready_cloud - v_cloud * v_slot,
+    ready_cloud_orchestration = l.ready_cloud_orchestration - v_cloud * (1 - v_slot),
+    ready_local = l.ready_local - (1 - v_cloud) * v_slot,
+    ready_local_orchestration = l.ready_local_orchestration - (1 - v_cloud) * (1 - v_slot),
+    active_cloud = l.active_cloud + v_by_key * v_slot,
+    active_cloud_orchestration = l.active_cloud_orchestration + v_by_key * (1 - v_slot),
+    active_local = l.active_local + (1 - v_by_key) * v_slot,
+    active_local_orchestration = l.active_local_orchestration + (1 - v_by_key) * (1 - v_slot),
+    running = v_slots.running,
+    turn_load = v_turn_load,
+    orchestration_room = v_room,
+    is_open = v_slots.cloud_reason is null
+      and (
+        l.ready_cloud - v_cloud * v_slot > 0
+        or (v_room > 0 and l.ready_cloud_orchestration - v_cloud * (1 - v_slot) > 0)
+      ),
+    turn_at = case when p_token_id is null then p_now else l.turn_at end
+  where l.user_id = v_task.user_id
+    and l.pool = v_task.pool;
+
+  update queue.user_lines as l
+  set running = v_slots.running,
+    turn_load = v_turn_load,
+    orchestration_room = v_room,
+    is_open = v_slots.cloud_reason is null and (l.ready_cloud > 0 or v_room > 0)
+  where l.user_id = v_task.user_id
+    and l.pool <> v_task.pool
+    and l.ready_cloud + l.ready_cloud_orchestration > 0;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
+  values (
+    v_task.id, v_task.user_id, p_now, 'Queued', 'In Progress', p_worker_id, v_task.attempts,
+    coalesce('token:' || p_token_id, 'service')
+  );
+
+  return v_task;
+end;
+$$;
+
+comment on function queue.start_task(uuid, text, uuid, text, timestamptz) is
+  'Makes this worker (and token, and claim request) the holder of a queued task under a new lease, counts the start and the slot.';
+
+revoke all on function queue.start_task(uuid, text, uuid, text, timestamptz) from public, anon, authenticated, service_role;
+
+-- Whose turn it is for a worker with a model. If it asks for its model first, the first of the next users in turn who has
+-- something that suits it; when none of them has, whose turn it is: no worker stands idle while something is claimable.
+create function queue.lock_user_with_affinity(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  -- So many lines are looked into. A claim must not become dearer with each user who has work.
+  v_look_at constant integer := 20;
+  v_user_id uuid;
+begin
+  if p_affinity.is_required then
+    select s.user_id
+    into v_user_id
+    from (
+      select l as line, l.user_id, l.turn_load, l.turn_at
+      from queue.user_lines as l
+      where l.pool = p_pool
+        and l.is_open
+        and l.user_id <> all (p_passed_over)
+      order by l.turn_load, l.turn_at
+      limit v_look_at
+    ) as n
+      join queue.user_slots as s on s.user_id = n.user_id
+    where queue.suits(n.line, p_affinity)
+    order by n.turn_load, n.turn_at
+    limit 1
+    for no key update of s skip locked;
+    if v_user_id is not null then
+      return v_user_id;
+    end if;
+  end if;
+
+  return (
+    select s.user_id
+    from queue.user_lines as l
+      join queue.user_slots as s on s.user_id = l.user_id
+    where l.pool = p_pool
+      and l.is_open
+      and l.user_id <> all (p_passed_over)
+    order by l.turn_load, l.turn_at
+    limit 1
+    for no key update of s skip locked
+  );
+end;
+$$;
+
+comment on function queue.lock_user_with_affinity(text, uuid[], queue.affinity) is
+  'Locks the user whose turn it is and returns the id; with is_required, of the next 20 in turn the first who has something that suits (queue.suits), if there is one. Null when there is none that is free.';
+
+revoke all on function queue.lock_user_with_affinity(text, uuid[], queue.affinity) from public, anon, authenticated, service_role;
+
+-- The first task of a user's lines that is not held by somebody, has not grown stale and is not behind its type, locked:
+-- where the head is one of these. A few are looked at, then a thousand of each line, whatever keeps them fresh; then what
+-- was created late enough, priority by priority, so that a hundred thousand stale tasks are not gone through to find one
+-- that is not. Not so behind a changed type: the next claim sets the next batch aside. Call it under the user's lock.
+create function queue.lock_fresh_task(
+  p_user_id uuid, p_pool text, p_run_types text[], p_kinds boolean[], p_affinity queue.affinity, p_only_suited boolean,
+  p_is_behind boolean
+)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most_priorities constant integer := 1000; -- create-task knows twice as many, the column more
+  v_old_before timestamptz := queue.stale_before();
+  v_look_at integer;
+  v_candidate uuid;
+  v_priority integer := 2147483647;
+  v_task_id uuid;
+begin
+  foreach v_look_at in array array[10, 1000] loop
+    for v_candidate in
+      select c.id
+      from unnest(p_run_types) as y (run_type)
+        cross join unnest(p_kinds) as k (takes_slot)
+        cross join lateral (
+          select l.*
+          from (
+            select t.*
+            from public.tasks as t
+            where t.user_id = p_user_id
+              and t.pool = p_pool
+              and t.run_type = y.run_type
+              and t.takes_slot = k.takes_slot
+              and t.standing = 'ready'
+            order by t.priority desc, t.created_at, t.id
+            limit v_look_at
+          ) as l
+          where (
+              not p_only_suited or not l.takes_slot or l.model is null
+              or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
+            )
+            and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+            and queue.fits_a_reply(l.has_bounded_params, l.params)
+            and (not p_is_behind or not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing))
+        ) as c
+      order by c.priority desc, c.created_at, c.id
+    loop
+      select t.id into v_task_id from public.tasks as t where t.id = v_candidate and t.standing = 'ready' for no key update skip locked;
+      if v_task_id is not null then
+        return v_task_id;
+      end if;
+    end loop;
+  end loop;
+
+  -- What suits is preferred, and not looked for through all else.
+  for v_step in 1..case when p_only_suited or p_is_behind then 0 else v_most_priorities end loop
+    select h.priority
+    into v_priority
+    from unnest(p_run_types) as y (run_type)
+      cross join unnest(p_kinds) as k (takes_slot)
+      cross join lateral (
+        select t.priority
+        from public.tasks as t
+        where t.user_id = p_user_id
+          and t.pool = p_pool
+          and t.run_type = y.run_type
+          and t.takes_slot = k.takes_slot
+          and t.standing = 'ready'
+          and t.priority <= v_priority
+        order by t.priority desc, t.created_at, t.id
+        limit 1
+      ) as h
+    order by h.priority desc
+    limit 1;
+    exit when v_priority is null;
+
+    select c.id
+    into v_task_id
+    from unnest(p_run_types) as y (run_type)
+      cross join unnest(p_kinds) as k (takes_slot)
+      cross join lateral (
+        select t.id, t.created_at
+        from public.tasks as t
+        where t.user_id = p_user_id
+          and t.pool = p_pool
+          and t.run_type = y.run_type
+          and t.takes_slot = k.takes_slot
+          and t.standing = 'ready'
+          and t.priority = v_priority
+          and t.created_at >= v_old_before
+          and queue.fits_a_reply(t.has_bounded_params, t.params)
+        order by t.created_at, t.id
+        limit 1
+        for no key update skip locked
+      ) as c
+    order by c.created_at, c.id
+    limit 1;
+    if v_task_id is not null or v_priority = -2147483648 then
+      return v_task_id;
+    end if;
+    v_priority := v_priority - 1;
+  end loop;
+  return null;
+end;
+$$;
+
+comment on function queue.lock_fresh_task(uuid, text, text[], boolean[], queue.affinity, boolean, boolean) is
+  'Locks the first task of these lines of the user that nobody holds, that is not stale, with p_is_behind not behind its type, and, if asked for, suits the affinity; returns its id. Of each line the first thousand are looked at; behind those, unless it has to suit or types have changed, what was created since queue.stale_before(), of up to a thousand priorities.';
+
+revoke all on function queue.lock_fresh_task(uuid, text, text[], boolean[], queue.affinity, boolean, boolean) from public, anon, authenticated, service_role;
+
+-- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
+-- turn it is.
+create function queue.wait_for_open_user(
+  p_pool text,
+  p_passed_over uuid[],
+  out user_id uuid,
+  out is_locked boolean
+)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Whoever sorts on reads all lines; the first of the index is all that is needed, as in the look before.
+  select l.user_id
+  into wait_for_open_user.user_id
+  from queue.user_lines as l
+  where l.pool = p_pool
+    and l.is_open
+    and l.user_id <> all (p_passed_over)
+  order by l.turn_load, l.turn_at
+  limit 1;
+
+  is_locked := wait_for_open_user.user_id is not null and queue.wait_for_owner(wait_for_open_user.user_id);
+end;
+$$;
+
+comment on function queue.wait_for_open_user(text, uuid[]) is
+  'The user whose turn it is in the pool (null when there is none), and whether the lock on it could be had (queue.wait_for_owner).';
+
+revoke all on function queue.wait_for_open_user(text, uuid[]) from public, anon, authenticated, service_role;
+
+-- The task of a user that should run next, locked. Call it under the user's lock: what is ready and whether the user has
+-- a free slot cannot change then, and is looked at again here.
+create function queue.lock_head_of_line(
+  p_user_id uuid,
+  p_pool text,
+  p_caller queue.caller,
+  p_affinity queue.affinity,
+  out task_id uuid,
+  out has_written boolean,
+  out is_held boolean
+)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_slots queue.user_slots;
+  v_head record;
+  v_only_suited boolean;
+  v_before public.tasks;
+  v_own_id uuid;
+  -- Types that have changed, and whose tasks are not all derived again yet.
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+begin
+  has_written := false;
+  is_held := false;
+  select s.* into v_slots from queue.user_slots as s where s.user_id = p_user_id;
+
+  if (case when p_caller.user_id is null then v_slots.cloud_reason else v_slots.local_reason end) is not null then
+    return;
+  end if;
+
+  loop
+    select h.id, h.created_at, h.available_at, h.released_at, h.attempts, h.claimed_at, h.params, h.has_bounded_params
+    into v_head
+    from (
+      select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
+      union all
+      select l.* from queue.heads_of_line(p_user_id, p_pool, 'local', p_affinity) as l where p_caller.user_id is not null
+      union all
+      select o.* from queue.own_gpu_line(p_caller, p_pool, 1) as o
+    ) as h
+    order by
+      -- What suits the caller, and a head that has waited too long, in the order of the line; then the rest. Every task
+      -- becomes head, so none waits for ever.
+      (h.takes_slot and h.model <> p_affinity.model and h.created_at >= p_affinity.waited_since) is true,
+      h.priority desc, h.created_at, h.id
+    limit 1;
+
+    if v_head.id is null then
+      return;
+    elsif queue.is_stale(greatest(v_head.created_at, v_head.available_at, v_head.released_at), v_head.attempts > 0 or v_head.claimed_at is not null, v_head.params)
+      or v_is_behind and (
+        select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) from public.tasks as t where t.id = v_head.id
+      ) then
+      -- The line has grown stale while it waited, or its types have changed: set a batch of it aside and look once more.
+      if not has_written then
+        perform queue.set_tasks_aside(p_caller, p_user_id, p_pool, v_is_behind);
+        has_written := true;
+        continue;
+      end if;
+      v_head.id := null;
+    elsif not queue.fits_a_reply(v_head.has_bounded_params, v_head.params) then
+      -- To be ended by the caller, who gives the user's lock back first.
+      raise sqlstate 'QU002' using message = v_head.id::text;
+    end if;
+
+    select t.id
+    into task_id
+    from public.tasks as t
+    where t.id = v_head.id
+      and t.standing = 'ready'
+    for no key update skip locked;
+    exit when task_id is not null;
+
+    -- Somebody is just changing that very task, or more is to be set aside than one batch: take the first that is neither,
+    -- and first of what suits a worker that asks for that.
+    foreach v_only_suited in array case when p_affinity.is_required then array[true, false] else array[false] end loop
+      exit when task_id is not null;
+      task_id := queue.lock_fresh_task(
+        p_user_id, p_pool,
+        case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end,
+        case when v_slots.orchestrating < v_slots.orchestration_limit then array[true, false] else array[true] end,
+        p_affinity, v_only_suited, v_is_behind
+      );
+    end loop;
+    -- Of other pools (queue.own_gpu_line) the first that is neither, where it comes before.
+    if p_caller.user_id is not null then
+      v_before := (select t from public.tasks as t where t.id = task_id);
+      v_own_id := (
+        select t.id
+        from public.tasks as t
+        where t.id = any (array(
+            select l.id
+            from queue.own_gpu_line(p_caller, p_pool, 1000) as l
+            where (not v_is_behind or not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing))
+              and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+              and queue.fits_a_reply(l.has_bounded_params, l.params)
+              and (v_before.id is null or (-l.priority::bigint, l.created_at, l.id) < (-v_before.priority::bigint, v_before.created_at, v_before.id))
+          ))
+          and coalesce(t.standing, '') = 'ready'
+        order by t.priority desc, t.created_at, t.id
+        limit 1
+        for no key update skip locked
+      );
+      task_id := coalesce(v_own_id, task_id);
+    end if;
+    is_held := task_id is null and v_head.id is not null and not v_is_behind;
+    exit;
+  end loop;
+end;
+$$;
+
+comment on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) is
+  'Locks the next task of this user''s line in the pool and returns its id (null when the user may run none now), whether tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task but for those who hold it. Raises QU002 with the id of a head that cannot be handed out. With a token, local tasks count too and the user''s onComputer switch decides.';
+
+revoke all on function queue.lock_head_of_line(uuid, text, queue.caller, queue.affinity) from public, anon, authenticated, service_role;
+
+-- A worker that runs one task at a time and asks for another orchestrates nothing any more, whatever it has said of it: the
+-- places are free, but that of the one whose reply was lost (queue.lost_orchestration). Waits for nobody: what somebody is
+-- just changing is left for the next claim.
+create function queue.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text, p_but uuid default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task_id uuid;
+  v_task public.tasks;
+begin
+  for v_task_id in
+    -- Ordered apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
+    with held as materialized (
+      select t.id, t.user_id
+      from public.tasks as t
+      where t.worker_id = p_worker_id
+        and t.status = 'In Progress'
+        and t.token_id is not distinct from p_token_id
+        and t.pool = p_pool
+        and not t.takes_slot
+        and t.id is distinct from p_but
+        and not queue.is_handed_over(t.id, t.lease_token)
+    )
+    select h.id from held as h order by h.user_id, h.id
+  loop
+    -- The task before its owner, like everywhere.
+    select t.* into v_task from public.tasks as t where t.id = v_task_id for no key update skip locked;
+    continue when v_task.id is null;
+    perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update skip locked;
+    continue when not found;
+    if v_task.standing = 'active' and v_task.worker_id = p_worker_id and v_task.token_id is not distinct from p_token_id
+      and not v_task.takes_slot and not queue.is_handed_over(v_task.id, v_task.lease_token) then
+      perform queue.hand_over(v_task);
+    end if;
+  end loop;
+end;
+$$;
+
+comment on function queue.leave_orchestration(text, uuid, text, uuid) is
+  'Frees the places of the orchestration tasks that this worker still holds in this pool, but that of p_but.';
+
+revoke all on function queue.leave_orchestration(text, uuid, text, uuid) from public, anon, authenticated, service_role;
+
+-- An orchestration task that this worker was handed and never heard of: it claims again, and since that claim nothing has
+-- named the task, no report, no log and no child. Who runs one task at a time would have said something of it first.
+create function queue.lost_orchestration(p_worker_id text, p_token_id uuid, p_pool text)
+returns uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    -- Looked for apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
+    with held as materialized (
+      select t.id, t.claimed_at
+      from public.tasks as t
+      where t.worker_id = p_worker_id
+        and t.status = 'In Progress'
+        and t.token_id is not distinct from p_token_id
+        and t.pool = p_pool
+        and not t.takes_slot
+        and t.delivered_at is null
+        and not queue.is_handed_over(t.id, t.lease_token)
+        and not queue.needs_no_worker(t)
+        -- As a value: an anti-join would be planned together with all tasks there are.
+        and (
+          select true
+          from queue.subtasks as s
+            join public.tasks as c on c.id = s.task_id
+          where s.orchestrator_id = t.id
+            and c.created_at >= t.claimed_at
+          limit 1
+        ) is null
+    )
+    select h.id from held as h order by h.claimed_at desc, h.id limit 1
+  );
+end;
+$$;
+
+comment on function queue.lost_orchestration(text, uuid, text) is
+  'The orchestration task in this pool that this worker was handed last and of which nothing has been heard since; null when there is none.';
+
+revoke all on function queue.lost_orchestration(text, uuid, text) from public, anon, authenticated, service_role;
+
+-- Tasks whose available_at has come, of users who could run one now: of each the most urgent first, and of each some, so
+-- that neither a user with ten thousand nor an earlier time comes before a priority or a turn. Who is just being served
+-- is passed over: nobody is waited for here.
+create function queue.release_due_tasks(p_pool text, p_caller queue.caller)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_batch constant integer := 100;
+  v_now timestamptz := queue.now();
+  v_owners uuid[];
+  v_due uuid[];
+begin
+  if p_caller.user_id is null then
+    v_owners := queue.owners_to_release(p_pool);
+  else
+    v_owners := array(
+      select s.user_id from queue.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is null
+    );
+  end if;
+  if cardinality(v_owners) = 0 then
+    return 0;
+  end if;
+
+  v_owners := array(
+    select s.user_id from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update skip locked
+  );
+  v_due := array(
+    select d.id
+    from unnest(v_owners) as o (user_id)
+      cross join unnest(case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end) as y (run_type)
+      cross join lateral (
+        select t.id
+        from public.tasks as t
+        where t.user_id = o.user_id
+          and t.pool = p_pool
+          and t.run_type = y.run_type
+          and t.standing = 'not_yet'
+          and t.available_at <= v_now
+        order by t.priority desc, t.available_at
+        limit greatest(v_batch / cardinality(v_owners), 1)
+        for no key update skip locked
+      ) as d
+  );
+  if v_owners <> '{}' then
+    v_due := v_due || array(
+      select t.id
+      from public.tasks as t
+      where t.id = any (array(
+          select d.id
+          from queue.own_gpu_due(p_caller, p_pool, 1000) as d
+          order by d.priority desc, d.available_at
+          limit v_batch
+        ))
+        and coalesce(t.standing, '') = 'not_yet' -- not as an index has it, for these few
+      for no key update skip locked
+    );
+  end if;
+
+  if cardinality(v_due) > 0 then
+    perform queue.ask_standing_again(v_due);
+  end if;
+  return cardinality(v_due);
+end;
+$$;
+
+comment on function queue.release_due_tasks(text, queue.caller) is
+  'Makes tasks ready whose available_at has come and whose owner could run one now: some 100, of up to 100 owners, of each the most urgent (for a token: the owner''s own); returns how many.';
+
+revoke all on function queue.release_due_tasks(text, queue.caller) from public, anon, authenticated, service_role;
+
+-- A failure of the present start that was told and not applied, because a former holder might have been speaking. When the
+-- task ends for want of a result all the same, that is what there is to say of it.
+create function queue.told_reason(p_task public.tasks)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select e.details ->> 'held_back' -- queue.fail_task
+    from public.task_events as e
+    where e.task_id = p_task.id
+      and e.from_status = 'In Progress'
+      and e.to_status = 'In Progress'
+      and e.worker_id = p_task.worker_id
+      and e.attempt = p_task.attempts
+      and e.details ? 'held_back'
+      and e.id > (
+        select max(s.id)
+        from public.task_events as s
+        where s.task_id = p_task.id
+          and s.to_status = 'In Progress'
+          and s.from_status is distinct from 'In Progress'
+      )
+    order by e.id desc
+    limit 1
+  );
+end;
+$$;
+
+comment on function queue.told_reason(public.tasks) is
+  'The last failure that was reported of this running task in its present start and only recorded; null when there is none.';
+
+revoke all on function queue.told_reason(public.tasks) from public, anon, authenticated, service_role;
+
+-- A worker that claims although it holds all it may, or was handed an orchestration task and has never named it. Either it
+-- never heard of the task (the reply was lost: the same attempt under a new lease) or it died and came back under its name
+-- (a new start, and the end of the task when that was its last). Which of the two it is nobody knows of a task that kills
+-- its worker before the first report: as often as starts are taken off again (max_free_returns) its reply is taken for
+-- lost, then each is a start.
+create function queue.give_back_held_task(
+  p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz
+)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_limit integer;
+  v_held_count integer;
+  v_held_id uuid;
+  v_lost_id uuid;
+  v_held public.tasks;
+  v_reason text;
+begin
+  select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
+  into v_limit
+  from queue.settings as s
+  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
+
+  if v_limit is null then
+    return null;
+  end if;
+
+  -- Two claims at once under one name: the second waits here and then sees what the first got.
+  perform queue.wait_for_name(
+    'queue.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', queue.sent_name(p_worker_id))
+  );
+
+  select count(*), (array_agg(t.id order by t.claimed_at))[1]
+  into v_held_count, v_held_id
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.status = 'In Progress'
+    and t.token_id is not distinct from p_caller.token_id
+    and queue.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type)
+    and t.takes_slot;
+
+  -- A worker that runs one task at a time and asks for another has let go of what others ended under it, and orchestrates
+  -- nothing any more. But of an orchestration task that it was handed last it may never have heard.
+  if v_limit = 1 then
+    if v_held_count = 0 then
+      v_lost_id := queue.lost_orchestration(p_worker_id, p_caller.token_id, p_pool);
+    end if;
+    perform queue.let_go_of(p_worker_id, p_caller.token_id, p_pool, null);
+    perform queue.leave_orchestration(p_worker_id, p_caller.token_id, p_pool, v_lost_id);
+  end if;
+
+  if v_held_count < v_limit and v_lost_id is null then
+    return null;
+  end if;
+
+  -- It may be ending just now; then the worker holds it no more. Whoever leaves it locked is not waited for, nor is its
+  -- owner (queue.claim_with_care).
+  perform set_config('lock_timeout', ceil(500 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  select t.*
+  into v_held
+  from public.tasks as t
+  where t.id = coalesce(v_lost_id, v_held_id)
+    and t.status = 'In Progress'
+    and t.worker_id = p_worker_id
+  for no key update;
+
+  if v_held.id is null then
+    return null;
+  elsif v_lost_id is not null
+    and queue.lost_orchestration(p_worker_id, p_caller.token_id, p_pool) is distinct from v_lost_id then
+    -- A word of it came meanwhile.
+    perform queue.leave_orchestration(p_worker_id, p_caller.token_id, p_pool);
+    return null;
+  end if;
+
+  perform queue.say(queue.caller_name(p_caller));
+  if v_held.delivered_at is null and v_held.free_returns < (select s.max_free_returns from queue.settings as s) then
+    update public.tasks as t
+    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now, free_returns = t.free_returns + 1
+    where t.id = v_held.id
+    returning t.* into v_held;
+  elsif v_held.attempts < queue.starts_allowed(v_held) then
+    v_held := queue.restart_task(v_held.id, p_claim_id, p_now);
+  else
+    v_reason := coalesce(queue.told_reason(v_held), pg_catalog.format(
+      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, queue.sent_name(p_worker_id)
+    ));
+    perform queue.ends_itself(v_held.id);
+    update public.tasks as t
+    set status = 'Failed', error_message = v_reason, output_location = v_reason
+    where t.id = v_held.id;
+    perform queue.ends_itself(null);
+    v_held := null;
+  end if;
+  perform queue.say(null);
+  return v_held;
+end;
+$$;
+
+comment on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) is
+  'The task that a worker at its own limit already holds, or the orchestration task of which nothing was heard since it was handed out, handed out again; null when it may take another one. Raises 55P03 when somebody else''s transaction holds that task or its owner.';
+
+revoke all on function queue.give_back_held_task(queue.caller, text, text, text, timestamptz) from public, anon, authenticated, service_role;
+
+-- A claim request that was already answered gets the same answer: the reply was lost on the way. But a claim_id may also
+-- be derived from something that stays, or kept over a restart: then the worker may have died of the task, each time, and
+-- each answer would be as free as the one before. So it is free as often as starts are taken off (max_free_returns), and
+-- only until the worker has named the task: then it has had the reply. Beyond that it is a start, and the end of the task
+-- when that was its last (as queue.give_back_held_task).
+create function queue.repeat_claim(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_task public.tasks;
+  v_locked public.tasks;
+  v_reason text;
+begin
+  -- The same request twice at once: the second waits for the first.
+  perform queue.wait_for_name(
+    'queue.claim:' || p_worker_id || ':' || p_claim_id, pg_catalog.format('claim_id %s', p_claim_id)
+  );
+
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.claim_id = p_claim_id
+    and t.token_id is not distinct from p_caller.token_id;
+
+  if v_task.status <> 'In Progress' then
+    perform queue.refuse(
+      409, 'CLAIM_ID_USED',
+      pg_catalog.format('claim_id %s was already answered, with a task that has ended since', p_claim_id),
+      'Use a new claim_id for a new claim'
+    );
+  elsif v_task.id is not null and not queue.is_served_by(p_caller, p_pool, v_task.pool, v_task.runs_on_own_gpu, v_task.run_type) then
+    perform queue.refuse(
+      409, 'CLAIM_ID_USED',
+      pg_catalog.format('claim_id %s was already answered, with a task of the pool %s', p_claim_id, v_task.pool),
+      'Use a new claim_id for a claim of another pool'
+    );
+  elsif queue.is_handed_over(v_task.id, v_task.lease_token) then
+    perform queue.refuse(
+      409, 'CLAIM_ID_USED',
+      pg_catalog.format('claim_id %s was already answered, with an orchestrator that needs no worker any more', p_claim_id),
+      'Use a new claim_id for a new claim'
+    );
+  elsif v_task.id is null then
+    return null;
+  end if;
+
+  -- Whoever else holds it is not waited for: then this answer is not counted. Its owner is waited for only a moment, when
+  -- it ends (queue.claim_with_care).
+  perform set_config('lock_timeout', ceil(500 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  select t.*
+  into v_locked
+  from public.tasks as t
+  where t.id = v_task.id
+    and t.lease_token = v_task.lease_token
+    and t.status = 'In Progress'
+  for no key update skip locked;
+
+  if v_locked.id is null then
+    select t.*
+    into v_task
+    from public.tasks as t
+    where t.id = v_task.id
+      and t.worker_id = p_worker_id
+      and t.claim_id = p_claim_id
+      and t.status = 'In Progress';
+    return v_task;
+  end if;
+
+  perform queue.say(queue.caller_name(p_caller));
+  if v_locked.claim_repeats < (select s.max_free_returns from queue.settings as s)
+    -- A request that was held up on its way comes late, but not as late as this.
+    and (v_locked.delivered_at is null or v_locked.claimed_at > p_now - interval '1 minute') then
+    update public.tasks as t
+    set claim_repeats = t.claim_repeats + 1
+    where t.id = v_locked.id
+    returning t.* into v_task;
+  elsif v_locked.attempts < queue.starts_allowed(v_locked) then
+    v_task := queue.restart_task(v_locked.id, p_claim_id, p_now);
+  else
+    v_reason := coalesce(queue.told_reason(v_locked), pg_catalog.format(
+      'Given up after %s starts: worker %s repeated its claim again and again without finishing it',
+      v_locked.attempts, queue.sent_name(p_worker_id)
+    ));
+    perform queue.ends_itself(v_locked.id);
+    -- The claim goes on under its claim_id.
+    update public.tasks as t
+    set status = 'Failed', error_message = v_reason, output_location = v_reason, claim_id = null
+    where t.id = v_locked.id;
+    perform queue.ends_itself(null);
+    v_task := null;
+  end if;
+  perform queue.say(null);
+  return v_task;
+end;
+$$;
+
+comment on function queue.repeat_claim(queue.caller, text, text, text, timestamptz) is
+  'The running task that this claim request was answered with, as a new start where it was answered too often; null when the request is new, or that task has had its last start. 409 CLAIM_ID_USED when the task has ended, is of another pool or needs no worker any more. Raises 55P03 when somebody else''s transaction holds its owner.';
+
+revoke all on function queue.repeat_claim(queue.caller, text, text, text, timestamptz) from public, anon, authenticated, service_role;
+
+-- Looks for work until it has a task or knows that there is none that nobody holds. The first looks pass over users whom
+-- somebody else is just serving, then one waits for such a user, once and a moment; the last looks pass over again, and
+-- the reply says how many (docs/adr/0019-a-claim-does-not-wait-for-an-open-transaction.md). Each look is a subtransaction:
+-- one that does not end in a claim gives its locks back, so that nobody ever waits while holding somebody's slots.
+create function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_old_before timestamptz := p_now - (select s.stale_after from queue.settings as s);
+  v_passed_over uuid[] := array[]::uuid[];
+  v_user_id uuid;
+  v_task_id uuid;
+  v_wait boolean := false;
+  v_has_written boolean;
+  v_is_held boolean;
+  v_is_locked boolean;
+  v_held_count integer := 0;
+  v_unfit_id uuid;
+  v_unfit_count integer := 0;
+  -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
+  v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
+  v_task public.tasks;
+  -- Types that have changed, and whose tasks are not all derived again yet: each head is looked at.
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+begin
+  -- Nothing tells the queue that a task's time has come, so every claim asks; owners' locks are held from here on, if only
+  -- because what is due is held by somebody else.
+  perform queue.release_due_tasks(p_pool, p_caller);
+  v_may_wait := v_may_wait and pg_current_xact_id_if_assigned() is null;
+
+  loop
+    begin
+      v_task_id := null;
+      v_has_written := false;
+      v_is_held := false;
+      v_is_locked := true;
+      if v_wait then
+        select w.user_id, w.is_locked
+        into v_user_id, v_is_locked
+        from queue.wait_for_open_user(p_pool, v_passed_over) as w;
+      elsif p_affinity.model is not null then
+        v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
+      else
+        with turn as materialized (
+          -- Fewest starts first, then who has waited longest for a turn.
+          select
+            s.user_id, s.running, s.task_limit, l.ready_cloud > 0 as has_slot_tasks,
+            l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
+          from queue.user_lines as l
+            join queue.user_slots as s on s.user_id = l.user_id
+          where l.pool = p_pool
+            and l.is_open
+            and l.user_id <> all (v_passed_over)
+          order by l.turn_load, l.turn_at
+          limit 1
+          for no key update of s skip locked
+        )
+        select u.user_id, h.id
+        into v_user_id, v_task_id
+        from turn as u
+          left join lateral (
+            select k.id, k.attempts, k.since, k.has_bounded_params
+            from (
+              select s.*
+              from (
+                select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
+                from public.tasks as t
+                where t.user_id = u.user_id
+                  and t.pool = p_pool
+                  and t.run_type = 'cloud'
+                  and t.takes_slot
+                  and t.standing = 'ready'
+                  and u.has_slot_tasks
+                order by t.priority desc, t.created_at, t.id
+                limit 1
+                for no key update skip locked
+              ) as s
+              union all
+              select o.*
+              from (
+                select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
+                from public.tasks as t
+                where t.user_id = u.user_id
+                  and t.pool = p_pool
+                  and t.run_type = 'cloud'
+                  and not t.takes_slot
+                  and t.standing = 'ready'
+                  and u.may_orchestrate
+                order by t.priority desc, t.created_at, t.id
+                limit 1
+                for no key update skip locked
+              ) as o
+            ) as k
+            order by k.priority desc, k.created_at, k.id
+            limit 1
+          ) as h on u.running < u.task_limit
+            and h.has_bounded_params
+            and (h.attempts > 0 or h.since >= v_old_before)
+            and not v_is_behind;
+      end if;
+
+      -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
+      if v_user_id is not null and v_task_id is null and v_is_locked then
+        select h.task_id, h.has_written, h.is_held
+        into v_task_id, v_has_written, v_is_held
+        from queue.lock_head_of_line(v_user_id, p_pool, p_caller, p_affinity) as h;
+      end if;
+
+      if v_task_id is not null then
+        return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
+      elsif v_user_id is not null and v_has_written then
+        v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
+        v_may_wait := false;
+      elsif v_user_id is not null and v_is_locked then
+        raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
+      end if;
+    exception
+      when sqlstate 'QU001' then
+        v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
+      when sqlstate 'QU002' then
+        v_unfit_id := sqlerrm::uuid;
+    end;
+
+    -- A few of them, and the look goes on with this user; more than that are left for the next claims.
+    if v_unfit_id is not null then
+      v_unfit_count := v_unfit_count + 1;
+      v_is_held := not queue.end_unfit_task(v_unfit_id);
+      if v_is_held or v_unfit_count >= 5 then
+        v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
+      end if;
+      v_unfit_id := null;
+      v_may_wait := false;
+    end if;
+
+    if not v_is_locked and v_user_id is not null then
+      -- Its holder does not let go: look over all once more.
+      v_wait := false;
+      v_may_wait := false;
+    elsif v_user_id is null then
+      exit when v_wait or not v_may_wait;
+      v_wait := true;
+    end if;
+  end loop;
+
+  perform queue.say_passed_over(v_held_count + queue.owners_held(p_pool, v_passed_over));
+  return v_task;
+end;
+$$;
+
+comment on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) is
+  'Claims the next cloud task of the pool for this worker and returns it; null when there is none that nobody else holds (queue.say_passed_over).';
+
+revoke all on function queue.take_next_task(queue.caller, text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;
+
+-- What a claim would find, without taking it or locking anything.
+create function queue.preview_claim(p_caller queue.caller, p_pool text)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_load queue.load_summary := queue.load_summary(p_caller, p_pool);
+  v_turns queue.user_load_row[] := array(select u from queue.users_in_turn(p_caller, p_pool, v_load, 5) as u);
+  v_task public.tasks;
+begin
+  -- By its key: joined, a plan from when the queue was small would go through all tasks.
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = (
+    -- The first that can be handed out; a claim would end the others on its way.
+    select n.task_id
+    from queue.next_tasks(p_caller, p_pool, 5, v_turns) with ordinality as n (task_id, task_type, user_id, created_at, since, place)
+    where (
+      select queue.fits_a_reply(k.has_bounded_params, k.params)
+      from public.tasks as k
+      where k.id = n.task_id
+    )
+    order by n.place
+    limit 1
+  );
+
+  v_task.params := queue.without_secrets(v_task.params);
+  return json_build_object(
+    'dry_run', true,
+    'available_tasks', v_load.claimable,
+    'task', case when v_task.id is not null then queue.claim_reply(v_task)::jsonb - 'lease_token' end
+  );
+end;
+$$;
+
+comment on function queue.preview_claim(queue.caller, text) is
+  'What a claim by this caller in this pool would find: {"dry_run":true,"available_tasks":n,"task":{…}|null}. Changes nothing.';
+
+revoke all on function queue.preview_claim(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, at most once in two of
+-- its periods. While the job runs, this only reads one row.
+create function queue.rescue_when_late()
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+begin
+  if not exists (
+    select
+    from queue.job_runs as r
+    where r.job = 'rescue'
+      and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period
+  ) or not pg_try_advisory_xact_lock(hashtextextended('queue.rescue_when_late', 0)) then
+    return 0;
+  end if;
+
+  -- Another claim may have been here since this statement's snapshot was taken. The row is not waited for.
+  perform from queue.job_runs as r where r.job = 'rescue' for no key update skip locked;
+  if not found then
+    return 0;
+  end if;
+  update queue.job_runs as r
+  set stood_in_at = v_now
+  where r.job = 'rescue'
+    and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period;
+  if not found then
+    return 0;
+  end if;
+
+  begin
+    return coalesce((queue.rescue() ->> 'put_back')::integer, 0);
+  exception when others then
+    -- A claim must not fail because the rescue does; health tells.
+    perform queue.record_run('rescue', v_now, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
+    return 0;
+  end;
+end;
+$$;
+
+comment on function queue.rescue_when_late() is
+  'Does the work of the job rescue when that has not run for two periods, and returns how many tasks it put back; else, or when that fails (which is recorded), 0.';
+
+revoke all on function queue.rescue_when_late() from public, anon, authenticated, service_role;
+
+-- What a claim that found nothing does for the queue before it goes: a piece of what changes have left to do, or else
+-- the work of a rescue that is late. Mostly there is neither, and it writes nothing.
+create function queue.work_while_idle()
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_done json;
+begin
+  if exists (select from queue.deferred_work) then
+    v_done := queue.settle_deferred(100, false);
+    if (v_done ->> 'settled')::integer > 0 then
+      return (v_done ->> 'settled')::integer;
+    end if;
+  end if;
+  return queue.rescue_when_late();
+end;
+$$;
+
+comment on function queue.work_while_idle() is
+  'Does a piece of the deferred work or, when there is none and the job rescue is late, that job''s; returns how many tasks it changed.';
+
+revoke all on function queue.work_while_idle() from public, anon, authenticated, service_role;
+
+-- The same for a user's own machine: one user, so no turns.
+create function queue.take_own_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task_id uuid;
+  v_is_held boolean := true;
+  v_unfit_id uuid;
+  v_task public.tasks;
+begin
+  -- Looked at without a lock first: an idle poll writes nothing, not even a lock. Counting is left out where one step into
+  -- an index says that there is something, or that there can be nothing.
+  if exists (select from queue.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is not null) then
+    return v_task;
+  elsif not exists (
+    select
+    from queue.own_gpu_line(p_caller, p_pool, 1) as t
+    where not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+      and not queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing)
+  ) and queue.claimable_count(p_caller, p_pool) = 0 then
+    return v_task;
+  end if;
+
+  perform queue.release_due_tasks(p_pool, p_caller);
+
+  -- A few heads that cannot be handed out are ended on the way, each after the user's lock was given back.
+  for v_look in 1..5 loop
+    begin
+      if queue.wait_for_owner(p_caller.user_id) then
+        select h.task_id, h.is_held
+        into v_task_id, v_is_held
+        from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
+      end if;
+      exit;
+    exception when sqlstate 'QU002' then
+      v_unfit_id := sqlerrm::uuid;
+    end;
+    exit when not queue.end_unfit_task(v_unfit_id);
+  end loop;
+
+  if v_task_id is not null then
+    v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
+  else
+    perform queue.say_passed_over(v_is_held::integer);
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.take_own_task(queue.caller, text, text, text, queue.affinity, timestamptz) is
+  'Claims the next task, cloud or local, of the token''s owner and returns it; null when there is none that nobody else holds (queue.say_passed_over).';
+
+revoke all on function queue.take_own_task(queue.caller, text, text, text, queue.affinity, timestamptz) from public, anon, authenticated, service_role;
+
+-- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id, a model, work already held, tasks
+-- that have just become due, users whom others are serving. One step at a time, each looked at under its lock.
+create function queue.claim_with_care(
+  p_caller jsonb,
+  p_worker_id text,
+  p_run_type text,
+  p_claim_id text,
+  p_same_model_only boolean,
+  p_max_task_wait_minutes numeric,
+  p_dry_run boolean
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_holder text;
+  v_now timestamptz := queue.now();
+  v_affinity queue.affinity;
+  v_task public.tasks;
+  v_has_worked boolean := false;
+begin
+  if coalesce(p_worker_id, '') = '' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
+  elsif length(p_worker_id) > 255 or length(p_claim_id) > 255 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
+  end if;
+  perform queue.refuse_unknown_pool(v_pool);
+
+  v_holder := queue.holder_name(v_caller, p_worker_id);
+
+  -- The workers table is the fleet's: API workers are not in it, and a user's machine may choose any id.
+  if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id) then
+    v_affinity := queue.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
+  end if;
+
+  if p_dry_run then
+    return queue.preview_claim(v_caller, v_pool);
+  end if;
+
+  begin
+    if p_claim_id is not null then
+      v_task := queue.repeat_claim(v_caller, v_holder, v_pool, p_claim_id, v_now);
+      if v_task.id is not null then
+        return queue.claim_reply(v_task);
+      end if;
+    end if;
+    v_task := queue.give_back_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
+  exception when lock_not_available then
+    -- What the worker holds is being changed: neither that task nor another one is to be had before it is known how.
+    perform queue.say_passed_over(1);
+    return null;
+  end;
+  -- What a worker holds it gets back, but a pool that is paused gives out nothing new.
+  while v_task.id is null and not exists (select from queue.settings as s where v_pool = any (s.paused_pools)) loop
+    if v_caller.kind = 'token' then
+      v_task := queue.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
+    else
+      v_task := queue.take_next_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
+    end if;
+    -- Once more if this claim has done work that the queue was behind with: there may be a task now.
+    exit when v_task.id is null and (v_has_worked or queue.work_while_idle() = 0);
+    v_has_worked := true;
+  end loop;
+
+  -- A worker that said goodbye or crashed and claims has come back; else the next rescue would take what it gets here.
+  -- Its row is not waited for: a beat that holds it says the same.
+  if v_caller.kind = 'service' and exists (
+    select from public.workers as w where w.id = p_worker_id and (w.goodbye_at is not null or w.status = 'crashed')
+  ) then
+    update public.workers as w
+    set status = 'active', metadata = queue.metadata_after_return(w)
+    from (
+      select x.id
+      from public.workers as x
+      where x.id = p_worker_id
+        and (x.goodbye_at is not null or x.status = 'crashed')
+      for no key update skip locked
+    ) as held
+    where w.id = held.id;
+  end if;
+
+  return case when v_task.id is not null then queue.claim_reply(v_task) end;
+end;
+$$;
+
+comment on function queue.claim_with_care(jsonb, text, text, text, boolean, numeric, boolean) is
+  'The claim in all its cases; arguments and answer are those of public.claim_next_task.';
+
+revoke all on function queue.claim_with_care(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
+
+-- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
+--
+-- The plain case is one question and one statement: a worker with the service key that has no model loaded and holds
+-- nothing. All else is left to queue.claim_with_care. What the statement does is said once more there, so whoever
+-- changes one changes the other: the turn is that of queue.take_next_task, the start that of queue.start_task, the
+-- reply queue.claim_reply. claim_next_task/plain_and_careful_claims_agree.test.sql compares what they leave behind.
+create function queue.claim_next_task(
+  p_caller jsonb,
+  p_worker_id text,
+  p_run_type text,
+  p_claim_id text,
+  p_same_model_only boolean,
+  p_max_task_wait_minutes numeric,
+  p_dry_run boolean
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes lease columns, which no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set enable_sort = off -- lines are in the order of an index: no statistics may find it as good to sort all that a user has
+as $$
+declare
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_now timestamptz;
+  v_old_before timestamptz;
+  v_has_open boolean;
+  v_reply json;
+begin
+  if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool = any (queue.pools())
+    and coalesce(length(p_claim_id) <= 255, true) and not p_dry_run then
+    -- The same claim twice at once, or two under one name: the second one waits, with care. In the order in which that takes
+    -- these locks (queue.repeat_claim, queue.give_back_held_task): what was got here stays locked meanwhile.
+    if (p_claim_id is null or pg_try_advisory_xact_lock(hashtextextended('queue.claim:' || p_worker_id || ':' || p_claim_id, 0)))
+      and pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
+      select
+        pg_catalog.now() + c.clock_offset,
+        pg_catalog.now() + c.clock_offset - c.stale_after,
+        exists (select from queue.user_lines as l where l.pool = v_pool and l.is_open)
+      into v_now, v_old_before, v_has_open
+      from queue.settings as c
+      where not exists (
+          select
+          from public.workers as w
+          where w.id = p_worker_id
+            and (w.current_model is not null or w.status in ('terminating', 'terminated', 'error', 'crashed'))
+        )
+        and (
+          case v_pool when 'gpu' then c.gpu_tasks_per_worker else c.api_tasks_per_worker end is null
+          or p_worker_id = any (c.shared_worker_ids)
+          or not (
+            exists (select from public.tasks as t where t.worker_id = p_worker_id and t.status = 'In Progress')
+            or exists (select from queue.held_slots as h where h.worker_id = p_worker_id and h.let_go_at is null)
+          )
+        )
+        and v_pool <> all (c.paused_pools)
+        -- Every task is as its type is now.
+        and not exists (select from queue.deferred_work as w where w.task_type is not null)
+        -- Nothing is due, or nothing that a claim would release. Few ever ask the second.
+        and (
+          not exists (
+            select from public.tasks as t
+            where t.standing = 'not_yet' and t.available_at <= pg_catalog.now() + c.clock_offset
+          )
+          or cardinality(queue.owners_to_release(v_pool)) = 0
+        );
+    end if;
+  end if;
+
+  -- Whether a claim_id was answered before the start itself finds out below, or else care.
+  if v_now is null or (p_claim_id is not null and not v_has_open) then
+    return queue.claim_with_care(
+      p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
+    );
+  elsif not v_has_open and queue.work_while_idle() = 0 then
+    return null;
+  end if;
+
+  begin
+    perform set_config('queue.counts_itself', 'on', true);
+    with turn as materialized (
+      -- Fewest starts first, then who has waited longest for a turn.
+      select
+        s.user_id, s.cloud_reason, l.ready_cloud > 0 as has_slot_tasks,
+        l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
+      from queue.user_lines as l
+        join queue.user_slots as s on s.user_id = l.user_id
+      where l.pool = v_pool
+        and l.is_open
+      order by l.turn_load, l.turn_at
+      limit 1
+      for no key update of s skip locked
+    ),
+    -- The first of the line, of the two kinds of task that it has room for.
+    head as materialized (
+      select h.id
+      from turn as u
+        cross join lateral (
+          select k.id, k.attempts, k.since, k.has_bounded_params
+          from (
+            select s.*
+            from (
+              select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
+              from public.tasks as t
+              where t.user_id = u.user_id
+                and t.pool = v_pool
+                and t.run_type = 'cloud'
+                and t.takes_slot
+                and t.standing = 'ready'
+                and u.has_slot_tasks
+              order by t.priority desc, t.created_at, t.id
+              limit 1
+              for no key update skip locked
+            ) as s
+            union all
+            select o.*
+            from (
+              select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
+              from public.tasks as t
+              where t.user_id = u.user_id
+                and t.pool = v_pool
+                and t.run_type = 'cloud'
+                and not t.takes_slot
+                and t.standing = 'ready'
+                and u.may_orchestrate
+              order by t.priority desc, t.created_at, t.id
+              limit 1
+              for no key update skip locked
+            ) as o
+          ) as k
+          order by k.priority desc, k.created_at, k.id
+          limit 1
+        ) as h
+      where u.cloud_reason is null
+        and (h.attempts > 0 or h.since >= v_old_before)
+        and h.has_bounded_params
+    ),
+    started as (
+      update public.tasks as t
+      set status = 'In Progress',
+        standing = 'active',
+        worker_id = p_worker_id,
+        token_id = null,
+        claim_id = p_claim_id,
+        lease_token = gen_random_uuid(),
+        attempts = t.attempts + 1,
+        claimed_at = v_now,
+        generation_started_at = v_now,
+        delivered_at = null,
+        updated_at = v_now
+      from head as h
+      where t.id = h.id
+      returning
+        t.id, t.user_id, t.task_type, t.params, t.project_id, t.lease_token, t.attempts, t.takes_slot::integer as slot
+    ),
+    slots as (
+      update queue.user_slots as s
+      set running = s.running + x.slot,
+        orchestrating = s.orchestrating + 1 - x.slot,
+        cloud_reason = case when s.running + x.slot >= s.task_limit then 'user_at_limit' end,
+        local_reason = coalesce(s.local_reason, case when s.running + x.slot >= s.task_limit then 'user_at_limit' end)
+      from started as x
+      where s.user_id = x.user_id
+      returning
+        s.user_id, s.running, s.cloud_reason, x.slot, s.running + s.orchestrating + s.remembered as turn_load,
+        greatest(s.orchestration_limit - s.orchestrating, 0) as room
+    ),
+    -- All of the owner's lines: the task leaves one, and what runs has changed for either.
+    lines as (
+      update queue.user_lines as l
+      set ready_cloud = l.ready_cloud - case when l.pool = v_pool then s.slot else 0 end,
+        ready_cloud_orchestration = l.ready_cloud_orchestration - case when l.pool = v_pool then 1 - s.slot else 0 end,
+        active_cloud = l.active_cloud + case when l.pool = v_pool then s.slot else 0 end,
+        active_cloud_orchestration = l.active_cloud_orchestration + case when l.pool = v_pool then 1 - s.slot else 0 end,
+        running = s.running,
+        turn_load = s.turn_load,
+        orchestration_room = s.room,
+        is_open = s.cloud_reason is null
+          and (
+            l.ready_cloud > case when l.pool = v_pool then s.slot else 0 end
+            or (s.room > 0 and l.ready_cloud_orchestration > case when l.pool = v_pool then 1 - s.slot else 0 end)
+          ),
+        turn_at = case when l.pool = v_pool then v_now else l.turn_at end
+      from slots as s
+      where l.user_id = s.user_id
+        and (l.pool = v_pool or l.ready_cloud + l.ready_cloud_orchestration > 0)
+    ),
+    event as (
+      insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
+      select x.id, x.user_id, v_now, 'Queued', 'In Progress', p_worker_id, x.attempts, 'service'
+      from started as x
+    )
+    select json_build_object(
+      'task_id', x.id,
+      'task_type', x.task_type,
+      'params', case when jsonb_typeof(x.params) = 'object' then x.params else jsonb_build_object('params', x.params) end,
+      'project_id', x.project_id,
+      'lease_token', x.lease_token,
+      'attempt', x.attempts,
+      'attempts', x.attempts - 1
+    )
+    into v_reply
+    from started as x;
+    perform set_config('queue.counts_itself', 'off', true);
+
+    if v_reply is null then
+      raise sqlstate 'QU001' using message = 'This look found nothing, its locks are given back';
+    end if;
+    return v_reply;
+  exception when sqlstate 'QU001' or unique_violation then -- tasks_claim_id_is_used_once
+    v_reply := null;
+  end;
+
+  return queue.claim_with_care(
+    p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
+  );
+end;
+$$;
+
+comment on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
+  'See public.claim_next_task.';
+
+revoke all on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
+
+-- Cancels those of these tasks that are still due, owner by owner. What somebody holds is left for the next time, and so
+-- is all of an owner whom somebody holds; what was claimed, put back or given its missing dependency since it was found is
+-- due no more.
+create function queue.cancel_due(p_task_ids uuid[], p_actor text default 'queue.cleanup')
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_of_owner uuid[];
+  v_held uuid[];
+  v_count integer;
+  v_total integer := 0;
+begin
+  perform queue.say(p_actor);
+  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  for v_of_owner in
+    select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
+  loop
+    begin
+      v_held := array(
+        select t.id
+        from public.tasks as t
+        where t.id = any (v_of_owner)
+          and t.status = 'Queued'
+        order by t.id
+        for no key update skip locked
+      );
+
+      with due as materialized (
+        select t.id, queue.reason_to_cancel(t) as reason
+        from public.tasks as t
+        where t.id = any (v_held)
+      )
+      update public.tasks as t
+      set status = 'Cancelled', error_message = d.reason
+      from due as d
+      where t.id = d.id
+        and d.reason is not null;
+      get diagnostics v_count = row_count;
+      v_total := v_total + v_count;
+    exception when lock_not_available then
+      perform set_config('lock_timeout', '1ms', true);
+    end;
+  end loop;
+  perform queue.say(null);
+  return v_total;
+end;
+$$;
+
+comment on function queue.cancel_due(uuid[], text) is
+  'Cancels those of these tasks that have a reason (queue.reason_to_cancel) and that nobody holds, nor their owners, and returns how many.';
+
+revoke all on function queue.cancel_due(uuid[], text) from public, anon, authenticated, service_role;
+
+-- Deletes those of these finished tasks that nobody needs. What somebody holds, and all of an owner whom
+-- somebody holds, is left for the next time, and what was put
+-- back into the queue since it was found is not finished any more.
+create function queue.purge_tasks(p_task_ids uuid[])
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_of_owner uuid[];
+  v_held uuid[];
+  v_count integer;
+  v_total integer := 0;
+begin
+  perform queue.say('queue.purge');
+  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  for v_of_owner in
+    select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
+  loop
+    begin
+      v_held := array(
+        select t.id
+        from public.tasks as t
+        where t.id = any (v_of_owner)
+        order by t.id
+        for update skip locked
+      );
+
+      delete from public.tasks as t
+      where t.id = any (v_held)
+        and queue.may_be_purged(t);
+      get diagnostics v_count = row_count;
+      v_total := v_total + v_count;
+    exception when lock_not_available then
+      perform set_config('lock_timeout', '1ms', true);
+    end;
+  end loop;
+  perform queue.say(null);
+  return v_total;
+end;
+$$;
+
+comment on function queue.purge_tasks(uuid[]) is
+  'Deletes those of these tasks that may be purged (queue.may_be_purged) and that nobody holds, and returns how many.';
+
+revoke all on function queue.purge_tasks(uuid[]) from public, anon, authenticated, service_role;
+
+-- Deletes what is kept for a time only and that no claim ever looks at: logs, ended tokens, records of pg_cron, history,
+-- of users who were deleted all of it, rows of workers that are gone.
+create function queue.purge_kept(p_limit integer, p_dry_run boolean)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings;
+  v_logs bigint[];
+  v_tokens uuid[];
+  v_cron_runs bigint[];
+  v_events bigint[];
+  v_forgotten bigint[];
+  v_workers text[];
+begin
+  select s.* into v_settings from queue.settings as s;
+
+  v_logs := array(
+    select l.id
+    from public.system_logs as l
+    where l."timestamp" < v_now - v_settings.log_retention
+    order by l."timestamp"
+    limit p_limit
+    for update skip locked
+  );
+
+  v_tokens := array(
+    select k.id
+    from public.user_api_tokens as k
+    where least(k.expires_at, k.revoked_at) < v_now - interval '30 days'
+    limit p_limit
+    for update skip locked
+  );
+
+  v_cron_runs := array(
+    select r.runid
+    from cron.job_run_details as r
+    where coalesce(r.end_time, r.start_time) < v_now - interval '7 days'
+    limit p_limit
+    for update skip locked
+  );
+
+  -- Ids grow with time: only the oldest need to be looked at.
+  v_events := array(
+    select o.id
+    from (select e.id, e.at from public.task_events as e order by e.id limit p_limit) as o
+    where o.at < v_now - v_settings.event_retention
+  );
+
+  -- Gone for that long. One that still beats or claims, or whose children are under way, is looked at again.
+  v_workers := array(
+    select w.id
+    from public.workers as w
+    where w.status in ('terminated', 'error', 'crashed')
+      and greatest(w.ended_at, w.last_heartbeat, w.created_at) < v_now - v_settings.worker_retention
+      and not exists (
+        select from queue.claim_refusals as r where r.worker_id = w.id and r.last_at >= v_now - v_settings.worker_retention
+      )
+      and not exists (
+        select from public.tasks as t where t.worker_id = w.id and t.status = 'In Progress' and t.token_id is null
+      )
+    order by w.id
+    limit p_limit
+    for update skip locked
+  );
+
+  -- What is told of users who are gone.
+  v_forgotten := array(
+    select f.id
+    from queue.deleted_users as d
+      cross join lateral (select e.id from public.task_events as e where e.user_id = d.user_id limit p_limit) as f
+    where d.deleted_at <= v_now - v_settings.deleted_user_retention
+    limit p_limit
+  );
+
+  if not p_dry_run then
+    delete from public.system_logs as l where l.id = any (v_logs);
+    delete from public.user_api_tokens as k where k.id = any (v_tokens);
+    delete from cron.job_run_details as r where r.runid = any (v_cron_runs);
+    delete from public.task_events as e where e.id = any (v_events || v_forgotten);
+    delete from queue.blocked_tasks as b
+    using queue.deleted_users as d
+    where b.user_id = d.user_id
+      and d.deleted_at <= v_now - v_settings.deleted_user_retention;
+    delete from queue.deleted_users as d
+    where d.deleted_at <= v_now - v_settings.deleted_user_retention
+      and not exists (select from public.task_events as e where e.user_id = d.user_id);
+    delete from public.workers as w where w.id = any (v_workers);
+    delete from queue.claim_refusals as r
+    where r.worker_id = any (v_workers)
+      or r.last_at < v_now - interval '7 days';
+  end if;
+  return jsonb_build_object(
+    'logs', cardinality(v_logs), 'tokens', cardinality(v_tokens), 'cron_runs', cardinality(v_cron_runs),
+    'events', cardinality(v_events || v_forgotten), 'workers', cardinality(v_workers)
+  );
+end;
+$$;
+
+comment on function queue.purge_kept(integer, boolean) is
+  'Deletes up to p_limit each of logs, tokens, records of pg_cron, events and rows of ended workers that have been kept for long enough, and returns how many: {logs, tokens, cron_runs, events, workers}. A dry run only counts.';
+
+revoke all on function queue.purge_kept(integer, boolean) from public, anon, authenticated, service_role;
+
+-- What a run of a job came to: its row in queue.job_runs is what health, warnings and operators look at.
+create function queue.record_run(p_job text, p_started_at timestamptz, p_result jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_result ? 'error' then
+    raise warning 'queue job % failed: % (%)', p_job, p_result ->> 'error', p_result ->> 'sqlstate';
+    update queue.job_runs as r
+    set failed_at = queue.now(), error = pg_catalog.format('%s (%s)', p_result ->> 'error', p_result ->> 'sqlstate')
+    where r.job = p_job;
+    return;
+  end if;
+
+  update queue.job_runs as r
+  set ran_at = queue.now(), took = clock_timestamp() - p_started_at, result = p_result
+  where r.job = p_job;
+end;
+$$;
+
+comment on function queue.record_run(text, timestamptz, jsonb) is
+  'Writes into queue.job_runs what this run did, or, when p_result is {error, sqlstate}, why it failed.';
+
+revoke all on function queue.record_run(text, timestamptz, jsonb) from public, anon, authenticated, service_role;
+
+-- The beginning of a run in batches: what is due is looked up once for all.
+create function queue.begin_batches(p_job text)
+returns queue.batch_run
+language plpgsql
+volatile
+security definer -- looks up and records for pg_cron
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_run queue.batch_run;
+begin
+  v_run.job := p_job;
+  v_run.done_count := 0;
+  v_run.started_at := clock_timestamp();
+  v_run.is_over := false;
+  begin
+    v_run.due := case p_job
+      -- Each batch looks anew: what is lost, or left to do, changes from one second to the next.
+      when 'rescue' then array[]::uuid[]
+      when 'settle' then array[]::uuid[]
+      -- Those of one owner together, so that a batch locks few owners.
+      when 'cleanup' then array(
+        select c.task_id
+        from queue.tasks_to_cancel(10000) as c
+          join public.tasks as t on t.id = c.task_id
+        order by t.user_id, c.created_at
+      )
+      when 'purge' then array(select t.id from queue.tasks_to_purge(10000) as t order by t.user_id)
+      -- What takes longest comes first, before any owner is locked: the totals, and tasks that nobody owns.
+      when 'reconcile' then array(select distinct d.user_id from queue.drift() as d order by d.user_id nulls first)
+    end;
+  exception when others then
+    perform queue.record_run(p_job, v_run.started_at, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
+    v_run.is_over := true;
+  end;
+  return v_run;
+end;
+$$;
+
+comment on function queue.begin_batches(text) is
+  'Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner), reconcile (the owners that have drifted) or rescue or settle (which look anew for each batch). An error is recorded in queue.job_runs, and the run is over.';
+
+revoke all on function queue.begin_batches(text) from public, anon, authenticated, service_role;
+
+-- Says of a change that follows in this transaction whether the task's holder makes it: then the slot is free at once.
+create function queue.ends_itself(p_task_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform set_config('queue.let_go', case when p_task_id is null then '' else '{' || p_task_id || '}' end, true);
+end;
+$$;
+
+comment on function queue.ends_itself(uuid) is
+  'The task that its holder is about to end or hand back in this transaction; null = nobody''s.';
+
+revoke all on function queue.ends_itself(uuid) from public, anon, authenticated, service_role;
+
+-- Whether a caller is the one who runs the task. A lease is no proof here: owners can read it. The service key speaks for
+-- any worker of the fleet, because deployed workers do not say which one they are; a user who has signed in runs nothing.
+create function queue.is_holder(p_caller queue.caller, p_task public.tasks)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case p_caller.kind
+    when 'service' then p_task.token_id is null
+    when 'token' then p_task.token_id is not distinct from p_caller.token_id
+    else false
+  end;
+end;
+$$;
+
+comment on function queue.is_holder(queue.caller, public.tasks) is
+  'Whether this caller holds the running task: a token what was claimed with it, the service key what no token holds, a signed-in user nothing.';
+
+revoke all on function queue.is_holder(queue.caller, public.tasks) from public, anon, authenticated, service_role;
+
+-- What a report writes, taken first, while the caller waits 200 ms for a lock and no longer: a table that somebody has
+-- locked is told at once. From here on only rows can be waited for, the owner's own. For those a report waits longer: its
+-- worker has nothing better to do, and its work must not be lost. But who waits holds a connection that all others need.
+create function queue.open_tables(p_is_report boolean)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  lock table public.tasks, public.task_events, public.generations, queue.user_slots, queue.user_lines in row exclusive mode;
+  lock table public.users, public.projects in row share mode;
+  perform set_config('lock_timeout', ceil(1000 * extract(epoch from case when p_is_report then s.max_report_wait else 2 * s.max_lock_wait end)) || 'ms', true)
+  from queue.settings as s;
+end;
+$$;
+
+comment on function queue.open_tables(boolean) is
+  'Takes the tables that reports write, within lock_timeout, and sets lock_timeout to queue.settings.max_report_wait (of anything but a worker''s report: to twice max_lock_wait) until the calling function of the API returns.';
+
+revoke all on function queue.open_tables(boolean) from public, anon, authenticated, service_role;
+
+-- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to be
+-- committed before the next one, and claims then have the machine to themselves for three times as long. Recorded with
+-- what those before it did.
+create function queue.run_batch(p_run queue.batch_run)
+returns queue.batch_run
+language plpgsql
+volatile
+security definer -- works for pg_cron
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  -- A cancelled task takes a millisecond; an owner is counted again in some twenty.
+  v_size constant integer := case p_run.job when 'reconcile' then 5 else 50 end;
+  v_started_at constant timestamptz := clock_timestamp();
+  v_due uuid[] := p_run.due[p_run.done_count + 1 : p_run.done_count + v_size];
+  v_batch jsonb;
+begin
+  begin
+    v_batch := case p_run.job
+      when 'cleanup' then jsonb_build_object('cancelled', queue.cancel_due(v_due))
+      when 'purge' then queue.purge_kept(1000, false) || jsonb_build_object('tasks', queue.purge_tasks(v_due))
+      when 'reconcile' then jsonb_build_object('mended', queue.reconcile_owners(v_due))
+      -- A region that is gone takes thousands of workers along. Another rescue that runs is none of ours.
+      when 'rescue' then queue.rescue(100)::jsonb - 'skipped'
+      when 'settle' then queue.settle_deferred(100)::jsonb
+    end;
+    p_run.done_count := p_run.done_count + cardinality(v_due);
+    p_run.is_over := case
+      -- Not when it was less than a full batch: what somebody holds is passed over.
+      when p_run.job = 'rescue' then coalesce((v_batch ->> 'put_back')::integer, 0) = 0
+      when p_run.job = 'settle' then (v_batch ->> 'settled')::integer + (v_batch ->> 'finished')::integer = 0
+      else p_run.done_count >= cardinality(p_run.due)
+        and not exists (select from jsonb_each_text(v_batch) as b where b.key <> 'tasks' and b.value::integer >= 1000)
+    end or clock_timestamp() > p_run.started_at + interval '45 seconds';
+    p_run.result := coalesce(
+      (
+        select jsonb_object_agg(b.key, b.value::bigint + coalesce((p_run.result ->> b.key)::bigint, 0))
+        from jsonb_each_text(v_batch) as b
+      ),
+      p_run.result, '{}'
+    );
+  exception when others then
+    p_run.result := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
+    p_run.is_over := true;
+  end;
+
+  perform queue.record_run(p_run.job, p_run.started_at, p_run.result);
+  if p_run.is_over then
+    raise log 'queue job %: %', p_run.job, p_run.result;
+  end if;
+  -- What is lost has waited long enough, and what others' ends have left to do somewhat.
+  p_run.pause := case p_run.job when 'rescue' then 0 when 'settle' then 1 else 3 end * (clock_timestamp() - v_started_at);
+  return p_run;
+end;
+$$;
+
+comment on function queue.run_batch(queue.batch_run) is
+  'The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron and events; of reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back; of settle: 100 tasks of deferred work, until nothing is left that could be done. Over when all that were due have been looked at and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.';
+
+revoke all on function queue.run_batch(queue.batch_run) from public, anon, authenticated, service_role;
+
+-- The task that a report is about, locked; with the tasks that its end would change, if the report may end it. Somebody
+-- else's task answers exactly like one that does not exist.
+create function queue.lock_task_for(p_caller queue.caller, p_task_id uuid, p_ends_as text default null)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  -- An app that cancels for its user can come again sooner than a worker.
+  perform queue.open_tables(p_caller.kind <> 'user');
+
+  -- Relatives are locked together with the task and before anything else; but nobody locks a stranger's.
+  if p_ends_as is not null and exists (
+    select
+    from public.tasks as t
+    where t.id = p_task_id
+      and t.status in ('Queued', 'In Progress')
+      and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
+  ) then
+    perform queue.lock_relatives(p_task_id, p_ends_as);
+  end if;
+
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = p_task_id
+    and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
+  for no key update;
+
+  if v_task.id is null then
+    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.lock_task_for(queue.caller, uuid, text) is
+  'Locks and returns the task, and its live relatives when it may end as p_ends_as (Complete, Failed, Cancelled); 404 TASK_NOT_FOUND when it does not exist or is not the caller''s.';
+
+revoke all on function queue.lock_task_for(queue.caller, uuid, text) from public, anon, authenticated, service_role;
+
+-- Who reports on a task that others have ended has let go of it. Of the fleet's workers nobody says which one it is: the
+-- first to report on the task is taken for its holder, as everywhere.
+create function queue.let_go_by_report(p_caller queue.caller, p_task_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_caller.kind <> 'user' and exists (select from queue.held_slots as h where h.task_id = p_task_id and h.let_go_at is null) then
+    perform queue.let_go_of(null, p_caller.token_id, null, p_task_id);
+  end if;
+end;
+$$;
+
+comment on function queue.let_go_by_report(queue.caller, uuid) is
+  'Frees what the caller still holds of this task, which it has just reported on.';
+
+revoke all on function queue.let_go_by_report(queue.caller, uuid) from public, anon, authenticated, service_role;
+
+-- A worker that names its lease is told when the task is no longer its own.
+create function queue.refuse_stale_lease(p_task public.tasks, p_lease_token uuid)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_lease_token is distinct from p_task.lease_token then
+    perform queue.refuse(
+      409, 'LEASE_LOST',
+      pg_catalog.format('Stop: task %s is no longer yours, it was given to another worker or taken back', p_task.id),
+      'Drop this task and claim the next one; nothing was changed'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_stale_lease(public.tasks, uuid) is
+  'Raises 409 LEASE_LOST when the token is not the one of the task''s last lease.';
+
+revoke all on function queue.refuse_stale_lease(public.tasks, uuid) from public, anon, authenticated, service_role;
+
+-- The live tasks that a filter names, for whoever wants them cancelled: those of one owner, or of all for an operator.
+-- Walked owner by owner through the index of live tasks; what has ended costs nothing, however much it is. A key that is
+-- not known is refused: a typing error must not widen what is cancelled.
+create function queue.tasks_to_cancel_for(p_caller queue.caller, p_filter jsonb, p_limit integer)
+returns setof uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_unknown text[];
+  v_status text := coalesce(p_filter ->> 'status', 'Queued');
+  v_task_type text := p_filter ->> 'task_type';
+  v_user_id uuid;
+  v_project_id uuid;
+  v_orchestrator_id uuid;
+  v_created_before timestamptz;
+  v_task_ids uuid[];
+  v_owners uuid[];
+begin
+  select array_agg(k.name order by k.name)
+  into v_unknown
+  from jsonb_object_keys(p_filter) as k (name)
+  where k.name not in (
+    'task_ids', 'status', 'task_type', 'user_id', 'project_id', 'orchestrator_task_id', 'created_before'
+  );
+  if v_unknown is not null or jsonb_strip_nulls(p_filter) = '{}' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      coalesce('The filter does not know ' || array_to_string(v_unknown, ', '), 'The filter names nothing'),
+      'Filter by task_ids, status (Queued or In Progress), task_type, user_id, project_id, orchestrator_task_id, created_before'
+    );
+  elsif v_status not in ('Queued', 'In Progress') then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', pg_catalog.format('Only Queued and In Progress tasks are cancelled, not %s', v_status)
+    );
+  elsif p_filter ? 'task_ids' and jsonb_typeof(p_filter -> 'task_ids') not in ('array', 'null') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'task_ids must be a list');
+  end if;
+
+  begin
+    v_user_id := (p_filter ->> 'user_id')::uuid;
+    v_project_id := (p_filter ->> 'project_id')::uuid;
+    v_orchestrator_id := (p_filter ->> 'orchestrator_task_id')::uuid;
+    v_created_before := (p_filter ->> 'created_before')::timestamptz;
+    if jsonb_typeof(p_filter -> 'task_ids') = 'array' then
+      v_task_ids := array(select distinct i.id::uuid from jsonb_array_elements_text(p_filter -> 'task_ids') as i (id) where i.id is not null);
+    end if;
+  exception when data_exception then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is no id or no time: ' || sqlerrm);
+  end;
+
+  if cardinality(v_task_ids) > 1000 then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('One call takes at most 1000 task_ids, %s are named; none was cancelled', cardinality(v_task_ids)),
+      'Name at most 1000 at a time'
+    );
+  end if;
+
+  -- Whose tasks can be meant at all.
+  v_owners := case
+    when p_caller.kind <> 'service' then array[p_caller.user_id]
+    when v_user_id is not null then array[v_user_id]
+    when v_project_id is not null then array(select p.user_id from public.projects as p where p.id = v_project_id)
+    when v_orchestrator_id is not null then array(
+      select distinct s.user_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id
+    )
+    when v_task_ids is null then array(
+      select l.user_id from queue.user_lines as l
+      union
+      select b.user_id from queue.blocked_tasks as b
+    )
+  end;
+
+  if v_task_ids is not null or v_orchestrator_id is not null then
+    return query
+    select t.id
+    from public.tasks as t
+    where t.id = any (coalesce(
+        v_task_ids, array(select s.task_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id)
+      ))
+      and t.status = v_status
+      and (v_owners is null or t.user_id = any (v_owners))
+      and (v_orchestrator_id is null or exists (
+        select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id
+      ))
+      and (v_task_type is null or t.task_type = v_task_type)
+      and (v_user_id is null or t.user_id = v_user_id)
+      and (v_project_id is null or t.project_id = v_project_id)
+      and (v_created_before is null or t.created_at < v_created_before)
+    limit p_limit;
+    return;
+  end if;
+
+  return query
+  select c.id
+  from unnest(v_owners) as o (user_id)
+    cross join lateral (
+      select t.id
+      from public.tasks as t
+      where t.user_id = o.user_id
+        and t.standing is not null
+        and t.status = v_status
+        and (v_task_type is null or t.task_type = v_task_type)
+        and (v_user_id is null or t.user_id = v_user_id)
+        and (v_project_id is null or t.project_id = v_project_id)
+        and (v_created_before is null or t.created_at < v_created_before)
+      limit p_limit
+    ) as c
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.tasks_to_cancel_for(queue.caller, jsonb, integer) is
+  'Up to p_limit live tasks of this caller (service: of anybody) that match every key of the filter; 400 INVALID_ARGUMENT for an empty filter, an unknown key or more than 1000 ids.';
+
+revoke all on function queue.tasks_to_cancel_for(queue.caller, jsonb, integer) from public, anon, authenticated, service_role;
+
+-- Cancels many tasks at once, a batch a call, for owners and operators. What hangs on them goes with them as ever.
+create function queue.cancel_tasks(p_caller jsonb, p_filter jsonb, p_limit integer, p_reason text)
+returns json
+language plpgsql
+volatile
+security definer -- reads the derived state, and cancels for tokens and users
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_limit integer := coalesce(p_limit, 1000);
+  v_found uuid[];
+  v_mine uuid[];
+  v_reason text := queue.cut_text(nullif(p_reason, ''));
+  v_cancelled integer;
+begin
+  perform queue.open_tables(false);
+  if v_limit not between 1 and 1000 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to 1000, not %s', p_limit));
+  elsif jsonb_typeof(p_filter) is distinct from 'object' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The filter must be a JSON object');
+  end if;
+
+  v_found := array(select f.id from queue.tasks_to_cancel_for(v_caller, p_filter, v_limit + 1) as f (id));
+
+  -- What somebody is just changing is left for the next call: it may be ending.
+  v_mine := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (v_found[:v_limit])
+      and t.status in ('Queued', 'In Progress')
+    order by t.id
+    for no key update skip locked
+  );
+
+  perform queue.say(queue.caller_name(v_caller));
+  update public.tasks as t
+  set status = 'Cancelled',
+    error_message = coalesce(v_reason, 'Cancelled on request')
+  where t.id = any (v_mine);
+  get diagnostics v_cancelled = row_count;
+  perform queue.say(null);
+
+  return json_build_object(
+    'cancelled', v_cancelled,
+    'passed_over', cardinality(v_found[:v_limit]) - v_cancelled,
+    'has_more', cardinality(v_found) > v_limit
+  );
+end;
+$$;
+
+comment on function queue.cancel_tasks(jsonb, jsonb, integer, text) is 'See public.cancel_tasks.';
+
+revoke all on function queue.cancel_tasks(jsonb, jsonb, integer, text) from public, anon, authenticated, service_role;
+grant execute on function queue.cancel_tasks(jsonb, jsonb, integer, text) to service_role;
+
+-- A report that changed nothing still leaves a trace. A client that repeats itself for ever does not fill the history:
+-- the first reports about a task are kept, the others counted. The task is locked by the caller.
+create function queue.record_report(p_task public.tasks, p_caller queue.caller, p_reason text, p_details jsonb default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 20;
+  v_counted constant text := 'further reports that changed nothing, only counted';
+  v_count integer;
+begin
+  select count(*)
+  into v_count
+  from (
+    select
+    from public.task_events as e
+    where e.task_id = p_task.id
+      and e.from_status = e.to_status
+      and e.to_status = p_task.status
+    limit v_most + 1
+  ) as k;
+
+  if v_count > v_most then
+    update public.task_events as e
+    set details = jsonb_build_object('count', (e.details ->> 'count')::integer + 1, 'last_at', queue.now())
+    where e.task_id = p_task.id
+      and e.from_status = e.to_status
+      and e.to_status = p_task.status
+      and e.reason = v_counted;
+    return;
+  end if;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+  values (
+    p_task.id, p_task.user_id, queue.now(), p_task.status, p_task.status, p_task.worker_id, p_task.attempts,
+    queue.caller_name(p_caller),
+    case v_count when v_most then v_counted else p_reason end,
+    case v_count when v_most then jsonb_build_object('count', 1, 'last_at', queue.now()) else p_details end
+  );
+end;
+$$;
+
+comment on function queue.record_report(public.tasks, queue.caller, text, jsonb) is
+  'Adds an event to the task''s history without changing the task; after 20 in one status it only counts them.';
+
+revoke all on function queue.record_report(public.tasks, queue.caller, text, jsonb) from public, anon, authenticated, service_role;
+
+-- What complete and update answer. A repeat gets the same words: whether it was the first is in the history.
+create function queue.task_reply(p_task public.tasks)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return json_build_object(
+    'task_id', p_task.id,
+    'status', p_task.status,
+    'output_location', p_task.output_location,
+    'public_url', case when p_task.status = 'Complete' then coalesce(p_task.file_location, p_task.output_location) end,
+    'thumbnail_url', p_task.thumbnail_url,
+    'error_message', p_task.error_message,
+    'attempt', p_task.attempts,
+    'generation_created', p_task.generation_created,
+    'generation_id', (select g.id from public.generations as g where g.task_id = p_task.id)
+  );
+end;
+$$;
+
+comment on function queue.task_reply(public.tasks) is
+  'The reply about a task: task_id, status, output_location, public_url (once Complete), thumbnail_url, error_message, attempt, generation_created, generation_id.';
+
+revoke all on function queue.task_reply(public.tasks) from public, anon, authenticated, service_role;
+
+-- A report other than a result also hears whether it changed anything: a failure may only be recorded.
+create function queue.report_reply(p_task public.tasks, p_changed boolean)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.task_reply(p_task)::jsonb || jsonb_build_object('changed', p_changed);
+end;
+$$;
+
+comment on function queue.report_reply(public.tasks, boolean) is
+  'queue.task_reply and changed: whether this report changed the task or was only recorded.';
+
+revoke all on function queue.report_reply(public.tasks, boolean) from public, anon, authenticated, service_role;
+
+-- The dead letters that a filter names, the longest dead first. A key that is not known is refused: a typing error must
+-- not widen what is put back.
+create function queue.dead_letters(p_filter jsonb, p_limit integer)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_unknown text[];
+begin
+  if jsonb_typeof(p_filter) <> 'object' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The filter must be a JSON object');
+  end if;
+
+  select array_agg(k.name order by k.name)
+  into v_unknown
+  from jsonb_object_keys(p_filter) as k (name)
+  where k.name not in (
+    'status', 'task_type', 'user_id', 'project_id', 'worker_id', 'error_contains', 'ended_since', 'ended_before'
+  );
+
+  if v_unknown is not null or p_filter = '{}' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      coalesce('The filter does not know ' || array_to_string(v_unknown, ', '), 'The filter names nothing'),
+      'Filter by status (Failed or Cancelled), task_type, user_id, project_id, worker_id, error_contains, ended_since, ended_before'
+    );
+  elsif coalesce(p_filter ->> 'status', 'Failed') not in ('Failed', 'Cancelled') then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('Only Failed and Cancelled tasks are put back, not %s', p_filter ->> 'status')
+    );
+  end if;
+
+  return query
+  select t.*
+  from public.tasks as t
+  where t.status = coalesce(p_filter ->> 'status', 'Failed')
+    and (p_filter ->> 'task_type' is null or t.task_type = p_filter ->> 'task_type')
+    and (p_filter ->> 'user_id' is null or t.user_id = (p_filter ->> 'user_id')::uuid)
+    and (p_filter ->> 'project_id' is null or t.project_id = (p_filter ->> 'project_id')::uuid)
+    and (p_filter ->> 'worker_id' is null or t.worker_id = p_filter ->> 'worker_id')
+    and (p_filter ->> 'error_contains' is null or strpos(lower(t.error_message), lower(p_filter ->> 'error_contains')) > 0)
+    and (p_filter ->> 'ended_since' is null or t.updated_at >= (p_filter ->> 'ended_since')::timestamptz)
+    and (p_filter ->> 'ended_before' is null or t.updated_at < (p_filter ->> 'ended_before')::timestamptz)
+  order by t.updated_at, t.id
+  limit p_limit;
+exception
+  when invalid_text_representation or datetime_field_overflow or invalid_datetime_format then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is no id or no time: ' || sqlerrm);
+end;
+$$;
+
+comment on function queue.dead_letters(jsonb, integer) is
+  'Up to p_limit tasks that ended Failed (or Cancelled, if asked for) and match every key of the filter; 400 INVALID_ARGUMENT for an empty filter or an unknown key.';
+
+revoke all on function queue.dead_letters(jsonb, integer) from public, anon, authenticated, service_role;
+
+-- Puts dead letters back into the queue: the one way out of a final state. The starts so far stay counted, and the task
+-- gets as many more as its type allows.
+create function queue.requeue_tasks(
+  p_caller jsonb,
+  p_task_ids uuid[],
+  p_filter jsonb,
+  p_limit integer,
+  p_reason text,
+  p_dry_run boolean
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes requeue_count, which no API role may
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_max constant integer := 1000;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_limit integer := coalesce(p_limit, case when p_task_ids is null then 100 else v_max end);
+  v_matching uuid[];
+  v_ids uuid[];
+  v_has_more boolean := false;
+begin
+  perform queue.open_tables(true);
+  if v_limit not between 1 and v_max then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The limit must be 1 to %s, not %s', v_max, p_limit));
+  elsif (p_task_ids is null) = (p_filter is null) then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'Name the tasks by their ids or by a filter, one of the two');
+  end if;
+
+  if p_task_ids is not null then
+    -- All that are named or none: those that were left out would be thought to run.
+    v_matching := array(select distinct x.id from unnest(p_task_ids) as x (id) where x.id is not null);
+    if cardinality(v_matching) > v_limit then
+      perform queue.refuse(
+        400, 'INVALID_ARGUMENT',
+        pg_catalog.format('One call puts at most %s tasks back, %s are named; none was put back', v_limit, cardinality(v_matching)),
+        pg_catalog.format('Name at most %s at a time, or use a filter and repeat while has_more is true', v_max)
+      );
+    end if;
+  else
+    v_matching := array(select x.id from queue.dead_letters(p_filter, v_limit + 1) as x);
+    v_has_more := cardinality(v_matching) > v_limit;
+    v_matching := v_matching[:v_limit];
+  end if;
+
+  -- What somebody else is just changing is left for the next call.
+  select array_agg(l.id)
+  into v_ids
+  from (
+    select t.id
+    from public.tasks as t
+    where t.id = any (v_matching)
+      and t.status in ('Failed', 'Cancelled')
+    order by t.id
+    for no key update skip locked
+  ) as l;
+
+  if v_ids is not null and not coalesce(p_dry_run, false) then
+    perform queue.say(queue.caller_name(v_caller), 'put back by an operator' || coalesce(': ' || queue.cut_text(nullif(p_reason, '')), ''));
+    update public.tasks as t
+    set status = 'Queued',
+      requeue_count = t.requeue_count + 1,
+      max_attempts = t.attempts + queue.max_attempts(t.task_type),
+      available_at = null,
+      output_location = null -- the reason of the failure, kept in error_message
+    where t.id = any (v_ids);
+    -- Tasks that were put back together may wait for one another, and children with a live parent are not stale.
+    perform queue.ask_standing_again(
+      v_ids
+      || array(
+        select s.task_id
+        from queue.subtasks as s
+          join public.tasks as t on t.id = s.task_id
+        where s.orchestrator_id = any (v_ids)
+          and t.standing = 'stale'
+      )
+    );
+    perform queue.settle_dependants(v_ids, v_ids);
+    perform queue.say(null);
+  end if;
+
+  return json_build_object(
+    'requeued', case when p_dry_run then 0 else coalesce(cardinality(v_ids), 0) end,
+    'matched', coalesce(cardinality(v_ids), 0),
+    'task_ids', to_json(coalesce(v_ids, array[]::uuid[])),
+    -- Not Failed or Cancelled, not there, or just being changed by somebody else.
+    'passed_over', to_json(array(select m.id from unnest(v_matching) as m (id) where m.id <> all (coalesce(v_ids, array[]::uuid[])))),
+    'has_more', v_has_more,
+    'dry_run', coalesce(p_dry_run, false)
+  );
+end;
+$$;
+
+comment on function queue.requeue_tasks(jsonb, uuid[], jsonb, integer, text, boolean) is 'See public.requeue_tasks.';
+
+revoke all on function queue.requeue_tasks(jsonb, uuid[], jsonb, integer, text, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.requeue_tasks(jsonb, uuid[], jsonb, integer, text, boolean) to service_role;
+
+-- A failure that may be worth another try: back to the queue with a growing wait until the starts are used up, then
+-- Failed. update_task_status with Failed, which deployed workers send, is final.
+create function queue.mark_task_failed(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_error_message text,
+  p_error_details text,
+  p_retryable boolean,
+  p_lease_token uuid
+)
+returns json
+language plpgsql
+volatile
+security definer -- the queue's own path to Failed and back to the queue
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Failed');
+  v_reply jsonb;
+begin
+  if p_lease_token is not null then
+    perform queue.refuse_stale_lease(v_task, p_lease_token);
+  end if;
+
+  v_reply := queue.fail_task(
+    v_caller, v_task, p_error_message, p_error_details,
+    p_has_lease => p_lease_token is not null, p_may_retry => coalesce(p_retryable, true)
+  );
+
+  return v_reply || jsonb_build_object(
+    'will_retry', v_reply ->> 'status' = 'Queued',
+    'available_at', (select t.available_at from public.tasks as t where t.id = p_task_id and t.status = 'Queued')
+  );
+end;
+$$;
+
+comment on function queue.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) is 'See public.mark_task_failed.';
+
+revoke all on function queue.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) to service_role;
+
+-- Complete tasks that have nothing to show, and records that name another result than their task: from before the queue
+-- recorded results itself, or from a hand in the tables. Nothing here can come about through the queue.
+--
+-- What the app did on purpose stays as it is. A task that says that its record was made (generation_created) and has none
+-- had it deleted; a record in another place than its task's output was moved there. Both might be faults all the same,
+-- which no row can tell: they are listed, and mended only for who names them.
+create function queue.repair_generations(p_limit integer, p_dry_run boolean, p_task_ids uuid[])
+returns json
+language plpgsql
+volatile
+security definer -- writes generation_created, which no API role may
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_missing uuid[];
+  v_torn uuid[];
+  v_doubtful uuid[];
+begin
+  perform queue.open_tables(true);
+  if p_limit is null or p_limit not between 1 and 10000 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The limit must be 1 to 10000');
+  end if;
+  if cardinality(p_task_ids) > p_limit then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', pg_catalog.format('%s ids are more than the limit of %s', cardinality(p_task_ids), p_limit)
+    );
+  end if;
+
+  select array_agg(m.id)
+  into v_missing
+  from (
+    select t.id
+    from public.tasks as t
+      join public.task_types as y on y.name = t.task_type and y.creates_generation
+      left join public.generations as g on g.task_id = t.id
+    where t.status = 'Complete'
+      and g.id is null
+      and case when p_task_ids is null then not t.generation_created else t.id = any (p_task_ids) end
+      and queue.creates_generation(t.task_type, t.params)
+      -- A repeated child that is Complete because the first one is shows the first one's record.
+      and not exists (select from queue.subtasks as s where s.task_id = t.id and s.replaced_by is not null)
+    order by t.id
+    limit p_limit
+    for no key update of t skip locked
+  ) as m;
+
+  select array_agg(w.id)
+  into v_torn
+  from (
+    select t.id
+    from public.tasks as t
+      join public.generations as g on g.task_id = t.id
+    where t.status = 'Complete'
+      and t.id = any (p_task_ids)
+      and g.location is distinct from coalesce(t.file_location, t.output_location)
+    order by t.id
+    for no key update of t skip locked
+  ) as w;
+
+  if p_task_ids is null then
+    select array_agg(d.id)
+    into v_doubtful
+    from (
+      select t.id
+      from public.tasks as t
+        left join public.generations as g on g.task_id = t.id
+      where t.status = 'Complete'
+        and case
+          when g.id is not null then g.location is distinct from coalesce(t.file_location, t.output_location)
+          else t.generation_created and queue.creates_generation(t.task_type, t.params)
+        end
+      order by t.id
+      limit p_limit
+    ) as d;
+  end if;
+
+  if not coalesce(p_dry_run, false) then
+    perform queue.say('queue.repair_generations');
+    update public.tasks as t set generation_created = true where t.id = any (v_missing) and not t.generation_created;
+    perform queue.record_generations(v_missing || v_torn);
+    insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+    select
+      t.id, t.user_id, queue.now(), t.status, t.status, t.worker_id, t.attempts, 'queue.repair_generations',
+      case when t.id = any (v_missing) then 'its result record was missing, and was made' else 'its result record named another result, and was mended' end
+    from public.tasks as t
+    where t.id = any (v_missing || v_torn);
+    perform queue.say(null);
+  end if;
+
+  return json_build_object(
+    'missing', coalesce(cardinality(v_missing), 0),
+    'torn', coalesce(cardinality(v_torn), 0),
+    'task_ids', to_json(coalesce(v_missing || v_torn, v_missing, v_torn, array[]::uuid[])),
+    'doubtful_ids', to_json(coalesce(v_doubtful, array[]::uuid[])),
+    -- Perhaps: one more call finds out.
+    'has_more', p_task_ids is null and coalesce(cardinality(v_missing) >= p_limit, false),
+    'dry_run', coalesce(p_dry_run, false)
+  );
+end;
+$$;
+
+comment on function queue.repair_generations(integer, boolean, uuid[]) is 'See public.repair_generations.';
+
+revoke all on function queue.repair_generations(integer, boolean, uuid[]) from public, anon, authenticated, service_role;
+grant execute on function queue.repair_generations(integer, boolean, uuid[]) to service_role;
+
+-- Completes a task exactly once (docs/architecture.md, "Endings"). Result, record, history, counters and dependants
+-- are one transaction; a repeat changes nothing and answers what is stored.
+create function queue.complete_task(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_output_location text,
+  p_thumbnail_url text,
+  p_result_data jsonb,
+  p_lease_token uuid,
+  p_description text,
+  p_may_describe boolean default false
+)
+returns json
+language plpgsql
+volatile
+security definer -- the queue's own path to Complete
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Complete');
+  v_is_late boolean := v_task.status = 'Queued';
+  -- A JSON object beside the file, or after it: what deployed workers have to say of a transition (docs/fleet.md).
+  v_has_description boolean := queue.json_object_of(p_description) is not null;
+  v_late_text text := case when v_has_description then p_description when p_may_describe then p_output_location end;
+  v_late_file text;
+begin
+  if p_lease_token is not null then
+    perform queue.refuse_stale_lease(v_task, p_lease_token);
+  end if;
+
+  if v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null) then
+    perform queue.say(
+      queue.caller_name(v_caller),
+      case
+        when v_task.status = 'Queued' then 'completed late, after the task was taken back'
+        when p_output_location is null then 'completed without an output'
+      end
+    );
+    if queue.is_holder(v_caller, v_task) then
+      perform queue.ends_itself(v_task.id);
+    end if;
+    update public.tasks as t
+    set status = 'Complete',
+      output_location = case when v_has_description then p_description else p_output_location end,
+      file_location = case when v_has_description then p_output_location end,
+      thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
+      result_data = coalesce(p_result_data, t.result_data),
+      error_message = null
+    where t.id = v_task.id
+    returning t.* into v_task;
+    perform queue.ends_itself(null);
+    perform queue.say(null);
+    if v_is_late then
+      perform queue.let_go_by_report(v_caller, v_task.id);
+    end if;
+    return queue.task_reply(v_task);
+  end if;
+
+  if v_task.status = 'Queued' or (p_lease_token is not null and v_task.status <> 'Complete') then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become Complete', v_task.id, v_task.status),
+      case when v_task.status = 'Queued' then 'Claim it first' else 'Drop this task; its end is final' end
+    );
+  end if;
+
+  -- The file is there and not described yet; it must be that very file that the text is about.
+  if v_task.status = 'Complete' and v_task.file_location is null and queue.is_holder(v_caller, v_task)
+    and queue.json_object_of(v_late_text) is not null
+    and queue.own_file(v_task.output_location, v_task.user_id, v_task.id) is not null then
+    v_late_file := case
+      when v_has_description then p_output_location
+      else coalesce(
+        queue.described_file(queue.json_object_of(v_late_text), v_task.user_id, v_task.id), v_task.output_location
+      )
+    end;
+    if queue.own_file(v_late_file, v_task.user_id, v_task.id) = queue.own_file(v_task.output_location, v_task.user_id, v_task.id) then
+      perform queue.record_report(v_task, v_caller, 'the result was described');
+      update public.tasks as t
+      set output_location = v_late_text, file_location = v_task.output_location
+      where t.id = v_task.id
+      returning t.* into v_task;
+      return queue.task_reply(v_task);
+    end if;
+  end if;
+
+  perform queue.let_go_by_report(v_caller, v_task.id);
+  -- Deployed workers cannot be told apart and repeat themselves by design: they get their 200, the history knows.
+  perform queue.record_report(
+    v_task, v_caller,
+    case v_task.status when 'Complete' then 'completed again, the first result stays' else 'completed after its end, not resurrected' end,
+    json_strip_nulls(json_build_object('output_location', queue.cut_ends(p_output_location)))::jsonb
+  );
+  return queue.task_reply(v_task);
+end;
+$$;
+
+comment on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid, text, boolean) is 'See public.complete_task.';
+
+revoke all on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid, text, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.complete_task(jsonb, uuid, text, text, jsonb, uuid, text, boolean) to service_role;
+
+-- A failure that names no lease could come from whoever held the task before: a machine that was taken for dead, or whose
+-- task was reset, may be at work on it still, and its late word must not end the start of another. While there is such a
+-- machine, the present holder gets the benefit of the doubt. Of a task that waits again nobody but a former holder speaks.
+--
+-- But only while there is: a report that is not applied is a failure that nobody counts. Of the fleet's workers nothing but
+-- the number of the start says who speaks (p_attempts), and nothing at all for most. So whoever cannot be the one who
+-- speaks is ruled out:
+--   * who has ended, or was set aside: its beats until then, the last one above all, are no sign that it works;
+--   * who had ended when it lost the task, and has come back under its name;
+--   * who never had the task: its claim's reply was lost, and no log line of it names the task;
+--   * who has handed the task back, or said how its start went, in whatever words;
+--   * who was given another task since, where a worker runs one at a time;
+--   * who had a start of another number than the one that is told.
+create function queue.has_live_former_holder(p_task public.tasks, p_attempts integer default null)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_settings queue.settings;
+  v_former record;
+begin
+  select s.* into v_settings from queue.settings as s;
+  if p_task.status = 'Queued' then
+    return exists (
+      select
+      from public.task_events as e
+        join public.workers as w on w.id = e.worker_id
+      where e.task_id = p_task.id
+        and e.to_status = 'In Progress'
+        and e.from_status is distinct from 'In Progress'
+        and queue.seen_at(w.last_heartbeat, queue.now()) > queue.now() - v_settings.gpu_silence_limit
+        and not exists (
+          select
+          from public.task_events as f
+          where f.task_id = e.task_id
+            and f.id > e.id
+            and f.worker_id = e.worker_id
+            and f.from_status = 'In Progress'
+            and f.to_status = 'Queued'
+            and (f.actor = 'service' or starts_with(f.actor, 'token:'))
+        )
+    );
+  end if;
+
+  for v_former in
+    -- The last start of each other worker, and how it ended.
+    select distinct on (e.worker_id)
+      e.worker_id, e.id as start_id, e.at as started_at, e.attempt, l.to_status, l.actor, l.attempt as lost_attempt,
+      l.reason, l.details -> 'signs' as signs
+    from public.task_events as e
+      join public.workers as w on w.id = e.worker_id
+      left join lateral (
+        select f.*
+        from public.task_events as f
+        where f.task_id = e.task_id
+          and f.id > e.id
+          and f.from_status = 'In Progress'
+          and f.to_status <> 'In Progress'
+        order by f.id
+        limit 1
+      ) as l on true
+    where e.task_id = p_task.id
+      and e.to_status = 'In Progress'
+      and e.from_status is distinct from 'In Progress'
+      and e.worker_id is distinct from p_task.worker_id
+      and w.status not in ('terminating', 'terminated', 'error', 'crashed')
+      and queue.seen_at(w.last_heartbeat, queue.now()) > queue.now() - v_settings.gpu_silence_limit
+    order by e.worker_id, e.id desc
+  loop
+    continue when p_attempts = p_task.attempts
+      and p_attempts not between v_former.attempt and greatest(v_former.attempt, v_former.lost_attempt);
+    -- It told how it went (by a PATCH, where the call had failed), or claimed again without a word.
+    continue when v_former.to_status in ('Queued', 'Failed', 'Complete')
+      and (v_former.actor = 'service' or v_former.reason ~ '^Retry \d+ \(');
+    continue when (v_former.signs ->> 'worker_is_gone')::boolean;
+    -- For as long as after which a start is taken back as never delivered; only what it has logged since says otherwise.
+    continue when not (v_former.signs ->> 'was_named')::boolean
+      and (v_former.signs ->> 'running_seconds')::numeric >= extract(epoch from v_settings.undelivered_limit)
+      and not exists (
+        select
+        from public.system_logs as g
+        where g.task_id = p_task.id::text
+          and g.worker_id = v_former.worker_id
+          and g."timestamp" >= v_former.started_at
+      );
+    continue when p_task.pool = 'gpu' and v_settings.gpu_tasks_per_worker = 1
+      and v_former.worker_id <> all (v_settings.shared_worker_ids)
+      and exists (
+        -- What it has or had last, and what it lost again.
+        select
+        from (
+          select t.id
+          from public.tasks as t
+          where t.worker_id = v_former.worker_id
+            and t.status = 'In Progress'
+            and t.claimed_at >= v_former.started_at
+          union all
+          -- As the index has it: a worker may have completed thousands.
+          select t.id
+          from public.tasks as t
+          where t.worker_id = v_former.worker_id
+            and t.status = 'Complete'
+            and t.generation_processed_at >= v_former.started_at
+          union all
+          select f.task_id
+          from public.task_events as f
+          where f.worker_id = v_former.worker_id
+            and f.from_status = 'In Progress'
+            and f.to_status in ('Queued', 'Failed')
+            and f.id > v_former.start_id
+        ) as o
+          join public.tasks as t on t.id = o.id
+          join public.task_events as b on b.task_id = o.id
+        where o.id <> p_task.id
+          and t.pool = p_task.pool
+          and b.worker_id = v_former.worker_id
+          and b.to_status = 'In Progress'
+          and b.from_status is distinct from 'In Progress'
+          and b.id > v_former.start_id
+      );
+    return true;
+  end loop;
+  return false;
+end;
+$$;
+
+comment on function queue.has_live_former_holder(public.tasks, integer) is
+  'Whether another worker that had this task may still be at work on it, and so be the one who tells of a failure: of start p_attempts, if the report says so.';
+
+revoke all on function queue.has_live_former_holder(public.tasks, integer) from public, anon, authenticated, service_role;
+
+-- Whether a report of a failed start, which names the start by its number, is the one that has ended an earlier start: its
+-- reply was lost, it was sent again, and meanwhile somebody else has the task. A worker that has the task again speaks of
+-- its present start, whatever number it sends.
+create function queue.is_told_again(p_task public.tasks, p_attempts integer, p_reason text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_task.status = 'In Progress'
+    and coalesce(p_attempts between 1 and p_task.attempts - 1, false)
+    and exists (
+      select
+      from public.task_events as e
+      where e.task_id = p_task.id
+        and e.from_status = 'In Progress'
+        and e.to_status = 'Queued'
+        and e.attempt = p_attempts
+        and e.reason = p_reason
+        and (
+          e.worker_id is distinct from p_task.worker_id
+          or exists (select from queue.settings as s where queue.sent_name(p_task.worker_id) = any (s.shared_worker_ids))
+        )
+    );
+end;
+$$;
+
+comment on function queue.is_told_again(public.tasks, integer, text) is
+  'Whether an earlier start of this running task, of that number and by another worker, has ended with this very reason.';
+
+revoke all on function queue.is_told_again(public.tasks, integer, text) from public, anon, authenticated, service_role;
+
+-- Ends a task as Failed, or has it tried again where that is allowed. The reason is kept whichever field it came in; the
+-- history has more of it than the task.
+create function queue.fail_task(
+  p_caller queue.caller,
+  p_task public.tasks,
+  p_reason text,
+  p_details text,
+  p_has_lease boolean,
+  p_may_retry boolean,
+  p_waits boolean default true,
+  p_attempts integer default null
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
+  -- Of what is cut on the task the history keeps more.
+  v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
+    'error_message', case when v_reason <> queue.cut_text(v_reason) then queue.cut_ends(v_reason) end,
+    'error_details', case when p_details <> queue.cut_text(p_details) then queue.cut_ends(p_details) end
+  )), '{}');
+  -- A task that waits in the queue again is tried again already; and putting one back is its holder's.
+  v_applies boolean := case
+    when p_task.status = 'In Progress' then not p_may_retry or p_caller.kind = 'service' or queue.is_holder(p_caller, p_task)
+    else p_task.status = 'Queued' and not p_may_retry
+  end;
+  -- The fleet's workers have one key; a token or a user is none of them.
+  v_may_be_anothers boolean := case
+    when v_applies and not p_has_lease and (p_caller.kind = 'service' or p_task.status = 'Queued')
+      then queue.has_live_former_holder(p_task, p_attempts)
+    else false
+  end;
+  v_wait interval;
+  v_task public.tasks;
+begin
+  if v_applies and not v_may_be_anothers then
+    if queue.is_holder(p_caller, p_task) then
+      perform queue.ends_itself(p_task.id);
+    end if;
+    if p_may_retry and not p_waits and queue.is_retryable(p_task.task_type) then
+      -- After its last start it ends there (queue.tasks_before_update).
+      perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
+      update public.tasks as t
+      set status = 'Queued',
+        error_message = queue.cut_text(v_reason),
+        error_details = coalesce(queue.cut_text(p_details), t.error_details)
+      where t.id = p_task.id
+      returning t.* into v_task;
+    elsif p_may_retry and p_task.attempts < queue.starts_allowed(p_task) and queue.is_retryable(p_task.task_type) then
+      v_wait := queue.retry_wait(p_task.attempts);
+      perform queue.say(
+        queue.caller_name(p_caller),
+        pg_catalog.format('failed, to be tried again in %s s: %s', ceil(extract(epoch from v_wait)), queue.cut_text(v_reason)),
+        v_full
+      );
+      update public.tasks as t
+      set status = 'Queued',
+        available_at = queue.now() + v_wait,
+        error_message = queue.cut_text(v_reason),
+        error_details = coalesce(queue.cut_text(p_details), t.error_details)
+      where t.id = p_task.id
+      returning t.* into v_task;
+    else
+      perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
+      update public.tasks as t
+      set status = 'Failed',
+        error_message = v_reason,
+        error_details = coalesce(queue.cut_text(p_details), t.error_details),
+        output_location = v_reason
+      where t.id = p_task.id
+      returning t.* into v_task;
+    end if;
+    perform queue.ends_itself(null);
+    perform queue.say(null);
+    if p_task.status = 'Queued' then
+      perform queue.let_go_by_report(p_caller, p_task.id);
+    end if;
+    return queue.report_reply(v_task, true);
+  end if;
+
+  if p_has_lease and p_task.status in ('Queued', 'Cancelled') then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become Failed', p_task.id, p_task.status),
+      'Drop this task; its end is final'
+    );
+  end if;
+
+  if p_task.status <> 'In Progress' then
+    perform queue.let_go_by_report(p_caller, p_task.id);
+  elsif v_may_be_anothers and p_task.delivered_at is null and queue.is_holder(p_caller, p_task) then
+    -- If it was the holder that spoke, its next claim is a start, and no reply that was lost.
+    update public.tasks as t set delivered_at = queue.now() where t.id = p_task.id returning t.* into p_task;
+  end if;
+  perform queue.record_report(
+    p_task, p_caller,
+    'failure reported, not applied: ' || queue.cut_text(v_reason),
+    -- For the end, should no better word come (queue.told_reason).
+    case when v_may_be_anothers then coalesce(v_full, '{}') || jsonb_build_object('held_back', queue.cut_text(v_reason)) else v_full end
+  );
+  return queue.report_reply(p_task, false);
+end;
+$$;
+
+comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean, integer) is
+  'Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking (queue.has_live_former_holder; p_attempts is the number of the start that is told), or somebody who does not hold it wants it tried again.';
+
+revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean, integer) from public, anon, authenticated, service_role;
+
+-- What a worker reports other than a result (docs/architecture.md, "Endings").
+create function queue.update_task_status(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_status text,
+  p_output_location text,
+  p_error_message text,
+  p_error_details text,
+  p_thumbnail_url text,
+  p_result_data jsonb,
+  p_reset_generation_started_at boolean,
+  p_lease_token uuid,
+  p_attempts integer
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes delivered_at, which no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks;
+begin
+  if p_status = 'Complete' then
+    return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token, null, true);
+  end if;
+
+  v_task := queue.lock_task_for(v_caller, p_task_id, case
+    when p_status in ('Failed', 'Cancelled') then p_status
+    when p_status = 'Queued' and p_error_details <> '' then 'Failed' -- after its last start
+    when p_status = 'In Progress' and queue.has_nothing_to_enqueue(p_output_location) then 'Complete'
+  end);
+  if p_lease_token is not null then
+    perform queue.refuse_stale_lease(v_task, p_lease_token);
+  end if;
+
+  if p_status = 'Failed' then
+    return queue.fail_task(
+      v_caller, v_task, coalesce(nullif(p_error_message, ''), p_output_location), p_error_details,
+      p_has_lease => p_lease_token is not null, p_may_retry => false
+    );
+  end if;
+
+  -- Deployed workers since January: a failed start, told with its details, that is to be followed by another one. The
+  -- number that they send says which start they mean; the queue itself counts.
+  if p_status = 'Queued' and p_error_details <> '' then
+    if p_lease_token is null
+      and queue.is_told_again(v_task, p_attempts, queue.cut_text(coalesce(nullif(p_error_message, ''), p_error_details))) then
+      perform queue.record_report(v_task, v_caller, 'failure reported again, it counts already: ' || queue.cut_text(p_error_details));
+      return queue.report_reply(v_task, false);
+    end if;
+    return queue.fail_task(
+      v_caller, v_task, p_error_message, p_error_details,
+      p_has_lease => p_lease_token is not null, p_may_retry => true, p_waits => false, p_attempts => p_attempts
+    );
+  end if;
+
+  if not coalesce(
+    (v_task.status, p_status) in (
+      ('In Progress', 'In Progress'), ('In Progress', 'Queued'), ('In Progress', 'Cancelled'), ('Queued', 'Cancelled')
+    ) or (v_task.status = p_status and p_status in ('Cancelled', 'Queued')),
+    false
+  ) then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become %s', v_task.id, v_task.status, coalesce(p_status, 'null')),
+      case when v_task.status = 'Queued' then 'Claim it first' else 'Nothing was changed' end
+    );
+  elsif v_task.status = p_status and p_status in ('Cancelled', 'Queued') then
+    return queue.report_reply(v_task, false);
+  elsif p_status in ('In Progress', 'Queued') and v_caller.kind <> 'service' and not queue.is_holder(v_caller, v_task) then
+    -- What is billed, and how often it is tried, is not for the owner to say.
+    perform queue.refuse(
+      409, 'NOT_THE_HOLDER',
+      pg_catalog.format('Task %s is run by another worker, which alone reports its progress and hands it back', v_task.id),
+      'Cancel it, or complete it, if it is yours'
+    );
+  end if;
+
+  perform queue.say(
+    queue.caller_name(v_caller),
+    case p_status
+      when 'Queued' then coalesce(queue.cut_text(nullif(p_error_message, '')), 'handed back')
+      when 'Cancelled' then coalesce(queue.cut_text(coalesce(nullif(p_error_message, ''), nullif(p_output_location, ''))), 'cancelled')
+    end
+  );
+  -- Workers hand back what they run; they cancel nothing, but those that prove that it is theirs.
+  if queue.is_holder(v_caller, v_task)
+    and (p_status = 'Queued' or (p_status = 'Cancelled' and (v_caller.kind = 'token' or p_lease_token is not null))) then
+    perform queue.ends_itself(v_task.id);
+  end if;
+  -- Who hands its task back itself has not failed at it.
+  perform set_config('queue.forgives_starts', case p_status when 'Queued' then 'on' else 'off' end, true);
+  update public.tasks as t
+  set status = p_status,
+    attempts = t.attempts - (p_status = 'Queued')::integer,
+    output_location = coalesce(queue.cut_text(nullif(p_output_location, '')), t.output_location),
+    thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
+    result_data = coalesce(p_result_data, t.result_data),
+    error_message = case
+      when p_status = 'In Progress' then t.error_message
+      else coalesce(
+        queue.cut_text(nullif(p_error_message, '')),
+        -- Where deployed orchestrators say why they cancel.
+        case when p_status = 'Cancelled' then queue.cut_text(nullif(p_output_location, '')) end,
+        t.error_message
+      )
+    end,
+    generation_started_at = case when p_reset_generation_started_at then queue.now() else t.generation_started_at end,
+    delivered_at = coalesce(t.delivered_at, queue.now()),
+    reported_at = queue.now()
+  where t.id = v_task.id
+  returning t.* into v_task;
+  perform set_config('queue.forgives_starts', 'off', true);
+  perform queue.ends_itself(null);
+
+  -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now. What follows is
+  -- still the reporter's doing.
+  if p_status = 'In Progress' and coalesce(p_output_location, '') <> '' then
+    perform queue.note_enqueued(v_task.id, p_output_location);
+    select t.* into v_task from public.tasks as t where t.id = v_task.id;
+  end if;
+  perform queue.say(null);
+  return queue.report_reply(v_task, true);
+end;
+$$;
+
+comment on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) is
+  'See public.update_task_status.';
+
+revoke all on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) from public, anon, authenticated, service_role;
+grant execute on function queue.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) to service_role;
+
+-- Whose folder the files of a task go to, and whether it still takes any. Asked before anything is stored, so that
+-- neither a stranger nor a task that has ended leaves an object behind.
+create function queue.upload_target(p_caller jsonb, p_task_id uuid, p_lease_token uuid)
+returns json
+language plpgsql
+volatile
+security definer -- writes delivered_at, which no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id);
+begin
+  if p_lease_token is not null then
+    perform queue.refuse_stale_lease(v_task, p_lease_token);
+  end if;
+
+  -- Whoever has a file for the task has the task: the same proof as any other report.
+  if v_task.status = 'In Progress' then
+    update public.tasks as t
+    set delivered_at = coalesce(t.delivered_at, queue.now()),
+      reported_at = queue.now()
+    where t.id = v_task.id;
+  end if;
+
+  return json_build_object(
+    'task_id', v_task.id,
+    'user_id', v_task.user_id,
+    'status', v_task.status,
+    'attempt', v_task.attempts,
+    -- The states from which a task can become Complete, see queue.complete_task.
+    'is_open', v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null)
+  );
+end;
+$$;
+
+comment on function queue.upload_target(jsonb, uuid, uuid) is 'See public.upload_target.';
+
+revoke all on function queue.upload_target(jsonb, uuid, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.upload_target(jsonb, uuid, uuid) to service_role;
+
+-- The files that nobody can have any use for: of tasks that failed, were cancelled or are gone, a day after the upload,
+-- unless something still names them. A page at a time, in the order of names. Only listed here: who deletes the row of an
+-- object leaves its bytes, so that is done through Storage (the function sweep-files).
+create function queue.files_to_sweep(p_caller jsonb, p_after text)
+returns json
+language plpgsql
+stable
+security definer -- reads the objects of Storage and everybody's tasks
+set search_path = ''
+set plan_cache_mode = force_custom_plan -- reads what every task names
+set enable_seqscan = on
+as $$
+declare
+  v_page_size constant integer := 1000;
+  v_uuid constant text := '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
+  v_path constant text := v_uuid || '/tasks/' || v_uuid || '/[A-Za-z0-9._/-]+';
+  v_before constant timestamptz := pg_catalog.now() - interval '1 day'; -- the clock of Storage
+  v_names text[];
+  v_last text;
+  v_looked integer := 0;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  if to_regclass('storage.objects') is not null then
+    with page as materialized (
+      select o.name, o.created_at, o.updated_at
+      from storage.objects as o
+      where o.bucket_id = 'image_uploads'
+        and o.name > coalesce(p_after, '')
+      order by o.name
+      limit v_page_size
+    ),
+    files as (
+      select p.name, split_part(p.name, '/', 3)::uuid as task_id
+      from page as p
+      where p.name ~ ('^' || v_path || '$')
+        and greatest(p.created_at, p.updated_at) < v_before
+    )
+    select
+      array_agg(f.name order by f.name) filter (where t.id is null or t.status in ('Failed', 'Cancelled')),
+      (select max(p.name) from page as p),
+      (select count(*) from page as p)
+    into v_names, v_last, v_looked
+    from files as f
+      left join public.tasks as t on t.id = f.task_id;
+  end if;
+
+  if v_names is not null then
+    with texts (said) as (
+      select s.said
+      from public.tasks as t
+        cross join lateral (
+          values (t.output_location), (t.file_location), (t.thumbnail_url), (t.result_data::text),
+            (case when t.standing is not null then t.params::text end)
+        ) as s (said)
+      union all
+      select s.said
+      from public.generations as g
+        cross join lateral (values (g.location), (g.thumbnail_url), (g.params::text)) as s (said)
+    ),
+    named as (
+      select m.found[1] as name
+      from texts as x
+        cross join lateral regexp_matches(x.said, '(' || v_path || ')', 'g') as m (found)
+      where strpos(x.said, '/tasks/') > 0
+    )
+    select array_agg(f.name order by f.name)
+    into v_names
+    from unnest(v_names) as f (name)
+    where f.name not in (select n.name from named as n);
+  end if;
+
+  return json_build_object(
+    'files', to_json(coalesce(v_names, array[]::text[])),
+    'next', case when v_looked = v_page_size then v_last end
+  );
+end;
+$$;
+
+comment on function queue.files_to_sweep(jsonb, text) is 'See public.files_to_sweep.';
+
+revoke all on function queue.files_to_sweep(jsonb, text) from public, anon, authenticated, service_role;
+grant execute on function queue.files_to_sweep(jsonb, text) to service_role;
+
+-- What would have to change for a task to run, in words.
+create function queue.remedy(p_reason text)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case p_reason
+    when 'ready' then 'Nothing: it runs when its owner''s turn comes and a worker claims'
+    when 'no_owner' then 'Give it a project: it has no owner'
+    when 'no_run_type' then 'An operator sets run_type to cloud or local, or cancels it: it is from before that column existed'
+    when 'type_inactive' then 'Switch its type on in task_types'
+    when 'not_yet' then 'Wait until available_at'
+    when 'dependency_pending' then 'The tasks it waits for have to complete'
+    when 'dependency_lost' then 'It can never run: a task it waits for failed, was cancelled or is missing'
+    when 'pool_paused' then 'An operator takes its pool out of queue.settings.paused_pools'
+    when 'no_credits' then 'Its owner needs credits'
+    when 'cloud_disabled' then 'Its owner switches settings.ui.generationMethods.inCloud on'
+    when 'local_disabled' then 'Its owner switches settings.ui.generationMethods.onComputer on'
+    when 'user_at_limit' then 'One of its owner''s running tasks has to end (and, if others ended it, its worker let go), or the limit be raised'
+    when 'stale' then 'Enqueue it again: it could have run for longer than queue.settings.stale_after and was never started'
+    when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is put back within a minute'
+    when 'In Progress' then 'Nothing: it is running'
+    else 'Nothing: it has ended'
+  end;
+end;
+$$;
+
+comment on function queue.remedy(text) is
+  'What would have to change for a task with this reason (or ready, or this status) to run.';
+
+revoke all on function queue.remedy(text) from public, anon, authenticated, service_role;
+
+-- When a number should not be acted on without a second look. Codes are stable (docs/errors.md).
+create function queue.count_warnings(p_pool text, p_load queue.load_summary, p_oldest timestamptz)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_sample record;
+  v_arrivals integer;
+begin
+  select m.sampled_at, sum(m.claimable) as claimable, max(m.last_event_id) as last_event_id
+  into v_sample
+  from queue.minute_samples as m
+  where m.sampled_at = (select max(x.sampled_at) from queue.minute_samples as x where x.sampled_at < v_now)
+    and (p_pool is null or m.pool = p_pool)
+  group by m.sampled_at;
+
+  -- What was enqueued since explains that many.
+  if v_sample.claimable = 0 then
+    select count(*)
+    into v_arrivals
+    from (
+      select
+      from public.task_events as e
+        join public.tasks as t on t.id = e.task_id
+      where e.id > v_sample.last_event_id
+        and e.from_status is null
+        and (p_pool is null or t.pool = p_pool)
+      limit p_load.claimable
+    ) as a;
+  end if;
+
+  return (
+    select coalesce(json_agg(json_build_object('code', w.code, 'message', w.message)), '[]')
+    from (
+      select 'JUMP_FROM_ZERO' as code, pg_catalog.format(
+        '%s tasks are claimable, a minute ago there were none: check what they are before renting for all of them', p_load.claimable
+      ) as message
+      where p_load.claimable >= 10
+        and v_sample.claimable = 0
+        and v_arrivals < p_load.claimable
+      union all
+      select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task could run since %s', p_oldest)
+      where p_oldest < v_now - interval '1 day'
+      union all
+      select 'SETTLING', pg_catalog.format(
+        'Since %s a change is being carried out for all tasks that it concerns; what it has not reached does not count as claimable',
+        min(k.since)
+      )
+      from queue.deferred_work as k
+      where k.task_type is not null
+      having count(*) > 0
+      union all
+      select 'ONE_OWNER', pg_catalog.format('All %s claimable tasks belong to one user', p_load.claimable)
+      where p_load.claimable >= 10
+        and p_load.owners = 1
+      union all
+      select 'NO_WORKER_BEATING', 'There is gpu work and no worker has sent a heartbeat within the silence limit'
+      where case
+          when p_pool = 'gpu' then p_load.claimable
+          when p_pool is null then queue.claimable_count(('service', null, null)::queue.caller, 'gpu')
+        end > 0
+        and not exists (
+          select
+          from public.workers as k
+          where k.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
+            -- A last beat, and those of machines that were sent away, bring no worker.
+            and k.status not in ('terminating', 'terminated', 'error', 'crashed')
+            and k.instance_type <> 'api'
+        )
+      union all
+      -- One warning for all jobs: when pg_cron stands still, all of them do.
+      select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end, string_agg(l.message, '; ' order by l.job)
+      from queue.late_jobs() as l
+      group by l.is_failing
+    ) as w
+  );
+end;
+$$;
+
+comment on function queue.count_warnings(text, queue.load_summary, timestamptz) is
+  'Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING, JOB_FAILED, JOB_LATE.';
+
+revoke all on function queue.count_warnings(text, queue.load_summary, timestamptz) from public, anon, authenticated, service_role;
+
+-- What a line copies from its owner's slots and only a write to the owner changes (queue.refresh_lines) is filled in
+-- here, once, so that the statements that start and end tasks need not carry it.
+create function queue.user_lines_before_insert()
+returns trigger
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  select s.task_limit, nullif(s.cloud_reason, 'user_at_limit')
+  into strict new.task_limit, new.closed_by
+  from queue.user_slots as s
+  where s.user_id = new.user_id;
+  return new;
+end;
+$$;
+
+comment on function queue.user_lines_before_insert() is
+  'Trigger: a new line copies its owner''s limit and why the fleet may run nothing of the owner''s.';
+
+revoke all on function queue.user_lines_before_insert() from public, anon, authenticated, service_role;
+
+-- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
+-- Claims and the sweep put them right; who only reads takes them into account with this.
+-- When very many are due at once, it takes some of each owner's. When very many have grown stale, nobody can tell in time
+-- whose they are: then of each line those count as ready that are found to be fresh, as less is promised then than there
+-- is, and never more. The sweep puts the rest right.
+create function queue.overtaken_by_time(p_user_id uuid)
+returns setof queue.load_change
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- who calls it may not say so: no statistics may find it as good to sort all that is due
+as $$
+declare
+  v_many constant integer := 1000;
+  v_most_stale constant integer := 5000;
+  v_most_lines constant integer := 1000;
+  v_too_many_stale boolean;
+  v_per_line integer;
+  v_now timestamptz := queue.now();
+  v_stale_before timestamptz := queue.stale_before();
+begin
+  if p_user_id is null then
+    -- As many as nearly always are due can be looked at in the order of their time.
+    perform
+    from public.tasks as t
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+    order by t.available_at
+    offset v_many
+    limit 1;
+    if found then
+      select greatest(v_many / greatest(count(*), 1), 10)
+      into v_per_line
+      from queue.blocked_tasks as b
+      where b.reason = 'not_yet'
+        and b.task_count > 0;
+    end if;
+  else
+    v_per_line := v_many;
+  end if;
+
+  perform
+  from public.tasks as t
+  where t.standing = 'ready'
+    and t.attempts = 0
+    and t.claimed_at is null
+    and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
+  order by greatest(t.created_at, t.available_at, t.released_at)
+  offset v_most_stale
+  limit 1;
+  v_too_many_stale := found;
+
+  return query
+  with due as (
+    select t as task
+    from public.tasks as t
+    where v_per_line is null
+      and t.standing = 'not_yet'
+      and t.available_at <= v_now
+    union all
+    select d.task
+    from queue.blocked_tasks as b
+      cross join lateral (
+        select q as task
+        from public.tasks as q
+        where q.user_id = b.user_id
+          and q.pool = b.pool
+          and q.run_type = case when b.is_cloud then 'cloud' else 'local' end
+          and q.standing = 'not_yet'
+          and q.available_at <= v_now
+        order by q.priority desc, q.available_at
+        limit v_per_line
+      ) as d
+    where v_per_line is not null
+      and b.reason = 'not_yet'
+      and b.task_count > 0
+      and (p_user_id is null or b.user_id = p_user_id)
+  ),
+  overtaken as (
+    select
+      (d.task).user_id, (d.task).pool, (d.task).run_type, (d.task).takes_slot, (d.task).standing as stood,
+      -- The rule is asked where more than the time could hold the task back.
+      case
+        when (d.task).dependant_on is null and (
+          (d.task).attempts > 0 or greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_stale_before
+        ) then 'ready'
+        else queue.task_standing(d.task)
+      end as stands
+    from due as d
+    union all
+    select t.user_id, t.pool, t.run_type, t.takes_slot, t.standing, 'stale'
+    from (
+      -- Taken before anything else is asked of them: an owner is not to go through all that others let grow stale.
+      select q.user_id, q.pool, q.run_type, q.takes_slot, q.standing, q.params, greatest(q.created_at, q.available_at, q.released_at) as since
+      from public.tasks as q
+      where not v_too_many_stale
+        and q.standing = 'ready'
+        and q.attempts = 0
+        and q.claimed_at is null
+        and greatest(q.created_at, q.available_at, q.released_at) < v_stale_before
+      order by greatest(q.created_at, q.available_at, q.released_at)
+      limit v_most_stale
+    ) as t
+    where (p_user_id is null or t.user_id = p_user_id)
+      -- The rule is asked where a parent could keep the task fresh.
+      and (queue.parent_task_id(t.params) is null or queue.is_stale(t.since, false, t.params))
+  ),
+  -- The lines of whom something is promised: nothing is of closed ones, and of the fleet's the first in turn are looked into.
+  line as materialized (
+    select
+      l.user_id, l.pool, l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
+      row_number() over () <= v_most_lines as is_looked_into,
+      greatest(v_most_stale / least(greatest(count(*) over (), 3), v_most_lines), 10)::integer as most
+    from (
+      select c.*
+      from unnest(queue.pools()) as p (pool)
+        cross join lateral (
+          select k.* from queue.user_lines as k where k.pool = p.pool and k.is_open order by k.turn_load, k.turn_at
+        ) as c
+      where v_too_many_stale
+        and p_user_id is null
+      union all
+      select o.* from queue.user_lines as o where v_too_many_stale and o.user_id = p_user_id
+    ) as l
+  ),
+  unknown as materialized (
+    select
+      l.user_id, l.pool, r.is_cloud, r.takes_slot,
+      r.task_count - case when l.is_looked_into then (
+        select count(*)
+        from queue.fresh_in_line(
+          l.user_id, l.pool, case when r.is_cloud then 'cloud' else 'local' end, r.takes_slot, l.most, least(l.most, r.task_count)
+        )
+      ) else 0 end as task_count
+    from line as l
+      cross join lateral (
+        values
+          (true, true, l.ready_cloud), (true, false, l.ready_cloud_orchestration),
+          (false, true, l.ready_local), (false, false, l.ready_local_orchestration)
+      ) as r (is_cloud, takes_slot, task_count)
+    where r.task_count > 0
+      and (r.is_cloud or p_user_id is not null)
+  )
+  select o.user_id, o.pool, o.run_type = 'cloud', o.takes_slot, c.standing, sum(c.delta)::integer
+  from overtaken as o
+    cross join lateral (values (o.stood, -1), (o.stands, 1)) as c (standing, delta)
+  group by o.user_id, o.pool, o.run_type, o.takes_slot, c.standing
+  union all
+  select u.user_id, u.pool, u.is_cloud, u.takes_slot, c.standing, (c.sign * u.task_count)::integer
+  from unknown as u
+    cross join (values ('ready', -1), ('stale', 1)) as c (standing, sign)
+  where u.task_count > 0;
+end;
+$$;
+
+comment on function queue.overtaken_by_time(uuid) is
+  'By how much the derived counters are behind because only time has changed where queued tasks stand; of one owner, or of all (null). Of a thousand due tasks and more, some of each owner; where more than 5,000 have grown stale, of each line only what is found to be fresh stays ready.';
+
+revoke all on function queue.overtaken_by_time(uuid) from public, anon, authenticated, service_role;
+
+-- Ready tasks that their type's change has not reached yet (queue.deferred_work), as counts have to see them: not ready,
+-- or ready elsewhere. Bounded: of an owner with more of them than are looked at, only those that were looked at count as
+-- ready until they are through, as less is promised then than there is, and never more.
+create function queue.overtaken_by_types(p_user_id uuid)
+returns setof queue.load_change
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 1000;
+  v_types text[] := array(select distinct w.task_type from queue.deferred_work as w where w.task_type is not null);
+  v_owners uuid[] := array(
+    select distinct l.user_id
+    from queue.user_lines as l
+    where l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration > 0
+      and (p_user_id is null or l.user_id = p_user_id)
+  );
+  v_per_owner integer := greatest(v_most / greatest(cardinality(v_owners) * cardinality(v_types), 1), 10);
+begin
+  return query
+  with found as materialized (
+    select
+      o.user_id, y.name as task_type, b.pool, b.run_type, b.takes_slot,
+      queue.is_behind_its_type(y.name, b.pool, b.takes_slot, b.runs_on_own_gpu, b.standing) as is_behind, count(*)::integer as task_count
+    from unnest(v_owners) as o (user_id)
+      cross join unnest(v_types) as y (name)
+      cross join lateral (
+        select t.pool, t.run_type, t.takes_slot, t.runs_on_own_gpu, t.standing
+        from public.tasks as t
+        where t.user_id = o.user_id
+          and left(t.task_type, 200) = left(y.name, 200)
+          and t.task_type = y.name
+          and t.standing is not null
+        limit v_per_owner
+      ) as b
+    where b.standing = 'ready'
+    group by 1, 2, 3, 4, 5, 6
+  ),
+  -- There may be more.
+  unknown as materialized (
+    select o.user_id
+    from unnest(v_owners) as o (user_id)
+      cross join unnest(v_types) as y (name)
+    where (
+      select count(*)
+      from (
+        select
+        from public.tasks as t
+        where t.user_id = o.user_id
+          and left(t.task_type, 200) = left(y.name, 200)
+          and t.task_type = y.name
+          and t.standing is not null
+        limit v_per_owner
+      ) as n
+    ) = v_per_owner
+    group by o.user_id
+  ),
+  changed as (
+    select f.user_id, f.pool, f.run_type = 'cloud' as is_cloud, f.takes_slot, 'ready' as standing, -f.task_count as delta
+    from found as f
+    where f.is_behind
+      and not exists (select from unknown as u where u.user_id = f.user_id)
+    union all
+    select
+      f.user_id, coalesce(y.run_type, 'gpu'), f.run_type = 'cloud', queue.takes_slot(f.task_type, y.category),
+      case when y.is_active is false then 'type_inactive' else 'ready' end, f.task_count
+    from found as f
+      left join public.task_types as y on y.name = f.task_type
+    where f.is_behind
+      and not exists (select from unknown as u where u.user_id = f.user_id)
+    union all
+    -- Of those that are not known whole: what was seen is ready where its type belongs, all else is not.
+    select
+      f.user_id,
+      case c.standing when 'ready' then coalesce(y.run_type, 'gpu') else f.pool end,
+      f.run_type = 'cloud',
+      case c.standing when 'ready' then queue.takes_slot(f.task_type, y.category) else f.takes_slot end,
+      c.standing, c.sign * f.task_count
+    from found as f
+      left join public.task_types as y on y.name = f.task_type
+      cross join (values ('ready', 1), ('type_inactive', -1)) as c (standing, sign)
+    where f.user_id in (select u.user_id from unknown as u)
+      and y.is_active is not false
+    union all
+    select l.user_id, l.pool, r.is_cloud, r.takes_slot, c.standing, c.sign * r.task_count
+    from queue.user_lines as l
+      cross join lateral (
+        values
+          (true, true, l.ready_cloud), (true, false, l.ready_cloud_orchestration),
+          (false, true, l.ready_local), (false, false, l.ready_local_orchestration)
+      ) as r (is_cloud, takes_slot, task_count)
+      cross join (values ('ready', -1), ('type_inactive', 1)) as c (standing, sign)
+    where l.user_id in (select u.user_id from unknown as u)
+      and r.task_count > 0
+  )
+  select c.user_id, c.pool, c.is_cloud, c.takes_slot, c.standing, sum(c.delta)::integer
+  from changed as c
+  group by 1, 2, 3, 4, 5;
+end;
+$$;
+
+comment on function queue.overtaken_by_types(uuid) is
+  'By how much the derived counters are ahead because types have changed and not all of their tasks are derived again; of one owner, or of all (null).';
+
+revoke all on function queue.overtaken_by_types(uuid) from public, anon, authenticated, service_role;
+
+-- What counts for gpu have beside the counters of the pool: those are of the pool's own tasks, which the fleet runs. These
+-- are counted as they are, up to a bound in each line; what only time or a change of type has overtaken stands where it
+-- stands now.
+create function queue.own_gpu_load(p_caller queue.caller, p_pool text)
+returns setof queue.load_change
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- as in queue.own_gpu_line
+as $$
+declare
+  v_most constant integer := 1000;
+  v_old_before timestamptz;
+  v_is_behind boolean;
+  v_paused text[];
+begin
+  -- Most users have none.
+  if p_pool is distinct from 'gpu' or p_caller.user_id is null or (
+    select true
+    from public.tasks as t
+    where t.user_id = p_caller.user_id
+      and t.runs_on_own_gpu
+      and t.standing is not null
+    order by t.pool, t.standing
+    limit 1
+  ) is null then
+    return;
+  end if;
+  v_old_before := queue.stale_before();
+  v_is_behind := exists (select from queue.deferred_work as w where w.task_type is not null);
+  v_paused := (select s.paused_pools from queue.settings as s);
+
+  return query
+  with found as (
+    select
+      t.run_type,
+      case
+        when v_is_behind and queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) then
+          case when (select not y.is_active from public.task_types as y where y.name = t.task_type) then 'type_inactive' end
+        when l.is_paused then 'pool_paused'
+        when t.attempts = 0 and greatest(t.created_at, t.available_at, t.released_at) < v_old_before
+          and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.claimed_at is not null, t.params)
+          then 'stale'
+        else 'ready'
+      end as standing,
+      1 as delta
+    from unnest(array[false, true]) as l (is_paused)
+      cross join lateral queue.own_gpu_line(p_caller, p_pool, v_most, l.is_paused) as t
+    union all
+    select d.run_type, c.standing, c.delta
+    from queue.own_gpu_due(p_caller, p_pool, v_most) as d
+      cross join lateral queue.task_standing(d) as s (standing)
+      cross join lateral (
+        values
+          ('not_yet', -1),
+          (case when s.standing in ('ready', 'stale') and d.pool = any (v_paused) then 'pool_paused' else s.standing end, 1)
+      ) as c (standing, delta)
+    union all
+    select r.run_type, 'active', 1
+    from unnest(queue.pools()) as p (pool)
+      cross join lateral (
+        select t.run_type
+        from public.tasks as t
+        where t.user_id = p_caller.user_id
+          and t.pool = p.pool
+          and t.standing = 'active'
+          and t.runs_on_own_gpu
+          and (p_caller.kind = 'token' or t.run_type = 'local')
+        order by t.run_type
+        limit v_most
+      ) as r
+  )
+  select p_caller.user_id, p_pool, f.run_type is distinct from 'local', true, f.standing, sum(f.delta)::integer
+  from found as f
+  where f.standing is not null
+  group by 3, 5;
+end;
+$$;
+
+comment on function queue.own_gpu_load(queue.caller, text) is
+  'What counts by this caller for gpu have beside the counters of that pool: ready and active tasks of other pools (queue.is_served_by), up to 1000 of each pool and run type, and those whose stored standing time or their type has overtaken. queue.own_gpu_waiting has the rest.';
+
+revoke all on function queue.own_gpu_load(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- What waits for a reason of its own among the tasks that counts for gpu have beside the pool, by their stored standing.
+create function queue.own_gpu_waiting(p_caller queue.caller, p_pool text)
+returns setof queue.load_change
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- as in queue.own_gpu_line
+as $$
+declare
+  v_most constant integer := 1000;
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
+begin
+  if p_pool is distinct from 'gpu' or p_caller.user_id is null then
+    return;
+  end if;
+
+  return query
+  select p_caller.user_id, p_pool, w.is_cloud, true, w.standing, sum(w.task_count)::integer
+  from unnest(queue.pools()) as p (pool)
+    cross join unnest(array[
+      'no_run_type', 'type_inactive', 'not_yet', 'dependency_pending', 'dependency_lost', 'stale'
+    ]) as s (standing)
+    cross join lateral (
+      select
+        r.is_cloud, case when s.standing = 'stale' and p.pool = any (v_paused) then 'pool_paused' else s.standing end as standing,
+        count(*) as task_count
+      from (
+        select t.run_type is distinct from 'local' as is_cloud
+        from public.tasks as t
+        where t.user_id = p_caller.user_id
+          and t.pool = p.pool
+          and t.standing = s.standing
+          and t.runs_on_own_gpu
+          and (p_caller.kind = 'token' or t.run_type = 'local')
+        order by t.run_type
+        limit v_most
+      ) as r
+      group by 1
+    ) as w
+  group by 3, 5;
+end;
+$$;
+
+comment on function queue.own_gpu_waiting(queue.caller, text) is
+  'Queued tasks of other pools that counts by this caller for gpu have beside that pool (queue.is_served_by), by the reason of their own that is stored, up to 1000 of each pool and reason.';
+
+revoke all on function queue.own_gpu_waiting(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- The owner's half of the one rule, for whoever asks. A token speaks for a machine of its user's, which runs either kind of
+-- task and needs no credits. For everybody else, its owner in person too, a cloud task is what the fleet makes of it.
+create function queue.reason_of(p_slots queue.user_slots, p_caller queue.caller, p_is_cloud boolean)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case when p_is_cloud and p_caller.kind <> 'token' then p_slots.cloud_reason else p_slots.local_reason end;
+end;
+$$;
+
+comment on function queue.reason_of(queue.user_slots, queue.caller, boolean) is
+  'Why this caller finds that the owner''s cloud or local tasks may not run now, as far as the owner is concerned; null = they may. Counts and explain take it from here.';
+
+revoke all on function queue.reason_of(queue.user_slots, queue.caller, boolean) from public, anon, authenticated, service_role;
+
+-- What each of these users has in the queue now, as a claim would see it: the derived counters, put right for what only
+-- time has changed since.
+create function queue.user_load(p_caller queue.caller, p_pool text, p_user_ids uuid[], p_overtaken queue.load_change[])
+returns setof queue.user_load_row
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_own boolean := p_caller.user_id is not null;
+  v_paused text[] := (select c.paused_pools from queue.settings as c);
+begin
+  return query
+  with load as (
+    select
+      l.user_id,
+      coalesce(sum(l.ready_cloud) filter (where l.pool <> all (v_paused)), 0) as ready_cloud,
+      coalesce(sum(l.ready_cloud_orchestration) filter (where l.pool <> all (v_paused)), 0) as ready_cloud_orchestration,
+      coalesce(sum(case when v_own then l.ready_local else 0 end) filter (where l.pool <> all (v_paused)), 0) as ready_local,
+      coalesce(sum(case when v_own then l.ready_local_orchestration else 0 end) filter (where l.pool <> all (v_paused)), 0) as ready_local_orchestration,
+      sum(l.active_cloud + case when v_own then l.active_local else 0 end) as active,
+      sum(l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end) as active_orchestration,
+      sum(case when v_own then 0 else l.active_local + l.active_local_orchestration end) as active_elsewhere,
+      min(l.turn_at) as turn_at
+    from (
+      select
+        c.user_id, c.pool, c.ready_cloud, c.ready_local, c.ready_cloud_orchestration, c.ready_local_orchestration,
+        c.active_cloud, c.active_local, c.active_cloud_orchestration, c.active_local_orchestration, c.turn_at
+      from queue.user_lines as c
+      where c.user_id = any (p_user_ids)
+      union all
+      select
+        o.user_id, o.pool,
+        case when o.is_cloud and o.takes_slot then o.delta else 0 end,
+        case when not o.is_cloud and o.takes_slot then o.delta else 0 end,
+        case when o.is_cloud and not o.takes_slot then o.delta else 0 end,
+        case when not o.is_cloud and not o.takes_slot then o.delta else 0 end,
+        0, 0, 0, 0, v_now
+      from unnest(p_overtaken) as o
+      where o.standing = 'ready'
+        and o.user_id = any (p_user_ids)
+      union all
+      select o.user_id, o.pool, 0, 0, 0, 0, o.delta, 0, 0, 0, v_now
+      from unnest(p_overtaken) as o
+      where o.standing = 'active'
+        and o.user_id = any (p_user_ids)
+    ) as l
+    where p_pool is null
+      or l.pool = p_pool
+    group by l.user_id
+  ),
+  judged as (
+    select
+      l.*, s.running, s.task_limit, greatest(s.orchestration_limit - s.orchestrating, 0) as orchestration_room,
+      queue.reason_of(s, p_caller, true) as cloud_reason, s.local_reason
+    from load as l
+      join queue.user_slots as s on s.user_id = l.user_id
+  )
+  select
+    j.user_id,
+    case
+      when not v_own or j.ready_cloud + j.ready_cloud_orchestration > 0
+        and (j.cloud_reason is null or j.local_reason is not null or j.ready_local + j.ready_local_orchestration = 0)
+        then j.cloud_reason
+      else j.local_reason
+    end,
+    (j.ready_cloud + j.ready_cloud_orchestration + j.ready_local + j.ready_local_orchestration)::integer,
+    (
+      least(
+        case when j.cloud_reason is null then j.ready_cloud_orchestration else 0 end
+          + case when j.local_reason is null then j.ready_local_orchestration else 0 end,
+        j.orchestration_room
+      )
+      + greatest(
+        least(
+          case when j.cloud_reason is null then j.ready_cloud else 0 end
+            + case when j.local_reason is null then j.ready_local else 0 end,
+          j.task_limit - j.running
+        ), 0
+      )
+    )::integer,
+    j.active::integer,
+    j.active_orchestration::integer,
+    j.active_elsewhere::integer,
+    j.running,
+    j.task_limit,
+    j.turn_at
+  from judged as j;
+end;
+$$;
+
+comment on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) is
+  'For each of these users, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. Cloud and local tasks are judged as queue.reason_of does; local ones are those of a token or user only.';
+
+revoke all on function queue.user_load(queue.caller, text, uuid[], queue.load_change[]) from public, anon, authenticated, service_role;
+
+-- How many tasks this caller could claim one after another now.
+create function queue.claimable_count(p_caller queue.caller, p_pool text)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (queue.load_summary(p_caller, p_pool)).claimable;
+end;
+$$;
+
+comment on function queue.claimable_count(queue.caller, text) is
+  'How many tasks this caller could claim one after another now, in one pool or all (null).';
+
+revoke all on function queue.claimable_count(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale, and so does that all places of
+-- orchestration are taken: only then are the stale tasks of an owner told apart by kind, which no counter does.
+create function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_own boolean := p_caller.user_id is not null;
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
+begin
+  return (
+    with waiting as (
+      select b.user_id, b.pool, b.is_cloud, null::boolean as takes_slot, b.reason, b.task_count
+      from queue.blocked_tasks as b
+      where not v_own
+        and b.is_cloud
+      union all
+      select b.user_id, b.pool, b.is_cloud, null, b.reason, b.task_count
+      from queue.blocked_tasks as b
+      where b.user_id = p_caller.user_id
+      union all
+      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
+      from unnest(p_load.overtaken) as o
+      where o.standing not in ('ready', 'active')
+        and (v_own or o.is_cloud)
+      union all
+      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
+      from queue.own_gpu_waiting(p_caller, p_pool) as o
+    ),
+    stale as (
+      select
+        w.pool, w.is_cloud, w.takes_slot, w.task_count, s.user_id,
+        case
+          when w.pool = any (v_paused) then 'pool_paused'
+          else queue.reason_of(s, p_caller, w.is_cloud)
+        end as reason,
+        s.orchestrating >= s.orchestration_limit as has_no_place
+      from waiting as w
+        left join queue.user_slots as s on s.user_id = w.user_id
+      where w.reason = 'stale'
+        and (p_pool is null or w.pool = p_pool)
+    ),
+    orchestration as materialized (
+      select y.name from public.task_types as y where y.category = 'orchestration'
+      union
+      -- A task that has grown stale was noted long before.
+      select u.name
+      from queue.unknown_types as u
+      where not queue.takes_slot(u.name, null)
+        and not exists (select from public.task_types as y where y.name = u.name)
+    ),
+    stale_by_kind as (
+      select
+        w.reason, w.task_count,
+        case
+          when w.reason is not null or w.has_no_place is not true or w.takes_slot then 0
+          when not w.takes_slot then w.task_count
+          -- Type by type through the index of live tasks, so that nothing else of the owner's is gone through.
+          else (
+            select coalesce(sum((
+              select count(*)
+              from public.tasks as t
+              where t.user_id = w.user_id
+                and t.task_type = y.name
+                and t.standing = 'stale'
+                and t.pool = w.pool
+                and t.run_type = case when w.is_cloud then 'cloud' else 'local' end
+                and not t.takes_slot
+            )), 0)
+            from orchestration as y
+          )
+        end as without_place
+      from stale as w
+    )
+    select coalesce(json_object_agg(r.reason, r.task_count order by r.reason), '{}')
+    from (
+      select b.reason, sum(b.task_count) as task_count
+      from (
+        select w.reason, sum(w.task_count) as task_count
+        from waiting as w
+        where w.reason <> 'stale'
+          and (p_pool is null or w.pool = p_pool)
+        group by w.reason
+        union all
+        select coalesce(k.reason, c.reason), c.task_count
+        from stale_by_kind as k
+          cross join lateral (
+            values ('user_at_limit', k.without_place), ('stale', k.task_count - k.without_place)
+          ) as c (reason, task_count)
+        union all
+        select o.reason, o.task_count
+        from (
+          values
+            ('pool_paused', p_load.pool_paused),
+            ('user_at_limit', p_load.user_at_limit),
+            ('no_credits', p_load.no_credits),
+            ('cloud_disabled', p_load.cloud_disabled),
+            ('local_disabled', p_load.local_disabled)
+        ) as o (reason, task_count)
+      ) as b
+      group by b.reason
+      having sum(b.task_count) > 0
+    ) as r
+  );
+end;
+$$;
+
+comment on function queue.blocked_by_reason(queue.caller, text, queue.load_summary) is
+  'Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one reason.';
+
+revoke all on function queue.blocked_by_reason(queue.caller, text, queue.load_summary) from public, anon, authenticated, service_role;
+
+-- Several reasons as one number, for autoscalers that know fewer (docs/adr/0021).
+create function queue.blocked_sum(p_blocked json, p_reasons text[])
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(sum((p_blocked ->> r.reason)::integer), 0)
+    from unnest(p_reasons) as r (reason)
+  );
+end;
+$$;
+
+comment on function queue.blocked_sum(json, text[]) is
+  'How many of the tasks that queue.blocked_by_reason counted wait for one of these reasons.';
+
+revoke all on function queue.blocked_sum(json, text[]) from public, anon, authenticated, service_role;
+
+-- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut. p_turns are the
+-- first users in turn, at least p_limit of them where there are so many.
+create function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_turns queue.user_load_row[])
+returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz, since timestamptz)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_now timestamptz := queue.now();
+  v_old_before timestamptz := queue.stale_before();
+  v_pools text[] := array(
+    select p.pool
+    from unnest(case when p_pool is null then queue.pools() else array[p_pool] end) as p (pool)
+    where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+  );
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+  v_look constant integer := 1000;
+  -- Few are passed on the way.
+  v_many_stale boolean := exists (
+    select
+    from public.tasks as t
+    where t.standing = 'ready'
+      and t.attempts = 0
+      and t.claimed_at is null
+      and greatest(t.created_at, t.available_at, t.released_at) < v_old_before
+    order by greatest(t.created_at, t.available_at, t.released_at)
+    offset 1000
+  );
+  -- Some of all lines that are listed, of which there may be a hundred.
+  v_look_past integer := v_look / greatest(cardinality(p_turns), 1);
+  -- In the order of its index, so that no statistics find another way.
+  v_has_due boolean := (
+    select true from public.tasks as t where t.standing = 'not_yet' and t.available_at <= v_now order by t.available_at limit 1
+  );
+  v_run_types text[] := case
+    when p_caller.user_id is null then array['cloud']
+    else array(
+      select r.run_type
+      from queue.user_slots as s
+        cross join unnest(array['cloud', 'local']) as r (run_type)
+      where s.user_id = p_caller.user_id
+        and queue.reason_of(s, p_caller, r.run_type = 'cloud') is null
+    )
+  end;
+begin
+  return query
+  with turn as (
+    select
+      t.user_id, t.claimable, t.turn_at, t.task_limit - t.running as slots_free,
+      s.orchestration_limit - s.orchestrating as places_free,
+      s.running + s.orchestrating + s.remembered as turn_load
+    from unnest(p_turns) as t
+      join queue.user_slots as s on s.user_id = t.user_id
+  ),
+  round as (
+    -- A user served once more has one start more, and the turn goes to those who have fewer: so many of each come first.
+    select r.user_id, r.turn_load, r.turn_at, r.slots_free, r.places_free, count(*) as task_count
+    from (
+      select u.user_id, u.turn_load, u.turn_at, u.slots_free, u.places_free
+      from (
+        select
+          t.*,
+          least(t.claimable, case when count(*) over () < p_limit then p_limit else max(t.turn_load) over () - t.turn_load + 1 end) as most
+        from turn as t
+      ) as u
+        cross join lateral generate_series(1, u.most) as k
+      order by u.turn_load + k, k, u.turn_at
+      limit p_limit
+    ) as r
+    group by r.user_id, r.turn_load, r.turn_at, r.slots_free, r.places_free
+  )
+  select t.id, t.task_type, t.user_id, t.created_at, t.since
+  from (
+    select f.*, row_number() over (partition by f.user_id order by f.priority desc, f.created_at, f.id) as k
+    from (
+      -- Of each kind as many as there is room for; the line goes on behind the rest.
+      select c.*, row_number() over (partition by c.user_id, c.takes_slot order by c.priority desc, c.created_at, c.id) as of_kind
+      from (
+        -- One pool, run type and kind at a time: each comes from the index in the order of the line.
+        select r.id, r.task_type, r.created_at, r.since, r.priority, r.takes_slot, u.user_id, u.turn_load, u.turn_at, u.task_count,
+          u.slots_free, u.places_free
+        from round as u
+          cross join unnest(v_pools) as p (pool)
+          -- Looked up by its key, whatever the planner thinks of the round: that is what the limit is for.
+          cross join lateral (
+            select n.* from queue.user_lines as n where n.user_id = u.user_id and n.pool = p.pool limit 1
+          ) as l
+          cross join unnest(v_run_types) as y (run_type)
+          cross join unnest(array[true, false]) as kind (takes_slot)
+          cross join lateral (
+            select q.id, q.task_type, q.created_at, greatest(q.created_at, q.available_at, q.released_at) as since, q.priority, q.takes_slot
+            from public.tasks as q
+            where not v_many_stale
+              and q.user_id = u.user_id
+              and q.pool = l.pool
+              and q.run_type = y.run_type
+              and q.takes_slot = kind.takes_slot
+              and q.standing = 'ready'
+              and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.runs_on_own_gpu, q.standing))
+              -- Asked only where the answer could be yes.
+              and (q.attempts > 0 or greatest(q.created_at, q.available_at, q.released_at) >= v_old_before or not queue.is_stale(greatest(q.created_at, q.available_at, q.released_at), q.attempts > 0 or q.claimed_at is not null, q.params))
+            order by q.priority desc, q.created_at, q.id
+            limit u.task_count
+          ) as r
+        -- Nothing is looked for where there is nothing.
+        where case
+          when y.run_type = 'cloud' then case when kind.takes_slot then l.ready_cloud else l.ready_cloud_orchestration end
+          else case when kind.takes_slot then l.ready_local else l.ready_local_orchestration end
+        end > 0
+        union all
+        -- Of other pools, as machines of their owner claim them; those that are not behind or stale, as above.
+        select
+          o.id, o.task_type, o.created_at, greatest(o.created_at, o.available_at, o.released_at), o.priority, o.takes_slot, u.user_id,
+          u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
+        from round as u
+          cross join lateral queue.own_gpu_line(p_caller, p_pool, v_look) as o
+        where p_caller.user_id is not null
+          and o.run_type = any (v_run_types)
+          and (not v_is_behind or not queue.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.standing))
+          and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not queue.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
+        union all
+        -- Many have grown stale: those are not gone through.
+        select q.id, q.task_type, q.created_at, greatest(q.created_at, q.available_at, q.released_at), q.priority, q.takes_slot, u.user_id,
+          u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
+        from round as u
+          cross join unnest(v_pools) as l (pool)
+          cross join unnest(v_run_types) as y (run_type)
+          cross join unnest(array[true, false]) as kind (takes_slot)
+          cross join lateral queue.fresh_in_line(
+            u.user_id, l.pool, y.run_type, kind.takes_slot, u.task_count::integer + v_look_past, u.task_count::integer
+          ) as f (id)
+          -- One by one: joined, a plan from when the queue was small would go through all tasks.
+          cross join lateral (select k.* from public.tasks as k where k.id = f.id limit 1) as q
+        where v_many_stale
+          and (not v_is_behind or not queue.is_behind_its_type(q.task_type, q.pool, q.takes_slot, q.runs_on_own_gpu, q.standing))
+        union all
+        -- Due, but not yet released by a claim.
+        select
+          (d.task).id, (d.task).task_type, (d.task).created_at,
+          greatest((d.task).created_at, (d.task).available_at, (d.task).released_at), (d.task).priority, (d.task).takes_slot, u.user_id, u.turn_load,
+          u.turn_at, u.task_count, u.slots_free, u.places_free
+        from round as u
+          cross join unnest(v_pools) as l (pool)
+          cross join unnest(v_run_types) as y (run_type)
+          cross join lateral (
+            select q as task
+            from public.tasks as q
+            where q.user_id = u.user_id
+              and q.pool = l.pool
+              and q.run_type = y.run_type
+              and q.standing = 'not_yet'
+              and q.available_at <= v_now
+            order by q.priority desc, q.available_at
+            limit u.task_count + 100 -- some may have another reason to wait
+          ) as d
+        where v_has_due
+          and queue.task_standing(d.task) = 'ready'
+        union all
+        select
+          o.id, o.task_type, o.created_at, greatest(o.created_at, o.available_at, o.released_at), o.priority, o.takes_slot, u.user_id,
+          u.turn_load, u.turn_at, u.task_count, u.slots_free, u.places_free
+        from round as u
+          cross join lateral queue.own_gpu_due(p_caller, p_pool, v_look) as o
+        where v_has_due
+          and p_caller.user_id is not null
+          and o.run_type = any (v_run_types)
+          and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+          and queue.task_standing(o) = 'ready'
+      ) as c
+    ) as f
+    where f.of_kind <= case when f.takes_slot then f.slots_free else f.places_free end
+  ) as t
+  where t.k <= t.task_count
+  order by t.turn_load + t.k, t.k, t.turn_at;
+end;
+$$;
+
+comment on function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]) is
+  'Up to p_limit tasks that this caller''s claims would hand out next, in that order.';
+
+revoke all on function queue.next_tasks(queue.caller, text, integer, queue.user_load_row[]) from public, anon, authenticated, service_role;
+
+-- What keeps machines busy beside the tasks that take a slot: orchestrators that have not enqueued everything yet (the
+-- others only wait for their children), and starts that others ended under machines that have not let go yet. Without
+-- these an autoscaler would stop machines at work.
+create function queue.busy_beside(p_caller queue.caller, p_pool text, p_load queue.load_summary)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 1000;
+  v_own boolean := p_caller.user_id is not null;
+  v_orchestrating integer := 0;
+  v_held integer;
+begin
+  -- Not looked for where the sums know of none.
+  if p_load.active_orchestration > 0 then
+    with kind as (
+      -- The owner's places say how many still need a worker, over all pools and whoever runs them.
+      select
+        l.user_id,
+        sum(case when p_pool is null or l.pool = p_pool then l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end else 0 end) as here,
+        sum(l.active_cloud_orchestration + l.active_local_orchestration) as everywhere,
+        min(s.orchestrating) as orchestrating
+      from queue.user_lines as l
+        join queue.user_slots as s on s.user_id = l.user_id
+      where l.active_cloud_orchestration + l.active_local_orchestration > 0
+        and s.orchestrating > 0
+        and (not v_own or l.user_id = p_caller.user_id)
+      group by l.user_id
+    ),
+    working as (
+      select
+        k.user_id, k.here, k.everywhere,
+        k.orchestrating - (
+          select count(*) from queue.held_slots as h where h.user_id = k.user_id and h.let_go_at is null and not h.takes_slot
+        ) as orchestrating
+      from kind as k
+      where k.here > 0
+    ),
+    -- Looked at only for an owner who has some here, some elsewhere, and only some that wait.
+    waiting as materialized (
+      select t.user_id
+      from (select h.orchestrator_id from queue.handovers as h limit v_most) as h
+        join public.tasks as t on t.id = h.orchestrator_id
+      where (p_pool is null or t.pool = p_pool)
+        and (v_own or t.token_id is null)
+    )
+    select coalesce(sum(
+      case
+        when w.here = w.everywhere or w.orchestrating in (0, w.everywhere) then least(w.here, w.orchestrating)
+        else least(w.here - (select count(*) from waiting as h where h.user_id = w.user_id), w.orchestrating)
+      end
+    ), 0)
+    into v_orchestrating
+    from working as w;
+  end if;
+
+  select count(*)
+  into v_held
+  from queue.held_slots as h
+  where h.let_go_at is null
+    and (
+      p_pool is null or h.pool = p_pool
+      or (v_own and (
+        select queue.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type) from public.tasks as t where t.id = h.task_id
+      ))
+    )
+    and (v_own or h.token_id is null)
+    and (not v_own or h.user_id = p_caller.user_id);
+  return greatest(v_orchestrating, 0) + v_held;
+end;
+$$;
+
+comment on function queue.busy_beside(queue.caller, text, queue.load_summary) is
+  'How many machines are busy with what task_counts() does not count under active_only: orchestrators that still need a worker, and ended starts whose holders have not let go.';
+
+revoke all on function queue.busy_beside(queue.caller, text, queue.load_summary) from public, anon, authenticated, service_role;
+
+-- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
+create function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean, p_unused text[] default null)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set enable_sort = off -- lines are in the order of an index: no statistics may find it as good to sort all that a user has
+as $$
+declare
+  v_list_limit constant integer := 100;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_now timestamptz := queue.now();
+  v_load queue.load_summary;
+  v_turns queue.user_load_row[];
+  v_listed integer;
+  v_next json;
+  v_running json;
+  v_recent json;
+  v_oldest timestamptz;
+  v_per_worker integer;
+  v_total integer;
+  v_blocked json;
+  v_by_capacity integer;
+  v_arrivals numeric;
+  v_completions numeric;
+begin
+  perform queue.refuse_unknown_pool(p_run_type);
+
+  v_load := queue.load_summary(v_caller, p_run_type);
+  v_turns := array(select u from queue.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);
+
+  select
+    coalesce(json_agg(json_build_object('task_id', t.task_id, 'task_type', t.task_type, 'user_id', t.user_id, 'created_at', t.created_at)), '[]'),
+    count(*),
+    min(t.since)
+  into v_next, v_listed, v_oldest
+  from queue.next_tasks(v_caller, p_run_type, v_list_limit, v_turns) as t;
+  v_oldest := queue.oldest_claimable(v_caller, p_run_type, v_oldest, v_listed < v_load.claimable);
+
+  with running as materialized (
+    select
+      r.id as task_id, r.task_type, r.worker_id, r.token_id,
+      coalesce(r.generation_started_at, r.claimed_at, r.updated_at, r.created_at) as started_at
+    from public.tasks as r
+    where r.status = 'In Progress'
+      and (
+        p_run_type is null or r.pool = p_run_type
+        or (r.runs_on_own_gpu and queue.is_served_by(v_caller, p_run_type, r.pool, r.runs_on_own_gpu, r.run_type))
+      )
+      and (v_caller.user_id is null or r.user_id = v_caller.user_id)
+    order by r.worker_id
+    limit v_list_limit
+  )
+  select
+    -- Deployed clients cut these texts: none may be null.
+    (select json_strip_nulls(json_agg(a)) from (
+      select
+        r.task_id, r.task_type, r.started_at,
+        case v_caller.kind when 'service' then r.worker_id else queue.sent_name(r.worker_id) end as worker_id
+      from running as r
+    ) as a),
+    (select json_agg(a) from (select r.task_id, 'In Progress' as status, r.token_id is null as is_cloud from running as r) as a)
+  into v_running, v_recent;
+
+  select case when p_run_type = 'gpu' then s.gpu_tasks_per_worker when p_run_type is not null then s.api_tasks_per_worker end
+  into v_per_worker
+  from queue.settings as s;
+
+  -- The fleet's rates over the last five samples; one user's are not kept.
+  select round(avg(m.arrivals), 1), round(avg(m.completions), 1)
+  into v_arrivals, v_completions
+  from (
+    select sum(s.arrivals) as arrivals, sum(s.completions) as completions
+    from queue.minute_samples as s
+    where v_caller.user_id is null
+      and s.sampled_at > v_now - interval '10 minutes'
+      and (p_run_type is null or s.pool = p_run_type)
+    group by s.sampled_at
+    order by s.sampled_at desc
+    limit 5
+  ) as m;
+
+  -- What waits for the owner's own running tasks; the other sums are of what waits for other tasks, and for a decision.
+  v_blocked := queue.blocked_by_reason(v_caller, p_run_type, v_load);
+  v_by_capacity := coalesce((v_blocked ->> 'user_at_limit')::integer, 0);
+
+  v_total := v_load.claimable + case when coalesce(p_include_active, true) then v_load.active else 0 end;
+
+  return json_build_object(
+    'run_type', p_run_type,
+    'totals', json_build_object(
+      'queued_only', v_load.claimable,
+      'eligible_queued', v_load.claimable,
+      'active_only', v_load.active,
+      'queued_plus_active', v_total,
+      'potentially_claimable', v_load.claimable + v_by_capacity,
+      'blocked_by_capacity', v_by_capacity,
+      'blocked_by_deps', queue.blocked_sum(v_blocked, array['dependency_pending', 'dependency_lost']),
+      'blocked_by_settings', queue.blocked_sum(
+        v_blocked, array['no_credits', 'cloud_disabled', 'local_disabled', 'type_inactive', 'pool_paused']
+      )
+    ),
+    'count', v_total,
+    'available_tasks', v_total,
+    'queued_plus_active', v_total,
+    'global_task_breakdown', json_build_object(
+      'in_progress_total', v_load.active + v_load.active_orchestration + v_load.active_elsewhere,
+      'in_progress_cloud', v_load.active + v_load.active_orchestration,
+      'in_progress_local', v_load.active_elsewhere,
+      'orchestrator_tasks', v_load.active_orchestration
+    ),
+    'blocked', v_blocked,
+    'oldest_claimable_age_seconds', extract(epoch from v_now - v_oldest),
+    'users', queue.listed_users(v_caller, p_run_type, v_load, v_turns, v_list_limit),
+    'users_total', v_load.users,
+    'recent_tasks', coalesce(v_recent, '[]'),
+    'queued_tasks', v_next,
+    'active_tasks', coalesce(v_running, '[]'),
+    'arrivals_per_minute', v_arrivals,
+    'completions_per_minute', v_completions,
+    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_load, v_oldest)::jsonb else '[]' end
+      || case
+        when cardinality(p_unused) > 0 then jsonb_build_array(jsonb_build_object(
+          'code', 'ROUTING_IGNORED',
+          'message', pg_catalog.format(
+            'The numbers are those of the whole pool, and there are no route_totals: this queue does not route by %s',
+            array_to_string(p_unused, ', ')
+          )
+        ))
+        else '[]'
+      end,
+    -- Machines that could be busy at once.
+    'suggested_workers', ceil((v_load.claimable + v_load.active + queue.busy_beside(v_caller, p_run_type, v_load))::numeric / v_per_worker),
+    'snapshot_at', v_now
+  );
+end;
+$$;
+
+comment on function queue.task_counts(jsonb, text, boolean, text[]) is 'See public.task_counts.';
+
+revoke all on function queue.task_counts(jsonb, text, boolean, text[]) from public, anon, authenticated, service_role;
+grant execute on function queue.task_counts(jsonb, text, boolean, text[]) to service_role;
+
+-- Adds the queue up for a caller. A line by itself says what its owner adds, so the fleet's sums are one walk over the
+-- lines. Not so where time has overtaken a counter and where an owner's lines share one limit: those owners, and the
+-- one owner that a token or user is about, are looked at apart. What machines of that owner run of other pools beside gpu is
+-- added as if it had just come there.
+create function queue.load_summary(p_caller queue.caller, p_pool text)
+returns queue.load_summary
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- what asks for the first in an order takes it from the index that has the order
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_own boolean := p_caller.user_id is not null;
+  v_apart uuid[];
+  v_none_apart boolean;
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_none_paused boolean := v_paused = '{}';
+  v_ready integer;
+  v_sum queue.load_summary;
+begin
+  -- Two looks say that there is nothing to put right, as is nearly always so.
+  if (
+      select true from public.tasks as t where t.standing = 'not_yet' and t.available_at <= v_now order by t.available_at limit 1
+    )
+    or (
+      select true
+      from public.tasks as t
+      where t.standing = 'ready'
+        and t.attempts = 0
+        and t.claimed_at is null
+        and greatest(t.created_at, t.available_at, t.released_at) < queue.stale_before()
+      order by greatest(t.created_at, t.available_at, t.released_at)
+      limit 1
+    ) then
+    v_sum.overtaken := array(select o from queue.overtaken_by_time(p_caller.user_id) as o);
+  end if;
+  if exists (select from queue.deferred_work as w where w.task_type is not null) then
+    v_sum.overtaken := v_sum.overtaken || array(select o from queue.overtaken_by_types(p_caller.user_id) as o);
+  end if;
+
+  if v_own then
+    v_sum.overtaken := v_sum.overtaken || array(select o from queue.own_gpu_load(p_caller, p_pool) as o);
+    v_apart := array[p_caller.user_id];
+  else
+    v_apart := array(
+      select o.user_id
+      from unnest(v_sum.overtaken) as o
+      where o.user_id is not null
+        and (p_pool is null or o.pool = p_pool)
+      union
+      select a.user_id
+      from queue.user_lines as a
+        join queue.user_lines as g on g.user_id = a.user_id and g.pool <> a.pool
+      where p_pool is null
+        and a.pool <> 'gpu'
+    );
+  end if;
+  v_none_apart := v_apart = '{}';
+
+  -- Whether a line is open, and running and the limit of an open one, are kept up with its owner's slots.
+  select
+    coalesce(sum(
+      least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running)
+    ) filter (where l.is_open and (v_none_paused or l.pool <> all (v_paused))), 0),
+    count(*) filter (where l.is_open and (v_none_paused or l.pool <> all (v_paused))),
+    count(*) filter (where l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where (v_none_paused or l.pool <> all (v_paused))), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'no_credits' and (v_none_paused or l.pool <> all (v_paused))), 0),
+    coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration) filter (where l.closed_by = 'cloud_disabled' and (v_none_paused or l.pool <> all (v_paused))), 0),
+    0,
+    coalesce(sum(l.active_cloud), 0),
+    coalesce(sum(l.active_cloud_orchestration), 0),
+    coalesce(sum(l.active_local + l.active_local_orchestration), 0)
+  into
+    v_sum.claimable, v_sum.owners, v_sum.users, v_ready, v_sum.no_credits, v_sum.cloud_disabled, v_sum.local_disabled,
+    v_sum.active, v_sum.active_orchestration, v_sum.active_elsewhere
+  from queue.user_lines as l
+  where not v_own
+    and (p_pool is null or l.pool = p_pool)
+    and (v_none_apart or l.user_id not in (select a.user_id from unnest(v_apart) as a (user_id)));
+  v_sum.pool_paused := 0;
+  if not v_none_paused then
+    select coalesce(sum(l.ready), 0)
+    into v_sum.pool_paused
+    from (
+      select
+        k.user_id, k.pool,
+        k.ready_cloud + k.ready_cloud_orchestration
+          + case when v_own then k.ready_local + k.ready_local_orchestration else 0 end as ready
+      from queue.user_lines as k
+      union all
+      select o.user_id, o.pool, o.delta
+      from unnest(v_sum.overtaken) as o
+      where o.standing = 'ready'
+        and (o.is_cloud or v_own)
+    ) as l
+    where l.pool = any (v_paused)
+      and (p_pool is null or l.pool = p_pool)
+      and (not v_own or l.user_id = p_caller.user_id);
+  end if;
+  v_sum.user_at_limit := v_ready - v_sum.no_credits - v_sum.cloud_disabled - v_sum.claimable;
+  if v_none_apart then
+    return v_sum;
+  end if;
+
+  v_sum.apart := array(select u from queue.user_load(p_caller, p_pool, v_apart, v_sum.overtaken) as u);
+  select
+    v_sum.claimable + coalesce(sum(u.claimable), 0),
+    v_sum.owners + count(*) filter (where u.claimable > 0),
+    v_sum.users + count(*) filter (where u.ready > 0 or u.active > 0),
+    v_sum.user_at_limit + coalesce(sum(u.ready - u.claimable) filter (where coalesce(u.reason, 'user_at_limit') = 'user_at_limit'), 0),
+    v_sum.no_credits + coalesce(sum(u.ready) filter (where u.reason = 'no_credits'), 0),
+    v_sum.cloud_disabled + coalesce(sum(u.ready) filter (where u.reason = 'cloud_disabled'), 0),
+    coalesce(sum(u.ready) filter (where u.reason = 'local_disabled'), 0),
+    v_sum.active + coalesce(sum(u.active), 0),
+    v_sum.active_orchestration + coalesce(sum(u.active_orchestration), 0),
+    v_sum.active_elsewhere + coalesce(sum(u.active_elsewhere), 0)
+  into
+    v_sum.claimable, v_sum.owners, v_sum.users, v_sum.user_at_limit, v_sum.no_credits, v_sum.cloud_disabled,
+    v_sum.local_disabled, v_sum.active, v_sum.active_orchestration, v_sum.active_elsewhere
+  from unnest(v_sum.apart) as u;
+
+  -- In person: cloud and local tasks may wait for different reasons.
+  if p_caller.kind = 'user' then
+    select
+      sum(l.ready) filter (where l.reason = 'no_credits'),
+      sum(l.ready) filter (where l.reason = 'cloud_disabled'),
+      sum(l.ready) filter (where l.reason = 'local_disabled'),
+      sum(l.ready) filter (where coalesce(l.reason, 'user_at_limit') = 'user_at_limit')
+    into v_sum.no_credits, v_sum.cloud_disabled, v_sum.local_disabled, v_sum.user_at_limit
+    from (
+      select k.ready, queue.reason_of(s, p_caller, k.is_cloud) as reason
+      from (
+        select true as is_cloud, c.ready_cloud + c.ready_cloud_orchestration as ready
+        from queue.user_lines as c
+        where c.user_id = p_caller.user_id and (p_pool is null or c.pool = p_pool) and c.pool <> all (v_paused)
+        union all
+        select false, c.ready_local + c.ready_local_orchestration
+        from queue.user_lines as c
+        where c.user_id = p_caller.user_id and (p_pool is null or c.pool = p_pool) and c.pool <> all (v_paused)
+        union all
+        select o.is_cloud, o.delta
+        from unnest(v_sum.overtaken) as o
+        where o.standing = 'ready' and o.user_id = p_caller.user_id and (p_pool is null or o.pool = p_pool)
+          and o.pool <> all (v_paused)
+      ) as k
+        join queue.user_slots as s on s.user_id = p_caller.user_id
+    ) as l;
+    v_sum.no_credits := coalesce(v_sum.no_credits, 0);
+    v_sum.cloud_disabled := coalesce(v_sum.cloud_disabled, 0);
+    v_sum.local_disabled := coalesce(v_sum.local_disabled, 0);
+    v_sum.user_at_limit := greatest(coalesce(v_sum.user_at_limit, 0) - v_sum.claimable, 0);
+  end if;
+  return v_sum;
+end;
+$$;
+
+comment on function queue.load_summary(queue.caller, text) is
+  'What the queue adds up to for this caller, in one pool or all (null).';
+
+revoke all on function queue.load_summary(queue.caller, text) from public, anon, authenticated, service_role;
+
+-- The users whom claims would serve next, whose turn it is first.
+create function queue.users_in_turn(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_limit integer)
+returns setof queue.user_load_row
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_pools text[] := array(
+    select p.pool
+    from unnest(case when p_pool is null then queue.pools() else array[p_pool] end) as p (pool)
+    where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+  );
+  v_none_apart boolean := coalesce(cardinality(p_load.apart), 0) = 0;
+begin
+  return query
+  select
+    u.user_id, u.reason, u.ready, u.claimable, u.active, u.active_orchestration, u.active_elsewhere, u.running, u.task_limit, u.turn_at
+  from (
+    -- Open lines come from the index in the order of turns.
+    select
+      l.user_id, null::text as reason, l.ready_cloud + l.ready_cloud_orchestration as ready,
+      least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running) as claimable,
+      l.active_cloud as active, l.active_cloud_orchestration as active_orchestration,
+      l.active_local + l.active_local_orchestration as active_elsewhere, l.running, l.task_limit, l.turn_at, l.turn_load
+    from unnest(v_pools) as p (pool)
+      cross join lateral (
+        select c.*
+        from queue.user_lines as c
+        where p_caller.user_id is null
+          and c.pool = p.pool
+          and c.is_open
+          and (v_none_apart or c.user_id not in (select a.user_id from unnest(p_load.apart) as a))
+        order by c.turn_load, c.turn_at
+        limit p_limit
+      ) as l
+    union all
+    select a.*, s.running + s.orchestrating + s.remembered
+    from unnest(p_load.apart) as a
+      join queue.user_slots as s on s.user_id = a.user_id
+    where a.claimable > 0
+  ) as u
+  order by u.turn_load, u.turn_at
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.users_in_turn(queue.caller, text, queue.load_summary, integer) is
+  'Up to p_limit users of whom this caller could claim something now, in the order of their turns.';
+
+revoke all on function queue.users_in_turn(queue.caller, text, queue.load_summary, integer) from public, anon, authenticated, service_role;
+
+-- Since when the oldest task waits that a claim could come to. The list of next tasks has the oldest of each user in it;
+-- where the list was cut, older ones may stand behind it: those are looked for among the oldest never started.
+create function queue.oldest_claimable(p_caller queue.caller, p_pool text, p_listed timestamptz, p_was_cut boolean)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_look_at constant integer := 200;
+  v_old_before timestamptz;
+begin
+  if not p_was_cut then
+    return p_listed;
+  end if;
+
+  v_old_before := queue.stale_before();
+  return least(p_listed, (
+    select o.since
+    from (
+      select t.user_id, t.pool, t.run_type, t.takes_slot, t.runs_on_own_gpu, greatest(t.created_at, t.available_at, t.released_at) as since, t.params
+      from public.tasks as t
+      where t.standing = 'ready'
+        and t.attempts = 0
+        and t.claimed_at is null
+        and greatest(t.created_at, t.available_at, t.released_at) < p_listed
+      order by greatest(t.created_at, t.available_at, t.released_at)
+      limit v_look_at
+    ) as o
+    where (
+        p_pool is null or o.pool = p_pool
+        or (o.runs_on_own_gpu and queue.is_served_by(p_caller, p_pool, o.pool, o.runs_on_own_gpu, o.run_type))
+      )
+      and o.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+      and case
+        when p_caller.user_id is not null then o.user_id = p_caller.user_id and exists (
+          select
+          from queue.user_slots as s
+          where s.user_id = o.user_id
+            and queue.reason_of(s, p_caller, o.run_type = 'cloud') is null
+        )
+        else o.run_type = 'cloud'
+          and (select l.is_open and (o.takes_slot or l.orchestration_room > 0) from queue.user_lines as l where l.user_id = o.user_id and l.pool = o.pool)
+      end
+      -- Asked only where the answer could be yes.
+      and (o.since >= v_old_before or not queue.is_stale(o.since, false, o.params))
+    order by o.since
+    limit 1
+  ));
+end;
+$$;
+
+comment on function queue.oldest_claimable(queue.caller, text, timestamptz, boolean) is
+  'Since when the oldest claimable task could run: the older of the oldest in the list and, if the list was cut, of the 200 oldest tasks that were never started.';
+
+revoke all on function queue.oldest_claimable(queue.caller, text, timestamptz, boolean) from public, anon, authenticated, service_role;
+
+-- The users that a count lists: first those whose turn is next, then others with live work.
+create function queue.listed_users(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_turns queue.user_load_row[], p_limit integer)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_missing integer := greatest(p_limit - coalesce(cardinality(p_turns), 0), 0);
+begin
+  return (
+    select coalesce(json_agg(u order by u.queued_tasks desc, u.ready_tasks desc, u.user_id), '[]')
+    from (
+      select
+        t.user_id, t.claimable as queued_tasks, t.ready as ready_tasks, t.running as in_progress_tasks, t.task_limit,
+        t.running >= t.task_limit as at_limit, t.reason as blocked_by
+      from unnest(p_turns) as t
+      union all
+      (
+        select o.user_id, 0, o.ready, o.running, o.task_limit, o.running >= o.task_limit, o.reason
+        from (
+          select a.user_id, a.ready, a.running, a.task_limit, coalesce(a.reason, case when a.ready > 0 then 'user_at_limit' end) as reason
+          from unnest(p_load.apart) as a
+          where a.claimable = 0
+            and a.ready + a.active > 0
+          union all
+          -- Closed for no reason of the owner's, but with something ready: all of that is orchestration.
+          select
+            l.user_id, l.ready_cloud + l.ready_cloud_orchestration, s.running, s.task_limit,
+            case
+              when l.pool = any (v_paused) then 'pool_paused'
+              else coalesce(s.cloud_reason, case when l.ready_cloud + l.ready_cloud_orchestration > 0 then 'user_at_limit' end)
+            end
+          from queue.user_lines as l
+            join queue.user_slots as s on s.user_id = l.user_id
+          where p_caller.user_id is null
+            and p_load.users > p_load.owners
+            and (p_pool is null or l.pool = p_pool)
+            and (not l.is_open or l.pool = any (v_paused))
+            and l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0
+            and l.user_id not in (select a.user_id from unnest(p_load.apart) as a)
+        ) as o
+        limit v_missing
+      )
+    ) as u
+  );
+end;
+$$;
+
+comment on function queue.listed_users(queue.caller, text, queue.load_summary, queue.user_load_row[], integer) is
+  'Up to p_limit users with live work as task_counts lists them: those in p_turns, then others as they come.';
+
+revoke all on function queue.listed_users(queue.caller, text, queue.load_summary, queue.user_load_row[], integer) from public, anon, authenticated, service_role;
+
+-- A line stays when its last task has ended, because most fill again soon. Counts walk over all lines, so those that
+-- stayed empty for an hour go, and so do counters of blocked tasks that came to nothing.
+create function queue.drop_empty_lines(p_limit integer)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_owners uuid[];
+  v_dropped integer;
+begin
+  -- Under the owners' locks nobody fills a line meanwhile; owners that somebody serves are left for the next time.
+  select array_agg(o.user_id)
+  into v_owners
+  from (
+    select s.user_id
+    from queue.user_slots as s
+    where s.user_id in (
+      select l.user_id
+      from queue.user_lines as l
+      where l.turn_at < queue.now() - interval '1 hour'
+        and (
+          l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
+          l.active_cloud, l.active_cloud_orchestration, l.active_local, l.active_local_orchestration
+        ) = (0, 0, 0, 0, 0, 0, 0, 0)
+      limit p_limit
+    )
+    for no key update of s skip locked
+  ) as o;
+
+  delete from queue.user_lines as l
+  where l.user_id = any (v_owners)
+    and l.turn_at < queue.now() - interval '1 hour'
+    and (
+      l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
+      l.active_cloud, l.active_cloud_orchestration, l.active_local, l.active_local_orchestration
+    ) = (0, 0, 0, 0, 0, 0, 0, 0);
+  get diagnostics v_dropped = row_count;
+
+  delete from queue.blocked_tasks as b
+  where b.user_id = any (v_owners)
+    and b.task_count = 0;
+  return v_dropped;
+end;
+$$;
+
+comment on function queue.drop_empty_lines(integer) is
+  'Deletes lines that have been empty for an hour, of at most p_limit owners, and these owners'' counters of nothing; returns how many lines.';
+
+revoke all on function queue.drop_empty_lines(integer) from public, anon, authenticated, service_role;
+
+-- What each owner's starts take, counted from the tasks and from what others ended. That an orchestrator has handed over,
+-- and that a holder has let go, cannot be derived.
+create function queue.recount_slots(p_user_id uuid)
+returns table (user_id uuid, running integer, orchestrating integer, remembered integer)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select s.user_id, sum(s.running)::integer, sum(s.orchestrating)::integer, sum(s.remembered)::integer
+  from (
+    select
+      t.user_id,
+      t.takes_slot::integer as running,
+      (not t.takes_slot and not queue.is_handed_over(t.id, t.lease_token))::integer as orchestrating,
+      0 as remembered
+    from public.tasks as t
+    where t.standing = 'active'
+      and t.user_id is not null
+      and (p_user_id is null or t.user_id = p_user_id)
+    union all
+    select
+      h.user_id,
+      (h.let_go_at is null and h.takes_slot)::integer,
+      (h.let_go_at is null and not h.takes_slot)::integer,
+      (h.let_go_at is not null)::integer
+    from queue.held_slots as h
+    where p_user_id is null
+      or h.user_id = p_user_id
+  ) as s
+  group by s.user_id;
+end;
+$$;
+
+comment on function queue.recount_slots(uuid) is
+  'What running, orchestrating and remembered of user_slots should be, for one user or for all (null); no row = nothing.';
+
+revoke all on function queue.recount_slots(uuid) from public, anon, authenticated, service_role;
+
+-- What the derived counters should be, counted from the tasks. The one query that drift and reconcile share.
+create function queue.recount(p_user_id uuid)
+returns setof queue.user_lines
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select
+    c.user_id, c.pool,
+    c.ready_cloud, c.ready_cloud_orchestration, c.ready_local, c.ready_local_orchestration,
+    c.active_cloud, c.active_cloud_orchestration, c.active_local, c.active_local_orchestration,
+    n.running,
+    (c.ready_cloud > 0 or (c.ready_cloud_orchestration > 0 and n.orchestrating < s.orchestration_limit))
+      and coalesce(s.cloud_reason, 'user_at_limit') = 'user_at_limit'
+      and n.running < s.task_limit,
+    null::timestamptz,
+    s.task_limit,
+    nullif(s.cloud_reason, 'user_at_limit'),
+    n.running + n.orchestrating + n.remembered,
+    greatest(s.orchestration_limit - n.orchestrating, 0)
+  from (
+    select
+      t.user_id,
+      t.pool,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'cloud' and t.takes_slot))::integer as ready_cloud,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'cloud' and not t.takes_slot))::integer as ready_cloud_orchestration,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'local' and t.takes_slot))::integer as ready_local,
+      (count(*) filter (where t.standing = 'ready' and t.run_type = 'local' and not t.takes_slot))::integer as ready_local_orchestration,
+      (count(*) filter (where t.standing = 'active' and t.token_id is null and t.takes_slot))::integer as active_cloud,
+      (count(*) filter (where t.standing = 'active' and t.token_id is null and not t.takes_slot))::integer as active_cloud_orchestration,
+      (count(*) filter (where t.standing = 'active' and t.token_id is not null and t.takes_slot))::integer as active_local,
+      (count(*) filter (where t.standing = 'active' and t.token_id is not null and not t.takes_slot))::integer as active_local_orchestration
+    from public.tasks as t
+    where t.standing is not null
+      and t.user_id is not null
+      and (p_user_id is null or t.user_id = p_user_id)
+    group by t.user_id, t.pool
+  ) as c
+    join queue.user_slots as s on s.user_id = c.user_id
+    left join queue.recount_slots(p_user_id) as r on r.user_id = c.user_id
+    cross join lateral (
+      select coalesce(r.running, 0) as running, coalesce(r.orchestrating, 0) as orchestrating, coalesce(r.remembered, 0) as remembered
+    ) as n;
+end;
+$$;
+
+comment on function queue.recount(uuid) is
+  'The user_lines that the tasks themselves add up to, for one user or for all (null); turn_at is null.';
+
+revoke all on function queue.recount(uuid) from public, anon, authenticated, service_role;
+
+-- Users whose derived state is not what their user row and their tasks add up to, and totals that are not what all tasks
+-- do. A stable function sees one snapshot, so work that is going on is never mistaken for drift.
+create function queue.drift()
+returns table (user_id uuid, pool text, stored jsonb, counted jsonb)
+language plpgsql
+stable
+security definer -- recount and the lines are for nobody else
+set search_path = ''
+set plan_cache_mode = force_custom_plan -- reads all there is, whoever asks
+set enable_seqscan = on
+as $$
+#variable_conflict use_column
+begin
+  -- What runs, and what the user row allows.
+  return query
+  select u.id, null::text, to_jsonb(s), to_jsonb(w)
+  from public.users as u
+    left join queue.recount_slots(null) as r on r.user_id = u.id
+    left join queue.user_slots as s on s.user_id = u.id
+    cross join lateral queue.slots_of(
+      u, coalesce(r.running, 0), coalesce(r.orchestrating, 0), coalesce(r.remembered, 0)
+    ) as w
+  where s is distinct from w;
+
+  return query
+  with counted as (
+    select
+      c.user_id, c.pool,
+      -- The copies of what the slots say are kept up where they order the line.
+      to_jsonb(c) - array['turn_at', 'user_id', 'pool']
+        - case when c.is_open then array[]::text[] else array['running', 'turn_load', 'orchestration_room'] end as row_counts
+    from queue.recount(null) as c
+    where c.ready_cloud + c.ready_cloud_orchestration + c.ready_local + c.ready_local_orchestration
+      + c.active_cloud + c.active_cloud_orchestration + c.active_local + c.active_local_orchestration > 0
+  ),
+  stored as (
+    select
+      l.user_id, l.pool,
+      to_jsonb(l) - array['turn_at', 'user_id', 'pool']
+        - case when l.is_open then array[]::text[] else array['running', 'turn_load', 'orchestration_room'] end as row_counts
+    from queue.user_lines as l
+    where l.is_open or l.ready_cloud <> 0 or l.ready_cloud_orchestration <> 0 or l.ready_local <> 0
+      or l.ready_local_orchestration <> 0 or l.active_cloud <> 0 or l.active_cloud_orchestration <> 0
+      or l.active_local <> 0 or l.active_local_orchestration <> 0
+  )
+  select coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool), s.row_counts, c.row_counts
+  from counted as c
+    full join stored as s on s.user_id = c.user_id and s.pool = c.pool
+  where c.row_counts is distinct from s.row_counts;
+
+  return query
+  select
+    coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool),
+    jsonb_build_object(coalesce(c.reason, s.reason), coalesce(s.task_count, 0)),
+    jsonb_build_object(coalesce(c.reason, s.reason), coalesce(c.task_count, 0))
+  from (
+    select
+      coalesce(t.user_id, '00000000-0000-0000-0000-000000000000') as user_id, t.pool, t.standing as reason,
+      t.run_type is distinct from 'local' as is_cloud, count(*)::integer as task_count
+    from public.tasks as t
+    where t.standing not in ('ready', 'active')
+    group by 1, 2, 3, 4
+  ) as c
+    full join queue.blocked_tasks as s
+      on s.user_id = c.user_id and s.pool = c.pool and s.reason = c.reason and s.is_cloud = c.is_cloud
+  where coalesce(c.task_count, 0) <> coalesce(s.task_count, 0);
+
+  -- Families that are under way; the report of an orchestrator cannot be derived.
+  return query
+  select
+    coalesce(c.user_id, s.user_id), null::text,
+    to_jsonb(s) - 'changed_at' - 'enqueued_attempt', to_jsonb(c) - 'changed_at' - 'enqueued_attempt'
+  from queue.recount_families(array(
+    select o.id from public.tasks as o where o.standing is not null and exists (select from queue.subtasks as x where x.orchestrator_id = o.id)
+    union
+    select k.orchestrator_id from queue.orchestrations as k where k.ended_as is null
+  )) as c
+    full join (
+      select k.*
+      from queue.orchestrations as k
+      where k.ended_as is null
+        and k.open_count + k.complete_count + k.failed_count + k.cancelled_count > 0
+    ) as s on s.orchestrator_id = c.orchestrator_id
+  where to_jsonb(s) - 'changed_at' - 'enqueued_attempt' is distinct from to_jsonb(c) - 'changed_at' - 'enqueued_attempt'
+    and (c.orchestrator_id is null or s.orchestrator_id is not null
+      or c.open_count + c.complete_count + c.failed_count + c.cancelled_count > 0);
+
+  -- Live tasks that nobody knows as the children that they are.
+  return query
+  select
+    t.user_id, t.pool,
+    (select to_jsonb(s) from queue.subtasks as s where s.task_id = t.id),
+    jsonb_build_object('task_id', t.id, 'orchestrator_id', queue.parent_task_id(t.params))
+  from public.tasks as t
+  where t.standing is not null
+    and t.user_id is not null
+    and t.params ? 'orchestrator_task_id_ref'
+    and queue.parent_task_id(t.params) <> t.id
+    and not exists (
+      select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = queue.parent_task_id(t.params)
+    );
+
+  -- Tasks that have ended, whosever they were: what the history was counted on to, beside the tasks themselves.
+  return query
+  select null::uuid, null::text, jsonb_build_object(e.status, e.stored), jsonb_build_object(e.status, e.counted)
+  from (
+    select s.status, queue.ended_total(s.status) as stored, coalesce(c.counted, 0) as counted
+    from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
+      left join (select t.status, count(*) as counted from public.tasks as t group by t.status) as c on c.status = s.status
+  ) as e
+  where e.stored <> e.counted;
+end;
+$$;
+
+comment on function queue.drift() is
+  'Derived state that is not what users and tasks add up to: owner (null for queue.status_totals), pool (null for the owner''s slots), what is stored, what was counted. No rows = no drift.';
+
+revoke all on function queue.drift() from public, anon, authenticated, service_role;
+grant execute on function queue.drift() to service_role;
+
+-- Mends the drift of these owners, one after the other under the owner's lock: under it the tasks can be counted without
+-- anything moving. An owner that somebody serves is left for the next time: nobody waits for one owner while he holds
+-- others.
+create function queue.reconcile_owners(p_owners uuid[])
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set plan_cache_mode = force_custom_plan -- one for any owner would read the tasks of all
+set enable_seqscan = on -- the totals are those of every task
+as $$
+declare
+  v_user_id uuid;
+  v_turns jsonb;
+  v_mended integer := 0;
+begin
+  foreach v_user_id in array p_owners loop
+    if v_user_id is null then
+      perform queue.recount_totals();
+      v_mended := v_mended + 1;
+      continue;
+    end if;
+
+    -- The lock; a row that is gone comes back first, closed, so that there is something to lock.
+    insert into queue.user_slots (user_id, task_limit, has_credits, cloud_on, local_on)
+    select u.id, 0, false, false, false from public.users as u where u.id = v_user_id
+    on conflict do nothing;
+    perform from queue.user_slots as s where s.user_id = v_user_id for no key update skip locked;
+    continue when not found and exists (select from queue.user_slots as s where s.user_id = v_user_id);
+
+    update queue.user_slots as s
+    set running = w.running, task_limit = w.task_limit, has_credits = w.has_credits, cloud_on = w.cloud_on,
+      local_on = w.local_on, settings_malformed = w.settings_malformed, cloud_reason = w.cloud_reason,
+      local_reason = w.local_reason, orchestrating = w.orchestrating, orchestration_limit = w.orchestration_limit,
+      remembered = w.remembered
+    from public.users as u
+      left join queue.recount_slots(v_user_id) as r on r.user_id = u.id
+      cross join lateral queue.slots_of(
+        u, coalesce(r.running, 0), coalesce(r.orchestrating, 0), coalesce(r.remembered, 0)
+      ) as w
+    where u.id = v_user_id
+      and s.user_id = v_user_id;
+
+    -- Whoever waits for a turn goes on waiting where they were.
+    select coalesce(jsonb_object_agg(l.pool, l.turn_at), '{}')
+    into v_turns
+    from queue.user_lines as l
+    where l.user_id = v_user_id;
+    delete from queue.user_lines as l where l.user_id = v_user_id;
+    insert into queue.user_lines
+    select (r.c).*
+    from (
+      select jsonb_populate_record(c, jsonb_build_object('turn_at', coalesce(v_turns ->> c.pool, queue.now()::text))) as c
+      from queue.recount(v_user_id) as c
+    ) as r;
+
+    delete from queue.blocked_tasks as b where b.user_id = v_user_id;
+    insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
+    select v_user_id, t.pool, t.standing, t.run_type is distinct from 'local', count(*)
+    from public.tasks as t
+    -- Not "is not distinct from", which no index serves: every owner would read what waits of all.
+    where (t.user_id = v_user_id or (v_user_id = '00000000-0000-0000-0000-000000000000' and t.user_id is null))
+      and t.standing not in ('ready', 'active')
+    group by t.pool, t.standing, t.run_type is distinct from 'local';
+
+    perform queue.reconcile_families(v_user_id);
+    v_mended := v_mended + 1;
+  end loop;
+  return v_mended;
+end;
+$$;
+
+comment on function queue.reconcile_owners(uuid[]) is
+  'Counts again for these owners, whose counters have drifted (null: the totals), and returns how many it mended. The owners are locked until the transaction ends, and so are their claims.';
+
+revoke all on function queue.reconcile_owners(uuid[]) from public, anon, authenticated, service_role;
+
+-- Notes which types without a row tasks were enqueued with since the sweep before, from the history: enqueuing itself
+-- writes nothing more. The last minute is left for the next time, as its transactions may still be open. Users choose
+-- names freely, so no more than a thousand are kept. However long no sweep ran, all since the last one is read, but no more
+-- than the newest hundred thousand rows.
+create function queue.note_unknown_types(p_now timestamptz)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 1000;
+  v_most_events constant integer := 100000;
+  v_until constant timestamptz := p_now - interval '1 minute';
+  v_from timestamptz;
+  v_after_id bigint;
+  v_noted integer;
+begin
+  -- Two at once would count the same tasks.
+  if not pg_try_advisory_xact_lock(hashtextextended('queue.note_unknown_types', 0)) then
+    return 0;
+  end if;
+
+  delete from queue.unknown_types as u
+  where u.last_seen_at < p_now - interval '30 days'
+    or exists (select from public.task_types as y where y.name = u.name);
+
+  v_from := coalesce(
+    (select max(m.sampled_at) from queue.minute_samples as m where m.sampled_at < p_now) - interval '1 minute',
+    p_now - interval '10 minutes'
+  );
+  select coalesce(max(m.last_event_id), 0)
+  into v_after_id
+  from queue.minute_samples as m
+  where m.sampled_at < v_from - interval '1 minute';
+
+  insert into queue.unknown_types as u (name, task_count, first_seen_at, last_seen_at)
+  select r.task_type, r.task_count, r.first_at, r.last_at
+  from (
+    select s.*, row_number() over (partition by s.is_noted order by s.task_count desc, s.task_type) as place
+    from (
+      select
+        t.task_type, count(*) as task_count, min(e.at) as first_at, max(e.at) as last_at,
+        exists (select from queue.unknown_types as k where k.name = t.task_type) as is_noted
+      from (
+        select n.task_id, n.at, n.from_status
+        from public.task_events as n
+        where n.id > v_after_id
+        order by n.id desc
+        limit v_most_events
+      ) as e
+        join public.tasks as t on t.id = e.task_id
+      where e.from_status is null
+        and e.at > v_from
+        and e.at <= v_until
+        -- Names from before they had bounds can have no row in task_types, nor here.
+        and length(t.task_type) between 1 and 200
+        and not exists (select from public.task_types as y where y.name = t.task_type)
+      group by t.task_type
+    ) as s
+  ) as r
+  where r.is_noted
+    or r.place <= v_most - (select count(*) from queue.unknown_types)
+  on conflict (name) do update
+    set task_count = u.task_count + excluded.task_count,
+      last_seen_at = excluded.last_seen_at;
+  get diagnostics v_noted = row_count;
+  return v_noted;
+end;
+$$;
+
+comment on function queue.note_unknown_types(timestamptz) is
+  'Brings queue.unknown_types up to a minute before p_now, from the history since the sample before (its newest 100,000 rows at most), and returns how many types it wrote.';
+
+revoke all on function queue.note_unknown_types(timestamptz) from public, anon, authenticated, service_role;
+
+-- Mends drift in one transaction, for the operator; the job does it a few owners at a time (queue.run_batch).
+create function queue.reconcile(p_limit integer default 100)
+returns integer
+language plpgsql
+volatile
+security definer -- writes derived state for the operator
+set search_path = ''
+as $$
+begin
+  return queue.reconcile_owners(array(
+    select distinct d.user_id from queue.drift() as d order by d.user_id nulls first limit p_limit
+  ));
+end;
+$$;
+
+comment on function queue.reconcile(integer) is
+  'Counts again for up to p_limit owners whose counters have drifted, and the totals if they have, and returns how many it mended; 0 is what should come out. Their claims wait until it is committed. Safe to repeat and to run twice at once.';
+
+revoke all on function queue.reconcile(integer) from public, anon, authenticated, service_role;
+grant execute on function queue.reconcile(integer) to service_role;
+
+-- Under a name that several share only a call, a log line or a beat that names a task shows that it still runs. Until when
+-- one is waited for: queue.lost_tasks says so of what runs, this of one task.
+create function queue.named_before(p_task public.tasks)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_settings queue.settings;
+  v_named_at timestamptz := greatest(p_task.claimed_at, p_task.reported_at, p_task.seen_at);
+begin
+  select s.* into v_settings from queue.settings as s;
+  if p_task.status <> 'In Progress' or coalesce(queue.sent_name(p_task.worker_id) <> all (v_settings.shared_worker_ids), true)
+    or queue.needs_no_worker(p_task) then
+    return null;
+  end if;
+  return least(
+    v_named_at + case
+      when p_task.token_id is not null and p_task.is_beaten_for then v_settings.token_beat_limit
+      when p_task.token_id is not null then v_settings.token_silence_limit
+      when p_task.pool <> 'gpu' then least(v_settings.api_silence_limit, v_settings.quiet_task_limit)
+      when p_task.delivered_at is null then least(v_settings.undelivered_limit, v_settings.quiet_task_limit)
+      else v_settings.quiet_task_limit
+    end,
+    (
+      select min(b.beat_at) + v_settings.token_beat_limit
+      from queue.noted_beats as b
+      where b.worker_id = p_task.worker_id
+        and p_task.lease_token = any (b.doubtful_leases)
+        and b.beat_at > coalesce(greatest(p_task.reported_at, p_task.seen_at), '-infinity')
+    )
+  );
+end;
+$$;
+
+comment on function queue.named_before(public.tasks) is
+  'Until when this task, which runs under a name that several machines share, has to be named so as not to be put back; null for any other.';
+
+revoke all on function queue.named_before(public.tasks) from public, anon, authenticated, service_role;
+
+-- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
+-- counts. Bounded and safe to run twice or in parallel: rows that somebody holds, and those of owners whom somebody holds,
+-- are left for the next time. Their owners are locked with them, so that nobody is waited for.
+create function queue.sweep(p_limit integer default 1000)
+returns json
+language plpgsql
+volatile
+security definer -- writes derived state for pg_cron and the operator
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set enable_sort = off -- what is due and what is stale is read in the order of an index, whatever the statistics
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_stale_before timestamptz := queue.stale_before();
+  v_due uuid[];
+  v_stale uuid[];
+  v_last_event_id bigint;
+begin
+  select array_agg(d.id)
+  into v_due
+  from (
+    select t.id
+    from public.tasks as t
+      join queue.user_slots as s on s.user_id = t.user_id
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+    order by t.available_at
+    limit p_limit
+    for no key update of t, s skip locked
+  ) as d;
+  perform queue.ask_standing_again(coalesce(v_due, array[]::uuid[]));
+
+  select array_agg(o.id)
+  into v_stale
+  from (
+    select t.id
+    from public.tasks as t
+      join queue.user_slots as s on s.user_id = t.user_id
+    where t.standing = 'ready'
+      and t.attempts = 0
+      and t.claimed_at is null
+      and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
+      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+    order by greatest(t.created_at, t.available_at, t.released_at)
+    limit p_limit
+    for no key update of t, s skip locked
+  ) as o;
+  perform queue.ask_standing_again(coalesce(v_stale, array[]::uuid[]));
+
+  -- A second sweep in the same minute has nothing to add to the sample.
+  if not exists (select from queue.minute_samples as m where m.sampled_at > v_now - interval '30 seconds') then
+    select coalesce(max(m.last_event_id), 0) into v_last_event_id from queue.minute_samples as m;
+
+    insert into queue.minute_samples (sampled_at, pool, claimable, arrivals, completions, last_event_id)
+    select
+      v_now, p.pool, queue.claimable_count(('service', null, null)::queue.caller, p.pool),
+      coalesce(e.arrivals, 0), coalesce(e.completions, 0), coalesce(n.id, v_last_event_id)
+    from unnest(queue.pools()) as p (pool)
+      cross join (select max(x.id) as id from public.task_events as x) as n
+      left join (
+        select
+          t.pool,
+          count(*) filter (where x.from_status is null) as arrivals,
+          count(*) filter (where x.to_status = 'Complete' and x.from_status <> 'Complete') as completions
+        from public.task_events as x
+          join public.tasks as t on t.id = x.task_id
+        where x.id > v_last_event_id
+          and x.at > v_now - interval '5 minutes'
+        group by t.pool
+      ) as e on e.pool = p.pool
+    on conflict do nothing;
+
+    -- It reads on from the sample before, however old that one is.
+    perform queue.note_unknown_types(v_now);
+    delete from queue.minute_samples as m where m.sampled_at < v_now - interval '1 day';
+  end if;
+
+  -- Last, because it locks owners until the end.
+  perform queue.drop_empty_lines(p_limit);
+
+  return json_build_object(
+    'released', coalesce(cardinality(v_due), 0),
+    'grown_stale', coalesce(cardinality(v_stale), 0)
+  );
+end;
+$$;
+
+comment on function queue.sweep(integer) is
+  'Releases due tasks, sets stale ones aside (at most p_limit each), samples the counts and notes types without a row; returns {released, grown_stale}.';
+
+revoke all on function queue.sweep(integer) from public, anon, authenticated, service_role;
+grant execute on function queue.sweep(integer) to service_role;
+
+-- Why a task is not running, what would have to change, and where in line it is.
+create function queue.explain_task(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set enable_sort = off -- the line is in the order of an index
+set enable_bitmapscan = off -- which would look at all of it before it is cut
+as $$
+declare
+  v_limit constant integer := 10000;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks;
+  v_standing text;
+  v_is_unsettled boolean;
+  v_slots queue.user_slots;
+  v_line queue.user_lines;
+  v_pool text;
+  v_reason text;
+  v_ahead integer;
+  v_rivals integer;
+  v_users_ahead integer;
+  v_now timestamptz := queue.now();
+  v_old_before timestamptz := queue.stale_before();
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+begin
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = p_task_id
+    and (v_caller.kind = 'service' or t.user_id = v_caller.user_id);
+  if v_task.id is null then
+    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+  end if;
+
+  -- Asked anew: what is stored may have been overtaken by time.
+  v_standing := queue.task_standing(v_task);
+  -- What a change has not reached yet stands where it stood, for claims and counts as well.
+  v_is_unsettled := v_task.status = 'Queued' and v_task.standing in ('dependency_pending', 'dependency_lost', 'type_inactive') and (
+    v_standing = 'ready'
+    or (v_standing = 'dependency_lost' and exists (
+      select
+      from queue.task_dependencies as d
+        join queue.deferred_work as w on w.task_id = d.depends_on
+      where d.task_id = v_task.id
+    ))
+  );
+  if v_is_unsettled and v_standing = 'ready' then
+    v_standing := case v_task.standing when 'type_inactive' then 'type_inactive' else 'dependency_pending' end;
+  end if;
+  select s.* into v_slots from queue.user_slots as s where s.user_id = v_task.user_id;
+  select l.* into v_line from queue.user_lines as l where l.user_id = v_task.user_id and l.pool = v_task.pool;
+
+  v_reason := case
+    when v_task.status <> 'Queued' then null
+    when v_standing in ('ready', 'stale') then coalesce(
+      (select 'pool_paused' from queue.settings as c where v_task.pool = any (c.paused_pools)),
+      queue.reason_of(v_slots, v_caller, v_task.run_type is distinct from 'local'),
+      case when not v_task.takes_slot and v_slots.orchestrating >= v_slots.orchestration_limit then 'user_at_limit' end,
+      nullif(v_standing, 'ready')
+    )
+    else v_standing
+  end;
+
+  -- The line that the owner's GPU machines take it from, if that is another one than its pool's.
+  v_pool := case
+    when queue.is_served_by(v_caller, 'gpu', v_task.pool, v_task.runs_on_own_gpu, v_task.run_type)
+      and not exists (select from queue.settings as c where 'gpu' = any (c.paused_pools)) then 'gpu'
+    else v_task.pool
+  end;
+  if v_standing = 'ready' then
+    -- What stands before it is looked at in the order of the indexes, and the look is cut, not only what it finds: neither
+    -- what stands behind the task nor what has grown stale before it is gone through.
+    select least(count(*), v_limit), count(*) filter (where a.takes_slot = v_task.takes_slot)
+    into v_ahead, v_rivals
+    from (
+      select kind.takes_slot
+      from unnest(array[true, false]) as kind (takes_slot)
+        cross join lateral (
+          (
+            select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at) as since, t.task_type, t.pool, t.runs_on_own_gpu
+            from public.tasks as t
+            where t.user_id = v_task.user_id
+              and t.pool = v_pool
+              and t.run_type = v_task.run_type
+              and t.takes_slot = kind.takes_slot
+              and t.standing = 'ready'
+              and t.priority > v_task.priority
+            limit v_limit
+          )
+          union all
+          (
+            select t.attempts, t.claimed_at, t.params, greatest(t.created_at, t.available_at, t.released_at), t.task_type, t.pool, t.runs_on_own_gpu
+            from public.tasks as t
+            where t.user_id = v_task.user_id
+              and t.pool = v_pool
+              and t.run_type = v_task.run_type
+              and t.takes_slot = kind.takes_slot
+              and t.standing = 'ready'
+              and t.priority = v_task.priority
+              and (t.created_at, t.id) < (v_task.created_at, v_task.id)
+            limit v_limit
+          )
+        ) as r
+      where (
+          r.attempts > 0
+          or r.since >= v_old_before
+          or not queue.is_stale(r.since, r.attempts > 0 or r.claimed_at is not null, r.params)
+        )
+        and not (v_is_behind and queue.is_behind_its_type(r.task_type, r.pool, kind.takes_slot, r.runs_on_own_gpu, 'ready'))
+      union all
+      -- Due, but not yet released. Those of its own priority stand in the order of their time, not of the line.
+      select (d.task).takes_slot
+      from (
+        select q as task
+        from public.tasks as q
+        where q.standing = 'not_yet'
+          and q.available_at <= v_now
+          and q.user_id = v_task.user_id
+          and q.pool = v_pool
+          and q.run_type = v_task.run_type
+          and q.priority >= v_task.priority
+        order by q.priority desc, q.available_at
+        limit v_limit
+      ) as d
+      where (d.task).id <> v_task.id
+        and (-(d.task).priority::bigint, (d.task).created_at, (d.task).id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
+        -- The rule is asked where more than the time could hold the task back.
+        and (
+          (not v_is_behind and (d.task).dependant_on is null and greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_old_before)
+          or queue.task_standing(d.task) = 'ready'
+        )
+      union all
+      -- What machines of the owner run of other pools stands in one line with gpu.
+      select o.takes_slot
+      from queue.own_gpu_line(v_caller, v_pool, 1000) as o
+      where o.run_type = v_task.run_type
+        and not (v_is_behind and queue.is_behind_its_type(o.task_type, o.pool, o.takes_slot, o.runs_on_own_gpu, o.standing))
+        and (o.attempts > 0 or greatest(o.created_at, o.available_at, o.released_at) >= v_old_before or not queue.is_stale(greatest(o.created_at, o.available_at, o.released_at), o.attempts > 0 or o.claimed_at is not null, o.params))
+        and (-o.priority::bigint, o.created_at, o.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
+      union all
+      select e.takes_slot
+      from queue.own_gpu_due(v_caller, v_pool, 1000) as e
+      where e.run_type = v_task.run_type
+        and e.pool <> all ((select c.paused_pools from queue.settings as c)::text[])
+        and e.id <> v_task.id
+        and (-e.priority::bigint, e.created_at, e.id) < (-v_task.priority::bigint, v_task.created_at, v_task.id)
+        and queue.task_standing(e) = 'ready'
+    ) as a;
+
+    -- Those before it fill what its owner's limit leaves: its turn comes when one of them has ended, as counts see it.
+    if v_rivals >= (
+      case
+        when v_task.takes_slot then v_slots.task_limit - v_slots.running
+        else v_slots.orchestration_limit - v_slots.orchestrating
+      end
+    ) then
+      v_reason := coalesce(v_reason, 'user_at_limit');
+    end if;
+
+    -- A line that is empty begins to wait when its first task is released.
+    if v_line.user_id is null or v_line.ready_cloud + v_line.ready_cloud_orchestration = 0 then
+      v_line.turn_at := v_now;
+    end if;
+
+    select count(*)
+    into v_users_ahead
+    from (
+      select
+      from queue.user_lines as l
+      where l.pool = v_task.pool
+        and l.is_open
+        and v_task.run_type = 'cloud' and v_caller.kind <> 'token' -- on the user's own machine nobody else takes turns
+        and (l.turn_load, l.turn_at) < (v_slots.running + v_slots.orchestrating + v_slots.remembered, v_line.turn_at)
+      limit v_limit
+    ) as u;
+  end if;
+
+  return json_build_object(
+    'task_id', v_task.id,
+    'status', v_task.status,
+    'claimable', v_task.status = 'Queued' and v_reason is null,
+    'reason', v_reason,
+    'remedy', queue.remedy(coalesce(
+        v_reason,
+        case
+          when v_task.status = 'Queued' then 'ready'
+          when v_task.status = 'In Progress' and v_task.token_id is not null and not exists (
+            select
+            from public.user_api_tokens as k
+            where k.id = v_task.token_id
+              and k.revoked_at is null
+              and (k.expires_at is null or k.expires_at > v_now)
+          ) then 'token_ended'
+          else v_task.status
+        end
+      ))
+      || case
+        when v_is_unsettled and v_standing = 'type_inactive' then '; it is on, and the task is let go in turn, within a minute or so'
+        when v_is_unsettled and v_standing = 'dependency_pending' then ', and have: it is let go in turn, within a minute or so'
+        when v_is_unsettled then '; it ends for that in turn, within a minute or so'
+        else ''
+      end
+      -- What only the fleet may not run, the owner's own machine may: mostly one with a GPU, which claims for that.
+      || case
+        when v_caller.user_id is not null and v_reason in ('no_credits', 'cloud_disabled')
+          and v_standing = 'ready' and v_slots.local_reason is null then
+            case
+              when v_task.pool = 'gpu' or v_task.runs_on_own_gpu then '; the owner''s own machine can run it now'
+              else pg_catalog.format('; a machine of the owner''s that claims for %s can run it now', v_task.pool)
+            end
+        else ''
+      end
+      -- Which of several machines under one name runs it, only that one can show.
+      || coalesce(
+        '; its machine shares the name ' || queue.sent_name(v_task.worker_id)
+          || ' with others, and it is put back unless one of them names it before ' || (to_json(queue.named_before(v_task)) #>> '{}'), ''
+      ),
+    'pool', v_task.pool,
+    'runs_on_own_gpu', v_task.runs_on_own_gpu,
+    'attempts', v_task.attempts,
+    'max_attempts', queue.starts_allowed(v_task),
+    'available_at', v_task.available_at,
+    'worker_id', case v_caller.kind when 'service' then v_task.worker_id else queue.sent_name(v_task.worker_id) end,
+    'tasks_ahead', v_ahead,
+    'users_ahead', v_users_ahead,
+    'running', v_slots.running,
+    'task_limit', v_slots.task_limit,
+    'orchestrating', v_slots.orchestrating,
+    'orchestration_limit', v_slots.orchestration_limit,
+    'held', (select count(*) from queue.held_slots as h where h.user_id = v_task.user_id and h.let_go_at is null),
+    'waits_for', (
+      select json_agg(json_build_object('task_id', d.depends_on, 'status', t.status))
+      from queue.task_dependencies as d
+        -- Somebody else's task counts as missing, and nothing is said of it.
+        left join public.tasks as t on t.id = d.depends_on and t.user_id is not distinct from v_task.user_id
+      where d.task_id = v_task.id
+        and t.status is distinct from 'Complete'
+    )
+  );
+end;
+$$;
+
+comment on function queue.explain_task(jsonb, uuid) is 'See public.explain_task.';
+
+revoke all on function queue.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.explain_task(jsonb, uuid) to service_role;
+
+-- Why a worker gets nothing.
+create function queue.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_worker public.workers;
+  v_limit integer;
+  v_held json;
+  v_held_count integer;
+  v_load queue.load_summary;
+  v_reason text;
+begin
+  perform queue.refuse_unknown_pool(v_pool);
+
+  if v_caller.kind = 'service' then
+    select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+  end if;
+
+  select case v_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
+  into v_limit
+  from queue.settings as s
+  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
+
+  select
+    count(*),
+    coalesce(json_agg(json_build_object('task_id', t.id, 'task_type', t.task_type, 'claimed_at', t.claimed_at)), '[]')
+  into v_held_count, v_held
+  from public.tasks as t
+  where t.worker_id = case v_caller.kind when 'token' then queue.holder_name(v_caller, p_worker_id) else p_worker_id end
+    and t.status = 'In Progress'
+    and queue.is_served_by(v_caller, v_pool, t.pool, t.runs_on_own_gpu, t.run_type)
+    and t.takes_slot;
+
+  v_load := queue.load_summary(v_caller, v_pool);
+
+  v_reason := case
+    when v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then 'worker_' || v_worker.status
+    when v_held_count >= v_limit then 'holds_all_it_may'
+    when v_load.claimable = 0 then 'nothing_claimable'
+  end;
+
+  return json_build_object(
+    'worker_id', p_worker_id,
+    'known', v_worker.id is not null,
+    'status', v_worker.status,
+    'last_heartbeat', v_worker.last_heartbeat,
+    'current_model', v_worker.current_model,
+    'pool', v_pool,
+    'gets_work', v_reason is null,
+    'reason', v_reason,
+    'remedy', case v_reason
+      when 'holds_all_it_may' then 'It gets back what it holds until it completes or fails it'
+      when 'nothing_claimable' then 'Nothing waits that this worker may run; blocked says what waits for what'
+      else case when v_reason is null then 'Nothing: its next claim gets a task' else 'Claim under a new worker id' end
+    end,
+    'claimable', v_load.claimable,
+    'holds', v_held,
+    'blocked', queue.blocked_by_reason(v_caller, v_pool, v_load)
+  );
+end;
+$$;
+
+comment on function queue.explain_worker(jsonb, text, text) is 'See public.explain_worker.';
+
+revoke all on function queue.explain_worker(jsonb, text, text) from public, anon, authenticated, service_role;
+grant execute on function queue.explain_worker(jsonb, text, text) to service_role;
+
+-- Families that were missed: an orchestrator whose children say that it has ended and which has not, and children that a
+-- cancelled orchestrator left behind. Once a minute; bounded, safe to run twice or in parallel, and it waits for nobody:
+-- what somebody holds is left for the next time.
+create function queue.mend_orchestrations(p_limit integer default 100)
+returns json
+language plpgsql
+volatile
+security definer -- ends tasks for pg_cron and the operator
+set search_path = ''
+set enable_seqscan = off -- few families need it, however many there are
+as $$
+declare
+  v_quiet_before timestamptz := queue.now() - (select s.family_quiet_after from queue.settings as s);
+  v_family record;
+  v_ended_as text;
+  v_complete integer := 0;
+  v_failed integer := 0;
+  v_cancelled integer := 0;
+  v_children integer := 0;
+  v_children_failed integer := 0;
+begin
+  perform queue.say('queue.mend_orchestrations');
+  for v_family in
+    select f.orchestrator_id, f.user_id, f.ended_as, f.is_quiet
+    from (
+      select o.orchestrator_id, o.user_id, o.ended_as, o.changed_at < v_quiet_before as is_quiet, o as family
+      from queue.orchestrations as o
+      where (
+        o.ended_as is null
+        and (o.failed_count > 0 or (o.open_count = 0 and o.complete_count + o.cancelled_count > 0))
+      ) or (o.ended_as = 'Cancelled' and o.open_count > 0)
+    ) as f
+      join public.tasks as t on t.id = f.orchestrator_id and t.user_id = f.user_id
+    where f.ended_as = 'Cancelled'
+      or (t.status = 'In Progress' and queue.is_enqueued(f.family, t, f.is_quiet))
+      or (t.status = 'Queued' and t.claimed_at is not null and (f.family).failed_count + (f.family).cancelled_count = 0
+        and queue.is_enqueued(f.family, t, f.is_quiet))
+    order by f.user_id, f.orchestrator_id
+    limit p_limit
+  loop
+    perform from public.tasks as t where t.id = v_family.orchestrator_id for no key update skip locked;
+    continue when not found;
+    perform from queue.user_slots as s where s.user_id = v_family.user_id for no key update skip locked;
+    continue when not found;
+
+    if v_family.ended_as = 'Cancelled' then
+      v_children := v_children + queue.cancel_children(array[v_family.orchestrator_id], 'Cancelled');
+    else
+      v_ended_as := queue.judge_orchestration(v_family.orchestrator_id, v_family.is_quiet);
+      v_complete := v_complete + coalesce(v_ended_as = 'Complete', false)::integer;
+      v_failed := v_failed + coalesce(v_ended_as = 'Failed', false)::integer;
+      v_cancelled := v_cancelled + coalesce(v_ended_as = 'Cancelled', false)::integer;
+    end if;
+  end loop;
+
+  -- Children that were running when their family failed, and were put back since.
+  for v_family in
+    select o.orchestrator_id, o.user_id
+    from queue.orchestrations as o
+    where o.ended_as = 'Failed'
+      and o.open_count > 0
+      and (select s.fails_siblings from queue.settings as s)
+      and exists (
+        select
+        from queue.subtasks as k
+        where k.orchestrator_id = o.orchestrator_id
+          and (select t.status = 'Queued' and t.requeue_count = 0 from public.tasks as t where t.id = k.task_id)
+      )
+    order by o.user_id, o.orchestrator_id
+    limit p_limit
+  loop
+    perform from queue.user_slots as s where s.user_id = v_family.user_id for no key update skip locked;
+    continue when not found;
+    v_children_failed := v_children_failed + queue.fail_children(array[v_family.orchestrator_id], true);
+  end loop;
+  perform queue.say(null);
+
+  return json_build_object(
+    'completed', v_complete, 'failed', v_failed, 'cancelled', v_cancelled, 'children_cancelled', v_children,
+    'children_failed', v_children_failed
+  );
+end;
+$$;
+
+comment on function queue.mend_orchestrations(integer) is
+  'Ends at most p_limit orchestrators that their children have ended, and the children that cancelled ones left, or failed ones where these go with them; returns {completed, failed, cancelled, children_cancelled, children_failed}.';
+
+revoke all on function queue.mend_orchestrations(integer) from public, anon, authenticated, service_role;
+grant execute on function queue.mend_orchestrations(integer) to service_role;
+
+-- The tasks that name another one as their orchestrator. A family that the queue keeps count of is listed; one that had
+-- ended before the queue did so, and one that has no child yet, is looked for among its owner's tasks since then. A day
+-- more, because clocks are set back.
+create function queue.children_of(
+  p_orchestrator public.tasks, p_limit integer, p_after_time timestamptz default null, p_after_id uuid default null
+)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if exists (select from queue.orchestrations as o where o.orchestrator_id = p_orchestrator.id) then
+    return query
+    select t.*
+    from queue.subtasks as s
+      join public.tasks as t on t.id = s.task_id
+    where s.orchestrator_id = p_orchestrator.id
+      and t.user_id = p_orchestrator.user_id
+      and (p_after_id is null or (t.created_at, t.id) > (p_after_time, p_after_id))
+    order by t.created_at, t.id
+    limit p_limit;
+    return;
+  end if;
+
+  return query
+  select t.*
+  from public.tasks as t
+  where t.user_id = p_orchestrator.user_id
+    and t.created_at >= p_orchestrator.created_at - interval '1 day'
+    and queue.parent_task_id(t.params) = p_orchestrator.id
+    and t.id <> p_orchestrator.id
+    and (p_after_id is null or (t.created_at, t.id) > (p_after_time, p_after_id))
+  order by t.created_at, t.id
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.children_of(public.tasks, integer, timestamptz, uuid) is
+  'Up to so many tasks of the same owner whose params name this one as their orchestrator, oldest first; only those after this time and id, if they are given.';
+
+revoke all on function queue.children_of(public.tasks, integer, timestamptz, uuid) from public, anon, authenticated, service_role;
+
+-- Rows that migrations ship and everything relies on. A restore or a clean-up by hand that loses one is noticed by nothing
+-- else: without the row of the clock, for instance, silence is no longer measured.
+create function queue.missing_rows()
+returns table (row_name text, remedy text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select 'the row of queue.settings', 'insert into queue.settings default values'
+  where not exists (select from queue.settings as s)
+  union all
+  select 'the row of queue.clock_watch', 'insert into queue.clock_watch default values'
+  where not exists (select from queue.clock_watch as w)
+  union all
+  select
+    pg_catalog.format('job %s of queue.job_runs', j.job),
+    pg_catalog.format('insert into queue.job_runs (job, period) values (%L, %L)', j.job, j.period)
+  from (
+    values
+      ('sweep', '1 minute'), ('rescue', '1 minute'), ('mend_orchestrations', '1 minute'), ('count_on', '1 minute'),
+      ('settle', '1 minute'), ('cleanup', '10 minutes'), ('purge', '1 hour'), ('reconcile', '1 hour')
+  ) as j (job, period)
+  where not exists (select from queue.job_runs as r where r.job = j.job);
+end;
+$$;
+
+comment on function queue.missing_rows() is
+  'Rows that migrations ship and that are not there, with the statement that brings each back.';
+
+revoke all on function queue.missing_rows() from public, anon, authenticated, service_role;
+
+-- Mends what is known of one user's families. The caller holds the user's lock.
+create function queue.reconcile_families(p_user_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into queue.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
+  select c.task_id, c.orchestrator_id, c.user_id, c.task_type, c.final_rank, c.part_index
+  from (
+    select t.created_at, (queue.subtask_of(t.id, t.user_id, t.task_type, t.params)).*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.standing is not null
+      and t.params ? 'orchestrator_task_id_ref'
+  ) as c
+  where c.task_id is not null
+  order by c.created_at, c.task_id
+  on conflict (task_id) do update
+    set orchestrator_id = excluded.orchestrator_id,
+      task_type = excluded.task_type,
+      final_rank = excluded.final_rank,
+      part_index = excluded.part_index;
+
+  insert into queue.orchestrations as o
+  select r.*
+  from queue.recount_families(array(
+    select t.id
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.standing is not null
+      and exists (select from queue.subtasks as s where s.orchestrator_id = t.id)
+    union
+    select k.orchestrator_id from queue.orchestrations as k where k.user_id = p_user_id and k.ended_as is null
+  )) as r
+  on conflict (orchestrator_id) do update
+    set user_id = excluded.user_id,
+      open_count = excluded.open_count,
+      complete_count = excluded.complete_count,
+      failed_count = excluded.failed_count,
+      cancelled_count = excluded.cancelled_count,
+      segment_count = excluded.segment_count,
+      join_count = excluded.join_count,
+      stitch_count = excluded.stitch_count,
+      ended_as = excluded.ended_as
+    where (
+      o.user_id, o.open_count, o.complete_count, o.failed_count, o.cancelled_count, o.segment_count, o.join_count, o.stitch_count, o.ended_as
+    ) is distinct from (
+      excluded.user_id, excluded.open_count, excluded.complete_count, excluded.failed_count, excluded.cancelled_count,
+      excluded.segment_count, excluded.join_count, excluded.stitch_count, excluded.ended_as
+    );
+
+  delete from queue.orchestrations as o
+  where o.user_id = p_user_id
+    and o.ended_as is null
+    and not exists (select from public.tasks as t where t.id = o.orchestrator_id and t.user_id = o.user_id);
+end;
+$$;
+
+comment on function queue.reconcile_families(uuid) is
+  'Finds the children that are not known as such and counts the families of this user again.';
+
+revoke all on function queue.reconcile_families(uuid) from public, anon, authenticated, service_role;
+
+-- Whether the queue looks after itself: its jobs run, its counters agree. What the fleet does is in worker_health, what
+-- waits in task_counts.
+create function queue.health(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settled_within constant interval := interval '5 minutes';
+  v_noticed_for constant interval := interval '7 days';
+  v_reasons json;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  select coalesce(json_agg(json_build_object('code', r.code, 'message', r.message)), '[]')
+  into v_reasons
+  from (
+    select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end as code, l.message
+    from queue.late_jobs() as l
+    union all
+    -- The rules of the queue are triggers: without them nothing is counted and nothing refused.
+    select 'RESTORE_UNFINISHED', pg_catalog.format(
+      '%s triggers of the queue are switched off; finish the restore with queue.rebuild()', count(*)
+    )
+    from pg_trigger as t
+      join pg_proc as p on p.oid = t.tgfoid
+    where p.pronamespace = 'queue'::regnamespace
+      and t.tgenabled = 'D'
+    having count(*) > 0
+    union all
+    select 'DRIFT', pg_catalog.format(
+      'The counters of %s owners had drifted and were mended at %s; please report it', r.result ->> 'mended', r.ran_at
+    )
+    from queue.job_runs as r
+    where r.job = 'reconcile'
+      and (r.result ->> 'mended')::integer > 0
+    union all
+    select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
+    from queue.missing_rows() as m
+    union all
+    -- The job runs and does not get through: what it does fails each time, or somebody holds it. It is nobody's error.
+    select 'SETTLING_LATE', pg_catalog.format(
+      '%s changes have not been carried out for more than %s minutes, the oldest (%s) since %s; select * from queue.deferred_work where since < %L',
+      count(*), extract(minute from v_settled_within)::integer, (array_agg(w.kind order by w.since, w.id))[1], min(w.since),
+      v_now - v_settled_within
+    )
+    from queue.deferred_work as w
+    where w.since < v_now - v_settled_within
+    having count(*) > 0
+    union all
+    select 'HELD_UP', h.message
+    from queue.held_up(v_now, interval '10 seconds') as h
+  ) as r;
+
+  return json_build_object(
+    'status', case when json_array_length(v_reasons) = 0 then 'ok' else 'degraded' end,
+    'reasons', v_reasons,
+    'notices', (
+      select coalesce(json_agg(json_build_object('code', n.code, 'message', n.message) order by n.code, n.message), '[]')
+      from (
+        select 'FIELD_NOT_USED' as code, pg_catalog.format(
+          '%s gets %s, which %s not used (%s times since %s)',
+          u.endpoint, string_agg(u.field, ', ' order by u.field), case when count(*) = 1 then 'is' else 'are' end,
+          max(u.calls), min(u.first_at)
+        ) as message
+        from queue.unused_fields as u
+        where u.last_at > v_now - v_noticed_for
+        group by u.endpoint
+        union all
+        -- One line, however many types.
+        select 'UNKNOWN_TASK_TYPE', pg_catalog.format(
+          'In the last week tasks were enqueued with %s types that have no row in task_types and so count as %s: %s%s. select public.unknown_task_types() lists them; select public.set_task_type(%L) says that this is right, with a second argument what it is instead',
+          count(*),
+          case
+            when bool_and(queue.takes_slot(u.name, null)) then 'gpu work without a result record'
+            when not bool_or(queue.takes_slot(u.name, null)) then 'gpu orchestration'
+            else 'gpu work without a result record, or by their names as orchestration'
+          end,
+          array_to_string(
+            (array_agg(pg_catalog.format('%s (%s, last at %s)', left(u.name, 60), u.task_count, u.last_seen_at) order by u.last_seen_at desc, u.name))[1:3],
+            ', '
+          ),
+          case when count(*) > 3 then ', …' else '' end,
+          (array_agg(u.name order by u.last_seen_at desc, u.name))[1]
+        )
+        from queue.unknown_types as u
+        where u.last_seen_at > v_now - v_noticed_for
+          and not exists (select from public.task_types as y where y.name = u.name)
+        having count(*) > 0
+      ) as n
+    ),
+    'checked_at', coalesce(v_now, pg_catalog.now()), -- the clock is in a row that may be gone
+    'database_started_at', pg_postmaster_start_time(),
+    'jobs', (
+      select json_agg(json_build_object(
+        'job', r.job,
+        'period_seconds', extract(epoch from r.period),
+        'ran_at', r.ran_at,
+        'took_ms', round((extract(epoch from r.took) * 1000)::numeric, 1),
+        'result', r.result,
+        'failed_at', r.failed_at,
+        'error', r.error
+      ) order by r.job)
+      from queue.job_runs as r
+    )
+  );
+end;
+$$;
+
+comment on function queue.health(jsonb) is 'See public.health.';
+
+revoke all on function queue.health(jsonb) from public, anon, authenticated, service_role;
+grant execute on function queue.health(jsonb) to service_role;
+
+-- What can be said while a table that health reads is locked: by whom.
+create function queue.health_while_locked(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security definer -- sees the sessions of others
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+  return json_build_object(
+    'status', 'degraded',
+    'reasons', (
+      select coalesce(
+        json_agg(json_build_object('code', 'HELD_UP', 'message', h.message) order by h.since),
+        '[{"code": "HELD_UP", "message": "A table of the queue was locked a moment ago"}]'
+      )
+      from queue.held_up(pg_catalog.now(), interval '0') as h
+    ),
+    'notices', '[]'::json,
+    'checked_at', pg_catalog.now(),
+    'database_started_at', pg_postmaster_start_time(),
+    'jobs', '[]'::json
+  );
+end;
+$$;
+
+comment on function queue.health_while_locked(jsonb) is
+  'The answer of health when it cannot read what it needs: HELD_UP, and which session holds it; no jobs.';
+
+revoke all on function queue.health_while_locked(jsonb) from public, anon, authenticated, service_role;
+grant execute on function queue.health_while_locked(jsonb) to service_role;
+
+-- Writes down what an instance of an endpoint has counted. The names come from clients, so there is a bound on how many
+-- are kept; a name that is old makes room after thirty days.
+create function queue.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
+returns void
+language plpgsql
+volatile
+security definer -- the table is read by others, never written
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_kept_for constant interval := interval '30 days';
+  v_most constant integer := 500;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  delete from queue.unused_fields as u
+  where u.last_at < v_now - v_kept_for;
+
+  insert into queue.unused_fields as u (endpoint, field, calls, first_at, last_at)
+  select p_endpoint, c.key, c.value::bigint, v_now, v_now
+  from jsonb_each_text(p_counts) as c
+  where length(c.key) <= 63
+    and c.value ~ '^[0-9]{1,9}$'
+    and (
+      exists (select from queue.unused_fields as k where k.endpoint = p_endpoint and k.field = c.key)
+      or (select count(*) from queue.unused_fields) < v_most
+    )
+  order by c.key -- two instances lock in one order
+  limit 50
+  on conflict (endpoint, field) do update
+    set calls = u.calls + excluded.calls, last_at = greatest(u.last_at, excluded.last_at);
+end;
+$$;
+
+comment on function queue.note_unused_fields(jsonb, text, jsonb) is 'See public.note_unused_fields.';
+
+revoke all on function queue.note_unused_fields(jsonb, text, jsonb) from public, anon, authenticated, service_role;
+grant execute on function queue.note_unused_fields(jsonb, text, jsonb) to service_role;
+
+-- The project of a task to come. Deployed orchestrators know no better than "default_project_id" at times; their
+-- task then belongs where what it names belongs: its parent, else its params, else what it waits for. Whoever calls in
+-- a user's name reaches that user's projects only, and needs to name none while there is but one.
+create function queue.project_for(p_caller queue.caller, p_request queue.task_request)
+returns public.projects
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_uuid constant text := '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+  v_is_service constant boolean := p_caller.kind = 'service';
+  v_project public.projects;
+begin
+  if p_request.project ~* v_uuid then
+    select p.*
+    into v_project
+    from public.projects as p
+    where p.id = p_request.project::uuid
+      and p.deleted_at is null
+      and (v_is_service or p.user_id = p_caller.user_id);
+    return v_project;
+  end if;
+
+  select p.*
+  into v_project
+  from (
+    select 1 as source, n.place, t.project_id
+    from unnest(queue.named_parents(p_request.params)) with ordinality as n (id, place)
+      join public.tasks as t on t.id = n.id
+    union all
+    select 2, 1, case when p_request.params ->> 'project_id' ~* v_uuid then (p_request.params ->> 'project_id')::uuid end
+    union all
+    -- A dependency of another owner's would never be met.
+    select 3, d.place, t.project_id
+    from unnest(p_request.depends_on) with ordinality as d (id, place)
+      join public.tasks as t on t.id = d.id
+    union all
+    select 4, 1, (array_agg(o.id))[1]
+    from public.projects as o
+    where o.user_id = p_caller.user_id
+      and o.deleted_at is null
+      and not v_is_service
+    having count(*) = 1
+  ) as l
+    join public.projects as p on p.id = l.project_id
+  where (v_is_service or p.user_id = p_caller.user_id)
+    and p.deleted_at is null
+  order by l.source, l.place
+  limit 1;
+  return v_project;
+end;
+$$;
+
+comment on function queue.project_for(queue.caller, queue.task_request) is
+  'The caller''s project that a request names or, when that is no UUID, the first of these: that of the orchestrator in params, params.project_id, that of a dependency, the only one of the caller; null when there is none.';
+
+revoke all on function queue.project_for(queue.caller, queue.task_request) from public, anon, authenticated, service_role;
+
+-- What a caller asks for, with its owner looked up. Who is not the service decides neither age nor owner.
+create function queue.read_task_request(p_caller queue.caller, p_body jsonb)
+returns queue.task_request
+language plpgsql
+volatile -- gives an id to a task that came without one
+security invoker
+set search_path = ''
+as $$
+declare
+  v_request queue.task_request := jsonb_populate_record(null::queue.task_request, p_body);
+  v_project public.projects;
+begin
+  if coalesce(v_request.task_type, '') = '' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A task must have a task_type');
+  elsif v_request.task_id = any (v_request.depends_on) then
+    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
+  end if;
+
+  v_request.task_id := coalesce(v_request.task_id, gen_random_uuid());
+  v_request.params := queue.params_object(v_request.params);
+  if p_caller.kind <> 'service' then
+    v_request.created_at := null;
+  end if;
+
+  v_project := queue.project_for(p_caller, v_request);
+  v_request.project_id := v_project.id;
+  v_request.owner_id := coalesce(v_project.user_id, p_caller.user_id);
+
+  -- A family may be a client's word for a type.
+  if p_body ->> 'family' is not null then
+    v_request.task_type := coalesce(
+      (
+        select n.task_type
+        from queue.family_names as n
+        where n.family = v_request.task_type
+          and (n.having_param = '' or v_request.params ? n.having_param)
+          and (
+            n.parent_type = ''
+            or n.parent_type = (
+              select t.task_type
+              from public.tasks as t
+              where t.id = queue.parent_task_id(v_request.params)
+                and t.user_id = v_request.owner_id
+            )
+          )
+        order by n.parent_type desc, n.having_param desc
+        limit 1
+      ),
+      v_request.task_type
+    );
+  end if;
+  return v_request;
+end;
+$$;
+
+comment on function queue.read_task_request(queue.caller, jsonb) is
+  'Reads one requested task {task_id, task_type, family (whether the type was said so), params, project, depends_on, run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at} and finds its project and owner.';
+
+revoke all on function queue.read_task_request(queue.caller, jsonb) from public, anon, authenticated, service_role;
+
+-- A type of task as operators read and write it: the fields of public.set_task_type.
+create function queue.type_as_json(p_type public.task_types)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object(
+    'pool', p_type.run_type,
+    'category', p_type.category,
+    'content_type', p_type.content_type,
+    'creates_generation', p_type.creates_generation,
+    'is_active', p_type.is_active,
+    'is_retryable', p_type.is_retryable,
+    'max_attempts', p_type.max_attempts,
+    'timeout_seconds', extract(epoch from p_type.timeout),
+    'runs_on_own_gpu', p_type.runs_on_own_gpu
+  );
+end;
+$$;
+
+comment on function queue.type_as_json(public.task_types) is
+  'This row of task_types as {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu}.';
+
+revoke all on function queue.type_as_json(public.task_types) from public, anon, authenticated, service_role;
+
+-- What a type without a row counts as: what its row would say if nothing were said of it.
+create function queue.type_by_name(p_name text)
+returns public.task_types
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_type public.task_types;
+begin
+  v_type.name := p_name;
+  v_type.run_type := 'gpu';
+  v_type.category := case when queue.takes_slot(p_name, null) then 'processing' else 'orchestration' end;
+  v_type.is_active := true;
+  v_type.creates_generation := false;
+  v_type.is_retryable := true;
+  v_type.runs_on_own_gpu := false;
+  return v_type;
+end;
+$$;
+
+comment on function queue.type_by_name(text) is 'What tasks of a type with this name count as while it has no row.';
+
+revoke all on function queue.type_by_name(text) from public, anon, authenticated, service_role;
+
+-- Puts what an operator says of a type into its row, and refuses what is none of its fields or no value of theirs. Fields
+-- that are not named stay; null takes away what may be absent.
+create function queue.read_type_changes(p_type public.task_types, p_changes jsonb)
+returns public.task_types
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_type public.task_types := p_type;
+  v_field record;
+  v_rule text;
+  v_is_good boolean;
+begin
+  if jsonb_typeof(p_changes) is distinct from 'object' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'The changes of a type must be an object', 'Send {} for a type that is as its name says'
+    );
+  end if;
+
+  for v_field in select f.key, f.value, jsonb_typeof(f.value) as kind, f.value #>> '{}' as text from jsonb_each(p_changes) as f order by f.key loop
+    case v_field.key
+      when 'pool' then
+        v_rule := 'one of ' || array_to_string(queue.pools(), ', ');
+        v_is_good := v_field.kind = 'string' and v_field.text = any (queue.pools());
+      when 'category' then
+        v_rule := 'one of generation, processing, orchestration, utility';
+        v_is_good := v_field.kind = 'string' and v_field.text in ('generation', 'processing', 'orchestration', 'utility');
+      when 'content_type' then
+        v_rule := 'image, video or null';
+        v_is_good := v_field.kind = 'null' or (v_field.kind = 'string' and v_field.text in ('image', 'video'));
+      when 'creates_generation', 'is_active', 'is_retryable', 'runs_on_own_gpu' then
+        v_rule := 'true or false';
+        v_is_good := v_field.kind = 'boolean';
+      when 'max_attempts' then
+        v_rule := 'a whole number from 1 to 1000, or null';
+        v_is_good := v_field.kind = 'null' or (v_field.kind = 'number' and v_field.text ~ '^[0-9]{1,4}$');
+        if v_is_good and v_field.kind = 'number' then
+          v_is_good := v_field.text::integer between 1 and 1000;
+        end if;
+      when 'timeout_seconds' then
+        v_rule := 'a number of seconds, more than 0 and at most 30 days, or null';
+        v_is_good := v_field.kind = 'null' or (v_field.kind = 'number' and length(v_field.text) <= 40);
+        if v_is_good and v_field.kind = 'number' then
+          v_is_good := v_field.text::numeric between 0.001 and 2592000;
+        end if;
+      else
+        perform queue.refuse(
+          400, 'INVALID_ARGUMENT', pg_catalog.format('A type of task has no field %s', queue.cut_text(v_field.key)),
+          'Its fields are pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu'
+        );
+    end case;
+    if not v_is_good then
+      perform queue.refuse(
+        400, 'INVALID_ARGUMENT', pg_catalog.format('The %s of a type must be %s, not %s', v_field.key, v_rule, left(v_field.value::text, 100))
+      );
+    end if;
+
+    case v_field.key
+      when 'pool' then v_type.run_type := v_field.text;
+      when 'category' then v_type.category := v_field.text;
+      when 'content_type' then v_type.content_type := v_field.text;
+      when 'creates_generation' then v_type.creates_generation := v_field.text::boolean;
+      when 'is_active' then v_type.is_active := v_field.text::boolean;
+      when 'is_retryable' then v_type.is_retryable := v_field.text::boolean;
+      when 'runs_on_own_gpu' then v_type.runs_on_own_gpu := v_field.text::boolean;
+      when 'max_attempts' then v_type.max_attempts := v_field.text::integer;
+      when 'timeout_seconds' then v_type.timeout := make_interval(secs => v_field.text::double precision);
+    end case;
+  end loop;
+
+  if v_type.category = 'orchestration' and v_type.creates_generation then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'A type of orchestration creates no generation: its parts do',
+      'Send creates_generation false with it, or another category'
+    );
+  elsif v_type.category = 'orchestration' and v_type.runs_on_own_gpu then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'A type of orchestration keeps to its pool: only what takes a slot runs on a GPU of its owner as well',
+      'Send runs_on_own_gpu false with it, or another category'
+    );
+  end if;
+  return v_type;
+end;
+$$;
+
+comment on function queue.read_type_changes(public.task_types, jsonb) is
+  'This type with these changes (fields as in queue.type_as_json). Raises 400 INVALID_ARGUMENT for an unknown field, a wrong value, and orchestration that creates generations or runs on GPUs of its owner.';
+
+revoke all on function queue.read_type_changes(public.task_types, jsonb) from public, anon, authenticated, service_role;
+
+-- The task that answers a request already: that of the same id, whatever has become of it, else that of the same key.
+create function queue.task_for_request(p_caller queue.caller, p_request queue.task_request)
+returns public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  select t.* into v_task from public.tasks as t where t.id = p_request.task_id;
+
+  -- Says no more than that the id cannot be had, and an insert would tell that too.
+  if v_task.user_id <> p_request.owner_id or (v_task.id is not null and v_task.user_id is null and p_caller.kind <> 'service') then
+    perform queue.refuse(
+      409, 'TASK_ID_TAKEN',
+      pg_catalog.format('The task id %s cannot be used', p_request.task_id),
+      'Choose a new random id'
+    );
+  end if;
+
+  if v_task.id is null and p_request.idempotency_key is not null then
+    select t.*
+    into v_task
+    from public.tasks as t
+    where t.user_id = p_request.owner_id
+      and t.idempotency_key = p_request.idempotency_key;
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.task_for_request(queue.caller, queue.task_request) is
+  'The task that a request names by its id or, for its owner, by its idempotency key; null when it is new. Raises 409 TASK_ID_TAKEN when the id is that of another owner''s task.';
+
+revoke all on function queue.task_for_request(queue.caller, queue.task_request) from public, anon, authenticated, service_role;
+
+-- What create-task answers for one task. Without params: who sent them has them.
+create function queue.created_reply(p_task public.tasks, p_is_new boolean)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return json_build_object(
+    'task_id', p_task.id,
+    'status', p_task.status,
+    'created', p_is_new,
+    'task_type', p_task.task_type,
+    'project_id', p_task.project_id,
+    'dependant_on', p_task.dependant_on,
+    'run_type', p_task.run_type,
+    'priority', p_task.priority,
+    'available_at', p_task.available_at,
+    'idempotency_key', p_task.idempotency_key,
+    'output_location', p_task.output_location,
+    'created_at', p_task.created_at
+  );
+end;
+$$;
+
+comment on function queue.created_reply(public.tasks, boolean) is
+  'The reply about a task that was enqueued, now (created) or before: task_id, status, created, task_type, project_id, dependant_on, run_type, priority, available_at, idempotency_key, output_location, created_at.';
+
+revoke all on function queue.created_reply(public.tasks, boolean) from public, anon, authenticated, service_role;
+
+-- Adds a type of task or changes one. What hangs on it follows by the table's trigger (queue.task_types_after_write): the
+-- change costs the same however many tasks of it wait or run, and claims obey it from its commit on.
+create function queue.set_task_type(p_caller jsonb, p_name text, p_changes jsonb)
+returns json
+language plpgsql
+volatile
+security definer -- reads the derived state
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_old public.task_types;
+  v_new public.task_types;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+  if coalesce(length(p_name), 0) not between 1 and 200 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The name of a type must have 1 to 200 characters');
+  end if;
+
+  perform queue.open_tables(false);
+  -- Two at once for a new name: the second waits, and then changes what the first has added.
+  perform queue.wait_for_name('queue.task_type::' || p_name, 'Another change of this type');
+  select y.* into v_old from public.task_types as y where y.name = p_name for no key update;
+  v_new := queue.read_type_changes(case when v_old.name is null then queue.type_by_name(p_name) else v_old end, p_changes);
+
+  if v_old.name is null then
+    insert into public.task_types (
+      name, run_type, category, content_type, is_active, creates_generation, max_attempts, timeout, is_retryable,
+      runs_on_own_gpu
+    )
+    values (
+      v_new.name, v_new.run_type, v_new.category, v_new.content_type, v_new.is_active, v_new.creates_generation,
+      v_new.max_attempts, v_new.timeout, v_new.is_retryable, v_new.runs_on_own_gpu
+    )
+    on conflict (name) do nothing;
+    if not found then
+      perform queue.refuse(503, 'UNAVAILABLE', 'Somebody has just added a type of this name', 'Repeat the same request');
+    end if;
+  elsif v_old is distinct from v_new then
+    update public.task_types as y
+    set run_type = v_new.run_type,
+      category = v_new.category,
+      content_type = v_new.content_type,
+      is_active = v_new.is_active,
+      creates_generation = v_new.creates_generation,
+      max_attempts = v_new.max_attempts,
+      timeout = v_new.timeout,
+      is_retryable = v_new.is_retryable,
+      runs_on_own_gpu = v_new.runs_on_own_gpu
+    where y.name = p_name;
+  end if;
+
+  return json_build_object(
+    'name', p_name,
+    'change', case when v_old.name is null then 'added' when v_old is distinct from v_new then 'changed' else 'none' end,
+    'before', case when v_old.name is not null then queue.type_as_json(v_old) end,
+    'type', queue.type_as_json(v_new),
+    'is_settled', not exists (select from queue.deferred_work as w where w.task_type = p_name)
+  );
+end;
+$$;
+
+comment on function queue.set_task_type(jsonb, text, jsonb) is 'See public.set_task_type.';
+
+revoke all on function queue.set_task_type(jsonb, text, jsonb) from public, anon, authenticated, service_role;
+grant execute on function queue.set_task_type(jsonb, text, jsonb) to service_role;
+
+-- The types without a row that tasks were enqueued with in the last week, what they count as, and how to say otherwise.
+create function queue.unknown_task_types(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security definer -- reads what the sweep noted
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+  return json_build_object(
+    'types', coalesce(
+      (
+        select json_agg(json_build_object(
+          'name', u.name,
+          'task_count', u.task_count,
+          'first_seen_at', u.first_seen_at,
+          'last_seen_at', u.last_seen_at,
+          'taken_for', queue.type_as_json(queue.type_by_name(u.name)),
+          'remedy', pg_catalog.format(
+            'If that is right: select public.set_task_type(%L); if not, say what it is: select public.set_task_type(%L, %L)',
+            u.name, u.name, '{"pool": "api", "category": "generation", "content_type": "image", "creates_generation": true}'
+          )
+        ) order by u.last_seen_at desc, u.name)
+        from queue.unknown_types as u
+        where u.last_seen_at > v_now - interval '7 days'
+          and not exists (select from public.task_types as y where y.name = u.name)
+      ),
+      '[]'
+    ),
+    'since', v_now - interval '7 days'
+  );
+end;
+$$;
+
+comment on function queue.unknown_task_types(jsonb) is 'See public.unknown_task_types.';
+
+revoke all on function queue.unknown_task_types(jsonb) from public, anon, authenticated, service_role;
+grant execute on function queue.unknown_task_types(jsonb) to service_role;
+
+-- The rows of requests that are new, in one statement, so that each counter moves once. In the order of the ids:
+-- two batches with the same ids meet at the first of them and not crosswise.
+create function queue.insert_requested_tasks(p_requests queue.task_request[])
+returns uuid[]
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_created uuid[];
+  v_waiting uuid[];
+begin
+  with new_task as (
+    insert into public.tasks (
+      id, task_type, params, project_id, dependant_on, run_type, priority, available_at, idempotency_key,
+      max_attempts, timeout, created_at
+    )
+    select
+      n.task_id, n.task_type, n.params, n.project_id, n.depends_on[1], coalesce(n.run_type, 'cloud'),
+      coalesce(n.priority, 0), n.available_at, n.idempotency_key, n.max_attempts,
+      make_interval(secs => n.timeout_seconds),
+      -- Tasks of one batch keep their order in line.
+      coalesce(n.created_at, queue.now() + (n.place - 1) * interval '1 microsecond')
+    from unnest(p_requests) with ordinality as n (
+      task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key,
+      max_attempts, timeout_seconds, created_at, project_id, owner_id, place
+    )
+    order by n.task_id
+    -- By somebody who inserts into the table directly, a moment ago.
+    on conflict do nothing
+    returning id
+  )
+  select array_agg(t.id) into v_created from new_task as t;
+
+  -- The first dependency is in the row itself. Nobody sees the row before the others are there.
+  insert into queue.task_dependencies (task_id, depends_on)
+  select distinct n.task_id, d.id
+  from unnest(p_requests) as n
+    cross join unnest(n.depends_on) as d (id)
+  where n.task_id = any (v_created)
+  on conflict do nothing;
+
+  select array_agg(n.task_id)
+  into v_waiting
+  from unnest(p_requests) as n
+  where n.task_id = any (v_created)
+    and cardinality(n.depends_on) > 1;
+  if v_waiting is not null then
+    perform queue.refuse_cycles(v_waiting);
+    perform queue.ask_standing_again(v_waiting);
+  end if;
+  return coalesce(v_created, array[]::uuid[]);
+end;
+$$;
+
+comment on function queue.insert_requested_tasks(queue.task_request[]) is
+  'Inserts requested tasks with all their dependencies and returns the ids of those that were not there yet.';
+
+revoke all on function queue.insert_requested_tasks(queue.task_request[]) from public, anon, authenticated, service_role;
+
+-- Requests of one owner are looked at one after the other: of the same id or key sent twice at once the second finds
+-- the first. Taken before any row, in one order, by nobody else; so it cannot close a circle of waits.
+create function queue.lock_enqueuing(p_requests queue.task_request[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform pg_advisory_xact_lock(l.key)
+  from (
+    select distinct hashtextextended('enqueue:' || r.owner_id, 0) as key
+    from unnest(p_requests) as r
+    where r.owner_id is not null
+    order by 1
+  ) as l;
+end;
+$$;
+
+comment on function queue.lock_enqueuing(queue.task_request[]) is
+  'Keeps other requests of the same owners waiting until this transaction ends.';
+
+revoke all on function queue.lock_enqueuing(queue.task_request[]) from public, anon, authenticated, service_role;
+
+-- A task without a project would have no owner, and nobody's credits could pay for it.
+create function queue.refuse_homeless_task(p_request queue.task_request)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_request.project_id is not null then
+    return;
+  elsif p_request.project ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+    perform queue.refuse(
+      404, 'PROJECT_NOT_FOUND',
+      pg_catalog.format('There is no project %s', p_request.project),
+      'Check the id and whose token is used'
+    );
+  end if;
+  perform queue.refuse(
+    400, 'PROJECT_REQUIRED',
+    pg_catalog.format(
+      'The project_id %s is no UUID, and neither params nor dependencies lead to a project',
+      coalesce(to_json(left(p_request.project, 100))::text, 'null')
+    ),
+    'Send the project''s UUID, or the parent in params.orchestrator_task_id_ref'
+  );
+end;
+$$;
+
+comment on function queue.refuse_homeless_task(queue.task_request) is
+  'Raises 404 PROJECT_NOT_FOUND or 400 PROJECT_REQUIRED when the request leads to no project of the caller.';
+
+revoke all on function queue.refuse_homeless_task(queue.task_request) from public, anon, authenticated, service_role;
+
+-- Starts and time of a task are machines' time: an owner may ask for less than the type allows, never for more.
+create function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_max_attempts integer;
+  v_timeout interval;
+begin
+  if p_caller.kind = 'service' then
+    return;
+  end if;
+
+  v_max_attempts := queue.max_attempts(p_request.task_type);
+  if p_request.max_attempts > v_max_attempts then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format(
+        'The max_attempts of a task of type %s must be at most %s, not %s',
+        p_request.task_type, v_max_attempts, p_request.max_attempts
+      ),
+      'Leave it out for the type''s'
+    );
+  end if;
+
+  select y.timeout into v_timeout from public.task_types as y where y.name = p_request.task_type;
+  if make_interval(secs => p_request.timeout_seconds) > v_timeout then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format(
+        'The timeout_seconds of a task of type %s must be at most %s, not %s',
+        p_request.task_type, extract(epoch from v_timeout)::bigint, p_request.timeout_seconds
+      ),
+      'Leave it out for the type''s'
+    );
+  end if;
+end;
+$$;
+
+comment on function queue.refuse_raised_limits(queue.caller, queue.task_request) is
+  'Raises 400 INVALID_ARGUMENT when a user or token asks for more starts or a longer timeout than the task''s type allows.';
+
+revoke all on function queue.refuse_raised_limits(queue.caller, queue.task_request) from public, anon, authenticated, service_role;
+
+-- Enqueues tasks, all of them or none (docs/architecture.md, "Enqueuing"). What was enqueued before, under the same id
+-- or key, is answered as it is now: the reply to the first request may have been lost.
+create function queue.create_tasks(p_caller jsonb, p_tasks jsonb)
+returns json
+language plpgsql
+volatile
+security definer -- the queue's own way of enqueuing
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_requests queue.task_request[];
+  v_new queue.task_request[] := array[]::queue.task_request[];
+  v_request queue.task_request;
+  v_task public.tasks;
+  v_replies json[] := array[]::json[];
+  v_created uuid[] := array[]::uuid[];
+  -- Ids of this batch, and the tasks that have been there under the same key.
+  v_sent uuid[] := array[]::uuid[];
+  v_known uuid[] := array[]::uuid[];
+begin
+  if jsonb_typeof(p_tasks) is distinct from 'array' or jsonb_array_length(p_tasks) not between 1 and 1000 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
+  end if;
+
+  perform queue.open_tables(false);
+
+  select array_agg(queue.read_task_request(v_caller, b.body) order by b.place)
+  into v_requests
+  from jsonb_array_elements(p_tasks) with ordinality as b (body, place);
+
+  perform queue.lock_enqueuing(v_requests);
+
+  foreach v_request in array v_requests loop
+    v_task := queue.task_for_request(v_caller, v_request);
+    if v_task.id is null then
+      perform queue.refuse_homeless_task(v_request);
+      perform queue.refuse_raised_limits(v_caller, v_request);
+      v_new := v_new || v_request;
+    elsif v_task.id <> v_request.task_id then
+      v_sent := v_sent || v_request.task_id;
+      v_known := v_known || v_task.id;
+    end if;
+  end loop;
+
+  if cardinality(v_new) > 0 then
+    if cardinality(v_sent) > 0 then
+      for v_place in 1..cardinality(v_new) loop
+        v_new[v_place].depends_on := array(
+          select coalesce(v_known[array_position(v_sent, d.id)], d.id)
+          from unnest(v_new[v_place].depends_on) with ordinality as d (id, place)
+          order by d.place
+        );
+      end loop;
+    end if;
+
+    perform queue.say(queue.caller_name(v_caller));
+    v_created := queue.insert_requested_tasks(v_new);
+    perform queue.say(null);
+  end if;
+
+  foreach v_request in array v_requests loop
+    v_task := queue.task_for_request(v_caller, v_request);
+    if v_task.id is null then
+      perform queue.refuse(
+        503, 'UNAVAILABLE', pg_catalog.format('Task %s came and went at this moment', v_request.task_id), 'Repeat the same request'
+      );
+    end if;
+    v_replies := v_replies || queue.created_reply(v_task, v_task.id = any (v_created));
+  end loop;
+  return array_to_json(v_replies);
+end;
+$$;
+
+comment on function queue.create_tasks(jsonb, jsonb) is 'See public.create_tasks.';
+
+revoke all on function queue.create_tasks(jsonb, jsonb) from public, anon, authenticated, service_role;
+grant execute on function queue.create_tasks(jsonb, jsonb) to service_role;
+
+-- The task that a question is about. Somebody else's task answers exactly like one that does not exist.
+create function queue.readable_task(p_caller queue.caller, p_task_id uuid)
+returns public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = p_task_id
+    and (p_caller.kind = 'service' or t.user_id = p_caller.user_id);
+
+  if v_task.id is null then
+    perform queue.refuse(404, 'TASK_NOT_FOUND', pg_catalog.format('There is no task %s', p_task_id));
+  end if;
+  return v_task;
+end;
+$$;
+
+comment on function queue.readable_task(queue.caller, uuid) is
+  'The task; 404 TASK_NOT_FOUND when it does not exist or is not the caller''s.';
+
+revoke all on function queue.readable_task(queue.caller, uuid) from public, anon, authenticated, service_role;
+
+-- What JSON may carry and Postgres cannot store: \u0000, and halves of a surrogate pair. Both become U+FFFD, the
+-- character for what cannot be shown, so that one odd byte in one log line costs one character.
+create function queue.readable_json(p_json json)
+returns json
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_text text := p_json::text;
+  -- Stands for an escaped backslash meanwhile, so that \\u0000 stays the six characters it means. JSON text holds no
+  -- control characters, so this one is free.
+  v_backslash constant text := chr(1);
+begin
+  if v_text !~* '\\u(0000|d[89a-f])' then
+    return p_json;
+  end if;
+
+  v_text := replace(v_text, '\\', v_backslash);
+  v_text := replace(v_text, '\u0000', '\ufffd');
+  v_text := regexp_replace(v_text, '\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})', '\\ufffd', 'gi');
+  v_text := regexp_replace(v_text, '(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2}', '\\ufffd', 'gi');
+  return replace(v_text, v_backslash, '\\')::json;
+end;
+$$;
+
+comment on function queue.readable_json(json) is
+  'The same JSON with U+FFFD in place of every \u0000 and of every surrogate without its other half.';
+
+revoke all on function queue.readable_json(json) from public, anon, authenticated, service_role;
+
+-- When a log line was written, as its sender says, if that can be true. Logs are read and purged by this time: a line
+-- dated next year would never go, one from 1970 would be gone before anyone has read it.
+create function queue.log_time(p_text text, p_now timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set timezone = 'UTC' -- what a time without a zone means
+as $$
+declare
+  v_time timestamptz;
+begin
+  -- Also keeps out words that Postgres reads as times: now, today, infinity.
+  if p_text !~ '^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}' then
+    return p_now;
+  end if;
+  v_time := p_text::timestamptz;
+  if v_time between p_now - interval '1 day' and p_now + interval '5 minutes' then
+    return v_time;
+  end if;
+  return p_now;
+exception
+  when data_exception then
+    return p_now;
+end;
+$$;
+
+comment on function queue.log_time(text, timestamptz) is
+  'The time a log line names, if it is one of the last day and not ahead of the clock; else the time given as now.';
+
+revoke all on function queue.log_time(text, timestamptz) from public, anon, authenticated, service_role;
+
+-- What a log line carries beside its message. Always an object, whatever came.
+create function queue.log_metadata(p_metadata json)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_metadata jsonb;
+begin
+  v_metadata := p_metadata::jsonb;
+  return case
+    when jsonb_typeof(v_metadata) = 'null' then '{}'
+    -- Short as it was sent, and endless once its numbers are written out.
+    when queue.written_length(v_metadata, 1048576) is null then jsonb_build_object('metadata', p_metadata::text)
+    when jsonb_typeof(v_metadata) = 'object' then v_metadata
+    else jsonb_build_object('metadata', v_metadata)
+  end;
+exception
+  -- json takes numbers of any size, jsonb does not.
+  when numeric_value_out_of_range then
+    return jsonb_build_object('metadata', p_metadata::text);
+end;
+$$;
+
+comment on function queue.log_metadata(json) is
+  'The metadata of a log line as an object; what is none, or cannot be stored as one, is under the key metadata.';
+
+revoke all on function queue.log_metadata(json) from public, anon, authenticated, service_role;
+
+-- What was said of one end of a worker belongs to that end: once it is over it must neither be read as the reason of the
+-- next one, nor bring it about.
+create function queue.metadata_without_end(p_metadata jsonb)
+returns jsonb
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select p_metadata - '{error_reason,error_time,termination_reason,self_terminated}'::text[];
+$$;
+
+comment on function queue.metadata_without_end(jsonb) is
+  'A worker''s metadata without error_reason, error_time, termination_reason and self_terminated.';
+
+revoke all on function queue.metadata_without_end(jsonb) from public, anon, authenticated, service_role;
+-- A trigger asks it with the rights of whoever writes.
+grant execute on function queue.metadata_without_end(jsonb) to service_role;
+
+-- Stores every log line it can. All in one statement; only if that fails, by halves, so that a line that cannot be
+-- stored costs itself and no other.
+create function queue.store_logs(p_logs json[], p_worker_id text, p_now timestamptz)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_max_length integer := (select s.max_text_length from queue.settings as s);
+  v_half integer := cardinality(p_logs) / 2;
+  v_count integer;
+begin
+  insert into public.system_logs (
+    "timestamp", source_type, source_id, log_level, message, task_id, worker_id, cycle_number, metadata
+  )
+  select
+    queue.log_time(l.entry ->> 'timestamp', p_now),
+    case when p_worker_id is null then coalesce(left(l.entry ->> 'source_type', 200), 'unknown') else 'worker' end,
+    coalesce(p_worker_id, left(l.entry ->> 'source_id', 200)),
+    coalesce(left(l.entry ->> 'log_level', 200), left(l.entry ->> 'level', 200), 'INFO'),
+    case
+      when length(l.entry ->> 'message') > v_max_length then queue.cut_text(l.entry ->> 'message')
+      else coalesce(l.entry ->> 'message', '')
+    end,
+    -- No longer than an index can hold.
+    left(l.entry ->> 'task_id', 200),
+    coalesce(p_worker_id, left(l.entry ->> 'worker_id', 200)),
+    case when l.entry ->> 'cycle_number' ~ '^\d{1,9}$' then (l.entry ->> 'cycle_number')::integer end,
+    case
+      when (l.entry -> 'metadata')::text = '{}' or l.entry -> 'metadata' is null then '{}'
+      when length((l.entry -> 'metadata')::text) > v_max_length
+        then jsonb_build_object('metadata', queue.cut_text((l.entry -> 'metadata')::text))
+      else queue.log_metadata(l.entry -> 'metadata')
+    end
+  from unnest(p_logs) as l (entry)
+  where json_typeof(l.entry) = 'object';
+
+  get diagnostics v_count = row_count;
+  return v_count;
+exception
+  when data_exception or integrity_constraint_violation or program_limit_exceeded then
+    if v_half = 0 then
+      return 0;
+    end if;
+    return queue.store_logs(p_logs[:v_half], p_worker_id, p_now)
+      + queue.store_logs(p_logs[v_half + 1:], p_worker_id, p_now);
+end;
+$$;
+
+comment on function queue.store_logs(json[], text, timestamptz) is
+  'Stores log lines as docs/architecture.md describes them, as a worker''s own when it is named, and returns how many it could.';
+
+revoke all on function queue.store_logs(json[], text, timestamptz) from public, anon, authenticated, service_role;
+
+-- The lines of a request, as many as one request may bring.
+create function queue.bounded_logs(p_logs json, out logs json[], out surplus integer)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_max integer := (select s.max_logs_per_call from queue.settings as s);
+begin
+  logs := array[]::json[];
+  surplus := 0;
+  if json_typeof(p_logs) = 'array' then
+    surplus := greatest(json_array_length(p_logs) - v_max, 0);
+    logs := array(
+      select l.entry
+      from json_array_elements(p_logs) with ordinality as l (entry, place)
+      where l.place <= v_max
+      order by l.place
+    );
+  elsif json_typeof(p_logs) <> 'null' then
+    surplus := 1;
+  end if;
+end;
+$$;
+
+comment on function queue.bounded_logs(json) is
+  'The first queue.settings.max_logs_per_call elements of an array, and how many there are beyond; what is no array counts as one beyond.';
+
+revoke all on function queue.bounded_logs(json) from public, anon, authenticated, service_role;
+
+-- What a worker's metadata say when it is there again after an end of its own: what was wrong then is over.
+create function queue.metadata_after_return(p_worker public.workers)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when p_worker.goodbye_at is not null then queue.metadata_without_end(p_worker.metadata)
+    when p_worker.reaped_at is null and p_worker.status <> 'crashed' then p_worker.metadata
+    else queue.metadata_without_end(p_worker.metadata)
+      || jsonb_build_object('last_error_reason', p_worker.metadata -> 'error_reason')
+  end;
+end;
+$$;
+
+comment on function queue.metadata_after_return(public.workers) is
+  'The metadata of this worker without what was said of its goodbye, crash or silence; of the latter two the reason stays as last_error_reason.';
+
+revoke all on function queue.metadata_after_return(public.workers) from public, anon, authenticated, service_role;
+
+-- One sign of life of a worker. Time is the database's; what the row already knows stays, whoever writes at the same
+-- moment, because nothing is read before it is written.
+create function queue.beat(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_vram jsonb := '{}'::jsonb;
+  v_said text := case when p_status in ('terminating', 'error') then 'active' else p_status end; -- only orchestrators send workers away
+  v_status text;
+begin
+  -- Longer ids than this fit no index.
+  if p_worker_id is null or length(p_worker_id) not between 1 and 200 then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'A beat names its worker in 1 to 200 characters', 'Send worker_id_param'
+    );
+  end if;
+
+  if starts_with(p_worker_id, 'token:') then
+    perform queue.refuse_name_of_a_token(p_worker_id);
+  end if;
+
+  -- Without nvidia-smi a worker sends 0/0: then it knows nothing, and what was known before is left.
+  if p_vram_total::text ~ '^[1-9]\d{0,8}(\.\d{1,9})?$' then
+    v_vram := jsonb_strip_nulls(jsonb_build_object(
+      'vram_total_mb', p_vram_total::jsonb,
+      'vram_used_mb', case when p_vram_used::text ~ '^\d{1,9}(\.\d{1,9})?$' then p_vram_used::jsonb end,
+      'vram_timestamp', round(extract(epoch from p_now), 3)
+    ));
+  end if;
+
+  -- The end of one machine is not that of others under the same name.
+  if v_said in ('terminated', 'crashed') then
+    select case when p_worker_id = any (s.shared_worker_ids) then 'active' else v_said end into v_said from queue.settings as s;
+  end if;
+
+  update public.workers as w
+  set last_heartbeat = p_now,
+    status = case
+      -- Its own goodbye binds nobody, and a guardian that then finds its process gone brings no news.
+      when w.goodbye_at is not null then case when v_said in ('terminated', 'crashed') then w.status else 'active' end
+      when w.status in ('terminating', 'terminated') or (w.status = 'error' and w.reaped_at is null) then w.status
+      when v_said in ('terminated', 'crashed') then v_said
+      -- The reaper's error only meant silence.
+      when w.status in ('inactive', 'spawning', 'crashed', 'error') then 'active'
+      else w.status
+    end,
+    goodbye_at = case
+      -- A new time, or the mark would be taken for somebody else's (queue.workers_before_status).
+      when w.goodbye_at is not null and v_said in ('terminated', 'crashed')
+        then greatest(p_now, w.goodbye_at + interval '1 microsecond')
+      when v_said = 'terminated' and w.status not in ('terminating', 'terminated') and (w.status <> 'error' or w.reaped_at is not null)
+        then p_now
+    end,
+    metadata = case
+      when w.goodbye_at is not null and v_said in ('terminated', 'crashed') then w.metadata
+      else queue.metadata_after_return(w)
+    end || v_vram
+  where w.id = p_worker_id
+  returning w.status into v_status;
+  if found then
+    return v_status;
+  end if;
+
+  insert into public.workers as w (id, instance_type, status, last_heartbeat, created_at, metadata, goodbye_at)
+  values (p_worker_id, 'external', v_said, p_now, p_now, v_vram, case v_said when 'terminated' then p_now end)
+  on conflict (id) do nothing
+  returning w.status into v_status;
+  if found then
+    return v_status;
+  end if;
+  -- Two first beats at once.
+  return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
+end;
+$$;
+
+comment on function queue.beat(text, text, json, json, timestamptz) is
+  'Records a beat and returns the worker''s status after it. Unknown workers are added; inactive, spawning and crashed ones, those that only the reaper set to error and those that said goodbye become active; terminating, terminated and error as somebody else said it stay. With terminated the worker itself says goodbye, with crashed its guardian that it is gone. 400 INVALID_ARGUMENT without an id.';
+
+revoke all on function queue.beat(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;
+
+-- A beat of a user's own machine. It has no row in workers: orchestrators list those and switch them off. What the beat
+-- says is written on the tasks that the machine runs, and nothing when it runs none.
+--
+-- A machine that came back under its name would shield what its former self had lost. So a beat may say all that the machine
+-- runs; and under a name that several share it speaks for what it names alone, also when it ends.
+--
+-- A goodbye is tried once, and whoever says it is not there any more. So what somebody's open transaction holds, a task or
+-- its owner, is not waited for: the next rescue takes it (queue.noted_beats).
+create function queue.beat_of_token(
+  p_caller queue.caller, p_worker_id text, p_said text, p_runs uuid[], p_named uuid[], p_now timestamptz
+)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_holder constant text := queue.holder_name(p_caller, p_worker_id);
+  v_is_shared constant boolean := p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
+  v_lost queue.lost_task[];
+  v_left uuid[];
+begin
+  if p_said in ('terminated', 'crashed') then
+    v_lost := array(
+      select (
+        t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id, true)
+      )::queue.lost_task
+      from public.tasks as t
+      where t.worker_id = v_holder
+        and t.token_id = p_caller.token_id
+        and t.status = 'In Progress'
+        and (not v_is_shared or t.id = any (p_named))
+        and not queue.needs_no_worker(t)
+    );
+    perform queue.say(queue.caller_name(p_caller));
+    perform queue.put_back(v_lost);
+    perform queue.say(null);
+    v_left := array(
+      select t.lease_token
+      from public.tasks as t
+        join unnest(v_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
+      where t.status = 'In Progress'
+    );
+    if v_is_shared and p_runs is null then
+      perform queue.note_end_of_many(v_holder, p_caller.token_id, p_said, v_left, p_now);
+    elsif cardinality(v_left) > 0 then
+      insert into queue.noted_beats as b (worker_id, beat_at, status, leases)
+      values (v_holder, p_now, p_said, v_left)
+      on conflict (worker_id, beat_at) do update set status = excluded.status, leases = b.leases || excluded.leases;
+    end if;
+    -- And of what others had ended under it before nothing is held any more.
+    if v_is_shared then
+      perform queue.let_go_of(v_holder, p_caller.token_id, null, n.id) from unnest(p_named) as n (id) order by n.id;
+    else
+      perform queue.let_go_of(v_holder, p_caller.token_id, null, null);
+    end if;
+    return;
+  end if;
+
+  perform set_config('queue.counts_itself', 'on', true); -- nothing follows from these columns
+  update public.tasks as t
+  set updated_at = p_now,
+    seen_at = p_now,
+    is_beaten_for = true,
+    delivered_at = case when t.id = any (p_named) then coalesce(t.delivered_at, p_now) else t.delivered_at end,
+    reported_at = case when t.id = any (p_named) then p_now else t.reported_at end
+  from (
+    select h.id
+    from public.tasks as h
+    where h.worker_id = v_holder
+      and h.token_id = p_caller.token_id
+      and h.status = 'In Progress'
+      and case
+        when p_runs is not null then h.id = any (p_runs || p_named)
+        else not v_is_shared or h.id = any (p_named)
+      end
+    order by h.id
+    for no key update skip locked
+  ) as held
+  where t.id = held.id;
+  perform set_config('queue.counts_itself', 'off', true);
+end;
+$$;
+
+comment on function queue.beat_of_token(queue.caller, text, text, uuid[], uuid[], timestamptz) is
+  'Notes a beat on the tasks that this token runs under this name: all of them, or those in p_runs and p_named where the machine says what it runs or the name is shared. terminated and crashed put what it runs back, under a shared name what it names (all else goes back if no machine names it again), the first without counting the start; what somebody holds is left to the next rescue.';
+
+revoke all on function queue.beat_of_token(queue.caller, text, text, uuid[], uuid[], timestamptz) from public, anon, authenticated, service_role;
+
+-- One of several machines under one name has ended. Which of the tasks under that name were its own nobody can know; those
+-- of the others will be named again. Not so the tasks of users' machines that never beat: these may be silent for longer
+-- (token_silence_limit).
+create function queue.note_end_of_many(p_worker_id text, p_token_id uuid, p_said text, p_left uuid[], p_now timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_doubtful uuid[] := array(
+    select t.lease_token
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.token_id is not distinct from p_token_id
+      and t.status = 'In Progress'
+      and (p_token_id is null or t.is_beaten_for)
+      and t.lease_token <> all (p_left)
+      and not queue.needs_no_worker(t)
+    order by t.id
+  );
+begin
+  if cardinality(v_doubtful) + cardinality(p_left) = 0 then
+    return;
+  end if;
+  insert into queue.noted_beats as b (worker_id, beat_at, status, leases, doubtful_leases)
+  values (p_worker_id, p_now, p_said, p_left, v_doubtful)
+  on conflict (worker_id, beat_at) do update
+  set status = excluded.status,
+    leases = coalesce(b.leases, '{}') || excluded.leases,
+    doubtful_leases = coalesce(b.doubtful_leases, '{}') || excluded.doubtful_leases;
+end;
+$$;
+
+comment on function queue.note_end_of_many(text, uuid, text, uuid[], timestamptz) is
+  'Leaves to the rescue what a machine that ended under a shared name may have run: p_left surely, all else under that name and token (null = the service key) if no machine names it again.';
+
+revoke all on function queue.note_end_of_many(text, uuid, text, uuid[], timestamptz) from public, anon, authenticated, service_role;
+
+-- A beat that somebody's open transaction does not delay: while the worker's row is held, it is noted elsewhere.
+create function queue.beat_or_note(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+as $$
+begin
+  -- For a row one may wait twice: in line, and for its holder.
+  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
+exception when lock_not_available then
+  insert into queue.noted_beats as b (worker_id, beat_at, status)
+  values (p_worker_id, p_now, case when p_status in ('terminated', 'crashed') then p_status end)
+  on conflict (worker_id, beat_at) do update set status = coalesce(b.status, excluded.status);
+  return (select w.status from public.workers as w where w.id = p_worker_id);
+end;
+$$;
+
+comment on function queue.beat_or_note(text, text, json, json, timestamptz) is
+  'queue.beat, or, when another transaction holds the worker''s row, a row in queue.noted_beats. Returns the worker''s status.';
+
+revoke all on function queue.beat_or_note(text, text, json, json, timestamptz) from public, anon, authenticated, service_role;
+
+-- Under a name that several share, a beat speaks for what it names alone: else one machine would shield what another lost,
+-- from the queue and from the orchestrators' resets, for as long as it beats.
+--
+-- A worker that beats runs what it holds: its tasks move, so that no clean-up takes them for dead. Those that it named
+-- itself have arrived there. A task that somebody is just changing is left: it moves anyway. No index knows these
+-- columns, so that the rows change in place.
+--
+-- Deployed workers log under params.task_id where a task has one, and in runs without --debug under a name that they make
+-- up. Such a name can only mean the one task that takes the worker's slot; but the last lines of the task before may
+-- arrive for a while after the next claim, whose reply may be lost.
+create function queue.show_signs_of_life(p_worker_id text, p_named uuid[], p_names text[], p_now timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_late_lines constant interval := interval '1 minute';
+  v_is_shared boolean := p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
+  v_made_up boolean := false;
+begin
+  if p_names <> '{}' then
+    v_made_up := exists (select from unnest(p_names) as n (name) where n.name ~ '^unknown_task_\d{1,20}$');
+  end if;
+  perform set_config('queue.counts_itself', 'on', true); -- nothing follows from these columns
+  update public.tasks as t
+  set updated_at = p_now,
+    delivered_at = case when held.is_named then coalesce(t.delivered_at, p_now) else t.delivered_at end,
+    reported_at = case when held.is_named then p_now else t.reported_at end
+  from (
+    select
+      h.id,
+      -- One after the other: params may be large, and mostly a worker names the id or nothing.
+      case
+        when h.id = any (p_named) then true
+        when p_names = '{}' then false
+        when h.params ->> 'task_id' = any (p_names) then true
+        when v_made_up and h.takes_slot and h.claimed_at < p_now - v_late_lines then not exists (
+          select
+          from public.tasks as other
+          where other.worker_id = p_worker_id
+            and other.status = 'In Progress'
+            and other.token_id is null
+            and other.takes_slot
+            and other.id <> h.id
+        )
+      end as is_named
+    from public.tasks as h
+    where h.worker_id = p_worker_id
+      and h.status = 'In Progress'
+      and h.token_id is null
+    order by h.id
+    for no key update skip locked
+  ) as held
+  where t.id = held.id
+    and (not v_is_shared or held.is_named);
+  perform set_config('queue.counts_itself', 'off', true);
+end;
+$$;
+
+comment on function queue.show_signs_of_life(text, uuid[], text[], timestamptz) is
+  'Moves updated_at of the tasks this worker runs with the service key (under a shared name only of those that it named), and delivered_at and reported_at of those among them that it named: by their ids (p_named), by params.task_id, or, if one alone takes a slot, by a name that it made up (p_names).';
+
+revoke all on function queue.show_signs_of_life(text, uuid[], text[], timestamptz) from public, anon, authenticated, service_role;
+
+-- Api workers never beat: what shows that one lives is what it claims and reports. Calls that come away empty leave no trace.
+create function queue.has_called_lately(p_worker_id text)
+returns boolean
+language plpgsql
+stable
+security definer -- asked by a trigger with the rights of whoever writes
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_since timestamptz := queue.now() - (select s.api_silence_limit from queue.settings as s);
+begin
+  return exists (
+    select
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.status = 'In Progress'
+      and t.token_id is null
+      and greatest(t.claimed_at, t.reported_at) > v_since
+  ) or exists (
+    select
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.status = 'Complete'
+      and t.token_id is null
+      and t.generation_processed_at > v_since
+  );
+end;
+$$;
+
+comment on function queue.has_called_lately(text) is
+  'Whether this worker has claimed or completed a task, or reported on one that it runs, with the service key, within api_silence_limit.';
+
+revoke all on function queue.has_called_lately(text) from public, anon, authenticated, service_role;
+-- A trigger asks it with the rights of whoever writes.
+grant execute on function queue.has_called_lately(text) to service_role;
+
+-- What a worker should let go of: what was cancelled under it in the last hour, and what it seems to run (it named it)
+-- although it is no longer its own. Lines about a task that this worker has completed come later than the completion;
+-- they are no reason to say anything.
+create function queue.tasks_to_stop(
+  p_caller queue.caller, p_worker_id text, p_named uuid[], p_current uuid, p_now timestamptz
+)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(json_agg(json_build_object('task_id', s.id, 'reason', s.reason) order by s.id), '[]')
+    from (
+      select t.id, 'cancelled' as reason
+      from public.tasks as t
+      where t.worker_id = p_worker_id
+        and t.status = 'Cancelled'
+        and t.token_id is not distinct from p_caller.token_id
+        and t.updated_at > p_now - interval '1 hour'
+      union
+      select
+        n.id,
+        case t.status
+          when 'Queued' then 'taken_back'
+          when 'In Progress' then 'held_by_another'
+          when 'Complete' then 'completed_by_another'
+          when 'Failed' then 'failed'
+          when 'Cancelled' then 'cancelled'
+          else 'deleted'
+        end
+      from unnest(p_named) as n (id)
+        left join public.tasks as t on t.id = n.id and (p_caller.kind = 'service' or t.user_id = p_caller.user_id)
+      where case
+        when t.id is null then n.id = p_current
+        when t.status in ('In Progress', 'Complete') then t.worker_id is distinct from p_worker_id or t.token_id is distinct from p_caller.token_id
+        else true
+      end
+    ) as s
+  );
+end;
+$$;
+
+comment on function queue.tasks_to_stop(queue.caller, text, uuid[], uuid, timestamptz) is
+  'What this worker of the caller should stop, as [{task_id, reason}]: cancelled, failed, taken_back, held_by_another, completed_by_another or deleted.';
+
+revoke all on function queue.tasks_to_stop(queue.caller, text, uuid[], uuid, timestamptz) from public, anon, authenticated, service_role;
+
+-- The orchestrator, the machine's startup script and the worker itself all read metadata whole and write it whole, each
+-- with keys of its own. What one has written since the other read must survive that. So a direct write adds and changes
+-- keys, and takes none away; null is a value. What was said of an end belongs to that end and goes with it.
+create function queue.workers_before_metadata()
+returns trigger
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+begin
+  new.metadata := queue.metadata_without_end(old.metadata) || new.metadata;
+  return new;
+end;
+$$;
+
+comment on function queue.workers_before_metadata() is
+  'Trigger: keys of a worker''s metadata survive a direct write of the service key that does not name them, but error_reason, error_time, termination_reason and self_terminated.';
+
+revoke all on function queue.workers_before_metadata() from public, anon, authenticated, service_role;
+
+-- The queue marks an error that only meant silence, and the end that a worker announced itself: either is taken back by
+-- the worker's next sign of life. As soon as anybody else says the status, it is theirs. Fires before
+-- workers_before_write, by its name.
+--
+-- But orchestrators look and then write, and what they write may be older than what they overwrite. A promotion of a
+-- machine that has ended meanwhile would hide that end, and is not needed: if the machine lives, its next beat says so. And
+-- who keeps a machine by hand knows better than an orchestrator that did not rent it.
+--
+-- Api workers never beat. Orchestrators of machines that read all rows take that for silence, and would end them and their
+-- work while they call all the time: an end that only they say of one that calls, or is kept, is none. What was said stays
+-- in metadata.not_believed. Of one that has not called lately it is taken as the reaper's: its next call takes it back.
+create function queue.workers_before_status()
+returns trigger
+language plpgsql
+security invoker -- asks whether an API role writes directly
+set search_path = ''
+as $$
+declare
+  v_now timestamptz;
+  v_is_said_by_others boolean := current_user = 'service_role'
+    and new.status in ('terminating', 'terminated', 'error')
+    and new.status is distinct from old.status
+    and new.last_heartbeat is not distinct from old.last_heartbeat
+    -- A worker that gives itself up is not argued with.
+    and new.metadata -> 'self_terminated' is distinct from 'true';
+begin
+  if v_is_said_by_others and (old.kept_at is not null or old.instance_type = 'api') then
+    select pg_catalog.now() + s.clock_offset into v_now from queue.settings as s;
+    if (old.kept_at is not null and (
+        old.instance_type = 'api'
+        or old.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
+      ))
+      or queue.has_called_lately(old.id) then
+      new.metadata := old.metadata || jsonb_build_object(
+        'not_believed', jsonb_build_object(
+          'status', new.status,
+          'reason', left(coalesce(new.metadata ->> 'error_reason', new.metadata ->> 'termination_reason'), 2000),
+          'at', v_now
+        )
+      );
+      new.status := old.status;
+      return new;
+    end if;
+  end if;
+
+  if current_user = 'service_role'
+    and new.last_heartbeat is not distinct from old.last_heartbeat
+    and new.status in ('active', 'spawning', 'inactive')
+    and (old.reaped_at is not null or old.goodbye_at is not null or old.status = 'crashed') then
+    new.status := old.status;
+    new.metadata := old.metadata;
+    return new;
+  end if;
+
+  -- Whoever sets a mark sets it to a new time.
+  if new.reaped_at is not distinct from old.reaped_at then
+    new.reaped_at := null;
+  end if;
+  if new.goodbye_at is not distinct from old.goodbye_at then
+    new.goodbye_at := null;
+  end if;
+  if v_is_said_by_others and new.status = 'error' and old.instance_type = 'api' then
+    new.reaped_at := v_now;
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.workers_before_status() is
+  'Trigger: whoever writes the status of a worker takes away the marks that the queue (reaped_at) or the worker itself (goodbye_at) had set. A direct write of the service key that promotes a worker which is crashed, reaped or said goodbye, changes neither status nor metadata; one that sets aside a worker which is kept and beats, or is an api worker that is kept or calls, is only kept in metadata.not_believed.';
+
+revoke all on function queue.workers_before_status() from public, anon, authenticated, service_role;
+
+-- Orchestrators read a worker, think, and PATCH status and metadata whole. What a beat wrote in between must survive
+-- that, and so must the id of the rented machine: without it nobody can switch that machine off.
+--
+-- Whether an end is a failure is decided here, once, when the status changes, and by what is known of the worker, not by
+-- words: orchestrators give a reason for every end, also for sending an idle machine home. They look before they write:
+-- what the machine took in between, what it was sent home with, and the crash that its guardian reports while it is being
+-- switched off, are no failure.
+create function queue.workers_before_write()
+returns trigger
+language plpgsql
+security definer -- asks who is behind the change on behalf of any caller who may write
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_cycle constant interval := interval '1 minute'; -- two cycles of an orchestrator
+  v_now timestamptz;
+  v_was_leaving boolean := false; -- on its way out already, or gone
+  v_was_over boolean := false;
+  v_is_over boolean := new.status in ('terminated', 'error', 'crashed');
+begin
+  if tg_op = 'INSERT' then
+    perform queue.refuse_name_of_a_token(new.id);
+  end if;
+  new.metadata := coalesce(new.metadata, case when tg_op = 'UPDATE' then old.metadata end, '{}');
+
+  if tg_op = 'UPDATE' then
+    v_was_over := old.status in ('terminated', 'error', 'crashed');
+    v_was_leaving := v_was_over or old.status = 'terminating';
+
+    if old.metadata ? 'runpod_id' and not new.metadata ? 'runpod_id' then
+      new.metadata := new.metadata || jsonb_build_object('runpod_id', old.metadata -> 'runpod_id');
+    end if;
+    -- A beat moves last_heartbeat and knows better than anyone.
+    if new.last_heartbeat is not distinct from old.last_heartbeat
+      and not coalesce(new.metadata -> 'vram_timestamp' >= old.metadata -> 'vram_timestamp', false) then
+      new.metadata := new.metadata || coalesce(
+        (select jsonb_object_agg(k.key, k.value) from jsonb_each(old.metadata) as k where k.key like 'vram\_%'), '{}'
+      );
+    end if;
+
+    -- Orchestrators that keep their own word for the status read that one, and know no crash.
+    if new.status is distinct from old.status and (v_is_over or v_was_over)
+      and new.metadata ? 'orchestrator_status'
+      and new.metadata -> 'orchestrator_status' is not distinct from old.metadata -> 'orchestrator_status' then
+      new.metadata := new.metadata || jsonb_build_object(
+        'orchestrator_status', case new.status when 'crashed' then 'error' else new.status end
+      );
+    end if;
+  end if;
+
+  if not v_is_over and new.status is distinct from 'terminating' then
+    new.failed_at := null;
+    new.ended_at := null;
+    return new;
+  end if;
+  v_now := queue.now();
+
+  if tg_op = 'UPDATE' and old.status = 'crashed' and new.status in ('terminating', 'terminated')
+    and old.ended_at > v_now - v_cycle
+    -- Machines that crash as soon as they are rented are not sent home.
+    and old.created_at <= v_now - (select s.worker_start_limit from queue.settings as s)
+    and not exists (
+      select from public.task_events as e
+      where e.worker_id = new.id
+        and e.from_status = 'In Progress'
+        and e.to_status in ('Queued', 'Failed')
+        and e.at >= old.ended_at - v_cycle
+    ) then
+    new.failed_at := null;
+  end if;
+
+  -- Set aside: was it still there? Api workers never beat.
+  if not v_was_leaving and new.instance_type is distinct from 'api' and (
+    case
+      when new.last_heartbeat is null then new.status = 'error'
+        or new.created_at < v_now - (select s.worker_start_limit from queue.settings as s)
+      else greatest(queue.seen_at(new.last_heartbeat, v_now), (select least(w.trusted_since, v_now) from queue.clock_watch as w))
+        < v_now - (select s.gpu_silence_limit from queue.settings as s)
+    end
+  ) then
+    new.failed_at := v_now;
+  end if;
+  if not v_is_over then
+    new.ended_at := null;
+    return new;
+  end if;
+
+  if not v_was_over then
+    new.ended_at := v_now;
+    if new.failed_at is null and (
+      new.status = 'crashed'
+      or new.reaped_at is not null
+      or (new.status = 'error' and new.metadata -> 'self_terminated' = 'true')
+      or (
+        new.goodbye_at is null -- who says goodbye hands its work back
+        and exists (
+          select
+          from public.tasks as t
+          where t.worker_id = new.id
+            and t.status = 'In Progress'
+            and t.token_id is null
+            and not queue.needs_no_worker(t)
+            and (new.status <> 'terminated' or coalesce(t.claimed_at <= v_now - v_cycle, true))
+            and not queue.is_taken_home(new, t)
+        )
+      )
+    ) then
+      new.failed_at := v_now;
+    end if;
+  end if;
+
+  if coalesce(new.metadata ->> 'error_reason', '') = '' then
+    new.metadata := new.metadata || jsonb_build_object(
+      'error_reason',
+      case
+        when coalesce(new.metadata ->> 'termination_reason', '') <> '' then left(new.metadata ->> 'termination_reason', 2000)
+        -- Written whole by somebody who had read it before.
+        when v_was_over and coalesce(old.metadata ->> 'error_reason', '') <> '' then old.metadata ->> 'error_reason'
+        when new.goodbye_at is not null then 'The worker said that it ends'
+        when new.status = 'crashed' then 'The worker process is gone, as its guardian reported'
+        else pg_catalog.format(
+          'Set to %s without a reason by %s%s', new.status, queue.actor(),
+          case when tg_op = 'UPDATE' then pg_catalog.format('; it was %s, last beat %s', old.status, coalesce(old.last_heartbeat::text, 'never')) end
+        )
+      end
+    );
+  end if;
+  return new;
+end;
+$$;
+
+comment on function queue.workers_before_write() is
+  'Trigger: a change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, gives every end a metadata.error_reason, its time and, if it is one, the time of the failure, and tells orchestrators by metadata.orchestrator_status where they keep it.';
+
+revoke all on function queue.workers_before_write() from public, anon, authenticated, service_role;
+
+-- The reaper's own way to set a worker aside. What it marks so, a beat may undo.
+create function queue.mark_reaped(p_worker_id text, p_reason text)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update public.workers as w
+  set status = 'error',
+    reaped_at = queue.now(),
+    metadata = w.metadata || jsonb_build_object('error_reason', p_reason, 'error_time', queue.now())
+  where w.id = p_worker_id
+    and w.status not in ('terminating', 'terminated', 'error', 'crashed');
+  return found;
+end;
+$$;
+
+comment on function queue.mark_reaped(text, text) is
+  'Sets a worker to error with this reason, in a way that its next beat takes back; false when it is ending, had ended already or does not exist.';
+
+revoke all on function queue.mark_reaped(text, text) from public, anon, authenticated, service_role;
+
+-- Whether a start has run for much longer than is usual for its type. It is only flagged: its timeout ends it.
+create function queue.is_overlong(p_task public.tasks, p_settings queue.settings, p_now timestamptz)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if coalesce(p_task.claimed_at >= p_now - p_settings.quiet_task_limit, true) then
+    return false;
+  end if;
+  return p_task.claimed_at < p_now - coalesce(
+    (
+      select d.usual * p_settings.overlong_factor::double precision
+      from queue.type_durations as d
+      where d.task_type = p_task.task_type
+        and cardinality(d.durations) >= 5 -- fewer say nothing about what is usual
+    ),
+    p_settings.overlong_after
+  );
+end;
+$$;
+
+comment on function queue.is_overlong(public.tasks, queue.settings, timestamptz) is
+  'Whether this start has run for overlong_factor times what nine of ten tasks of its type take, or for overlong_after where too few have completed; never before quiet_task_limit.';
+
+revoke all on function queue.is_overlong(public.tasks, queue.settings, timestamptz) from public, anon, authenticated, service_role;
+
+-- When something new was last heard of a running task. A worker that hangs may go on to say the same again and again:
+-- that is no more than a beat. Only a start that has run for longer than p_limit is looked at, and only its last thousand
+-- lines: normally the second line is another one already.
+create function queue.last_news(p_task public.tasks, p_limit interval, p_now timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_lines constant integer := 1000;
+  v_word timestamptz := queue.last_word(p_task);
+  v_id constant text := p_task.id::text;
+  v_text text;
+  v_other timestamptz;
+  v_first timestamptz;
+begin
+  if coalesce(p_task.claimed_at >= p_now - p_limit, true) or v_word < p_now - p_limit then
+    return v_word;
+  end if;
+
+  select g.message
+  into v_text
+  from public.system_logs as g
+  where g.task_id = v_id
+    and g."timestamp" >= p_now - p_limit
+  order by g.task_id desc, g."timestamp" desc
+  limit 1;
+  if v_text is null then
+    return v_word;
+  end if;
+
+  select l.at
+  into v_other
+  from (
+    select g."timestamp" as at, g.message
+    from public.system_logs as g
+    where g.task_id = v_id
+      and g."timestamp" >= p_task.claimed_at
+    order by g.task_id desc, g."timestamp" desc
+    limit v_lines
+  ) as l
+  where l.message <> v_text
+  limit 1;
+  if v_other >= p_now - p_limit then
+    return v_word;
+  end if;
+
+  -- It was news when it was said first.
+  select min(l.at)
+  into v_first
+  from (
+    select g."timestamp" as at
+    from public.system_logs as g
+    where g.task_id = v_id
+      and g."timestamp" >= p_task.claimed_at
+    order by g.task_id desc, g."timestamp" desc
+    limit v_lines
+  ) as l
+  where l.at > coalesce(v_other, '-infinity');
+  return case when v_first < p_now - p_limit then v_first else v_word end;
+end;
+$$;
+
+comment on function queue.last_news(public.tasks, interval, timestamptz) is
+  'When a call or a log last said something new about this task: queue.last_word, or, when its lines have said the same for longer than p_limit, since when they do.';
+
+revoke all on function queue.last_news(public.tasks, interval, timestamptz) from public, anon, authenticated, service_role;
+
+-- When anybody last said a word about a running task. A beat says only that its worker lives.
+create function queue.last_word(p_task public.tasks)
+returns timestamptz
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return greatest(p_task.claimed_at, p_task.generation_started_at, p_task.delivered_at, p_task.reported_at);
+end;
+$$;
+
+comment on function queue.last_word(public.tasks) is
+  'When the task was handed out, or when a call or a log last named it, whichever is later.';
+
+revoke all on function queue.last_word(public.tasks) from public, anon, authenticated, service_role;
+
+-- What the history after an event adds to the number of tasks in a final status.
+create function queue.ended_since(p_status text, p_after bigint, p_up_to bigint)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select
+      count(*) filter (where e.to_status = p_status and e.from_status is distinct from e.to_status)
+      - count(*) filter (where e.from_status = p_status and e.from_status <> e.to_status)
+      - count(*) filter (where e.from_status = p_status and e.from_status = e.to_status and e.reason = 'deleted')
+    from public.task_events as e
+    where e.id > p_after
+      and e.id <= p_up_to
+  );
+end;
+$$;
+
+comment on function queue.ended_since(text, bigint, bigint) is
+  'How many tasks more (or fewer) have this final status after the events between these two ids.';
+
+revoke all on function queue.ended_since(text, bigint, bigint) from public, anon, authenticated, service_role;
+
+-- What is usual for a type follows from its last completions. Only the end of a long history is read.
+create function queue.note_durations(p_after_event_id bigint, p_up_to_event_id bigint)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+begin
+  with seen as (
+    select
+      t.task_type,
+      (array_agg(extract(epoch from e.at - t.claimed_at)::integer order by e.id))[greatest(count(*) - 49, 1):] as durations
+    from public.task_events as e
+      join public.tasks as t on t.id = e.task_id
+    where e.id > greatest(p_after_event_id, p_up_to_event_id - 5000)
+      and e.id <= p_up_to_event_id
+      and e.from_status = 'In Progress'
+      and e.to_status = 'Complete'
+      and t.takes_slot
+      and t.claimed_at <= e.at
+      -- Of tasks from before types had bounds; too long for an index.
+      and length(t.task_type) <= 200
+    group by t.task_type
+  ),
+  joined as (
+    select s.task_type, (d.durations || s.durations)[greatest(cardinality(d.durations || s.durations) - 49, 1):] as durations
+    from seen as s
+      left join queue.type_durations as d on d.task_type = s.task_type
+    -- Any word may be a type: what users make up is not kept without end.
+    where d.task_type is not null
+      or (select count(*) from queue.type_durations) < 1000
+  )
+  insert into queue.type_durations as d (task_type, durations, usual, counted_at)
+  select
+    j.task_type, j.durations,
+    make_interval(secs => (select percentile_disc(0.9) within group (order by x) from unnest(j.durations) as x)),
+    v_now
+  from joined as j
+  on conflict (task_type) do update
+  set durations = excluded.durations, usual = excluded.usual, counted_at = excluded.counted_at;
+
+  delete from queue.type_durations as d where d.counted_at < v_now - interval '30 days';
+end;
+$$;
+
+comment on function queue.note_durations(bigint, bigint) is
+  'Adds the completions among these events (at most the last 5000) to queue.type_durations; types without one for 30 days go.';
+
+revoke all on function queue.note_durations(bigint, bigint) from public, anon, authenticated, service_role;
+
+-- Counts the history on, once a minute. The last minutes are left for the next time: ids are given out before their
+-- transactions end, so that a late one could be missed.
+create function queue.count_on()
+returns json
+language plpgsql
+volatile
+security definer -- writes derived state for pg_cron and the operator
+set search_path = ''
+as $$
+declare
+  v_up_to bigint;
+begin
+  insert into queue.status_totals (status, task_count, last_event_id)
+  select s.status, 0, 0
+  from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
+  on conflict do nothing;
+
+  -- Walked from the end, so that it costs what the last minutes brought.
+  select e.id
+  into v_up_to
+  from public.task_events as e
+  where e.at < queue.now() - interval '2 minutes'
+  order by e.id desc
+  limit 1;
+
+  perform queue.note_durations(
+    (select s.last_event_id from queue.status_totals as s where s.status = 'Complete'), v_up_to
+  );
+
+  update queue.status_totals as s
+  set task_count = s.task_count + queue.ended_since(s.status, s.last_event_id, v_up_to),
+    last_event_id = v_up_to
+  where s.last_event_id < v_up_to;
+
+  return (select json_object_agg(s.status, s.task_count) from queue.status_totals as s);
+end;
+$$;
+
+comment on function queue.count_on() is
+  'Brings queue.status_totals and queue.type_durations up to what happened two minutes ago; returns the totals.';
+
+revoke all on function queue.count_on() from public, anon, authenticated, service_role;
+grant execute on function queue.count_on() to service_role;
+
+-- How many tasks have this final status now.
+create function queue.ended_total(p_status text)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_total queue.status_totals;
+begin
+  select s.* into v_total from queue.status_totals as s where s.status = p_status;
+  return coalesce(v_total.task_count, 0)
+    + queue.ended_since(p_status, coalesce(v_total.last_event_id, 0), 9223372036854775807);
+end;
+$$;
+
+comment on function queue.ended_total(text) is
+  'How many tasks are Complete, Failed or Cancelled: what was counted so far and what the history adds since.';
+
+revoke all on function queue.ended_total(text) from public, anon, authenticated, service_role;
+
+-- Counts all tasks that have ended. Events of the last minutes are left to be counted on, as queue.count_on leaves them;
+-- tasks and events are seen in one snapshot.
+create function queue.recount_totals()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_up_to bigint;
+begin
+  select e.id
+  into v_up_to
+  from public.task_events as e
+  where e.at < queue.now() - interval '2 minutes'
+  order by e.id desc
+  limit 1;
+
+  insert into queue.status_totals as s (status, task_count, last_event_id)
+  select
+    n.status, coalesce(c.counted, 0) - queue.ended_since(n.status, coalesce(v_up_to, 0), 9223372036854775807), coalesce(v_up_to, 0)
+  from unnest(array['Complete', 'Failed', 'Cancelled']) as n (status)
+    left join (select t.status, count(*) as counted from public.tasks as t group by t.status) as c on c.status = n.status
+  on conflict (status) do update
+    set task_count = excluded.task_count, last_event_id = excluded.last_event_id;
+end;
+$$;
+
+comment on function queue.recount_totals() is 'Writes queue.status_totals anew from the tasks themselves.';
+
+revoke all on function queue.recount_totals() from public, anon, authenticated, service_role;
+
+-- Queued tasks that will never run or that nobody waits for any more, and why: what the cleanup cancels.
+create function queue.tasks_to_cancel(p_limit integer)
+returns table (task_id uuid, created_at timestamptz, reason text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_old_before timestamptz := queue.stale_before();
+  v_found integer;
+begin
+  return query
+  select t.id, t.created_at, r.reason
+  from public.tasks as t
+    cross join lateral (select queue.reason_to_cancel(t) as reason) as r
+  where t.standing in ('no_owner', 'no_run_type', 'type_inactive', 'stale')
+    and t.created_at < v_old_before
+    and r.reason is not null
+  order by t.created_at
+  limit p_limit;
+  get diagnostics v_found = row_count;
+
+  -- The index knows both kinds by age alone: not past all of the first for a few of the second. They come next time.
+  if v_found = p_limit then
+    return;
+  end if;
+  return query
+  select t.id, t.created_at, r.reason
+  from public.tasks as t
+    cross join lateral (select queue.reason_to_cancel(t) as reason) as r
+  where t.standing = 'dependency_lost'
+    and r.reason is not null
+  order by t.created_at
+  limit p_limit;
+end;
+$$;
+
+comment on function queue.tasks_to_cancel(integer) is
+  'Up to p_limit tasks that the cleanup would cancel because they were never started and are too old; if those are fewer, also up to p_limit that wait for what cannot come. Each with the reason (queue.reason_to_cancel).';
+
+revoke all on function queue.tasks_to_cancel(integer) from public, anon, authenticated, service_role;
+
+-- Cancels what queue.tasks_to_cancel names. A dry run does the same and takes it back, so it lists what would happen,
+-- with all that would go along.
+create function queue.cleanup(p_limit integer default 1000, p_dry_run boolean default false)
+returns json
+language plpgsql
+volatile
+security definer -- ends tasks for pg_cron and the operator
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_due uuid[] := array(select c.task_id from queue.tasks_to_cancel(p_limit) as c);
+  v_last_event_id bigint;
+  -- A name of its own in the history, to tell the events of this dry run from all others.
+  v_rehearsal text;
+  v_listed json;
+begin
+  if not p_dry_run then
+    return json_build_object('cancelled', queue.cancel_due(v_due), 'dry_run', false);
+  end if;
+
+  v_last_event_id := (select max(e.id) from public.task_events as e);
+  v_rehearsal := 'queue.cleanup ' || pg_current_xact_id();
+  begin
+    perform queue.cancel_due(v_due, v_rehearsal);
+    v_listed := (
+      select json_agg(
+        json_build_object('task_id', t.id, 'created_at', t.created_at, 'status', e.to_status, 'reason', e.reason) order by e.id
+      )
+      from public.task_events as e
+        join public.tasks as t on t.id = e.task_id
+      where e.id > coalesce(v_last_event_id, 0)
+        and e.actor = v_rehearsal
+    );
+    raise sqlstate 'QU002' using message = 'This was a dry run, all of it is taken back';
+  exception when sqlstate 'QU002' then
+    perform queue.say(null);
+  end;
+  return json_build_object('cancelled', 0, 'due', coalesce(v_listed, '[]'), 'dry_run', true);
+end;
+$$;
+
+comment on function queue.cleanup(integer, boolean) is
+  'Cancels tasks that were never started and are too old, or that can never run, up to p_limit of each kind; returns {cancelled}. A dry run changes nothing and lists what would end, with what would go along: {cancelled: 0, due: [{task_id, created_at, status, reason}]}. Safe to repeat and to run twice at once.';
+
+revoke all on function queue.cleanup(integer, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.cleanup(integer, boolean) to service_role;
+
+-- Deletes what is kept for a time only: logs, tokens and workers that have ended, what pg_cron wrote about its runs, and,
+-- when the settings say so, history and finished tasks. Rows that somebody holds are left for the next time.
+create function queue.purge(p_limit integer default 5000, p_dry_run boolean default false)
+returns json
+language plpgsql
+volatile
+security definer -- deletes for pg_cron and the operator
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_tasks uuid[] := array(select t.id from queue.tasks_to_purge(p_limit) as t);
+begin
+  if p_dry_run then
+    return queue.purge_kept(p_limit, true) || jsonb_build_object(
+      'tasks', cardinality(v_tasks),
+      'due', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+          'task_id', t.id, 'status', t.status, 'reason', pg_catalog.format('Finished, not changed since %s', coalesce(t.updated_at, t.created_at))
+        ) order by t.updated_at), '[]')
+        from public.tasks as t
+        where t.id = any (v_tasks)
+      ),
+      'dry_run', true
+    );
+  end if;
+  return queue.purge_kept(p_limit, false) || jsonb_build_object('tasks', queue.purge_tasks(v_tasks), 'dry_run', false);
+end;
+$$;
+
+comment on function queue.purge(integer, boolean) is
+  'Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older than 7 days, history older than event_retention or of users deleted longer than deleted_user_retention ago, finished tasks older than finished_task_retention (event_retention and this one are off while null), rows of workers that ended longer than worker_retention ago. Returns {logs, tokens, cron_runs, events, workers, tasks, dry_run}; a dry run changes nothing, counts, and lists the tasks: due: [{task_id, status, reason}].';
+
+revoke all on function queue.purge(integer, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.purge(integer, boolean) to service_role;
+
+-- What pg_cron calls, and an operator by hand. A job that fails is recorded instead of raised: a raised error would take
+-- the record with it.
+create function queue.run_job(p_job text)
+returns jsonb
+language plpgsql
+volatile
+security definer -- writes job_runs for pg_cron and the operator
+set search_path = ''
+as $$
+declare
+  v_started_at timestamptz := clock_timestamp();
+  v_result jsonb;
+begin
+  begin
+    v_result := case p_job
+      when 'sweep' then queue.sweep()::jsonb
+      when 'rescue' then queue.rescue()::jsonb
+      when 'settle' then queue.settle_deferred(1000)::jsonb
+      when 'mend_orchestrations' then queue.mend_orchestrations()::jsonb
+      when 'count_on' then queue.count_on()::jsonb
+      when 'cleanup' then queue.cleanup()::jsonb
+      when 'purge' then queue.purge()::jsonb
+      when 'reconcile' then jsonb_build_object('mended', queue.reconcile())
+    end;
+    if v_result is null then
+      perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no job %s', p_job));
+    end if;
+  exception when others then
+    v_result := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
+  end;
+
+  perform queue.record_run(p_job, v_started_at, v_result);
+  raise log 'queue job %: %', p_job, v_result;
+  return v_result;
+end;
+$$;
+
+comment on function queue.run_job(text) is
+  'Runs one job (sweep, rescue, settle, mend_orchestrations, count_on, cleanup, purge, reconcile) in one transaction and records in queue.job_runs when, how long and what it did, or why it failed. Returns what it did, or {error, sqlstate}.';
+
+revoke all on function queue.run_job(text) from public, anon, authenticated, service_role;
+grant execute on function queue.run_job(text) to service_role;
+
+-- Sessions that hold the queue up: whose transaction is older than p_age and has a table of the queue locked, or has
+-- rows of tasks or of owners locked (as far as can be seen: who holds which rows is in no view), or for which sessions
+-- wait that use these tables. Asks nothing of those tables themselves, which may be what is locked.
+create function queue.held_up(p_now timestamptz, p_age interval)
+returns table (pid integer, since timestamptz, message text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  with used as materialized (
+    select c.oid
+    from pg_catalog.pg_class as c
+    where c.relkind = 'r'
+      and (
+        c.relnamespace = 'queue'::regnamespace
+        or (c.relnamespace = 'public'::regnamespace and c.relname in (
+          'users', 'projects', 'task_types', 'tasks', 'workers', 'generations', 'task_events', 'system_logs', 'user_api_tokens'
+        ))
+      )
+  ),
+  locks as materialized (
+    select l.pid, l.granted, l.relation, l.mode
+    from pg_catalog.pg_locks as l
+      join used as u on u.oid = l.relation
+    where l.locktype = 'relation'
+      and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
+  ),
+  waiting as materialized (
+    select a.pid, pg_catalog.pg_blocking_pids(a.pid) as blockers
+    from pg_catalog.pg_stat_activity as a
+    where a.wait_event_type = 'Lock'
+      and a.pid in (select l.pid from locks as l)
+  ),
+  -- The first in each row of waits: who waits himself is no cause.
+  causes as (
+    select
+      a.pid,
+      a.xact_start,
+      a.usename,
+      a.application_name,
+      a.state,
+      a.state_change,
+      -- The kind of its last statement and no more: values are in it.
+      upper((regexp_match(a.query, '^\s*([A-Za-z]+)'))[1]) as command,
+      (
+        select string_agg(distinct l.relation::regclass::text, ', ')
+        from locks as l
+        where l.pid = a.pid
+          and l.granted
+          and l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+      ) as locked_tables,
+      exists (
+        select
+        from locks as l
+        where l.pid = a.pid
+          and l.granted
+          and l.mode in ('RowShareLock', 'RowExclusiveLock')
+          and l.relation in ('public.tasks'::regclass, 'queue.user_slots'::regclass)
+      ) as has_rows,
+      (select count(*) from waiting as w where a.pid = any (w.blockers)) as waiting_count
+    from pg_catalog.pg_stat_activity as a
+    where a.datname = current_database()
+      and a.pid <> pg_backend_pid()
+      and a.pid not in (select w.pid from waiting as w)
+      and a.xact_start < p_now - p_age
+  )
+  select
+    c.pid,
+    c.xact_start,
+    pg_catalog.format(
+      'Session %s (user %s, application %s, %s since %s, last statement: %s) has had a transaction open since %s that holds %s; %s wait for it. Work of the owners it holds is passed over. To end it: select pg_terminate_backend(%s)',
+      c.pid, c.usename, coalesce(nullif(c.application_name, ''), 'unnamed'), coalesce(c.state, 'state unknown'), c.state_change,
+      coalesce(c.command, 'unknown'), c.xact_start,
+      coalesce('the tables ' || c.locked_tables, case when c.has_rows then 'rows of tasks or owners' else 'what others wait for' end),
+      c.waiting_count, c.pid
+    )
+  from causes as c
+  where c.locked_tables is not null
+    or c.has_rows
+    or c.waiting_count > 0
+  order by c.xact_start;
+end;
+$$;
+
+comment on function queue.held_up(timestamptz, interval) is
+  'Sessions whose transaction was begun longer than p_age before p_now and holds locks that calls of the queue meet, each with words for an operator.';
+
+revoke all on function queue.held_up(timestamptz, interval) from public, anon, authenticated, service_role;
+
+-- Jobs that nobody should rely on now.
+create function queue.late_jobs()
+returns table (job text, ran_at timestamptz, is_failing boolean, message text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select
+    r.job, r.ran_at, coalesce(r.failed_at > coalesce(r.ran_at, '-infinity'), false),
+    case
+      when r.failed_at > coalesce(r.ran_at, '-infinity') then pg_catalog.format('Job %s fails since %s: %s', r.job, r.failed_at, r.error)
+      else pg_catalog.format('Job %s last ran at %s: %s', r.job, coalesce(r.ran_at::text, '(never)'), queue.why_late(r.job))
+    end
+  from queue.job_runs as r
+  where r.failed_at > coalesce(r.ran_at, '-infinity')
+    or coalesce(r.ran_at, r.scheduled_at) < queue.now() - 2 * r.period;
+end;
+$$;
+
+comment on function queue.late_jobs() is
+  'Jobs that failed when they last ran, or have not run for two periods, with words for an operator.';
+
+revoke all on function queue.late_jobs() from public, anon, authenticated, service_role;
+
+-- Why a job that should have run did not, and the way back, as far as pg_cron tells. It may be gone, or not ours to read.
+create function queue.why_late(p_job text)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_name constant text := 'queue-' || replace(p_job, '_', '-');
+  v_is_active boolean;
+begin
+  if to_regclass('cron.job') is null then
+    return 'pg_cron is not installed; docs/operations.md says how the jobs come back';
+  end if;
+
+  -- By name only: a function that named the table would not run without it.
+  execute 'select bool_or(j.active) from cron.job as j where j.jobname = $1' into v_is_active using v_name;
+  return case
+    when v_is_active then pg_catalog.format('%s is active in cron.job: is pg_cron running?', v_name)
+    when not v_is_active then pg_catalog.format(
+      'it is paused; it goes on with select cron.alter_job(jobid, active := true) from cron.job where jobname = %L', v_name
+    )
+    else pg_catalog.format(
+      '%s is not in cron.job; it comes back with select cron.schedule(%L, %L, %L)',
+      v_name, v_name,
+      case
+        when (select r.period from queue.job_runs as r where r.job = p_job) <= interval '1 minute' then '* * * * *'
+        when (select r.period from queue.job_runs as r where r.job = p_job) < interval '1 hour' then '*/10 * * * *'
+        else '17 * * * *'
+      end,
+      pg_catalog.format('select queue.run_job(%L)', p_job)
+    )
+  end;
+exception
+  when insufficient_privilege then
+    return 'is pg_cron running?';
+end;
+$$;
+
+comment on function queue.why_late(text) is
+  'Why pg_cron may not have run this job: not installed, paused, not scheduled or not running, with the way back. Part of a sentence.';
+
+revoke all on function queue.why_late(text) from public, anon, authenticated, service_role;
+
+-- The claim, as functions call it.
+create function public.claim_next_task(
+  p_caller jsonb,
+  p_worker_id text,
+  p_run_type text default null,
+  p_claim_id text default null,
+  p_same_model_only boolean default false,
+  p_max_task_wait_minutes numeric default null,
+  p_dry_run boolean default false
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.claim_next_task(
+    p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
+  );
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
+  'Hands one task to the caller, or null when there is none. In: who calls, the worker''s id, the pool (gpu when null), claim_id (repeat it when the reply was lost: same answer), whether tasks of the loaded model come before whose turn it is (they never keep it from others), minutes (fractions too) after which affinity no longer matters, dry run. Out: {task_id, task_type, params, project_id, lease_token, attempt, attempts}; a dry run answers {dry_run, available_tasks, task}. Errors: 400 INVALID_ARGUMENT, 403 UNKNOWN_TOKEN or FORBIDDEN, 409 WORKER_NOT_ELIGIBLE or CLAIM_ID_USED. service_role only.';
+
+revoke all on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) from public, anon, authenticated, service_role;
+grant execute on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) to service_role;
+
+-- The counts, as functions call them.
+create function public.task_counts(
+  p_caller jsonb,
+  p_run_type text default null,
+  p_include_active boolean default true,
+  p_unused text[] default null
+)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.task_counts(p_caller, p_run_type, p_include_active, p_unused);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.task_counts(jsonb, text, boolean, text[]) is
+  'What is claimable now, what is active and what is blocked why, in one pool or all (null). p_unused: fields of the request that the counts know nothing of, for a warning (ROUTING_IGNORED). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+
+revoke all on function public.task_counts(jsonb, text, boolean, text[]) from public, anon, authenticated, service_role;
+grant execute on function public.task_counts(jsonb, text, boolean, text[]) to service_role;
+
+-- Completion, as functions call it.
+create function public.complete_task(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_output_location text default null,
+  p_thumbnail_url text default null,
+  p_result_data jsonb default null,
+  p_lease_token uuid default null,
+  p_description text default null
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token, p_description);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid, text) is
+  'Completes a task: status, output, result record, history and dependants in one transaction, once. A repeat changes nothing and answers what is stored. p_description that is a JSON object becomes output_location, the output then stays the file. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
+
+revoke all on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid, text) from public, anon, authenticated, service_role;
+grant execute on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid, text) to service_role;
+
+-- Status reports, as functions call them.
+create function public.update_task_status(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_status text,
+  p_output_location text default null,
+  p_error_message text default null,
+  p_error_details text default null,
+  p_thumbnail_url text default null,
+  p_result_data jsonb default null,
+  p_reset_generation_started_at boolean default false,
+  p_lease_token uuid default null,
+  p_attempts integer default null
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.update_task_status(
+    p_caller, p_task_id, p_status, p_output_location, p_error_message, p_error_details, p_thumbnail_url,
+    p_result_data, p_reset_generation_started_at, p_lease_token, p_attempts
+  );
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) is
+  'Reports on a task: In Progress with a text or a new billing start, Failed with a reason (error_message, else output_location, else error_details), Complete, Cancelled, or Queued to hand it back; with error_details that is a failed start, of the number p_attempts, which counts. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id} and changed (false: only recorded; not in the reply to Complete). Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION (both states in the message), 403. service_role only.';
+
+revoke all on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) from public, anon, authenticated, service_role;
+grant execute on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) to service_role;
+
+-- Why a task is not running, as functions ask it.
+create function public.explain_task(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.explain_task(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.explain_task(jsonb, uuid) is
+  'Why a task is not running: {task_id, status, claimable, reason, remedy, pool, runs_on_own_gpu, attempts, max_attempts, available_at, worker_id, tasks_ahead (in its owner''s line, up to 10000), users_ahead, running, task_limit, orchestrating, orchestration_limit, held, waits_for}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.explain_task(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.explain_task(jsonb, uuid) to service_role;
+
+-- Why a worker gets nothing, as functions ask it.
+create function public.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text default null)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.explain_worker(p_caller, p_worker_id, p_run_type);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.explain_worker(jsonb, text, text) is
+  'Why a worker gets nothing from a pool (gpu when null): {worker_id, known, status, last_heartbeat, current_model, pool, gets_work, reason, remedy, claimable, holds, blocked}. Reasons: worker_terminating, worker_terminated, worker_error, holds_all_it_may, nothing_claimable. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+
+revoke all on function public.explain_worker(jsonb, text, text) from public, anon, authenticated, service_role;
+grant execute on function public.explain_worker(jsonb, text, text) to service_role;
+
+-- Enqueuing one task, as functions call it.
+create function public.create_task(p_caller jsonb, p_task jsonb)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.create_tasks(p_caller, jsonb_build_array(p_task)) -> 0;
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.create_task(jsonb, jsonb) is
+  'Enqueues one task, once: see create_tasks for what p_task holds. Out: {task_id, status, created (false: it was there before), task_type, project_id, dependant_on, run_type, priority, available_at, idempotency_key, output_location, created_at}. Errors as of create_tasks. service_role only.';
+
+revoke all on function public.create_task(jsonb, jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.create_task(jsonb, jsonb) to service_role;
+
+-- Enqueuing a batch, as functions call it.
+create function public.create_tasks(p_caller jsonb, p_tasks jsonb)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return json_build_object('tasks', queue.create_tasks(p_caller, p_tasks));
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.create_tasks(jsonb, jsonb) is
+  'Enqueues 1 to 1000 tasks, all or none, each {task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at}; only task_type is needed, and a project or a parent in params. A task that is there already, by its id or its owner''s key, is answered as it is. Out: {tasks: [as create_task answers]} in the order sent. Errors: 400 INVALID_ARGUMENT, DEPENDENCY_CYCLE or PROJECT_REQUIRED, 403, 404 PROJECT_NOT_FOUND, 409 TASK_ID_TAKEN, 429 QUEUE_FULL. service_role only.';
+
+revoke all on function public.create_tasks(jsonb, jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.create_tasks(jsonb, jsonb) to service_role;
+
+-- Where the files of a task go, as functions ask it.
+create function public.upload_target(p_caller jsonb, p_task_id uuid, p_lease_token uuid default null)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.upload_target(p_caller, p_task_id, p_lease_token);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.upload_target(jsonb, uuid, uuid) is
+  'Whose folder the files of a task go to, and whether it still takes any: while it runs, and after it was taken back from a worker that may yet finish it. Out: {task_id, user_id, status, attempt, is_open}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST, 403. service_role only.';
+
+revoke all on function public.upload_target(jsonb, uuid, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.upload_target(jsonb, uuid, uuid) to service_role;
+
+-- What the function sweep-files removes.
+create function public.files_to_sweep(p_caller jsonb, p_after text default null)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.files_to_sweep(p_caller, p_after);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.files_to_sweep(jsonb, text) is
+  'Files of failed, cancelled and deleted tasks, older than a day, that no output, result record or live task''s params name; among the thousand objects after the name p_after. Out: {files, next}; next is the p_after of the next page, null at the end. service_role only.';
+
+revoke all on function public.files_to_sweep(jsonb, text) from public, anon, authenticated, service_role;
+grant execute on function public.files_to_sweep(jsonb, text) to service_role;
+
+-- A new personal access token. The only moment at which the token itself exists: it is answered and forgotten.
+create function queue.create_api_token(p_label text, p_expires_at timestamptz)
+returns text
+language plpgsql
+volatile
+security definer -- signed-in users may not write the table
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+declare
+  v_user_id uuid := (select auth.uid());
+  v_token text;
+begin
+  if v_user_id is null then
+    perform queue.refuse(403, 'FORBIDDEN', 'Only a signed-in user can create a token', 'Sign in');
+  elsif p_expires_at <= queue.now() then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must lie ahead');
+  elsif p_expires_at >= '2101-01-01 00:00:00+00' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must lie before the year 2101', 'Leave it out for no end');
+  elsif length(p_label) > 255 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The label must have at most 255 characters');
+  end if;
+
+  lock table public.user_api_tokens in row exclusive mode;
+  lock table public.users in row share mode;
+  -- From here on only the user's own other requests are waited for, and those not for ever: who waits holds a connection.
+  perform set_config('lock_timeout', ceil(2000 * extract(epoch from s.max_lock_wait)) || 'ms', true) from queue.settings as s;
+  -- Two requests at once: the second counts the token of the first.
+  perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
+  -- A deletion that is under way is waited for, and one that comes later waits, and takes this token along.
+  perform from public.users as u where u.id = v_user_id for key share;
+  if queue.is_being_deleted(v_user_id) then
+    perform queue.refuse(403, 'FORBIDDEN', 'This user is being deleted');
+  end if;
+  if (
+    select count(*)
+    from public.user_api_tokens as k
+    where k.user_id = v_user_id
+      and k.revoked_at is null
+      and (k.expires_at is null or k.expires_at > queue.now())
+  ) >= 20 then
+    perform queue.refuse(409, 'TOO_MANY_TOKENS', 'A user has at most 20 tokens, all of yours are in use', 'Revoke one first');
+  end if;
+
+  -- Two version 4 UUIDs hold 244 random bits.
+  v_token := 'tq_' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
+
+  insert into public.user_api_tokens (user_id, label, token_hash, token_prefix, expires_at, created_at)
+  values (
+    v_user_id, coalesce(p_label, ''), encode(sha256(convert_to(v_token, 'UTF8')), 'hex'), left(v_token, 8),
+    p_expires_at, queue.now()
+  );
+  return v_token;
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function queue.create_api_token(text, timestamptz) is 'See public.create_api_token.';
+
+revoke all on function queue.create_api_token(text, timestamptz) from public, anon, authenticated, service_role;
+grant execute on function queue.create_api_token(text, timestamptz) to authenticated;
+
+create function public.create_api_token(p_label text default '', p_expires_at timestamptz default null)
+returns text
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  select queue.create_api_token(p_label, p_expires_at)
+$$;
+
+comment on function public.create_api_token(text, timestamptz) is
+  'Creates a personal access token for the signed-in user and returns it, this once. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN, 409 TOO_MANY_TOKENS.';
+
+revoke all on function public.create_api_token(text, timestamptz) from public, anon, authenticated, service_role;
+grant execute on function public.create_api_token(text, timestamptz) to authenticated;
+
+-- Takes a personal access token back, effective at its next use. What its machine holds is put back by the trigger.
+create function queue.revoke_api_token(p_token_id uuid)
+returns boolean
+language plpgsql
+volatile
+security definer -- signed-in users may not write the table
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  -- Its machine's work goes back with it.
+  lock table public.user_api_tokens in row exclusive mode;
+  perform queue.open_tables(false);
+  update public.user_api_tokens as k
+  set revoked_at = queue.now()
+  where k.id = p_token_id
+    and k.user_id = (select auth.uid())
+    and k.revoked_at is null;
+  return found;
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function queue.revoke_api_token(uuid) is 'See public.revoke_api_token.';
+
+revoke all on function queue.revoke_api_token(uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.revoke_api_token(uuid) to authenticated;
+
+create function public.revoke_api_token(p_token_id uuid)
+returns boolean
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  select queue.revoke_api_token(p_token_id)
+$$;
+
+comment on function public.revoke_api_token(uuid) is
+  'Revokes one of the signed-in user''s tokens; false when there is no such token in use.';
+
+revoke all on function public.revoke_api_token(uuid) from public, anon, authenticated, service_role;
+grant execute on function public.revoke_api_token(uuid) to authenticated;
+
+-- A failure that may be tried again, as functions call it.
+create function public.mark_task_failed(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_error_message text default null,
+  p_error_details text default null,
+  p_retryable boolean default true,
+  p_lease_token uuid default null
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.mark_task_failed(p_caller, p_task_id, p_error_message, p_error_details, p_retryable, p_lease_token);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) is
+  'Reports a failure. While starts are left and neither p_retryable nor the task''s type says otherwise, the task goes back to the queue and waits (queue.retry_wait); else it ends Failed. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id, changed (false: only recorded), will_retry, available_at}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
+
+revoke all on function public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) to service_role;
+
+-- Dead letters back into the queue, as operators call it (docs/operations.md).
+create function public.requeue_tasks(
+  p_task_ids uuid[] default null,
+  p_filter jsonb default null,
+  p_limit integer default null,
+  p_reason text default null,
+  p_dry_run boolean default false,
+  p_caller jsonb default '{"kind":"service"}'
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.requeue_tasks(p_caller, p_task_ids, p_filter, p_limit, p_reason, p_dry_run);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.requeue_tasks(uuid[], jsonb, integer, text, boolean, jsonb) is
+  'Puts Failed or Cancelled tasks back into the queue, named by ids or by a filter {status, task_type, user_id, project_id, worker_id, error_contains, ended_since, ended_before}; all of the ids (at most 1000 at once, or p_limit: more are refused before anything changes), or of a filter at most p_limit (1 to 1000, default 100) per call, the longest dead first: has_more says that others match, too. Each keeps its attempts and gets as many more as its type allows; the reason is in its history. Out: {requeued, matched, task_ids, passed_over, has_more, dry_run}; passed_over are those that are not Failed or Cancelled, not there, or that somebody is just changing. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+
+revoke all on function public.requeue_tasks(uuid[], jsonb, integer, text, boolean, jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.requeue_tasks(uuid[], jsonb, integer, text, boolean, jsonb) to service_role;
+
+-- Results that were never recorded, as operators mend them (docs/operations.md).
+create function public.repair_generations(
+  p_limit integer default 1000, p_dry_run boolean default false, p_task_ids uuid[] default null
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.repair_generations(p_limit, p_dry_run, p_task_ids);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.repair_generations(integer, boolean, uuid[]) is
+  'Records the results of Complete tasks of a type that records generations that never were recorded, up to p_limit (1 to 10000; has_more says that another call may find more). What looks deleted or moved by the app is left alone and listed, up to p_limit, as doubtful_ids; those named in p_task_ids, and only those, are recorded anew. Safe to repeat. Out: {missing, torn, task_ids, doubtful_ids, has_more, dry_run}. Errors: 400 INVALID_ARGUMENT. service_role only.';
+
+revoke all on function public.repair_generations(integer, boolean, uuid[]) from public, anon, authenticated, service_role;
+grant execute on function public.repair_generations(integer, boolean, uuid[]) to service_role;
+
+-- Gives a project to another user with all that belongs to it, in one transaction: tasks, results, history, families and
+-- what is counted. Not while something of it runs, because that takes a slot of the former owner's and is paid by them;
+-- and not where it would part tasks that belong together, which are only of one owner. Over the API not where it would be
+-- cut off half way, with both owners held for nothing: in a session of SQL nothing ends it.
+create function queue.move_project(p_caller jsonb, p_project_id uuid, p_user_id uuid)
+returns json
+language plpgsql
+volatile
+security definer -- writes the owner of tasks, which no API role may
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_most constant integer := 10000;
+  v_from uuid;
+  v_tasks uuid[];
+  v_waiting uuid[];
+  v_in_the_way record;
+  v_generations integer;
+begin
+  perform queue.open_tables(true);
+  select p.user_id into v_from from public.projects as p where p.id = p_project_id and p.deleted_at is null for update;
+  if v_from is null then
+    perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
+  elsif not exists (select from public.users as u where u.id = p_user_id) or queue.is_being_deleted(p_user_id) then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no user %s', coalesce(p_user_id::text, 'null')));
+  elsif v_from = p_user_id then
+    return json_build_object('project_id', p_project_id, 'user_id', p_user_id, 'tasks', 0, 'generations', 0);
+  elsif coalesce(current_setting('request.method', true), '') <> '' and exists (
+    select from public.tasks as t where t.project_id = p_project_id offset v_most
+  ) then
+    perform queue.refuse(
+      409, 'PROJECT_HAS_TASKS', pg_catalog.format('The project has more than %s tasks, which are not moved in the time of a request', v_most),
+      'Delete tasks of it that have ended, or call queue.move_project in a session of SQL: claims for both users wait meanwhile'
+    );
+  end if;
+
+  v_tasks := array(
+    select t.id from public.tasks as t where t.project_id = p_project_id order by t.id for no key update
+  );
+  perform from queue.user_slots as s where s.user_id in (v_from, p_user_id) order by s.user_id for no key update;
+
+  select t.id
+  into v_in_the_way
+  from public.tasks as t
+  where t.id = any (v_tasks)
+    and t.status = 'In Progress'
+  limit 1;
+  if v_in_the_way.id is not null then
+    perform queue.refuse(
+      409, 'PROJECT_HAS_TASKS', pg_catalog.format('Task %s of the project is In Progress', v_in_the_way.id),
+      'Wait until it has ended, or cancel it; what is queued moves along'
+    );
+  end if;
+
+  -- Who waits for whom, and who is whose child, across the border of the project.
+  select l.id, l.other
+  into v_in_the_way
+  from (
+    select d.task_id as id, d.depends_on as other, d.task_id as bound
+    from queue.task_dependencies as d
+    where d.task_id = any (v_tasks) or d.depends_on = any (v_tasks)
+    union all
+    select s.task_id, s.orchestrator_id, b.id
+    from queue.subtasks as s
+      cross join lateral (values (s.task_id), (s.orchestrator_id)) as b (id)
+    where s.task_id = any (v_tasks) or s.orchestrator_id = any (v_tasks)
+  ) as l
+    join public.tasks as t on t.id = l.id
+    join public.tasks as o on o.id = l.other
+    join public.tasks as b on b.id = l.bound
+  where t.project_id <> o.project_id
+    and t.user_id = o.user_id
+    and b.status in ('Queued', 'In Progress')
+  limit 1;
+  if v_in_the_way.id is not null then
+    perform queue.refuse(
+      409, 'PROJECT_HAS_TASKS',
+      pg_catalog.format('Task %s belongs to task %s, and only one of the two is in the project', v_in_the_way.id, v_in_the_way.other),
+      'Wait until both have ended, or move both into one project first'
+    );
+  end if;
+
+  perform queue.say(queue.caller_name(v_caller), 'moved with its project to another user');
+  perform set_config('queue.moves_project', p_project_id::text, true);
+  -- A key means the same request only among those of one owner.
+  update public.tasks as t
+  set user_id = p_user_id,
+    idempotency_key = case
+      when not exists (
+        select from public.tasks as k where k.user_id = p_user_id and k.idempotency_key = t.idempotency_key
+      ) then t.idempotency_key
+    end
+  where t.id = any (v_tasks);
+  update queue.subtasks as s set user_id = p_user_id where s.task_id = any (v_tasks);
+  update queue.orchestrations as o set user_id = p_user_id where o.orchestrator_id = any (v_tasks);
+  update public.task_events as e set user_id = p_user_id where e.task_id = any (v_tasks);
+  update public.generations as g set user_id = p_user_id where g.project_id = p_project_id;
+  get diagnostics v_generations = row_count;
+  update public.projects as p set user_id = p_user_id where p.id = p_project_id;
+
+  -- One saw the others of the statement before they had moved.
+  v_waiting := array(
+    select t.id from public.tasks as t where t.id = any (v_tasks) and t.status = 'Queued' and t.dependant_on is not null
+  );
+  perform queue.ask_standing_again(v_waiting);
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select t.id, t.user_id, queue.now(), t.status, t.status, t.worker_id, t.attempts, queue.actor(), 'moved with its project to another user'
+  from public.tasks as t
+  where t.id = any (v_tasks);
+  perform set_config('queue.moves_project', '', true);
+  perform queue.say(null);
+  return json_build_object(
+    'project_id', p_project_id, 'user_id', p_user_id, 'tasks', cardinality(v_tasks), 'generations', v_generations
+  );
+end;
+$$;
+
+comment on function queue.move_project(jsonb, uuid, uuid) is 'See public.move_project.';
+
+revoke all on function queue.move_project(jsonb, uuid, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.move_project(jsonb, uuid, uuid) to service_role;
+
+-- Many tasks cancelled, a batch a call, as functions and operators ask for it.
+create function public.cancel_tasks(
+  p_filter jsonb,
+  p_limit integer default 1000,
+  p_reason text default null,
+  p_caller jsonb default '{"kind":"service"}'
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.cancel_tasks(p_caller, p_filter, p_limit, p_reason);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.cancel_tasks(jsonb, integer, text, jsonb) is
+  'Cancels live tasks that match every key of the filter {task_ids, status, task_type, user_id, project_id, orchestrator_task_id, created_before}; status is Queued (default) or In Progress. At most p_limit (1 to 1000) per call: repeat it while has_more is true. Tokens and users: their own. Out: {cancelled, passed_over, has_more}; passed_over are tasks that somebody is just changing. Safe to repeat. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
+
+revoke all on function public.cancel_tasks(jsonb, integer, text, jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.cancel_tasks(jsonb, integer, text, jsonb) to service_role;
+
+-- A project changes hands with all that belongs to it, as operators call it (docs/operations.md).
+create function public.move_project(p_project_id uuid, p_user_id uuid, p_caller jsonb default '{"kind":"service"}')
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.move_project(p_caller, p_project_id, p_user_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.move_project(uuid, uuid, jsonb) is
+  'Gives a project to another user, with its tasks, results, history, families and counters, in one transaction. Not while a task of it is In Progress, and not where a live task belongs to one of another project: 409 PROJECT_HAS_TASKS, and nothing is changed. Out: {project_id, user_id, tasks, generations}. Errors: 400 INVALID_ARGUMENT, 403, 404 PROJECT_NOT_FOUND. service_role only.';
+
+revoke all on function public.move_project(uuid, uuid, jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.move_project(uuid, uuid, jsonb) to service_role;
+
+-- Adds or changes a type of task, as operators call it (docs/operations.md).
+create function public.set_task_type(p_name text, p_changes jsonb default '{}', p_caller jsonb default '{"kind":"service"}')
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.set_task_type(p_caller, p_name, p_changes);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.set_task_type(text, jsonb, jsonb) is
+  'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: gpu, api or banodoco, category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null, runs_on_own_gpu: true for a type of another pool that GPU machines of the task''s owner run, too}; a new type is otherwise what it was taken for. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it still follow}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
+
+revoke all on function public.set_task_type(text, jsonb, jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.set_task_type(text, jsonb, jsonb) to service_role;
+
+-- Which types tasks were enqueued with that the queue knows nothing of, as operators call it (docs/operations.md).
+create function public.unknown_task_types(p_caller jsonb default '{"kind":"service"}')
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.unknown_task_types(p_caller);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.unknown_task_types(jsonb) is
+  'Types without a row in task_types that tasks were enqueued with in the last seven days, up to a minute or two ago: {types: [{name, task_count, first_seen_at, last_seen_at, taken_for: {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu}, remedy}], since}, the last seen first; at most 1000. Errors: 403, 503 UNAVAILABLE. service_role only.';
+
+revoke all on function public.unknown_task_types(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.unknown_task_types(jsonb) to service_role;
+
+-- The last beat of one of several machines under one name. What it names goes back at once; of all else that runs under the
+-- name nobody knows whose it was, so it is noted, and goes back when no machine names it again (queue.lost_tasks).
+--
+-- A last beat is tried once: what somebody's open transaction holds is not waited for, and left to the next rescue.
+create function queue.end_one_of_many(p_worker_id text, p_said text, p_named uuid[], p_names text[], p_now timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_lost queue.lost_task[];
+  v_left uuid[];
+begin
+  v_lost := array(
+    select (
+      t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id, false)
+    )::queue.lost_task
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.token_id is null
+      and t.status = 'In Progress'
+      and (t.id = any (p_named) or t.params ->> 'task_id' = any (p_names))
+      and not queue.needs_no_worker(t)
+  );
+  perform queue.say('service');
+  perform queue.put_back(v_lost);
+  perform queue.say(null);
+  v_left := array(
+    select t.lease_token
+    from public.tasks as t
+      join unnest(v_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
+    where t.status = 'In Progress'
+  );
+  perform queue.let_go_of(p_worker_id, null, null, n.id) from unnest(p_named) as n (id) order by n.id;
+  perform queue.note_end_of_many(p_worker_id, null, p_said, v_left, p_now);
+end;
+$$;
+
+comment on function queue.end_one_of_many(text, text, uuid[], text[], timestamptz) is
+  'Ends a machine under a name that several share, with the service key: puts what it names (p_named, p_names) back at once, the start not counted when it said goodbye, and notes all else that runs under the name as possibly its own.';
+
+revoke all on function queue.end_one_of_many(text, text, uuid[], text[], timestamptz) from public, anon, authenticated, service_role;
+
+-- The guardian's beat. One unnamed argument of type json, because PostgREST hands the body of a request over to such a
+-- function as it came; for named arguments it unpacks the body, and one \u0000 in a log line fails the whole beat.
+create function queue.worker_heartbeat(p_body json)
+returns json
+language plpgsql
+volatile
+security definer -- writes columns of tasks that no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_uuid constant text := '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$';
+  v_body json := queue.readable_json(p_body);
+  v_worker_id text := v_body ->> 'worker_id_param';
+  v_now timestamptz := queue.now();
+  v_said text := coalesce(nullif(left(v_body ->> 'status_param', 200), ''), 'active');
+  -- One of several machines under that name: the others go on.
+  v_is_one_of_many boolean := v_said in ('terminated', 'crashed')
+    and v_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
+  v_status text := queue.beat_or_note(
+    v_worker_id, case when v_is_one_of_many then 'active' else v_said end,
+    v_body -> 'vram_total_mb_param', v_body -> 'vram_used_mb_param', v_now
+  );
+  v_current uuid := case
+    when v_body ->> 'current_task_id_param' ~ v_uuid then (v_body ->> 'current_task_id_param')::uuid
+  end;
+  v_logs json[];
+  v_surplus integer;
+  v_named uuid[] := case when v_current is null then '{}' else array[v_current] end;
+  v_names text[] := array[]::text[];
+  v_stored integer := 0;
+begin
+  select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(v_body -> 'logs_param') as b;
+  if cardinality(v_logs) > 0 then
+    v_stored := queue.store_logs(v_logs, v_worker_id, v_now);
+    v_names := array(
+      select distinct l.entry ->> 'task_id'
+      from unnest(v_logs) as l (entry)
+      where case when json_typeof(l.entry) = 'object' then l.entry ->> 'task_id' is not null end
+    );
+  end if;
+  if v_names <> '{}' then
+    v_named := array(
+      select n.name::uuid
+      from unnest(v_names) as n (name)
+      where n.name ~ v_uuid
+      union
+      select v_current
+      where v_current is not null
+    );
+  end if;
+  if v_is_one_of_many then
+    perform queue.end_one_of_many(v_worker_id, v_said, v_named, v_names, v_now);
+  elsif v_status = 'terminating' and v_said in ('terminated', 'crashed') then
+    -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
+    perform queue.free_work(array[v_worker_id], v_said = 'terminated');
+  elsif v_status not in ('terminated', 'error', 'crashed') then
+    perform queue.show_signs_of_life(v_worker_id, v_named, v_names, v_now);
+  end if;
+
+  return json_build_object(
+    'success', true,
+    'heartbeat_updated', true,
+    'logs_inserted', v_stored,
+    'log_errors', cardinality(v_logs) - v_stored + v_surplus,
+    'stop', queue.tasks_to_stop(('service', null, null), v_worker_id, v_named, v_current, v_now)
+  );
+end;
+$$;
+
+comment on function queue.worker_heartbeat(json) is 'See public.func_worker_heartbeat_with_logs.';
+
+revoke all on function queue.worker_heartbeat(json) from public, anon, authenticated, service_role;
+grant execute on function queue.worker_heartbeat(json) to service_role;
+
+create function public.func_worker_heartbeat_with_logs(json)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.worker_heartbeat($1);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.func_worker_heartbeat_with_logs(json) is
+  'A worker''s beat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. With status_param terminated the worker says goodbye: its work is free at once, that start does not count, and its next beat or claim makes it active again. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+
+revoke all on function public.func_worker_heartbeat_with_logs(json) from public, anon, authenticated, service_role;
+grant execute on function public.func_worker_heartbeat_with_logs(json) to service_role;
+
+-- The beat of clients that send no logs.
+create function public.func_update_worker_heartbeat(json)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  perform queue.worker_heartbeat($1);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.func_update_worker_heartbeat(json) is
+  'A worker''s beat without logs. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param}. Answers nothing. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+
+revoke all on function public.func_update_worker_heartbeat(json) from public, anon, authenticated, service_role;
+grant execute on function public.func_update_worker_heartbeat(json) to service_role;
+
+-- Log lines of orchestrators, which never try twice: what can be stored is stored, the rest is counted.
+create function queue.insert_logs_batch(p_body json)
+returns json
+language plpgsql
+volatile
+security definer -- the helpers that it calls are nobody's but the queue's
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_body json := queue.readable_json(p_body);
+  v_logs json[];
+  v_surplus integer;
+  v_stored integer;
+begin
+  select b.logs, b.surplus
+  into v_logs, v_surplus
+  from queue.bounded_logs(case when json_typeof(v_body) = 'object' then v_body -> 'logs' else v_body end) as b;
+  v_stored := queue.store_logs(v_logs, null, queue.now());
+
+  return json_build_object(
+    'success', true,
+    'inserted', v_stored,
+    'errors', cardinality(v_logs) - v_stored + v_surplus
+  );
+end;
+$$;
+
+comment on function queue.insert_logs_batch(json) is 'See public.func_insert_logs_batch.';
+
+revoke all on function queue.insert_logs_batch(json) from public, anon, authenticated, service_role;
+grant execute on function queue.insert_logs_batch(json) to service_role;
+
+create function public.func_insert_logs_batch(json)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.insert_logs_batch($1);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.func_insert_logs_batch(json) is
+  'Stores log lines. The whole body: {logs: [{timestamp, source_type, source_id, log_level, message, task_id, worker_id, cycle_number, metadata}]}. Out: {success, inserted, errors}. service_role only.';
+
+revoke all on function public.func_insert_logs_batch(json) from public, anon, authenticated, service_role;
+grant execute on function public.func_insert_logs_batch(json) to service_role;
+
+-- Notes that a worker claims although it gets nothing. The refused claim has rolled back, so the function that answers
+-- it calls this; an idle poll of a refused worker writes once a minute.
+create function queue.note_refused_claim(p_caller jsonb, p_worker_id text)
+returns boolean
+language plpgsql
+volatile
+security definer -- API roles only read the table
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_now timestamptz := queue.now();
+  v_status text;
+begin
+  -- An api worker of which an orchestrator said that it is silent: it is not. Its next claim is answered.
+  update public.workers as w
+  set status = 'active', metadata = queue.metadata_after_return(w)
+  where w.id = p_worker_id
+    and v_caller.kind = 'service'
+    and w.instance_type = 'api'
+    and w.status = 'error'
+    and w.reaped_at is not null;
+  if found then
+    return false;
+  end if;
+
+  select w.status
+  into v_status
+  from public.workers as w
+  where w.id = p_worker_id
+    and v_caller.kind = 'service'
+    and w.status in ('terminating', 'terminated', 'error')
+    and w.goodbye_at is null
+    and not exists (
+      select
+      from queue.claim_refusals as r
+      where r.worker_id = w.id
+        and r.last_at > v_now - interval '1 minute'
+    );
+  if not found then
+    return false;
+  end if;
+
+  insert into queue.claim_refusals as r (worker_id, status, first_at, last_at)
+  values (p_worker_id, v_status, v_now, v_now)
+  on conflict (worker_id) do update
+  set status = excluded.status, last_at = excluded.last_at;
+
+  delete from queue.claim_refusals as r where r.last_at < v_now - interval '7 days';
+  return true;
+end;
+$$;
+
+comment on function queue.note_refused_claim(jsonb, text) is 'See public.note_refused_claim.';
+
+revoke all on function queue.note_refused_claim(jsonb, text) from public, anon, authenticated, service_role;
+grant execute on function queue.note_refused_claim(jsonb, text) to service_role;
+
+create function public.note_refused_claim(p_caller jsonb, p_worker_id text)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.note_refused_claim(p_caller, p_worker_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.note_refused_claim(jsonb, text) is
+  'Notes, at most once a minute and worker, that a claim was refused because of the worker''s status; true when it did. An api worker that was only said to be silent is active again. service_role only.';
+
+revoke all on function public.note_refused_claim(jsonb, text) from public, anon, authenticated, service_role;
+grant execute on function public.note_refused_claim(jsonb, text) to service_role;
+
+-- How each machine of the fleet is doing: those that have not ended, and those that failed within the window or still
+-- claim. One word each, the first that applies, and what it follows from.
+create function queue.worker_states(p_window interval)
+returns table (
+  worker_id text,
+  instance_type text,
+  status text,
+  health text,
+  reason text,
+  created_at timestamptz,
+  last_heartbeat timestamptz,
+  heartbeat_age_seconds numeric,
+  last_log_at timestamptz,
+  last_refusal_at timestamptz,
+  failed_at timestamptz,
+  has_claimed boolean,
+  tasks_held integer,
+  current_task_id uuid,
+  current_task_type text,
+  task_started_at timestamptz,
+  task_runtime_seconds numeric,
+  task_quiet_since timestamptz,
+  current_model text,
+  metadata jsonb
+)
+language plpgsql
+stable
+security definer -- uses the queue's clock
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings := (select s from queue.settings as s);
+  v_silent_since timestamptz := v_now - v_settings.gpu_silence_limit;
+  v_has_work boolean := exists (select from queue.user_lines as l where l.pool = 'gpu' and l.is_open);
+  v_has_api_work boolean := exists (select from queue.user_lines as l where l.pool = 'api' and l.is_open);
+begin
+  return query
+  with seen as (
+    select
+      w.*,
+      (
+        -- Only the window: what came before says nothing about now. Compared as pairs, because only the index by
+        -- worker knows those: the one by time would be read through for every worker that is silent.
+        select g."timestamp"
+        from public.system_logs as g
+        where (g.worker_id, g."timestamp") >= (w.id, v_now - p_window)
+          and (g.worker_id, g."timestamp") <= (w.id, timestamptz 'infinity')
+          and g.source_type = 'worker'
+        order by g.worker_id desc, g."timestamp" desc
+        limit 1
+      ) as last_log_at,
+      (
+        select r.last_at from queue.claim_refusals as r where r.worker_id = w.id and r.last_at > v_now - interval '5 minutes'
+      ) as last_refusal_at,
+      h.tasks_held, h.current_task_id, h.current_task_type, h.task_started_at, h.task_quiet_since, h.has_overlong,
+      h.tasks_held > 0 or exists (
+        select
+        from public.tasks as t
+        where t.worker_id = w.id
+          and t.status in ('Complete', 'Failed', 'Cancelled')
+      ) or exists (
+        -- What it gave back, or what was taken from it, is only in the history.
+        select
+        from public.task_events as e
+        where e.worker_id = w.id
+          and e.from_status = 'In Progress'
+          and e.to_status in ('Queued', 'Failed')
+      ) as has_claimed
+    from public.workers as w
+      cross join lateral (
+        select
+          count(*)::integer as tasks_held,
+          (array_agg(t.id order by t.claimed_at desc))[1] as current_task_id,
+          (array_agg(t.task_type order by t.claimed_at desc))[1] as current_task_type,
+          min(t.claimed_at) as task_started_at,
+          -- Orchestration waits for its children and may be quiet.
+          min(queue.last_news(t, v_settings.quiet_task_limit, v_now)) filter (where t.takes_slot) as task_quiet_since,
+          bool_or(queue.is_overlong(t, v_settings, v_now)) filter (where t.takes_slot) as has_overlong
+        from public.tasks as t
+        where t.worker_id = w.id
+          and t.status = 'In Progress'
+          and t.token_id is null
+      ) as h
+  )
+  select
+    s.id, s.instance_type, s.status,
+    case
+      when s.last_refusal_at is not null and s.status in ('terminating', 'terminated', 'error') then 'claims_refused'
+      when s.status in ('terminating', 'terminated') then s.status
+      when s.status in ('error', 'crashed') then 'failed'
+      -- Api workers announce themselves and never beat.
+      when s.instance_type = 'api' then case when v_has_api_work and not s.has_claimed then 'never_claimed' else 'healthy' end
+      when s.last_heartbeat is null
+        and s.created_at > v_now - v_settings.worker_start_limit
+        and coalesce(s.task_started_at > v_silent_since, true) then 'starting'
+      when s.last_heartbeat is null then 'never_beat'
+      when s.last_heartbeat < v_silent_since then 'stale'
+      when s.task_quiet_since < v_now - v_settings.quiet_task_limit then 'stuck_task'
+      when s.has_overlong then 'overlong_task'
+      when s.created_at > v_silent_since then 'healthy'
+      when s.last_log_at is null then 'silent'
+      when v_has_work and not s.has_claimed then 'never_claimed'
+      else 'healthy'
+    end,
+    coalesce(
+      s.metadata ->> 'error_reason',
+      case
+        when (s.metadata #>> '{not_believed,at}')::timestamptz >= v_now - p_window then pg_catalog.format(
+          'Said to be %s at %s, which was not believed: %s', s.metadata #>> '{not_believed,status}',
+          s.metadata #>> '{not_believed,at}', coalesce(s.metadata #>> '{not_believed,reason}', 'no reason given')
+        )
+      end
+    ),
+    s.created_at, s.last_heartbeat, round(extract(epoch from v_now - s.last_heartbeat), 1), s.last_log_at, s.last_refusal_at, s.failed_at, s.has_claimed, s.tasks_held,
+    s.current_task_id, s.current_task_type, s.task_started_at,
+    round(extract(epoch from v_now - s.task_started_at), 1), s.task_quiet_since, s.current_model, s.metadata
+  from seen as s
+  where s.status not in ('terminated', 'error', 'crashed')
+    or s.failed_at >= v_now - p_window
+    or s.last_refusal_at is not null
+  order by s.id;
+end;
+$$;
+
+comment on function queue.worker_states(interval) is
+  'Per worker its health: claims_refused, terminating, terminated, failed, starting, never_beat, stale, stuck_task (no news of its task), overlong_task (it runs for much longer than is usual), silent (beats, no log line within the window), never_claimed (although there is work) or healthy.';
+
+revoke all on function queue.worker_states(interval) from public, anon, authenticated, service_role;
+grant execute on function queue.worker_states(interval) to service_role;
+
+-- Which workers failed within a window, why, and what they took down with them.
+create function queue.worker_failures(p_since timestamptz)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_seen integer;
+  v_failed integer;
+  v_first_event bigint;
+begin
+  select count(*), count(*) filter (where w.failed_at >= p_since)
+  into v_seen, v_failed
+  from public.workers as w
+  where greatest(w.created_at, w.last_heartbeat, w.failed_at) >= p_since
+    -- They are not rented, and never beat.
+    and w.instance_type <> 'api';
+
+  -- The history has no index over time; the samples know which event came when.
+  select greatest(
+    coalesce((select max(m.last_event_id) from queue.minute_samples as m where m.sampled_at <= p_since), 0),
+    (select max(e.id) from public.task_events as e) - 100000
+  )
+  into v_first_event;
+
+  return (
+    with failed as (
+      select
+        w.id, w.status, w.failed_at, coalesce(w.metadata ->> 'error_reason', 'no reason recorded') as reason
+      from public.workers as w
+      where w.failed_at >= p_since
+        and w.instance_type <> 'api'
+    ), taken_down as (
+      -- What was put back or failed, and what nobody has put back yet.
+      select distinct on (d.worker_id, d.task_id) d.worker_id, d.task_id, d.outcome
+      from (
+        select e.worker_id, e.task_id, case e.to_status when 'Queued' then 'put_back' else 'failed' end as outcome, e.id as at
+        from public.task_events as e
+        where e.id > v_first_event
+          and e.at >= p_since
+          and e.from_status = 'In Progress'
+          and e.to_status in ('Queued', 'Failed')
+        union all
+        select t.worker_id, t.id, 'still_held', null
+        from failed as f
+          join public.tasks as t on t.worker_id = f.id
+        where t.status = 'In Progress'
+          and t.token_id is null
+      ) as d
+        join failed as f on f.id = d.worker_id
+      order by d.worker_id, d.task_id, d.at desc nulls first
+    )
+    select json_build_object(
+      'workers_seen', v_seen,
+      'workers_failed', v_failed,
+      'failure_rate', round(v_failed / nullif(v_seen, 0)::numeric, 3),
+      'reasons', (
+        select coalesce(json_agg(json_build_object('reason', r.reason, 'workers', r.workers) order by r.workers desc, r.reason), '[]')
+        from (
+          -- Ages and ids in it would make every reason its own.
+          select regexp_replace(left(replace(f.reason, f.id, 'N'), 200), '\d+(\.\d+)?', 'N', 'g') as reason, count(*) as workers
+          from failed as f
+          group by 1
+          order by 2 desc, 1
+          limit 20
+        ) as r
+      ),
+      'failed_workers', (
+        select coalesce(
+          json_agg(
+            json_build_object(
+              'worker_id', f.id, 'status', f.status, 'failed_at', f.failed_at, 'reason', f.reason,
+              'tasks', (
+                select coalesce(
+                  json_agg(json_build_object('task_id', d.task_id, 'task_type', t.task_type, 'outcome', d.outcome) order by d.task_id), '[]'
+                )
+                from taken_down as d
+                  left join public.tasks as t on t.id = d.task_id
+                where d.worker_id = f.id
+              )
+            )
+            order by f.failed_at desc, f.id
+          ), '[]'
+        )
+        from (select x.* from failed as x order by x.failed_at desc, x.id limit 100) as f
+      )
+    )
+  );
+end;
+$$;
+
+comment on function queue.worker_failures(timestamptz) is
+  'Failures since then: {workers_seen, workers_failed, failure_rate, reasons: [{reason, workers}], failed_workers: [{worker_id, status, failed_at, reason, tasks: [{task_id, task_type, outcome}]}]}. Tasks from at most the last 100000 events.';
+
+revoke all on function queue.worker_failures(timestamptz) from public, anon, authenticated, service_role;
+
+-- What an orchestrator should know before it rents another machine.
+create function queue.worker_health(p_caller jsonb, p_window_minutes numeric)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_now timestamptz := queue.now();
+  v_minutes numeric := coalesce(p_window_minutes, 30);
+  v_window interval;
+  v_failures json;
+  v_workers json;
+  v_by_health json;
+  v_per_worker integer := (select s.gpu_tasks_per_worker from queue.settings as s);
+  v_free integer;
+  v_room bigint;
+  v_claimable integer := queue.claimable_count(v_caller, 'gpu');
+  v_code text;
+begin
+  if v_minutes not between 1 and 1440 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The window must be 1 to 1440 minutes, not %s', v_minutes));
+  end if;
+  v_window := make_interval(secs => (v_minutes * 60)::double precision);
+  v_failures := queue.worker_failures(v_now - v_window);
+
+  with state as materialized (
+    select * from queue.worker_states(v_window)
+  )
+  select
+    (
+      select coalesce(
+        json_agg(
+          json_build_object(
+            'worker_id', s.worker_id, 'instance_type', s.instance_type, 'status', s.status, 'health', s.health,
+            'reason', s.reason, 'last_heartbeat', s.last_heartbeat, 'last_log_at', s.last_log_at,
+            'has_claimed', s.has_claimed, 'last_refusal_at', s.last_refusal_at, 'tasks_held', s.tasks_held,
+            'current_task_id', s.current_task_id, 'task_started_at', s.task_started_at, 'task_quiet_since', s.task_quiet_since
+          )
+          order by s.health = 'healthy', s.worker_id
+        ), '[]'
+      )
+      from (select x.* from state as x order by x.health = 'healthy', x.worker_id limit 1000) as s
+    ),
+    (select coalesce(json_object_agg(g.health, g.workers), '{}') from (select s.health, count(*) as workers from state as s group by 1) as g),
+    u.free,
+    u.room
+  into v_workers, v_by_health, v_free, v_room
+  from (
+    -- Who may claim, and how many tasks more. An orchestrator that only waits for its children keeps no worker busy; a
+    -- task that others ended does until the worker lets go of it.
+    select
+      count(*) filter (where h.busy < coalesce(v_per_worker, h.busy + 1)) as free,
+      sum(case when v_per_worker is null then v_claimable else greatest(v_per_worker - h.busy, 0) end) as room
+    from state as s
+      cross join lateral (
+        select (
+          select count(*)
+          from public.tasks as t
+          where s.tasks_held > 0
+            and t.worker_id = s.worker_id
+            and t.status = 'In Progress'
+            and t.token_id is null
+            and not queue.needs_no_worker(t)
+        ) + (
+          select count(*)
+          from queue.held_slots as e
+          where e.worker_id = s.worker_id
+            and e.token_id is null
+            and e.let_go_at is null
+        ) as busy
+      ) as h
+    where s.health in ('healthy', 'silent', 'never_claimed', 'starting')
+      and s.instance_type <> 'api'
+  ) as u;
+
+  v_code := case
+    when v_claimable = 0 then 'NOTHING_CLAIMABLE'
+    when (v_failures ->> 'workers_failed')::integer >= 3
+      and (v_failures ->> 'failure_rate')::numeric >= (select s.max_failure_rate from queue.settings as s) then 'WORKERS_FAIL'
+    when v_room >= v_claimable then 'ENOUGH_WORKERS'
+    else 'MORE_WORK_THAN_WORKERS'
+  end;
+
+  return json_build_object(
+    'window_minutes', v_minutes,
+    'by_health', v_by_health,
+    'workers', v_workers,
+    'failures', v_failures,
+    'spawning', json_build_object(
+      'makes_sense', v_code = 'MORE_WORK_THAN_WORKERS',
+      'code', v_code,
+      'message', case v_code
+        when 'NOTHING_CLAIMABLE' then 'No gpu task could be claimed; task-counts says under blocked what waits for what'
+        when 'WORKERS_FAIL' then pg_catalog.format(
+          '%s of %s workers failed within the window, most often: %s. Find out why before renting more',
+          v_failures ->> 'workers_failed', v_failures ->> 'workers_seen', v_failures #>> '{reasons,0,reason}'
+        )
+        when 'ENOUGH_WORKERS' then pg_catalog.format('%s workers are free or starting, with room for the %s claimable tasks', v_free, v_claimable)
+        else pg_catalog.format('%s gpu tasks are claimable and %s workers are free or starting', v_claimable, v_free)
+      end,
+      'claimable', v_claimable,
+      'free_workers', v_free
+    ),
+    'snapshot_at', v_now
+  );
+end;
+$$;
+
+comment on function queue.worker_health(jsonb, numeric) is 'See public.worker_health.';
+
+revoke all on function queue.worker_health(jsonb, numeric) from public, anon, authenticated, service_role;
+grant execute on function queue.worker_health(jsonb, numeric) to service_role;
+
+create function public.worker_health(p_caller jsonb, p_window_minutes numeric default 30)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.worker_health(p_caller, p_window_minutes);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.worker_health(jsonb, numeric) is
+  'How the fleet is doing, over a window of 1 to 1440 minutes: {window_minutes, by_health, workers, failures, spawning, snapshot_at}. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN. service_role only.';
+
+revoke all on function public.worker_health(jsonb, numeric) from public, anon, authenticated, service_role;
+grant execute on function public.worker_health(jsonb, numeric) to service_role;
+
+-- The workers that have not ended, as dashboards read them.
+create view public.active_workers_health
+with (security_invoker = true)
+as
+select
+  s.worker_id as id,
+  s.instance_type,
+  s.status,
+  s.health as health_status,
+  s.created_at,
+  s.last_heartbeat,
+  s.heartbeat_age_seconds,
+  s.metadata -> 'vram_total_mb' as vram_total_mb,
+  s.metadata -> 'vram_used_mb' as vram_used_mb,
+  s.metadata -> 'vram_timestamp' as vram_timestamp,
+  s.current_task_id,
+  s.current_task_type,
+  s.task_runtime_seconds,
+  s.tasks_held,
+  s.current_model
+from queue.worker_states(interval '30 minutes') as s
+where s.status not in ('terminated', 'error', 'crashed');
+
+comment on view public.active_workers_health is
+  'One row per worker that has not ended, with its health (see queue.worker_states) and what it runs. service_role only.';
+
+revoke all on table public.active_workers_health from public, anon, authenticated, service_role;
+grant select on table public.active_workers_health to service_role;
+
+-- The queue and the fleet in one row of numbers, from counters where there are any.
+create function queue.fleet_summary()
+returns table (
+  queued_tasks bigint,
+  running_tasks bigint,
+  completed_tasks bigint,
+  failed_tasks bigint,
+  inactive_workers bigint,
+  active_workers bigint,
+  terminated_workers bigint,
+  external_workers bigint,
+  stale_workers bigint,
+  stuck_tasks bigint,
+  snapshot_time timestamptz
+)
+language plpgsql
+stable
+security definer -- reads the derived state by the queue's clock
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings := (select s from queue.settings as s);
+begin
+  return query
+  select
+    (
+      select coalesce(sum(l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration), 0)::bigint
+      from queue.user_lines as l
+    ) + (select coalesce(sum(b.task_count), 0)::bigint from queue.blocked_tasks as b),
+    r.running,
+    queue.ended_total('Complete'),
+    queue.ended_total('Failed'),
+    w.inactive, w.active, w.terminated, w.external, w.stale,
+    r.stuck,
+    v_now
+  from (
+    select
+      count(*) as running,
+      count(*) filter (where t.takes_slot and queue.last_news(t, v_settings.quiet_task_limit, v_now) < v_now - v_settings.quiet_task_limit) as stuck
+    from public.tasks as t
+    where t.status = 'In Progress'
+  ) as r
+    cross join (
+      select
+        count(*) filter (where k.status in ('inactive', 'spawning')) as inactive,
+        count(*) filter (where k.status = 'active') as active,
+        count(*) filter (where k.status = 'terminated') as terminated,
+        count(*) filter (where k.instance_type = 'external' and k.status not in ('terminated', 'error', 'crashed')) as external,
+        count(*) filter (
+          where k.status = 'active' and coalesce(k.last_heartbeat, k.created_at) < v_now - v_settings.gpu_silence_limit
+        ) as stale
+      from public.workers as k
+    ) as w;
+end;
+$$;
+
+comment on function queue.fleet_summary() is 'See public.orchestrator_status.';
+
+revoke all on function queue.fleet_summary() from public, anon, authenticated, service_role;
+grant execute on function queue.fleet_summary() to service_role;
+
+-- One row of numbers, as dashboards read it.
+create view public.orchestrator_status
+with (security_invoker = true)
+as
+select
+  f.queued_tasks,
+  f.running_tasks,
+  f.completed_tasks,
+  -- Two names for the same number, since clients know both.
+  f.failed_tasks as error_tasks,
+  f.failed_tasks,
+  f.inactive_workers,
+  f.active_workers,
+  f.terminated_workers,
+  f.external_workers,
+  f.stale_workers,
+  f.stuck_tasks,
+  f.snapshot_time
+from queue.fleet_summary() as f;
+
+comment on view public.orchestrator_status is
+  'The queue and the fleet in one row: tasks by state, workers by state, stale_workers (active, no beat within the silence limit), stuck_tasks (running, no word for quiet_task_limit). service_role only.';
+
+revoke all on table public.orchestrator_status from public, anon, authenticated, service_role;
+grant select on table public.orchestrator_status to service_role;
+
+-- How a task stands, for clients that wait for it.
+create function queue.get_task_status(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
+begin
+  return json_build_object(
+    'task_id', v_task.id,
+    'task_type', v_task.task_type,
+    'status', v_task.status,
+    'attempt', v_task.attempts,
+    'error_message', v_task.error_message,
+    'created_at', v_task.created_at,
+    'updated_at', v_task.updated_at,
+    'generation_started_at', v_task.generation_started_at,
+    'generation_processed_at', v_task.generation_processed_at
+  );
+end;
+$$;
+
+comment on function queue.get_task_status(jsonb, uuid) is 'See public.get_task_status.';
+
+revoke all on function queue.get_task_status(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.get_task_status(jsonb, uuid) to service_role;
+
+-- What came of a task, with what it was asked to do.
+create function queue.get_task_output(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := queue.readable_task(v_caller, p_task_id);
+begin
+  -- The service key speaks for any worker, and the one that has the task has its params.
+  if v_caller.user_id is null then
+    v_task.params := queue.without_secrets(v_task.params);
+  end if;
+  return json_build_object(
+    'task_id', v_task.id,
+    'status', v_task.status,
+    'output_location', v_task.output_location,
+    'public_url', case when v_task.status = 'Complete' then coalesce(v_task.file_location, v_task.output_location) end,
+    'thumbnail_url', v_task.thumbnail_url,
+    'error_message', v_task.error_message,
+    -- Rows from before these had bounds may hold what nobody can write out.
+    'result_data', case when queue.written_length(v_task.result_data, 8388608) is not null then v_task.result_data end,
+    'params', case when queue.fits_a_reply(v_task.has_bounded_params, v_task.params) then v_task.params else '{}' end,
+    'dependant_on', v_task.dependant_on
+  );
+end;
+$$;
+
+comment on function queue.get_task_output(jsonb, uuid) is 'See public.get_task_output.';
+
+revoke all on function queue.get_task_output(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.get_task_output(jsonb, uuid) to service_role;
+
+-- The output that a task builds on. Deployed workers read one predecessor; newer ones all of them. A segment that is made
+-- once more waits for nothing: it names its parent's record and its own place there, and builds on the place before it.
+create function queue.get_predecessor_output(
+  p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid, p_child_order integer
+)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token and reads the dependencies
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
+  v_first json;
+  v_all json;
+  v_are_complete boolean;
+  v_sibling public.generations;
+begin
+  if v_task.dependant_on is null then
+    if p_parent_generation_id is null and p_child_order is null then
+      return null;
+    end if;
+    if p_child_order > 0 then
+      select g.*
+      into v_sibling
+      from public.generations as g
+      where g.parent_generation_id = p_parent_generation_id
+        and g.child_order = p_child_order - 1
+        and g.user_id = v_task.user_id
+        and g.location is not null
+      order by g.created_at desc, g.id desc
+      limit 1;
+    end if;
+    v_first := case
+      when v_sibling.id is not null then
+        json_build_object('predecessor_id', v_sibling.id, 'output_location', v_sibling.location, 'status', 'Complete')
+    end;
+    return json_build_object(
+      'predecessor_id', v_sibling.id,
+      'output_location', v_sibling.location,
+      'status', v_first -> 'status',
+      'predecessors', case when v_first is null then '[]' else json_build_array(v_first) end,
+      'all_complete', v_first is not null,
+      'lookup_method', case when v_first is not null then 'generation_sibling' end
+    );
+  end if;
+
+  with predecessor as (
+    select
+      d.id,
+      t.status,
+      -- Until it is Complete, a task has texts there that are no output.
+      case when t.status = 'Complete' then t.output_location end as output_location
+    from (
+      select v_task.dependant_on
+      union
+      select k.depends_on from queue.task_dependencies as k where k.task_id = v_task.id
+    ) as d (id)
+      -- Somebody else's task counts as missing, and nothing is said of it.
+      left join public.tasks as t on t.id = d.id and t.user_id is not distinct from v_task.user_id
+  ),
+  -- The first dependency first.
+  told as (
+    select
+      p.id,
+      p.status,
+      json_build_object('predecessor_id', p.id, 'output_location', p.output_location, 'status', p.status) as reply
+    from predecessor as p
+    order by p.id <> v_task.dependant_on, p.id
+  )
+  select json_agg(t.reply), (json_agg(t.reply)) -> 0, bool_and(coalesce(t.status = 'Complete', false))
+  into v_all, v_first, v_are_complete
+  from told as t;
+
+  return json_build_object(
+    'predecessor_id', v_first -> 'predecessor_id',
+    -- Who reads this alone takes it for all that the task builds on.
+    'output_location', case when v_are_complete then v_first -> 'output_location' end,
+    'status', v_first -> 'status',
+    'predecessors', v_all,
+    'all_complete', v_are_complete,
+    'lookup_method', 'dependency'
+  );
+end;
+$$;
+
+comment on function queue.get_predecessor_output(jsonb, uuid, uuid, integer) is 'See public.get_predecessor_output.';
+
+revoke all on function queue.get_predecessor_output(jsonb, uuid, uuid, integer) from public, anon, authenticated, service_role;
+grant execute on function queue.get_predecessor_output(jsonb, uuid, uuid, integer) to service_role;
+
+-- The finished segments of a run, for the worker that puts them together.
+create function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 10000;
+  v_most_bytes constant integer := 32 * 1024 * 1024;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+begin
+  return (
+    select coalesce(
+      json_agg(
+        json_build_object('segment_index', s.segment_index, 'output_location', s.output_location)
+        order by s.segment_index
+      ),
+      '[]'
+    )
+    from (
+      select w.segment_index, w.output_location, sum(octet_length(w.output_location)) over (order by w.segment_index) as bytes
+      from (
+        -- A segment that was made again: the newest counts.
+        select distinct on (n.segment_index) n.segment_index, t.output_location
+        from public.tasks as t
+          cross join lateral (
+            select substring(t.params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
+          ) as n (segment_index)
+        where t.status = 'Complete'
+          and t.task_type = 'travel_segment'
+          and left(t.params ->> 'orchestrator_run_id', 128) = left(p_run_id, 128) -- as the index has it
+          and t.params ->> 'orchestrator_run_id' = p_run_id
+          and (v_caller.kind = 'service' or t.user_id = v_caller.user_id)
+          and (p_project_id is null or t.project_id = p_project_id)
+          and n.segment_index > coalesce(p_after_index, -1)
+          and t.output_location <> ''
+        order by n.segment_index, t.generation_processed_at desc nulls last, t.created_at desc, t.id
+        limit v_most
+      ) as w
+    ) as s
+    where s.bytes <= v_most_bytes
+  );
+end;
+$$;
+
+comment on function queue.get_completed_segments(jsonb, text, uuid, integer) is 'See public.get_completed_segments.';
+
+revoke all on function queue.get_completed_segments(jsonb, text, uuid, integer) from public, anon, authenticated, service_role;
+grant execute on function queue.get_completed_segments(jsonb, text, uuid, integer) to service_role;
+
+-- The tasks that an orchestrator has enqueued, so that it does not enqueue them twice.
+create function queue.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 1000;
+  v_most_bytes constant integer := 32 * 1024 * 1024;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_orchestrator public.tasks := queue.readable_task(v_caller, p_orchestrator_task_id);
+  v_after_time timestamptz;
+  v_after_id uuid;
+  v_tasks json;
+  v_found integer;
+  v_told integer;
+  v_last text;
+begin
+  if p_after is not null then
+    begin
+      v_after_time := split_part(p_after, ',', 1)::timestamp at time zone 'UTC';
+      v_after_id := split_part(p_after, ',', 2)::uuid;
+    exception when data_exception then
+      perform queue.refuse(
+        400, 'INVALID_ARGUMENT', 'after is not the next of an earlier reply',
+        'Send next as it came, or leave after out to begin at the front'
+      );
+    end;
+  end if;
+
+  with child as (
+    select c.*
+    from queue.children_of(v_orchestrator, v_most + 1, v_after_time, v_after_id) as c
+  ),
+  -- Params may be large, and the reply is made in the memory of the database.
+  measured as (
+    select
+      c.*,
+      row_number() over in_order as place,
+      sum(coalesce(l.params_length, 0) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes,
+      l.params_length is null as has_unfit_params
+    from child as c
+      cross join lateral (select queue.written_length(c.params, 8388608) as params_length) as l
+    window in_order as (order by c.created_at, c.id)
+  ),
+  -- The first one always: whoever asks for the rest must come on.
+  told as (
+    select m.*, m.place <= v_most and (m.bytes <= v_most_bytes or m.place = 1) as is_told
+    from measured as m
+  )
+  select
+    coalesce(
+      json_agg(
+        json_build_object(
+          'id', m.id, 'task_type', m.task_type, 'status', m.status,
+          'params', case when m.has_unfit_params then '{}' when v_caller.user_id is null then queue.without_secrets(m.params) else m.params end,
+          'output_location', m.output_location
+        )
+        order by m.place
+      ) filter (where m.is_told),
+      '[]'
+    ),
+    count(*),
+    count(*) filter (where m.is_told),
+    (array_agg(pg_catalog.format('%s,%s', m.created_at at time zone 'UTC', m.id) order by m.place desc) filter (where m.is_told))[1]
+  into v_tasks, v_found, v_told, v_last
+  from told as m;
+
+  return json_build_object('tasks', v_tasks, 'is_cut', v_told < v_found, 'next', case when v_told < v_found then v_last end);
+end;
+$$;
+
+comment on function queue.get_orchestrator_children(jsonb, uuid, text) is 'See public.get_orchestrator_children.';
+
+revoke all on function queue.get_orchestrator_children(jsonb, uuid, text) from public, anon, authenticated, service_role;
+grant execute on function queue.get_orchestrator_children(jsonb, uuid, text) to service_role;
+
+-- Which model a worker has loaded: claims prefer tasks that suit it. A worker that never announced itself is not
+-- created here, because a row would make it one that is expected to beat.
+create function queue.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
+returns json
+language plpgsql
+volatile
+security definer -- looks up the caller's token
+set search_path = ''
+as $$
+declare
+  v_model constant text := left(p_model, 200); -- as tasks.model is cut
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  if v_model is null or v_model = '' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The model must be named');
+  end if;
+
+  -- Workers say it before every generation: the same model again writes nothing.
+  update public.workers as w
+  set current_model = v_model
+  where w.id = p_worker_id
+    and w.current_model is distinct from v_model;
+
+  if not found and not exists (select from public.workers as w where w.id = p_worker_id) then
+    perform queue.refuse(
+      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first beat announces it'
+    );
+  end if;
+
+  return json_build_object('worker_id', p_worker_id, 'current_model', v_model);
+end;
+$$;
+
+comment on function queue.update_worker_model(jsonb, text, text) is 'See public.update_worker_model.';
+
+revoke all on function queue.update_worker_model(jsonb, text, text) from public, anon, authenticated, service_role;
+grant execute on function queue.update_worker_model(jsonb, text, text) to service_role;
+
+-- Shots belong to the application, not to the queue. Callers are told so in the queue's own words, after their token
+-- was looked up, so that a wrong key is not taken for a missing feature.
+create function queue.update_shot_pair_prompts(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+as $$
+begin
+  perform queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  perform queue.refuse(
+    501, 'NOT_SUPPORTED', 'This queue keeps no shots, so it cannot store prompts of one',
+    'Go on without; the prompts are in the params of the segments'
+  );
+  return null;
+end;
+$$;
+
+comment on function queue.update_shot_pair_prompts(jsonb) is 'See public.update_shot_pair_prompts.';
+
+revoke all on function queue.update_shot_pair_prompts(jsonb) from public, anon, authenticated, service_role;
+grant execute on function queue.update_shot_pair_prompts(jsonb) to service_role;
+
+-- What the fleet's scripts mean by cloud and local: not a pool, but where tasks run. Cloud is what machines of the fleet may
+-- take and hold; local what only their owners' own machines may take, and what those hold.
+create function queue.counts_of_place(p_place text, p_include_active boolean)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_counts jsonb := queue.task_counts('{"kind": "service"}', null, p_include_active);
+  v_claimable integer;
+  v_active integer;
+  v_orchestrators integer;
+  v_users jsonb;
+  v_total integer;
+begin
+  if p_place = 'cloud' then
+    v_users := v_counts -> 'users';
+    v_claimable := (v_counts #>> '{totals,queued_only}')::integer;
+    v_active := (v_counts #>> '{totals,active_only}')::integer;
+    v_orchestrators := (v_counts #>> '{global_task_breakdown,orchestrator_tasks}')::integer;
+  else
+    with owner as (
+      select
+        l.user_id, s.running, s.task_limit,
+        sum(l.active_local)::integer as active,
+        sum(l.active_local_orchestration)::integer as orchestrating,
+        case
+          when coalesce(s.local_reason, 'user_at_limit') <> 'user_at_limit' then 0
+          else greatest(least(sum(l.ready_local), s.task_limit - s.running), 0)
+            + case
+              when s.local_reason is null
+                then least(sum(l.ready_local_orchestration), greatest(s.orchestration_limit - s.orchestrating, 0))
+              else 0
+            end
+        end::integer as claimable
+      from queue.user_lines as l
+        join queue.user_slots as s on s.user_id = l.user_id
+      where l.ready_local + l.ready_local_orchestration + l.active_local + l.active_local_orchestration > 0
+      group by l.user_id, s.running, s.task_limit, s.local_reason, s.orchestrating, s.orchestration_limit
+    )
+    select
+      coalesce(sum(o.claimable), 0), coalesce(sum(o.active), 0), coalesce(sum(o.orchestrating), 0),
+      coalesce(
+        jsonb_agg(
+          jsonb_build_object(
+            'user_id', o.user_id, 'queued_tasks', o.claimable, 'in_progress_tasks', o.active,
+            'at_limit', o.running >= o.task_limit
+          )
+          order by o.user_id
+        ) filter (where o.place <= 100), '[]'
+      )
+    into v_claimable, v_active, v_orchestrators, v_users
+    from (select w.*, row_number() over (order by w.user_id) as place from owner as w) as o;
+  end if;
+
+  v_total := v_claimable + case when p_include_active then v_active else 0 end;
+  return v_counts - '{blocked,oldest_claimable_age_seconds,users_total,queued_tasks,active_tasks,suggested_workers}'::text[]
+    || jsonb_build_object(
+      'totals', jsonb_build_object(
+        'queued_only', v_claimable, 'eligible_queued', v_claimable, 'active_only', v_active, 'queued_plus_active', v_total
+      ),
+      'count', v_total,
+      'available_tasks', v_total,
+      'queued_plus_active', v_total,
+      'global_task_breakdown', jsonb_build_object(
+        'in_progress_total', v_active + v_orchestrators,
+        'in_progress_cloud', case p_place when 'cloud' then v_active + v_orchestrators else 0 end,
+        'in_progress_local', case p_place when 'local' then v_active + v_orchestrators else 0 end,
+        'orchestrator_tasks', v_orchestrators
+      ),
+      'users', v_users,
+      'recent_tasks', (
+        select coalesce(jsonb_agg(r.task), '[]')
+        from jsonb_array_elements(v_counts -> 'recent_tasks') as r (task)
+        where (r.task ->> 'is_cloud')::boolean = (p_place = 'cloud')
+      )
+    );
+end;
+$$;
+
+comment on function queue.counts_of_place(text, boolean) is
+  'What public.func_get_task_counts answers of cloud or local: {totals, global_task_breakdown, users, recent_tasks} and the sums, of the tasks that run or may run there alone. Of users at most 100.';
+
+revoke all on function queue.counts_of_place(text, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.counts_of_place(text, boolean) to service_role;
+
+-- Orchestrators set aside machines that they did not rent: those without metadata.runpod_id. Their word stands, so such a
+-- machine gets no work, and it would be set aside again at their next cycle. Whoever started it by hand says so here.
+create function queue.keep_worker(p_caller jsonb, p_worker_id text, p_keep boolean)
+returns json
+language plpgsql
+volatile
+security definer -- writes kept_at, which no API role may
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_worker public.workers;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  update public.workers as w
+  set kept_at = case when coalesce(p_keep, true) then queue.now() end
+  where w.id = p_worker_id
+  returning w.* into v_worker;
+  if not found then
+    perform queue.refuse(
+      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first beat announces it'
+    );
+  end if;
+
+  if v_worker.kept_at is not null and v_worker.status in ('terminating', 'terminated', 'error', 'crashed') then
+    update public.workers as w
+    set status = 'active',
+      metadata = queue.metadata_without_end(w.metadata)
+        || jsonb_build_object('last_error_reason', w.metadata -> 'error_reason')
+    where w.id = p_worker_id
+    returning w.* into v_worker;
+  end if;
+
+  return json_build_object('worker_id', v_worker.id, 'status', v_worker.status, 'kept_at', v_worker.kept_at);
+end;
+$$;
+
+comment on function queue.keep_worker(jsonb, text, boolean) is 'See public.keep_worker.';
+
+revoke all on function queue.keep_worker(jsonb, text, boolean) from public, anon, authenticated, service_role;
+grant execute on function queue.keep_worker(jsonb, text, boolean) to service_role;
+
+-- A beat through the functions, where every call has a route: by the service key for a worker of the fleet, which is the
+-- guardian's beat; by a token for the machine of its owner.
+create function queue.beat_by_route(
+  p_caller jsonb,
+  p_worker_id text,
+  p_status text,
+  p_task_ids uuid[],
+  p_vram_total_mb json,
+  p_vram_used_mb json,
+  p_logs json
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes columns of tasks that no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_uuid constant text := '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$';
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_now timestamptz := queue.now();
+  v_held uuid[];
+  v_logs json[];
+  v_own json[];
+  v_surplus integer;
+  v_stored integer;
+  v_named uuid[];
+begin
+  if v_caller.kind = 'service' then
+    return queue.worker_heartbeat(json_build_object(
+      'worker_id_param', p_worker_id,
+      'status_param', p_status,
+      'vram_total_mb_param', p_vram_total_mb,
+      'vram_used_mb_param', p_vram_used_mb,
+      -- Beats of the fleet name one.
+      'current_task_id_param', p_task_ids[1],
+      'logs_param', p_logs
+    ));
+  end if;
+  if p_worker_id is null or length(p_worker_id) not between 1 and 200 then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'A beat names its worker in 1 to 200 characters', 'Send worker_id'
+    );
+  end if;
+
+  -- Of the lines of a machine that anybody may own those are kept that are about what it runs.
+  v_held := array(select t.id from public.tasks as t where t.token_id = v_caller.token_id and t.status = 'In Progress');
+  select b.logs, b.surplus into v_logs, v_surplus from queue.bounded_logs(p_logs) as b;
+  v_own := array(
+    select l.entry
+    from unnest(v_logs) with ordinality as l (entry, place)
+    where case
+        when json_typeof(l.entry) = 'object' and l.entry ->> 'task_id' ~ v_uuid then (l.entry ->> 'task_id')::uuid = any (v_held)
+      end
+    order by l.place
+  );
+  v_stored := queue.store_logs(v_own, queue.holder_name(v_caller, p_worker_id), v_now);
+  v_named := array(
+    select distinct (l.entry ->> 'task_id')::uuid from unnest(v_own) as l (entry)
+    union
+    select n.id from unnest(p_task_ids) as n (id)
+  );
+
+  perform queue.beat_of_token(v_caller, p_worker_id, p_status, p_task_ids, v_named, v_now);
+
+  return json_build_object(
+    'success', true,
+    'heartbeat_updated', true,
+    'logs_inserted', v_stored,
+    'log_errors', cardinality(v_logs) - v_stored + v_surplus,
+    'stop', queue.tasks_to_stop(v_caller, queue.holder_name(v_caller, p_worker_id), v_named, p_task_ids[1], v_now)
+  );
+end;
+$$;
+
+comment on function queue.beat_by_route(jsonb, text, text, uuid[], json, json, json) is 'See public.beat.';
+
+revoke all on function queue.beat_by_route(jsonb, text, text, uuid[], json, json, json) from public, anon, authenticated, service_role;
+grant execute on function queue.beat_by_route(jsonb, text, text, uuid[], json, json, json) to service_role;
+
+-- A call that only reads cannot write down that it came; so whoever answers it says it here. It speaks for the task that it
+-- names, and for no other: what else runs under the same token may be another machine, dead or alive.
+create function queue.note_call(p_caller jsonb, p_task_id uuid)
+returns boolean
+language plpgsql
+volatile
+security definer -- writes columns of tasks that no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['token']);
+  v_now timestamptz := queue.now();
+begin
+  update public.tasks as t
+  set seen_at = v_now,
+    updated_at = v_now,
+    delivered_at = coalesce(t.delivered_at, v_now)
+  from (
+    select h.id
+    from public.tasks as h
+    where h.id = p_task_id
+      and h.token_id = v_caller.token_id
+      and h.status = 'In Progress'
+      and greatest(h.claimed_at, h.reported_at, h.seen_at) < v_now - interval '10 seconds'
+    for no key update skip locked
+  ) as held
+  where t.id = held.id;
+  return found;
+end;
+$$;
+
+comment on function queue.note_call(jsonb, uuid) is 'See public.note_call.';
+
+revoke all on function queue.note_call(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function queue.note_call(jsonb, uuid) to service_role;
+
+-- How a task stands, as functions ask it.
+create function public.get_task_status(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_task_status(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.get_task_status(jsonb, uuid) is
+  '{task_id, task_type, status, attempt, error_message, created_at, updated_at, generation_started_at, generation_processed_at}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_task_status(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.get_task_status(jsonb, uuid) to service_role;
+
+-- What came of a task, as functions ask it.
+create function public.get_task_output(p_caller jsonb, p_task_id uuid)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_task_output(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.get_task_output(jsonb, uuid) is
+  '{task_id, status, output_location (a progress text or the reason of a failure unless Complete), public_url (once Complete), thumbnail_url, error_message, result_data, params, dependant_on}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_task_output(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.get_task_output(jsonb, uuid) to service_role;
+
+-- The output that a task builds on, as functions ask it.
+create function public.get_predecessor_output(
+  p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid default null, p_child_order integer default null
+)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_predecessor_output(p_caller, p_task_id, p_parent_generation_id, p_child_order);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.get_predecessor_output(jsonb, uuid, uuid, integer) is
+  'Null for a task without dependencies, else {predecessor_id, output_location (null until all are Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency, all_complete, lookup_method}; the first dependency is tasks.dependant_on. Without one, and with p_parent_generation_id and p_child_order: the newest record of the owner''s at the place before it, or nulls. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_predecessor_output(jsonb, uuid, uuid, integer) from public, anon, authenticated, service_role;
+grant execute on function public.get_predecessor_output(jsonb, uuid, uuid, integer) to service_role;
+
+-- The finished segments of a run, as functions ask it.
+create function public.get_completed_segments(
+  p_caller jsonb, p_run_id text, p_project_id uuid default null, p_after_index integer default null
+)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_completed_segments(p_caller, p_run_id, p_project_id, p_after_index);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.get_completed_segments(jsonb, text, uuid, integer) is
+  '[{segment_index, output_location}] of the Complete travel_segments whose params.orchestrator_run_id is p_run_id as text, in order, one per index, the newest; at most 10000, those above p_after_index. Tokens and users: their own. Errors: 403. service_role only.';
+
+revoke all on function public.get_completed_segments(jsonb, text, uuid, integer) from public, anon, authenticated, service_role;
+grant execute on function public.get_completed_segments(jsonb, text, uuid, integer) to service_role;
+
+-- The tasks that an orchestrator has enqueued, as functions ask it.
+create function public.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text default null)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id, p_after);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.get_orchestrator_children(jsonb, uuid, text) is
+  '{tasks: [{id, task_type, status, params, output_location}], is_cut, next}: the tasks of the same owner whose params.orchestrator_task_id_ref is this task, oldest first; at most 1000 and 32 MiB, is_cut says that there are more, and next is the p_after that gets them. Errors: 400 INVALID_ARGUMENT, 404 TASK_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.get_orchestrator_children(jsonb, uuid, text) from public, anon, authenticated, service_role;
+grant execute on function public.get_orchestrator_children(jsonb, uuid, text) to service_role;
+
+-- Which model a worker has loaded, as functions report it.
+create function public.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.update_worker_model(p_caller, p_worker_id, p_model);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.update_worker_model(jsonb, text, text) is
+  'Notes the model that a worker has loaded: {worker_id, current_model}. Errors: 404 WORKER_NOT_FOUND, 400 INVALID_ARGUMENT, 403 for all but the service. service_role only.';
+
+revoke all on function public.update_worker_model(jsonb, text, text) from public, anon, authenticated, service_role;
+grant execute on function public.update_worker_model(jsonb, text, text) to service_role;
+
+-- Prompts of a shot, as functions report them.
+create function public.update_shot_pair_prompts(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.update_shot_pair_prompts(p_caller);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.update_shot_pair_prompts(jsonb) is
+  'Always 501 NOT_SUPPORTED, or 403 for callers who are nobody: the queue owns no shots. service_role only.';
+
+revoke all on function public.update_shot_pair_prompts(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.update_shot_pair_prompts(jsonb) to service_role;
+
+-- Whether the queue looks after itself, as functions ask it.
+create function public.health(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.health_while_locked
+as $$
+begin
+  return queue.health(p_caller);
+exception when lock_not_available then
+  return queue.health_while_locked(p_caller);
+end;
+$$;
+
+comment on function public.health(jsonb) is
+  'Whether the queue''s jobs run and its counters agree: {status: ok or degraded, reasons: [{code: JOB_LATE, JOB_FAILED, DRIFT, ROW_MISSING, RESTORE_UNFINISHED, SETTLING_LATE or HELD_UP, message}], notices: [{code: FIELD_NOT_USED or UNKNOWN_TASK_TYPE, message}], which are no fault, checked_at, database_started_at, jobs: [{job, period_seconds, ran_at, took_ms, result, failed_at, error}]}. Errors: 403. service_role only.';
+
+revoke all on function public.health(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.health(jsonb) to service_role;
+
+-- The counts, as the scripts of the fleet call them through the Data API. They name a mode: "queued"
+-- leaves out what runs, any other means all.
+create function public.func_get_task_counts(mode text default null, run_type_filter text default null)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  if run_type_filter in ('cloud', 'local') then
+    return queue.counts_of_place(run_type_filter, mode is distinct from 'queued');
+  end if;
+  return queue.task_counts('{"kind": "service"}', run_type_filter, mode is distinct from 'queued');
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.func_get_task_counts(text, text) is
+  'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: a pool; or a place, cloud (machines of the fleet) or local (their owners'' own); null for all. Out: see task_counts; of a place its totals of what is claimable and active, its users and recent tasks. service_role only.';
+
+revoke all on function public.func_get_task_counts(text, text) from public, anon, authenticated, service_role;
+grant execute on function public.func_get_task_counts(text, text) to service_role;
+
+-- A child that has taken the place of another one, which takes it back when this one is deleted (queue.leave_families):
+-- nothing is lost with it. Not in the place of one that has failed: that one would count again, and end the job. Policies
+-- ask this on behalf of roles that may read nothing else (queue.allow_anon_deletes).
+create function queue.is_spare_part(p_task_id uuid)
+returns boolean
+language plpgsql
+stable
+security definer -- asked on behalf of anon, which may not read families
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  return exists (select from queue.subtasks as s where s.replaced_by = p_task_id)
+    and not exists (
+      select
+      from queue.subtasks as s
+        join public.tasks as t on t.id = s.task_id
+      where s.replaced_by = p_task_id and t.status = 'Failed'
+    );
+end;
+$$;
+
+comment on function queue.is_spare_part(uuid) is
+  'Whether the task is a child in whose place another one, which has not failed, would count again. anon may execute it while its deletes are allowed.';
+
+revoke all on function queue.is_spare_part(uuid) from public, anon, authenticated, service_role;
+
+-- A worker's beat, as the functions hand it in.
+create function public.beat(
+  p_caller jsonb,
+  p_worker_id text,
+  p_status text default 'active',
+  p_task_ids uuid[] default null,
+  p_vram_total_mb json default null,
+  p_vram_used_mb json default null,
+  p_logs json default null
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.beat_by_route(p_caller, p_worker_id, p_status, p_task_ids, p_vram_total_mb, p_vram_used_mb, p_logs);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.beat(jsonb, text, text, uuid[], json, json, json) is
+  'A worker''s beat, as functions call it. A service caller''s is that of func_worker_heartbeat_with_logs. A token''s is a sign of life for what its machine of this name runs: all of it, or the tasks in p_task_ids, where these are given; once it has beaten for a task, token_beat_limit is how long it may be silent. terminated puts what it runs back without counting the start, crashed puts it back; under a shared name what they name; what somebody holds at the next rescue. Log lines of tokens are kept if they name a task that the token runs. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT, 403 for users. service_role only.';
+
+revoke all on function public.beat(jsonb, text, text, uuid[], json, json, json) from public, anon, authenticated, service_role;
+grant execute on function public.beat(jsonb, text, text, uuid[], json, json, json) to service_role;
+
+-- A machine that somebody started by hand is kept, or let go of.
+create function public.keep_worker(p_worker_id text, p_keep boolean default true, p_caller jsonb default '{"kind":"service"}')
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.keep_worker(p_caller, p_worker_id, p_keep);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.keep_worker(text, boolean, jsonb) is
+  'Brings a worker back that somebody set aside, and keeps it: while it beats (an api worker always), no direct write of the service key sets it to terminating, terminated or error. With p_keep false orchestrators may set it aside again. Out: {worker_id, status, kept_at}. Errors: 404 WORKER_NOT_FOUND, 403. service_role only.';
+
+revoke all on function public.keep_worker(text, boolean, jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.keep_worker(text, boolean, jsonb) to service_role;
+
+-- That a call has come, as the functions hand it in.
+create function public.note_call(p_caller jsonb, p_task_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.note_call(p_caller, p_task_id);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.note_call(jsonb, uuid) is
+  'Notes that a token''s call has named a task that it runs: a sign of life. True when it wrote; false when the task is not its own or was heard of within 10 s. service_role only.';
+
+revoke all on function public.note_call(jsonb, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.note_call(jsonb, uuid) to service_role;
+
+-- What the functions have counted, as they hand it in.
+create function public.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  perform queue.note_unused_fields(p_caller, p_endpoint, p_counts);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.note_unused_fields(jsonb, text, jsonb) is
+  'Adds what an instance of the endpoint has counted: p_counts = {field: how often it came and was not used}, at most 50 fields a call and 500 in all. Shown by health as FIELD_NOT_USED. Errors: 403. service_role only.';
+
+revoke all on function public.note_unused_fields(jsonb, text, jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.note_unused_fields(jsonb, text, jsonb) to service_role;
+
+-- What the upgrade from August 2025 could not know, for an operator to decide. Empty on a database that began later.
+create function queue.upgrade_report()
+returns table (task_id uuid, task_type text, status text, created_at timestamptz, problem text, what_to_do text)
+language plpgsql
+stable
+security invoker -- for operators, who may read every row anyway
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select
+    t.id, t.task_type, t.status, t.created_at, p.problem,
+    case p.problem
+      when 'unknown_status' then
+        'Nobody runs it. Delete it, or with the triggers of tasks disabled set a status of the five'
+      when 'no_owner' then case
+        when t.status = 'Queued' then
+          'It never runs. Cancel it (the cleanup does, after stale_after), or set project_id and user_id to those of one project'
+        else 'Its owner cannot see it. Set project_id and user_id to those of one project, or leave it'
+      end
+      when 'no_run_type' then
+        'It never runs. Cancel it (the cleanup does, after stale_after), or set run_type to cloud, and created_at to queue.now() if it is older than stale_after'
+      when 'no_reason' then 'Nothing: why it failed was never stored'
+      when 'no_age' then 'Nothing: when it was made was never stored; created_at is the time of the upgrade'
+      when 'no_generation' then case
+        when t.generation_created then pg_catalog.format(
+          'Nothing, if the app deleted its record; else select public.repair_generations(p_task_ids => array[%L]::uuid[])', t.id
+        )
+        else 'select public.repair_generations(1000, true), then with false, records its result'
+      end
+    end
+  from public.tasks as t
+    cross join lateral (
+      select case
+        when t.status not in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled') then 'unknown_status'
+        when t.user_id is null then 'no_owner'
+        when t.run_type is null and t.status = 'Queued' then 'no_run_type'
+        when t.status = 'Failed' and t.error_message is null then 'no_reason'
+        when t.status = 'Complete'
+          and t.run_type is null
+          and queue.creates_generation(t.task_type, t.params)
+          and not exists (select from public.generations as g where g.task_id = t.id)
+          then 'no_generation'
+        -- Of those that have not ended no_run_type is told, which comes to the same: somebody has to look at them.
+        when t.run_type is null and t.created_at > t.generation_processed_at then 'no_age'
+      end as problem
+    ) as p
+  where p.problem is not null
+  order by t.created_at, t.id;
+end;
+$$;
+
+comment on function queue.upgrade_report() is
+  'Tasks from before the upgrade of which something could not be found out, oldest first, each with the problem (unknown_status, no_owner, no_run_type, no_reason, no_generation, no_age) and what to do. Reads every task. For operators: no API role may execute it.';
+
+revoke all on function queue.upgrade_report() from public, anon, authenticated, service_role;
+
+-- The switch of ADR 0013: whether the anon key reads tasks. Closed unless an operator has opened it.
+-- It also takes back what queue.allow_anon_deletes has opened beyond that.
+-- The columns are those that deployed workers ask for or filter by. The rows are those of live and fresh work: a worker
+-- reads about jobs that run, and the rest is nobody's business who only knows a public key.
+create function queue.allow_anon_reads(p_is_allowed boolean)
+returns void
+language plpgsql
+volatile
+security invoker -- whoever may change the table may turn the switch
+set search_path = ''
+set lock_timeout = '5s' -- a policy needs the table for itself, for a moment; claims must not queue up behind that
+as $$
+begin
+  drop policy if exists anyone_reads_fresh_tasks on public.tasks;
+  drop policy if exists anyone_deletes_spare_parts on public.tasks;
+  revoke all on table public.tasks from anon;
+  revoke all on function queue.is_spare_part(uuid) from anon;
+
+  if p_is_allowed then
+    grant select (
+      id, task_type, params, status, project_id, dependant_on, worker_id, output_location, created_at
+    ) on table public.tasks to anon;
+    -- Row security lets no `@>` go before it, so these conditions are what finds the rows of B and G: each is that of an
+    -- index, or its column's. A bare status has none for Queued, nor has updated_at, which each beat moves.
+    -- Not queue.now(): anon can execute nothing in there. Columns are asked that are not shown.
+    create policy anyone_reads_fresh_tasks on public.tasks
+      for select to anon
+      using ((
+        status = 'In Progress'
+        or standing = 'ready'
+        or standing = 'not_yet'
+        or standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale')
+        or created_at > now() - interval '3 days' and updated_at > now() - interval '1 day'
+      ) and not params ? 'user_jwt');
+  end if;
+end;
+$$;
+
+comment on function queue.allow_anon_reads(boolean) is
+  'Opens or closes the reads of tasks with the anon key; see docs/adr/0013. For operators: no API role may execute it.';
+
+revoke all on function queue.allow_anon_reads(boolean) from public, anon, authenticated, service_role;
+
+-- The second step of the switch of ADR 0013: whether the anon key, which then reads tasks too, deletes duplicate children.
+-- Only such as were never started, and in whose place another one counts again: whoever misuses it loses nobody's work.
+-- Clients want the deleted row back, whole: so every column of the rows that are open can be read.
+create function queue.allow_anon_deletes(p_is_allowed boolean)
+returns void
+language plpgsql
+volatile
+security invoker -- whoever may change the table may turn the switch
+set search_path = ''
+set lock_timeout = '5s' -- a policy needs the table for itself, for a moment; claims must not queue up behind that
+as $$
+begin
+  -- The reads are left as they are; this way nothing of an earlier step stays behind.
+  perform queue.allow_anon_reads(
+    p_is_allowed or exists (
+      select
+      from pg_catalog.pg_policy as p
+      where p.polrelid = 'public.tasks'::regclass and p.polname = 'anyone_reads_fresh_tasks'
+    )
+  );
+
+  if p_is_allowed then
+    grant select, delete on table public.tasks to anon;
+    grant execute on function queue.is_spare_part(uuid) to anon;
+    create policy anyone_deletes_spare_parts on public.tasks
+      for delete to anon
+      using (status = 'Queued' and attempts = 0 and queue.is_spare_part(id));
+  end if;
+end;
+$$;
+
+comment on function queue.allow_anon_deletes(boolean) is
+  'Opens or closes the deletion of duplicate children with the anon key; opening it opens the reads too. See docs/adr/0013. For operators: no API role may execute it.';
+
+revoke all on function queue.allow_anon_deletes(boolean) from public, anon, authenticated, service_role;
+
+-- Makes a migrated database ready for the rows of another one. What migrations ship would be there twice, and the
+-- triggers of the queue would take each row for a new one: they count, and begin every task anew. Not by
+-- pg_dump --disable-triggers, which only a superuser can use. Triggers of the application are left alone.
+create function queue.begin_restore()
+returns json
+language plpgsql
+volatile
+security invoker -- for whoever owns the tables
+set search_path = ''
+as $$
+declare
+  v_table regclass;
+  v_trigger record;
+  v_job bigint;
+  v_triggers integer := 0;
+begin
+  if exists (select from public.tasks) then
+    raise exception 'This database has tasks: a restore begins with an empty queue'
+      using errcode = 'object_not_in_prerequisite_state', hint = 'Restore into a database that was just migrated';
+  end if;
+
+  for v_job in select j.jobid from cron.job as j where j.jobname like 'queue-%' loop
+    perform cron.unschedule(v_job);
+  end loop;
+
+  for v_trigger in
+    select t.tgname as name, t.tgrelid::regclass as on_table
+    from pg_trigger as t
+      join pg_proc as p on p.oid = t.tgfoid
+    where p.pronamespace = 'queue'::regnamespace
+      and not t.tgisinternal
+      and t.tgenabled <> 'D'
+    order by t.tgrelid, t.tgname
+  loop
+    execute pg_catalog.format('alter table %s disable trigger %I', v_trigger.on_table, v_trigger.name);
+    v_triggers := v_triggers + 1;
+  end loop;
+
+  for v_table in
+    select c.oid::regclass
+    from pg_class as c
+    where c.relkind in ('r', 'p')
+      and (c.relnamespace = 'queue'::regnamespace or c.oid = 'public.task_types'::regclass)
+    order by c.relname
+  loop
+    execute pg_catalog.format('delete from %s', v_table);
+  end loop;
+  return json_build_object('triggers_disabled', v_triggers);
+end;
+$$;
+
+comment on function queue.begin_restore() is
+  'Readies an empty queue for pg_restore --data-only: its triggers are off, its jobs and the rows that migrations ship are gone. Refuses when there are tasks. End with queue.rebuild().';
+
+revoke all on function queue.begin_restore() from public, anon, authenticated, service_role;
+
+-- What the roles of the API hold on the queue's own tables, sequences and functions beyond what migrations grant. A dump
+-- only grants, and a project's default privileges may have given everything to every new table of public before it:
+-- tokens, logs and the functions of the service would be open to whoever knows a public key. Defaults give whole tables,
+-- never columns; so columns are not looked at. What the switch of ADR 0013 has opened is no excess.
+create function queue.wide_grants()
+returns table (statement text)
+language sql
+stable
+security invoker -- for whoever owns the tables
+set search_path = ''
+as $$
+  with shipped (name, role, privileges) as (
+    values
+      ('users', 'authenticated', 'SELECT'),
+      ('users', 'service_role', 'SELECT INSERT UPDATE DELETE'),
+      ('projects', 'authenticated', 'SELECT DELETE'),
+      ('projects', 'service_role', 'SELECT INSERT UPDATE DELETE'),
+      ('task_types', 'authenticated', 'SELECT'),
+      ('task_types', 'service_role', 'SELECT INSERT UPDATE DELETE'),
+      ('tasks', 'authenticated', 'SELECT'),
+      ('tasks', 'service_role', 'SELECT DELETE'),
+      ('workers', 'service_role', 'SELECT DELETE'),
+      ('generations', 'authenticated', 'SELECT'),
+      ('generations', 'service_role', 'SELECT INSERT UPDATE DELETE'),
+      ('task_events', 'authenticated', 'SELECT'),
+      ('task_events', 'service_role', 'SELECT'),
+      ('task_events_id_seq', '', ''),
+      ('system_logs', 'service_role', 'SELECT INSERT DELETE'),
+      ('system_logs_id_seq', 'service_role', 'USAGE'),
+      ('user_api_tokens', 'service_role', 'SELECT INSERT UPDATE DELETE'),
+      ('active_workers_health', 'service_role', 'SELECT'),
+      ('orchestrator_status', 'service_role', 'SELECT'),
+      ('create_api_token', 'authenticated', 'EXECUTE'),
+      ('revoke_api_token', 'authenticated', 'EXECUTE')
+  ),
+  api_role (oid, name) as (
+    select 0::oid, 'public'
+    union all
+    select r.oid, r.rolname::text from pg_catalog.pg_roles as r where r.rolname in ('anon', 'authenticated', 'service_role')
+  ),
+  held as (
+    select
+      c.oid as table_id, c.relnamespace as schema, c.relname::text as name, r.name as role, a.privilege_type as privilege,
+      case c.relkind when 'S' then 'sequence ' else 'table ' end || pg_catalog.format('%I.%I', n.nspname, c.relname) as object
+    from pg_catalog.pg_class as c
+      join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+      cross join lateral pg_catalog.aclexplode(c.relacl) as a
+      join api_role as r on r.oid = a.grantee
+    where c.relkind in ('r', 'p', 'v', 'm', 'S')
+      and (n.nspname = 'queue' or n.nspname = 'public' and c.relname in (select s.name from shipped as s))
+    union all
+    select
+      null, p.pronamespace, p.proname::text, r.name, a.privilege_type,
+      'function ' || pg_catalog.format('%I.%I(%s)', n.nspname, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid))
+    from pg_catalog.pg_proc as p
+      join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+      cross join lateral pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) as a
+      join api_role as r on r.oid = a.grantee
+    where n.nspname = 'queue'
+      -- Functions of the app are in public as well; ours say of themselves for whom they are.
+      or n.nspname = 'public'
+        and (p.proname in (select s.name from shipped as s) or pg_catalog.obj_description(p.oid, 'pg_proc') like '%service\_role only.')
+  ),
+  excess as (
+    select h.table_id, h.object, h.role, pg_catalog.array_agg(h.privilege order by h.privilege) as privileges
+    from held as h
+      left join shipped as s on h.schema = 'public'::regnamespace and s.name = h.name and s.role = h.role
+    where h.privilege <> all (pg_catalog.string_to_array(coalesce(s.privileges, ''), ' '))
+      -- The service itself may execute what is for it, and read the derived state.
+      and not (
+        h.role = 'service_role'
+        and case h.schema
+          when 'queue'::regnamespace then h.privilege in ('EXECUTE', 'SELECT')
+          else h.privilege = 'EXECUTE' and h.name not in (select o.name from shipped as o)
+        end
+      )
+      and not (
+        h.schema = 'queue'::regnamespace and h.role = 'authenticated' and h.name in ('create_api_token', 'revoke_api_token')
+      )
+      and not (
+        h.role = 'anon'
+        and (h.name = 'tasks' and h.privilege in ('SELECT', 'DELETE') or h.name = 'is_spare_part')
+        and exists (
+          select
+          from pg_catalog.pg_policy as p
+          where p.polrelid = 'public.tasks'::regclass and p.polname = 'anyone_deletes_spare_parts'
+        )
+      )
+    group by h.table_id, h.object, h.role
+  )
+  -- Taking a privilege from the table takes it from its columns as well: those that were granted come back.
+  select
+    pg_catalog.format('revoke %s on %s from %s;', pg_catalog.array_to_string(e.privileges, ', '), e.object, e.role)
+    || coalesce((
+      select
+        pg_catalog.string_agg(
+          pg_catalog.format(' grant %s (%s) on %s to %s;', k.privilege_type, k.columns, e.object, e.role), ''
+          order by k.privilege_type
+        )
+      from (
+        select a.privilege_type, pg_catalog.string_agg(pg_catalog.quote_ident(t.attname), ', ' order by t.attnum) as columns
+        from pg_catalog.pg_attribute as t
+          cross join lateral pg_catalog.aclexplode(t.attacl) as a
+          join api_role as r on r.oid = a.grantee
+        where t.attrelid = e.table_id
+          and r.name = e.role
+          and a.privilege_type = any (e.privileges)
+        group by a.privilege_type
+      ) as k
+    ), '')
+  from excess as e
+  order by e.object, e.role;
+$$;
+
+comment on function queue.wide_grants() is
+  'What anon, authenticated, service_role and public hold on the queue''s objects beyond what migrations grant: statements that take it back, one a row; none when all is as shipped.';
+
+revoke all on function queue.wide_grants() from public, anon, authenticated, service_role;
+
+-- The bucket of results. One that is there keeps its own settings: its owner has chosen them.
+create function queue.make_bucket()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if to_regclass('storage.buckets') is null then
+    return;
+  end if;
+
+  insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
+  values (
+    'image_uploads', 'image_uploads', true, 524288000,
+    array[
+      'image/png', 'image/jpeg', 'image/jpg', 'image/webp', 'image/gif', 'image/avif', 'image/bmp', 'image/tiff',
+      'video/mp4', 'video/webm', 'video/quicktime', 'video/x-msvideo', 'video/vnd.avi', 'video/x-matroska', 'video/matroska',
+      'video/x-m4v', 'video/mpeg',
+      'application/octet-stream'
+    ]
+  )
+  on conflict (id) do nothing;
+end;
+$$;
+
+comment on function queue.make_bucket() is 'Makes the bucket image_uploads if there is none of that name.';
+
+revoke all on function queue.make_bucket() from public, anon, authenticated, service_role;
+
+-- What runs by itself: each job is one call of one function that is safe to run twice (docs/operations.md). A function,
+-- because a backup of the queue's tables does not hold the jobs of pg_cron: queue.rebuild makes them again.
+create function queue.schedule_jobs()
+returns void
+language plpgsql
+volatile
+security invoker -- the jobs are those of whoever calls
+set search_path = ''
+as $schedule_jobs$
+begin
+  insert into queue.job_runs (job, period) values
+    ('sweep', interval '1 minute'),
+    ('rescue', interval '1 minute'),
+    ('settle', interval '1 minute'),
+    ('mend_orchestrations', interval '1 minute'),
+    ('count_on', interval '1 minute'),
+    ('cleanup', interval '10 minutes'),
+    ('purge', interval '1 hour'),
+    ('reconcile', interval '1 hour')
+  on conflict (job) do update set period = excluded.period;
+
+  perform cron.schedule('queue-sweep', '* * * * *', 'select queue.run_job(''sweep'')');
+  perform cron.schedule('queue-mend-orchestrations', '* * * * *', 'select queue.run_job(''mend_orchestrations'')');
+  perform cron.schedule('queue-count-on', '* * * * *', 'select queue.run_job(''count_on'')');
+
+  -- The jobs that lock many owners commit after each batch. Not a procedure: one that commits can pin no search_path.
+  -- A minute is soon enough for the rescue (180 s after the last sign are promised); where pg_cron knows seconds (1.5 and
+  -- later), work of a dead worker does not wait for the full one.
+  perform cron.schedule(j.name, j.schedule, pg_catalog.format($job$do $$
+declare
+  v_run queue.batch_run := queue.begin_batches(%L);
+begin
+  while not v_run.is_over loop
+    v_run := queue.run_batch(v_run);
+    commit;
+    perform pg_catalog.pg_sleep_for(v_run.pause);
+  end loop;
+end;
+$$$job$, j.job))
+  from (
+    values
+      ('queue-cleanup', '*/10 * * * *', 'cleanup'),
+      ('queue-purge', '7 * * * *', 'purge'),
+      ('queue-reconcile', '17 * * * *', 'reconcile'),
+      (
+        'queue-rescue',
+        case
+          when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
+            then '20 seconds'
+          else '* * * * *'
+        end,
+        'rescue'
+      ),
+      (
+        'queue-settle',
+        case
+          when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
+            then '10 seconds'
+          else '* * * * *'
+        end,
+        'settle'
+      )
+  ) as j (name, schedule, job);
+end;
+$schedule_jobs$;
+
+comment on function queue.schedule_jobs() is
+  'Makes the jobs of pg_cron, or makes them again, and their rows in queue.job_runs.';
+
+revoke all on function queue.schedule_jobs() from public, anon, authenticated, service_role;
+
+-- Makes a queue of the rows that somebody has brought here, whichever way: everything that follows from other rows is
+-- derived anew, and what belongs to it outside of the tables is made. Safe to repeat; beside running work it finds
+-- nothing to do.
+create function queue.rebuild()
+returns json
+language plpgsql
+volatile
+security invoker -- for whoever owns the tables
+set search_path = ''
+as $$
+declare
+  v_trigger record;
+  v_sequence record;
+  v_last bigint;
+  v_triggers integer := 0;
+  v_sequences integer := 0;
+  v_mended integer;
+  v_wide text[];
+begin
+  for v_trigger in
+    select t.tgname as name, t.tgrelid::regclass as on_table
+    from pg_trigger as t
+      join pg_proc as p on p.oid = t.tgfoid
+    where p.pronamespace = 'queue'::regnamespace
+      and not t.tgisinternal
+      and t.tgenabled = 'D'
+    order by t.tgrelid, t.tgname
+  loop
+    execute pg_catalog.format('alter table %s enable trigger %I', v_trigger.on_table, v_trigger.name);
+    v_triggers := v_triggers + 1;
+  end loop;
+
+  -- Rows that a dump of the schema does not hold.
+  insert into queue.settings (is_only_row) values (true) on conflict do nothing;
+  insert into queue.clock_watch (is_only_row) values (true) on conflict do nothing;
+
+  -- Rows that were copied have taken numbers that their sequences know nothing of.
+  for v_sequence in
+    select
+      d.refobjid::regclass as of_table, a.attname as of_column, s.oid::regclass as name
+    from pg_class as s
+      join pg_depend as d on d.objid = s.oid and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+      join pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+    where s.relkind = 'S'
+      and d.refobjid in (
+        'public.task_events'::regclass, 'public.system_logs'::regclass, 'queue.subtasks'::regclass
+      )
+  loop
+    execute pg_catalog.format('select max(t.%I) from %s as t', v_sequence.of_column, v_sequence.of_table) into v_last;
+    execute pg_catalog.format(
+      'select pg_catalog.setval(%1$L, %2$s) from %1$s as s where s.last_value < %2$s or (s.last_value = %2$s and not s.is_called)',
+      v_sequence.name, coalesce(v_last, 0)
+    ) into v_last;
+    v_sequences := v_sequences + (v_last is not null)::integer;
+  end loop;
+
+  v_mended := queue.reconcile_owners(array(
+    select distinct d.user_id from queue.drift() as d where d.user_id is not null order by d.user_id
+  ));
+  perform queue.recount_totals();
+
+  perform queue.make_bucket();
+  if not exists (select from pg_extension as e where e.extname = 'pg_cron') then
+    create extension pg_cron;
+  end if;
+  perform queue.schedule_jobs();
+  notify pgrst, 'reload schema';
+
+  v_wide := array(select w.statement from queue.wide_grants() as w);
+  if cardinality(v_wide) > 0 then
+    raise warning 'The API may do more with % of the queue''s objects than migrations grant', cardinality(v_wide)
+      using hint = 'select statement from queue.wide_grants() shows what takes it back: run that before anybody knows this address';
+  end if;
+  return json_build_object(
+    'triggers_enabled', v_triggers,
+    'sequences_moved', v_sequences,
+    'owners_mended', v_mended,
+    'drift', (select count(*) from queue.drift()),
+    'wide_grants', v_wide
+  );
+end;
+$$;
+
+comment on function queue.rebuild() is
+  'After a restore or a copy of rows: switches the queue''s triggers on, derives counters, families and totals anew, moves sequences behind the highest id, makes the bucket and the jobs. Answers what it had to do, and the drift that is left: 0; wide_grants are statements that take back what the API may do beyond what migrations grant: none.';
+
+revoke all on function queue.rebuild() from public, anon, authenticated, service_role;
+
+select queue.lock_tables(
+  'public.projects',
+  'public.task_events',
+  'public.task_types',
+  'public.tasks',
+  'public.user_api_tokens',
+  'public.users',
+  'public.workers',
+  'queue.blocked_tasks',
+  'queue.orchestrations',
+  'queue.settings',
+  'queue.subtasks',
+  'queue.task_dependencies',
+  'queue.user_lines',
+  'queue.user_slots'
+);
+
+-- From here on the queue's own triggers complete a row.
+drop trigger tasks_are_completed on public.tasks;
+drop function public.complete_old_task();
+
+create trigger tasks_before_insert
+  before insert on public.tasks
+  for each row execute function queue.tasks_before_insert();
+
+-- A claim sets all that follows from it, standing too (queue.start_task), and a beat nothing that anything follows from
+-- (queue.show_signs_of_life): they need no second opinion. The condition is short because every statement that updates
+-- tasks parses it anew.
+create trigger tasks_before_update
+  before update on public.tasks
+  for each row
+  when (current_setting('queue.counts_itself', true) is distinct from 'on')
+  execute function queue.tasks_before_update();
+
+create trigger tasks_after_insert
+  after insert on public.tasks
+  referencing new table as new_rows
+  for each statement execute function queue.tasks_after_insert();
+
+create trigger tasks_after_update
+  after update on public.tasks
+  referencing old table as old_rows new table as new_rows
+  for each statement
+  -- A claim keeps the counters and the history itself (queue.claim_next_task, queue.start_task); a beat moves none.
+  when (current_setting('queue.counts_itself', true) is distinct from 'on')
+  execute function queue.tasks_after_update();
+
+create trigger users_after_delete
+  after delete on public.users
+  for each row execute function queue.users_after_delete();
+
+create trigger users_after_insert
+  after insert on public.users
+  referencing new table as new_rows
+  for each statement execute function queue.users_after_write();
+
+create trigger users_after_update
+  after update on public.users
+  referencing new table as new_rows
+  for each statement execute function queue.users_after_write();
+
+create trigger users_before_delete
+  before delete on public.users
+  for each row execute function queue.users_before_delete();
+
+create trigger projects_after_update
+  after update of user_id on public.projects
+  for each row
+  when (new.user_id <> old.user_id)
+  execute function queue.projects_after_update();
+
+create trigger projects_before_delete
+  before delete on public.projects
+  for each row execute function queue.projects_before_delete();
+
+create trigger projects_before_update
+  before update of user_id on public.projects
+  for each row
+  when (new.user_id <> old.user_id)
+  execute function queue.projects_before_update();
+
+create trigger settings_after_update
+  after update on queue.settings
+  for each row execute function queue.settings_after_update();
+
+create trigger task_types_after_write
+  after insert or update or delete on public.task_types
+  for each row execute function queue.task_types_after_write();
+
+create trigger tasks_after_delete
+  after delete on public.tasks
+  referencing old table as old_rows
+  for each statement execute function queue.tasks_after_delete();
+
+create trigger events_after_truncate
+  after truncate on public.task_events
+  for each statement execute function queue.events_after_truncate();
+
+create trigger refuse_truncate after truncate on public.task_types for each statement execute function queue.refuse_truncate();
+create trigger refuse_truncate after truncate on queue.settings for each statement execute function queue.refuse_truncate();
+create trigger refuse_truncate after truncate on queue.task_dependencies for each statement execute function queue.refuse_truncate();
+create trigger refuse_truncate after truncate on queue.subtasks for each statement execute function queue.refuse_truncate();
+create trigger refuse_truncate after truncate on queue.orchestrations for each statement execute function queue.refuse_truncate();
+create trigger refuse_truncate after truncate on queue.user_slots for each statement execute function queue.refuse_truncate();
+create trigger refuse_truncate after truncate on queue.user_lines for each statement execute function queue.refuse_truncate();
+create trigger refuse_truncate after truncate on queue.blocked_tasks for each statement execute function queue.refuse_truncate();
+
+create trigger tasks_after_truncate
+  after truncate on public.tasks
+  for each statement execute function queue.tasks_after_truncate();
+
+create trigger tasks_after_insert_keep_to_the_bound
+  after insert on public.tasks
+  referencing new table as new_rows
+  for each statement execute function queue.tasks_keep_to_the_bound();
+
+create trigger projects_before_write
+  before insert or update of name on public.projects
+  for each row
+  when (length(new.name) > 255)
+  execute function queue.projects_before_write();
+
+create trigger projects_after_insert_keep_to_the_bound
+  after insert on public.projects
+  referencing new table as new_rows
+  for each statement execute function queue.projects_keep_to_the_bound();
+
+create trigger workers_after_write
+  after update on public.workers
+  referencing old table as old_rows new table as new_rows
+  for each statement execute function queue.workers_after_write();
+
+create trigger workers_after_delete
+  after delete on public.workers
+  referencing old table as old_rows
+  for each statement execute function queue.workers_after_delete();
+
+create trigger workers_after_insert
+  after insert on public.workers
+  referencing new table as new_rows
+  for each statement execute function queue.workers_after_insert();
+
+create trigger user_api_tokens_after_update
+  after update on public.user_api_tokens
+  referencing old table as old_rows new table as new_rows
+  for each statement execute function queue.user_api_tokens_after_update();
+
+create trigger users_keep_settings_small
+  before insert or update of settings on public.users
+  for each row
+  when (pg_column_size(new.settings) > 100)
+  execute function queue.users_keep_settings_small();
+
+create trigger workers_keep_metadata_small
+  before insert or update of metadata on public.workers
+  for each row
+  when (pg_column_size(new.metadata) > 100)
+  execute function queue.workers_keep_metadata_small();
+
+create trigger user_lines_before_insert
+  before insert on queue.user_lines
+  for each row execute function queue.user_lines_before_insert();
+
+create trigger workers_before_metadata
+  before update of metadata on public.workers
+  for each row
+  -- Asked here, with the rights of whoever writes: the beats of the queue itself need not call it.
+  when (
+    new.metadata is distinct from old.metadata and current_user = 'service_role' and jsonb_typeof(new.metadata) = 'object'
+  )
+  execute function queue.workers_before_metadata();
+
+create trigger workers_before_status
+  before update of status on public.workers
+  for each row
+  when (old.reaped_at is not null or old.goodbye_at is not null or old.kept_at is not null or old.status = 'crashed' or old.instance_type = 'api')
+  execute function queue.workers_before_status();
+
+create trigger workers_before_write
+  before insert or update of status, metadata, reaped_at on public.workers
+  for each row execute function queue.workers_before_write();
+
+notify pgrst, 'reload schema';
