@@ -9,6 +9,7 @@ export type Destination =
   | "indexes_after_swap"
   | "functions"
   | "triggers"
+  | "rights"
   | "bucket_and_schedule"
   | null;
 
@@ -33,11 +34,19 @@ const FIRST = /^00(?:00|1[0-6])_/;
 /** Before the swap the status may still be of another type. */
 const USES_STATUS = /\bstatus\b/;
 
+/** What users get at is opened when the rules are there, and not before. */
+const OPENS =
+  /^(?:grant usage on schema|(?:grant\b[^;]*|create policy \w+) on (?:table )?public\.\w+)/;
+
+/** Old tables stay as open as they were until then; new ones are closed when they are made. */
+const CLOSES = /^(?:revoke\b|grant\b|alter table \S+ enable row level security)/;
+
 /** By the name of the file, and what the statement begins with. */
 export function destination(
   file: string,
   { code }: SchemaStatement,
 ): Destination {
+  if (OPENS.test(code) && !/_view_/.test(file)) return "rights";
   if (FIRST.test(file)) return "schema";
   if (/^050[0-2]_/.test(file)) return "bucket_and_schedule";
   if (/^create trigger\b/.test(code)) return "triggers";
@@ -49,5 +58,5 @@ export function destination(
       ? "indexes_after_swap"
       : "indexes_before_swap";
   }
-  return "swap";
+  return CLOSES.test(code) ? "rights" : "swap";
 }

@@ -1,23 +1,27 @@
+import { OLD_TABLES } from "./destination.ts";
 import { head, lock } from "./pieces.ts";
 import { type Share, texts } from "./shares.ts";
 
 /**
- * Functions, what they are granted, views, and the triggers last: nobody waits
- * for a table while the functions are made.
+ * Functions and views, and last the triggers and who may do what: nobody waits
+ * for a table while the functions are made, and no table is open without the
+ * triggers that keep its rules.
  */
 export function functions(
   made: readonly Share[],
   triggers: readonly Share[],
+  rights: readonly Share[],
 ): string {
   const text = texts(made);
   const names = [...text.matchAll(/^create function public\.(\w+)/gm)]
     .map(([, name = ""]) => name);
   const tables = [
-    ...texts(triggers).matchAll(/\bon ((?:public|queue)\.\w+)/g),
+    ...texts([...triggers, ...rights])
+      .matchAll(/\bon (?:table )?((?:public|queue)\.\w+)/g),
   ].map(([, name = ""]) => name);
   return head({
     what:
-      "every rule, operation and view of the queue, and the triggers that call them.",
+      "every rule, operation and view of the queue, the triggers that call them, and who may see and do what.",
     why:
       "whatever the way in, a task changes only as the state machine allows, and counters, history and records follow.",
     backOut: "drop the triggers; functions of before are not kept.",
@@ -31,8 +35,28 @@ drop trigger tasks_are_completed on public.tasks;
 drop function public.complete_old_task();
 ` +
     texts(triggers) +
+    policies +
+    texts(rights) +
     "\nnotify pgrst, 'reload schema';\n";
 }
+
+const policies = `
+-- Who may see and do what is said anew; what an old policy allowed besides is allowed no more.
+do $$
+declare
+  v_policy record;
+begin
+  for v_policy in
+    select p.tablename, p.policyname
+    from pg_policies as p
+    where p.schemaname = 'public'
+      and p.tablename in (${OLD_TABLES.map((name) => `'${name}'`).join(", ")})
+  loop
+    execute format('drop policy %I on public.%I', v_policy.policyname, v_policy.tablename);
+  end loop;
+end;
+$$;
+`;
 
 /** What an old backend has under these names goes. */
 function namesakes(names: readonly string[]): string {

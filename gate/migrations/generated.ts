@@ -42,7 +42,11 @@ export function generatedMigrations(root: string): GeneratedMigration[] {
         "the status has its place now; built beside the running work. A run that was cut can be run again.",
       backOut: "drop index concurrently, each by its name.",
     }, of("indexes_after_swap")),
-    "20261130001000_functions": functions(of("functions"), of("triggers")),
+    "20261130001000_functions": functions(
+      of("functions"),
+      of("triggers"),
+      of("rights"),
+    ),
     "20261130001200_bucket_and_schedule": head({
       what:
         "the jobs of pg_cron, how long the roles of the API wait for a lock, the bucket of results.",

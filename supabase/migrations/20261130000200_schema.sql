@@ -14,9 +14,6 @@ comment on schema queue is
 
 revoke all on schema queue from public, anon, authenticated, service_role;
 
--- The thin public functions run as their caller and reach the definer functions in here.
-grant usage on schema queue to authenticated, service_role;
-
 -- What the platform's defaults would grant on new objects of this schema. Not what Postgres itself grants: execute on a
 -- new function is for everybody, and no default of one schema can take that back. So each object revokes all and grants
 -- what it means to grant; tests in supabase/tests/schema compare.

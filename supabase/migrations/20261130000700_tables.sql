@@ -51,12 +51,6 @@ comment on column public.task_types.runs_on_own_gpu is
 alter table public.task_types enable row level security;
 
 revoke all on table public.task_types from public, anon, authenticated, service_role;
-grant select on table public.task_types to authenticated;
-grant select, insert, update, delete on table public.task_types to service_role;
-
-create policy everyone_signed_in_reads_task_types on public.task_types
-  for select to authenticated
-  using (true);
 
 -- The story of every task, in order, append only. Ids are taken under the owner's lock, so the order
 -- of ids is the order in which things became true for that owner.
@@ -95,11 +89,6 @@ alter table public.task_events enable row level security;
 
 revoke all on sequence public.task_events_id_seq from public, anon, authenticated, service_role;
 revoke all on table public.task_events from public, anon, authenticated, service_role;
-grant select on table public.task_events to authenticated, service_role;
-
-create policy owners_read_task_events on public.task_events
-  for select to authenticated
-  using (user_id = (select auth.uid()));
 
 -- Workers whose claims were refused because of what their row says. A refusal itself rolls back, so it is noted by a
 -- second call, at most once a minute and worker.

@@ -1,6 +1,6 @@
 -- What: brings the August 2025 tables to their present form, keeping every row.
--- Why: the status becomes text, tokens must not lie in clear, and who may see and do what is said anew. What takes long
--- has been done by the files before this one: nothing here reads or writes a million rows.
+-- Why: the status becomes text, and tokens must not lie in clear. What takes long has been done by the files before this
+-- one: nothing here reads or writes a million rows.
 -- Back out: restore from backup; columns are only added, but plain tokens are replaced by their hashes.
 
 set lock_timeout = '900ms';
@@ -11,19 +11,23 @@ select queue.lock_tables(
 
 alter table public.workers drop constraint if exists workers_status_check;
 
--- Who may see and do what is said anew below; what an old policy allowed besides is allowed no more. Two views that the
--- queue brings itself are made anew later.
+-- Policies that ask for an enum status cannot outlive it; all others stay until who may do what is said anew, with the
+-- functions. Two views that the queue brings itself are made anew there, too.
 do $$
 declare
   v_policy record;
 begin
   for v_policy in
-    select p.tablename, p.policyname
-    from pg_policies as p
-    where p.schemaname = 'public'
-      and p.tablename in ('users', 'projects', 'tasks', 'workers', 'generations', 'system_logs', 'user_api_tokens')
+    select distinct p.polname as name, p.polrelid::regclass as on_table
+    from pg_depend as d
+      join pg_policy as p on d.classid = 'pg_policy'::regclass and p.oid = d.objid
+      join pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+    where d.refclassid = 'pg_class'::regclass
+      and a.attrelid = 'public.tasks'::regclass
+      and a.attname = 'status'
+      and a.atttypid <> 'text'::regtype
   loop
-    execute format('drop policy %I on public.%I', v_policy.policyname, v_policy.tablename);
+    execute format('drop policy %I on %s', v_policy.name, v_policy.on_table);
   end loop;
 end;
 $$;
@@ -146,43 +150,9 @@ comment on column public.users.max_in_progress is
 comment on column public.users.max_orchestrating is
   'How many orchestration tasks may need a worker at once; null = queue.settings.default_orchestration_limit.';
 
-alter table public.users enable row level security;
-
-revoke all on table public.users from public, anon, authenticated, service_role;
-grant select on table public.users to authenticated;
-grant select, insert, update, delete on table public.users to service_role;
-
-create policy users_read_themselves on public.users
-  for select to authenticated
-  using (id = (select auth.uid()));
-
 comment on table public.projects is 'Groups tasks; a task''s owner is its project''s owner.';
 comment on column public.projects.deleted_at is
   'Since when the project is deleted, while its tasks and results go piece by piece; the row goes last.';
-
-alter table public.projects enable row level security;
-
-revoke all on table public.projects from public, anon, authenticated, service_role;
--- A user names a project; its id and its age are not theirs to change.
-grant select, delete, insert (id, user_id, name), update (name) on table public.projects to authenticated;
-grant select, insert, update, delete on table public.projects to service_role;
-
-create policy owners_read_projects on public.projects
-  for select to authenticated
-  using (user_id = (select auth.uid()) and deleted_at is null);
-
-create policy owners_create_projects on public.projects
-  for insert to authenticated
-  with check (user_id = (select auth.uid()));
-
-create policy owners_update_projects on public.projects
-  for update to authenticated
-  using (user_id = (select auth.uid()) and deleted_at is null)
-  with check (user_id = (select auth.uid()));
-
-create policy owners_delete_projects on public.projects
-  for delete to authenticated
-  using (user_id = (select auth.uid()) and deleted_at is null);
 
 comment on table public.tasks is 'One row per task. State changes only along docs/architecture.md; an illegal direct change leaves its row as it is.';
 comment on column public.tasks.task_type is 'Any text; task_types says what the queue knows of it.';
@@ -236,35 +206,6 @@ comment on column public.tasks.has_bounded_params is
 
 alter table public.tasks set (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
-alter table public.tasks enable row level security;
-
-revoke all on table public.tasks from public, anon, authenticated, service_role;
-grant select on table public.tasks to authenticated;
--- created_at is accepted, because clients send it, and replaced (queue.tasks_before_insert).
-grant insert (
-  id, task_type, params, project_id, dependant_on, created_at, run_type, priority, available_at, idempotency_key
-) on table public.tasks to authenticated;
-grant select, delete on table public.tasks to service_role;
--- The columns that prove a claim or a requeue (lease_token, requeue_count, ...) are not among these:
--- only the queue's own functions can write them, and the state machine asks for that proof.
-grant insert (
-  id, task_type, params, status, project_id, dependant_on, output_location, attempts, error_message, created_at,
-  updated_at, result_data, error_details, run_type, priority, available_at, idempotency_key, max_attempts, timeout
-) on table public.tasks to service_role;
-grant update (
-  task_type, params, status, worker_id, output_location, attempts, error_message, updated_at,
-  generation_started_at, generation_processed_at, result_data, error_details, thumbnail_url, run_type, priority,
-  available_at, max_attempts, timeout
-) on table public.tasks to service_role;
-
-create policy owners_read_tasks on public.tasks
-  for select to authenticated
-  using (user_id = (select auth.uid()));
-
-create policy owners_enqueue_tasks on public.tasks
-  for insert to authenticated
-  with check (user_id = (select auth.uid()));
-
 -- Rows from before this rule are not asked again.
 alter table public.workers
   add constraint workers_times_are_finite check (isfinite(last_heartbeat) and isfinite(created_at)) not valid;
@@ -288,15 +229,6 @@ comment on column public.workers.kept_at is
 
 alter table public.workers set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 
-alter table public.workers enable row level security;
-
-revoke all on table public.workers from public, anon, authenticated, service_role;
-grant select, delete on table public.workers to service_role;
--- All but reaped_at, failed_at, goodbye_at, ended_at and kept_at.
-grant insert (id, instance_type, status, last_heartbeat, created_at, metadata, current_model),
-  update (id, instance_type, status, last_heartbeat, created_at, metadata, current_model)
-  on table public.workers to service_role;
-
 comment on table public.generations is 'Result records; exactly one per completed task of a type that creates them.';
 comment on column public.generations.type is 'image or video, from the task''s type.';
 comment on column public.generations.location is 'Where the result is; null when the worker reported none. The task''s output_location, unless the app has moved it.';
@@ -307,40 +239,12 @@ comment on column public.generations.child_order is 'Its place among the parent'
 comment on column public.generations.is_child is 'True for a part of another generation.';
 comment on column public.generations.based_on is 'The generation this one was made from.';
 
-alter table public.generations enable row level security;
-
-revoke all on table public.generations from public, anon, authenticated, service_role;
-grant select on table public.generations to authenticated;
-grant select, insert, update, delete on table public.generations to service_role;
-
-create policy owners_read_generations on public.generations
-  for select to authenticated
-  using (user_id = (select auth.uid()));
-
 comment on table public.system_logs is 'Log lines of workers and orchestrators.';
 comment on column public.system_logs.source_type is 'orchestrator_gpu, orchestrator_api, worker, edge_function, ...';
 comment on column public.system_logs.task_id is 'Text, because clients also log about ids that are not UUIDs.';
-
-alter table public.system_logs enable row level security;
-
-revoke all on sequence public.system_logs_id_seq from public, anon, authenticated, service_role;
-grant usage on sequence public.system_logs_id_seq to service_role;
-revoke all on table public.system_logs from public, anon, authenticated, service_role;
-grant select, insert, delete on table public.system_logs to service_role;
 
 comment on table public.user_api_tokens is 'Personal access tokens, as SHA-256 hashes: 244 random bits need no slow hash.';
 comment on column public.user_api_tokens.token_hash is 'SHA-256 of the token, hex.';
 comment on column public.user_api_tokens.token_prefix is 'The first characters, so that the owner recognises it.';
 comment on column public.user_api_tokens.expires_at is 'Not accepted from this time on; null = no end.';
 comment on column public.user_api_tokens.revoked_at is 'Set when the owner takes it back; effective at the next call.';
-
-alter table public.user_api_tokens enable row level security;
-
-revoke all on table public.user_api_tokens from public, anon, authenticated, service_role;
-grant select (id, user_id, label, created_at, token_prefix, expires_at, revoked_at)
-  on table public.user_api_tokens to authenticated;
-grant select, insert, update, delete on table public.user_api_tokens to service_role;
-
-create policy owners_read_tokens on public.user_api_tokens
-  for select to authenticated
-  using (user_id = (select auth.uid()));

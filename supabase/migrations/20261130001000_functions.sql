@@ -1,4 +1,4 @@
--- What: every rule, operation and view of the queue, and the triggers that call them.
+-- What: every rule, operation and view of the queue, the triggers that call them, and who may see and do what.
 -- Why: whatever the way in, a task changes only as the state machine allows, and counters, history and records follow.
 -- Back out: drop the triggers; functions of before are not kept.
 -- Written by `npm run migrations`, from supabase/schemas.
@@ -18737,7 +18737,9 @@ comment on function queue.rebuild() is
 revoke all on function queue.rebuild() from public, anon, authenticated, service_role;
 
 select queue.lock_tables(
+  'public.generations',
   'public.projects',
+  'public.system_logs',
   'public.task_events',
   'public.task_types',
   'public.tasks',
@@ -18917,5 +18919,137 @@ create trigger workers_before_status
 create trigger workers_before_write
   before insert or update of status, metadata, reaped_at on public.workers
   for each row execute function queue.workers_before_write();
+
+-- Who may see and do what is said anew; what an old policy allowed besides is allowed no more.
+do $$
+declare
+  v_policy record;
+begin
+  for v_policy in
+    select p.tablename, p.policyname
+    from pg_policies as p
+    where p.schemaname = 'public'
+      and p.tablename in ('users', 'projects', 'tasks', 'workers', 'generations', 'system_logs', 'user_api_tokens')
+  loop
+    execute format('drop policy %I on public.%I', v_policy.policyname, v_policy.tablename);
+  end loop;
+end;
+$$;
+
+-- The thin public functions run as their caller and reach the definer functions in here.
+grant usage on schema queue to authenticated, service_role;
+
+alter table public.users enable row level security;
+
+revoke all on table public.users from public, anon, authenticated, service_role;
+grant select on table public.users to authenticated;
+grant select, insert, update, delete on table public.users to service_role;
+
+create policy users_read_themselves on public.users
+  for select to authenticated
+  using (id = (select auth.uid()));
+
+alter table public.projects enable row level security;
+
+revoke all on table public.projects from public, anon, authenticated, service_role;
+-- A user names a project; its id and its age are not theirs to change.
+grant select, delete, insert (id, user_id, name), update (name) on table public.projects to authenticated;
+grant select, insert, update, delete on table public.projects to service_role;
+
+create policy owners_read_projects on public.projects
+  for select to authenticated
+  using (user_id = (select auth.uid()) and deleted_at is null);
+
+create policy owners_create_projects on public.projects
+  for insert to authenticated
+  with check (user_id = (select auth.uid()));
+
+create policy owners_update_projects on public.projects
+  for update to authenticated
+  using (user_id = (select auth.uid()) and deleted_at is null)
+  with check (user_id = (select auth.uid()));
+
+create policy owners_delete_projects on public.projects
+  for delete to authenticated
+  using (user_id = (select auth.uid()) and deleted_at is null);
+
+grant select on table public.task_types to authenticated;
+grant select, insert, update, delete on table public.task_types to service_role;
+
+create policy everyone_signed_in_reads_task_types on public.task_types
+  for select to authenticated
+  using (true);
+
+alter table public.tasks enable row level security;
+
+revoke all on table public.tasks from public, anon, authenticated, service_role;
+grant select on table public.tasks to authenticated;
+-- created_at is accepted, because clients send it, and replaced (queue.tasks_before_insert).
+grant insert (
+  id, task_type, params, project_id, dependant_on, created_at, run_type, priority, available_at, idempotency_key
+) on table public.tasks to authenticated;
+grant select, delete on table public.tasks to service_role;
+-- The columns that prove a claim or a requeue (lease_token, requeue_count, ...) are not among these:
+-- only the queue's own functions can write them, and the state machine asks for that proof.
+grant insert (
+  id, task_type, params, status, project_id, dependant_on, output_location, attempts, error_message, created_at,
+  updated_at, result_data, error_details, run_type, priority, available_at, idempotency_key, max_attempts, timeout
+) on table public.tasks to service_role;
+grant update (
+  task_type, params, status, worker_id, output_location, attempts, error_message, updated_at,
+  generation_started_at, generation_processed_at, result_data, error_details, thumbnail_url, run_type, priority,
+  available_at, max_attempts, timeout
+) on table public.tasks to service_role;
+
+create policy owners_read_tasks on public.tasks
+  for select to authenticated
+  using (user_id = (select auth.uid()));
+
+create policy owners_enqueue_tasks on public.tasks
+  for insert to authenticated
+  with check (user_id = (select auth.uid()));
+
+alter table public.workers enable row level security;
+
+revoke all on table public.workers from public, anon, authenticated, service_role;
+grant select, delete on table public.workers to service_role;
+-- All but reaped_at, failed_at, goodbye_at, ended_at and kept_at.
+grant insert (id, instance_type, status, last_heartbeat, created_at, metadata, current_model),
+  update (id, instance_type, status, last_heartbeat, created_at, metadata, current_model)
+  on table public.workers to service_role;
+
+alter table public.generations enable row level security;
+
+revoke all on table public.generations from public, anon, authenticated, service_role;
+grant select on table public.generations to authenticated;
+grant select, insert, update, delete on table public.generations to service_role;
+
+create policy owners_read_generations on public.generations
+  for select to authenticated
+  using (user_id = (select auth.uid()));
+
+grant select on table public.task_events to authenticated, service_role;
+
+create policy owners_read_task_events on public.task_events
+  for select to authenticated
+  using (user_id = (select auth.uid()));
+
+alter table public.system_logs enable row level security;
+
+revoke all on sequence public.system_logs_id_seq from public, anon, authenticated, service_role;
+grant usage on sequence public.system_logs_id_seq to service_role;
+revoke all on table public.system_logs from public, anon, authenticated, service_role;
+grant select, insert, delete on table public.system_logs to service_role;
+
+alter table public.user_api_tokens enable row level security;
+
+revoke all on table public.user_api_tokens from public, anon, authenticated, service_role;
+grant select (id, user_id, label, created_at, token_prefix, expires_at, revoked_at)
+  on table public.user_api_tokens to authenticated;
+grant select, insert, update, delete on table public.user_api_tokens to service_role;
+
+create policy owners_read_tokens on public.user_api_tokens
+  for select to authenticated
+  using (user_id = (select auth.uid()));
 
 notify pgrst, 'reload schema';

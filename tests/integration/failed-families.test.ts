@@ -2,7 +2,7 @@
  * The children in line fail with a family that has failed, also those that
  * somebody is just taking; and the switch for it, which is on for the fleet.
  */
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { admin, adminConnection, closeConnections } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { resetLockWait, setLockWait } from "../support/lock-wait.ts";
