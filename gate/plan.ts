@@ -11,7 +11,7 @@ import { deploy } from "./steps/deploy.ts";
 import { format } from "./steps/format.ts";
 import { functionsExecuted } from "./steps/functions-executed.ts";
 import { generatedTypes } from "./steps/generated-types.ts";
-import { integrationInFull, starts, upgradeInFull } from "./steps/in-full.ts";
+import { integrationInFull, starts } from "./steps/in-full.ts";
 import { lint } from "./steps/lint.ts";
 import { migrationsEqualSchemas } from "./steps/migrations-equal-schemas.ts";
 import { openApi } from "./steps/openapi.ts";
@@ -132,7 +132,7 @@ export const otherCorners: Plan = {
       },
     ],
     beside: [],
-    files: [databaseInOtherCorners, starts, integrationInFull, upgradeInFull],
+    files: [databaseInOtherCorners, starts, integrationInFull],
     steps: [e2eAsHosted],
   }],
   last: [],

@@ -39,7 +39,8 @@ const OPENS =
   /^(?:grant usage on schema|(?:grant\b[^;]*|create policy \w+) on (?:table )?public\.\w+)/;
 
 /** Old tables stay as open as they were until then; new ones are closed when they are made. */
-const CLOSES = /^(?:revoke\b|grant\b|alter table \S+ enable row level security)/;
+const CLOSES =
+  /^(?:revoke\b|grant\b|alter table \S+ enable row level security)/;
 
 /** By the name of the file, and what the statement begins with. */
 export function destination(

@@ -87,5 +87,8 @@ async function settle(url: string): Promise<void> {
     );
     left = row?.left ?? 0;
   }
-  await query(url, "select queue.refresh_lines(array(select u.id from public.users as u))");
+  await query(
+    url,
+    "select queue.refresh_lines(array(select u.id from public.users as u))",
+  );
 }

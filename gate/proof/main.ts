@@ -23,7 +23,9 @@ import { rowsOf } from "./rows.ts";
 
 const [commit] = process.argv.slice(2);
 if (commit === undefined) {
-  console.error("npm run prove -- <commit whose migrations are to be equalled>");
+  console.error(
+    "npm run prove -- <commit whose migrations are to be equalled>",
+  );
   process.exit(2);
 }
 const git = (...args: string[]) =>
@@ -35,7 +37,12 @@ const SIDES = { left: "before", right: "now" };
 let found = 0;
 
 try {
-  const archive = git("archive", hash, "supabase/migrations", "supabase/config.toml");
+  const archive = git(
+    "archive",
+    hash,
+    "supabase/migrations",
+    "supabase/config.toml",
+  );
   execFileSync("tar", ["-x", "-C", before], { input: archive });
   console.log(`Against ${hash}`);
   for (const server of serversHere().servers) {
@@ -63,7 +70,10 @@ async function prove(
     sides.push(await made(before, "before"), await made(checkoutDir, "now"));
     const [a = "", b = ""] = sides.map(({ url }) => url);
     const [factsBefore, factsNow] = [await factsOf(a), await factsOf(b)];
-    const [rowsBefore, rowsNow] = [await rowsOf(a, since), await rowsOf(b, since)];
+    const [rowsBefore, rowsNow] = [
+      await rowsOf(a, since),
+      await rowsOf(b, since),
+    ];
     const all = differences(
       [...factsBefore, ...rowsBefore],
       [...factsNow, ...rowsNow],
@@ -76,7 +86,9 @@ async function prove(
     const name = `Postgres ${server.major}, ${beginning.name}`;
     console.log(
       `${name}: ${factsNow.length} facts, ${rowsNow.length} rows, ` +
-        `${told.length} differences, ${all.filter(isOrder).length} tables whose columns stand in another order`,
+        `${told.length} differences, ${
+          all.filter(isOrder).length
+        } tables whose columns stand in another order`,
     );
     for (const { is, why } of EXPECTED) {
       const count = all.filter((one) => is.test(one)).length;
@@ -90,7 +102,9 @@ async function prove(
       [a, b],
       async (url) => [...await factsOf(url), ...await rowsOf(url, since)],
     );
-    console.log(`${name}: ${passed} of ${planted.length} planted differences seen`);
+    console.log(
+      `${name}: ${passed} of ${planted.length} planted differences seen`,
+    );
     if (report) console.log(report);
     return told.length + planted.length - passed;
   } finally {

@@ -4,7 +4,8 @@ import type { DumpEntry } from "../equality/dump-entries.ts";
 const MOMENT = /\b\d{4}-\d\d-\d\dT[0-9:.]+(?:[+-][0-9:]+|Z)/g;
 
 /** What tells rows of a table apart; of most tables one of these is the key. */
-const KEYS = "{id,task_id,depends_on,orchestrator_id,user_id,pool,reason,name,job,status,worker_id}";
+const KEYS =
+  "{id,task_id,depends_on,orchestrator_id,user_id,pool,reason,name,job,status,worker_id}";
 
 /** Of numbers that follow from the order of work, that order alone; of jobs not what their last run did. */
 const ROWS_OF: Readonly<Record<string, string>> = {
@@ -13,7 +14,8 @@ const ROWS_OF: Readonly<Record<string, string>> = {
       row_number() over (partition by s.orchestrator_id order by s.seq) as place
     from queue.subtasks as s
   )`,
-  "queue.job_runs": "(select j.job, j.period, j.scheduled_at from queue.job_runs as j)",
+  "queue.job_runs":
+    "(select j.job, j.period, j.scheduled_at from queue.job_runs as j)",
 };
 
 /**

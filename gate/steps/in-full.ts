@@ -10,13 +10,6 @@ export const integrationInFull: CheckoutStep = {
     ]),
 };
 
-/** What `upgrade` does between some files of a push, between all of them. */
-export const upgradeInFull: CheckoutStep = {
-  name: "upgrade-in-full",
-  run: (context) =>
-    vitest(context, "upgrade", { SIZES: "full" }, ["in-the-window"]),
-};
-
 /** `npm start` itself: what keeps it from starting, and killed as a whole. */
 export const starts: CheckoutStep = {
   name: "starts",

@@ -33,7 +33,11 @@ export const migrationsEqualSchemas: CheckoutStep = {
       const obstacle = await obstacleToDumping(context.run, major);
       if (obstacle) {
         const name = migrationsEqualSchemas.name;
-        return total([generated, official, skips(`${name}, the dumps: ${obstacle}`)]);
+        return total([
+          generated,
+          official,
+          skips(`${name}, the dumps: ${obstacle}`),
+        ]);
       }
       return total([
         generated,

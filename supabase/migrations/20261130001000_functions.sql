@@ -407,7 +407,7 @@ comment on function queue.task_model(jsonb) is
 revoke all on function queue.task_model(jsonb) from public, anon, authenticated, service_role;
 
 -- Params as those may see them who neither work on the task nor own it. Tasks of the pool banodoco bring a user's JWT
--- along, which is for their worker alone.
+-- along, which is for their worker alone, wherever in the params it stands.
 create function queue.without_secrets(p_params jsonb)
 returns jsonb
 language plpgsql
@@ -416,15 +416,23 @@ security invoker
 set search_path = ''
 as $$
 begin
-  if jsonb_typeof(p_params) = 'object' and p_params ? 'user_jwt' then
-    return jsonb_set(p_params, '{user_jwt}', '"[redacted]"');
+  if not jsonb_path_exists(p_params, '$.**.user_jwt') then
+    return p_params; -- like most, and most of what lies beside one
+  elsif jsonb_typeof(p_params) = 'array' then
+    return (
+      select jsonb_agg(queue.without_secrets(e.value) order by e.place)
+      from jsonb_array_elements(p_params) with ordinality as e (value, place)
+    );
   end if;
-  return p_params;
+  return (
+    select jsonb_object_agg(e.key, case e.key when 'user_jwt' then '"[redacted]"' else queue.without_secrets(e.value) end)
+    from jsonb_each(p_params) as e
+  );
 end;
 $$;
 
 comment on function queue.without_secrets(jsonb) is
-  'These params with [redacted] in place of user_jwt, for whoever neither works on the task nor owns it.';
+  'These params with [redacted] in place of each user_jwt, at any depth, for whoever neither works on the task nor owns it.';
 
 revoke all on function queue.without_secrets(jsonb) from public, anon, authenticated, service_role;
 
@@ -443,6 +451,39 @@ $$;
 comment on function queue.is_being_deleted(uuid) is 'True while this user or project is deleted piece by piece.';
 
 revoke all on function queue.is_being_deleted(uuid) from public, anon, authenticated, service_role;
+
+-- What a plain write sends for a column and does not get stored. A function counts what it got for nothing and writes that
+-- down once a minute; here there is nobody to count, so it is what came in as many minutes. One transaction at a time
+-- writes, and nobody waits for it.
+create function queue.note_unused_column(p_table text, p_column text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_before timestamptz := v_now - interval '1 minute';
+begin
+  if exists (
+      select from queue.unused_fields as u where u.endpoint = p_table and u.field = p_column and u.last_at > v_before
+    )
+    or not pg_try_advisory_xact_lock(hashtextextended('queue.unused_fields:' || p_table || ':' || p_column, 0)) then
+    return;
+  end if;
+  insert into queue.unused_fields as u (endpoint, field, calls, first_at, last_at)
+  values (p_table, p_column, 1, v_now, v_now)
+  on conflict (endpoint, field) do update
+    set calls = u.calls + 1, last_at = excluded.last_at
+    where u.last_at <= v_before;
+end;
+$$;
+
+comment on function queue.note_unused_column(text, text) is
+  'Counts in queue.unused_fields that writes to this table sent this column for nothing, at most once a minute.';
+
+revoke all on function queue.note_unused_column(text, text) from public, anon, authenticated, service_role;
 
 -- Clients name a task's orchestrator inside params. Anything that is not a UUID names none.
 create function queue.parent_task_id(p_params jsonb)
@@ -926,6 +967,30 @@ comment on function queue.own_file(text, uuid, uuid) is
 
 revoke all on function queue.own_file(text, uuid, uuid) from public, anon, authenticated, service_role;
 
+-- The owners of what a write changes, in the order of their ids. A plain write over the Data API that meets a lock is told so
+-- (queue.is_plain_write); functions and sessions get 55P03.
+create function queue.lock_owners(p_user_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform from queue.user_slots as s where s.user_id = any (p_user_ids) order by s.user_id for no key update;
+exception when lock_not_available then
+  if queue.is_plain_write() then
+    perform queue.refuse_while_locked();
+  end if;
+  raise;
+end;
+$$;
+
+comment on function queue.lock_owners(uuid[]) is
+  'Locks the slots of these users in the order of their ids; 503 UNAVAILABLE in place of 55P03 to a plain write over the Data API.';
+
+revoke all on function queue.lock_owners(uuid[]) from public, anon, authenticated, service_role;
+
 -- These tasks and the live ones that their end may change, locked before any owner is and in the order of their ids, so that
 -- nobody who does the same can wait for us in a circle: the tasks that wait for them, the orchestrators that they are
 -- parts of, and what would go with those in turn. After a good end only the first of the waiting change. Where more than
@@ -1350,7 +1415,7 @@ begin
         from public.workers as w
         where w.id = p_old.worker_id
           and w.status not in ('terminated', 'error', 'crashed')
-          and w.last_heartbeat > queue.now() - (select s.gpu_silence_limit from queue.settings as s)
+          and queue.is_beating(w.last_heartbeat)
       )
     );
 end;
@@ -1360,6 +1425,49 @@ comment on function queue.is_overtaken_reset(public.tasks, public.tasks) is
   'Whether this direct change is an orchestrator''s reset of a task that has been handed out anew since it looked: not the first start, younger than a minute, held by a live worker.';
 
 revoke all on function queue.is_overtaken_reset(public.tasks, public.tasks) from public, anon, authenticated, service_role;
+
+-- A late result is that of the last start, which the task has forgotten by then. The history knows it: also what somebody
+-- else said of it meanwhile, to no effect, so whose start it was is asked of the claim.
+create function queue.with_its_last_start(p_task public.tasks)
+returns public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_start record;
+begin
+  select e.worker_id, e.attempt, substring(h.actor from '^token:([0-9a-f-]{36})$')::uuid as token_id
+  into v_start
+  from public.task_events as e
+    cross join lateral (
+      select o.actor
+      from public.task_events as o
+      where o.task_id = e.task_id
+        and o.id <= e.id
+        and o.from_status = 'Queued'
+        and o.to_status = 'In Progress'
+      order by o.id desc
+      limit 1
+    ) as h
+  where e.task_id = p_task.id
+    and e.to_status = 'In Progress'
+  order by e.id desc
+  limit 1;
+  if found then
+    p_task.worker_id := v_start.worker_id;
+    p_task.token_id := v_start.token_id;
+    p_task.attempts := greatest(p_task.attempts, v_start.attempt);
+  end if;
+  return p_task;
+end;
+$$;
+
+comment on function queue.with_its_last_start(public.tasks) is
+  'This task with worker_id, token_id and attempts of its last start, if the history has one.';
+
+revoke all on function queue.with_its_last_start(public.tasks) from public, anon, authenticated, service_role;
 
 -- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
 -- between, so an illegal row is left as it is (and not returned) and the rest of the statement goes through.
@@ -1376,6 +1484,7 @@ declare
   -- No API role can write these two columns: the queue itself asks for them to be derived again.
   v_is_derived_again boolean := new.pool is null or (new.standing is null and old.standing is not null);
   v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
+  v_sent_attempts constant integer := new.attempts;
   -- What this statement says, not what an earlier one left in the columns.
   v_said text := coalesce(
     case when new.error_message is distinct from old.error_message then nullif(new.error_message, '') end,
@@ -1391,7 +1500,6 @@ declare
   v_category text;
   v_is_given_back boolean;
   v_is_forgiven boolean;
-  v_start record;
 begin
   if not queue.is_legal_transition(old, new)
     or (v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and queue.is_overtaken_reset(old, new)) then
@@ -1500,29 +1608,7 @@ begin
     end if;
     -- Whoever made it had lost it meanwhile; it is theirs all the same.
     if old.status = 'Queued' and new.worker_id is null then
-      -- What somebody else said of it meanwhile, to no effect, is in the history, too.
-      select e.worker_id, e.attempt, substring(h.actor from '^token:([0-9a-f-]{36})$')::uuid as token_id
-      into v_start
-      from public.task_events as e
-        cross join lateral (
-          select o.actor
-          from public.task_events as o
-          where o.task_id = e.task_id
-            and o.id <= e.id
-            and o.from_status = 'Queued'
-            and o.to_status = 'In Progress'
-          order by o.id desc
-          limit 1
-        ) as h
-      where e.task_id = new.id
-        and e.to_status = 'In Progress'
-      order by e.id desc
-      limit 1;
-      if found then
-        new.worker_id := v_start.worker_id;
-        new.token_id := v_start.token_id;
-        new.attempts := greatest(new.attempts, v_start.attempt);
-      end if;
+      new := queue.with_its_last_start(new);
     end if;
     new.generation_created := queue.creates_generation(new.task_type, new.params);
     -- Nobody works on it any more, and nobody puts it back.
@@ -1601,6 +1687,10 @@ begin
     new.standing := queue.task_standing(new);
   end if;
 
+  if new.attempts <> v_sent_attempts and v_sent_attempts <> old.attempts
+    and v_is_direct and pg_trigger_depth() = 1 and queue.is_plain_write() then
+    perform queue.note_unused_column('tasks', 'attempts');
+  end if;
   if not v_is_derived_again then
     new.updated_at := queue.now();
   end if;
@@ -1736,9 +1826,11 @@ comment on function queue.shift_load(queue.load_change[], timestamptz) is
 revoke all on function queue.shift_load(queue.load_change[], timestamptz) from public, anon, authenticated, service_role;
 
 -- The other tasks that a change of some may change, locked before any owner is: of those that were grouped anew, that
--- reported something, that are Complete, that are lost.
+-- reported something, that are Complete, that are lost. A plain write that meets a lock is told so (queue.lock_owners); only
+-- for that one is it caught, which costs a subtransaction.
 create function queue.lock_for_update(
-  p_regrouped uuid[], p_children queue.subtasks[], p_reported uuid[], p_reporters uuid[], p_complete uuid[], p_lost uuid[], p_owners uuid[]
+  p_regrouped uuid[], p_children queue.subtasks[], p_reported uuid[], p_reporters uuid[], p_complete uuid[], p_lost uuid[], p_owners uuid[],
+  p_is_plain boolean
 )
 returns void
 language plpgsql
@@ -1747,6 +1839,15 @@ security invoker
 set search_path = ''
 as $$
 begin
+  if p_is_plain then
+    begin
+      perform queue.lock_for_update(p_regrouped, p_children, p_reported, p_reporters, p_complete, p_lost, p_owners, false);
+    exception when lock_not_available then
+      perform queue.refuse_while_locked();
+    end;
+    return;
+  end if;
+
   if p_regrouped is not null then
     perform queue.lock_relatives_of(
       p_regrouped || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (p_regrouped)), p_owners, true
@@ -1767,10 +1868,10 @@ begin
 end;
 $$;
 
-comment on function queue.lock_for_update(uuid[], queue.subtasks[], uuid[], uuid[], uuid[], uuid[], uuid[]) is
-  'Locks the live tasks of these owners that follow a change of these: grouped anew (with what they are children of now), reported (and their owners), Complete, lost.';
+comment on function queue.lock_for_update(uuid[], queue.subtasks[], uuid[], uuid[], uuid[], uuid[], uuid[], boolean) is
+  'Locks the live tasks of these owners that follow a change of these: grouped anew (with what they are children of now), reported (and their owners), Complete, lost; 503 UNAVAILABLE in place of 55P03 when p_is_plain.';
 
-revoke all on function queue.lock_for_update(uuid[], queue.subtasks[], uuid[], uuid[], uuid[], uuid[], uuid[]) from public, anon, authenticated, service_role;
+revoke all on function queue.lock_for_update(uuid[], queue.subtasks[], uuid[], uuid[], uuid[], uuid[], uuid[], boolean) from public, anon, authenticated, service_role;
 
 -- The counters of tasks that wait for a reason of their own. Runs under the owners' locks (queue.shift_load).
 create function queue.shift_blocked(p_changes queue.load_change[])
@@ -1824,6 +1925,36 @@ comment on function queue.shift_blocked(queue.load_change[]) is
   'Moves queue.blocked_tasks by what one statement changed.';
 
 revoke all on function queue.shift_blocked(queue.load_change[]) from public, anon, authenticated, service_role;
+
+-- What the history says of a change of state, or of a start by the same holder, for which nobody has given it a reason
+-- (queue.say): what the row itself says anew.
+create function queue.reason_of_change(
+  p_from text, p_to text, p_is_another_start boolean, p_old_message text, p_message text, p_old_details text, p_details text, p_is_direct boolean
+)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when p_to = 'In Progress' and p_is_another_start then 'started again by its holder'
+    when p_to = 'In Progress' then 'handed out again, the reply was lost'
+    when p_to not in ('Failed', 'Queued', 'Cancelled') then null
+    when p_message is distinct from p_old_message then p_message
+    when p_details is distinct from p_old_details then p_details
+    when p_to = 'Failed' then p_message
+    -- Said again in the same words, which looks like not said.
+    when p_from = 'In Progress' and p_is_direct then p_message
+  end;
+end;
+$$;
+
+comment on function queue.reason_of_change(text, text, boolean, text, text, text, text, boolean) is
+  'The reason in the history for this change of a task''s state and texts, made directly or by a function, for which nobody has given one; null when the row says none.';
+
+revoke all on function queue.reason_of_change(text, text, boolean, text, text, text, text, boolean) from public, anon, authenticated, service_role;
 
 -- After an insert statement: dependencies recorded, counters moved, history begun. Per statement, so that a bulk
 -- insert moves each counter once.
@@ -1981,14 +2112,12 @@ declare
   v_is_looked_after boolean := current_setting('queue.ends_in_turn', true) = 'on';
   v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
   v_reports jsonb;
-  v_report record;
   v_regrouped uuid[];
   v_children queue.subtasks[];
   v_rewired uuid[];
   v_waited_for uuid[];
   v_reported uuid[];
   v_reporters uuid[];
-  v_lost_ids uuid[];
   -- Not inside another trigger, which may mean to go on without the lock.
   v_is_plain boolean := v_is_direct and pg_trigger_depth() = 1 and queue.is_plain_write();
   -- Their holders end these themselves, and hold nothing (queue.held_after).
@@ -1999,11 +2128,6 @@ declare
   v_has_forgotten boolean;
   v_has_said boolean;
 begin
-  if v_is_looked_after then
-    -- Of this statement only, not of those that follow from it.
-    perform set_config('queue.ends_in_turn', 'off', true);
-  end if;
-
   -- One look says what else is to be asked: a beat or a report of progress moves nothing.
   select
     array_agg(n.id) filter (where e.has_ended and n.status = 'Complete'),
@@ -2029,14 +2153,21 @@ begin
       -- Ended, or put back after its end.
       select n.status <> o.status and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress')) as has_ended
     ) as e;
+  if v_is_looked_after then
+    v_lost := null;
+    -- Of this statement only, not of those that follow from it.
+    perform set_config('queue.ends_in_turn', 'off', true);
+  end if;
   if v_has_shifted then
     v_now := queue.now();
   end if;
 
   -- What a direct change puts into the text of an orchestrator, it says like a report (queue.update_task_status).
   if v_is_direct and v_has_said then
-    select jsonb_agg(jsonb_build_object('id', n.id, 'text', n.output_location) order by n.user_id, n.id)
-    into v_reports
+    select
+      jsonb_agg(jsonb_build_object('id', n.id, 'text', n.output_location) order by n.user_id, n.id),
+      array_agg(n.id), array_agg(distinct n.user_id)
+    into v_reports, v_reported, v_reporters
     from new_rows as n
       full join old_rows as o on o.id = n.id -- full as above
     where coalesce(
@@ -2073,54 +2204,32 @@ begin
   if v_regrouped is not null then
     select array_agg(c.child)
     into v_children
-    from (
-      select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child from new_rows as n where n.id = any (v_regrouped)
-    ) as c
+    from (select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child from new_rows as n where n.id = any (v_regrouped)) as c
     where (c.child).task_id is not null;
   end if;
-  if v_reports is not null then
-    v_reported := array(select r.id from jsonb_to_recordset(v_reports) as r (id uuid));
-    v_reporters := array(select distinct n.user_id from new_rows as n);
-  end if;
-  if v_lost is not null and v_is_looked_after is not true then
-    v_lost_ids := array(select l.task_id from unnest(v_lost) as l);
-  end if;
-  if coalesce(v_moved, v_regrouped, v_reported) is null then
-    null; -- nothing follows
-  elsif v_is_plain then
-    begin
-      perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners);
-    exception when lock_not_available then
-      perform queue.refuse_while_locked();
-    end;
-  else
-    perform queue.lock_for_update(v_regrouped, v_children, v_reported, v_reporters, v_complete, v_lost_ids, v_owners);
+  if coalesce(v_moved, v_regrouped, v_reported) is not null then
+    perform queue.lock_for_update(
+      v_regrouped, v_children, v_reported, v_reporters, v_complete, (select array_agg(l.task_id) from unnest(v_lost) as l), v_owners,
+      v_is_plain
+    );
   end if;
 
   if v_has_shifted then
     select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
     into v_changes
     from (
-      select m.user_id, m.pool, m.is_cloud, m.takes_slot, m.standing, sum(m.delta)::integer as delta
+      select
+        m.user_id, m.pool,
+        case when m.status = 'In Progress' then m.token_id is null else m.run_type is distinct from 'local' end as is_cloud,
+        m.takes_slot,
+        case when m.standing = 'active' and not m.takes_slot and queue.is_handed_over(m.id, m.lease_token) then 'enqueued' else m.standing end as standing,
+        sum(m.delta)::integer as delta
       from (
-        select
-          o.user_id, o.pool,
-          case when o.status = 'In Progress' then o.token_id is null else o.run_type is distinct from 'local' end as is_cloud,
-          o.takes_slot,
-          case when o.standing = 'active' and not o.takes_slot and queue.is_handed_over(o.id, o.lease_token) then 'enqueued' else o.standing end as standing,
-          -1 as delta
-        from old_rows as o
-        where o.standing is not null
+        select o.id, o.user_id, o.pool, o.status, o.token_id, o.run_type, o.takes_slot, o.standing, o.lease_token, -1 as delta from old_rows as o
         union all
-        select
-          n.user_id, n.pool,
-          case when n.status = 'In Progress' then n.token_id is null else n.run_type is distinct from 'local' end,
-          n.takes_slot,
-          case when n.standing = 'active' and not n.takes_slot and queue.is_handed_over(n.id, n.lease_token) then 'enqueued' else n.standing end,
-          1
-        from new_rows as n
-        where n.standing is not null
+        select n.id, n.user_id, n.pool, n.status, n.token_id, n.run_type, n.takes_slot, n.standing, n.lease_token, 1 from new_rows as n
       ) as m
+      where m.standing is not null
       group by 1, 2, 3, 4, 5
       having sum(m.delta) <> 0
     ) as g;
@@ -2136,13 +2245,8 @@ begin
         ) as held
         from old_rows as o
           full join new_rows as n on n.id = o.id -- full as above
-        where coalesce(
-          o.standing = 'active'
-            and n.standing is distinct from 'active'
-            -- Who puts a task back directly says that nobody runs it any more.
-            and not (n.status = 'Queued' and coalesce(current_setting('queue.actor', true), '') = ''),
-          false
-        )
+        -- Who puts a task back directly says that nobody runs it any more.
+        where coalesce(o.standing = 'active' and n.standing is distinct from 'active' and not (n.status = 'Queued' and v_is_direct), false)
       ) as h
       where (h.held).task_id is not null
     );
@@ -2154,19 +2258,10 @@ begin
   end if;
 
   if v_is_plain and (v_changes is not null or v_owners is not null) then
-    begin
-      perform
-      from queue.user_slots as s
-      where s.user_id in (
-        select c.user_id from unnest(v_changes) as c
-        union all
-        select o.id from unnest(v_owners) as o (id) where v_moved is not null or v_regrouped is not null or v_rewired is not null
-      )
-      order by s.user_id
-      for no key update;
-    exception when lock_not_available then
-      perform queue.refuse_while_locked();
-    end;
+    perform queue.lock_owners(
+      array(select c.user_id from unnest(v_changes) as c)
+        || case when v_moved is not null or v_regrouped is not null or v_rewired is not null then v_owners end
+    );
   end if;
   if v_changes is not null then
     perform queue.shift_load(v_changes, v_now);
@@ -2191,16 +2286,9 @@ begin
       coalesce(
         nullif(current_setting('queue.reason', true), ''),
         case
-          when n.status = 'In Progress' and n.attempts = o.attempts then 'handed out again, the reply was lost'
-          when n.status = 'In Progress' then 'started again by its holder'
-        end,
-        case
-          when n.status not in ('Failed', 'Queued', 'Cancelled') then null
-          when n.error_message is distinct from o.error_message then n.error_message
-          when n.error_details is distinct from o.error_details then n.error_details
-          when n.status = 'Failed' then n.error_message
-          -- Said again in the same words, which looks like not said.
-          when o.status = 'In Progress' and coalesce(current_setting('queue.actor', true), '') = '' then n.error_message
+          when n.status <> 'Complete' then queue.reason_of_change(
+            o.status, n.status, n.attempts <> o.attempts, o.error_message, n.error_message, o.error_details, n.error_details, v_is_direct
+          )
         end
       ),
       case
@@ -2218,19 +2306,11 @@ begin
     perform set_config('queue.details', '', true);
   end if;
 
-  if v_complete is not null then
-    perform queue.record_generations(v_complete);
-    perform queue.settle_dependants(v_complete);
-  end if;
-  -- The family first: its orchestrator names the child that failed, not one that went with it.
   if v_moved is not null then
-    perform queue.settle_families(v_moved, v_from, v_to);
-  end if;
-  if v_lost is not null and v_is_looked_after is not true then
-    perform queue.settle_lost(v_lost);
+    perform queue.settle_ends(v_moved, v_from, v_to, v_complete, v_lost);
   end if;
   if v_regrouped is not null or v_rewired is not null then
-    perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
+    perform queue.lock_owners(v_owners);
     if v_regrouped is not null then
       perform queue.regroup(v_regrouped);
     end if;
@@ -2239,11 +2319,8 @@ begin
     end if;
   end if;
   if v_reports is not null then
-    for v_report in select r.id, r.text from jsonb_to_recordset(v_reports) as r (id uuid, text text) loop
-      perform queue.note_enqueued(v_report.id, v_report.text);
-    end loop;
+    perform queue.note_enqueued(r.id, r.text) from jsonb_to_recordset(v_reports) as r (id uuid, text text);
   end if;
-
   return null;
 end;
 $$;
@@ -2292,6 +2369,34 @@ comment on function queue.record_generations(uuid[]) is
   'Records one generation for each of these tasks that is Complete and of a type that creates them.';
 
 revoke all on function queue.record_generations(uuid[]) from public, anon, authenticated, service_role;
+
+-- Whether a user or project is so small that all of it may go in the transaction of its deletion.
+create function queue.goes_at_once(p_user_id uuid, p_project_id uuid)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most_tasks constant integer := 100;
+  v_most_others constant integer := 1000;
+begin
+  -- Two statements, each with an index of its own.
+  if p_project_id is not null then
+    return (select count(*) from (select from public.tasks as t where t.project_id = p_project_id limit v_most_tasks + 1) as n) <= v_most_tasks
+      and (select count(*) from (select from public.generations as g where g.project_id = p_project_id limit v_most_others + 1) as n) <= v_most_others;
+  end if;
+  return (select count(*) from (select from public.tasks as t where t.user_id = p_user_id limit v_most_tasks + 1) as n) <= v_most_tasks
+    and (select count(*) from (select from public.generations as g where g.user_id = p_user_id limit v_most_others + 1) as n) <= v_most_others
+    and (select count(*) from (select from public.projects as p where p.user_id = p_user_id limit v_most_others + 1) as n) <= v_most_others;
+end;
+$$;
+
+comment on function queue.goes_at_once(uuid, uuid) is
+  'Whether this user (or else this project) has at most 100 tasks and 1,000 results (and projects).';
+
+revoke all on function queue.goes_at_once(uuid, uuid) from public, anon, authenticated, service_role;
 
 -- Tasks that waited for tasks that are Complete now, or that have come, or come back. They are locked before they are
 -- looked at, so that of two dependencies that end at the same time the second one sees the first. Only tasks of the same
@@ -2443,14 +2548,7 @@ begin
     return null;
   end if;
 
-  begin
-    perform from queue.user_slots as s where s.user_id = any (v_changed) order by s.user_id for no key update;
-  exception when lock_not_available then
-    if queue.is_plain_write() then
-      perform queue.refuse_while_locked();
-    end if;
-    raise;
-  end;
+  perform queue.lock_owners(v_changed);
   insert into queue.user_slots as s
   select w.*
   from public.users as u
@@ -2490,13 +2588,8 @@ set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
-declare
-  v_most_tasks constant integer := 100;
-  v_most_others constant integer := 1000;
 begin
-  if (select count(*) from (select from public.tasks as t where t.user_id = old.id limit v_most_tasks + 1) as n) <= v_most_tasks
-    and (select count(*) from (select from public.generations as g where g.user_id = old.id limit v_most_others + 1) as n) <= v_most_others
-    and (select count(*) from (select from public.projects as p where p.user_id = old.id limit v_most_others + 1) as n) <= v_most_others then
+  if queue.goes_at_once(old.id, null) then
     -- What the foreign keys will take, where a lock can still be told; tasks before their owner, as ever.
     if queue.is_plain_write() then
       begin
@@ -2515,17 +2608,10 @@ begin
     update public.projects as p
     set deleted_at = queue.now()
     where p.id = any (array(
-        select o.id from public.projects as o where o.user_id = old.id and o.deleted_at is null limit v_most_others
+        select o.id from public.projects as o where o.user_id = old.id and o.deleted_at is null limit 1000
       ));
     delete from public.user_api_tokens as k where k.user_id = old.id;
-    begin
-      perform from queue.user_slots as s where s.user_id = old.id for no key update;
-    exception when lock_not_available then
-      if queue.is_plain_write() then
-        perform queue.refuse_while_locked();
-      end if;
-      raise;
-    end;
+    perform queue.lock_owners(array[old.id]);
     -- The row of users itself stays as it is: changed in the transaction that takes the account away, it would have to
     -- find the account, where an app has tied the two.
     update queue.user_slots as s
@@ -2667,12 +2753,8 @@ set search_path = ''
 set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
-declare
-  v_most_tasks constant integer := 100;
-  v_most_results constant integer := 1000;
 begin
-  if (select count(*) from (select from public.tasks as t where t.project_id = old.id limit v_most_tasks + 1) as n) <= v_most_tasks
-    and (select count(*) from (select from public.generations as g where g.project_id = old.id limit v_most_results + 1) as n) <= v_most_results
+  if queue.goes_at_once(null, old.id)
     -- It goes with its owner, who is gone already: no row may stay behind.
     or not exists (select from public.users as u where u.id = old.user_id) then
     return old;
@@ -2824,6 +2906,7 @@ declare
   v_owners uuid[];
   v_lost queue.task_end[];
   v_gone uuid[];
+  v_is_plain boolean := queue.is_plain_write();
 begin
   select
     array_agg(o.id), array_agg(o.status), array_agg(distinct o.user_id),
@@ -2836,15 +2919,9 @@ begin
   end if;
   -- And the children that a deleted one had replaced.
   v_gone := v_ids || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (v_ids));
-  if queue.is_plain_write() then
-    begin
-      perform queue.lock_relatives_of(v_gone, v_owners, true);
-      perform from queue.user_slots as s where s.user_id = any (v_owners) order by s.user_id for no key update;
-    exception when lock_not_available then
-      perform queue.refuse_while_locked();
-    end;
-  else
-    perform queue.lock_relatives_of(v_gone, v_owners, true);
+  perform queue.lock_for_update(null, null, null, null, null, v_gone, v_owners, v_is_plain);
+  if v_is_plain then
+    perform queue.lock_owners(v_owners);
   end if;
 
   select array_agg((g.user_id, g.pool, g.is_cloud, g.takes_slot, g.standing, g.delta)::queue.load_change)
@@ -4259,6 +4336,33 @@ comment on function queue.fail_children(uuid[], boolean) is
 
 revoke all on function queue.fail_children(uuid[], boolean) from public, anon, authenticated, service_role;
 
+-- What follows from tasks that have ended, or were put back after their end, in one statement: result records, what waits
+-- for them, their families. The caller holds the locks.
+create function queue.settle_ends(p_moved uuid[], p_from text[], p_to text[], p_complete uuid[], p_lost queue.task_end[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_complete is not null then
+    perform queue.record_generations(p_complete);
+    perform queue.settle_dependants(p_complete);
+  end if;
+  -- The family first: its orchestrator names the child that failed, not one that went with it.
+  perform queue.settle_families(p_moved, p_from, p_to);
+  if p_lost is not null then
+    perform queue.settle_lost(p_lost);
+  end if;
+end;
+$$;
+
+comment on function queue.settle_ends(uuid[], text[], text[], uuid[], queue.task_end[]) is
+  'Result records, dependants and families of tasks that went from one status to another (p_moved, p_from, p_to); of these are p_complete Complete, and p_lost Failed or Cancelled.';
+
+revoke all on function queue.settle_ends(uuid[], text[], text[], uuid[], queue.task_end[]) from public, anon, authenticated, service_role;
+
 -- Tasks that are no children of their orchestrators any more, because they were deleted or are somebody else's now.
 -- Deployed clients delete what they think is a duplicate, and that may be the child that counts: then the one that it had
 -- replaced counts again, and is put back if it was cancelled for it. The caller holds the locks of all of them.
@@ -5158,8 +5262,10 @@ begin
     'beats', coalesce(v_worker.last_heartbeat >= p_started_at, false),
     'seconds_since_last_beat', round(extract(epoch from v_now - v_worker.last_heartbeat)),
     'seconds_since_last_report', round(extract(epoch from v_now - p_reported_at)),
-    -- By its own word or its guardian's; one that others have set aside may work on.
-    'worker_is_gone', coalesce(v_worker.goodbye_at is not null or v_worker.status in ('crashed', 'terminating'), false),
+    -- By its own word or its guardian's; one that others have set aside may work on. Under a name that several share the
+    -- row is that of all of them (queue.put_back).
+    'worker_is_gone', coalesce(v_worker.goodbye_at is not null or v_worker.status in ('crashed', 'terminating'), false)
+      or p_task_id = any (coalesce(nullif(current_setting('queue.is_gone', true), ''), '{}')::uuid[]),
     'was_named', p_delivered_at is not null,
     'log_lines', (
       select count(*)
@@ -5614,6 +5720,28 @@ comment on function queue.projects_keep_to_the_bound() is
   'Trigger: refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS, and those of one who is being deleted with 403 FORBIDDEN.';
 
 revoke all on function queue.projects_keep_to_the_bound() from public, anon, authenticated, service_role;
+
+-- Whether a worker that beat last at this time still counts as beating.
+create function queue.is_beating(p_last_beat timestamptz)
+returns boolean
+language plpgsql
+stable
+security definer -- asked by a trigger with the rights of whoever writes
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+begin
+  return coalesce(queue.seen_at(p_last_beat, v_now) > v_now - (select s.gpu_silence_limit from queue.settings as s), false);
+end;
+$$;
+
+comment on function queue.is_beating(timestamptz) is
+  'Whether a last beat of this time is younger than gpu_silence_limit, also where the clock has been set back (queue.seen_at); false for null.';
+
+revoke all on function queue.is_beating(timestamptz) from public, anon, authenticated, service_role;
+-- A trigger asks it with the rights of whoever writes.
+grant execute on function queue.is_beating(timestamptz) to service_role;
 
 -- A sign of life of a time yet to come was given before the clock went back. Taken as it stands it would shield a dead
 -- worker until then. A few seconds ahead is no such sign: it came while the caller's transaction was under way.
@@ -6186,7 +6314,9 @@ as $$
 begin
   return queue.is_sent_home(p_worker)
     and coalesce(
-      greatest(p_task.claimed_at, p_task.reported_at) > queue.now() - (select s.quiet_task_limit from queue.settings as s), false
+      queue.seen_at(greatest(p_task.claimed_at, p_task.reported_at), queue.now())
+        > queue.now() - (select s.quiet_task_limit from queue.settings as s),
+      false
     );
 end;
 $$;
@@ -6219,6 +6349,19 @@ begin
   from queue.settings as s;
   -- Who is lost holds nothing; who only takes too long may be at work still (queue.held_slots).
   perform set_config('queue.let_go', array(select l.task_id from unnest(p_lost) as l where l.cause <> 'timed_out')::text, true);
+  -- What a machine itself named in its last beat, it works on no more; what others may have run under its name, they may.
+  perform set_config(
+    'queue.is_gone',
+    array(
+      select l.task_id
+      from unnest(p_lost) as l
+      where l.cause in ('terminated', 'crashed')
+        and exists (
+          select from queue.noted_beats as b where b.worker_id = l.worker_id and l.lease_token = any (b.leases)
+        )
+    )::text,
+    true
+  );
   for v_lost in
     select array_agg(l)
     from unnest(p_lost) as l
@@ -6262,6 +6405,7 @@ begin
   end loop;
   perform set_config('queue.forgives_starts', 'off', true);
   perform queue.ends_itself(null);
+  perform set_config('queue.is_gone', '', true);
   return v_total;
 end;
 $$;
@@ -6322,6 +6466,33 @@ comment on function queue.free_work(text[], boolean) is
   'Frees what these workers still held, and puts what they run with the service key back into the queue, all but orchestrators that only wait for their children, unless somebody holds one of these tasks or its owner. Starts do not count when p_hands_back, when the worker said goodbye (workers.goodbye_at) or when it was sent home (queue.is_taken_home).';
 
 revoke all on function queue.free_work(text[], boolean) from public, anon, authenticated, service_role;
+
+-- What a last beat gives back. It is tried once: what somebody's open transaction holds, a task or its owner, is not waited
+-- for, and left to the next rescue.
+create function queue.put_back_or_leave(p_lost queue.lost_task[], p_actor text)
+returns uuid[]
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform queue.say(p_actor);
+  perform queue.put_back(p_lost);
+  perform queue.say(null);
+  return array(
+    select t.lease_token
+    from public.tasks as t
+      join unnest(p_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
+    where t.status = 'In Progress'
+  );
+end;
+$$;
+
+comment on function queue.put_back_or_leave(queue.lost_task[], text) is
+  'Puts these tasks back as p_actor''s doing, and returns the starts (tasks.lease_token) that somebody holds, for queue.noted_beats.';
+
+revoke all on function queue.put_back_or_leave(queue.lost_task[], text) from public, anon, authenticated, service_role;
 
 -- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
 -- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
@@ -6393,9 +6564,7 @@ begin
     perform
     from public.workers as w
     where w.id = v_silent
-      and coalesce(
-        queue.seen_at(w.last_heartbeat, queue.now()) < queue.now() - (select s.gpu_silence_limit from queue.settings as s), true
-      )
+      and not queue.is_beating(w.last_heartbeat)
     for no key update skip locked;
     if not found and exists (select from public.workers as w where w.id = v_silent) then
       v_spared := v_spared || v_silent;
@@ -7096,37 +7265,6 @@ comment on function queue.claim_reply(public.tasks) is
   'The reply of a claim: task_id, task_type, params, project_id, lease_token, attempt (which start this is), attempts (how many have failed so far).';
 
 revoke all on function queue.claim_reply(public.tasks) from public, anon, authenticated, service_role;
-
--- A second start of a task that its holder already has: a new lease, one more attempt.
-create function queue.restart_task(p_task_id uuid, p_claim_id text, p_now timestamptz)
-returns public.tasks
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_task public.tasks;
-begin
-  update public.tasks as t
-  set claim_id = p_claim_id,
-    lease_token = gen_random_uuid(),
-    attempts = t.attempts + 1,
-    claimed_at = p_now,
-    generation_started_at = p_now,
-    delivered_at = null,
-    seen_at = null,
-    is_beaten_for = false
-  where t.id = p_task_id
-  returning t.* into v_task;
-  return v_task;
-end;
-$$;
-
-comment on function queue.restart_task(uuid, text, timestamptz) is
-  'Gives a running task to the same holder anew: another lease, one more attempt.';
-
-revoke all on function queue.restart_task(uuid, text, timestamptz) from public, anon, authenticated, service_role;
 
 -- The tasks among which the next one of a user is chosen: the head of the line, and with an affinity the first of
 -- orchestration, of the other tasks, of those of that model and of those that run on any.
@@ -8005,6 +8143,54 @@ comment on function queue.release_due_tasks(text, queue.caller) is
 
 revoke all on function queue.release_due_tasks(text, queue.caller) from public, anon, authenticated, service_role;
 
+-- A holder that asks again for what it runs, and is not taken for one that never had the reply, has died of the task or
+-- forgotten it: that is a start more, or the end of the task when it was the last.
+create function queue.start_again(p_held public.tasks, p_claim_id text, p_now timestamptz, p_what text)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reason text;
+  v_task public.tasks;
+begin
+  if p_held.attempts < queue.starts_allowed(p_held) then
+    update public.tasks as t
+    set claim_id = p_claim_id,
+      lease_token = gen_random_uuid(),
+      attempts = t.attempts + 1,
+      claimed_at = p_now,
+      generation_started_at = p_now,
+      delivered_at = null,
+      seen_at = null,
+      is_beaten_for = false
+    where t.id = p_held.id
+    returning t.* into v_task;
+    return v_task;
+  end if;
+
+  v_reason := coalesce(queue.told_reason(p_held), pg_catalog.format(
+    'Given up after %s starts: worker %s %s without finishing it', p_held.attempts, queue.sent_name(p_held.worker_id), p_what
+  ));
+  perform queue.ends_itself(p_held.id);
+  update public.tasks as t
+  set status = 'Failed',
+    error_message = v_reason,
+    output_location = v_reason,
+    claim_id = nullif(t.claim_id, p_claim_id) -- the claim goes on under it
+  where t.id = p_held.id;
+  perform queue.ends_itself(null);
+  return null;
+end;
+$$;
+
+comment on function queue.start_again(public.tasks, text, timestamptz, text) is
+  'Gives this running task, which the caller has locked, to its holder anew: another lease, one more start; or ends it as Failed after its last one, and returns null. p_what: what the holder did instead of finishing it, for the reason.';
+
+revoke all on function queue.start_again(public.tasks, text, timestamptz, text) from public, anon, authenticated, service_role;
+
 -- A failure of the present start that was told and not applied, because a former holder might have been speaking. When the
 -- task ends for want of a result all the same, that is what there is to say of it.
 create function queue.told_reason(p_task public.tasks)
@@ -8063,7 +8249,6 @@ declare
   v_held_id uuid;
   v_lost_id uuid;
   v_held public.tasks;
-  v_reason text;
 begin
   select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
   into v_limit
@@ -8129,18 +8314,8 @@ begin
     set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now, free_returns = t.free_returns + 1
     where t.id = v_held.id
     returning t.* into v_held;
-  elsif v_held.attempts < queue.starts_allowed(v_held) then
-    v_held := queue.restart_task(v_held.id, p_claim_id, p_now);
   else
-    v_reason := coalesce(queue.told_reason(v_held), pg_catalog.format(
-      'Given up after %s starts: worker %s claimed again without finishing it', v_held.attempts, queue.sent_name(p_worker_id)
-    ));
-    perform queue.ends_itself(v_held.id);
-    update public.tasks as t
-    set status = 'Failed', error_message = v_reason, output_location = v_reason
-    where t.id = v_held.id;
-    perform queue.ends_itself(null);
-    v_held := null;
+    v_held := queue.start_again(v_held, p_claim_id, p_now, 'claimed again');
   end if;
   perform queue.say(null);
   return v_held;
@@ -8168,7 +8343,6 @@ as $$
 declare
   v_task public.tasks;
   v_locked public.tasks;
-  v_reason text;
 begin
   -- The same request twice at once: the second waits for the first.
   perform queue.wait_for_name(
@@ -8235,20 +8409,8 @@ begin
     set claim_repeats = t.claim_repeats + 1
     where t.id = v_locked.id
     returning t.* into v_task;
-  elsif v_locked.attempts < queue.starts_allowed(v_locked) then
-    v_task := queue.restart_task(v_locked.id, p_claim_id, p_now);
   else
-    v_reason := coalesce(queue.told_reason(v_locked), pg_catalog.format(
-      'Given up after %s starts: worker %s repeated its claim again and again without finishing it',
-      v_locked.attempts, queue.sent_name(p_worker_id)
-    ));
-    perform queue.ends_itself(v_locked.id);
-    -- The claim goes on under its claim_id.
-    update public.tasks as t
-    set status = 'Failed', error_message = v_reason, output_location = v_reason, claim_id = null
-    where t.id = v_locked.id;
-    perform queue.ends_itself(null);
-    v_task := null;
+    v_task := queue.start_again(v_locked, p_claim_id, p_now, 'repeated its claim again and again');
   end if;
   perform queue.say(null);
   return v_task;
@@ -10154,7 +10316,7 @@ begin
       where e.task_id = p_task.id
         and e.to_status = 'In Progress'
         and e.from_status is distinct from 'In Progress'
-        and queue.seen_at(w.last_heartbeat, queue.now()) > queue.now() - v_settings.gpu_silence_limit
+        and queue.is_beating(w.last_heartbeat)
         and not exists (
           select
           from public.task_events as f
@@ -10190,7 +10352,7 @@ begin
       and e.from_status is distinct from 'In Progress'
       and e.worker_id is distinct from p_task.worker_id
       and w.status not in ('terminating', 'terminated', 'error', 'crashed')
-      and queue.seen_at(w.last_heartbeat, queue.now()) > queue.now() - v_settings.gpu_silence_limit
+      and queue.is_beating(w.last_heartbeat)
     order by e.worker_id, e.id desc
   loop
     continue when p_attempts = p_task.attempts
@@ -10768,9 +10930,9 @@ begin
         and not exists (
           select
           from public.workers as k
-          where k.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
-            -- A last beat, and those of machines that were sent away, bring no worker.
-            and k.status not in ('terminating', 'terminated', 'error', 'crashed')
+          -- A last beat, and those of machines that were sent away, bring no worker.
+          where k.status not in ('terminating', 'terminated', 'error', 'crashed')
+            and queue.is_beating(k.last_heartbeat)
             and k.instance_type <> 'api'
         )
       union all
@@ -12673,7 +12835,8 @@ revoke all on function queue.reconcile(integer) from public, anon, authenticated
 grant execute on function queue.reconcile(integer) to service_role;
 
 -- Under a name that several share only a call, a log line or a beat that names a task shows that it still runs. Until when
--- one is waited for: queue.lost_tasks says so of what runs, this of one task.
+-- one is waited for: queue.lost_tasks says so of what runs, this of one task. Times are asked as there: after a gap or a
+-- step of the clock everybody has the whole time again.
 create function queue.named_before(p_task public.tasks)
 returns timestamptz
 language plpgsql
@@ -12682,14 +12845,21 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_now timestamptz := queue.now();
   v_settings queue.settings;
-  v_named_at timestamptz := greatest(p_task.claimed_at, p_task.reported_at, p_task.seen_at);
+  v_trusted_since timestamptz;
+  v_named_at timestamptz;
 begin
   select s.* into v_settings from queue.settings as s;
   if p_task.status <> 'In Progress' or coalesce(queue.sent_name(p_task.worker_id) <> all (v_settings.shared_worker_ids), true)
     or queue.needs_no_worker(p_task) then
     return null;
   end if;
+
+  v_trusted_since := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
+  v_named_at := greatest(
+    queue.seen_at(p_task.claimed_at, v_now), queue.seen_at(p_task.reported_at, v_now), queue.seen_at(p_task.seen_at, v_now), v_trusted_since
+  );
   return least(
     v_named_at + case
       when p_task.token_id is not null and p_task.is_beaten_for then v_settings.token_beat_limit
@@ -12699,7 +12869,7 @@ begin
       else v_settings.quiet_task_limit
     end,
     (
-      select min(b.beat_at) + v_settings.token_beat_limit
+      select min(greatest(b.beat_at, v_trusted_since)) + v_settings.token_beat_limit
       from queue.noted_beats as b
       where b.worker_id = p_task.worker_id
         and p_task.lease_token = any (b.doubtful_leases)
@@ -14595,9 +14765,6 @@ revoke all on function queue.beat(text, text, json, json, timestamptz) from publ
 --
 -- A machine that came back under its name would shield what its former self had lost. So a beat may say all that the machine
 -- runs; and under a name that several share it speaks for what it names alone, also when it ends.
---
--- A goodbye is tried once, and whoever says it is not there any more. So what somebody's open transaction holds, a task or
--- its owner, is not waited for: the next rescue takes it (queue.noted_beats).
 create function queue.beat_of_token(
   p_caller queue.caller, p_worker_id text, p_said text, p_runs uuid[], p_named uuid[], p_now timestamptz
 )
@@ -14625,15 +14792,7 @@ begin
         and (not v_is_shared or t.id = any (p_named))
         and not queue.needs_no_worker(t)
     );
-    perform queue.say(queue.caller_name(p_caller));
-    perform queue.put_back(v_lost);
-    perform queue.say(null);
-    v_left := array(
-      select t.lease_token
-      from public.tasks as t
-        join unnest(v_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
-      where t.status = 'In Progress'
-    );
+    v_left := queue.put_back_or_leave(v_lost, queue.caller_name(p_caller));
     if v_is_shared and p_runs is null then
       perform queue.note_end_of_many(v_holder, p_caller.token_id, p_said, v_left, p_now);
     elsif cardinality(v_left) > 0 then
@@ -14824,7 +14983,8 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_since timestamptz := queue.now() - (select s.api_silence_limit from queue.settings as s);
+  v_now timestamptz := queue.now();
+  v_since timestamptz := v_now - (select s.api_silence_limit from queue.settings as s);
 begin
   return exists (
     select
@@ -14832,7 +14992,7 @@ begin
     where t.worker_id = p_worker_id
       and t.status = 'In Progress'
       and t.token_id is null
-      and greatest(t.claimed_at, t.reported_at) > v_since
+      and queue.seen_at(greatest(t.claimed_at, t.reported_at), v_now) > v_since
   ) or exists (
     select
     from public.tasks as t
@@ -14840,6 +15000,7 @@ begin
       and t.status = 'Complete'
       and t.token_id is null
       and t.generation_processed_at > v_since
+      and queue.seen_at(t.generation_processed_at, v_now) > v_since
   );
 end;
 $$;
@@ -14950,8 +15111,7 @@ begin
   if v_is_said_by_others and (old.kept_at is not null or old.instance_type = 'api') then
     select pg_catalog.now() + s.clock_offset into v_now from queue.settings as s;
     if (old.kept_at is not null and (
-        old.instance_type = 'api'
-        or old.last_heartbeat > v_now - (select s.gpu_silence_limit from queue.settings as s)
+        old.instance_type = 'api' or queue.is_beating(old.last_heartbeat)
       ))
       or queue.has_called_lately(old.id) then
       new.metadata := old.metadata || jsonb_build_object(
@@ -16492,8 +16652,6 @@ grant execute on function public.unknown_task_types(jsonb) to service_role;
 
 -- The last beat of one of several machines under one name. What it names goes back at once; of all else that runs under the
 -- name nobody knows whose it was, so it is noted, and goes back when no machine names it again (queue.lost_tasks).
---
--- A last beat is tried once: what somebody's open transaction holds is not waited for, and left to the next rescue.
 create function queue.end_one_of_many(p_worker_id text, p_said text, p_named uuid[], p_names text[], p_now timestamptz)
 returns void
 language plpgsql
@@ -16516,15 +16674,7 @@ begin
       and (t.id = any (p_named) or t.params ->> 'task_id' = any (p_names))
       and not queue.needs_no_worker(t)
   );
-  perform queue.say('service');
-  perform queue.put_back(v_lost);
-  perform queue.say(null);
-  v_left := array(
-    select t.lease_token
-    from public.tasks as t
-      join unnest(v_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
-    where t.status = 'In Progress'
-  );
+  v_left := queue.put_back_or_leave(v_lost, 'service');
   perform queue.let_go_of(p_worker_id, null, null, n.id) from unnest(p_named) as n (id) order by n.id;
   perform queue.note_end_of_many(p_worker_id, null, p_said, v_left, p_now);
 end;
@@ -16889,7 +17039,7 @@ begin
         and s.created_at > v_now - v_settings.worker_start_limit
         and coalesce(s.task_started_at > v_silent_since, true) then 'starting'
       when s.last_heartbeat is null then 'never_beat'
-      when s.last_heartbeat < v_silent_since then 'stale'
+      when not queue.is_beating(s.last_heartbeat) then 'stale'
       when s.task_quiet_since < v_now - v_settings.quiet_task_limit then 'stuck_task'
       when s.has_overlong then 'overlong_task'
       when s.created_at > v_silent_since then 'healthy'
@@ -17242,7 +17392,7 @@ begin
         count(*) filter (where k.status = 'terminated') as terminated,
         count(*) filter (where k.instance_type = 'external' and k.status not in ('terminated', 'error', 'crashed')) as external,
         count(*) filter (
-          where k.status = 'active' and coalesce(k.last_heartbeat, k.created_at) < v_now - v_settings.gpu_silence_limit
+          where k.status = 'active' and not queue.is_beating(coalesce(k.last_heartbeat, k.created_at))
         ) as stale
       from public.workers as k
     ) as w;
@@ -18325,7 +18475,7 @@ begin
         or standing = 'not_yet'
         or standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale')
         or created_at > now() - interval '3 days' and updated_at > now() - interval '1 day'
-      ) and not params ? 'user_jwt');
+      ) and not jsonb_path_exists(params, '$.**.user_jwt'));
   end if;
 end;
 $$;

@@ -34,7 +34,7 @@ $$;
 -- Live tasks.
 do $$
 declare
-  v_tasks_at_once constant integer := 500;
+  v_tasks_at_once constant integer := 100;
   v_pages_at_once constant bigint := 100;
   v_page bigint := 0;
   v_end bigint := pg_relation_size('public.tasks') / current_setting('block_size')::bigint;

@@ -72,11 +72,16 @@ describe("a push onto a new project that stops", () => {
     expect(open.get(file)).toEqual([]);
   });
 
-  it.each(files)("after %s leaves nothing more open than at its end", (file) => {
-    const granted = new Set(rights.get(files.at(-1) ?? ""));
-    expect(granted.size).toBeGreaterThan(10);
-    expect(rights.get(file)?.filter((held) => !granted.has(held))).toEqual([]);
-  });
+  it.each(files)(
+    "after %s leaves nothing more open than at its end",
+    (file) => {
+      const granted = new Set(rights.get(files.at(-1) ?? ""));
+      expect(granted.size).toBeGreaterThan(10);
+      expect(rights.get(file)?.filter((held) => !granted.has(held))).toEqual(
+        [],
+      );
+    },
+  );
 
   it("opens nothing before the rules are there", () => {
     for (const file of files.filter((name) => name < "20261130001000")) {
