@@ -1032,6 +1032,7 @@ begin
         select d.task_id as id from queue.task_dependencies as d where d.depends_on = l.task_id
         union all
         select s.orchestrator_id from queue.subtasks as s where s.task_id = l.task_id
+        offset 0 -- each by its key: a join may read all links there are
       ) as n
   )
   select array_agg(l.task_id)
@@ -1497,6 +1498,7 @@ declare
     -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was said again.
     case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
   );
+  v_told text;
   v_category text;
   v_is_given_back boolean;
   v_is_forgiven boolean;
@@ -1511,6 +1513,15 @@ begin
     and current_setting('queue.forgives_starts', true) is distinct from 'on'
     and queue.is_told_again(old, new.attempts, new.error_details) then
     return null;
+  end if;
+
+  -- A start ends for want of a result of which a failure was told, and held back: that says more than the silence after it.
+  if old.status = 'In Progress' and new.status = 'Queued' and coalesce(current_setting('queue.reason', true), '') = '' then
+    v_told := queue.told_reason(old);
+    if strpos(coalesce(v_said, ''), v_told) = 0 then
+      v_said := concat_ws('; ', v_said, 'it was said to have failed: ' || v_told);
+      new.error_message := v_said;
+    end if;
   end if;
 
   perform queue.refuse_impossible_values(new, old);
@@ -3366,9 +3377,7 @@ begin
     perform queue.lock_relatives_of(
       -- The children of a cancelled orchestrator go with it, unless they are many (queue.cancel_children).
       p_task_id || case when p_status is null or p_status = 'Cancelled' then
-        case when (select count(*) from (select from queue.subtasks as s where s.orchestrator_id = p_task_id limit 101) as n) <= 100
-          then array(select s.task_id from queue.subtasks as s where s.orchestrator_id = p_task_id)
-        end
+        (select c.ids from queue.next_relatives(p_task_id, true, null, 101) as c (ids) where cardinality(c.ids) <= 100)
       end,
       array[v_user_id], p_status is distinct from 'Complete'
     );
@@ -4202,7 +4211,12 @@ declare
 begin
   if (
     select count(*)
-    from (select from queue.subtasks as s where s.orchestrator_id = any (p_orchestrator_ids) limit v_most + 1) as n
+    from (
+      select
+      from unnest(p_orchestrator_ids) as o (id)
+        cross join lateral unnest(queue.next_relatives(o.id, true, null, v_most + 1))
+      limit v_most + 1
+    ) as n
   ) > v_most then
     insert into queue.deferred_work (kind, task_id, user_id, status, since)
     select 'children', o.orchestrator_id, o.user_id, p_what, queue.now()
@@ -4280,10 +4294,7 @@ begin
     continue when exists (
       select from queue.deferred_work as w where w.task_id = v_orchestrator.orchestrator_id and w.kind = 'siblings' and w.only_id is null
     );
-    if (
-      select count(*)
-      from (select from queue.subtasks as s where s.orchestrator_id = v_orchestrator.orchestrator_id limit v_most + 1) as n
-    ) > v_most then
+    if cardinality(queue.next_relatives(v_orchestrator.orchestrator_id, true, null, v_most + 1)) > v_most then
       -- Found late, there may be nothing but children that run, or that an operator has put back.
       if not p_is_late or exists (
         select
@@ -4715,6 +4726,46 @@ comment on function queue.generation_links(uuid, uuid, jsonb) is
 
 revoke all on function queue.generation_links(uuid, uuid, jsonb) from public, anon, authenticated, service_role;
 
+-- What hangs on a task, in the order of the ids and so that it can be gone through in pieces: a hundred thousand, where no
+-- more than p_most are looked at in one transaction. Under no statistics may it be as good to read all of it first.
+create function queue.next_relatives(p_task_id uuid, p_are_children boolean, p_after_id uuid, p_most integer)
+returns uuid[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- it comes in the order of an index
+set enable_bitmapscan = off -- which looks at all of it before it is cut
+as $$
+declare
+  v_after_id constant uuid := coalesce(p_after_id, '00000000-0000-0000-0000-000000000000');
+begin
+  if p_are_children then
+    return array(
+      select s.task_id
+      from queue.subtasks as s
+      where s.orchestrator_id = p_task_id
+        and s.task_id > v_after_id
+      order by s.task_id
+      limit p_most
+    );
+  end if;
+  return array(
+    select d.task_id
+    from queue.task_dependencies as d
+    where d.depends_on = p_task_id
+      and d.task_id > v_after_id
+    order by d.task_id
+    limit p_most
+  );
+end;
+$$;
+
+comment on function queue.next_relatives(uuid, boolean, uuid, integer) is
+  'The children of this orchestrator, or else what depends on this task, with ids after p_after_id (null = all): the first p_most.';
+
+revoke all on function queue.next_relatives(uuid, boolean, uuid, integer) from public, anon, authenticated, service_role;
+
 -- Deployed orchestrators whose params leave nothing to generate say so and end; they report no result. Older ones put
 -- their log's mark in front.
 create function queue.has_nothing_to_enqueue(p_report text)
@@ -4927,23 +4978,7 @@ begin
     when v_kind = 'type' then array(
       select l.id from queue.live_tasks_of_type(p_work.user_id, p_work.task_type, p_work.after_id, v_look) as l (id)
     )
-    when v_kind in ('children', 'siblings') then array(
-      select s.task_id
-      from queue.subtasks as s
-      where s.orchestrator_id = p_work.task_id
-        and s.user_id = p_work.user_id
-        and s.task_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
-      order by s.task_id
-      limit v_look
-    )
-    else array(
-      select d.task_id
-      from queue.task_dependencies as d
-      where d.depends_on = p_work.task_id
-        and d.task_id > coalesce(p_work.after_id, '00000000-0000-0000-0000-000000000000')
-      order by d.task_id
-      limit v_look
-    )
+    else queue.next_relatives(p_work.task_id, v_kind in ('children', 'siblings'), p_work.after_id, v_look)
   end;
   v_due := array(
     select t.id
@@ -6008,7 +6043,7 @@ begin
           limit 1
         )
       end as said,
-      is_shared,
+      is_shared, w as worker,
       left_by.said as left_as, left_by.at as left_at,
       w.status as worker_status, seen.last_heartbeat, w.metadata ->> 'error_reason' as error_reason,
       t.token_id is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= v_now) as is_shut_out,
@@ -6093,6 +6128,7 @@ begin
         end,
         greatest(j.attempts, 1), queue.sent_name(j.worker_id), queue.seconds_between(j.last_report, v_now)
       )
+      when j.cause in ('worker_ended', 'worker_silent') and queue.is_taken_home(j.worker, j.task) then queue.reason_of_home(j.worker, j.attempts)
       when j.said = j.cause then queue.reason_of_goodbye(j.said, j.attempts, queue.sent_name(j.worker_id), j.token_id is not null)
       else pg_catalog.format(
         'Start %s ended without a result: %s',
@@ -6267,8 +6303,8 @@ comment on function queue.free_held_slots(integer) is
 
 revoke all on function queue.free_held_slots(integer) from public, anon, authenticated, service_role;
 
--- Whether an orchestrator has sent this machine home: it set the row to terminated while the machine beat, and its reason is
--- none of a fault. Then what the machine ran is not to blame, whether the machine's own goodbye comes before or after; and
+-- Whether an orchestrator has sent this machine home: it set the row to terminated, or to terminating first, while the machine
+-- beat, and its reason is none of a fault. Then what the machine ran is not to blame, whether the machine's own goodbye comes before or after; and
 -- which of the two is first is chance. Narrow on purpose: a start is no task's fault only where somebody says why the
 -- machine went. Some orchestrators say it in termination_reason, others in error_reason, where faults are, too; so there it
 -- has to be known for what it is.
@@ -6284,21 +6320,23 @@ declare
   v_given text := nullif(p_worker.metadata ->> 'termination_reason', '');
   v_error text := coalesce(p_worker.metadata ->> 'error_reason', '');
 begin
-  return p_worker.status = 'terminated'
+  return p_worker.status in ('terminating', 'terminated')
     and p_worker.goodbye_at is null
     and p_worker.reaped_at is null
     and coalesce(v_given, v_error) !~* v_fault
     and (v_given is not null or v_error ~* '(idle|over.?capacity|scal(e|ed|ing)\M|surplus|no work)')
     and coalesce(
       queue.seen_at(p_worker.last_heartbeat, queue.now())
-        > coalesce(p_worker.ended_at, queue.now()) - (select s.gpu_silence_limit from queue.settings as s),
+        > coalesce(p_worker.ended_at, queue.now()) - (select s.gpu_silence_limit from queue.settings as s)
+        -- It fell silent on its way out: had it been silent before, it would have failed (queue.workers_before_write).
+        or (p_worker.last_heartbeat is not null and p_worker.failed_at is null),
       false
     );
 end;
 $$;
 
 comment on function queue.is_sent_home(public.workers) is
-  'Whether this worker was set to terminated while it beat, for a termination_reason (or an error_reason that says that it was idle or one too many) that names no fault.';
+  'Whether this worker was set to terminating or terminated while it beat, for a termination_reason (or an error_reason that says that it was idle or one too many) that names no fault.';
 
 revoke all on function queue.is_sent_home(public.workers) from public, anon, authenticated, service_role;
 
@@ -6387,7 +6425,7 @@ begin
         attempts = t.attempts - (
           l.cause in ('never_delivered', 'token_ended', 'terminated')
           -- Neither its goodbye nor who sent it home could give the task back: somebody held its owner.
-          or l.cause = 'worker_ended' and exists (
+          or l.cause in ('worker_ended', 'worker_silent') and exists (
             select from public.workers as w
             where w.id = l.worker_id
               and (w.goodbye_at is not null or queue.is_taken_home(w, t))
@@ -6415,6 +6453,25 @@ comment on function queue.put_back(queue.lost_task[]) is
 
 revoke all on function queue.put_back(queue.lost_task[]) from public, anon, authenticated, service_role;
 
+-- Why a task is queued again whose machine was sent home (queue.is_taken_home).
+create function queue.reason_of_home(p_worker public.workers, p_attempts integer)
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select pg_catalog.format(
+    'Start %s was handed back: worker %s was sent home (%s)', greatest(p_attempts, 1), p_worker.id,
+    coalesce(nullif(p_worker.metadata ->> 'error_reason', ''), p_worker.metadata ->> 'termination_reason')
+  );
+$$;
+
+comment on function queue.reason_of_home(public.workers, integer) is
+  'The reason for this start to be over when its worker was sent home.';
+
+revoke all on function queue.reason_of_home(public.workers, integer) from public, anon, authenticated, service_role;
+
 -- The work of workers that have ended goes back to the queue, in one statement, so that the owners of all its tasks are
 -- locked in order. Who ends itself hands its work back, and who is sent home gives it back: that start does not count
 -- (queue.tasks_before_update). Whoever ends a worker does not wait for somebody's open transaction that holds a task or its
@@ -6439,9 +6496,7 @@ begin
         when p_hands_back or w.goodbye_at is not null then pg_catalog.format(
           'Start %s was handed back: worker %s said that it ends', greatest(t.attempts, 1), w.id
         )
-        when queue.is_taken_home(w, t) then pg_catalog.format(
-          'Start %s was handed back: worker %s was sent home (%s)', greatest(t.attempts, 1), w.id, w.metadata ->> 'error_reason'
-        )
+        when queue.is_taken_home(w, t) then queue.reason_of_home(w, t.attempts)
         else pg_catalog.format(
           'Start %s ended without a result: worker %s is %s%s',
           greatest(t.attempts, 1), w.id, w.status, coalesce(' (' || (w.metadata ->> 'error_reason') || ')', '')
@@ -9601,6 +9656,8 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set enable_sort = off -- under no statistics may it be as good to read and sort all as to take some from the index in order
+set enable_bitmapscan = off -- which would look at all of it before it is cut
 as $$
 declare
   v_unknown text[];
@@ -9659,7 +9716,30 @@ begin
     when v_user_id is not null then array[v_user_id]
     when v_project_id is not null then array(select p.user_id from public.projects as p where p.id = v_project_id)
     when v_orchestrator_id is not null then array(
-      select distinct s.user_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id
+      -- One step of the index for each owner, however many children. Who was replaced was so by a child of the same owner.
+      with recursive owners (user_id) as (
+        (
+          select s.user_id
+          from queue.subtasks as s
+          where s.orchestrator_id = v_orchestrator_id
+            and s.replaced_by is null
+          order by s.orchestrator_id, s.user_id
+          limit 1
+        )
+        union all
+        select (
+          select s.user_id
+          from queue.subtasks as s
+          where s.orchestrator_id = v_orchestrator_id
+            and s.replaced_by is null
+            and s.user_id > o.user_id
+          order by s.orchestrator_id, s.user_id
+          limit 1
+        )
+        from owners as o
+        where o.user_id is not null
+      )
+      select o.user_id from owners as o where o.user_id is not null
     )
     when v_task_ids is null then array(
       select l.user_id from queue.user_lines as l
@@ -9668,13 +9748,11 @@ begin
     )
   end;
 
-  if v_task_ids is not null or v_orchestrator_id is not null then
+  if v_task_ids is not null then
     return query
     select t.id
     from public.tasks as t
-    where t.id = any (coalesce(
-        v_task_ids, array(select s.task_id from queue.subtasks as s where s.orchestrator_id = v_orchestrator_id)
-      ))
+    where t.id = any (v_task_ids)
       and t.status = v_status
       and (v_owners is null or t.user_id = any (v_owners))
       and (v_orchestrator_id is null or exists (
@@ -9698,9 +9776,15 @@ begin
         and t.standing is not null
         and t.status = v_status
         and (v_task_type is null or t.task_type = v_task_type)
+        -- As a value, or all children would be read beforehand. Of those that have ended none is live.
+        and (
+          v_orchestrator_id is null
+          or (select true from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = v_orchestrator_id limit 1)
+        )
         and (v_user_id is null or t.user_id = v_user_id)
         and (v_project_id is null or t.project_id = v_project_id)
         and (v_created_before is null or t.created_at < v_created_before)
+      order by left(t.task_type, 200), t.id -- that of the index of live tasks
       limit p_limit
     ) as c
   limit p_limit;
@@ -9771,7 +9855,8 @@ revoke all on function queue.cancel_tasks(jsonb, jsonb, integer, text) from publ
 grant execute on function queue.cancel_tasks(jsonb, jsonb, integer, text) to service_role;
 
 -- A report that changed nothing still leaves a trace. A client that repeats itself for ever does not fill the history:
--- the first reports about a task are kept, the others counted. The task is locked by the caller.
+-- the first reports about a task are kept, the others counted. What a start was last said to have failed of is always kept
+-- (queue.told_reason). The task is locked by the caller.
 create function queue.record_report(p_task public.tasks, p_caller queue.caller, p_reason text, p_details jsonb default null)
 returns void
 language plpgsql
@@ -9794,6 +9879,30 @@ begin
       and e.to_status = p_task.status
     limit v_most + 1
   ) as k;
+
+  if v_count >= v_most and p_details ? 'held_back' then
+    update public.task_events as e
+    set at = queue.now(), reason = p_reason, details = p_details
+    where e.id = (
+      select max(h.id)
+      from public.task_events as h
+      where h.task_id = p_task.id
+        and h.from_status = h.to_status
+        and h.worker_id = p_task.worker_id
+        and h.attempt = p_task.attempts
+        and h.details ? 'held_back'
+        and h.id > (
+          select max(s.id)
+          from public.task_events as s
+          where s.task_id = p_task.id
+            and s.to_status = 'In Progress'
+            and s.from_status is distinct from 'In Progress'
+        )
+    );
+    if not found then
+      v_count := 0;
+    end if;
+  end if;
 
   if v_count > v_most then
     update public.task_events as e
@@ -10296,6 +10405,8 @@ grant execute on function queue.complete_task(jsonb, uuid, text, text, jsonb, uu
 --   * who has handed the task back, or said how its start went, in whatever words;
 --   * who was given another task since, where a worker runs one at a time;
 --   * who had a start of another number than the one that is told.
+--
+-- Under a name that several share the former holder may have the name of the present one.
 create function queue.has_live_former_holder(p_task public.tasks, p_attempts integer default null)
 returns boolean
 language plpgsql
@@ -10305,6 +10416,7 @@ set search_path = ''
 as $$
 declare
   v_settings queue.settings;
+  v_is_shared boolean;
   v_former record;
 begin
   select s.* into v_settings from queue.settings as s;
@@ -10330,6 +10442,7 @@ begin
     );
   end if;
 
+  v_is_shared := queue.sent_name(p_task.worker_id) = any (v_settings.shared_worker_ids);
   for v_former in
     -- The last start of each other worker, and how it ended.
     select distinct on (e.worker_id)
@@ -10350,7 +10463,17 @@ begin
     where e.task_id = p_task.id
       and e.to_status = 'In Progress'
       and e.from_status is distinct from 'In Progress'
-      and e.worker_id is distinct from p_task.worker_id
+      and (
+        e.worker_id is distinct from p_task.worker_id
+        -- All but the present start.
+        or v_is_shared and e.id < (
+          select max(s.id)
+          from public.task_events as s
+          where s.task_id = p_task.id
+            and s.to_status = 'In Progress'
+            and s.from_status is distinct from 'In Progress'
+        )
+      )
       and w.status not in ('terminating', 'terminated', 'error', 'crashed')
       and queue.is_beating(w.last_heartbeat)
     order by e.worker_id, e.id desc
@@ -10476,9 +10599,19 @@ declare
     'error_message', case when v_reason <> queue.cut_text(v_reason) then queue.cut_ends(v_reason) end,
     'error_details', case when p_details <> queue.cut_text(p_details) then queue.cut_ends(p_details) end
   )), '{}');
-  -- A task that waits in the queue again is tried again already; and putting one back is its holder's.
+  -- A task that waits in the queue again is tried again already; and putting one back is its holder's. A token that had the
+  -- task and has lost it speaks of the start that it had.
   v_applies boolean := case
-    when p_task.status = 'In Progress' then not p_may_retry or p_caller.kind = 'service' or queue.is_holder(p_caller, p_task)
+    when p_task.status = 'In Progress' then queue.is_holder(p_caller, p_task) or p_caller.kind = 'service'
+      or not p_may_retry and not exists (
+        select
+        from public.task_events as e
+        where p_caller.kind = 'token'
+          and e.task_id = p_task.id
+          and e.to_status = 'In Progress'
+          and e.from_status is distinct from 'In Progress'
+          and e.actor = queue.caller_name(p_caller)
+      )
     else p_task.status = 'Queued' and not p_may_retry
   end;
   -- The fleet's workers have one key; a token or a user is none of them.
@@ -10560,7 +10693,7 @@ end;
 $$;
 
 comment on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean, integer) is
-  'Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking (queue.has_live_former_holder; p_attempts is the number of the start that is told), or somebody who does not hold it wants it tried again.';
+  'Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry, attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be speaking (queue.has_live_former_holder; p_attempts is the number of the start that is told), somebody who does not hold it wants it tried again, or a token speaks of it that has lost it.';
 
 revoke all on function queue.fail_task(queue.caller, public.tasks, text, text, boolean, boolean, boolean, integer) from public, anon, authenticated, service_role;
 
@@ -15092,7 +15225,8 @@ revoke all on function queue.workers_before_metadata() from public, anon, authen
 --
 -- Api workers never beat. Orchestrators of machines that read all rows take that for silence, and would end them and their
 -- work while they call all the time: an end that only they say of one that calls, or is kept, is none. What was said stays
--- in metadata.not_believed. Of one that has not called lately it is taken as the reaper's: its next call takes it back.
+-- in metadata.not_believed. Of one that has not called lately it is taken as the reaper's, whichever word they use and however
+-- often they say it (first error, and ten minutes later terminated): its next call takes it back.
 create function queue.workers_before_status()
 returns trigger
 language plpgsql
@@ -15103,12 +15237,11 @@ declare
   v_now timestamptz;
   v_is_said_by_others boolean := current_user = 'service_role'
     and new.status in ('terminating', 'terminated', 'error')
-    and new.status is distinct from old.status
     and new.last_heartbeat is not distinct from old.last_heartbeat
     -- A worker that gives itself up is not argued with.
     and new.metadata -> 'self_terminated' is distinct from 'true';
 begin
-  if v_is_said_by_others and (old.kept_at is not null or old.instance_type = 'api') then
+  if v_is_said_by_others and new.status is distinct from old.status and (old.kept_at is not null or old.instance_type = 'api') then
     select pg_catalog.now() + s.clock_offset into v_now from queue.settings as s;
     if (old.kept_at is not null and (
         old.instance_type = 'api' or queue.is_beating(old.last_heartbeat)
@@ -15142,8 +15275,8 @@ begin
   if new.goodbye_at is not distinct from old.goodbye_at then
     new.goodbye_at := null;
   end if;
-  if v_is_said_by_others and new.status = 'error' and old.instance_type = 'api' then
-    new.reaped_at := v_now;
+  if v_is_said_by_others and old.instance_type = 'api' then
+    select pg_catalog.now() + s.clock_offset into new.reaped_at from queue.settings as s;
   end if;
   return new;
 end;
@@ -15246,7 +15379,8 @@ begin
     new.ended_at := v_now;
     if new.failed_at is null and (
       new.status = 'crashed'
-      or new.reaped_at is not null
+      -- Of an api worker it is only what an orchestrator says that misses its beats (queue.workers_before_status).
+      or (new.reaped_at is not null and new.instance_type is distinct from 'api')
       or (new.status = 'error' and new.metadata -> 'self_terminated' = 'true')
       or (
         new.goodbye_at is null -- who says goodbye hands its work back
@@ -16652,7 +16786,12 @@ grant execute on function public.unknown_task_types(jsonb) to service_role;
 
 -- The last beat of one of several machines under one name. What it names goes back at once; of all else that runs under the
 -- name nobody knows whose it was, so it is noted, and goes back when no machine names it again (queue.lost_tasks).
-create function queue.end_one_of_many(p_worker_id text, p_said text, p_named uuid[], p_names text[], p_now timestamptz)
+--
+-- Lines that were written before a task was handed out speak of an earlier start of it: the machine gave it back, and
+-- another one under the same name may have it now. They name nothing.
+create function queue.end_one_of_many(
+  p_worker_id text, p_said text, p_current uuid, p_named uuid[], p_logs json[], p_now timestamptz
+)
 returns void
 language plpgsql
 volatile
@@ -16671,7 +16810,18 @@ begin
     where t.worker_id = p_worker_id
       and t.token_id is null
       and t.status = 'In Progress'
-      and (t.id = any (p_named) or t.params ->> 'task_id' = any (p_names))
+      and (
+        t.id = p_current
+        or exists (
+          select
+          from unnest(p_logs) as l (entry)
+          where case
+              when json_typeof(l.entry) = 'object' and l.entry ->> 'task_id' is not null then
+                lower(l.entry ->> 'task_id') in (t.id::text, lower(t.params ->> 'task_id'))
+                and queue.log_time(l.entry ->> 'timestamp', p_now) >= coalesce(t.claimed_at, '-infinity')
+            end
+        )
+      )
       and not queue.needs_no_worker(t)
   );
   v_left := queue.put_back_or_leave(v_lost, 'service');
@@ -16680,10 +16830,10 @@ begin
 end;
 $$;
 
-comment on function queue.end_one_of_many(text, text, uuid[], text[], timestamptz) is
-  'Ends a machine under a name that several share, with the service key: puts what it names (p_named, p_names) back at once, the start not counted when it said goodbye, and notes all else that runs under the name as possibly its own.';
+comment on function queue.end_one_of_many(text, text, uuid, uuid[], json[], timestamptz) is
+  'Ends a machine under a name that several share, with the service key: puts what it names (p_current, or a line of p_logs that is not older than the start) back at once, the start not counted when it said goodbye, lets go of what others had ended under it (p_named), and notes all else that runs under the name as possibly its own.';
 
-revoke all on function queue.end_one_of_many(text, text, uuid[], text[], timestamptz) from public, anon, authenticated, service_role;
+revoke all on function queue.end_one_of_many(text, text, uuid, uuid[], json[], timestamptz) from public, anon, authenticated, service_role;
 
 -- The guardian's beat. One unnamed argument of type json, because PostgREST hands the body of a request over to such a
 -- function as it came; for named arguments it unpacks the body, and one \u0000 in a log line fails the whole beat.
@@ -16738,7 +16888,7 @@ begin
     );
   end if;
   if v_is_one_of_many then
-    perform queue.end_one_of_many(v_worker_id, v_said, v_named, v_names, v_now);
+    perform queue.end_one_of_many(v_worker_id, v_said, v_current, v_named, v_logs, v_now);
   elsif v_status = 'terminating' and v_said in ('terminated', 'crashed') then
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
     perform queue.free_work(array[v_worker_id], v_said = 'terminated');
@@ -16874,13 +17024,13 @@ declare
   v_now timestamptz := queue.now();
   v_status text;
 begin
-  -- An api worker of which an orchestrator said that it is silent: it is not. Its next claim is answered.
+  -- An api worker of which an orchestrator said that it is silent or gone: it is not. Its next claim is answered.
   update public.workers as w
   set status = 'active', metadata = queue.metadata_after_return(w)
   where w.id = p_worker_id
     and v_caller.kind = 'service'
     and w.instance_type = 'api'
-    and w.status = 'error'
+    and w.status in ('terminating', 'terminated', 'error')
     and w.reaped_at is not null;
   if found then
     return false;
@@ -16935,7 +17085,7 @@ end;
 $$;
 
 comment on function public.note_refused_claim(jsonb, text) is
-  'Notes, at most once a minute and worker, that a claim was refused because of the worker''s status; true when it did. An api worker that was only said to be silent is active again. service_role only.';
+  'Notes, at most once a minute and worker, that a claim was refused because of the worker''s status; true when it did. An api worker that only others said to be silent or gone is active again. service_role only.';
 
 revoke all on function public.note_refused_claim(jsonb, text) from public, anon, authenticated, service_role;
 grant execute on function public.note_refused_claim(jsonb, text) to service_role;
@@ -17984,7 +18134,12 @@ begin
   );
   v_stored := queue.store_logs(v_own, queue.holder_name(v_caller, p_worker_id), v_now);
   v_named := array(
-    select distinct (l.entry ->> 'task_id')::uuid from unnest(v_own) as l (entry)
+    select distinct t.id
+    from unnest(v_own) as l (entry)
+      join public.tasks as t on t.id = (l.entry ->> 'task_id')::uuid
+    -- A last beat may bring lines about an earlier start of what another machine under this name has now.
+    where p_status not in ('terminated', 'crashed') or p_status is null
+      or queue.log_time(l.entry ->> 'timestamp', v_now) >= coalesce(t.claimed_at, '-infinity')
     union
     select n.id from unnest(p_task_ids) as n (id)
   );
