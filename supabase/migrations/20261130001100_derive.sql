@@ -40,24 +40,19 @@ declare
   v_end bigint := pg_relation_size('public.tasks') / current_setting('block_size')::bigint;
   v_from tid;
   v_to tid;
-  v_count integer;
+  v_running uuid[];
 begin
   -- A limit counts what runs, so that comes first; the tasks of an owner together.
-  loop
+  v_running := array(
+    select t.id from public.tasks as t where t.status = 'In Progress' and t.standing is null order by t.user_id, t.id
+  );
+  for v_at in 1 .. cardinality(v_running) by v_tasks_at_once loop
     update public.tasks as t
     set pool = null
-    where t.id = any (array(
-        select r.id
-        from public.tasks as r
-        where r.status = 'In Progress'
-          and r.standing is null
-        order by r.user_id, r.id
-        limit v_tasks_at_once
-      ))
-      and t.status = 'In Progress';
-    get diagnostics v_count = row_count;
+    where t.id = any (v_running[v_at : v_at + v_tasks_at_once - 1])
+      and t.status = 'In Progress'
+      and t.standing is null;
     commit;
-    exit when v_count = 0;
   end loop;
 
   while v_page < v_end loop
