@@ -1,7 +1,7 @@
-import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Postgres } from "../../stack/postgres.ts";
 import { runSqlFiles } from "../../stack/sql.ts";
+import { schemaFiles } from "../migrations/schema-files.ts";
 import type { CheckoutContext } from "../step.ts";
 
 /** Brings an empty database up the way production goes. */
@@ -16,13 +16,12 @@ export async function applyMigrations(
   if (!up.ok) throw new Error(`supabase migration up failed:\n${up.output}`);
 }
 
-/** Brings an empty database up from the schema files, in name order. */
+/** Brings an empty database up from the schema files, in load order. */
 export async function applySchemas(
   { root }: CheckoutContext,
   postgres: Postgres,
 ): Promise<void> {
   const dir = join(root, "supabase", "schemas");
-  const files = readdirSync(dir).filter((name) => name.endsWith(".sql")).sort();
-  const paths = files.map((name) => join(dir, name));
+  const paths = schemaFiles(root).map(({ name }) => join(dir, name));
   await runSqlFiles(postgres, { role: "postgres" }, paths);
 }

@@ -11,6 +11,8 @@ export type Destination =
   | "triggers"
   | "rights"
   | "bucket_and_schedule"
+  // Taken back wherever something is made: at the end of schema, tables and functions.
+  | "closing"
   | null;
 
 /** The tables that there were in August 2025: old databases have rows in them. */
@@ -24,40 +26,45 @@ export const OLD_TABLES = [
   "user_api_tokens",
 ];
 
-const OF_AN_OLD_TABLE = new RegExp(
-  `^\\d{4}_table_(?:${OLD_TABLES.join("|")})\\.sql$`,
-);
-
-/** What the migrations themselves call, and what that needs. */
-const FIRST = /^00(?:00|1[0-6])_/;
+/** Those that are new beside them: closed when they are made. */
+export const NEW_TABLES = ["task_types", "task_events"];
 
 /** Before the swap the status may still be of another type. */
 const USES_STATUS = /\bstatus\b/;
 
-/** What users get at is opened when the rules are there, and not before. */
-const OPENS =
-  /^(?:grant usage on schema|(?:grant\b[^;]*|create policy \w+) on (?:table )?public\.\w+)/;
-
-/** Old tables stay as open as they were until then; new ones are closed when they are made. */
-const CLOSES =
-  /^(?:revoke\b|grant\b|alter table \S+ enable row level security)/;
-
-/** By the name of the file, and what the statement begins with. */
+/** By the folder of the file, and what the statement is about. */
 export function destination(
   file: string,
   { code }: SchemaStatement,
 ): Destination {
-  if (OPENS.test(code) && !/_view_/.test(file)) return "rights";
-  if (FIRST.test(file)) return "schema";
-  if (/^050[0-2]_/.test(file)) return "bucket_and_schedule";
+  const [folder] = file.split("/");
+  if (folder === "91_grants") return ofRights(code);
+  if (folder === "00_base") return "schema";
+  if (folder === "95_jobs") return "bucket_and_schedule";
   if (/^create trigger\b/.test(code)) return "triggers";
-  if (/^\d{4}_(?:function|view)_/.test(file)) return "functions";
-  if (!OF_AN_OLD_TABLE.test(file)) return "tables";
+  if (/^(?:create|comment on) (?:function|view)\b/.test(code)) {
+    return "functions";
+  }
+  if (!isAbout(OLD_TABLES, code)) return "tables";
   if (/^create table\b/.test(code)) return null;
   if (/^create (?:unique )?index\b/.test(code)) {
     return USES_STATUS.test(code)
       ? "indexes_after_swap"
       : "indexes_before_swap";
   }
-  return CLOSES.test(code) ? "rights" : "swap";
+  // Old tables stay as open as they were until then.
+  return /\benable row level security\b/.test(code) ? "rights" : "swap";
+}
+
+/** What users get at is opened when the rules are there, and not before. */
+function ofRights(code: string): Destination {
+  if (!/^revoke\b/.test(code)) return "rights";
+  if (/\bschema queue\b/.test(code)) return "closing";
+  return isAbout(NEW_TABLES, code) ? "tables" : "rights";
+}
+
+/** Whether the first object that it names is one of these tables of public, or a sequence of it. */
+function isAbout(tables: readonly string[], code: string): boolean {
+  const [, schema, name = ""] = /\b(public|queue)\.(\w+)/.exec(code) ?? [];
+  return schema === "public" && tables.includes(name.replace(/_id_seq$/, ""));
 }

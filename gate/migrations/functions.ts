@@ -1,4 +1,4 @@
-import { OLD_TABLES } from "./destination.ts";
+import { NEW_TABLES, OLD_TABLES } from "./destination.ts";
 import { head, lock } from "./pieces.ts";
 import { type Share, texts } from "./shares.ts";
 
@@ -16,9 +16,10 @@ export function functions(
   const names = [...text.matchAll(/^create function public\.(\w+)/gm)]
     .map(([, name = ""]) => name);
   const tables = [
-    ...texts([...triggers, ...rights])
-      .matchAll(/\bon (?:table )?((?:public|queue)\.\w+)/g),
-  ].map(([, name = ""]) => name);
+    ...[...texts(triggers).matchAll(/\bon ((?:public|queue)\.\w+)/g)]
+      .map(([, name = ""]) => name),
+    ...[...OLD_TABLES, ...NEW_TABLES].map((name) => `public.${name}`),
+  ];
   return head({
     what:
       "every rule, operation and view of the queue, the triggers that call them, and who may see and do what.",

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Destination, OLD_TABLES } from "./destination.ts";
 import { functions } from "./functions.ts";
 import { concurrent, head, lock } from "./pieces.ts";
+import { schemaFiles } from "./schema-files.ts";
 import { type Share, sharesOf, texts } from "./shares.ts";
 
 /** A migration that follows from the schema files. */
@@ -18,7 +19,7 @@ const MARK =
 
 /** All of them, as they have to be. */
 export function generatedMigrations(root: string): GeneratedMigration[] {
-  const shares = sharesOf(join(root, "supabase", "schemas"));
+  const shares = sharesOf(schemaFiles(root));
   const of = (destination: Destination) => shares.get(destination) ?? [];
   const swap = "20261130000800_swap";
   const migrations = {
@@ -27,14 +28,14 @@ export function generatedMigrations(root: string): GeneratedMigration[] {
       why:
         "every rule of the queue lives there, out of the Data API's reach; the migrations that follow call its locks.",
       backOut: "drop schema queue cascade, before any later migration.",
-    }) + texts(of("schema")),
+    }) + texts([...of("schema"), ...of("closing")]),
     "20261130000600_indexes_before_swap": concurrent({
       what: "the indexes of the August 2025 tables that need no status.",
       why:
         "built beside the running work, before anything that a worker notices. A run that was cut can be run again.",
       backOut: "drop index concurrently, each by its name.",
     }, [...of("indexes_before_swap"), ONE_PER_TASK]),
-    "20261130000700_tables": tables(of("tables")),
+    "20261130000700_tables": tables(of("tables"), of("closing")),
     [swap]: begun(join(root, pathOf(swap))) + texts(of("swap")),
     "20261130000900_indexes_after_swap": concurrent({
       what: "the indexes over the status of tasks.",
@@ -45,7 +46,7 @@ export function generatedMigrations(root: string): GeneratedMigration[] {
     "20261130001000_functions": functions(
       of("functions"),
       of("triggers"),
-      of("rights"),
+      [...of("closing"), ...of("rights")],
     ),
     "20261130001200_bucket_and_schedule": head({
       what:
@@ -62,7 +63,7 @@ export function generatedMigrations(root: string): GeneratedMigration[] {
 
 /** What a constraint of the table takes over at the swap. */
 const ONE_PER_TASK: Share = {
-  file: "0105_table_generations.sql",
+  file: "20261130000800_swap",
   text:
     "create unique index generations_are_one_per_task on public.generations (task_id);",
 };
@@ -72,14 +73,18 @@ function pathOf(name: string): string {
 }
 
 /** Those that refer to old ones last: from then on these are held. */
-function tables(shares: readonly Share[]): string {
+function tables(shares: readonly Share[], closing: readonly Share[]): string {
   const reference = new RegExp(
     `\\breferences (public\\.(?:${OLD_TABLES.join("|")}))\\b`,
     "g",
   );
   const referred = ({ text }: Share) =>
     [...text.matchAll(reference)].map(([, name = ""]) => name);
-  const refer = shares.filter((share) => referred(share).length > 0);
+  const names = shares.filter((share) => referred(share).length > 0)
+    .flatMap(({ text }) => /\bcreate table (\S+)/.exec(text)?.[1] ?? []);
+  const isLate = ({ text }: Share) =>
+    names.some((name) => new RegExp(`${name}\\b`).test(text));
+  const late = shares.filter(isLate);
   return head({
     what:
       "types of task, history, dependencies, the derived state of owners, and the rows that ship with them.",
@@ -88,9 +93,9 @@ function tables(shares: readonly Share[]): string {
     backOut:
       "drop these tables and types; nothing is kept in them that cannot be derived again, except history and types.",
   }) +
-    texts(shares.filter((share) => !refer.includes(share))) +
-    lock(refer.flatMap(referred)) +
-    texts(refer);
+    texts(shares.filter((share) => !isLate(share))) +
+    lock(late.flatMap(referred)) +
+    texts([...late, ...closing]);
 }
 
 /** The part that is written by hand, with the line that ends it. */

@@ -1,12 +1,11 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { type Destination, destination } from "./destination.ts";
+import type { SchemaFile } from "./schema-files.ts";
 import { schemaStatements } from "./statements.ts";
 
-/** What one schema file gives to one migration. */
+/** A statement of a schema file, as one migration gets it. */
 export interface Share {
   readonly file: string;
-  /** Its statements, in their order, as they stand there. */
+  /** As it stands there, with the comment before it and the space before that. */
   readonly text: string;
 }
 
@@ -14,24 +13,24 @@ export interface Share {
 export type Shares = ReadonlyMap<Destination, readonly Share[]>;
 
 /** Every statement of every file, once. */
-export function sharesOf(dir: string): Shares {
+export function sharesOf(files: readonly SchemaFile[]): Shares {
   const shares = new Map<Destination, Share[]>();
-  const files = readdirSync(dir).filter((name) => name.endsWith(".sql")).sort();
-  for (const file of files) {
-    const statements = schemaStatements(readFileSync(join(dir, file), "utf8"));
-    for (const statement of statements) {
-      const list = shares.get(destination(file, statement)) ?? [];
-      const last = list.at(-1);
-      if (last?.file === file) {
-        list[list.length - 1] = { file, text: last.text + statement.text };
-      } else list.push({ file, text: statement.text });
-      shares.set(destination(file, statement), list);
+  for (const { name, text } of files) {
+    for (const statement of schemaStatements(text)) {
+      const place = destination(name, statement);
+      const list = shares.get(place) ?? [];
+      list.push({ file: name, text: statement.text });
+      shares.set(place, list);
     }
   }
   return shares;
 }
 
-/** File after file, each set apart. */
+/** File after file, each set apart; within one as it stands there. */
 export function texts(shares: readonly Share[]): string {
-  return shares.map(({ text }) => `\n${text.trim()}\n`).join("");
+  return shares.map(({ file, text }, index) => {
+    const isFirst = shares[index - 1]?.file !== file;
+    const isLast = shares[index + 1]?.file !== file;
+    return `${isFirst ? `\n${text.trim()}` : text}${isLast ? "\n" : ""}`;
+  }).join("");
 }

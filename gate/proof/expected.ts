@@ -31,4 +31,12 @@ export const EXPECTED: readonly Expected[] = [
       "\\n {2}now: orchestration_room = 5\\n {2}now: turn_load = 3$",
     ].join("|")),
   },
+  {
+    why:
+      "functions of schema queue have their comment in supabase/schemas, and none in the database",
+    is: new RegExp([
+      "^Only in before: comment on function queue\\.\\S.*$",
+      "^Different: [^\\n]*queue\\.[^\\n]*\\n {2}before: ( \\| \\{[^\\n]*?\\}) \\| [^\\n]*\\n {2}now: \\1$",
+    ].join("|")),
+  },
 ];

@@ -5,6 +5,9 @@
 
 set lock_timeout = '900ms';
 
+-- What everything else stands on: the schema, the one clock, the one way to refuse, and how migrations and callers meet a
+-- table that somebody has locked. Migrations call these before any rule is there.
+
 -- Schema `queue` holds the rules and the derived state of the task queue. The Data API does not
 -- expose it: callers use the short list of functions and the tables in `public`.
 create schema queue;
@@ -12,14 +15,154 @@ create schema queue;
 comment on schema queue is
   'Rules and derived state of the task queue. Not exposed by the Data API; callers use the functions in public.';
 
-revoke all on schema queue from public, anon, authenticated, service_role;
-
 -- What the platform's defaults would grant on new objects of this schema. Not what Postgres itself grants: execute on a
--- new function is for everybody, and no default of one schema can take that back. So each object revokes all and grants
--- what it means to grant; tests in supabase/tests/schema compare.
+-- new function is for everybody, and no default of one schema can take that back. So 91_grants takes all back first;
+-- tests in supabase/tests/schema compare.
 alter default privileges in schema queue revoke all on tables from public, anon, authenticated, service_role;
 alter default privileges in schema queue revoke all on sequences from public, anon, authenticated, service_role;
 alter default privileges in schema queue revoke all on functions from public, anon, authenticated, service_role;
+
+-- The only clock of the queue, so that a test can move every deadline at once.
+-- Stable within a transaction, like now(): one snapshot, one time.
+-- plpgsql, here and in the other small functions of the hot path: it keeps its plan between calls, while an SQL
+-- function with a pinned search_path can neither be inlined nor keep one.
+-- The time every rule of the queue uses: the transaction's clock plus queue.settings.clock_offset.
+create function queue.now()
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return pg_catalog.now() + (select s.clock_offset from queue.settings as s);
+end;
+$$;
+
+-- Every refusal leaves through here, so that each has a status, a stable code and words.
+-- PostgREST turns SQLSTATE PTnnn into HTTP status nnn and shows detail and hint as they are.
+-- Raises a refusal: SQLSTATE PT<http status>, the sentence as message, the stable code (docs/errors.md) as detail, what
+-- to do as hint.
+create function queue.refuse(p_http_status integer, p_code text, p_message text, p_hint text default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_hint is null then
+    raise exception using errcode = 'PT' || p_http_status, message = p_message, detail = p_code;
+  end if;
+  raise exception using errcode = 'PT' || p_http_status, message = p_message, detail = p_code, hint = p_hint;
+end;
+$$;
+
+-- Error and progress texts may have any length; rows that are read all day should not.
+-- The text, cut with a mark when it is longer than queue.settings.max_text_length characters; null stays null.
+create function queue.cut_text(p_text text)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_max integer := (select s.max_text_length from queue.settings as s);
+begin
+  if pg_catalog.length(p_text) <= v_max then
+    return p_text;
+  end if;
+  return pg_catalog.left(p_text, v_max)
+    || pg_catalog.format(' … [cut: %s characters in all]', pg_catalog.length(p_text));
+end;
+$$;
+
+-- A table that somebody has locked (a migration, vacuum full, lock table) must not make every caller wait in line behind
+-- it: they hold the connections that others need. So the functions of the API wait 200 ms for a lock, and then say this.
+-- Refuses a call that got 55P03 (lock_timeout): 503 UNAVAILABLE.
+create function queue.refuse_while_locked()
+returns void
+language plpgsql
+volatile
+security definer -- the functions of the API run with their caller's rights
+set search_path = ''
+as $$
+begin
+  perform queue.refuse(
+    503, 'UNAVAILABLE', 'Another session holds what this call needs',
+    'Nothing was changed: repeat the same request; health names that session'
+  );
+end;
+$$;
+
+-- A migration that changes a table has to have it for itself for a moment. Whoever waits for that makes everybody else
+-- queue up behind, and two tables taken one after the other meet claims that took them in another order. So: all of them
+-- at once or none, in tries that are shorter than anybody minds.
+-- For migrations: takes the tables for the transaction, all or none, without making a claim wait for a second. Raises
+-- 55P03 when they were in use for about a minute.
+create function queue.lock_tables(variadic p_tables regclass[])
+returns void
+language plpgsql
+volatile
+security invoker -- whoever may change the tables may lock them
+set search_path = ''
+as $$
+declare
+  v_tries constant integer := 100;
+  v_lock_timeout text := pg_catalog.current_setting('lock_timeout');
+  v_give_up_at timestamptz;
+  v_table regclass;
+begin
+  for v_try in 1 .. v_tries loop
+    begin
+      -- For all tables together: what is held already is missed by others while the rest is waited for. The busier the
+      -- tables are, the longer the tries; never so long that a claim waits for a second.
+      v_give_up_at := clock_timestamp() + least(50 + 10 * v_try, 800) * interval '1 millisecond';
+      foreach v_table in array p_tables loop
+        perform pg_catalog.set_config(
+          'lock_timeout', greatest(1, ceil(1000 * extract(epoch from v_give_up_at - clock_timestamp()))) || 'ms', true
+        );
+        execute pg_catalog.format('lock table %s in access exclusive mode', v_table);
+      end loop;
+      perform pg_catalog.set_config('lock_timeout', v_lock_timeout, true);
+      return;
+    exception when lock_not_available or deadlock_detected then
+      perform pg_catalog.pg_sleep(0.05 + 0.1 * pg_catalog.random());
+    end;
+  end loop;
+
+  raise exception using
+    errcode = 'lock_not_available',
+    message = pg_catalog.format('Tables %s were in use all the time', pg_catalog.array_to_string(p_tables, ', ')),
+    hint = 'End the long transaction that holds them (pg_stat_activity), then push again';
+end;
+$$;
+
+-- `create index concurrently` that was cut leaves an index that is kept up to date and never used; and the next
+-- `if not exists` takes it for done.
+-- For migrations that build indexes concurrently: drops what a build that was cut has left on these tables.
+create function queue.drop_unfinished_indexes(variadic p_tables regclass[])
+returns void
+language plpgsql
+volatile
+security invoker -- whoever may change the tables may drop their indexes
+set search_path = ''
+as $$
+declare
+  v_index regclass;
+begin
+  for v_index in
+    select i.indexrelid
+    from pg_catalog.pg_index as i
+    where i.indrelid = any (p_tables)
+      and not i.indisvalid
+  loop
+    perform queue.lock_tables(variadic p_tables);
+    execute pg_catalog.format('drop index %s', v_index);
+  end loop;
+end;
+$$;
 
 -- Every number the queue depends on, in one typed row. Operators change it with plain SQL:
 --   update queue.settings set default_task_limit = 8;
@@ -187,172 +330,13 @@ comment on column queue.settings.paused_pools is
 
 alter table queue.settings enable row level security;
 
-revoke all on table queue.settings from public, anon, authenticated, service_role;
-grant select on table queue.settings to service_role;
-
 insert into queue.settings (is_only_row) values (true);
 
--- The only clock of the queue, so that a test can move every deadline at once.
--- Stable within a transaction, like now(): one snapshot, one time.
--- plpgsql, here and in the other small functions of the hot path: it keeps its plan between calls, while an SQL
--- function with a pinned search_path can neither be inlined nor keep one.
-create function queue.now()
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return pg_catalog.now() + (select s.clock_offset from queue.settings as s);
-end;
-$$;
+-- Who may see and do what: all rights on one page. What no line here gives, nobody has. First everything is taken back, for
+-- Postgres lets everybody execute a new function, and a platform may give every new object of public to everybody; then
+-- follows what each role needs. In public only the queue's own objects are named: those of the app are the app's.
 
-comment on function queue.now() is
-  'The time every rule of the queue uses: the transaction''s clock plus queue.settings.clock_offset.';
-
-revoke all on function queue.now() from public, anon, authenticated, service_role;
-
--- Every refusal leaves through here, so that each has a status, a stable code and words.
--- PostgREST turns SQLSTATE PTnnn into HTTP status nnn and shows detail and hint as they are.
-create function queue.refuse(p_http_status integer, p_code text, p_message text, p_hint text default null)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_hint is null then
-    raise exception using errcode = 'PT' || p_http_status, message = p_message, detail = p_code;
-  end if;
-  raise exception using errcode = 'PT' || p_http_status, message = p_message, detail = p_code, hint = p_hint;
-end;
-$$;
-
-comment on function queue.refuse(integer, text, text, text) is
-  'Raises a refusal: SQLSTATE PT<http status>, the sentence as message, the stable code (docs/errors.md) as detail, what to do as hint.';
-
-revoke all on function queue.refuse(integer, text, text, text) from public, anon, authenticated, service_role;
-
--- Error and progress texts may have any length; rows that are read all day should not.
-create function queue.cut_text(p_text text)
-returns text
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_max integer := (select s.max_text_length from queue.settings as s);
-begin
-  if pg_catalog.length(p_text) <= v_max then
-    return p_text;
-  end if;
-  return pg_catalog.left(p_text, v_max)
-    || pg_catalog.format(' … [cut: %s characters in all]', pg_catalog.length(p_text));
-end;
-$$;
-
-comment on function queue.cut_text(text) is
-  'The text, cut with a mark when it is longer than queue.settings.max_text_length characters; null stays null.';
-
-revoke all on function queue.cut_text(text) from public, anon, authenticated, service_role;
-
--- A migration that changes a table has to have it for itself for a moment. Whoever waits for that makes everybody else
--- queue up behind, and two tables taken one after the other meet claims that took them in another order. So: all of them
--- at once or none, in tries that are shorter than anybody minds.
-create function queue.lock_tables(variadic p_tables regclass[])
-returns void
-language plpgsql
-volatile
-security invoker -- whoever may change the tables may lock them
-set search_path = ''
-as $$
-declare
-  v_tries constant integer := 100;
-  v_lock_timeout text := pg_catalog.current_setting('lock_timeout');
-  v_give_up_at timestamptz;
-  v_table regclass;
-begin
-  for v_try in 1 .. v_tries loop
-    begin
-      -- For all tables together: what is held already is missed by others while the rest is waited for. The busier the
-      -- tables are, the longer the tries; never so long that a claim waits for a second.
-      v_give_up_at := clock_timestamp() + least(50 + 10 * v_try, 800) * interval '1 millisecond';
-      foreach v_table in array p_tables loop
-        perform pg_catalog.set_config(
-          'lock_timeout', greatest(1, ceil(1000 * extract(epoch from v_give_up_at - clock_timestamp()))) || 'ms', true
-        );
-        execute pg_catalog.format('lock table %s in access exclusive mode', v_table);
-      end loop;
-      perform pg_catalog.set_config('lock_timeout', v_lock_timeout, true);
-      return;
-    exception when lock_not_available or deadlock_detected then
-      perform pg_catalog.pg_sleep(0.05 + 0.1 * pg_catalog.random());
-    end;
-  end loop;
-
-  raise exception using
-    errcode = 'lock_not_available',
-    message = pg_catalog.format('Tables %s were in use all the time', pg_catalog.array_to_string(p_tables, ', ')),
-    hint = 'End the long transaction that holds them (pg_stat_activity), then push again';
-end;
-$$;
-
-comment on function queue.lock_tables(regclass[]) is
-  'For migrations: takes the tables for the transaction, all or none, without making a claim wait for a second. Raises 55P03 when they were in use for about a minute.';
-
-revoke all on function queue.lock_tables(regclass[]) from public, anon, authenticated, service_role;
-
--- `create index concurrently` that was cut leaves an index that is kept up to date and never used; and the next
--- `if not exists` takes it for done.
-create function queue.drop_unfinished_indexes(variadic p_tables regclass[])
-returns void
-language plpgsql
-volatile
-security invoker -- whoever may change the tables may drop their indexes
-set search_path = ''
-as $$
-declare
-  v_index regclass;
-begin
-  for v_index in
-    select i.indexrelid
-    from pg_catalog.pg_index as i
-    where i.indrelid = any (p_tables)
-      and not i.indisvalid
-  loop
-    perform queue.lock_tables(variadic p_tables);
-    execute pg_catalog.format('drop index %s', v_index);
-  end loop;
-end;
-$$;
-
-comment on function queue.drop_unfinished_indexes(regclass[]) is
-  'For migrations that build indexes concurrently: drops what a build that was cut has left on these tables.';
-
-revoke all on function queue.drop_unfinished_indexes(regclass[]) from public, anon, authenticated, service_role;
-
--- A table that somebody has locked (a migration, vacuum full, lock table) must not make every caller wait in line behind
--- it: they hold the connections that others need. So the functions of the API wait 200 ms for a lock, and then say this.
-create function queue.refuse_while_locked()
-returns void
-language plpgsql
-volatile
-security definer -- the functions of the API run with their caller's rights
-set search_path = ''
-as $$
-begin
-  perform queue.refuse(
-    503, 'UNAVAILABLE', 'Another session holds what this call needs',
-    'Nothing was changed: repeat the same request; health names that session'
-  );
-end;
-$$;
-
-comment on function queue.refuse_while_locked() is
-  'Refuses a call that got 55P03 (lock_timeout): 503 UNAVAILABLE.';
-
-revoke all on function queue.refuse_while_locked() from public, anon, authenticated, service_role;
-grant execute on function queue.refuse_while_locked() to service_role;
+revoke all on schema queue from public, anon, authenticated, service_role;
+revoke all on all tables in schema queue from public, anon, authenticated, service_role;
+revoke all on all sequences in schema queue from public, anon, authenticated, service_role;
+revoke all on all functions in schema queue from public, anon, authenticated, service_role;

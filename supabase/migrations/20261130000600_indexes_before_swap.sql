@@ -16,6 +16,11 @@ select queue.drop_unfinished_indexes('public.workers');
 
 create index concurrently if not exists projects_by_user on public.projects (user_id);
 
+create index concurrently if not exists user_api_tokens_by_user on public.user_api_tokens (user_id);
+
+-- The list of every orchestrator's cycle, newest first. A beat changes nothing in it.
+create index concurrently if not exists workers_by_age on public.workers (created_at);
+
 -- The line a claim takes from: one user's ready tasks of one pool, in claim order. Orchestration apart: when its places
 -- are taken, the line goes on behind it.
 create index concurrently if not exists tasks_line on public.tasks (user_id, pool, run_type, takes_slot, priority desc, created_at, id)
@@ -58,9 +63,6 @@ create unique index concurrently if not exists tasks_claim_id_is_used_once
   on public.tasks (worker_id, claim_id, coalesce(token_id, '00000000-0000-0000-0000-000000000000'))
   where claim_id is not null;
 
--- The list of every orchestrator's cycle, newest first. A beat changes nothing in it.
-create index concurrently if not exists workers_by_age on public.workers (created_at);
-
 create index concurrently if not exists generations_by_project on public.generations (project_id);
 create index concurrently if not exists generations_by_user on public.generations (user_id);
 -- What stands at a place of a parent record, the newest last.
@@ -72,7 +74,5 @@ create index concurrently if not exists system_logs_by_worker on public.system_l
 create index concurrently if not exists system_logs_by_task on public.system_logs (task_id, "timestamp");
 -- The cycles of an orchestrator; lines of workers have none and pay nothing.
 create index concurrently if not exists system_logs_by_cycle on public.system_logs (cycle_number) where cycle_number is not null;
-
-create index concurrently if not exists user_api_tokens_by_user on public.user_api_tokens (user_id);
 
 create unique index concurrently if not exists generations_are_one_per_task on public.generations (task_id);

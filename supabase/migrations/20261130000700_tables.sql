@@ -5,6 +5,84 @@
 
 set lock_timeout = '900ms';
 
+-- Users who were deleted, until the history has forgotten them, too. Everything else of theirs goes with their row.
+create table queue.deleted_users (
+  user_id uuid not null,
+  deleted_at timestamptz not null,
+  constraint deleted_users_pkey primary key (user_id)
+);
+
+comment on table queue.deleted_users is
+  'Users who were deleted and of whom public.task_events still tell, until queue.settings.deleted_user_retention has passed.';
+comment on column queue.deleted_users.deleted_at is 'When the row of public.users was deleted, or when that was first noticed.';
+
+alter table queue.deleted_users enable row level security;
+
+-- Beats that could not be written into the row of their worker, because another transaction holds it; of users' own
+-- machines, which have no row, only ends: while another transaction holds a task that they run, or its owner. And ends of
+-- machines under a name that several share: whose a task was shows later, when nobody names it again.
+create table queue.noted_beats (
+  worker_id text not null,
+  beat_at timestamptz not null,
+  status text, -- an end that is still to be applied
+  leases uuid[],
+  doubtful_leases uuid[],
+  constraint noted_beats_pkey primary key (worker_id, beat_at)
+);
+
+comment on table queue.noted_beats is
+  'Beats of workers whose row another transaction held: signs of life for queue.lost_tasks, deleted by the rescue an hour later; and ends, of users'' machines while another transaction held what they run, and of machines under a name that several share, deleted with the last of these starts.';
+
+comment on column queue.noted_beats.status is
+  'The end that the beat told of (terminated, crashed), until the rescue could write it into the worker''s row.';
+
+comment on column queue.noted_beats.leases is
+  'The starts (tasks.lease_token) that the end leaves to the rescue; null where the end is that of one worker of the fleet.';
+
+comment on column queue.noted_beats.doubtful_leases is
+  'The starts that were under way under the shared name of a machine which ended: which of them were its own, those show that no machine names again.';
+
+alter table queue.noted_beats enable row level security;
+
+-- Workers whose claims were refused because of what their row says. A refusal itself rolls back, so it is noted by a
+-- second call, at most once a minute and worker.
+create table queue.claim_refusals (
+  worker_id text not null,
+  status text not null,
+  first_at timestamptz not null,
+  last_at timestamptz not null,
+  constraint claim_refusals_pkey primary key (worker_id)
+);
+
+comment on table queue.claim_refusals is 'Per worker, claims refused with WORKER_NOT_ELIGIBLE; kept for a week.';
+comment on column queue.claim_refusals.status is 'The worker''s status at the last one.';
+comment on column queue.claim_refusals.first_at is 'When its claims began to be refused.';
+comment on column queue.claim_refusals.last_at is 'The last one noted; exact to a minute.';
+
+alter table queue.claim_refusals enable row level security;
+
+-- Who is calling, once the credential was checked.
+create type queue.caller as (
+  kind text,
+  user_id uuid,
+  token_id uuid
+);
+
+comment on type queue.caller is
+  'Who is calling: kind service (user_id null), token or user (user_id set).';
+
+-- What a caller would rather run.
+create type queue.affinity as (
+  model text,
+  is_required boolean,
+  waited_since timestamptz
+);
+
+comment on type queue.affinity is
+  'What a caller would rather run: tasks of the model it has loaded (null = no preference), if is_required also those of users whose turn comes later; tasks that were enqueued before waited_since come in their turn.';
+
+-- Types of task, and the tasks themselves, with the indexes that claims, counts and lists walk; a task as it is asked for.
+
 -- What the queue knows of a type of task. Tasks do not reference this table: unknown types must be
 -- storable, and count as gpu, processing (orchestration if the name ends in _orchestrator), without a generation.
 create table public.task_types (
@@ -50,7 +128,26 @@ comment on column public.task_types.runs_on_own_gpu is
 
 alter table public.task_types enable row level security;
 
-revoke all on table public.task_types from public, anon, authenticated, service_role;
+-- One task that a caller asks for: what was sent, and what the queue found out about it.
+create type queue.task_request as (
+  task_id uuid,
+  task_type text,
+  params jsonb,
+  project text,
+  depends_on uuid[],
+  run_type text,
+  priority integer,
+  available_at timestamptz,
+  idempotency_key text,
+  max_attempts integer,
+  timeout_seconds integer,
+  created_at timestamptz,
+  project_id uuid,
+  owner_id uuid
+);
+
+comment on type queue.task_request is
+  'One task that a caller asks for. project is the text that was sent, project_id the project it leads to (null = none), owner_id whose task it would be.';
 
 -- The story of every task, in order, append only. Ids are taken under the owner's lock, so the order
 -- of ids is the order in which things became true for that owner.
@@ -87,86 +184,35 @@ comment on column public.task_events.details is 'What else was reported, for exa
 
 alter table public.task_events enable row level security;
 
-revoke all on sequence public.task_events_id_seq from public, anon, authenticated, service_role;
-revoke all on table public.task_events from public, anon, authenticated, service_role;
-
--- Workers whose claims were refused because of what their row says. A refusal itself rolls back, so it is noted by a
--- second call, at most once a minute and worker.
-create table queue.claim_refusals (
-  worker_id text not null,
+-- How many tasks have ended, without counting a million rows: the history is counted on, a piece a minute. No task
+-- writes here, so no two of them wait for each other.
+create table queue.status_totals (
   status text not null,
-  first_at timestamptz not null,
-  last_at timestamptz not null,
-  constraint claim_refusals_pkey primary key (worker_id)
+  task_count bigint not null,
+  last_event_id bigint not null,
+  constraint status_totals_pkey primary key (status)
 );
 
-comment on table queue.claim_refusals is 'Per worker, claims refused with WORKER_NOT_ELIGIBLE; kept for a week.';
-comment on column queue.claim_refusals.status is 'The worker''s status at the last one.';
-comment on column queue.claim_refusals.first_at is 'When its claims began to be refused.';
-comment on column queue.claim_refusals.last_at is 'The last one noted; exact to a minute.';
+comment on table queue.status_totals is 'Tasks per final status, as of an event.';
+comment on column queue.status_totals.last_event_id is 'The last event that was counted; later ones are counted when somebody asks.';
 
-alter table queue.claim_refusals enable row level security;
+alter table queue.status_totals enable row level security;
 
-revoke all on table queue.claim_refusals from public, anon, authenticated, service_role;
-grant select on table queue.claim_refusals to service_role;
-
--- How many queued tasks wait, per owner, pool and reason of their own, so that counting them costs the same
--- however many there are.
-create table queue.blocked_tasks (
-  user_id uuid not null,
-  pool text not null,
-  reason text not null,
-  is_cloud boolean not null,
-  task_count integer not null,
-  constraint blocked_tasks_pkey primary key (user_id, pool, reason, is_cloud)
+-- What is usual: how long the last tasks of each type ran. A start that runs much longer is worth a look.
+create table queue.type_durations (
+  task_type text not null,
+  durations integer[] not null,
+  usual interval not null,
+  counted_at timestamptz not null,
+  constraint type_durations_pkey primary key (task_type)
 );
 
--- Whose tasks wait for a time: when many are due, claims ask these owners.
-create index blocked_tasks_not_yet on queue.blocked_tasks (pool, user_id) where reason = 'not_yet' and is_cloud;
+comment on table queue.type_durations is
+  'Per type how long its last completed tasks ran, from claim to completion; brought up to date by the job count_on. Derived.';
+comment on column queue.type_durations.durations is 'Seconds that each of the last 50 took, the newest last.';
+comment on column queue.type_durations.usual is 'Nine of ten of them took no longer.';
 
-comment on table queue.blocked_tasks is
-  'Counts of queued tasks that are not ready, per owner, pool and reason. Derived, kept in the transaction of each change.';
-comment on column queue.blocked_tasks.user_id is 'The owner; 00000000-0000-0000-0000-000000000000 for tasks without one.';
-comment on column queue.blocked_tasks.is_cloud is 'False for run_type local.';
-
-alter table queue.blocked_tasks set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
-alter table queue.blocked_tasks enable row level security;
-
-revoke all on table queue.blocked_tasks from public, anon, authenticated, service_role;
-grant select on table queue.blocked_tasks to service_role;
-
--- By how much a statement changed one counter of the derived state.
-create type queue.load_change as (
-  user_id uuid,
-  pool text,
-  is_cloud boolean,
-  takes_slot boolean,
-  standing text,
-  delta integer
-);
-
-comment on type queue.load_change is
-  'By how much one statement changed the number of tasks of an owner with the same pool, kind and standing.';
-
--- Who is calling, once the credential was checked.
-create type queue.caller as (
-  kind text,
-  user_id uuid,
-  token_id uuid
-);
-
-comment on type queue.caller is
-  'Who is calling: kind service (user_id null), token or user (user_id set).';
-
--- What a caller would rather run.
-create type queue.affinity as (
-  model text,
-  is_required boolean,
-  waited_since timestamptz
-);
-
-comment on type queue.affinity is
-  'What a caller would rather run: tasks of the model it has loaded (null = no preference), if is_required also those of users whose turn comes later; tasks that were enqueued before waited_since come in their turn.';
+alter table queue.type_durations enable row level security;
 
 -- What the sweep saw each minute, per pool: with it a count can tell a jump from growth.
 create table queue.minute_samples (
@@ -186,54 +232,6 @@ comment on column queue.minute_samples.completions is 'Tasks completed since the
 comment on column queue.minute_samples.last_event_id is 'The last event that was counted.';
 
 alter table queue.minute_samples enable row level security;
-
-revoke all on table queue.minute_samples from public, anon, authenticated, service_role;
-grant select on table queue.minute_samples to service_role;
-
--- What one user has in the queue, as a caller would find it.
-create type queue.user_load_row as (
-  user_id uuid,
-  reason text,
-  ready integer,
-  claimable integer,
-  active integer,
-  active_orchestration integer,
-  active_elsewhere integer,
-  running integer,
-  task_limit integer,
-  turn_at timestamptz
-);
-
-comment on type queue.user_load_row is
-  'What one user has in the queue: why none of it may run now (null = may), ready tasks, tasks claimable one after another, active ones (elsewhere: on the user''s own machines), slots in use, the limit, since when the turn is awaited.';
-
--- How many tasks have ended, without counting a million rows: the history is counted on, a piece a minute. No task
--- writes here, so no two of them wait for each other.
-create table queue.status_totals (
-  status text not null,
-  task_count bigint not null,
-  last_event_id bigint not null,
-  constraint status_totals_pkey primary key (status)
-);
-
-comment on table queue.status_totals is 'Tasks per final status, as of an event.';
-comment on column queue.status_totals.last_event_id is 'The last event that was counted; later ones are counted when somebody asks.';
-
-alter table queue.status_totals enable row level security;
-
-revoke all on table queue.status_totals from public, anon, authenticated, service_role;
-grant select on table queue.status_totals to service_role;
-
--- How a task ended, for those that go with it.
-create type queue.task_end as (
-  task_id uuid,
-  user_id uuid,
-  status text,
-  reason text
-);
-
-comment on type queue.task_end is
-  'The end of a task, or its deletion (status deleted), as the tasks that depend on it need to know it.';
 
 -- Which task is a part of which. One row per task whose params name an orchestrator (queue.parent_task_id), also while
 -- that orchestrator is not there yet or belongs to somebody else: then nothing follows from it. No foreign keys: the
@@ -265,10 +263,6 @@ comment on column queue.subtasks.replaced_by is 'The child that counts instead o
 comment on column queue.subtasks.seq is 'The order in which children came.';
 
 alter table queue.subtasks enable row level security;
-
-revoke all on sequence queue.subtasks_seq_seq from public, anon, authenticated, service_role;
-revoke all on table queue.subtasks from public, anon, authenticated, service_role;
-grant select on table queue.subtasks to service_role;
 
 -- One small row per orchestrator with children: how they stand. Counted in the transaction of each change under the
 -- owner's lock, so that the last of 1,000 children costs no more than the first.
@@ -311,8 +305,36 @@ comment on column queue.orchestrations.changed_at is 'When one of the counts las
 alter table queue.orchestrations set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table queue.orchestrations enable row level security;
 
-revoke all on table queue.orchestrations from public, anon, authenticated, service_role;
-grant select on table queue.orchestrations to service_role;
+-- Running orchestration tasks that have enqueued everything, or whose workers claim again, and need no worker any more: they take no place among those
+-- that do. Remembered for the start it was said in; what happens to the children later does not take it back.
+create table queue.handovers (
+  orchestrator_id uuid not null,
+  lease_token uuid not null,
+  constraint handovers_pkey primary key (orchestrator_id)
+);
+
+comment on table queue.handovers is 'Orchestration tasks In Progress that need no worker, because all of their children are enqueued.';
+comment on column queue.handovers.lease_token is 'The start in which they were enqueued; zeros for one from before leases.';
+
+alter table queue.handovers enable row level security;
+
+-- What a client's create-task means by a family that is no type of its own. Looked up only where a body says family, once for
+-- each such task; no row: the family is the type.
+create table queue.family_names (
+  family text not null,
+  parent_type text not null default '',
+  having_param text not null default '',
+  task_type text not null,
+  constraint family_names_pkey primary key (family, parent_type, having_param)
+);
+
+comment on table queue.family_names is
+  'Families of create-task that stand for another type: the type that such a task is stored with.';
+comment on column queue.family_names.parent_type is 'Only for parts of an orchestrator of this type; empty = whatever it is a part of.';
+comment on column queue.family_names.having_param is 'Only where its params have this member; empty = whatever they have.';
+comment on column queue.family_names.task_type is 'The type of the task.';
+
+alter table queue.family_names enable row level security;
 
 -- By how much one statement changed how the children of an orchestrator stand.
 create type queue.family_change as (
@@ -325,6 +347,69 @@ create type queue.family_change as (
 
 comment on type queue.family_change is
   'By how much one statement changed the numbers of an orchestrator''s children that are open, Complete, Failed and Cancelled.';
+
+-- How a task ended, for those that go with it.
+create type queue.task_end as (
+  task_id uuid,
+  user_id uuid,
+  status text,
+  reason text
+);
+
+comment on type queue.task_end is
+  'The end of a task, or its deletion (status deleted), as the tasks that depend on it need to know it.';
+
+-- How many queued tasks wait, per owner, pool and reason of their own, so that counting them costs the same
+-- however many there are.
+create table queue.blocked_tasks (
+  user_id uuid not null,
+  pool text not null,
+  reason text not null,
+  is_cloud boolean not null,
+  task_count integer not null,
+  constraint blocked_tasks_pkey primary key (user_id, pool, reason, is_cloud)
+);
+
+-- Whose tasks wait for a time: when many are due, claims ask these owners.
+create index blocked_tasks_not_yet on queue.blocked_tasks (pool, user_id) where reason = 'not_yet' and is_cloud;
+
+comment on table queue.blocked_tasks is
+  'Counts of queued tasks that are not ready, per owner, pool and reason. Derived, kept in the transaction of each change.';
+comment on column queue.blocked_tasks.user_id is 'The owner; 00000000-0000-0000-0000-000000000000 for tasks without one.';
+comment on column queue.blocked_tasks.is_cloud is 'False for run_type local.';
+
+alter table queue.blocked_tasks set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table queue.blocked_tasks enable row level security;
+
+-- By how much a statement changed one counter of the derived state.
+create type queue.load_change as (
+  user_id uuid,
+  pool text,
+  is_cloud boolean,
+  takes_slot boolean,
+  standing text,
+  delta integer
+);
+
+comment on type queue.load_change is
+  'By how much one statement changed the number of tasks of an owner with the same pool, kind and standing.';
+
+-- What one user has in the queue, as a caller would find it.
+create type queue.user_load_row as (
+  user_id uuid,
+  reason text,
+  ready integer,
+  claimable integer,
+  active integer,
+  active_orchestration integer,
+  active_elsewhere integer,
+  running integer,
+  task_limit integer,
+  turn_at timestamptz
+);
+
+comment on type queue.user_load_row is
+  'What one user has in the queue: why none of it may run now (null = may), ready tasks, tasks claimable one after another, active ones (elsewhere: on the user''s own machines), slots in use, the limit, since when the turn is awaited.';
 
 -- What a caller's view of the queue adds up to.
 create type queue.load_summary as (
@@ -346,21 +431,7 @@ create type queue.load_summary as (
 comment on type queue.load_summary is
   'Sums over users: tasks claimable one after another, owners of such tasks, users with live work, active tasks as in user_load_row, ready tasks held back by each reason of an owner; the users that had to be looked at one by one; what only time has changed since tasks were written; ready tasks of pools that are paused.';
 
--- Running orchestration tasks that have enqueued everything, or whose workers claim again, and need no worker any more: they take no place among those
--- that do. Remembered for the start it was said in; what happens to the children later does not take it back.
-create table queue.handovers (
-  orchestrator_id uuid not null,
-  lease_token uuid not null,
-  constraint handovers_pkey primary key (orchestrator_id)
-);
-
-comment on table queue.handovers is 'Orchestration tasks In Progress that need no worker, because all of their children are enqueued.';
-comment on column queue.handovers.lease_token is 'The start in which they were enqueued; zeros for one from before leases.';
-
-alter table queue.handovers enable row level security;
-
-revoke all on table queue.handovers from public, anon, authenticated, service_role;
-grant select on table queue.handovers to service_role;
+-- What runs behind the calls: jobs, the clock that they watch, work that is left to them, and what they note.
 
 -- When each job of the queue last ran and what came of it. Watched by health and task_counts: a job that fails or does
 -- not run is as bad as none.
@@ -388,22 +459,6 @@ comment on column queue.job_runs.error is 'Why it failed then.';
 comment on column queue.job_runs.stood_in_at is 'When a claim last did its work, because it was late.';
 
 alter table queue.job_runs enable row level security;
-
-revoke all on table queue.job_runs from public, anon, authenticated, service_role;
-grant select on table queue.job_runs to service_role;
-
--- A running task that nobody can be expected to finish.
-create type queue.lost_task as (
-  task_id uuid,
-  lease_token uuid,
-  reported_at timestamptz,
-  worker_id text,
-  cause text,
-  reason text
-);
-
-comment on type queue.lost_task is
-  'A running task to be put back: its present start (lease_token, reported_at), who held it, the cause (worker_ended, terminated or crashed as a machine said, worker_silent, caller_silent, unassigned, unnamed, timed_out, never_delivered, failure_told, token_ended, enqueued_nothing, left_behind) and the same in words.';
 
 -- What the queue has seen of the clock under the database. Written by each rescue (queue.watch_clock).
 create table queue.clock_watch (
@@ -436,24 +491,7 @@ comment on column queue.clock_watch.timeline is 'The timeline of the server at t
 
 alter table queue.clock_watch enable row level security;
 
-revoke all on table queue.clock_watch from public, anon, authenticated, service_role;
-grant select on table queue.clock_watch to service_role;
-
 insert into queue.clock_watch (is_only_row) values (true);
-
--- A run of a job that works in batches, between two of them.
-create type queue.batch_run as (
-  job text,
-  due uuid[],
-  done_count integer,
-  result jsonb,
-  started_at timestamptz,
-  pause interval,
-  is_over boolean
-);
-
-comment on type queue.batch_run is
-  'A run of cleanup, purge, reconcile or rescue: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';
 
 -- What a change has left to do, because more hangs on its row than one transaction should touch. Written in that
 -- transaction, so nothing is lost; worked off piece by piece afterwards (queue.settle_deferred), so nothing waits for it.
@@ -493,74 +531,6 @@ comment on column queue.deferred_work.deleted_id is 'The user or project that wa
 alter table queue.deferred_work set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table queue.deferred_work enable row level security;
 
-revoke all on sequence queue.deferred_work_id_seq from public, anon, authenticated, service_role;
-revoke all on table queue.deferred_work from public, anon, authenticated, service_role;
-grant select on table queue.deferred_work to service_role;
-
--- What is usual: how long the last tasks of each type ran. A start that runs much longer is worth a look.
-create table queue.type_durations (
-  task_type text not null,
-  durations integer[] not null,
-  usual interval not null,
-  counted_at timestamptz not null,
-  constraint type_durations_pkey primary key (task_type)
-);
-
-comment on table queue.type_durations is
-  'Per type how long its last completed tasks ran, from claim to completion; brought up to date by the job count_on. Derived.';
-comment on column queue.type_durations.durations is 'Seconds that each of the last 50 took, the newest last.';
-comment on column queue.type_durations.usual is 'Nine of ten of them took no longer.';
-
-alter table queue.type_durations enable row level security;
-
-revoke all on table queue.type_durations from public, anon, authenticated, service_role;
-grant select on table queue.type_durations to service_role;
-
--- Beats that could not be written into the row of their worker, because another transaction holds it; of users' own
--- machines, which have no row, only ends: while another transaction holds a task that they run, or its owner. And ends of
--- machines under a name that several share: whose a task was shows later, when nobody names it again.
-create table queue.noted_beats (
-  worker_id text not null,
-  beat_at timestamptz not null,
-  status text, -- an end that is still to be applied
-  leases uuid[],
-  doubtful_leases uuid[],
-  constraint noted_beats_pkey primary key (worker_id, beat_at)
-);
-
-comment on table queue.noted_beats is
-  'Beats of workers whose row another transaction held: signs of life for queue.lost_tasks, deleted by the rescue an hour later; and ends, of users'' machines while another transaction held what they run, and of machines under a name that several share, deleted with the last of these starts.';
-
-comment on column queue.noted_beats.status is
-  'The end that the beat told of (terminated, crashed), until the rescue could write it into the worker''s row.';
-
-comment on column queue.noted_beats.leases is
-  'The starts (tasks.lease_token) that the end leaves to the rescue; null where the end is that of one worker of the fleet.';
-
-comment on column queue.noted_beats.doubtful_leases is
-  'The starts that were under way under the shared name of a machine which ended: which of them were its own, those show that no machine names again.';
-
-alter table queue.noted_beats enable row level security;
-
-revoke all on table queue.noted_beats from public, anon, authenticated, service_role;
-grant select on table queue.noted_beats to service_role;
-
--- Users who were deleted, until the history has forgotten them, too. Everything else of theirs goes with their row.
-create table queue.deleted_users (
-  user_id uuid not null,
-  deleted_at timestamptz not null,
-  constraint deleted_users_pkey primary key (user_id)
-);
-
-comment on table queue.deleted_users is
-  'Users who were deleted and of whom public.task_events still tell, until queue.settings.deleted_user_retention has passed.';
-comment on column queue.deleted_users.deleted_at is 'When the row of public.users was deleted, or when that was first noticed.';
-
-alter table queue.deleted_users enable row level security;
-
-revoke all on table queue.deleted_users from public, anon, authenticated, service_role;
-grant select on table queue.deleted_users to service_role;
-
 -- Types without a row in public.task_types that tasks were enqueued with. Written by the sweep, once a minute and type
 -- at most, so that enqueuing pays nothing for it.
 create table queue.unknown_types (
@@ -579,9 +549,6 @@ comment on column queue.unknown_types.last_seen_at is 'When the last one was enq
 
 alter table queue.unknown_types enable row level security;
 
-revoke all on table queue.unknown_types from public, anon, authenticated, service_role;
-grant select on table queue.unknown_types to service_role;
-
 -- What clients send and the queue does not use: a program that takes itself to be understood, and is not, would be
 -- noticed by its results alone.
 create table queue.unused_fields (
@@ -599,50 +566,32 @@ comment on table queue.unused_fields is
 
 alter table queue.unused_fields enable row level security;
 
-revoke all on table queue.unused_fields from public, anon, authenticated, service_role;
-grant select on table queue.unused_fields to service_role;
-
--- What a client's create-task means by a family that is no type of its own. Looked up only where a body says family, once for
--- each such task; no row: the family is the type.
-create table queue.family_names (
-  family text not null,
-  parent_type text not null default '',
-  having_param text not null default '',
-  task_type text not null,
-  constraint family_names_pkey primary key (family, parent_type, having_param)
-);
-
-comment on table queue.family_names is
-  'Families of create-task that stand for another type: the type that such a task is stored with.';
-comment on column queue.family_names.parent_type is 'Only for parts of an orchestrator of this type; empty = whatever it is a part of.';
-comment on column queue.family_names.having_param is 'Only where its params have this member; empty = whatever they have.';
-comment on column queue.family_names.task_type is 'The type of the task.';
-
-alter table queue.family_names enable row level security;
-
-revoke all on table queue.family_names from public, anon, authenticated, service_role;
-grant select on table queue.family_names to service_role;
-
--- One task that a caller asks for: what was sent, and what the queue found out about it.
-create type queue.task_request as (
+-- A running task that nobody can be expected to finish.
+create type queue.lost_task as (
   task_id uuid,
-  task_type text,
-  params jsonb,
-  project text,
-  depends_on uuid[],
-  run_type text,
-  priority integer,
-  available_at timestamptz,
-  idempotency_key text,
-  max_attempts integer,
-  timeout_seconds integer,
-  created_at timestamptz,
-  project_id uuid,
-  owner_id uuid
+  lease_token uuid,
+  reported_at timestamptz,
+  worker_id text,
+  cause text,
+  reason text
 );
 
-comment on type queue.task_request is
-  'One task that a caller asks for. project is the text that was sent, project_id the project it leads to (null = none), owner_id whose task it would be.';
+comment on type queue.lost_task is
+  'A running task to be put back: its present start (lease_token, reported_at), who held it, the cause (worker_ended, terminated or crashed as a machine said, worker_silent, caller_silent, unassigned, unnamed, timed_out, never_delivered, failure_told, token_ended, enqueued_nothing, left_behind) and the same in words.';
+
+-- A run of a job that works in batches, between two of them.
+create type queue.batch_run as (
+  job text,
+  due uuid[],
+  done_count integer,
+  result jsonb,
+  started_at timestamptz,
+  pause interval,
+  is_over boolean
+);
+
+comment on type queue.batch_run is
+  'A run of cleanup, purge, reconcile or rescue: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';
 
 -- What the fleet of today runs: the one place that says so (docs/operations.md, "Types of task"). A row that is there
 -- already stays as it is: operators change types with public.set_task_type. Of a category only orchestration has an effect.
@@ -720,14 +669,7 @@ where y.run_type = 'api'
     'z_image_turbo_i2i', 'image_inpaint', 'annotated_image_edit'
   );
 
--- What the fleet of today runs with, where that is not what the tables say by themselves (docs/operations.md, "Settings").
--- As the default of the column, so that a row which is lost and made anew (queue.rebuild, queue.missing_rows) is the fleet's,
--- too. A family of which a child has failed makes nothing any more; the backend that these clients know ends it as well.
-alter table queue.settings alter column fails_siblings set default true;
-update queue.settings set fails_siblings = true;
-
-comment on column queue.settings.fails_siblings is
-  'Whether the queued children of an orchestrator that failed, because one of them did, say, fail with it; those that run go on. Default false: all go on. The fleet ships true.';
+-- What else ships for the fleet of today: names that its workers send, settings of its own.
 
 -- Workers of 30 and 31 March sent names of families that the backend of those two days made types of (docs/contract.md, 16).
 -- A stitch of a travel job and one of joins came under one name; whose part it is tells them apart. A join's orchestrator has
@@ -741,10 +683,25 @@ values
   ('crossfade_join', 'edit_video_orchestrator', '', 'join_final_stitch')
 on conflict do nothing;
 
+-- What the fleet of today runs with, where that is not what the tables say by themselves (docs/operations.md, "Settings").
+-- As the default of the column, so that a row which is lost and made anew (queue.rebuild, queue.missing_rows) is the fleet's,
+-- too. A family of which a child has failed makes nothing any more; the backend that these clients know ends it as well.
+alter table queue.settings alter column fails_siblings set default true;
+update queue.settings set fails_siblings = true;
+
+comment on column queue.settings.fails_siblings is
+  'Whether the queued children of an orchestrator that failed, because one of them did, say, fail with it; those that run go on. Default false: all go on. The fleet ships true.';
+
+revoke all on table public.task_types, public.task_events
+  from public, anon, authenticated, service_role;
+revoke all on sequence public.task_events_id_seq from public, anon, authenticated, service_role;
+
 select queue.lock_tables(
   'public.tasks',
   'public.users'
 );
+
+-- What waits for what, and what is a part of what: dependencies, children, orchestrators, hand-overs.
 
 -- Which task waits for which. No foreign key on depends_on: a dependency may be missing, and the
 -- waiting task then says so (dependency_lost) instead of being refused.
@@ -762,8 +719,8 @@ comment on table queue.task_dependencies is 'task_id may run once depends_on is 
 
 alter table queue.task_dependencies enable row level security;
 
-revoke all on table queue.task_dependencies from public, anon, authenticated, service_role;
-grant select on table queue.task_dependencies to service_role;
+-- The derived state of owners, on which claims and counts go: slots, lines, what waits for which reason, held slots.
+-- Everything here can be counted again from the tasks (queue.recount).
 
 -- One small row per user: what runs and what may. Locking this row is what makes a user's limit exact:
 -- every claim for the user, in any pool and by any kind of caller, takes it first. No checks here and on the other
@@ -802,9 +759,6 @@ comment on column queue.user_slots.settings_malformed is 'A switch in users.sett
 
 alter table queue.user_slots set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table queue.user_slots enable row level security;
-
-revoke all on table queue.user_slots from public, anon, authenticated, service_role;
-grant select on table queue.user_slots to service_role;
 
 -- One small row per user and pool with live work: how much is ready, how much is running, and whose
 -- turn it is. A claim walks the open lines through one index and never looks at a closed one.
@@ -854,9 +808,6 @@ comment on column queue.user_lines.orchestration_room is
 alter table queue.user_lines set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table queue.user_lines enable row level security;
 
-revoke all on table queue.user_lines from public, anon, authenticated, service_role;
-grant select on table queue.user_lines to service_role;
-
 -- Starts that another than their holder ended, by cancelling, completing, deleting, for as long as they count. A machine
 -- may still be at work on each: until it lets go its slot is not free, and after that the start counts for its owner's
 -- turn for a while. Who cancels all day runs no more machines than who does not, and is served no more often.
@@ -895,5 +846,11 @@ comment on column queue.held_slots.let_go_at is 'When the holder let go: it clai
 
 alter table queue.held_slots enable row level security;
 
-revoke all on table queue.held_slots from public, anon, authenticated, service_role;
-grant select on table queue.held_slots to service_role;
+-- Who may see and do what: all rights on one page. What no line here gives, nobody has. First everything is taken back, for
+-- Postgres lets everybody execute a new function, and a platform may give every new object of public to everybody; then
+-- follows what each role needs. In public only the queue's own objects are named: those of the app are the app's.
+
+revoke all on schema queue from public, anon, authenticated, service_role;
+revoke all on all tables in schema queue from public, anon, authenticated, service_role;
+revoke all on all sequences in schema queue from public, anon, authenticated, service_role;
+revoke all on all functions in schema queue from public, anon, authenticated, service_role;

@@ -154,6 +154,35 @@ comment on table public.projects is 'Groups tasks; a task''s owner is its projec
 comment on column public.projects.deleted_at is
   'Since when the project is deleted, while its tasks and results go piece by piece; the row goes last.';
 
+comment on table public.user_api_tokens is 'Personal access tokens, as SHA-256 hashes: 244 random bits need no slow hash.';
+comment on column public.user_api_tokens.token_hash is 'SHA-256 of the token, hex.';
+comment on column public.user_api_tokens.token_prefix is 'The first characters, so that the owner recognises it.';
+comment on column public.user_api_tokens.expires_at is 'Not accepted from this time on; null = no end.';
+comment on column public.user_api_tokens.revoked_at is 'Set when the owner takes it back; effective at the next call.';
+
+-- Rows from before this rule are not asked again.
+alter table public.workers
+  add constraint workers_times_are_finite check (isfinite(last_heartbeat) and isfinite(created_at)) not valid;
+
+comment on table public.workers is 'Machines that announced themselves, by the id they send with every call.';
+comment on column public.workers.status is
+  'inactive, spawning, active, terminating, terminated, error or crashed; other values are stored as they come. terminating, terminated and error get no work.';
+comment on column public.workers.last_heartbeat is 'Server time of the last beat. In no index: it changes every 20 seconds.';
+comment on column public.workers.current_model is 'The model the worker has loaded.';
+comment on column public.workers.metadata is 'What the orchestrator and the beats know of the machine; always an object.';
+comment on column public.workers.reaped_at is
+  'When the queue itself set the worker to error for its silence; null as soon as anybody else says the status. No API role writes it.';
+comment on column public.workers.failed_at is
+  'When the worker failed: it crashed, was silent or never beat when it was set aside, or ended with work in its hands. Decided once, when the status changes; null once it lives again. Written by a trigger.';
+comment on column public.workers.goodbye_at is
+  'When the worker said itself, with a last beat, that it ends; null once it beats or claims again, or anybody else says the status. No API role writes it.';
+comment on column public.workers.ended_at is
+  'Since when the worker is terminated, crashed or in error; null while it is not. Written by a trigger.';
+comment on column public.workers.kept_at is
+  'Since when public.keep_worker keeps this machine: while it beats, no orchestrator sets it aside. No API role writes it.';
+
+alter table public.workers set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+
 comment on table public.tasks is 'One row per task. State changes only along docs/architecture.md; an illegal direct change leaves its row as it is.';
 comment on column public.tasks.task_type is 'Any text; task_types says what the queue knows of it.';
 comment on column public.tasks.params is 'What the worker needs; handed out exactly as it came in.';
@@ -206,29 +235,6 @@ comment on column public.tasks.has_bounded_params is
 
 alter table public.tasks set (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
--- Rows from before this rule are not asked again.
-alter table public.workers
-  add constraint workers_times_are_finite check (isfinite(last_heartbeat) and isfinite(created_at)) not valid;
-
-comment on table public.workers is 'Machines that announced themselves, by the id they send with every call.';
-comment on column public.workers.status is
-  'inactive, spawning, active, terminating, terminated, error or crashed; other values are stored as they come. terminating, terminated and error get no work.';
-comment on column public.workers.last_heartbeat is 'Server time of the last beat. In no index: it changes every 20 seconds.';
-comment on column public.workers.current_model is 'The model the worker has loaded.';
-comment on column public.workers.metadata is 'What the orchestrator and the beats know of the machine; always an object.';
-comment on column public.workers.reaped_at is
-  'When the queue itself set the worker to error for its silence; null as soon as anybody else says the status. No API role writes it.';
-comment on column public.workers.failed_at is
-  'When the worker failed: it crashed, was silent or never beat when it was set aside, or ended with work in its hands. Decided once, when the status changes; null once it lives again. Written by a trigger.';
-comment on column public.workers.goodbye_at is
-  'When the worker said itself, with a last beat, that it ends; null once it beats or claims again, or anybody else says the status. No API role writes it.';
-comment on column public.workers.ended_at is
-  'Since when the worker is terminated, crashed or in error; null while it is not. Written by a trigger.';
-comment on column public.workers.kept_at is
-  'Since when public.keep_worker keeps this machine: while it beats, no orchestrator sets it aside. No API role writes it.';
-
-alter table public.workers set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
-
 comment on table public.generations is 'Result records; exactly one per completed task of a type that creates them.';
 comment on column public.generations.type is 'image or video, from the task''s type.';
 comment on column public.generations.location is 'Where the result is; null when the worker reported none. The task''s output_location, unless the app has moved it.';
@@ -242,9 +248,3 @@ comment on column public.generations.based_on is 'The generation this one was ma
 comment on table public.system_logs is 'Log lines of workers and orchestrators.';
 comment on column public.system_logs.source_type is 'orchestrator_gpu, orchestrator_api, worker, edge_function, ...';
 comment on column public.system_logs.task_id is 'Text, because clients also log about ids that are not UUIDs.';
-
-comment on table public.user_api_tokens is 'Personal access tokens, as SHA-256 hashes: 244 random bits need no slow hash.';
-comment on column public.user_api_tokens.token_hash is 'SHA-256 of the token, hex.';
-comment on column public.user_api_tokens.token_prefix is 'The first characters, so that the owner recognises it.';
-comment on column public.user_api_tokens.expires_at is 'Not accepted from this time on; null = no end.';
-comment on column public.user_api_tokens.revoked_at is 'Set when the owner takes it back; effective at the next call.';

@@ -5,6 +5,8 @@
 
 set lock_timeout = '900ms';
 
+-- What is set up beside the two schemas: the jobs of pg_cron, how long the roles of the API wait for a lock, the bucket.
+
 create extension if not exists pg_cron;
 
 select queue.schedule_jobs();

@@ -1,3 +1,0 @@
-create extension if not exists pg_cron;
-
-select queue.schedule_jobs();

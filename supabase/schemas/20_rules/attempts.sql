@@ -1,0 +1,170 @@
+-- How often a task may be started, and how long it waits before the next time. After its last start a failure ends it
+-- (50_endings/fail.sql); a start that is lost counts as well (70_recovery/rescue.sql).
+
+-- How often this very task may be started before it ends Failed: its own limit (which a requeue raises), else its type's,
+-- else the settings'.
+create function queue.starts_allowed(p_task public.tasks)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_task.max_attempts, queue.max_attempts(p_task.task_type));
+end;
+$$;
+
+-- How often a task of this type may be started before it ends Failed.
+create function queue.max_attempts(p_task_type text)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    (select y.max_attempts from public.task_types as y where y.name = p_task_type),
+    (select s.max_attempts from queue.settings as s)
+  );
+end;
+$$;
+
+-- Whether a reported failure of a type of task is worth another try. Unknown types are.
+-- Whether a failed task of this type may be tried again; true for an unknown type.
+create function queue.is_retryable(p_task_type text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce((select y.is_retryable from public.task_types as y where y.name = p_task_type), true);
+end;
+$$;
+
+-- The wait before a failed task is tried again: doubled at each start, and spread, so that tasks that failed together
+-- (a provider was down) do not all come back together.
+-- How long a task waits after its n-th failed start: queue.settings.retry_delay * 2^(n-1), at most max_retry_delay, less
+-- up to a quarter at random.
+create function queue.retry_wait(p_attempts integer)
+returns interval
+language plpgsql
+volatile -- random
+security invoker
+set search_path = ''
+as $$
+declare
+  v_settings queue.settings;
+begin
+  select s.* into v_settings from queue.settings as s;
+  return least(
+    v_settings.max_retry_delay,
+    -- Doubling stops where any delay has long reached its limit.
+    v_settings.retry_delay * pg_catalog.power(2, least(greatest(p_attempts, 1), 20) - 1)
+  ) * (0.75 + pg_catalog.random() * 0.25);
+end;
+$$;
+
+-- A late result is that of the last start, which the task has forgotten by then. The history knows it: also what somebody
+-- else said of it meanwhile, to no effect, so whose start it was is asked of the claim.
+-- This task with worker_id, token_id and attempts of its last start, if the history has one.
+create function queue.with_its_last_start(p_task public.tasks)
+returns public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_start record;
+begin
+  select e.worker_id, e.attempt, substring(h.actor from '^token:([0-9a-f-]{36})$')::uuid as token_id
+  into v_start
+  from public.task_events as e
+    cross join lateral (
+      select o.actor
+      from public.task_events as o
+      where o.task_id = e.task_id
+        and o.id <= e.id
+        and o.from_status = 'Queued'
+        and o.to_status = 'In Progress'
+      order by o.id desc
+      limit 1
+    ) as h
+  where e.task_id = p_task.id
+    and e.to_status = 'In Progress'
+  order by e.id desc
+  limit 1;
+  if found then
+    p_task.worker_id := v_start.worker_id;
+    p_task.token_id := v_start.token_id;
+    p_task.attempts := greatest(p_task.attempts, v_start.attempt);
+  end if;
+  return p_task;
+end;
+$$;
+
+-- A failure of the present start that was told and not applied, because a former holder might have been speaking. When the
+-- task ends for want of a result all the same, that is what there is to say of it.
+create function queue.told_reason(p_task public.tasks)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select e.details ->> 'held_back' -- queue.fail_task
+    from public.task_events as e
+    where e.task_id = p_task.id
+      and e.from_status = 'In Progress'
+      and e.to_status = 'In Progress'
+      and e.worker_id = p_task.worker_id
+      and e.attempt = p_task.attempts
+      and e.details ? 'held_back'
+      and e.id > (
+        select max(s.id)
+        from public.task_events as s
+        where s.task_id = p_task.id
+          and s.to_status = 'In Progress'
+          and s.from_status is distinct from 'In Progress'
+      )
+    order by e.id desc
+    limit 1
+  );
+end;
+$$;
+
+-- Whether a report of a failed start, which names the start by its number, is the one that has ended an earlier start: its
+-- reply was lost, it was sent again, and meanwhile somebody else has the task. A worker that has the task again speaks of
+-- its present start, whatever number it sends.
+-- Whether an earlier start of this running task, of that number and by another worker, has ended with this very reason.
+create function queue.is_told_again(p_task public.tasks, p_attempts integer, p_reason text)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_task.status = 'In Progress'
+    and coalesce(p_attempts between 1 and p_task.attempts - 1, false)
+    and exists (
+      select
+      from public.task_events as e
+      where e.task_id = p_task.id
+        and e.from_status = 'In Progress'
+        and e.to_status = 'Queued'
+        and e.attempt = p_attempts
+        and e.reason = p_reason
+        and (
+          e.worker_id is distinct from p_task.worker_id
+          or exists (select from queue.settings as s where queue.sent_name(p_task.worker_id) = any (s.shared_worker_ids))
+        )
+    );
+end;
+$$;

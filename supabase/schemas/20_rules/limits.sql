@@ -1,0 +1,257 @@
+-- How much an owner may have: the owner's half of the one rule (how many tasks run at once), and the bounds of what is
+-- queued and of how many projects there are.
+
+-- What a user row allows, as the user's slots keep it: the owner's half of the one rule (docs/architecture.md). Whoever
+-- writes what a user may takes it from here; the task's own half is queue.task_standing.
+-- The user_slots row that follows from a user row, the tasks that run, the orchestration that needs a worker and the
+-- starts that are remembered.
+create function queue.slots_of(
+  p_user public.users, p_running integer, p_orchestrating integer, p_remembered integer
+)
+returns queue.user_slots
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_methods jsonb := p_user.settings #> '{ui,generationMethods}';
+  v_slots queue.user_slots;
+begin
+  v_slots.user_id := p_user.id;
+  v_slots.running := p_running;
+  v_slots.orchestrating := p_orchestrating;
+  v_slots.remembered := p_remembered;
+  v_slots.task_limit := coalesce(p_user.max_in_progress, (select d.default_task_limit from queue.settings as d));
+  v_slots.orchestration_limit := coalesce(
+    p_user.max_orchestrating, (select d.default_orchestration_limit from queue.settings as d), v_slots.task_limit
+  );
+  -- Nothing of a deleted user starts any more while what they had goes piece by piece.
+  if queue.is_being_deleted(p_user.id) then
+    v_slots.task_limit := 0;
+    v_slots.orchestration_limit := 0;
+  end if;
+  v_slots.has_credits := coalesce(p_user.credits, 0) > 0;
+  v_slots.cloud_on := v_methods -> 'inCloud' is distinct from 'false';
+  v_slots.local_on := v_methods -> 'onComputer' is distinct from 'false';
+  v_slots.settings_malformed := coalesce(jsonb_typeof(v_methods -> 'inCloud') <> 'boolean', false)
+    or coalesce(jsonb_typeof(v_methods -> 'onComputer') <> 'boolean', false);
+  -- In the order in which the reasons are reported.
+  v_slots.cloud_reason := case
+    when not v_slots.has_credits then 'no_credits'
+    when not v_slots.cloud_on then 'cloud_disabled'
+    when v_slots.running >= v_slots.task_limit then 'user_at_limit'
+  end;
+  v_slots.local_reason := case
+    when not v_slots.local_on then 'local_disabled'
+    when v_slots.running >= v_slots.task_limit then 'user_at_limit'
+  end;
+  return v_slots;
+end;
+$$;
+
+-- Whether a task of this type takes one of its owner's slots: orchestration does not. A type without a row (its category
+-- is null here) is orchestration if its name ends in _orchestrator, which is how deployed workers tell.
+-- Whether tasks of a type with this name and category (null = it has no row) take a slot; all but orchestration do.
+create function queue.takes_slot(p_task_type text, p_category text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_category is not null then
+    return p_category <> 'orchestration';
+  end if;
+  return right(p_task_type, 13) is distinct from '_orchestrator';
+end;
+$$;
+
+-- After tasks_after_insert (triggers fire in the order of their names), which has taken the owner's lock and moved
+-- the counters: nobody else can add to this owner's queue between the count and the commit.
+-- Trigger: refuses what a user enqueues beyond queue.settings.max_queued_per_user with 429 QUEUE_FULL.
+create function queue.tasks_keep_to_the_bound()
+returns trigger
+language plpgsql
+security definer -- reads settings and counters on behalf of any caller who may insert
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_bound integer;
+  v_user_id uuid;
+begin
+  if not queue.acts_for_a_user() then
+    return null;
+  end if;
+
+  select s.max_queued_per_user into v_bound from queue.settings as s;
+  if v_bound is null then
+    return null;
+  end if;
+
+  -- One after the other: as one query, the count is taken for each new row, and each row's orchestrator looked for.
+  for v_user_id in select distinct n.user_id from new_rows as n loop
+    if queue.queued_count(v_user_id) > v_bound and exists (
+      select
+      from new_rows as n
+      where n.user_id = v_user_id
+        and not queue.has_started_orchestrator(n)
+    ) then
+      perform queue.refuse(
+        429, 'QUEUE_FULL',
+        pg_catalog.format('A user has at most %s tasks queued, and with this there would be more', v_bound),
+        'Wait until some have run, or cancel some'
+      );
+    end if;
+  end loop;
+  return null;
+end;
+$$;
+
+create trigger tasks_after_insert_keep_to_the_bound
+  after insert on public.tasks
+  referencing new table as new_rows
+  for each statement execute function queue.tasks_keep_to_the_bound();
+
+-- How much a user has in the queue, added up from the derived counters: a few rows, however many tasks there are.
+-- Exact under the lock on the owner's slots.
+-- How many tasks of the user are Queued, whatever they wait for.
+create function queue.queued_count(p_user_id uuid)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    (
+      select sum(l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration)
+      from queue.user_lines as l
+      where l.user_id = p_user_id
+    ), 0
+  ) + coalesce(
+    (
+      select sum(b.task_count)
+      from queue.blocked_tasks as b
+      where b.user_id = p_user_id
+    ), 0
+  );
+end;
+$$;
+
+-- Whether a task is part of work that is under way. Its orchestrator was counted when it was enqueued; to refuse the
+-- parts would fail the whole.
+-- Whether params name an orchestrator of the same owner that was started and has not ended.
+create function queue.has_started_orchestrator(p_task public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- By their keys: asked with the owner beside them, a plan may go through all that the owner has, for each new row.
+  return exists (
+    select
+    from unnest(queue.named_parents(p_task.params)) as p (id)
+    where (
+      select t.user_id = p_task.user_id
+        and not t.takes_slot
+        and (t.status = 'In Progress' or (t.status = 'Queued' and t.claimed_at is not null))
+      from public.tasks as t
+      where t.id = p.id
+    )
+  );
+end;
+$$;
+
+-- Clients have named a task's orchestrator in several ways. Texts that are no UUID (people's own ids) name none.
+-- The tasks that params name as the orchestrator, the likeliest first; null for none.
+create function queue.named_parents(p_params jsonb)
+returns uuid[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select array_agg((p.holder ->> k.key)::uuid order by p.place, k.place)
+    from (values (1, p_params), (2, p_params -> 'orchestrator_details')) as p (place, holder)
+      cross join (
+        values (1, 'orchestrator_task_id_ref'), (2, 'orchestrator_task_id'), (3, 'parent_orchestrator_task_id'), (4, 'orchestrator_id')
+      ) as k (place, key)
+    where p.holder ->> k.key ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+  );
+end;
+$$;
+
+-- Trigger: refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS, and those of one who is being
+-- deleted with 403 FORBIDDEN.
+create function queue.projects_keep_to_the_bound()
+returns trigger
+language plpgsql
+security definer -- counts what row security may hide, on behalf of any caller who may insert
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 1000;
+  v_user_id uuid;
+begin
+  if not queue.acts_for_a_user() then
+    return null;
+  end if;
+
+  for v_user_id in select distinct n.user_id from new_rows as n order by n.user_id loop
+    -- Two requests at once: the second counts what the first has added.
+    perform pg_advisory_xact_lock(hashtextextended('queue.projects:' || v_user_id, 0));
+    -- A deletion that is under way is waited for, and one that comes later takes the project along.
+    perform from public.users as u where u.id = v_user_id for key share;
+    if queue.is_being_deleted(v_user_id) then
+      perform queue.refuse(403, 'FORBIDDEN', 'This user is being deleted');
+    end if;
+    if (
+      select count(*)
+      from (select from public.projects as p where p.user_id = v_user_id limit v_most + 1) as k
+    ) > v_most then
+      perform queue.refuse(
+        409, 'TOO_MANY_PROJECTS', pg_catalog.format('A user has at most %s projects, and with this there would be more', v_most),
+        'Delete some first'
+      );
+    end if;
+  end loop;
+  return null;
+end;
+$$;
+
+create trigger projects_after_insert_keep_to_the_bound
+  after insert on public.projects
+  referencing new table as new_rows
+  for each statement execute function queue.projects_keep_to_the_bound();
+
+-- Lists of projects are read all day, so their number and their names have bounds. The number binds users only; an app
+-- that makes projects with the service key knows what it does.
+-- Trigger: refuses a name of a project that is too long with 400 INVALID_ARGUMENT.
+create function queue.projects_before_write()
+returns trigger
+language plpgsql
+security definer -- whoever may write may hear the refusal
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  perform queue.refuse(400, 'INVALID_ARGUMENT', 'The name of a project must have at most 255 characters');
+  return null;
+end;
+$$;
+
+create trigger projects_before_write
+  before insert or update of name on public.projects
+  for each row
+  when (length(new.name) > 255)
+  execute function queue.projects_before_write();

@@ -1,0 +1,235 @@
+-- What every new row of tasks gets, and the bounds of its values (priority, times, limits, names), whatever the way in.
+
+-- What every new row gets, whoever inserts it: its owner, its pool and where it stands.
+create function queue.tasks_before_insert()
+returns trigger
+language plpgsql
+security definer -- reads owner, type and dependencies on behalf of any caller who may insert
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_owner uuid;
+  v_deleted_at timestamptz;
+  v_category text;
+begin
+  if new.status <> 'Queued' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('A task begins Queued, this one was to begin %s', new.status),
+      'Insert it Queued; claim, complete or fail it through the functions'
+    );
+  end if;
+
+  perform queue.refuse_impossible_values(new);
+
+  if new.project_id is not null then
+    -- Held, as the foreign key will: it does not change hands until the task is there.
+    select p.user_id, p.deleted_at into v_owner, v_deleted_at from public.projects as p where p.id = new.project_id for key share;
+    if v_deleted_at is not null then
+      perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('Project %s was deleted', new.project_id));
+    end if;
+    -- An unknown project is left to the foreign key.
+    new.user_id := coalesce(v_owner, new.user_id);
+  end if;
+
+  new.run_type := coalesce(new.run_type, 'cloud');
+  new.params := queue.params_object(new.params);
+  perform queue.refuse_large_json(new.params, 'params');
+  new.has_bounded_params := true;
+  if new.result_data is not null then
+    new.result_data := queue.bounded_data(new.result_data);
+  end if;
+  new.output_location := queue.cut_ends(new.output_location);
+  new.error_message := queue.cut_ends(new.error_message);
+  new.error_details := queue.cut_ends(new.error_details);
+  -- A default timestamp becomes the queue's own time. One that was given stays, unless a user gave it: an older task
+  -- is served first.
+  if new.created_at is null or new.created_at = pg_catalog.now() or queue.actor() ~ '^(authenticated$|user:)' then
+    new.created_at := queue.now();
+  end if;
+  new.updated_at := coalesce(new.updated_at, new.created_at);
+
+  select y.run_type, y.category, y.runs_on_own_gpu
+  into new.pool, v_category, new.runs_on_own_gpu
+  from public.task_types as y
+  where y.name = new.task_type;
+  new.pool := coalesce(new.pool, 'gpu');
+  new.runs_on_own_gpu := coalesce(new.runs_on_own_gpu and new.pool <> 'gpu', false);
+  new.takes_slot := queue.takes_slot(new.task_type, v_category);
+
+  if new.dependant_on = new.id then
+    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
+  elsif new.dependant_on is not null then
+    new.released_at := queue.released_at(new.id, new.dependant_on, new.user_id);
+  end if;
+  new.model := queue.task_model(new.params);
+  new.standing := queue.task_standing(new);
+  return new;
+end;
+$$;
+
+create trigger tasks_before_insert
+  before insert on public.tasks
+  for each row execute function queue.tasks_before_insert();
+
+-- One infinite timestamp would make every subtraction from it fail, for everybody; one number at the end of its range
+-- every sum with it; a text of a megabyte every list that shows it. So a row has the bounds of create-task whatever the
+-- way in. Asked here and not by checks: the table's hottest statements would parse those anew each time. What a row has
+-- from before these bounds it keeps: it must still be possible to end it.
+-- Raises 400 INVALID_ARGUMENT when a value that is new in this version of a task is out of its bounds: times, priority,
+-- limits, names; or when its run_type does not exist.
+create function queue.refuse_impossible_values(p_task public.tasks, p_old public.tasks default null)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_first constant timestamptz := timestamptz '2000-01-01 00:00:00+00';
+  v_end constant timestamptz := timestamptz '2101-01-01 00:00:00+00';
+begin
+  if least(
+      p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at
+    ) < v_first
+    or greatest(
+      p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at
+    ) >= v_end
+  then
+    if exists (
+      select
+      from (
+        values
+          (p_task.created_at, p_old.created_at),
+          (p_task.updated_at, p_old.updated_at),
+          (p_task.available_at, p_old.available_at),
+          (p_task.generation_started_at, p_old.generation_started_at),
+          (p_task.generation_processed_at, p_old.generation_processed_at)
+      ) as v (new_time, old_time)
+      where v.new_time is distinct from v.old_time
+        and not (v.new_time >= v_first and v.new_time < v_end)
+    ) then
+      perform queue.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must lie in the years 2000 to 2100', 'Send a date, not infinity');
+    end if;
+  end if;
+
+  if p_task.priority not between -1000 and 1000 and p_task.priority is distinct from p_old.priority then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', pg_catalog.format('The priority must be from -1000 to 1000, not %s', p_task.priority)
+    );
+  elsif length(p_task.task_type) not between 1 and 200 and p_task.task_type is distinct from p_old.task_type then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The task_type must have 1 to 200 characters');
+  elsif length(p_task.idempotency_key) not between 1 and 255
+    and p_task.idempotency_key is distinct from p_old.idempotency_key then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The idempotency_key must have 1 to 255 characters');
+  elsif length(p_task.worker_id) > 255 and p_task.worker_id is distinct from p_old.worker_id then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id must have at most 255 characters');
+  elsif p_task.attempts not between 0 and 1000 and p_old.id is null then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The attempts must be from 0 to 1000, not %s', p_task.attempts));
+  elsif p_task.max_attempts is distinct from p_old.max_attempts
+    -- A requeue grants as many starts again as the type allows.
+    and p_task.max_attempts not between 1 and coalesce(p_old.attempts, 0) + 1000 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'max_attempts must be from 1 to 1000', 'Leave it out for the type''s');
+  elsif p_task.timeout is distinct from p_old.timeout
+    and not (p_task.timeout > interval '0' and p_task.timeout <= interval '30 days') then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'The timeout must be longer than nothing and at most 30 days', 'Leave it out for the type''s'
+    );
+  elsif p_task.run_type not in ('cloud', 'local') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be cloud or local, not %s', left(p_task.run_type, 100)));
+  end if;
+end;
+$$;
+
+-- Workers index into params: anything but an object kills them. A JSON text of an object is read as the object.
+-- The params as a JSON object: null = {}, a JSON text is parsed; raises 400 INVALID_ARGUMENT for anything else.
+create function queue.params_object(p_params jsonb)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_params jsonb := coalesce(p_params, '{}');
+begin
+  if jsonb_typeof(v_params) = 'string' then
+    begin
+      v_params := (v_params #>> '{}')::jsonb;
+    exception when invalid_text_representation then
+      null; -- refused below, like every other value that is no object
+    end;
+  end if;
+
+  if jsonb_typeof(v_params) <> 'object' then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format('The params must be a JSON object, not %s', jsonb_typeof(v_params))
+    );
+  end if;
+  return v_params;
+end;
+$$;
+
+-- Which model a task wants, wherever its sender put it.
+-- The model that params.model, params.model_name or params.orchestrator_details.model_name asks for; null = any.
+create function queue.task_model(p_params jsonb)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Cut, because it is part of an index key and a client may send any text.
+  return left(
+    coalesce(p_params ->> 'model', p_params ->> 'model_name', p_params #>> '{orchestrator_details,model_name}'),
+    200
+  );
+end;
+$$;
+
+-- Clients name a task's orchestrator inside params. Anything that is not a UUID names none.
+create function queue.parent_task_id(p_params jsonb)
+returns uuid
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when p_params ->> 'orchestrator_task_id_ref' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+      then (p_params ->> 'orchestrator_task_id_ref')::uuid
+  end;
+end;
+$$;
+
+-- Params as those may see them who neither work on the task nor own it. Tasks of the pool banodoco bring a user's JWT
+-- along, which is for their worker alone, wherever in the params it stands.
+-- These params with [redacted] in place of each user_jwt, at any depth, for whoever neither works on the task nor owns
+-- it.
+create function queue.without_secrets(p_params jsonb)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if not jsonb_path_exists(p_params, '$.**.user_jwt') then
+    return p_params; -- like most, and most of what lies beside one
+  elsif jsonb_typeof(p_params) = 'array' then
+    return (
+      select jsonb_agg(queue.without_secrets(e.value) order by e.place)
+      from jsonb_array_elements(p_params) with ordinality as e (value, place)
+    );
+  end if;
+  return (
+    select jsonb_object_agg(e.key, case e.key when 'user_jwt' then '"[redacted]"' else queue.without_secrets(e.value) end)
+    from jsonb_each(p_params) as e
+  );
+end;
+$$;

@@ -1,0 +1,201 @@
+-- How large a value may be, whatever the way in: JSON, its numbers, texts, what a reply can hold.
+
+-- Raises 413 PARAMS_TOO_LARGE when the value is out of the bounds of queue.json_fault.
+create function queue.refuse_large_json(p_value jsonb, p_name text)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_fault text := queue.json_fault(p_value);
+begin
+  if v_fault is not null then
+    perform queue.refuse(
+      413, 'PARAMS_TOO_LARGE', pg_catalog.format('The %s are too large: %s', p_name, v_fault),
+      'Store what is large as a file, and send its URL'
+    );
+  end if;
+end;
+$$;
+
+-- What is wrong with the size of a JSON value that somebody wants to store, whatever the way in. One place for all: a
+-- value that one way takes and the next cannot read stops everybody who reads it.
+-- Why the value is too large to be stored, as the end of a sentence: more than 1 MiB written out, 100 levels, 200,000
+-- values, or a number of more than 400 characters; null when it is not.
+create function queue.json_fault(p_value jsonb)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 1048576;
+  v_length integer;
+  v_text text;
+begin
+  -- From the cheapest look to the dearest: one at 100 levels goes no deeper, one at numbers writes none of them, and
+  -- what is written after them is no longer than what was sent would let one think.
+  if jsonb_path_exists(p_value, 'strict $.**{100} ? (@.type() == "object" || @.type() == "array")') then
+    return 'it nests more than 100 levels deep';
+  elsif exists (
+    select
+    from jsonb_array_elements(jsonb_path_query_array(p_value, 'strict $.** ? (@.type() == "number")')) as n (number)
+    where (abs(n.number::numeric) >= 1e199 or scale(n.number::numeric) > 198)
+      and queue.number_length(n.number::numeric) > 400
+  ) then
+    return 'a number in it takes more than 400 characters, written out';
+  elsif pg_column_size(p_value || jsonb_build_object()) <= 2048 then
+    return null; -- with numbers of 400 characters at most, that cannot be long
+  end if;
+
+  v_length := queue.written_length(p_value, v_most);
+  if v_length is null and p_value is not null then
+    return pg_catalog.format('written out, it has more than %s characters', v_most);
+  elsif v_length <= 200000 then
+    return null; -- shorter text cannot hold so many values
+  end if;
+
+  v_text := p_value::text;
+  if v_length - length(translate(v_text, ',{[', '')) > 200000 then
+    -- Those outside of strings are the values.
+    v_text := regexp_replace(v_text, '"(?:[^"\\]|\\.)*"', '', 'g');
+    if length(v_text) - length(translate(v_text, ',{[', '')) > 200000 then
+      return 'it holds more than 200000 values';
+    end if;
+  end if;
+  return null;
+end;
+$$;
+
+-- How long a JSON value is once it is written out. jsonb keeps 1e131071 in a dozen bytes, and a row compresses what
+-- repeats: what is small on disk may take gigabytes to write. So the long numbers are added up by their places first, and
+-- the whole is written only when it is known to be harmless.
+-- The length of the value as text, or null when it is longer than p_most, which is found out without writing it.
+create function queue.written_length(p_value jsonb, p_most integer)
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  -- Adds nothing, and takes it out of its compressed form.
+  v_value jsonb := p_value || '{}'::jsonb;
+  v_number numeric;
+  v_numbers bigint := 0;
+  v_length integer;
+begin
+  if pg_column_size(v_value) > 6 * p_most::bigint then -- nothing is kept in more than six times its text
+    return null;
+  end if;
+  for v_number in
+    select n.number::numeric
+    -- As one array: jsonb_path_query takes the square of the time for rows.
+    from jsonb_array_elements(jsonb_path_query_array(v_value, 'strict $.** ? (@.type() == "number")')) as n (number)
+    where abs(n.number::numeric) >= 1e100 or scale(n.number::numeric) > 100
+  loop
+    v_numbers := v_numbers + queue.number_length(v_number);
+    if v_numbers > p_most then
+      return null;
+    end if;
+  end loop;
+  v_length := length(p_value::text);
+  return case when v_length <= p_most then v_length end;
+exception
+  when statement_too_complex then
+    return null; -- nested so deep that nobody could look into it
+end;
+$$;
+
+-- How long a number is once it is written out, found out without writing it: 1e131071 takes eight characters to send and
+-- 131,072 to write, and one request may hold 90,000 of them. Exact up to 400 characters; above, at least the length that
+-- is given and less than five times as much.
+-- How many characters the number takes, written out: exact up to 400, above that no more than there are.
+create function queue.number_length(p_number numeric)
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_size numeric := abs(p_number);
+  v_scale integer := scale(p_number);
+begin
+  return case
+      when v_size < 1e400 then length(trunc(v_size)::text)
+      when v_size < 1e1600 then 401
+      when v_size < 1e6400 then 1601
+      when v_size < 1e25600 then 6401
+      when v_size < 1e102400 then 25601
+      else 102401
+    end + case when v_scale > 0 then v_scale + 1 else 0 end + case when p_number < 0 then 1 else 0 end;
+end;
+$$;
+
+-- What a worker reports beside its words is never a reason to refuse the report: what is too large to be kept as data is
+-- kept as text, as far as it goes.
+-- The data; of what is out of the bounds of queue.json_fault the reason (not_kept) and both ends of its text, if that can
+-- be written at all.
+create function queue.bounded_data(p_data jsonb)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_fault text := queue.json_fault(p_data);
+  -- Many rows of one statement may bring such data, so a text that is out of all proportion to what was sent is not
+  -- written at all.
+  v_most integer := least(16777216, 65536 + 8 * pg_column_size(p_data || jsonb_build_object())::bigint);
+begin
+  if v_fault is null then
+    return p_data;
+  end if;
+  return jsonb_build_object(
+    'not_kept', v_fault,
+    'result_data', case when queue.written_length(p_data, v_most) is not null then queue.cut_ends(p_data::text) end
+  );
+end;
+$$;
+
+-- What a worker says has any length. The beginning says what it is about, the end what happened last.
+-- The text; of one that is longer than 80 KiB the first 64 KiB, its length and the last 16 KiB. Null stays null.
+create function queue.cut_ends(p_text text)
+returns text
+language plpgsql
+immutable
+strict
+security invoker
+set search_path = ''
+as $$
+declare
+  v_head constant integer := 65536;
+  v_tail constant integer := 16384;
+begin
+  -- Its bytes are counted at once, its characters one by one.
+  if octet_length(p_text) <= v_head or length(p_text) <= v_head + v_tail + 100 then
+    return p_text;
+  end if;
+  return left(p_text, v_head) || pg_catalog.format(' … [cut: %s characters in all] … ', length(p_text)) || right(p_text, v_tail);
+end;
+$$;
+
+-- Whether a task's params can be handed out. What came in since they have a bound has it; a row from before may hold
+-- what nobody can write out.
+-- Whether these params take at most 8 MiB written out; measured only where has_bounded_params is false.
+create function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_has_bounded_params or queue.written_length(p_params, 8388608) is not null;
+end;
+$$;

@@ -1,0 +1,210 @@
+-- Which status follows which, and what the history says of a change: who is behind it, and why.
+
+-- The state machine (docs/architecture.md), as a question about two versions of a row. A claim and a requeue
+-- prove themselves by a column that no API role may write, so a direct PATCH can be neither.
+create function queue.is_legal_transition(p_old public.tasks, p_new public.tasks)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when p_new.status = 'Queued' and p_old.status = 'Queued' then true
+    when p_new.status = 'Queued' and p_old.status = 'In Progress' then true
+    when p_new.status = 'Queued' then p_new.requeue_count > p_old.requeue_count
+    when p_new.status = p_old.status then true
+    when p_old.status = 'Queued' and p_new.status = 'In Progress'
+      then p_new.lease_token is distinct from p_old.lease_token and p_new.lease_token is not null
+    -- A result that arrives after the task was rescued; a task that nobody ever started has none.
+    when p_old.status = 'Queued' and p_new.status = 'Complete' then p_old.claimed_at is not null
+    when p_old.status in ('Queued', 'In Progress') then p_new.status in ('Complete', 'Failed', 'Cancelled')
+    else false
+  end;
+end;
+$$;
+
+-- Orchestrators look for lost tasks, and then PATCH them by their ids, without asking again who holds them now. The queue
+-- may have taken such a task back in between and handed it to another machine: that start is not the one they saw. Their
+-- resets are known by their words, and none of them looks for a start as young as this.
+-- Whether this direct change is an orchestrator's reset of a task that has been handed out anew since it looked: not the
+-- first start, younger than a minute, held by a live worker.
+create function queue.is_overtaken_reset(p_old public.tasks, p_new public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_old.status = 'In Progress'
+    and p_new.status = 'Queued'
+    and p_new.error_message like 'Reset - %'
+    and p_old.attempts + p_old.free_returns > 1
+    and p_old.token_id is null
+    and p_old.claimed_at > queue.now() - interval '1 minute'
+    and (
+      p_old.pool <> 'gpu'
+      or exists (
+        select
+        from public.workers as w
+        where w.id = p_old.worker_id
+          and w.status not in ('terminated', 'error', 'crashed')
+          and queue.is_beating(w.last_heartbeat)
+      )
+    );
+end;
+$$;
+
+-- Who is behind a change, for the history. Queue functions say it once per transaction; of a direct change through the
+-- Data API the caller's JWT tells the user, or at least the role.
+-- Who is behind the current change: what the queue function in charge said, else the user or the role in the caller's
+-- JWT, else the database user.
+create function queue.actor()
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_claims jsonb;
+begin
+  if coalesce(current_setting('queue.actor', true), '') <> '' then
+    return current_setting('queue.actor', true);
+  end if;
+  v_claims := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+  return coalesce(
+    case when v_claims ->> 'role' = 'authenticated' then 'user:' || (v_claims ->> 'sub') end,
+    v_claims ->> 'role',
+    session_user::text
+  );
+end;
+$$;
+
+-- What the history should say about the changes that follow in this transaction.
+-- Sets actor, reason and details of the task events that follow in this transaction; null clears each.
+create function queue.say(p_actor text, p_reason text default null, p_details jsonb default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform
+    set_config('queue.actor', coalesce(p_actor, ''), true),
+    set_config('queue.reason', coalesce(p_reason, ''), true),
+    set_config('queue.details', coalesce(p_details::text, ''), true);
+end;
+$$;
+
+-- What the history says of a change of state, or of a start by the same holder, for which nobody has given it a reason
+-- (queue.say): what the row itself says anew.
+create function queue.reason_of_change(
+  p_from text, p_to text, p_is_another_start boolean, p_old_message text, p_message text, p_old_details text, p_details text, p_is_direct boolean
+)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when p_to = 'In Progress' and p_is_another_start then 'started again by its holder'
+    when p_to = 'In Progress' then 'handed out again, the reply was lost'
+    when p_to not in ('Failed', 'Queued', 'Cancelled') then null
+    when p_message is distinct from p_old_message then p_message
+    when p_details is distinct from p_old_details then p_details
+    when p_to = 'Failed' then p_message
+    -- Said again in the same words, which looks like not said.
+    when p_from = 'In Progress' and p_is_direct then p_message
+  end;
+end;
+$$;
+
+-- PostgREST has no status of its own for a lock that was not to be had: 55P03 is 500 to it. Where the triggers of a plain
+-- write take locks, they can say 503 instead (queue.refuse_while_locked). Not inside functions, which do that themselves, nor for
+-- sessions, which know what 55P03 is.
+-- Whether the current statement is a write over the Data API that goes through no function.
+create function queue.is_plain_write()
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(current_setting('queue.actor', true), '') = ''
+    and coalesce(current_setting('request.method', true), '') in ('POST', 'PATCH', 'PUT', 'DELETE')
+    and coalesce(current_setting('request.path', true), '') not like '/rpc/%';
+end;
+$$;
+
+-- What a plain write sends for a column and does not get stored. A function counts what it got for nothing and writes that
+-- down once a minute; here there is nobody to count, so it is what came in as many minutes. One transaction at a time
+-- writes, and nobody waits for it.
+-- Counts in queue.unused_fields that writes to this table sent this column for nothing, at most once a minute.
+create function queue.note_unused_column(p_table text, p_column text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_before timestamptz := v_now - interval '1 minute';
+begin
+  if exists (
+      select from queue.unused_fields as u where u.endpoint = p_table and u.field = p_column and u.last_at > v_before
+    )
+    or not pg_try_advisory_xact_lock(hashtextextended('queue.unused_fields:' || p_table || ':' || p_column, 0)) then
+    return;
+  end if;
+  insert into queue.unused_fields as u (endpoint, field, calls, first_at, last_at)
+  values (p_table, p_column, 1, v_now, v_now)
+  on conflict (endpoint, field) do update
+    set calls = u.calls + 1, last_at = excluded.last_at
+    where u.last_at <= v_before;
+end;
+$$;
+
+-- Writes down what an instance of an endpoint has counted. The names come from clients, so there is a bound on how many
+-- are kept; a name that is old makes room after thirty days.
+-- See public.note_unused_fields.
+create function queue.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
+returns void
+language plpgsql
+volatile
+security definer -- the table is read by others, never written
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_kept_for constant interval := interval '30 days';
+  v_most constant integer := 500;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  delete from queue.unused_fields as u
+  where u.last_at < v_now - v_kept_for;
+
+  insert into queue.unused_fields as u (endpoint, field, calls, first_at, last_at)
+  select p_endpoint, c.key, c.value::bigint, v_now, v_now
+  from jsonb_each_text(p_counts) as c
+  where length(c.key) <= 63
+    and c.value ~ '^[0-9]{1,9}$'
+    and (
+      exists (select from queue.unused_fields as k where k.endpoint = p_endpoint and k.field = c.key)
+      or (select count(*) from queue.unused_fields) < v_most
+    )
+  order by c.key -- two instances lock in one order
+  limit 50
+  on conflict (endpoint, field) do update
+    set calls = u.calls + excluded.calls, last_at = greatest(u.last_at, excluded.last_at);
+end;
+$$;

@@ -1,0 +1,206 @@
+-- Rows are locked in one order (docs/architecture.md, "Lock order"): tasks by id, then owners by id. Here it is kept.
+
+-- The other tasks that a change of some may change, locked before any owner is: of those that were grouped anew, that
+-- reported something, that are Complete, that are lost. A plain write that meets a lock is told so (queue.lock_owners); only
+-- for that one is it caught, which costs a subtransaction.
+-- Locks the live tasks of these owners that follow a change of these: grouped anew (with what they are children of now),
+-- reported (and their owners), Complete, lost; 503 UNAVAILABLE in place of 55P03 when p_is_plain.
+create function queue.lock_for_update(
+  p_regrouped uuid[], p_children queue.subtasks[], p_reported uuid[], p_reporters uuid[], p_complete uuid[], p_lost uuid[], p_owners uuid[],
+  p_is_plain boolean
+)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_is_plain then
+    begin
+      perform queue.lock_for_update(p_regrouped, p_children, p_reported, p_reporters, p_complete, p_lost, p_owners, false);
+    exception when lock_not_available then
+      perform queue.refuse_while_locked();
+    end;
+    return;
+  end if;
+
+  if p_regrouped is not null then
+    perform queue.lock_relatives_of(
+      p_regrouped || array(select s.task_id from queue.subtasks as s where s.replaced_by = any (p_regrouped)), p_owners, true
+    );
+    if p_children is not null then
+      perform queue.lock_families(p_children);
+    end if;
+  end if;
+  if p_reported is not null then
+    perform queue.lock_relatives_of(p_reported, p_reporters, false);
+  end if;
+  if p_complete is not null then
+    perform queue.lock_relatives_of(p_complete, p_owners, false);
+  end if;
+  if p_lost is not null then
+    perform queue.lock_relatives_of(p_lost, p_owners, true);
+  end if;
+end;
+$$;
+
+-- What a function locks before it ends a task: the task and every other task that this end may change, in one
+-- statement and in the order of their ids. A task without relatives costs two looks at an index.
+-- Locks a task and its live relatives, in the order of their ids, before it ends with this status (null = any). Call it
+-- before anything else is locked.
+create function queue.lock_relatives(p_task_id uuid, p_status text default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_user_id uuid;
+begin
+  select t.user_id into v_user_id from public.tasks as t where t.id = p_task_id;
+  if v_user_id is not null then
+    perform queue.lock_relatives_of(
+      -- The children of a cancelled orchestrator go with it, unless they are many (queue.cancel_children).
+      p_task_id || case when p_status is null or p_status = 'Cancelled' then
+        (select c.ids from queue.next_relatives(p_task_id, true, null, 101) as c (ids) where cardinality(c.ids) <= 100)
+      end,
+      array[v_user_id], p_status is distinct from 'Complete'
+    );
+  end if;
+end;
+$$;
+
+-- These tasks and the live ones that their end may change, locked before any owner is and in the order of their ids, so that
+-- nobody who does the same can wait for us in a circle: the tasks that wait for them, the orchestrators that they are
+-- parts of, and what would go with those in turn. After a good end only the first of the waiting change. Where more than
+-- a thousand hang on them, whosever they are, nothing of it changes now (queue.deferred_work), and nothing of it is locked.
+-- Locks these tasks and, in the order of their ids, the live tasks of these owners that change when they end: well, or
+-- lost (failed, cancelled, deleted). Locks nothing when there are no such tasks, and only these tasks and their
+-- orchestrators when more than a thousand hang on them.
+create function queue.lock_relatives_of(p_task_ids uuid[], p_user_ids uuid[], p_is_lost boolean)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_look constant integer := 1000;
+  v_above uuid[];
+  v_waiting uuid[];
+  v_lost uuid[];
+begin
+  select array_agg(s.orchestrator_id)
+  into v_above
+  from queue.subtasks as s
+  where s.task_id = any (p_task_ids);
+
+  v_waiting := array(
+    select d.task_id from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1
+  );
+
+  if v_above is null and v_waiting = '{}' then
+    return; -- nothing to keep in order
+  elsif cardinality(v_waiting) > v_look then
+    v_waiting := '{}';
+  end if;
+
+  with recursive reached (task_id) as (
+    select r.id from unnest(v_above || case when p_is_lost then v_waiting end) as r (id)
+    union
+    select n.id
+    from reached as l
+      cross join lateral (
+        select d.task_id as id from queue.task_dependencies as d where d.depends_on = l.task_id
+        union all
+        select s.orchestrator_id from queue.subtasks as s where s.task_id = l.task_id
+        offset 0 -- each by its key: a join may read all links there are
+      ) as n
+  )
+  select array_agg(l.task_id)
+  into v_lost
+  from (select r.task_id from reached as r limit v_look + coalesce(cardinality(v_above), 0) + 1) as l;
+  if cardinality(v_lost) > v_look + coalesce(cardinality(v_above), 0) then
+    v_lost := null;
+  end if;
+
+  perform
+  from public.tasks as t
+  where t.id = any (p_task_ids || v_above || v_waiting || v_lost)
+    and t.status in ('Queued', 'In Progress')
+    and t.user_id = any (p_user_ids)
+  order by t.id
+  for no key update;
+end;
+$$;
+
+-- What new children may change, locked before any owner: their orchestrators, and the children that they replace, with
+-- what waits for those.
+-- Locks, in the order of their ids, the live tasks that the arrival of these children may change.
+create function queue.lock_families(p_children queue.subtasks[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_orchestrators uuid[];
+  v_owners uuid[];
+  v_replaced uuid[];
+begin
+  select array_agg(distinct c.orchestrator_id), array_agg(distinct c.user_id)
+  into v_orchestrators, v_owners
+  from unnest(p_children) as c;
+
+  select array_agg(o.task_id)
+  into v_replaced
+  from unnest(p_children) as c
+    cross join lateral (
+      select s.task_id
+      from queue.subtasks as s
+      where s.orchestrator_id = c.orchestrator_id
+        and s.user_id = c.user_id
+        and s.final_rank = c.final_rank
+        and s.part_index = c.part_index
+        and s.task_type = c.task_type
+        and s.replaced_by is null
+    ) as o;
+
+  if v_replaced is not null then
+    perform queue.lock_relatives_of(v_replaced || v_orchestrators, v_owners, true);
+    return;
+  end if;
+
+  perform
+  from public.tasks as t
+  where t.id = any (v_orchestrators)
+    and t.user_id = any (v_owners)
+    and t.status in ('Queued', 'In Progress')
+  order by t.id
+  for no key update;
+end;
+$$;
+
+-- The owners of what a write changes, in the order of their ids. A plain write over the Data API that meets a lock is told so
+-- (queue.is_plain_write); functions and sessions get 55P03.
+-- Locks the slots of these users in the order of their ids; 503 UNAVAILABLE in place of 55P03 to a plain write over the
+-- Data API.
+create function queue.lock_owners(p_user_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform from queue.user_slots as s where s.user_id = any (p_user_ids) order by s.user_id for no key update;
+exception when lock_not_available then
+  if queue.is_plain_write() then
+    perform queue.refuse_while_locked();
+  end if;
+  raise;
+end;
+$$;

@@ -1,0 +1,161 @@
+-- How many tasks have ended, and how long they usually take: counted on from the history.
+
+-- Counts the history on, once a minute. The last minutes are left for the next time: ids are given out before their
+-- transactions end, so that a late one could be missed.
+-- Brings queue.status_totals and queue.type_durations up to what happened two minutes ago; returns the totals.
+create function queue.count_on()
+returns json
+language plpgsql
+volatile
+security definer -- writes derived state for pg_cron and the operator
+set search_path = ''
+as $$
+declare
+  v_up_to bigint;
+begin
+  insert into queue.status_totals (status, task_count, last_event_id)
+  select s.status, 0, 0
+  from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
+  on conflict do nothing;
+
+  -- Walked from the end, so that it costs what the last minutes brought.
+  select e.id
+  into v_up_to
+  from public.task_events as e
+  where e.at < queue.now() - interval '2 minutes'
+  order by e.id desc
+  limit 1;
+
+  perform queue.note_durations(
+    (select s.last_event_id from queue.status_totals as s where s.status = 'Complete'), v_up_to
+  );
+
+  update queue.status_totals as s
+  set task_count = s.task_count + queue.ended_since(s.status, s.last_event_id, v_up_to),
+    last_event_id = v_up_to
+  where s.last_event_id < v_up_to;
+
+  return (select json_object_agg(s.status, s.task_count) from queue.status_totals as s);
+end;
+$$;
+
+-- What is usual for a type follows from its last completions. Only the end of a long history is read.
+-- Adds the completions among these events (at most the last 5000) to queue.type_durations; types without one for 30 days
+-- go.
+create function queue.note_durations(p_after_event_id bigint, p_up_to_event_id bigint)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+begin
+  with seen as (
+    select
+      t.task_type,
+      (array_agg(extract(epoch from e.at - t.claimed_at)::integer order by e.id))[greatest(count(*) - 49, 1):] as durations
+    from public.task_events as e
+      join public.tasks as t on t.id = e.task_id
+    where e.id > greatest(p_after_event_id, p_up_to_event_id - 5000)
+      and e.id <= p_up_to_event_id
+      and e.from_status = 'In Progress'
+      and e.to_status = 'Complete'
+      and t.takes_slot
+      and t.claimed_at <= e.at
+      -- Of tasks from before types had bounds; too long for an index.
+      and length(t.task_type) <= 200
+    group by t.task_type
+  ),
+  joined as (
+    select s.task_type, (d.durations || s.durations)[greatest(cardinality(d.durations || s.durations) - 49, 1):] as durations
+    from seen as s
+      left join queue.type_durations as d on d.task_type = s.task_type
+    -- Any word may be a type: what users make up is not kept without end.
+    where d.task_type is not null
+      or (select count(*) from queue.type_durations) < 1000
+  )
+  insert into queue.type_durations as d (task_type, durations, usual, counted_at)
+  select
+    j.task_type, j.durations,
+    make_interval(secs => (select percentile_disc(0.9) within group (order by x) from unnest(j.durations) as x)),
+    v_now
+  from joined as j
+  on conflict (task_type) do update
+  set durations = excluded.durations, usual = excluded.usual, counted_at = excluded.counted_at;
+
+  delete from queue.type_durations as d where d.counted_at < v_now - interval '30 days';
+end;
+$$;
+
+-- What the history after an event adds to the number of tasks in a final status.
+-- How many tasks more (or fewer) have this final status after the events between these two ids.
+create function queue.ended_since(p_status text, p_after bigint, p_up_to bigint)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select
+      count(*) filter (where e.to_status = p_status and e.from_status is distinct from e.to_status)
+      - count(*) filter (where e.from_status = p_status and e.from_status <> e.to_status)
+      - count(*) filter (where e.from_status = p_status and e.from_status = e.to_status and e.reason = 'deleted')
+    from public.task_events as e
+    where e.id > p_after
+      and e.id <= p_up_to
+  );
+end;
+$$;
+
+-- How many tasks have this final status now.
+-- How many tasks are Complete, Failed or Cancelled: what was counted so far and what the history adds since.
+create function queue.ended_total(p_status text)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_total queue.status_totals;
+begin
+  select s.* into v_total from queue.status_totals as s where s.status = p_status;
+  return coalesce(v_total.task_count, 0)
+    + queue.ended_since(p_status, coalesce(v_total.last_event_id, 0), 9223372036854775807);
+end;
+$$;
+
+-- Counts all tasks that have ended. Events of the last minutes are left to be counted on, as queue.count_on leaves them;
+-- tasks and events are seen in one snapshot.
+-- Writes queue.status_totals anew from the tasks themselves.
+create function queue.recount_totals()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_up_to bigint;
+begin
+  select e.id
+  into v_up_to
+  from public.task_events as e
+  where e.at < queue.now() - interval '2 minutes'
+  order by e.id desc
+  limit 1;
+
+  insert into queue.status_totals as s (status, task_count, last_event_id)
+  select
+    n.status, coalesce(c.counted, 0) - queue.ended_since(n.status, coalesce(v_up_to, 0), 9223372036854775807), coalesce(v_up_to, 0)
+  from unnest(array['Complete', 'Failed', 'Cancelled']) as n (status)
+    left join (select t.status, count(*) as counted from public.tasks as t group by t.status) as c on c.status = n.status
+  on conflict (status) do update
+    set task_count = excluded.task_count, last_event_id = excluded.last_event_id;
+end;
+$$;

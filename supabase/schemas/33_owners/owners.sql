@@ -1,0 +1,264 @@
+-- Changes of users and projects, and what follows from them for their tasks.
+
+-- What a user may is copied into the user's slots row, so that a claim reads one row and one malformed setting
+-- concerns one user. Closing or opening the user's lines happens here too. Of users for whom nothing of that changes, as
+-- of most whose credits do, no lock is taken: a transaction that is left open after it holds nobody up. Per statement, so
+-- that the locks on many are taken in order.
+create function queue.users_after_write()
+returns trigger
+language plpgsql
+security definer -- writes derived state on behalf of any caller who may write users
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made for one user must be right for twenty thousand
+as $$
+declare
+  v_changed uuid[];
+begin
+  select array_agg(n.id)
+  into v_changed
+  from new_rows as n
+    join public.users as u on u.id = n.id
+    left join queue.user_slots as s on s.user_id = n.id
+    cross join lateral queue.slots_of(u, 0, 0, 0) as w
+  where s.user_id is null
+    or (s.task_limit, s.has_credits, s.cloud_on, s.local_on, s.settings_malformed, s.orchestration_limit)
+      is distinct from (w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.orchestration_limit);
+
+  if v_changed is null then
+    return null;
+  end if;
+
+  perform queue.lock_owners(v_changed);
+  insert into queue.user_slots as s
+  select w.*
+  from public.users as u
+    cross join lateral queue.slots_of(u, 0, 0, 0) as w
+  where u.id = any (v_changed)
+  order by u.id
+  on conflict (user_id) do update
+    set (
+      task_limit, has_credits, cloud_on, local_on, settings_malformed, cloud_reason, local_reason, orchestration_limit
+    ) = (
+      select
+        w.task_limit, w.has_credits, w.cloud_on, w.local_on, w.settings_malformed, w.cloud_reason, w.local_reason,
+        w.orchestration_limit
+      from public.users as u
+        cross join lateral queue.slots_of(u, s.running, s.orchestrating, s.remembered) as w
+      where u.id = s.user_id
+    );
+  perform queue.refresh_lines(v_changed);
+  return null;
+end;
+$$;
+
+create trigger users_after_insert
+  after insert on public.users
+  referencing new table as new_rows
+  for each statement execute function queue.users_after_write();
+
+create trigger users_after_update
+  after update on public.users
+  referencing new table as new_rows
+  for each statement execute function queue.users_after_write();
+
+-- What an app keeps beside its users is read with each of them, so it has the bounds of params.
+-- Trigger: refuses settings of users that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
+create function queue.users_keep_settings_small()
+returns trigger
+language plpgsql
+security definer -- whoever may write may hear the refusal
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if tg_op = 'INSERT' or new.settings is distinct from old.settings then
+    perform queue.refuse_large_json(new.settings, 'settings');
+  end if;
+  return new;
+end;
+$$;
+
+create trigger users_keep_settings_small
+  before insert or update of settings on public.users
+  for each row
+  when (pg_column_size(new.settings) > 100)
+  execute function queue.users_keep_settings_small();
+
+-- Whoever enqueues into a project reads its owner and holds the row until the tasks are there (queue.tasks_before_insert).
+-- Before the owner changes they are waited for, and those who come later wait for the change and read the new one.
+-- Trigger: locks a project that is given to another user against those who enqueue into it.
+create function queue.projects_before_update()
+returns trigger
+language plpgsql
+security definer -- locks a row on behalf of any caller who may update it
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  perform from public.projects as p where p.id = old.id for update;
+  return new;
+end;
+$$;
+
+create trigger projects_before_update
+  before update of user_id on public.projects
+  for each row
+  when (new.user_id <> old.user_id)
+  execute function queue.projects_before_update();
+
+-- A task's owner is its project's owner, and so is whose limit it takes, who pays, and who may see its results. A project
+-- that holds any of that does not change hands by a mere update: queue.move_project takes all of it along.
+-- Asked after the update, when row level security has had its say.
+-- Trigger: refuses to give a project with tasks or results to another user (409 PROJECT_HAS_TASKS), except to
+-- queue.move_project.
+create function queue.projects_after_update()
+returns trigger
+language plpgsql
+security definer -- looks at tasks on behalf of any caller who may write projects
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if coalesce(current_setting('queue.moves_project', true), '') <> old.id::text
+    and (
+      exists (select from public.tasks as t where t.project_id = old.id)
+      or exists (select from public.generations as g where g.project_id = old.id)
+    ) then
+    perform queue.refuse(
+      409, 'PROJECT_HAS_TASKS', pg_catalog.format('Project %s holds tasks or results, which would stay with its former owner', old.id),
+      pg_catalog.format('With the service key: move_project {"p_project_id": "%s", "p_user_id": "%s"}', old.id, new.user_id)
+    );
+  end if;
+  return null;
+end;
+$$;
+
+create trigger projects_after_update
+  after update of user_id on public.projects
+  for each row
+  when (new.user_id <> old.user_id)
+  execute function queue.projects_after_update();
+
+-- Gives a project to another user with all that belongs to it, in one transaction: tasks, results, history, families and
+-- what is counted. Not while something of it runs, because that takes a slot of the former owner's and is paid by them;
+-- and not where it would part tasks that belong together, which are only of one owner. Over the API not where it would be
+-- cut off half way, with both owners held for nothing: in a session of SQL nothing ends it.
+-- See public.move_project.
+create function queue.move_project(p_caller jsonb, p_project_id uuid, p_user_id uuid)
+returns json
+language plpgsql
+volatile
+security definer -- writes the owner of tasks, which no API role may
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_most constant integer := 10000;
+  v_from uuid;
+  v_tasks uuid[];
+  v_waiting uuid[];
+  v_in_the_way record;
+  v_generations integer;
+begin
+  perform queue.open_tables(true);
+  select p.user_id into v_from from public.projects as p where p.id = p_project_id and p.deleted_at is null for update;
+  if v_from is null then
+    perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
+  elsif not exists (select from public.users as u where u.id = p_user_id) or queue.is_being_deleted(p_user_id) then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no user %s', coalesce(p_user_id::text, 'null')));
+  elsif v_from = p_user_id then
+    return json_build_object('project_id', p_project_id, 'user_id', p_user_id, 'tasks', 0, 'generations', 0);
+  elsif coalesce(current_setting('request.method', true), '') <> '' and exists (
+    select from public.tasks as t where t.project_id = p_project_id offset v_most
+  ) then
+    perform queue.refuse(
+      409, 'PROJECT_HAS_TASKS', pg_catalog.format('The project has more than %s tasks, which are not moved in the time of a request', v_most),
+      'Delete tasks of it that have ended, or call queue.move_project in a session of SQL: claims for both users wait meanwhile'
+    );
+  end if;
+
+  v_tasks := array(
+    select t.id from public.tasks as t where t.project_id = p_project_id order by t.id for no key update
+  );
+  perform from queue.user_slots as s where s.user_id in (v_from, p_user_id) order by s.user_id for no key update;
+
+  select t.id
+  into v_in_the_way
+  from public.tasks as t
+  where t.id = any (v_tasks)
+    and t.status = 'In Progress'
+  limit 1;
+  if v_in_the_way.id is not null then
+    perform queue.refuse(
+      409, 'PROJECT_HAS_TASKS', pg_catalog.format('Task %s of the project is In Progress', v_in_the_way.id),
+      'Wait until it has ended, or cancel it; what is queued moves along'
+    );
+  end if;
+
+  -- Who waits for whom, and who is whose child, across the border of the project.
+  select l.id, l.other
+  into v_in_the_way
+  from (
+    select d.task_id as id, d.depends_on as other, d.task_id as bound
+    from queue.task_dependencies as d
+    where d.task_id = any (v_tasks) or d.depends_on = any (v_tasks)
+    union all
+    select s.task_id, s.orchestrator_id, b.id
+    from queue.subtasks as s
+      cross join lateral (values (s.task_id), (s.orchestrator_id)) as b (id)
+    where s.task_id = any (v_tasks) or s.orchestrator_id = any (v_tasks)
+  ) as l
+    join public.tasks as t on t.id = l.id
+    join public.tasks as o on o.id = l.other
+    join public.tasks as b on b.id = l.bound
+  where t.project_id <> o.project_id
+    and t.user_id = o.user_id
+    and b.status in ('Queued', 'In Progress')
+  limit 1;
+  if v_in_the_way.id is not null then
+    perform queue.refuse(
+      409, 'PROJECT_HAS_TASKS',
+      pg_catalog.format('Task %s belongs to task %s, and only one of the two is in the project', v_in_the_way.id, v_in_the_way.other),
+      'Wait until both have ended, or move both into one project first'
+    );
+  end if;
+
+  perform queue.say(queue.caller_name(v_caller), 'moved with its project to another user');
+  perform set_config('queue.moves_project', p_project_id::text, true);
+  -- A key means the same request only among those of one owner.
+  update public.tasks as t
+  set user_id = p_user_id,
+    idempotency_key = case
+      when not exists (
+        select from public.tasks as k where k.user_id = p_user_id and k.idempotency_key = t.idempotency_key
+      ) then t.idempotency_key
+    end
+  where t.id = any (v_tasks);
+  update queue.subtasks as s set user_id = p_user_id where s.task_id = any (v_tasks);
+  update queue.orchestrations as o set user_id = p_user_id where o.orchestrator_id = any (v_tasks);
+  update public.task_events as e set user_id = p_user_id where e.task_id = any (v_tasks);
+  update public.generations as g set user_id = p_user_id where g.project_id = p_project_id;
+  get diagnostics v_generations = row_count;
+  update public.projects as p set user_id = p_user_id where p.id = p_project_id;
+
+  -- One saw the others of the statement before they had moved.
+  v_waiting := array(
+    select t.id from public.tasks as t where t.id = any (v_tasks) and t.status = 'Queued' and t.dependant_on is not null
+  );
+  perform queue.ask_standing_again(v_waiting);
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason)
+  select t.id, t.user_id, queue.now(), t.status, t.status, t.worker_id, t.attempts, queue.actor(), 'moved with its project to another user'
+  from public.tasks as t
+  where t.id = any (v_tasks);
+  perform set_config('queue.moves_project', '', true);
+  perform queue.say(null);
+  return json_build_object(
+    'project_id', p_project_id, 'user_id', p_user_id, 'tasks', cardinality(v_tasks), 'generations', v_generations
+  );
+end;
+$$;

@@ -1,0 +1,257 @@
+-- Enqueuing by function: one task or many, all or none.
+
+-- Enqueues tasks, all of them or none (docs/architecture.md, "Enqueuing"). What was enqueued before, under the same id
+-- or key, is answered as it is now: the reply to the first request may have been lost.
+-- See public.create_tasks.
+create function queue.create_tasks(p_caller jsonb, p_tasks jsonb)
+returns json
+language plpgsql
+volatile
+security definer -- the queue's own way of enqueuing
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_requests queue.task_request[];
+  v_new queue.task_request[] := array[]::queue.task_request[];
+  v_request queue.task_request;
+  v_task public.tasks;
+  v_replies json[] := array[]::json[];
+  v_created uuid[] := array[]::uuid[];
+  -- Ids of this batch, and the tasks that have been there under the same key.
+  v_sent uuid[] := array[]::uuid[];
+  v_known uuid[] := array[]::uuid[];
+begin
+  if jsonb_typeof(p_tasks) is distinct from 'array' or jsonb_array_length(p_tasks) not between 1 and 1000 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A batch must hold 1 to 1000 tasks', 'Send several batches');
+  end if;
+
+  perform queue.open_tables(false);
+
+  select array_agg(queue.read_task_request(v_caller, b.body) order by b.place)
+  into v_requests
+  from jsonb_array_elements(p_tasks) with ordinality as b (body, place);
+
+  perform queue.lock_enqueuing(v_requests);
+
+  foreach v_request in array v_requests loop
+    v_task := queue.task_for_request(v_caller, v_request);
+    if v_task.id is null then
+      perform queue.refuse_homeless_task(v_request);
+      perform queue.refuse_raised_limits(v_caller, v_request);
+      v_new := v_new || v_request;
+    elsif v_task.id <> v_request.task_id then
+      v_sent := v_sent || v_request.task_id;
+      v_known := v_known || v_task.id;
+    end if;
+  end loop;
+
+  if cardinality(v_new) > 0 then
+    if cardinality(v_sent) > 0 then
+      for v_place in 1..cardinality(v_new) loop
+        v_new[v_place].depends_on := array(
+          select coalesce(v_known[array_position(v_sent, d.id)], d.id)
+          from unnest(v_new[v_place].depends_on) with ordinality as d (id, place)
+          order by d.place
+        );
+      end loop;
+    end if;
+
+    perform queue.say(queue.caller_name(v_caller));
+    v_created := queue.insert_requested_tasks(v_new);
+    perform queue.say(null);
+  end if;
+
+  foreach v_request in array v_requests loop
+    v_task := queue.task_for_request(v_caller, v_request);
+    if v_task.id is null then
+      perform queue.refuse(
+        503, 'UNAVAILABLE', pg_catalog.format('Task %s came and went at this moment', v_request.task_id), 'Repeat the same request'
+      );
+    end if;
+    v_replies := v_replies || queue.created_reply(v_task, v_task.id = any (v_created));
+  end loop;
+  return array_to_json(v_replies);
+end;
+$$;
+
+-- Requests of one owner are looked at one after the other: of the same id or key sent twice at once the second finds
+-- the first. Taken before any row, in one order, by nobody else; so it cannot close a circle of waits.
+-- Keeps other requests of the same owners waiting until this transaction ends.
+create function queue.lock_enqueuing(p_requests queue.task_request[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform pg_advisory_xact_lock(l.key)
+  from (
+    select distinct hashtextextended('enqueue:' || r.owner_id, 0) as key
+    from unnest(p_requests) as r
+    where r.owner_id is not null
+    order by 1
+  ) as l;
+end;
+$$;
+
+-- A task without a project would have no owner, and nobody's credits could pay for it.
+-- Raises 404 PROJECT_NOT_FOUND or 400 PROJECT_REQUIRED when the request leads to no project of the caller.
+create function queue.refuse_homeless_task(p_request queue.task_request)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_request.project_id is not null then
+    return;
+  elsif p_request.project ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+    perform queue.refuse(
+      404, 'PROJECT_NOT_FOUND',
+      pg_catalog.format('There is no project %s', p_request.project),
+      'Check the id and whose token is used'
+    );
+  end if;
+  perform queue.refuse(
+    400, 'PROJECT_REQUIRED',
+    pg_catalog.format(
+      'The project_id %s is no UUID, and neither params nor dependencies lead to a project',
+      coalesce(to_json(left(p_request.project, 100))::text, 'null')
+    ),
+    'Send the project''s UUID, or the parent in params.orchestrator_task_id_ref'
+  );
+end;
+$$;
+
+-- Starts and time of a task are machines' time: an owner may ask for less than the type allows, never for more.
+-- Raises 400 INVALID_ARGUMENT when a user or token asks for more starts or a longer timeout than the task's type allows.
+create function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_max_attempts integer;
+  v_timeout interval;
+begin
+  if p_caller.kind = 'service' then
+    return;
+  end if;
+
+  v_max_attempts := queue.max_attempts(p_request.task_type);
+  if p_request.max_attempts > v_max_attempts then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format(
+        'The max_attempts of a task of type %s must be at most %s, not %s',
+        p_request.task_type, v_max_attempts, p_request.max_attempts
+      ),
+      'Leave it out for the type''s'
+    );
+  end if;
+
+  select y.timeout into v_timeout from public.task_types as y where y.name = p_request.task_type;
+  if make_interval(secs => p_request.timeout_seconds) > v_timeout then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT',
+      pg_catalog.format(
+        'The timeout_seconds of a task of type %s must be at most %s, not %s',
+        p_request.task_type, extract(epoch from v_timeout)::bigint, p_request.timeout_seconds
+      ),
+      'Leave it out for the type''s'
+    );
+  end if;
+end;
+$$;
+
+-- The rows of requests that are new, in one statement, so that each counter moves once. In the order of the ids:
+-- two batches with the same ids meet at the first of them and not crosswise.
+-- Inserts requested tasks with all their dependencies and returns the ids of those that were not there yet.
+create function queue.insert_requested_tasks(p_requests queue.task_request[])
+returns uuid[]
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_created uuid[];
+  v_waiting uuid[];
+begin
+  with new_task as (
+    insert into public.tasks (
+      id, task_type, params, project_id, dependant_on, run_type, priority, available_at, idempotency_key,
+      max_attempts, timeout, created_at
+    )
+    select
+      n.task_id, n.task_type, n.params, n.project_id, n.depends_on[1], coalesce(n.run_type, 'cloud'),
+      coalesce(n.priority, 0), n.available_at, n.idempotency_key, n.max_attempts,
+      make_interval(secs => n.timeout_seconds),
+      -- Tasks of one batch keep their order in line.
+      coalesce(n.created_at, queue.now() + (n.place - 1) * interval '1 microsecond')
+    from unnest(p_requests) with ordinality as n (
+      task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key,
+      max_attempts, timeout_seconds, created_at, project_id, owner_id, place
+    )
+    order by n.task_id
+    -- By somebody who inserts into the table directly, a moment ago.
+    on conflict do nothing
+    returning id
+  )
+  select array_agg(t.id) into v_created from new_task as t;
+
+  -- The first dependency is in the row itself. Nobody sees the row before the others are there.
+  insert into queue.task_dependencies (task_id, depends_on)
+  select distinct n.task_id, d.id
+  from unnest(p_requests) as n
+    cross join unnest(n.depends_on) as d (id)
+  where n.task_id = any (v_created)
+  on conflict do nothing;
+
+  select array_agg(n.task_id)
+  into v_waiting
+  from unnest(p_requests) as n
+  where n.task_id = any (v_created)
+    and cardinality(n.depends_on) > 1;
+  if v_waiting is not null then
+    perform queue.refuse_cycles(v_waiting);
+    perform queue.ask_standing_again(v_waiting);
+  end if;
+  return coalesce(v_created, array[]::uuid[]);
+end;
+$$;
+
+-- What create-task answers for one task. Without params: who sent them has them.
+-- The reply about a task that was enqueued, now (created) or before: task_id, status, created, task_type, project_id,
+-- dependant_on, run_type, priority, available_at, idempotency_key, output_location, created_at.
+create function queue.created_reply(p_task public.tasks, p_is_new boolean)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return json_build_object(
+    'task_id', p_task.id,
+    'status', p_task.status,
+    'created', p_is_new,
+    'task_type', p_task.task_type,
+    'project_id', p_task.project_id,
+    'dependant_on', p_task.dependant_on,
+    'run_type', p_task.run_type,
+    'priority', p_task.priority,
+    'available_at', p_task.available_at,
+    'idempotency_key', p_task.idempotency_key,
+    'output_location', p_task.output_location,
+    'created_at', p_task.created_at
+  );
+end;
+$$;

@@ -1,0 +1,151 @@
+-- One task of such a request: how it is read, and whose project it goes into.
+
+-- What a caller asks for, with its owner looked up. Who is not the service decides neither age nor owner.
+-- Reads one requested task {task_id, task_type, family (whether the type was said so), params, project, depends_on,
+-- run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at} and finds its project and
+-- owner.
+create function queue.read_task_request(p_caller queue.caller, p_body jsonb)
+returns queue.task_request
+language plpgsql
+volatile -- gives an id to a task that came without one
+security invoker
+set search_path = ''
+as $$
+declare
+  v_request queue.task_request := jsonb_populate_record(null::queue.task_request, p_body);
+  v_project public.projects;
+begin
+  if coalesce(v_request.task_type, '') = '' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A task must have a task_type');
+  elsif v_request.task_id = any (v_request.depends_on) then
+    perform queue.refuse(400, 'DEPENDENCY_CYCLE', 'A task cannot depend on itself');
+  end if;
+
+  v_request.task_id := coalesce(v_request.task_id, gen_random_uuid());
+  v_request.params := queue.params_object(v_request.params);
+  if p_caller.kind <> 'service' then
+    v_request.created_at := null;
+  end if;
+
+  v_project := queue.project_for(p_caller, v_request);
+  v_request.project_id := v_project.id;
+  v_request.owner_id := coalesce(v_project.user_id, p_caller.user_id);
+
+  -- A family may be a client's word for a type.
+  if p_body ->> 'family' is not null then
+    v_request.task_type := coalesce(
+      (
+        select n.task_type
+        from queue.family_names as n
+        where n.family = v_request.task_type
+          and (n.having_param = '' or v_request.params ? n.having_param)
+          and (
+            n.parent_type = ''
+            or n.parent_type = (
+              select t.task_type
+              from public.tasks as t
+              where t.id = queue.parent_task_id(v_request.params)
+                and t.user_id = v_request.owner_id
+            )
+          )
+        order by n.parent_type desc, n.having_param desc
+        limit 1
+      ),
+      v_request.task_type
+    );
+  end if;
+  return v_request;
+end;
+$$;
+
+-- The project of a task to come. Deployed orchestrators know no better than "default_project_id" at times; their
+-- task then belongs where what it names belongs: its parent, else its params, else what it waits for. Whoever calls in
+-- a user's name reaches that user's projects only, and needs to name none while there is but one.
+-- The caller's project that a request names or, when that is no UUID, the first of these: that of the orchestrator in
+-- params, params.project_id, that of a dependency, the only one of the caller; null when there is none.
+create function queue.project_for(p_caller queue.caller, p_request queue.task_request)
+returns public.projects
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_uuid constant text := '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+  v_is_service constant boolean := p_caller.kind = 'service';
+  v_project public.projects;
+begin
+  if p_request.project ~* v_uuid then
+    select p.*
+    into v_project
+    from public.projects as p
+    where p.id = p_request.project::uuid
+      and p.deleted_at is null
+      and (v_is_service or p.user_id = p_caller.user_id);
+    return v_project;
+  end if;
+
+  select p.*
+  into v_project
+  from (
+    select 1 as source, n.place, t.project_id
+    from unnest(queue.named_parents(p_request.params)) with ordinality as n (id, place)
+      join public.tasks as t on t.id = n.id
+    union all
+    select 2, 1, case when p_request.params ->> 'project_id' ~* v_uuid then (p_request.params ->> 'project_id')::uuid end
+    union all
+    -- A dependency of another owner's would never be met.
+    select 3, d.place, t.project_id
+    from unnest(p_request.depends_on) with ordinality as d (id, place)
+      join public.tasks as t on t.id = d.id
+    union all
+    select 4, 1, (array_agg(o.id))[1]
+    from public.projects as o
+    where o.user_id = p_caller.user_id
+      and o.deleted_at is null
+      and not v_is_service
+    having count(*) = 1
+  ) as l
+    join public.projects as p on p.id = l.project_id
+  where (v_is_service or p.user_id = p_caller.user_id)
+    and p.deleted_at is null
+  order by l.source, l.place
+  limit 1;
+  return v_project;
+end;
+$$;
+
+-- The task that answers a request already: that of the same id, whatever has become of it, else that of the same key.
+-- The task that a request names by its id or, for its owner, by its idempotency key; null when it is new. Raises 409
+-- TASK_ID_TAKEN when the id is that of another owner's task.
+create function queue.task_for_request(p_caller queue.caller, p_request queue.task_request)
+returns public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+begin
+  select t.* into v_task from public.tasks as t where t.id = p_request.task_id;
+
+  -- Says no more than that the id cannot be had, and an insert would tell that too.
+  if v_task.user_id <> p_request.owner_id or (v_task.id is not null and v_task.user_id is null and p_caller.kind <> 'service') then
+    perform queue.refuse(
+      409, 'TASK_ID_TAKEN',
+      pg_catalog.format('The task id %s cannot be used', p_request.task_id),
+      'Choose a new random id'
+    );
+  end if;
+
+  if v_task.id is null and p_request.idempotency_key is not null then
+    select t.*
+    into v_task
+    from public.tasks as t
+    where t.user_id = p_request.owner_id
+      and t.idempotency_key = p_request.idempotency_key;
+  end if;
+  return v_task;
+end;
+$$;

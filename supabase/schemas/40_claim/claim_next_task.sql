@@ -1,0 +1,247 @@
+-- The claim. Most are plain: one statement, here. All others go to general_claim.sql.
+
+-- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
+--
+-- The plain case is one question and one statement: a worker with the service key that has no model loaded and holds
+-- nothing. All else is left to queue.claim_with_care. What the statement does is said once more there, so whoever
+-- changes one changes the other: the turn is that of queue.take_next_task, the start that of queue.start_task, the
+-- reply queue.claim_reply. claim_next_task/plain_and_careful_claims_agree.test.sql compares what they leave behind.
+-- See public.claim_next_task.
+create function queue.claim_next_task(
+  p_caller jsonb,
+  p_worker_id text,
+  p_run_type text,
+  p_claim_id text,
+  p_same_model_only boolean,
+  p_max_task_wait_minutes numeric,
+  p_dry_run boolean
+)
+returns json
+language plpgsql
+volatile
+security definer -- writes lease columns, which no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set enable_sort = off -- lines are in the order of an index: no statistics may find it as good to sort all that a user has
+as $$
+declare
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_now timestamptz;
+  v_old_before timestamptz;
+  v_has_open boolean;
+  v_reply json;
+begin
+  if p_caller ->> 'kind' = 'service' and length(p_worker_id) between 1 and 255 and not starts_with(p_worker_id, 'token:') and v_pool = any (queue.pools())
+    and coalesce(length(p_claim_id) <= 255, true) and not p_dry_run then
+    -- The same claim twice at once, or two under one name: the second one waits, with care. In the order in which that takes
+    -- these locks (queue.repeat_claim, queue.give_back_held_task): what was got here stays locked meanwhile.
+    if (p_claim_id is null or pg_try_advisory_xact_lock(hashtextextended('queue.claim:' || p_worker_id || ':' || p_claim_id, 0)))
+      and pg_try_advisory_xact_lock(hashtextextended('queue.holder::' || p_worker_id, 0)) then
+      select
+        pg_catalog.now() + c.clock_offset,
+        pg_catalog.now() + c.clock_offset - c.stale_after,
+        exists (select from queue.user_lines as l where l.pool = v_pool and l.is_open)
+      into v_now, v_old_before, v_has_open
+      from queue.settings as c
+      where not exists (
+          select
+          from public.workers as w
+          where w.id = p_worker_id
+            and (w.current_model is not null or w.status in ('terminating', 'terminated', 'error', 'crashed'))
+        )
+        and (
+          case v_pool when 'gpu' then c.gpu_tasks_per_worker else c.api_tasks_per_worker end is null
+          or p_worker_id = any (c.shared_worker_ids)
+          or not (
+            exists (select from public.tasks as t where t.worker_id = p_worker_id and t.status = 'In Progress')
+            or exists (select from queue.held_slots as h where h.worker_id = p_worker_id and h.let_go_at is null)
+          )
+        )
+        and v_pool <> all (c.paused_pools)
+        -- Every task is as its type is now.
+        and not exists (select from queue.deferred_work as w where w.task_type is not null)
+        -- Nothing is due, or nothing that a claim would release. Few ever ask the second.
+        and (
+          not exists (
+            select from public.tasks as t
+            where t.standing = 'not_yet' and t.available_at <= pg_catalog.now() + c.clock_offset
+          )
+          or cardinality(queue.owners_to_release(v_pool)) = 0
+        );
+    end if;
+  end if;
+
+  -- Whether a claim_id was answered before the start itself finds out below, or else care.
+  if v_now is null or (p_claim_id is not null and not v_has_open) then
+    return queue.claim_with_care(
+      p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
+    );
+  elsif not v_has_open and queue.work_while_idle() = 0 then
+    return null;
+  end if;
+
+  begin
+    perform set_config('queue.counts_itself', 'on', true);
+    with turn as materialized (
+      -- Fewest starts first, then who has waited longest for a turn.
+      select
+        s.user_id, s.cloud_reason, l.ready_cloud > 0 as has_slot_tasks,
+        l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
+      from queue.user_lines as l
+        join queue.user_slots as s on s.user_id = l.user_id
+      where l.pool = v_pool
+        and l.is_open
+      order by l.turn_load, l.turn_at
+      limit 1
+      for no key update of s skip locked
+    ),
+    -- The first of the line, of the two kinds of task that it has room for.
+    head as materialized (
+      select h.id
+      from turn as u
+        cross join lateral (
+          select k.id, k.attempts, k.since, k.has_bounded_params
+          from (
+            select s.*
+            from (
+              select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
+              from public.tasks as t
+              where t.user_id = u.user_id
+                and t.pool = v_pool
+                and t.run_type = 'cloud'
+                and t.takes_slot
+                and t.standing = 'ready'
+                and u.has_slot_tasks
+              order by t.priority desc, t.created_at, t.id
+              limit 1
+              for no key update skip locked
+            ) as s
+            union all
+            select o.*
+            from (
+              select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
+              from public.tasks as t
+              where t.user_id = u.user_id
+                and t.pool = v_pool
+                and t.run_type = 'cloud'
+                and not t.takes_slot
+                and t.standing = 'ready'
+                and u.may_orchestrate
+              order by t.priority desc, t.created_at, t.id
+              limit 1
+              for no key update skip locked
+            ) as o
+          ) as k
+          order by k.priority desc, k.created_at, k.id
+          limit 1
+        ) as h
+      where u.cloud_reason is null
+        and (h.attempts > 0 or h.since >= v_old_before)
+        and h.has_bounded_params
+    ),
+    started as (
+      update public.tasks as t
+      set status = 'In Progress',
+        standing = 'active',
+        worker_id = p_worker_id,
+        token_id = null,
+        claim_id = p_claim_id,
+        lease_token = gen_random_uuid(),
+        attempts = t.attempts + 1,
+        claimed_at = v_now,
+        generation_started_at = v_now,
+        delivered_at = null,
+        updated_at = v_now
+      from head as h
+      where t.id = h.id
+      returning
+        t.id, t.user_id, t.task_type, t.params, t.project_id, t.lease_token, t.attempts, t.takes_slot::integer as slot
+    ),
+    slots as (
+      update queue.user_slots as s
+      set running = s.running + x.slot,
+        orchestrating = s.orchestrating + 1 - x.slot,
+        cloud_reason = case when s.running + x.slot >= s.task_limit then 'user_at_limit' end,
+        local_reason = coalesce(s.local_reason, case when s.running + x.slot >= s.task_limit then 'user_at_limit' end)
+      from started as x
+      where s.user_id = x.user_id
+      returning
+        s.user_id, s.running, s.cloud_reason, x.slot, s.running + s.orchestrating + s.remembered as turn_load,
+        greatest(s.orchestration_limit - s.orchestrating, 0) as room
+    ),
+    -- All of the owner's lines: the task leaves one, and what runs has changed for either.
+    lines as (
+      update queue.user_lines as l
+      set ready_cloud = l.ready_cloud - case when l.pool = v_pool then s.slot else 0 end,
+        ready_cloud_orchestration = l.ready_cloud_orchestration - case when l.pool = v_pool then 1 - s.slot else 0 end,
+        active_cloud = l.active_cloud + case when l.pool = v_pool then s.slot else 0 end,
+        active_cloud_orchestration = l.active_cloud_orchestration + case when l.pool = v_pool then 1 - s.slot else 0 end,
+        running = s.running,
+        turn_load = s.turn_load,
+        orchestration_room = s.room,
+        is_open = s.cloud_reason is null
+          and (
+            l.ready_cloud > case when l.pool = v_pool then s.slot else 0 end
+            or (s.room > 0 and l.ready_cloud_orchestration > case when l.pool = v_pool then 1 - s.slot else 0 end)
+          ),
+        turn_at = case when l.pool = v_pool then v_now else l.turn_at end
+      from slots as s
+      where l.user_id = s.user_id
+        and (l.pool = v_pool or l.ready_cloud + l.ready_cloud_orchestration > 0)
+    ),
+    event as (
+      insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor)
+      select x.id, x.user_id, v_now, 'Queued', 'In Progress', p_worker_id, x.attempts, 'service'
+      from started as x
+    )
+    select json_build_object(
+      'task_id', x.id,
+      'task_type', x.task_type,
+      'params', case when jsonb_typeof(x.params) = 'object' then x.params else jsonb_build_object('params', x.params) end,
+      'project_id', x.project_id,
+      'lease_token', x.lease_token,
+      'attempt', x.attempts,
+      'attempts', x.attempts - 1
+    )
+    into v_reply
+    from started as x;
+    perform set_config('queue.counts_itself', 'off', true);
+
+    if v_reply is null then
+      raise sqlstate 'QU001' using message = 'This look found nothing, its locks are given back';
+    end if;
+    return v_reply;
+  exception when sqlstate 'QU001' or unique_violation then -- tasks_claim_id_is_used_once
+    v_reply := null;
+  end;
+
+  return queue.claim_with_care(
+    p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
+  );
+end;
+$$;
+
+-- What a claim that found nothing does for the queue before it goes: a piece of what changes have left to do, or else
+-- the work of a rescue that is late. Mostly there is neither, and it writes nothing.
+-- Does a piece of the deferred work or, when there is none and the job rescue is late, that job's; returns how many tasks
+-- it changed.
+create function queue.work_while_idle()
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_done json;
+begin
+  if exists (select from queue.deferred_work) then
+    v_done := queue.settle_deferred(100, false);
+    if (v_done ->> 'settled')::integer > 0 then
+      return (v_done ->> 'settled')::integer;
+    end if;
+  end if;
+  return queue.rescue_when_late();
+end;
+$$;

@@ -1,0 +1,288 @@
+-- Which of an owner's tasks runs next: the head of the line, past what is held, stale, or behind its type.
+
+-- The task of a user that should run next, locked. Call it under the user's lock: what is ready and whether the user has
+-- a free slot cannot change then, and is looked at again here.
+-- Locks the next task of this user's line in the pool and returns its id (null when the user may run none now), whether
+-- tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task
+-- but for those who hold it. Raises QU002 with the id of a head that cannot be handed out. With a token, local tasks
+-- count too and the user's onComputer switch decides.
+create function queue.lock_head_of_line(
+  p_user_id uuid,
+  p_pool text,
+  p_caller queue.caller,
+  p_affinity queue.affinity,
+  out task_id uuid,
+  out has_written boolean,
+  out is_held boolean
+)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_slots queue.user_slots;
+  v_head record;
+  v_only_suited boolean;
+  v_before public.tasks;
+  v_own_id uuid;
+  -- Types that have changed, and whose tasks are not all derived again yet.
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+begin
+  has_written := false;
+  is_held := false;
+  select s.* into v_slots from queue.user_slots as s where s.user_id = p_user_id;
+
+  if (case when p_caller.user_id is null then v_slots.cloud_reason else v_slots.local_reason end) is not null then
+    return;
+  end if;
+
+  loop
+    select h.id, h.created_at, h.available_at, h.released_at, h.attempts, h.claimed_at, h.params, h.has_bounded_params
+    into v_head
+    from (
+      select c.* from queue.heads_of_line(p_user_id, p_pool, 'cloud', p_affinity) as c
+      union all
+      select l.* from queue.heads_of_line(p_user_id, p_pool, 'local', p_affinity) as l where p_caller.user_id is not null
+      union all
+      select o.* from queue.own_gpu_line(p_caller, p_pool, 1) as o
+    ) as h
+    order by
+      -- What suits the caller, and a head that has waited too long, in the order of the line; then the rest. Every task
+      -- becomes head, so none waits for ever.
+      (h.takes_slot and h.model <> p_affinity.model and h.created_at >= p_affinity.waited_since) is true,
+      h.priority desc, h.created_at, h.id
+    limit 1;
+
+    if v_head.id is null then
+      return;
+    elsif queue.is_stale(greatest(v_head.created_at, v_head.available_at, v_head.released_at), v_head.attempts > 0 or v_head.claimed_at is not null, v_head.params)
+      or v_is_behind and (
+        select queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) from public.tasks as t where t.id = v_head.id
+      ) then
+      -- The line has grown stale while it waited, or its types have changed: set a batch of it aside and look once more.
+      if not has_written then
+        perform queue.set_tasks_aside(p_caller, p_user_id, p_pool, v_is_behind);
+        has_written := true;
+        continue;
+      end if;
+      v_head.id := null;
+    elsif not queue.fits_a_reply(v_head.has_bounded_params, v_head.params) then
+      -- To be ended by the caller, who gives the user's lock back first.
+      raise sqlstate 'QU002' using message = v_head.id::text;
+    end if;
+
+    select t.id
+    into task_id
+    from public.tasks as t
+    where t.id = v_head.id
+      and t.standing = 'ready'
+    for no key update skip locked;
+    exit when task_id is not null;
+
+    -- Somebody is just changing that very task, or more is to be set aside than one batch: take the first that is neither,
+    -- and first of what suits a worker that asks for that.
+    foreach v_only_suited in array case when p_affinity.is_required then array[true, false] else array[false] end loop
+      exit when task_id is not null;
+      task_id := queue.lock_fresh_task(
+        p_user_id, p_pool,
+        case when p_caller.user_id is null then array['cloud'] else array['cloud', 'local'] end,
+        case when v_slots.orchestrating < v_slots.orchestration_limit then array[true, false] else array[true] end,
+        p_affinity, v_only_suited, v_is_behind
+      );
+    end loop;
+    -- Of other pools (queue.own_gpu_line) the first that is neither, where it comes before.
+    if p_caller.user_id is not null then
+      v_before := (select t from public.tasks as t where t.id = task_id);
+      v_own_id := (
+        select t.id
+        from public.tasks as t
+        where t.id = any (array(
+            select l.id
+            from queue.own_gpu_line(p_caller, p_pool, 1000) as l
+            where (not v_is_behind or not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing))
+              and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+              and queue.fits_a_reply(l.has_bounded_params, l.params)
+              and (v_before.id is null or (-l.priority::bigint, l.created_at, l.id) < (-v_before.priority::bigint, v_before.created_at, v_before.id))
+          ))
+          and coalesce(t.standing, '') = 'ready'
+        order by t.priority desc, t.created_at, t.id
+        limit 1
+        for no key update skip locked
+      );
+      task_id := coalesce(v_own_id, task_id);
+    end if;
+    is_held := task_id is null and v_head.id is not null and not v_is_behind;
+    exit;
+  end loop;
+end;
+$$;
+
+-- The first task of a user's lines that is not held by somebody, has not grown stale and is not behind its type, locked:
+-- where the head is one of these. A few are looked at, then a thousand of each line, whatever keeps them fresh; then what
+-- was created late enough, priority by priority, so that a hundred thousand stale tasks are not gone through to find one
+-- that is not. Not so behind a changed type: the next claim sets the next batch aside. Call it under the user's lock.
+-- Locks the first task of these lines of the user that nobody holds, that is not stale, with p_is_behind not behind its
+-- type, and, if asked for, suits the affinity; returns its id. Of each line the first thousand are looked at; behind
+-- those, unless it has to suit or types have changed, what was created since queue.stale_before(), of up to a thousand
+-- priorities.
+create function queue.lock_fresh_task(
+  p_user_id uuid, p_pool text, p_run_types text[], p_kinds boolean[], p_affinity queue.affinity, p_only_suited boolean,
+  p_is_behind boolean
+)
+returns uuid
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most_priorities constant integer := 1000; -- create-task knows twice as many, the column more
+  v_old_before timestamptz := queue.stale_before();
+  v_look_at integer;
+  v_candidate uuid;
+  v_priority integer := 2147483647;
+  v_task_id uuid;
+begin
+  foreach v_look_at in array array[10, 1000] loop
+    for v_candidate in
+      select c.id
+      from unnest(p_run_types) as y (run_type)
+        cross join unnest(p_kinds) as k (takes_slot)
+        cross join lateral (
+          select l.*
+          from (
+            select t.*
+            from public.tasks as t
+            where t.user_id = p_user_id
+              and t.pool = p_pool
+              and t.run_type = y.run_type
+              and t.takes_slot = k.takes_slot
+              and t.standing = 'ready'
+            order by t.priority desc, t.created_at, t.id
+            limit v_look_at
+          ) as l
+          where (
+              not p_only_suited or not l.takes_slot or l.model is null
+              or l.model = p_affinity.model or l.created_at < p_affinity.waited_since
+            )
+            and not queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+            and queue.fits_a_reply(l.has_bounded_params, l.params)
+            and (not p_is_behind or not queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing))
+        ) as c
+      order by c.priority desc, c.created_at, c.id
+    loop
+      select t.id into v_task_id from public.tasks as t where t.id = v_candidate and t.standing = 'ready' for no key update skip locked;
+      if v_task_id is not null then
+        return v_task_id;
+      end if;
+    end loop;
+  end loop;
+
+  -- What suits is preferred, and not looked for through all else.
+  for v_step in 1..case when p_only_suited or p_is_behind then 0 else v_most_priorities end loop
+    select h.priority
+    into v_priority
+    from unnest(p_run_types) as y (run_type)
+      cross join unnest(p_kinds) as k (takes_slot)
+      cross join lateral (
+        select t.priority
+        from public.tasks as t
+        where t.user_id = p_user_id
+          and t.pool = p_pool
+          and t.run_type = y.run_type
+          and t.takes_slot = k.takes_slot
+          and t.standing = 'ready'
+          and t.priority <= v_priority
+        order by t.priority desc, t.created_at, t.id
+        limit 1
+      ) as h
+    order by h.priority desc
+    limit 1;
+    exit when v_priority is null;
+
+    select c.id
+    into v_task_id
+    from unnest(p_run_types) as y (run_type)
+      cross join unnest(p_kinds) as k (takes_slot)
+      cross join lateral (
+        select t.id, t.created_at
+        from public.tasks as t
+        where t.user_id = p_user_id
+          and t.pool = p_pool
+          and t.run_type = y.run_type
+          and t.takes_slot = k.takes_slot
+          and t.standing = 'ready'
+          and t.priority = v_priority
+          and t.created_at >= v_old_before
+          and queue.fits_a_reply(t.has_bounded_params, t.params)
+        order by t.created_at, t.id
+        limit 1
+        for no key update skip locked
+      ) as c
+    order by c.created_at, c.id
+    limit 1;
+    if v_task_id is not null or v_priority = -2147483648 then
+      return v_task_id;
+    end if;
+    v_priority := v_priority - 1;
+  end loop;
+  return null;
+end;
+$$;
+
+-- Ready tasks of one user that have grown stale, or that were derived before their type changed, a batch at a time, among the
+-- first of each line: that is where they are in a claim's way, and the rest of a long line is not gone through to find them.
+-- Call it under the user's lock.
+-- Derives again up to 100 of the user's ready tasks in the pool, and of those that this caller's claims for it come to
+-- beside it (queue.own_gpu_line), that have grown stale or, with p_is_behind, whose type has changed, among the first 100
+-- of each line.
+create function queue.set_tasks_aside(p_caller queue.caller, p_user_id uuid, p_pool text, p_is_behind boolean)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 100;
+  v_aside uuid[];
+begin
+  v_aside := array(
+    select t.id
+    from public.tasks as t
+    where t.id = any (array(
+        select l.id
+        from (
+          select r.*
+          from unnest(array['cloud', 'local']) as y (run_type)
+            cross join unnest(array[true, false]) as k (takes_slot)
+            cross join lateral (
+              select h.*
+              from public.tasks as h
+              where h.user_id = p_user_id
+                and h.pool = p_pool
+                and h.run_type = y.run_type
+                and h.takes_slot = k.takes_slot
+                and h.standing = 'ready'
+              order by h.priority desc, h.created_at, h.id
+              limit v_most
+            ) as r
+          union all
+          select o.* from queue.own_gpu_line(p_caller, p_pool, v_most) as o
+        ) as l
+        where queue.is_stale(greatest(l.created_at, l.available_at, l.released_at), l.attempts > 0 or l.claimed_at is not null, l.params)
+          or p_is_behind and queue.is_behind_its_type(l.task_type, l.pool, l.takes_slot, l.runs_on_own_gpu, l.standing)
+        limit v_most
+      ))
+      -- Not as the indexes of lines say it: one of them might be gone through for these few.
+      and coalesce(t.standing, '') = 'ready'
+    order by t.id
+    for no key update skip locked
+  );
+
+  if v_aside <> '{}' then
+    update public.tasks as t set pool = null where t.id = any (v_aside);
+  end if;
+end;
+$$;

@@ -1,0 +1,242 @@
+-- A task completes exactly once; what changes nothing leaves a trace.
+
+-- Completes a task exactly once (docs/architecture.md, "Endings"). Result, record, history, counters and dependants
+-- are one transaction; a repeat changes nothing and answers what is stored.
+-- See public.complete_task.
+create function queue.complete_task(
+  p_caller jsonb,
+  p_task_id uuid,
+  p_output_location text,
+  p_thumbnail_url text,
+  p_result_data jsonb,
+  p_lease_token uuid,
+  p_description text,
+  p_may_describe boolean default false
+)
+returns json
+language plpgsql
+volatile
+security definer -- the queue's own path to Complete
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Complete');
+  v_is_late boolean := v_task.status = 'Queued';
+  -- A JSON object beside the file, or after it: what deployed workers have to say of a transition (docs/fleet.md).
+  v_has_description boolean := queue.json_object_of(p_description) is not null;
+  v_late_text text := case when v_has_description then p_description when p_may_describe then p_output_location end;
+  v_late_file text;
+begin
+  if p_lease_token is not null then
+    perform queue.refuse_stale_lease(v_task, p_lease_token);
+  end if;
+
+  if v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null) then
+    perform queue.say(
+      queue.caller_name(v_caller),
+      case
+        when v_task.status = 'Queued' then 'completed late, after the task was taken back'
+        when p_output_location is null then 'completed without an output'
+      end
+    );
+    if queue.is_holder(v_caller, v_task) then
+      perform queue.ends_itself(v_task.id);
+    end if;
+    update public.tasks as t
+    set status = 'Complete',
+      output_location = case when v_has_description then p_description else p_output_location end,
+      file_location = case when v_has_description then p_output_location end,
+      thumbnail_url = coalesce(p_thumbnail_url, t.thumbnail_url),
+      result_data = coalesce(p_result_data, t.result_data),
+      error_message = null
+    where t.id = v_task.id
+    returning t.* into v_task;
+    perform queue.ends_itself(null);
+    perform queue.say(null);
+    if v_is_late then
+      perform queue.let_go_by_report(v_caller, v_task.id);
+    end if;
+    return queue.task_reply(v_task);
+  end if;
+
+  if v_task.status = 'Queued' or (p_lease_token is not null and v_task.status <> 'Complete') then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become Complete', v_task.id, v_task.status),
+      case when v_task.status = 'Queued' then 'Claim it first' else 'Drop this task; its end is final' end
+    );
+  end if;
+
+  -- The file is there and not described yet; it must be that very file that the text is about.
+  if v_task.status = 'Complete' and v_task.file_location is null and queue.is_holder(v_caller, v_task)
+    and queue.json_object_of(v_late_text) is not null
+    and queue.own_file(v_task.output_location, v_task.user_id, v_task.id) is not null then
+    v_late_file := case
+      when v_has_description then p_output_location
+      else coalesce(
+        queue.described_file(queue.json_object_of(v_late_text), v_task.user_id, v_task.id), v_task.output_location
+      )
+    end;
+    if queue.own_file(v_late_file, v_task.user_id, v_task.id) = queue.own_file(v_task.output_location, v_task.user_id, v_task.id) then
+      perform queue.record_report(v_task, v_caller, 'the result was described');
+      update public.tasks as t
+      set output_location = v_late_text, file_location = v_task.output_location
+      where t.id = v_task.id
+      returning t.* into v_task;
+      return queue.task_reply(v_task);
+    end if;
+  end if;
+
+  perform queue.let_go_by_report(v_caller, v_task.id);
+  -- Deployed workers cannot be told apart and repeat themselves by design: they get their 200, the history knows.
+  perform queue.record_report(
+    v_task, v_caller,
+    case v_task.status when 'Complete' then 'completed again, the first result stays' else 'completed after its end, not resurrected' end,
+    json_strip_nulls(json_build_object('output_location', queue.cut_ends(p_output_location)))::jsonb
+  );
+  return queue.task_reply(v_task);
+end;
+$$;
+
+-- A report that changed nothing still leaves a trace. A client that repeats itself for ever does not fill the history:
+-- the first reports about a task are kept, the others counted. What a start was last said to have failed of is always kept
+-- (queue.told_reason). The task is locked by the caller.
+-- Adds an event to the task's history without changing the task; after 20 in one status it only counts them.
+create function queue.record_report(p_task public.tasks, p_caller queue.caller, p_reason text, p_details jsonb default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 20;
+  v_counted constant text := 'further reports that changed nothing, only counted';
+  v_count integer;
+begin
+  select count(*)
+  into v_count
+  from (
+    select
+    from public.task_events as e
+    where e.task_id = p_task.id
+      and e.from_status = e.to_status
+      and e.to_status = p_task.status
+    limit v_most + 1
+  ) as k;
+
+  if v_count >= v_most and p_details ? 'held_back' then
+    update public.task_events as e
+    set at = queue.now(), reason = p_reason, details = p_details
+    where e.id = (
+      select max(h.id)
+      from public.task_events as h
+      where h.task_id = p_task.id
+        and h.from_status = h.to_status
+        and h.worker_id = p_task.worker_id
+        and h.attempt = p_task.attempts
+        and h.details ? 'held_back'
+        and h.id > (
+          select max(s.id)
+          from public.task_events as s
+          where s.task_id = p_task.id
+            and s.to_status = 'In Progress'
+            and s.from_status is distinct from 'In Progress'
+        )
+    );
+    if not found then
+      v_count := 0;
+    end if;
+  end if;
+
+  if v_count > v_most then
+    update public.task_events as e
+    set details = jsonb_build_object('count', (e.details ->> 'count')::integer + 1, 'last_at', queue.now())
+    where e.task_id = p_task.id
+      and e.from_status = e.to_status
+      and e.to_status = p_task.status
+      and e.reason = v_counted;
+    return;
+  end if;
+
+  insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+  values (
+    p_task.id, p_task.user_id, queue.now(), p_task.status, p_task.status, p_task.worker_id, p_task.attempts,
+    queue.caller_name(p_caller),
+    case v_count when v_most then v_counted else p_reason end,
+    case v_count when v_most then jsonb_build_object('count', 1, 'last_at', queue.now()) else p_details end
+  );
+end;
+$$;
+
+-- The URL of the task's own file that a result in JSON names, under the keys and in the order in which deployed workers look
+-- for it.
+-- The URL in this JSON that leads into the task's own folder; null when there is none.
+create function queue.described_file(p_description json, p_user_id uuid, p_task_id uuid)
+returns text
+language plpgsql
+immutable
+strict
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select p_description ->> k.key
+    from unnest(array['transition_url', 'url', 'output_url', 'video_url']) with ordinality as k (key, place)
+    where queue.own_file(p_description ->> k.key, p_user_id, p_task_id) is not null
+    order by k.place
+    limit 1
+  );
+exception when others then
+  return null; -- JSON may hold what no text of Postgres can
+end;
+$$;
+
+-- The path in the bucket that the public URL of a file in the task's own folder leads to.
+-- The path of the file in this task's folder that the URL leads to; null when it leads elsewhere.
+create function queue.own_file(p_url text, p_user_id uuid, p_task_id uuid)
+returns text
+language plpgsql
+immutable
+strict
+security invoker
+set search_path = ''
+as $$
+declare
+  -- The same pattern always: with the ids in it, it would be compiled anew for each task, which costs more than a completion.
+  v_path text := substring(p_url from '^https?://[^/?#]+/+storage/v1/object/public/image_uploads/([^?#]+)');
+  v_folder text := p_user_id || '/tasks/' || p_task_id || '/';
+begin
+  return case when starts_with(v_path, v_folder) and v_path <> v_folder then v_path end;
+end;
+$$;
+
+-- A text that is a JSON object, as Python writes it (NaN and Infinity included, which become 0 here), and short enough to be
+-- kept whole. Most texts are URLs, and told by their first character.
+-- This text as a JSON object; null when it is none, or has more than 65,536 characters.
+create function queue.json_object_of(p_text text)
+returns json
+language plpgsql
+immutable
+strict
+security invoker
+set search_path = ''
+as $$
+declare
+  v_json json;
+begin
+  if ltrim(pg_catalog.left(p_text, 100), E' \t\r\n') not like '{%' or length(p_text) > 65536 then
+    return null;
+  end if;
+  begin
+    v_json := regexp_replace(p_text, '-?\m(?:NaN|Infinity)\M', '0', 'g')::json;
+    return case when json_typeof(v_json) = 'object' then v_json end;
+  exception when others then
+    return null; -- no JSON, or nothing that Postgres can read
+  end;
+end;
+$$;

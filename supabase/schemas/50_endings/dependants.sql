@@ -1,0 +1,256 @@
+-- What an end does to others: who waited may run, or ends as well.
+
+-- What follows from tasks that have ended, or were put back after their end, in one statement: result records, what waits
+-- for them, their families. The caller holds the locks.
+-- Result records, dependants and families of tasks that went from one status to another (p_moved, p_from, p_to); of these
+-- are p_complete Complete, and p_lost Failed or Cancelled.
+create function queue.settle_ends(p_moved uuid[], p_from text[], p_to text[], p_complete uuid[], p_lost queue.task_end[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_complete is not null then
+    perform queue.record_generations(p_complete);
+    perform queue.settle_dependants(p_complete);
+  end if;
+  -- The family first: its orchestrator names the child that failed, not one that went with it.
+  perform queue.settle_families(p_moved, p_from, p_to);
+  if p_lost is not null then
+    perform queue.settle_lost(p_lost);
+  end if;
+end;
+$$;
+
+-- Tasks that waited for tasks that are Complete now, or that have come, or come back. They are locked before they are
+-- looked at, so that of two dependencies that end at the same time the second one sees the first. Only tasks of the same
+-- owner: to name somebody else's task is to wait for nothing, and nobody's end waits for a stranger's row. Where many
+-- wait, the end is what is recorded now, and they follow (queue.deferred_work).
+-- Works out again where the queued tasks of the same owner stand that depend on these, but for the second ones; later,
+-- when they are many.
+create function queue.settle_dependants(p_task_ids uuid[], p_but uuid[] default '{}')
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 100;
+  v_look constant integer := 1000;
+  v_links integer;
+  v_waiting uuid[];
+begin
+  select count(*)
+  into v_links
+  from (select from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1) as l;
+  if v_links = 0 then
+    return;
+  end if;
+
+  if v_links <= v_look then
+    v_waiting := array(
+      select d.task_id
+      from queue.task_dependencies as d
+      where d.depends_on = any (p_task_ids)
+        and d.task_id <> all (p_but)
+        -- By their keys; as a join, a plan from when the queue was small would go through all tasks of the owner.
+        and (
+          select t.status = 'Queued'
+            and t.user_id is not distinct from (select c.user_id from public.tasks as c where c.id = d.depends_on)
+          from public.tasks as t
+          where t.id = d.task_id
+        )
+      limit v_most + 1
+    );
+    if cardinality(v_waiting) <= v_most then
+      perform
+      from public.tasks as t
+      where t.id = any (v_waiting)
+        and t.status = 'Queued'
+      order by t.id
+      for no key update;
+      perform queue.ask_standing_again(v_waiting);
+      return;
+    end if;
+  end if;
+
+  insert into queue.deferred_work (kind, task_id, user_id, status, since)
+  select 'dependants', t.id, t.user_id, t.status, queue.now()
+  from public.tasks as t
+  where t.id = any (p_task_ids)
+    and exists (select from queue.task_dependencies as d where d.depends_on = t.id);
+end;
+$$;
+
+-- What waited for a task that failed, was cancelled or deleted can never run. All of it ends with it, however long the
+-- chain: Failed below a failed task, else Cancelled. Only queued tasks of the same owner; a task that was in somebody
+-- else's way was in nobody's way (queue.dependency_state). Up to a hundred end at once; of more it is only noted that
+-- they are to end (queue.deferred_work). Until then they wait, and no claim gets them.
+-- Ends every queued task that depends, directly or not, on one of these, which were lost: Failed, Cancelled or deleted;
+-- later, when they are many.
+create function queue.settle_lost(p_lost queue.task_end[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 100;
+  v_look constant integer := 1000;
+  v_links integer;
+  v_ways integer;
+  v_ends queue.task_end[];
+begin
+  -- How many hang on them at all, whosever they are.
+  with recursive below (task_id) as (
+    select d.task_id
+    from unnest(p_lost) as l
+      join queue.task_dependencies as d on d.depends_on = l.task_id
+    where l.user_id is not null
+    union
+    select d.task_id
+    from below as b
+      join queue.task_dependencies as d on d.depends_on = b.task_id
+  )
+  select count(*) into v_links from (select from below as b limit v_look + 1) as b;
+  if v_links = 0 then
+    return;
+  elsif v_links > v_look then
+    perform queue.defer_lost(p_lost);
+    return;
+  end if;
+
+  with recursive reached (task_id, via, root, user_id, status, reason) as (
+    -- Each task once per way to it and cause: diamonds do not multiply, and a circle ends.
+    select l.task_id, null::uuid, l.task_id, l.user_id, l.status, pg_catalog.left(nullif(l.reason, ''), 500)
+    from unnest(p_lost) as l
+    where l.user_id is not null
+      and exists (select from queue.task_dependencies as d where d.depends_on = l.task_id)
+    union
+    select d.task_id, r.task_id, r.root, r.user_id, r.status, r.reason
+    from reached as r
+      join queue.task_dependencies as d on d.depends_on = r.task_id
+    -- One task by its key; as a join, a plan from when the queue was small would go through all tasks of the owner.
+    where (select t.status = 'Queued' and t.user_id = r.user_id from public.tasks as t where t.id = d.task_id)
+  ),
+  bounded as materialized (
+    select r.* from reached as r limit 2 * v_look + 1
+  ),
+  -- One cause per task: a failure rather than a cancellation.
+  chosen as (
+    select distinct on (r.task_id) r.task_id, r.via, r.root, r.status, r.reason
+    from bounded as r
+    order by r.task_id, r.via is not null, r.status = 'Failed' desc, r.root, r.via
+  )
+  select (select count(*) from bounded), array_agg((
+    c.task_id, null,
+    case c.status when 'Failed' then 'Failed' else 'Cancelled' end,
+    pg_catalog.format(
+      'Cascaded failed from related task %s: %s (%s)', c.root,
+      concat_ws(
+        ' <- ', c.root,
+        -- The last links of a long chain.
+        case when b.via <> c.root then '…' end,
+        case when b.via is not null then b.task_id end,
+        c.task_id
+      ),
+      concat_ws(': ', c.status, c.reason)
+    )
+  )::queue.task_end)
+  into v_ways, v_ends
+  from chosen as c
+    left join chosen as b on b.task_id = c.via and b.via is not null
+  where c.via is not null;
+
+  if v_ways > 2 * v_look or cardinality(v_ends) > v_most then
+    perform queue.defer_lost(p_lost);
+  elsif v_ends is not null then
+    perform queue.end_tasks(v_ends);
+  end if;
+end;
+$$;
+
+-- Notes that what waits for these tasks is to end with them.
+-- Leaves it to queue.settle_deferred to end what waits for these tasks, which were lost.
+create function queue.defer_lost(p_lost queue.task_end[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+  select 'lost', l.task_id, l.user_id, l.status, l.task_id, pg_catalog.left(nullif(l.reason, ''), 500), queue.now()
+  from unnest(p_lost) as l
+  where l.user_id is not null
+    and exists (select from queue.task_dependencies as d where d.depends_on = l.task_id);
+end;
+$$;
+
+-- Ends live tasks because of others: Failed or Cancelled, each with its own words. What the history says of the change
+-- that is the cause must not be said of them, so it is put aside for a moment.
+create function queue.end_tasks(p_ends queue.task_end[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_actor text := current_setting('queue.actor', true);
+  v_reason text := current_setting('queue.reason', true);
+  v_details text := current_setting('queue.details', true);
+begin
+  perform queue.say(queue.actor());
+  update public.tasks as t
+  set status = e.status,
+    error_message = queue.cut_text(e.reason),
+    output_location = queue.cut_text(e.reason) -- where deployed debug tools look
+  from unnest(p_ends) as e
+  where t.id = e.task_id
+    and t.status in ('Queued', 'In Progress');
+  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+end;
+$$;
+
+-- What hangs on a task, in the order of the ids and so that it can be gone through in pieces: a hundred thousand, where no
+-- more than p_most are looked at in one transaction. Under no statistics may it be as good to read all of it first.
+-- The children of this orchestrator, or else what depends on this task, with ids after p_after_id (null = all): the first
+-- p_most.
+create function queue.next_relatives(p_task_id uuid, p_are_children boolean, p_after_id uuid, p_most integer)
+returns uuid[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- it comes in the order of an index
+set enable_bitmapscan = off -- which looks at all of it before it is cut
+as $$
+declare
+  v_after_id constant uuid := coalesce(p_after_id, '00000000-0000-0000-0000-000000000000');
+begin
+  if p_are_children then
+    return array(
+      select s.task_id
+      from queue.subtasks as s
+      where s.orchestrator_id = p_task_id
+        and s.task_id > v_after_id
+      order by s.task_id
+      limit p_most
+    );
+  end if;
+  return array(
+    select d.task_id
+    from queue.task_dependencies as d
+    where d.depends_on = p_task_id
+      and d.task_id > v_after_id
+    order by d.task_id
+    limit p_most
+  );
+end;
+$$;

@@ -1,0 +1,269 @@
+-- A failure: tried again while starts are left (20_rules/attempts.sql), else the end; or only written down, when a former
+-- holder may be speaking.
+
+-- Ends a task as Failed, or has it tried again where that is allowed. The reason is kept whichever field it came in; the
+-- history has more of it than the task.
+-- Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry,
+-- attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be
+-- speaking (queue.has_live_former_holder; p_attempts is the number of the start that is told), somebody who does not hold
+-- it wants it tried again, or a token speaks of it that has lost it.
+create function queue.fail_task(
+  p_caller queue.caller,
+  p_task public.tasks,
+  p_reason text,
+  p_details text,
+  p_has_lease boolean,
+  p_may_retry boolean,
+  p_waits boolean default true,
+  p_attempts integer default null
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
+  -- Of what is cut on the task the history keeps more.
+  v_full jsonb := nullif(jsonb_strip_nulls(jsonb_build_object(
+    'error_message', case when v_reason <> queue.cut_text(v_reason) then queue.cut_ends(v_reason) end,
+    'error_details', case when p_details <> queue.cut_text(p_details) then queue.cut_ends(p_details) end
+  )), '{}');
+  -- A task that waits in the queue again is tried again already; and putting one back is its holder's. A token that had the
+  -- task and has lost it speaks of the start that it had.
+  v_applies boolean := case
+    when p_task.status = 'In Progress' then queue.is_holder(p_caller, p_task) or p_caller.kind = 'service'
+      or not p_may_retry and not exists (
+        select
+        from public.task_events as e
+        where p_caller.kind = 'token'
+          and e.task_id = p_task.id
+          and e.to_status = 'In Progress'
+          and e.from_status is distinct from 'In Progress'
+          and e.actor = queue.caller_name(p_caller)
+      )
+    else p_task.status = 'Queued' and not p_may_retry
+  end;
+  -- The fleet's workers have one key; a token or a user is none of them.
+  v_may_be_anothers boolean := case
+    when v_applies and not p_has_lease and (p_caller.kind = 'service' or p_task.status = 'Queued')
+      then queue.has_live_former_holder(p_task, p_attempts)
+    else false
+  end;
+  v_wait interval;
+  v_task public.tasks;
+begin
+  if v_applies and not v_may_be_anothers then
+    if queue.is_holder(p_caller, p_task) then
+      perform queue.ends_itself(p_task.id);
+    end if;
+    if p_may_retry and not p_waits and queue.is_retryable(p_task.task_type) then
+      -- After its last start it ends there (queue.tasks_before_update).
+      perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
+      update public.tasks as t
+      set status = 'Queued',
+        error_message = queue.cut_text(v_reason),
+        error_details = coalesce(queue.cut_text(p_details), t.error_details)
+      where t.id = p_task.id
+      returning t.* into v_task;
+    elsif p_may_retry and p_task.attempts < queue.starts_allowed(p_task) and queue.is_retryable(p_task.task_type) then
+      v_wait := queue.retry_wait(p_task.attempts);
+      perform queue.say(
+        queue.caller_name(p_caller),
+        pg_catalog.format('failed, to be tried again in %s s: %s', ceil(extract(epoch from v_wait)), queue.cut_text(v_reason)),
+        v_full
+      );
+      update public.tasks as t
+      set status = 'Queued',
+        available_at = queue.now() + v_wait,
+        error_message = queue.cut_text(v_reason),
+        error_details = coalesce(queue.cut_text(p_details), t.error_details)
+      where t.id = p_task.id
+      returning t.* into v_task;
+    else
+      perform queue.say(queue.caller_name(p_caller), queue.cut_text(v_reason), v_full);
+      update public.tasks as t
+      set status = 'Failed',
+        error_message = v_reason,
+        error_details = coalesce(queue.cut_text(p_details), t.error_details),
+        output_location = v_reason
+      where t.id = p_task.id
+      returning t.* into v_task;
+    end if;
+    perform queue.ends_itself(null);
+    perform queue.say(null);
+    if p_task.status = 'Queued' then
+      perform queue.let_go_by_report(p_caller, p_task.id);
+    end if;
+    return queue.report_reply(v_task, true);
+  end if;
+
+  if p_has_lease and p_task.status in ('Queued', 'Cancelled') then
+    perform queue.refuse(
+      409, 'ILLEGAL_TRANSITION',
+      pg_catalog.format('Task %s is %s and cannot become Failed', p_task.id, p_task.status),
+      'Drop this task; its end is final'
+    );
+  end if;
+
+  if p_task.status <> 'In Progress' then
+    perform queue.let_go_by_report(p_caller, p_task.id);
+  elsif v_may_be_anothers and p_task.delivered_at is null and queue.is_holder(p_caller, p_task) then
+    -- If it was the holder that spoke, its next claim is a start, and no reply that was lost.
+    update public.tasks as t set delivered_at = queue.now() where t.id = p_task.id returning t.* into p_task;
+  end if;
+  perform queue.record_report(
+    p_task, p_caller,
+    'failure reported, not applied: ' || queue.cut_text(v_reason),
+    -- For the end, should no better word come (queue.told_reason).
+    case when v_may_be_anothers then coalesce(v_full, '{}') || jsonb_build_object('held_back', queue.cut_text(v_reason)) else v_full end
+  );
+  return queue.report_reply(p_task, false);
+end;
+$$;
+
+-- A failure that names no lease could come from whoever held the task before: a machine that was taken for dead, or whose
+-- task was reset, may be at work on it still, and its late word must not end the start of another. While there is such a
+-- machine, the present holder gets the benefit of the doubt. Of a task that waits again nobody but a former holder speaks.
+--
+-- But only while there is: a report that is not applied is a failure that nobody counts. Of the fleet's workers nothing but
+-- the number of the start says who speaks (p_attempts), and nothing at all for most. So whoever cannot be the one who
+-- speaks is ruled out:
+--   * who has ended, or was set aside: its beats until then, the last one above all, are no sign that it works;
+--   * who had ended when it lost the task, and has come back under its name;
+--   * who never had the task: its claim's reply was lost, and no log line of it names the task;
+--   * who has handed the task back, or said how its start went, in whatever words;
+--   * who was given another task since, where a worker runs one at a time;
+--   * who had a start of another number than the one that is told.
+--
+-- Under a name that several share the former holder may have the name of the present one.
+-- Whether another worker that had this task may still be at work on it, and so be the one who tells of a failure: of
+-- start p_attempts, if the report says so.
+create function queue.has_live_former_holder(p_task public.tasks, p_attempts integer default null)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_settings queue.settings;
+  v_is_shared boolean;
+  v_former record;
+begin
+  select s.* into v_settings from queue.settings as s;
+  if p_task.status = 'Queued' then
+    return exists (
+      select
+      from public.task_events as e
+        join public.workers as w on w.id = e.worker_id
+      where e.task_id = p_task.id
+        and e.to_status = 'In Progress'
+        and e.from_status is distinct from 'In Progress'
+        and queue.is_beating(w.last_heartbeat)
+        and not exists (
+          select
+          from public.task_events as f
+          where f.task_id = e.task_id
+            and f.id > e.id
+            and f.worker_id = e.worker_id
+            and f.from_status = 'In Progress'
+            and f.to_status = 'Queued'
+            and (f.actor = 'service' or starts_with(f.actor, 'token:'))
+        )
+    );
+  end if;
+
+  v_is_shared := queue.sent_name(p_task.worker_id) = any (v_settings.shared_worker_ids);
+  for v_former in
+    -- The last start of each other worker, and how it ended.
+    select distinct on (e.worker_id)
+      e.worker_id, e.id as start_id, e.at as started_at, e.attempt, l.to_status, l.actor, l.attempt as lost_attempt,
+      l.reason, l.details -> 'signs' as signs
+    from public.task_events as e
+      join public.workers as w on w.id = e.worker_id
+      left join lateral (
+        select f.*
+        from public.task_events as f
+        where f.task_id = e.task_id
+          and f.id > e.id
+          and f.from_status = 'In Progress'
+          and f.to_status <> 'In Progress'
+        order by f.id
+        limit 1
+      ) as l on true
+    where e.task_id = p_task.id
+      and e.to_status = 'In Progress'
+      and e.from_status is distinct from 'In Progress'
+      and (
+        e.worker_id is distinct from p_task.worker_id
+        -- All but the present start.
+        or v_is_shared and e.id < (
+          select max(s.id)
+          from public.task_events as s
+          where s.task_id = p_task.id
+            and s.to_status = 'In Progress'
+            and s.from_status is distinct from 'In Progress'
+        )
+      )
+      and w.status not in ('terminating', 'terminated', 'error', 'crashed')
+      and queue.is_beating(w.last_heartbeat)
+    order by e.worker_id, e.id desc
+  loop
+    continue when p_attempts = p_task.attempts
+      and p_attempts not between v_former.attempt and greatest(v_former.attempt, v_former.lost_attempt);
+    -- It told how it went (by a PATCH, where the call had failed), or claimed again without a word.
+    continue when v_former.to_status in ('Queued', 'Failed', 'Complete')
+      and (v_former.actor = 'service' or v_former.reason ~ '^Retry \d+ \(');
+    continue when (v_former.signs ->> 'worker_is_gone')::boolean;
+    -- For as long as after which a start is taken back as never delivered; only what it has logged since says otherwise.
+    continue when not (v_former.signs ->> 'was_named')::boolean
+      and (v_former.signs ->> 'running_seconds')::numeric >= extract(epoch from v_settings.undelivered_limit)
+      and not exists (
+        select
+        from public.system_logs as g
+        where g.task_id = p_task.id::text
+          and g.worker_id = v_former.worker_id
+          and g."timestamp" >= v_former.started_at
+      );
+    continue when p_task.pool = 'gpu' and v_settings.gpu_tasks_per_worker = 1
+      and v_former.worker_id <> all (v_settings.shared_worker_ids)
+      and exists (
+        -- What it has or had last, and what it lost again.
+        select
+        from (
+          select t.id
+          from public.tasks as t
+          where t.worker_id = v_former.worker_id
+            and t.status = 'In Progress'
+            and t.claimed_at >= v_former.started_at
+          union all
+          -- As the index has it: a worker may have completed thousands.
+          select t.id
+          from public.tasks as t
+          where t.worker_id = v_former.worker_id
+            and t.status = 'Complete'
+            and t.generation_processed_at >= v_former.started_at
+          union all
+          select f.task_id
+          from public.task_events as f
+          where f.worker_id = v_former.worker_id
+            and f.from_status = 'In Progress'
+            and f.to_status in ('Queued', 'Failed')
+            and f.id > v_former.start_id
+        ) as o
+          join public.tasks as t on t.id = o.id
+          join public.task_events as b on b.task_id = o.id
+        where o.id <> p_task.id
+          and t.pool = p_task.pool
+          and b.worker_id = v_former.worker_id
+          and b.to_status = 'In Progress'
+          and b.from_status is distinct from 'In Progress'
+          and b.id > v_former.start_id
+      );
+    return true;
+  end loop;
+  return false;
+end;
+$$;

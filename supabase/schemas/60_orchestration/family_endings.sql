@@ -1,0 +1,267 @@
+-- What the end of one member does to its family.
+
+-- Tasks have ended, or were put back: their families count it and follow. An orchestrator's end is remembered, its own
+-- children go with it when it was cancelled, and it is judged when children of its have changed.
+-- Moves the counts of the families of these tasks, which went from one status to another, and does what follows from it.
+-- Call it under the owners' locks.
+create function queue.settle_families(p_task_ids uuid[], p_from text[], p_to text[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_changes queue.family_change[];
+  v_change queue.family_change;
+  v_cancelled uuid[];
+  v_failed uuid[];
+begin
+  -- Most tasks have no family.
+  if not exists (select from queue.subtasks as s where s.task_id = any (p_task_ids))
+    and not exists (select from queue.orchestrations as o where o.orchestrator_id = any (p_task_ids)) then
+    return;
+  end if;
+
+  with change as (
+    select
+      c.orchestrator_id,
+      sum((m.new_status in ('Queued', 'In Progress'))::integer - (m.old_status in ('Queued', 'In Progress'))::integer)::integer as open,
+      sum((m.new_status = 'Complete')::integer - (m.old_status = 'Complete')::integer)::integer as complete,
+      sum((m.new_status = 'Failed')::integer - (m.old_status = 'Failed')::integer)::integer as failed,
+      sum((m.new_status = 'Cancelled')::integer - (m.old_status = 'Cancelled')::integer)::integer as cancelled
+    from unnest(p_task_ids, p_from, p_to) as m (task_id, old_status, new_status)
+      -- One child by its key: a join may compare each with each.
+      cross join lateral (
+        select s.orchestrator_id, s.user_id
+        from queue.subtasks as s
+        where s.task_id = m.task_id
+          and s.replaced_by is null
+        limit 1
+      ) as c
+    where exists (
+      select from queue.orchestrations as o where o.orchestrator_id = c.orchestrator_id and o.user_id = c.user_id
+    )
+    group by c.orchestrator_id
+  )
+  select array_agg((c.orchestrator_id, c.open, c.complete, c.failed, c.cancelled)::queue.family_change order by c.orchestrator_id)
+  into v_changes
+  from change as c;
+
+  with ended as (
+    update queue.orchestrations as o
+    set ended_as = case when m.new_status in ('Complete', 'Failed', 'Cancelled') then m.new_status end
+    from unnest(p_task_ids, p_to) as m (task_id, new_status)
+    where o.orchestrator_id = m.task_id
+    returning o.orchestrator_id, o.user_id, o.ended_as
+  )
+  select
+    array_agg(e.orchestrator_id) filter (where e.ended_as = 'Cancelled'),
+    array_agg(e.orchestrator_id) filter (where e.ended_as = 'Failed')
+  into v_cancelled, v_failed
+  from ended as e
+  where e.ended_as in ('Cancelled', 'Failed')
+    and e.user_id = (select t.user_id from public.tasks as t where t.id = e.orchestrator_id);
+
+  if v_changes is not null then
+    foreach v_change in array v_changes loop
+      update queue.orchestrations as o
+      set open_count = o.open_count + v_change.open,
+        complete_count = o.complete_count + v_change.complete,
+        failed_count = o.failed_count + v_change.failed,
+        cancelled_count = o.cancelled_count + v_change.cancelled,
+        changed_at = queue.now()
+      where o.orchestrator_id = v_change.orchestrator_id;
+    end loop;
+    foreach v_change in array v_changes loop
+      perform queue.judge_orchestration(v_change.orchestrator_id);
+    end loop;
+  end if;
+
+  if v_cancelled is not null then
+    perform queue.cancel_children(v_cancelled, 'Cancelled');
+  end if;
+  if v_failed is not null then
+    perform queue.fail_children(v_failed);
+  end if;
+end;
+$$;
+
+-- The open children of orchestrators that are no more go with them; what is finished stays. One that somebody is just
+-- changing is left to queue.mend_orchestrations: nobody waits for a task while he holds an owner. More than a hundred
+-- children are left to queue.settle_deferred.
+-- Cancels the live children of these orchestrators, which were Cancelled or deleted, unless somebody holds them; returns
+-- how many. Of more than a hundred it is only noted that they are to be cancelled.
+create function queue.cancel_children(p_orchestrator_ids uuid[], p_what text)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 100;
+  v_ends queue.task_end[];
+begin
+  if (
+    select count(*)
+    from (
+      select
+      from unnest(p_orchestrator_ids) as o (id)
+        cross join lateral unnest(queue.next_relatives(o.id, true, null, v_most + 1))
+      limit v_most + 1
+    ) as n
+  ) > v_most then
+    insert into queue.deferred_work (kind, task_id, user_id, status, since)
+    select 'children', o.orchestrator_id, o.user_id, p_what, queue.now()
+    from queue.orchestrations as o
+    where o.orchestrator_id = any (p_orchestrator_ids)
+      and not exists (
+        select from queue.deferred_work as w where w.task_id = o.orchestrator_id and w.kind = 'children' and w.only_id is null
+      );
+    return 0;
+  end if;
+
+  select array_agg((
+    c.id, c.user_id, 'Cancelled',
+    pg_catalog.format('Cascaded failed from related task %s: its orchestrator was %s', c.orchestrator_id, p_what)
+  )::queue.task_end)
+  into v_ends
+  from (
+    select t.id, t.user_id, s.orchestrator_id
+    from queue.subtasks as s
+      join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
+      join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
+    where s.orchestrator_id = any (p_orchestrator_ids)
+      and t.status in ('Queued', 'In Progress')
+    order by t.id
+    for no key update of t skip locked
+  ) as c;
+
+  if v_ends is null then
+    return 0;
+  end if;
+  perform queue.end_tasks(v_ends);
+  return cardinality(v_ends);
+end;
+$$;
+
+-- Where the settings say so, the queued children of orchestrators that failed fail with them: nothing can come of their
+-- family any more. Those that run finish. Nobody waits for a task while he holds an owner, so one that somebody is just
+-- changing, and more than a hundred children, are left to queue.settle_deferred.
+-- Fails the queued children of these orchestrators, which Failed, where the settings say so, and returns how many; later,
+-- when they are many or somebody holds them. p_is_late: not those that an operator has put back since.
+create function queue.fail_children(p_orchestrator_ids uuid[], p_is_late boolean default false)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 100;
+  v_orchestrator record;
+  v_mine uuid[];
+  v_count integer := 0;
+begin
+  if not (select s.fails_siblings from queue.settings as s) then
+    return 0;
+  end if;
+
+  for v_orchestrator in
+    select o.orchestrator_id, o.user_id, pg_catalog.left(nullif(t.error_message, ''), 500) as reason,
+      -- The child that is the cause, as its orchestrator has been told (queue.judge_orchestration).
+      coalesce(
+        substring(t.error_message from '^Cascaded failed from related task ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})')::uuid,
+        o.orchestrator_id
+      ) as root_id
+    from queue.orchestrations as o
+      join public.tasks as t on t.id = o.orchestrator_id and t.user_id = o.user_id
+    where o.orchestrator_id = any (p_orchestrator_ids)
+      and t.status = 'Failed'
+    order by o.orchestrator_id
+  loop
+    -- Work for later says it of all of its children; once is enough.
+    continue when exists (
+      select from queue.deferred_work as w where w.task_id = v_orchestrator.orchestrator_id and w.kind = 'siblings' and w.only_id is null
+    );
+    if cardinality(queue.next_relatives(v_orchestrator.orchestrator_id, true, null, v_most + 1)) > v_most then
+      -- Found late, there may be nothing but children that run, or that an operator has put back.
+      if not p_is_late or exists (
+        select
+        from queue.subtasks as s
+          join public.tasks as t on t.id = s.task_id
+        where s.orchestrator_id = v_orchestrator.orchestrator_id
+          and t.status = 'Queued'
+          and t.requeue_count = 0
+      ) then
+        insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+        values (
+          'siblings', v_orchestrator.orchestrator_id, v_orchestrator.user_id, 'Failed', v_orchestrator.root_id,
+          v_orchestrator.reason, queue.now()
+        );
+      end if;
+      continue;
+    end if;
+
+    v_mine := array(
+      select t.id
+      from queue.subtasks as s
+        join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
+      where s.orchestrator_id = v_orchestrator.orchestrator_id
+        and s.user_id = v_orchestrator.user_id
+        and t.status = 'Queued'
+        and not (p_is_late and t.requeue_count > 0)
+      order by t.id
+      for no key update of t skip locked
+    );
+    insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, only_id, since)
+    select
+      'siblings', v_orchestrator.orchestrator_id, v_orchestrator.user_id, 'Failed', v_orchestrator.root_id,
+      v_orchestrator.reason, t.id, queue.now()
+    from queue.subtasks as s
+      join public.tasks as t on t.id = s.task_id and t.user_id = s.user_id
+    where s.orchestrator_id = v_orchestrator.orchestrator_id
+      and s.user_id = v_orchestrator.user_id
+      and t.status = 'Queued'
+      and t.id <> all (v_mine)
+      and not p_is_late;
+    perform queue.end_siblings(v_mine, v_orchestrator.user_id, v_orchestrator.orchestrator_id, v_orchestrator.root_id, v_orchestrator.reason);
+    v_count := v_count + cardinality(v_mine);
+  end loop;
+  return v_count;
+end;
+$$;
+
+-- The end of children whose family has failed, in the words that deployed debug tools look for. The owner is locked by now,
+-- so what waits for them is not: most of it is among them, and the rest follows in its turn (queue.settle_deferred).
+-- Ends these children Failed, because the task p_root_id has failed and their orchestrator with it.
+create function queue.end_siblings(p_task_ids uuid[], p_user_id uuid, p_orchestrator_id uuid, p_root_id uuid, p_reason text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if cardinality(p_task_ids) > 0 then
+    insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
+    select 'lost', m.id, p_user_id, 'Failed', p_root_id, p_reason, queue.now()
+    from unnest(p_task_ids) as m (id)
+    where exists (
+      select from queue.task_dependencies as d where d.depends_on = m.id and d.task_id <> all (p_task_ids)
+    );
+    perform set_config('queue.ends_in_turn', 'on', true);
+    perform queue.end_tasks(array(
+      select (
+        m.id, p_user_id, 'Failed',
+        pg_catalog.format(
+          'Cascaded failed from related task %s: orchestrator %s has Failed%s', p_root_id, p_orchestrator_id,
+          ' (' || p_reason || ')'
+        )
+      )::queue.task_end
+      from unnest(p_task_ids) as m (id)
+    ));
+  end if;
+end;
+$$;

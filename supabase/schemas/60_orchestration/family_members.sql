@@ -1,0 +1,257 @@
+-- Who belongs to which family: children come, leave, or change sides.
+
+-- New tasks, and those that are parts of something else now, find their families: as children, and as orchestrators whose
+-- children came first. The caller holds the owners' locks and those of queue.lock_families.
+-- Records these new children, and lets them replace earlier ones; counts the families of new orchestrators.
+create function queue.join_families(p_task_ids uuid[], p_children queue.subtasks[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_children uuid[];
+  v_orchestrators uuid[];
+  v_missing uuid[];
+  v_child_id uuid;
+  v_orchestrator_id uuid;
+  v_orphaned queue.task_end[];
+begin
+  -- In the order of their parts; who came first is not known within one statement.
+  insert into queue.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
+  select c.task_id, c.orchestrator_id, c.user_id, c.task_type, c.final_rank, c.part_index
+  from unnest(p_children) as c
+  order by c.final_rank, c.part_index, c.task_id
+  on conflict do nothing;
+
+  select array_agg(c.task_id), array_agg(distinct c.orchestrator_id)
+  into v_children, v_orchestrators
+  from unnest(p_children) as c;
+
+  update queue.orchestrations as o
+  set open_count = o.open_count + n.open,
+    complete_count = o.complete_count + n.complete,
+    failed_count = o.failed_count + n.failed,
+    cancelled_count = o.cancelled_count + n.cancelled,
+    segment_count = o.segment_count + n.segments,
+    join_count = o.join_count + n.joins,
+    stitch_count = o.stitch_count + n.stitches,
+    changed_at = queue.now()
+  from (
+    select
+      c.orchestrator_id, c.user_id,
+      count(*) filter (where t.status in ('Queued', 'In Progress')) as open,
+      count(*) filter (where t.status = 'Complete') as complete,
+      count(*) filter (where t.status = 'Failed') as failed,
+      count(*) filter (where t.status = 'Cancelled') as cancelled,
+      count(*) filter (where c.final_rank = 1) as segments,
+      count(*) filter (where c.final_rank = 2) as joins,
+      count(*) filter (where c.final_rank = 3) as stitches
+    from unnest(p_children) as c
+      join public.tasks as t on t.id = c.task_id
+    group by 1, 2
+  ) as n
+  where o.orchestrator_id = n.orchestrator_id
+    and o.user_id = n.user_id;
+
+  -- A family's first children, or an orchestrator that comes after them.
+  select array_agg(m.id)
+  into v_missing
+  from (
+    select c.id from unnest(v_orchestrators) as c (id)
+    union
+    select n.id
+    from unnest(p_task_ids) as n (id)
+    where exists (select from queue.subtasks as s where s.orchestrator_id = n.id)
+  ) as m
+  where not exists (select from queue.orchestrations as o where o.orchestrator_id = m.id);
+  if v_missing is not null then
+    insert into queue.orchestrations
+    select r.* from queue.recount_families(v_missing) as r
+    on conflict do nothing;
+  end if;
+
+  for v_child_id in
+    select n.task_id
+    from queue.subtasks as n
+    where n.task_id = any (v_children)
+      and (select t.status = 'Queued' from public.tasks as t where t.id = n.task_id)
+      and exists (select from queue.orchestrations as o where o.orchestrator_id = n.orchestrator_id and o.user_id = n.user_id)
+      and exists (
+        select
+        from queue.subtasks as s
+        where s.orchestrator_id = n.orchestrator_id
+          and s.user_id = n.user_id
+          and s.final_rank = n.final_rank
+          and s.part_index = n.part_index
+          and s.replaced_by is null
+          and s.seq < n.seq
+      )
+    order by n.seq
+  loop
+    perform queue.replace_part(v_child_id);
+  end loop;
+
+  -- Too late for a cancelled orchestrator, and for one that has failed where its children go with it: of those that run,
+  -- and became parts of it since, none does.
+  select array_agg((
+    s.task_id, s.user_id, o.ended_as,
+    pg_catalog.format(
+      'Cascaded failed from related task %s: it %s before this child came', s.orchestrator_id,
+      case o.ended_as when 'Failed' then 'had Failed' else 'was Cancelled' end
+    )
+  )::queue.task_end)
+  into v_orphaned
+  from queue.subtasks as s
+    join queue.orchestrations as o on o.orchestrator_id = s.orchestrator_id and o.user_id = s.user_id
+  where s.task_id = any (v_children)
+    and s.replaced_by is null
+    and (
+      o.ended_as = 'Cancelled'
+      or (
+        o.ended_as = 'Failed'
+        and (select g.fails_siblings from queue.settings as g)
+        and (select t.status = 'Queued' from public.tasks as t where t.id = s.task_id)
+      )
+    );
+  if v_orphaned is not null then
+    perform queue.end_tasks(v_orphaned);
+  end if;
+
+  for v_orchestrator_id in select o.id from unnest(v_orchestrators || v_missing) as o (id) order by o.id loop
+    perform queue.judge_orchestration(v_orchestrator_id);
+  end loop;
+end;
+$$;
+
+-- What a task is a part of, by its params. A stitch puts everything together, so there is one of it; joins come before
+-- segments because the last join holds all clips.
+-- The row of queue.subtasks that follows from a task's params; null when they name no orchestrator.
+create function queue.subtask_of(p_task_id uuid, p_user_id uuid, p_task_type text, p_params jsonb)
+returns queue.subtasks
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_orchestrator_id uuid := queue.parent_task_id(p_params);
+  v_join text := substring(p_params ->> 'join_index' from '^[0-9]{1,9}$');
+  v_segment text := substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$');
+  v_subtask queue.subtasks;
+begin
+  if v_orchestrator_id is null or v_orchestrator_id = p_task_id or p_user_id is null then
+    return null;
+  end if;
+
+  v_subtask.task_id := p_task_id;
+  v_subtask.orchestrator_id := v_orchestrator_id;
+  v_subtask.user_id := p_user_id;
+  v_subtask.task_type := p_task_type;
+  v_subtask.final_rank := case
+    when p_task_type like '%\_stitch' then 3
+    when v_join is not null then 2
+    when v_segment is not null and p_task_type like '%segment%' then 1
+    else 0
+  end;
+  v_subtask.part_index := case when v_subtask.final_rank = 3 then 0 else coalesce(v_join, v_segment)::integer end;
+  return v_subtask;
+end;
+$$;
+
+-- Tasks whose params, type or owner have changed, so that they are parts of something else now: they leave the families
+-- they were in, as deleted ones would, and join those that they name. The caller holds the locks of queue.lock_families
+-- and of the owners.
+-- Takes these tasks out of the families they were in and into those that their params name now. Call it under the owners'
+-- locks.
+create function queue.regroup(p_task_ids uuid[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_statuses text[];
+  v_children queue.subtasks[];
+  v_left uuid[];
+  v_orchestrator_id uuid;
+begin
+  select array_agg(t.status order by i.place)
+  into v_statuses
+  from unnest(p_task_ids) with ordinality as i (id, place)
+    left join public.tasks as t on t.id = i.id;
+
+  v_left := queue.take_out_children(p_task_ids, v_statuses);
+
+  select array_agg(c.child)
+  into v_children
+  from (
+    select queue.subtask_of(t.id, t.user_id, t.task_type, t.params) as child
+    from public.tasks as t
+    where t.id = any (p_task_ids)
+  ) as c
+  where (c.child).task_id is not null;
+  if v_children is not null then
+    perform queue.join_families(null, v_children);
+  end if;
+
+  foreach v_orchestrator_id in array v_left loop
+    perform queue.judge_orchestration(v_orchestrator_id);
+    perform queue.cancel_childless(v_orchestrator_id, 'all children were taken away from it');
+  end loop;
+end;
+$$;
+
+-- Deleted tasks leave their families, and the children of a deleted orchestrator are cancelled. An orchestrator that has
+-- lost its last child is cancelled, too; one that keeps some is judged by those. The caller holds the locks of all of
+-- them.
+-- Takes deleted tasks, which had these statuses, out of their families, and ends what ends with them. Call it under the
+-- owners' locks.
+create function queue.leave_families(p_task_ids uuid[], p_statuses text[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_orchestrators uuid[];
+  v_orchestrator_id uuid;
+begin
+  v_orchestrators := queue.take_out_children(p_task_ids, p_statuses);
+
+  perform queue.cancel_children(p_task_ids, 'deleted');
+  delete from queue.orchestrations as o where o.orchestrator_id = any (p_task_ids);
+
+  foreach v_orchestrator_id in array v_orchestrators loop
+    perform queue.judge_orchestration(v_orchestrator_id);
+    perform queue.cancel_childless(v_orchestrator_id, 'all children were deleted');
+  end loop;
+end;
+$$;
+
+-- One child more or less among those that count.
+-- Adds p_delta to the numbers of an orchestrator's children in this status and of this kind.
+create function queue.count_child(p_child queue.subtasks, p_status text, p_delta integer)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update queue.orchestrations as o
+  set open_count = o.open_count + case when p_status in ('Queued', 'In Progress') then p_delta else 0 end,
+    complete_count = o.complete_count + case when p_status = 'Complete' then p_delta else 0 end,
+    failed_count = o.failed_count + case when p_status = 'Failed' then p_delta else 0 end,
+    cancelled_count = o.cancelled_count + case when p_status = 'Cancelled' then p_delta else 0 end,
+    segment_count = o.segment_count + case when p_child.final_rank = 1 then p_delta else 0 end,
+    join_count = o.join_count + case when p_child.final_rank = 2 then p_delta else 0 end,
+    stitch_count = o.stitch_count + case when p_child.final_rank = 3 then p_delta else 0 end,
+    changed_at = queue.now()
+  where o.orchestrator_id = p_child.orchestrator_id
+    and o.user_id = p_child.user_id;
+end;
+$$;

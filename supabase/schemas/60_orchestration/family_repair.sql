@@ -1,0 +1,189 @@
+-- Families that were missed, found and counted again.
+
+-- Families that were missed: an orchestrator whose children say that it has ended and which has not, and children that a
+-- cancelled orchestrator left behind. Once a minute; bounded, safe to run twice or in parallel, and it waits for nobody:
+-- what somebody holds is left for the next time.
+-- Ends at most p_limit orchestrators that their children have ended, and the children that cancelled ones left, or failed
+-- ones where these go with them; returns {completed, failed, cancelled, children_cancelled, children_failed}.
+create function queue.mend_orchestrations(p_limit integer default 100)
+returns json
+language plpgsql
+volatile
+security definer -- ends tasks for pg_cron and the operator
+set search_path = ''
+set enable_seqscan = off -- few families need it, however many there are
+as $$
+declare
+  v_quiet_before timestamptz := queue.now() - (select s.family_quiet_after from queue.settings as s);
+  v_family record;
+  v_ended_as text;
+  v_complete integer := 0;
+  v_failed integer := 0;
+  v_cancelled integer := 0;
+  v_children integer := 0;
+  v_children_failed integer := 0;
+begin
+  perform queue.say('queue.mend_orchestrations');
+  for v_family in
+    select f.orchestrator_id, f.user_id, f.ended_as, f.is_quiet
+    from (
+      select o.orchestrator_id, o.user_id, o.ended_as, o.changed_at < v_quiet_before as is_quiet, o as family
+      from queue.orchestrations as o
+      where (
+        o.ended_as is null
+        and (o.failed_count > 0 or (o.open_count = 0 and o.complete_count + o.cancelled_count > 0))
+      ) or (o.ended_as = 'Cancelled' and o.open_count > 0)
+    ) as f
+      join public.tasks as t on t.id = f.orchestrator_id and t.user_id = f.user_id
+    where f.ended_as = 'Cancelled'
+      or (t.status = 'In Progress' and queue.is_enqueued(f.family, t, f.is_quiet))
+      or (t.status = 'Queued' and t.claimed_at is not null and (f.family).failed_count + (f.family).cancelled_count = 0
+        and queue.is_enqueued(f.family, t, f.is_quiet))
+    order by f.user_id, f.orchestrator_id
+    limit p_limit
+  loop
+    perform from public.tasks as t where t.id = v_family.orchestrator_id for no key update skip locked;
+    continue when not found;
+    perform from queue.user_slots as s where s.user_id = v_family.user_id for no key update skip locked;
+    continue when not found;
+
+    if v_family.ended_as = 'Cancelled' then
+      v_children := v_children + queue.cancel_children(array[v_family.orchestrator_id], 'Cancelled');
+    else
+      v_ended_as := queue.judge_orchestration(v_family.orchestrator_id, v_family.is_quiet);
+      v_complete := v_complete + coalesce(v_ended_as = 'Complete', false)::integer;
+      v_failed := v_failed + coalesce(v_ended_as = 'Failed', false)::integer;
+      v_cancelled := v_cancelled + coalesce(v_ended_as = 'Cancelled', false)::integer;
+    end if;
+  end loop;
+
+  -- Children that were running when their family failed, and were put back since.
+  for v_family in
+    select o.orchestrator_id, o.user_id
+    from queue.orchestrations as o
+    where o.ended_as = 'Failed'
+      and o.open_count > 0
+      and (select s.fails_siblings from queue.settings as s)
+      and exists (
+        select
+        from queue.subtasks as k
+        where k.orchestrator_id = o.orchestrator_id
+          and (select t.status = 'Queued' and t.requeue_count = 0 from public.tasks as t where t.id = k.task_id)
+      )
+    order by o.user_id, o.orchestrator_id
+    limit p_limit
+  loop
+    perform from queue.user_slots as s where s.user_id = v_family.user_id for no key update skip locked;
+    continue when not found;
+    v_children_failed := v_children_failed + queue.fail_children(array[v_family.orchestrator_id], true);
+  end loop;
+  perform queue.say(null);
+
+  return json_build_object(
+    'completed', v_complete, 'failed', v_failed, 'cancelled', v_cancelled, 'children_cancelled', v_children,
+    'children_failed', v_children_failed
+  );
+end;
+$$;
+
+-- Mends what is known of one user's families. The caller holds the user's lock.
+-- Finds the children that are not known as such and counts the families of this user again.
+create function queue.reconcile_families(p_user_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into queue.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
+  select c.task_id, c.orchestrator_id, c.user_id, c.task_type, c.final_rank, c.part_index
+  from (
+    select t.created_at, (queue.subtask_of(t.id, t.user_id, t.task_type, t.params)).*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.standing is not null
+      and t.params ? 'orchestrator_task_id_ref'
+  ) as c
+  where c.task_id is not null
+  order by c.created_at, c.task_id
+  on conflict (task_id) do update
+    set orchestrator_id = excluded.orchestrator_id,
+      task_type = excluded.task_type,
+      final_rank = excluded.final_rank,
+      part_index = excluded.part_index;
+
+  insert into queue.orchestrations as o
+  select r.*
+  from queue.recount_families(array(
+    select t.id
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.standing is not null
+      and exists (select from queue.subtasks as s where s.orchestrator_id = t.id)
+    union
+    select k.orchestrator_id from queue.orchestrations as k where k.user_id = p_user_id and k.ended_as is null
+  )) as r
+  on conflict (orchestrator_id) do update
+    set user_id = excluded.user_id,
+      open_count = excluded.open_count,
+      complete_count = excluded.complete_count,
+      failed_count = excluded.failed_count,
+      cancelled_count = excluded.cancelled_count,
+      segment_count = excluded.segment_count,
+      join_count = excluded.join_count,
+      stitch_count = excluded.stitch_count,
+      ended_as = excluded.ended_as
+    where (
+      o.user_id, o.open_count, o.complete_count, o.failed_count, o.cancelled_count, o.segment_count, o.join_count, o.stitch_count, o.ended_as
+    ) is distinct from (
+      excluded.user_id, excluded.open_count, excluded.complete_count, excluded.failed_count, excluded.cancelled_count,
+      excluded.segment_count, excluded.join_count, excluded.stitch_count, excluded.ended_as
+    );
+
+  delete from queue.orchestrations as o
+  where o.user_id = p_user_id
+    and o.ended_as is null
+    and not exists (select from public.tasks as t where t.id = o.orchestrator_id and t.user_id = o.user_id);
+end;
+$$;
+
+-- How the children of these orchestrators stand, counted from the tasks. A family whose orchestrator is missing, or
+-- belongs to somebody else, is none.
+-- The rows of queue.orchestrations that the tasks themselves add up to, for those of these orchestrators that have
+-- children; enqueued_attempt is null.
+create function queue.recount_families(p_orchestrator_ids uuid[])
+returns setof queue.orchestrations
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  select
+    o.id, o.user_id,
+    n.open_count, n.complete_count, n.failed_count, n.cancelled_count, n.segment_count, n.join_count, n.stitch_count,
+    null::integer,
+    case when o.status in ('Complete', 'Failed', 'Cancelled') then o.status end,
+    queue.now()
+  from public.tasks as o
+    cross join lateral (
+      select
+        (count(*) filter (where t.status in ('Queued', 'In Progress')))::integer as open_count,
+        (count(*) filter (where t.status = 'Complete'))::integer as complete_count,
+        (count(*) filter (where t.status = 'Failed'))::integer as failed_count,
+        (count(*) filter (where t.status = 'Cancelled'))::integer as cancelled_count,
+        (count(*) filter (where s.final_rank = 1))::integer as segment_count,
+        (count(*) filter (where s.final_rank = 2))::integer as join_count,
+        (count(*) filter (where s.final_rank = 3))::integer as stitch_count
+      from queue.subtasks as s
+        join public.tasks as t on t.id = s.task_id
+      where s.orchestrator_id = o.id
+        and s.user_id = o.user_id
+        and s.replaced_by is null
+    ) as n
+  where o.id = any (p_orchestrator_ids)
+    and exists (select from queue.subtasks as s where s.orchestrator_id = o.id and s.user_id = o.user_id);
+end;
+$$;

@@ -1,0 +1,262 @@
+-- Where an orchestrator ends: it has enqueued all of its children, and they say how it ends.
+
+-- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for
+-- good; when all have ended, Cancelled if one was, else Complete with what the final child made. The caller holds the
+-- locks on the orchestrator and on its owner.
+-- Ends this orchestrator if its children say so, and returns how; null = not yet. Call it under the locks of the task and
+-- its owner.
+create function queue.judge_orchestration(p_orchestrator_id uuid, p_is_quiet boolean default false)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_look constant integer := 1000;
+  v_family queue.orchestrations;
+  v_task public.tasks;
+  v_verdict text;
+  v_final_id uuid;
+  v_child public.tasks;
+begin
+  select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
+  if v_family.orchestrator_id is null or v_family.ended_as is not null then
+    return null;
+  end if;
+  select t.* into v_task from public.tasks as t where t.id = p_orchestrator_id;
+  perform queue.note_handover(v_family, v_task);
+
+  v_verdict := case
+    when v_family.failed_count > 0 then 'Failed'
+    when v_family.open_count > 0 then null
+    when v_family.cancelled_count > 0 then 'Cancelled'
+    when v_family.complete_count > 0 then 'Complete'
+  end;
+  if v_verdict is null then
+    return null;
+  end if;
+
+  -- One that was put back waits for a worker to go on; only when nothing is left to do it is not asked to.
+  if not (v_task.status = 'In Progress' or (v_task.status = 'Queued' and v_task.claimed_at is not null and v_verdict = 'Complete'))
+    or not queue.is_enqueued(v_family, v_task, p_is_quiet) then
+    return null;
+  end if;
+
+  if v_verdict = 'Complete' then
+    -- The first entry of an index, however many children there are.
+    select s.task_id
+    into v_final_id
+    from queue.subtasks as s
+    where s.orchestrator_id = p_orchestrator_id
+      and s.user_id = v_family.user_id
+      and s.replaced_by is null
+    order by s.final_rank desc, s.part_index desc nulls last, s.seq desc
+    limit 1;
+    select t.* into v_child from public.tasks as t where t.id = v_final_id;
+    -- What a part says of itself is for its neighbours; the whole shows the file.
+    v_child.output_location := coalesce(v_child.file_location, v_child.output_location);
+    v_child.file_location := null;
+    perform queue.complete_for(v_task.id, v_child, 'all of its children are complete');
+    return v_verdict;
+  end if;
+
+  -- The child that is the cause, rather than one that went with it. Of very many children it is looked for among those
+  -- that have changed last and a thousand others: an end costs the same however many there are.
+  select t.*
+  into v_child
+  from (
+      (
+        select e.task_id
+        from (
+          select x.task_id from public.task_events as x where x.user_id = v_family.user_id order by x.id desc limit v_look
+        ) as e
+      )
+      union
+      (select k.task_id from queue.subtasks as k where k.orchestrator_id = p_orchestrator_id order by k.task_id limit v_look)
+    ) as c
+    join queue.subtasks as s on s.task_id = c.task_id
+    join public.tasks as t on t.id = s.task_id
+  where s.orchestrator_id = p_orchestrator_id
+    and s.user_id = v_family.user_id
+    and s.replaced_by is null
+    and t.status = v_verdict
+  order by t.error_message like 'Cascaded failed from%', s.seq
+  limit 1;
+  perform queue.end_tasks(array[(
+    v_task.id, v_task.user_id, v_verdict,
+    pg_catalog.format(
+      'Cascaded failed from related task %s: %s', coalesce(v_child.id::text, 'among its children'),
+      concat_ws(': ', coalesce(v_child.task_type || ' ' || v_child.status, v_verdict), pg_catalog.left(nullif(v_child.error_message, ''), 500))
+    )
+  )::queue.task_end]);
+  return v_verdict;
+end;
+$$;
+
+-- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many parts are there
+-- as its params announce. Before that nobody judges it by the children it has.
+-- Whether this orchestrator has enqueued everything: reported in its present start, or as many segments and a stitch (not
+-- needed when the family is quiet), or joins, as its params announce.
+create function queue.is_enqueued(p_family queue.orchestrations, p_task public.tasks, p_is_quiet boolean default false)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_details jsonb := p_task.params -> 'orchestrator_details';
+  v_segments text := substring(v_details ->> 'num_new_segments_to_generate' from '^[0-9]{1,9}$');
+begin
+  if p_family.open_count + p_family.complete_count + p_family.failed_count + p_family.cancelled_count = 0 then
+    return false;
+  elsif p_family.enqueued_attempt = p_task.attempts then
+    return true;
+  elsif v_segments is not null then
+    -- Segments are stitched in the end, most of the time.
+    return p_family.segment_count >= v_segments::integer and (p_family.stitch_count > 0 or p_is_quiet);
+  elsif jsonb_typeof(v_details -> 'clip_list') = 'array' then
+    return p_family.join_count >= greatest(jsonb_array_length(v_details -> 'clip_list') - 1, 1);
+  end if;
+  return false;
+end;
+$$;
+
+-- Completes a task with what another one made.
+create function queue.complete_for(p_task_id uuid, p_source public.tasks, p_reason text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_actor text := current_setting('queue.actor', true);
+  v_reason text := current_setting('queue.reason', true);
+  v_details text := current_setting('queue.details', true);
+begin
+  perform queue.say(queue.actor(), p_reason, jsonb_build_object('result_of', p_source.id));
+  update public.tasks as t
+  set status = 'Complete',
+    output_location = p_source.output_location,
+    file_location = p_source.file_location,
+    thumbnail_url = coalesce(p_source.thumbnail_url, t.thumbnail_url),
+    error_message = null
+  where t.id = p_task_id;
+  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+end;
+$$;
+
+-- An orchestrator that had enqueued all of its children, and they are all gone: nothing is left that could end it, and no
+-- worker is to enqueue them again, because somebody took them away. The caller holds the locks on the orchestrator and on
+-- its owner.
+-- Cancels this orchestrator with the reason if it runs, had enqueued all of its children in this start, and none is left.
+create function queue.cancel_childless(p_orchestrator_id uuid, p_reason text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform queue.end_tasks(array_agg((t.id, t.user_id, 'Cancelled', p_reason)::queue.task_end))
+  from queue.orchestrations as o
+    join public.tasks as t on t.id = o.orchestrator_id and t.user_id = o.user_id
+  where o.orchestrator_id = p_orchestrator_id
+    and o.ended_as is null
+    and o.enqueued_attempt = t.attempts
+    and o.open_count + o.complete_count + o.failed_count + o.cancelled_count = 0
+    and t.status = 'In Progress'
+  having count(*) > 0;
+end;
+$$;
+
+-- An orchestrator has said that its children are enqueued. From here on it is judged by them, and it may be that they
+-- have all ended already, that somebody has deleted them all, or that there are none to come. The caller holds the lock on
+-- the task.
+-- Remembers that this orchestrator has enqueued its children in its present start, and ends it if they have all ended or
+-- been deleted, or if it says (p_report) that there are none to come. Nothing for other tasks.
+create function queue.note_enqueued(p_task_id uuid, p_report text default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+  v_had_children boolean;
+  v_actor text := current_setting('queue.actor', true);
+begin
+  select t.* into v_task from public.tasks as t where t.id = p_task_id;
+  if v_task.user_id is null
+    or (
+      v_task.takes_slot and not (queue.has_nothing_to_enqueue(p_report) and v_task.task_type like '%orchestrat%')
+      and not exists (select from queue.orchestrations as o where o.orchestrator_id = p_task_id)
+    ) then
+    return; -- no orchestrator
+  end if;
+
+  perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update;
+  if queue.has_nothing_to_enqueue(p_report) and v_task.status = 'In Progress' and not exists (
+    select from queue.subtasks as s where s.orchestrator_id = v_task.id and s.user_id = v_task.user_id
+  ) then
+    perform queue.say(queue.actor(), 'it has nothing to enqueue', jsonb_build_object('report', p_report));
+    update public.tasks as t
+    set status = 'Complete', output_location = null, error_message = null
+    where t.id = v_task.id;
+    perform queue.say(v_actor);
+    return;
+  end if;
+
+  -- Families are counted from their first child on.
+  v_had_children := exists (
+    select from queue.orchestrations as o where o.orchestrator_id = v_task.id and o.enqueued_attempt is null
+  );
+  insert into queue.orchestrations as o (orchestrator_id, user_id, enqueued_attempt, changed_at)
+  values (v_task.id, v_task.user_id, v_task.attempts, queue.now())
+  on conflict (orchestrator_id) do update
+    set enqueued_attempt = excluded.enqueued_attempt,
+      changed_at = excluded.changed_at
+    where o.enqueued_attempt is distinct from excluded.enqueued_attempt;
+  perform queue.judge_orchestration(p_task_id);
+  if v_had_children and p_report ~ '^(Successfully enqueued|\[IDEMPOTENT\])' then
+    perform queue.cancel_childless(p_task_id, 'all children were deleted');
+  end if;
+end;
+$$;
+
+-- Deployed orchestrators whose params leave nothing to generate say so and end; they report no result. Older ones put
+-- their log's mark in front.
+-- Whether an orchestrator reports with this text that there is nothing to enqueue: it begins "No new segments to
+-- generate".
+create function queue.has_nothing_to_enqueue(p_report text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_report ~ '^(\[WARNING Task ID: [^]]{1,100}\] )?No new segments to generate', false);
+end;
+$$;
+
+-- An orchestrator that has enqueued everything only waits for its children: no death, silence or timeout of the worker
+-- that ran it concerns it.
+-- Whether this task is an orchestrator that has enqueued all of its children.
+create function queue.needs_no_worker(p_task public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_family queue.orchestrations;
+begin
+  select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_task.id;
+  return v_family.orchestrator_id is not null and queue.is_enqueued(v_family, p_task);
+end;
+$$;

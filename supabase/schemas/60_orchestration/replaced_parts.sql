@@ -1,0 +1,280 @@
+-- A part that is made again takes the place of the one before; and what a hand-over frees.
+
+-- An orchestrator that runs again enqueues its children again, under new ids. What is done stays done: then the new
+-- child is Complete at once, with the same output and no result record of its own. What is not done is cancelled, and
+-- whoever waited for it waits for the new child.
+-- Lets a new child take the place of the one that is the same part under another id, or the place beside it when that is
+-- Complete. Call it under the locks of both and of their owner.
+create function queue.replace_part(p_task_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_new queue.subtasks;
+  v_old queue.subtasks;
+  v_old_task public.tasks;
+begin
+  select s.* into v_new from queue.subtasks as s where s.task_id = p_task_id;
+
+  select s.*
+  into v_old
+  from queue.subtasks as s
+  where s.orchestrator_id = v_new.orchestrator_id
+    and s.final_rank = v_new.final_rank
+    and s.part_index = v_new.part_index
+    and s.task_type = v_new.task_type
+    and s.user_id = v_new.user_id
+    and s.replaced_by is null
+    and s.seq < v_new.seq
+  order by s.seq desc
+  limit 1;
+
+  if v_old.task_id is null then
+    return;
+  end if;
+
+  select t.* into v_old_task from public.tasks as t where t.id = v_old.task_id;
+  -- Who waits for the old one does not stand in for it.
+  if v_old_task.id is null or queue.waits_for(v_new.task_id, v_old.task_id, v_new.user_id) then
+    return;
+  end if;
+
+  if v_old_task.status = 'Complete' then
+    update queue.subtasks as s set replaced_by = v_old.task_id where s.task_id = v_new.task_id;
+    perform queue.count_child(v_new, 'Queued', -1);
+    -- Proof of a start, which a result needs.
+    update public.tasks as t set claimed_at = queue.now() where t.id = v_new.task_id;
+    perform queue.complete_for(
+      v_new.task_id, v_old_task, pg_catalog.format('the same part is Complete already, as task %s', v_old.task_id)
+    );
+    update public.tasks as t set generation_created = false where t.id = v_new.task_id;
+    return;
+  end if;
+
+  update queue.subtasks as s
+  set replaced_by = v_new.task_id
+  where s.task_id = v_old.task_id or s.replaced_by = v_old.task_id;
+  perform queue.count_child(v_old, v_old_task.status, -1);
+  perform queue.move_dependants(v_old.task_id, v_new.task_id, v_new.user_id);
+  perform queue.end_tasks(array[(
+    v_old.task_id, v_old.user_id, 'Cancelled', pg_catalog.format('replaced by %s', v_new.task_id)
+  )::queue.task_end]);
+end;
+$$;
+
+-- Tasks that are no children of their orchestrators any more, because they were deleted or are somebody else's now.
+-- Deployed clients delete what they think is a duplicate, and that may be the child that counts: then the one that it had
+-- replaced counts again, and is put back if it was cancelled for it. The caller holds the locks of all of them.
+-- Takes these tasks, which have or had these statuses, out of their families, lets replaced ones take their places again,
+-- and returns the orchestrators that are to be judged anew. Call it under the owners' locks.
+create function queue.take_out_children(p_task_ids uuid[], p_statuses text[])
+returns uuid[]
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_gone record;
+  v_heir queue.subtasks;
+  v_heir_task public.tasks;
+  v_orchestrators uuid[];
+begin
+  -- What was complete stays complete when a part of it goes: nobody will enqueue that part again.
+  update queue.orchestrations as o
+  set enqueued_attempt = t.attempts
+  from public.tasks as t
+  where o.orchestrator_id = any (array(
+      select s.orchestrator_id from queue.subtasks as s where s.task_id = any (p_task_ids) and s.replaced_by is null
+    ))
+    and o.ended_as is null
+    and t.id = o.orchestrator_id
+    and t.status = 'In Progress'
+    and o.enqueued_attempt is distinct from t.attempts
+    and queue.is_enqueued(o, t);
+
+  -- One child by its key: a join may compare each with each.
+  with gone as materialized (
+    select c.orchestrator_id, c.user_id, c.final_rank, g.status
+    from unnest(p_task_ids, p_statuses) as g (task_id, status)
+      cross join lateral (
+        select s.* from queue.subtasks as s where s.task_id = g.task_id and s.replaced_by is null limit 1
+      ) as c
+  ),
+  change as materialized (
+    select
+      g.orchestrator_id,
+      g.user_id,
+      count(*) filter (where g.status in ('Queued', 'In Progress'))::integer as open,
+      count(*) filter (where g.status = 'Complete')::integer as complete,
+      count(*) filter (where g.status = 'Failed')::integer as failed,
+      count(*) filter (where g.status = 'Cancelled')::integer as cancelled,
+      count(*) filter (where g.final_rank = 1)::integer as segments,
+      count(*) filter (where g.final_rank = 2)::integer as joins,
+      count(*) filter (where g.final_rank = 3)::integer as stitches
+    from gone as g
+    group by g.orchestrator_id, g.user_id
+  ),
+  -- Each family once, however many go: every change of a row leaves a version that the next one has to pass.
+  counted as (
+    update queue.orchestrations as o
+    set open_count = o.open_count - c.open,
+      complete_count = o.complete_count - c.complete,
+      failed_count = o.failed_count - c.failed,
+      cancelled_count = o.cancelled_count - c.cancelled,
+      segment_count = o.segment_count - c.segments,
+      join_count = o.join_count - c.joins,
+      stitch_count = o.stitch_count - c.stitches,
+      changed_at = queue.now()
+    from change as c
+    where o.orchestrator_id = c.orchestrator_id
+      and o.user_id = c.user_id
+  )
+  select array_agg(distinct c.orchestrator_id order by c.orchestrator_id) into v_orchestrators from change as c;
+
+  -- Most have neither replaced another one nor been replaced.
+  delete from queue.subtasks as s
+  where s.task_id = any (p_task_ids)
+    and s.replaced_by is null
+    and not exists (select from queue.subtasks as r where r.replaced_by = s.task_id);
+
+  for v_gone in
+    select c.child, o.ended_as
+    from unnest(p_task_ids) as g (task_id)
+      cross join lateral (select s as child from queue.subtasks as s where s.task_id = g.task_id limit 1) as c
+      left join queue.orchestrations as o
+        on o.orchestrator_id = (c.child).orchestrator_id and o.user_id = (c.child).user_id
+  loop
+    delete from queue.subtasks as s where s.task_id = (v_gone.child).task_id;
+    if (v_gone.child).replaced_by is not null then
+      -- Whoever waited for a copy may as well wait for the child that counts.
+      perform queue.move_dependants((v_gone.child).task_id, (v_gone.child).replaced_by, (v_gone.child).user_id);
+      continue;
+    end if;
+
+    select s.*
+    into v_heir
+    from queue.subtasks as s
+      join public.tasks as t on t.id = s.task_id
+    where s.replaced_by = (v_gone.child).task_id
+    order by t.status = 'Complete' desc, s.seq
+    limit 1;
+    continue when v_heir.task_id is null;
+
+    update queue.subtasks as s
+    set replaced_by = case when s.task_id <> v_heir.task_id then v_heir.task_id end
+    where s.replaced_by = (v_gone.child).task_id;
+    perform queue.move_dependants((v_gone.child).task_id, v_heir.task_id, v_heir.user_id);
+
+    select t.* into v_heir_task from public.tasks as t where t.id = v_heir.task_id;
+    perform queue.count_child(v_heir, v_heir_task.status, 1);
+    if v_heir_task.status = 'Cancelled' and v_gone.ended_as is null then
+      perform queue.put_back_part(v_heir.task_id, (v_gone.child).task_id);
+    end if;
+  end loop;
+
+  return coalesce(v_orchestrators, array[]::uuid[]);
+end;
+$$;
+
+-- A child that was cancelled because another one took its place, and that one is gone.
+-- Queues a cancelled child again whose replacement was deleted.
+create function queue.put_back_part(p_task_id uuid, p_gone uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_actor text := current_setting('queue.actor', true);
+  v_reason text := current_setting('queue.reason', true);
+  v_details text := current_setting('queue.details', true);
+begin
+  perform queue.say(queue.actor(), pg_catalog.format('put back: task %s, which had replaced it, was deleted', p_gone));
+  update public.tasks as t
+  set status = 'Queued',
+    requeue_count = t.requeue_count + 1,
+    max_attempts = case
+      when t.attempts >= queue.starts_allowed(t) then t.attempts + queue.max_attempts(t.task_type)
+      else t.max_attempts
+    end,
+    error_message = null,
+    output_location = null,
+    -- What it waited for may have been replaced, or put back, meanwhile.
+    dependant_on = coalesce(
+      (
+        select d.depends_on
+        from queue.task_dependencies as d
+        where d.task_id = t.id
+        order by d.depends_on = t.dependant_on desc, d.depends_on
+        limit 1
+      ),
+      t.dependant_on
+    )
+  where t.id = p_task_id;
+  -- Whoever waits for it had lost it.
+  perform queue.settle_dependants(array[p_task_id]);
+  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+end;
+$$;
+
+-- An orchestrator that has enqueued everything, or that has said so in this start while there are no children, needs no
+-- worker any more, and takes none of its owner's places for orchestration. By children that are not there it is not judged
+-- (queue.is_enqueued). The caller holds the locks on the task and its owner.
+create function queue.note_handover(p_family queue.orchestrations, p_task public.tasks)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_task.standing = 'active' and not p_task.takes_slot
+    and not queue.is_handed_over(p_task.id, p_task.lease_token)
+    and (p_family.enqueued_attempt = p_task.attempts or queue.is_enqueued(p_family, p_task)) then
+    perform queue.hand_over(p_task);
+  end if;
+end;
+$$;
+
+-- A running orchestration task needs no worker any more in this start, and gives its place back. The caller has seen that it
+-- has not done so before, and holds the locks on the task and its owner.
+-- Frees the place of this running orchestration task.
+create function queue.hand_over(p_task public.tasks)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into queue.handovers as h (orchestrator_id, lease_token)
+  values (p_task.id, coalesce(p_task.lease_token, '00000000-0000-0000-0000-000000000000'))
+  on conflict (orchestrator_id) do update
+    set lease_token = excluded.lease_token;
+  perform queue.move_slots(p_task.user_id, 0, -1, 0);
+end;
+$$;
+
+-- Whether a running orchestration task has enqueued everything in the start that this lease is the proof of.
+-- Whether this orchestration task, in this start, needs no worker any more.
+create function queue.is_handed_over(p_orchestrator_id uuid, p_lease_token uuid)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return exists (
+    select
+    from queue.handovers as h
+    where h.orchestrator_id = p_orchestrator_id
+      and h.lease_token = coalesce(p_lease_token, '00000000-0000-0000-0000-000000000000')
+  );
+end;
+$$;

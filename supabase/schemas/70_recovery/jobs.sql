@@ -1,0 +1,283 @@
+-- What runs by itself: each job is one call that is safe to run twice; long ones go in batches.
+
+-- What runs by itself: each job is one call of one function that is safe to run twice (docs/operations.md). A function,
+-- because a backup of the queue's tables does not hold the jobs of pg_cron: queue.rebuild makes them again.
+-- Makes the jobs of pg_cron, or makes them again, and their rows in queue.job_runs.
+create function queue.schedule_jobs()
+returns void
+language plpgsql
+volatile
+security invoker -- the jobs are those of whoever calls
+set search_path = ''
+as $schedule_jobs$
+begin
+  insert into queue.job_runs (job, period) values
+    ('sweep', interval '1 minute'),
+    ('rescue', interval '1 minute'),
+    ('settle', interval '1 minute'),
+    ('mend_orchestrations', interval '1 minute'),
+    ('count_on', interval '1 minute'),
+    ('cleanup', interval '10 minutes'),
+    ('purge', interval '1 hour'),
+    ('reconcile', interval '1 hour')
+  on conflict (job) do update set period = excluded.period;
+
+  perform cron.schedule('queue-sweep', '* * * * *', 'select queue.run_job(''sweep'')');
+  perform cron.schedule('queue-mend-orchestrations', '* * * * *', 'select queue.run_job(''mend_orchestrations'')');
+  perform cron.schedule('queue-count-on', '* * * * *', 'select queue.run_job(''count_on'')');
+
+  -- The jobs that lock many owners commit after each batch. Not a procedure: one that commits can pin no search_path.
+  -- A minute is soon enough for the rescue (180 s after the last sign are promised); where pg_cron knows seconds (1.5 and
+  -- later), work of a dead worker does not wait for the full one.
+  perform cron.schedule(j.name, j.schedule, pg_catalog.format($job$do $$
+declare
+  v_run queue.batch_run := queue.begin_batches(%L);
+begin
+  while not v_run.is_over loop
+    v_run := queue.run_batch(v_run);
+    commit;
+    perform pg_catalog.pg_sleep_for(v_run.pause);
+  end loop;
+end;
+$$$job$, j.job))
+  from (
+    values
+      ('queue-cleanup', '*/10 * * * *', 'cleanup'),
+      ('queue-purge', '7 * * * *', 'purge'),
+      ('queue-reconcile', '17 * * * *', 'reconcile'),
+      (
+        'queue-rescue',
+        case
+          when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
+            then '20 seconds'
+          else '* * * * *'
+        end,
+        'rescue'
+      ),
+      (
+        'queue-settle',
+        case
+          when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
+            then '10 seconds'
+          else '* * * * *'
+        end,
+        'settle'
+      )
+  ) as j (name, schedule, job);
+end;
+$schedule_jobs$;
+
+-- What pg_cron calls, and an operator by hand. A job that fails is recorded instead of raised: a raised error would take
+-- the record with it.
+-- Runs one job (sweep, rescue, settle, mend_orchestrations, count_on, cleanup, purge, reconcile) in one transaction and
+-- records in queue.job_runs when, how long and what it did, or why it failed. Returns what it did, or {error, sqlstate}.
+create function queue.run_job(p_job text)
+returns jsonb
+language plpgsql
+volatile
+security definer -- writes job_runs for pg_cron and the operator
+set search_path = ''
+as $$
+declare
+  v_started_at timestamptz := clock_timestamp();
+  v_result jsonb;
+begin
+  begin
+    v_result := case p_job
+      when 'sweep' then queue.sweep()::jsonb
+      when 'rescue' then queue.rescue()::jsonb
+      when 'settle' then queue.settle_deferred(1000)::jsonb
+      when 'mend_orchestrations' then queue.mend_orchestrations()::jsonb
+      when 'count_on' then queue.count_on()::jsonb
+      when 'cleanup' then queue.cleanup()::jsonb
+      when 'purge' then queue.purge()::jsonb
+      when 'reconcile' then jsonb_build_object('mended', queue.reconcile())
+    end;
+    if v_result is null then
+      perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no job %s', p_job));
+    end if;
+  exception when others then
+    v_result := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
+  end;
+
+  perform queue.record_run(p_job, v_started_at, v_result);
+  raise log 'queue job %: %', p_job, v_result;
+  return v_result;
+end;
+$$;
+
+-- The beginning of a run in batches: what is due is looked up once for all.
+-- Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner), reconcile (the owners that
+-- have drifted) or rescue or settle (which look anew for each batch). An error is recorded in queue.job_runs, and the run
+-- is over.
+create function queue.begin_batches(p_job text)
+returns queue.batch_run
+language plpgsql
+volatile
+security definer -- looks up and records for pg_cron
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_run queue.batch_run;
+begin
+  v_run.job := p_job;
+  v_run.done_count := 0;
+  v_run.started_at := clock_timestamp();
+  v_run.is_over := false;
+  begin
+    v_run.due := case p_job
+      -- Each batch looks anew: what is lost, or left to do, changes from one second to the next.
+      when 'rescue' then array[]::uuid[]
+      when 'settle' then array[]::uuid[]
+      -- Those of one owner together, so that a batch locks few owners.
+      when 'cleanup' then array(
+        select c.task_id
+        from queue.tasks_to_cancel(10000) as c
+          join public.tasks as t on t.id = c.task_id
+        order by t.user_id, c.created_at
+      )
+      when 'purge' then array(select t.id from queue.tasks_to_purge(10000) as t order by t.user_id)
+      -- What takes longest comes first, before any owner is locked: the totals, and tasks that nobody owns.
+      when 'reconcile' then array(select distinct d.user_id from queue.drift() as d order by d.user_id nulls first)
+    end;
+  exception when others then
+    perform queue.record_run(p_job, v_run.started_at, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
+    v_run.is_over := true;
+  end;
+  return v_run;
+end;
+$$;
+
+-- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to be
+-- committed before the next one, and claims then have the machine to themselves for three times as long. Recorded with
+-- what those before it did.
+-- The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron
+-- and events; of reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back; of settle:
+-- 100 tasks of deferred work, until nothing is left that could be done. Over when all that were due have been looked at
+-- and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.
+create function queue.run_batch(p_run queue.batch_run)
+returns queue.batch_run
+language plpgsql
+volatile
+security definer -- works for pg_cron
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  -- A cancelled task takes a millisecond; an owner is counted again in some twenty.
+  v_size constant integer := case p_run.job when 'reconcile' then 5 else 50 end;
+  v_started_at constant timestamptz := clock_timestamp();
+  v_due uuid[] := p_run.due[p_run.done_count + 1 : p_run.done_count + v_size];
+  v_batch jsonb;
+begin
+  begin
+    v_batch := case p_run.job
+      when 'cleanup' then jsonb_build_object('cancelled', queue.cancel_due(v_due))
+      when 'purge' then queue.purge_kept(1000, false) || jsonb_build_object('tasks', queue.purge_tasks(v_due))
+      when 'reconcile' then jsonb_build_object('mended', queue.reconcile_owners(v_due))
+      -- A region that is gone takes thousands of workers along. Another rescue that runs is none of ours.
+      when 'rescue' then queue.rescue(100)::jsonb - 'skipped'
+      when 'settle' then queue.settle_deferred(100)::jsonb
+    end;
+    p_run.done_count := p_run.done_count + cardinality(v_due);
+    p_run.is_over := case
+      -- Not when it was less than a full batch: what somebody holds is passed over.
+      when p_run.job = 'rescue' then coalesce((v_batch ->> 'put_back')::integer, 0) = 0
+      when p_run.job = 'settle' then (v_batch ->> 'settled')::integer + (v_batch ->> 'finished')::integer = 0
+      else p_run.done_count >= cardinality(p_run.due)
+        and not exists (select from jsonb_each_text(v_batch) as b where b.key <> 'tasks' and b.value::integer >= 1000)
+    end or clock_timestamp() > p_run.started_at + interval '45 seconds';
+    p_run.result := coalesce(
+      (
+        select jsonb_object_agg(b.key, b.value::bigint + coalesce((p_run.result ->> b.key)::bigint, 0))
+        from jsonb_each_text(v_batch) as b
+      ),
+      p_run.result, '{}'
+    );
+  exception when others then
+    p_run.result := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate);
+    p_run.is_over := true;
+  end;
+
+  perform queue.record_run(p_run.job, p_run.started_at, p_run.result);
+  if p_run.is_over then
+    raise log 'queue job %: %', p_run.job, p_run.result;
+  end if;
+  -- What is lost has waited long enough, and what others' ends have left to do somewhat.
+  p_run.pause := case p_run.job when 'rescue' then 0 when 'settle' then 1 else 3 end * (clock_timestamp() - v_started_at);
+  return p_run;
+end;
+$$;
+
+-- What a run of a job came to: its row in queue.job_runs is what health, warnings and operators look at.
+-- Writes into queue.job_runs what this run did, or, when p_result is {error, sqlstate}, why it failed.
+create function queue.record_run(p_job text, p_started_at timestamptz, p_result jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_result ? 'error' then
+    raise warning 'queue job % failed: % (%)', p_job, p_result ->> 'error', p_result ->> 'sqlstate';
+    update queue.job_runs as r
+    set failed_at = queue.now(), error = pg_catalog.format('%s (%s)', p_result ->> 'error', p_result ->> 'sqlstate')
+    where r.job = p_job;
+    return;
+  end if;
+
+  update queue.job_runs as r
+  set ran_at = queue.now(), took = clock_timestamp() - p_started_at, result = p_result
+  where r.job = p_job;
+end;
+$$;
+
+-- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, at most once in two of
+-- its periods. While the job runs, this only reads one row.
+-- Does the work of the job rescue when that has not run for two periods, and returns how many tasks it put back; else, or
+-- when that fails (which is recorded), 0.
+create function queue.rescue_when_late()
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+begin
+  if not exists (
+    select
+    from queue.job_runs as r
+    where r.job = 'rescue'
+      and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period
+  ) or not pg_try_advisory_xact_lock(hashtextextended('queue.rescue_when_late', 0)) then
+    return 0;
+  end if;
+
+  -- Another claim may have been here since this statement's snapshot was taken. The row is not waited for.
+  perform from queue.job_runs as r where r.job = 'rescue' for no key update skip locked;
+  if not found then
+    return 0;
+  end if;
+  update queue.job_runs as r
+  set stood_in_at = v_now
+  where r.job = 'rescue'
+    and greatest(r.scheduled_at, r.ran_at, r.stood_in_at) < v_now - 2 * r.period;
+  if not found then
+    return 0;
+  end if;
+
+  begin
+    return coalesce((queue.rescue() ->> 'put_back')::integer, 0);
+  exception when others then
+    -- A claim must not fail because the rescue does; health tells.
+    perform queue.record_run('rescue', v_now, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
+    return 0;
+  end;
+end;
+$$;

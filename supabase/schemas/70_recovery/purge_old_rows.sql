@@ -1,0 +1,251 @@
+-- Old rows are removed: finished tasks, logs, tokens, history, workers.
+
+-- Deletes what is kept for a time only: logs, tokens and workers that have ended, what pg_cron wrote about its runs, and,
+-- when the settings say so, history and finished tasks. Rows that somebody holds are left for the next time.
+-- Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older
+-- than 7 days, history older than event_retention or of users deleted longer than deleted_user_retention ago, finished
+-- tasks older than finished_task_retention (event_retention and this one are off while null), rows of workers that ended
+-- longer than worker_retention ago. Returns {logs, tokens, cron_runs, events, workers, tasks, dry_run}; a dry run changes
+-- nothing, counts, and lists the tasks: due: [{task_id, status, reason}].
+create function queue.purge(p_limit integer default 5000, p_dry_run boolean default false)
+returns json
+language plpgsql
+volatile
+security definer -- deletes for pg_cron and the operator
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_tasks uuid[] := array(select t.id from queue.tasks_to_purge(p_limit) as t);
+begin
+  if p_dry_run then
+    return queue.purge_kept(p_limit, true) || jsonb_build_object(
+      'tasks', cardinality(v_tasks),
+      'due', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+          'task_id', t.id, 'status', t.status, 'reason', pg_catalog.format('Finished, not changed since %s', coalesce(t.updated_at, t.created_at))
+        ) order by t.updated_at), '[]')
+        from public.tasks as t
+        where t.id = any (v_tasks)
+      ),
+      'dry_run', true
+    );
+  end if;
+  return queue.purge_kept(p_limit, false) || jsonb_build_object('tasks', queue.purge_tasks(v_tasks), 'dry_run', false);
+end;
+$$;
+
+-- Finished tasks that nobody needs any more. Nothing leads to them in the order of their age, so this looks through the
+-- table: ask once for many.
+-- Up to p_limit finished tasks that may be deleted (queue.may_be_purged); none while
+-- queue.settings.finished_task_retention is null.
+create function queue.tasks_to_purge(p_limit integer)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if (select s.finished_task_retention is null from queue.settings as s) then
+    return;
+  end if;
+
+  return query
+  select t.*
+  from public.tasks as t
+  where t.status in ('Complete', 'Failed', 'Cancelled')
+    and coalesce(t.updated_at, t.created_at) < queue.now() - (select s.finished_task_retention from queue.settings as s)
+    and queue.may_be_purged(t)
+  limit p_limit;
+end;
+$$;
+
+-- Deletes those of these finished tasks that nobody needs. What somebody holds, and all of an owner whom
+-- somebody holds, is left for the next time, and what was put
+-- back into the queue since it was found is not finished any more.
+-- Deletes those of these tasks that may be purged (queue.may_be_purged) and that nobody holds, and returns how many.
+create function queue.purge_tasks(p_task_ids uuid[])
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_of_owner uuid[];
+  v_held uuid[];
+  v_count integer;
+  v_total integer := 0;
+begin
+  perform queue.say('queue.purge');
+  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  for v_of_owner in
+    select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
+  loop
+    begin
+      v_held := array(
+        select t.id
+        from public.tasks as t
+        where t.id = any (v_of_owner)
+        order by t.id
+        for update skip locked
+      );
+
+      delete from public.tasks as t
+      where t.id = any (v_held)
+        and queue.may_be_purged(t);
+      get diagnostics v_count = row_count;
+      v_total := v_total + v_count;
+    exception when lock_not_available then
+      perform set_config('lock_timeout', '1ms', true);
+    end;
+  end loop;
+  perform queue.say(null);
+  return v_total;
+end;
+$$;
+
+-- Whether nobody needs a finished task any more: it has been kept for as long as the settings say, no live task waits for
+-- it or is its child (and would go with it), and no live parent counts it.
+-- Whether this task ended longer than queue.settings.finished_task_retention ago (never while that is null) and no live
+-- task waits for it, is its child or is its parent.
+create function queue.may_be_purged(p_task public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_task.status in ('Complete', 'Failed', 'Cancelled')
+    and coalesce(p_task.updated_at, p_task.created_at) < queue.now() - (select s.finished_task_retention from queue.settings as s)
+    and not exists (
+      select
+      from queue.task_dependencies as d
+        join public.tasks as x on x.id = d.task_id
+      where d.depends_on = p_task.id
+        and x.status in ('Queued', 'In Progress')
+    )
+    and not exists (
+      select
+      from queue.subtasks as s
+        join public.tasks as x on x.id = s.task_id
+      where s.orchestrator_id = p_task.id
+        and x.status in ('Queued', 'In Progress')
+    )
+    and not exists (
+      select
+      from public.tasks as p
+      where p.id = queue.parent_task_id(p_task.params)
+        and p.status in ('Queued', 'In Progress')
+    );
+end;
+$$;
+
+-- Deletes what is kept for a time only and that no claim ever looks at: logs, ended tokens, records of pg_cron, history,
+-- of users who were deleted all of it, rows of workers that are gone.
+-- Deletes up to p_limit each of logs, tokens, records of pg_cron, events and rows of ended workers that have been kept
+-- for long enough, and returns how many: {logs, tokens, cron_runs, events, workers}. A dry run only counts.
+create function queue.purge_kept(p_limit integer, p_dry_run boolean)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings;
+  v_logs bigint[];
+  v_tokens uuid[];
+  v_cron_runs bigint[];
+  v_events bigint[];
+  v_forgotten bigint[];
+  v_workers text[];
+begin
+  select s.* into v_settings from queue.settings as s;
+
+  v_logs := array(
+    select l.id
+    from public.system_logs as l
+    where l."timestamp" < v_now - v_settings.log_retention
+    order by l."timestamp"
+    limit p_limit
+    for update skip locked
+  );
+
+  v_tokens := array(
+    select k.id
+    from public.user_api_tokens as k
+    where least(k.expires_at, k.revoked_at) < v_now - interval '30 days'
+    limit p_limit
+    for update skip locked
+  );
+
+  v_cron_runs := array(
+    select r.runid
+    from cron.job_run_details as r
+    where coalesce(r.end_time, r.start_time) < v_now - interval '7 days'
+    limit p_limit
+    for update skip locked
+  );
+
+  -- Ids grow with time: only the oldest need to be looked at.
+  v_events := array(
+    select o.id
+    from (select e.id, e.at from public.task_events as e order by e.id limit p_limit) as o
+    where o.at < v_now - v_settings.event_retention
+  );
+
+  -- Gone for that long. One that still beats or claims, or whose children are under way, is looked at again.
+  v_workers := array(
+    select w.id
+    from public.workers as w
+    where w.status in ('terminated', 'error', 'crashed')
+      and greatest(w.ended_at, w.last_heartbeat, w.created_at) < v_now - v_settings.worker_retention
+      and not exists (
+        select from queue.claim_refusals as r where r.worker_id = w.id and r.last_at >= v_now - v_settings.worker_retention
+      )
+      and not exists (
+        select from public.tasks as t where t.worker_id = w.id and t.status = 'In Progress' and t.token_id is null
+      )
+    order by w.id
+    limit p_limit
+    for update skip locked
+  );
+
+  -- What is told of users who are gone.
+  v_forgotten := array(
+    select f.id
+    from queue.deleted_users as d
+      cross join lateral (select e.id from public.task_events as e where e.user_id = d.user_id limit p_limit) as f
+    where d.deleted_at <= v_now - v_settings.deleted_user_retention
+    limit p_limit
+  );
+
+  if not p_dry_run then
+    delete from public.system_logs as l where l.id = any (v_logs);
+    delete from public.user_api_tokens as k where k.id = any (v_tokens);
+    delete from cron.job_run_details as r where r.runid = any (v_cron_runs);
+    delete from public.task_events as e where e.id = any (v_events || v_forgotten);
+    delete from queue.blocked_tasks as b
+    using queue.deleted_users as d
+    where b.user_id = d.user_id
+      and d.deleted_at <= v_now - v_settings.deleted_user_retention;
+    delete from queue.deleted_users as d
+    where d.deleted_at <= v_now - v_settings.deleted_user_retention
+      and not exists (select from public.task_events as e where e.user_id = d.user_id);
+    delete from public.workers as w where w.id = any (v_workers);
+    delete from queue.claim_refusals as r
+    where r.worker_id = any (v_workers)
+      or r.last_at < v_now - interval '7 days';
+  end if;
+  return jsonb_build_object(
+    'logs', cardinality(v_logs), 'tokens', cardinality(v_tokens), 'cron_runs', cardinality(v_cron_runs),
+    'events', cardinality(v_events || v_forgotten), 'workers', cardinality(v_workers)
+  );
+end;
+$$;

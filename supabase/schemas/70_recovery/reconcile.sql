@@ -1,0 +1,209 @@
+-- Derived state that is not what the tasks add up to, found and mended.
+
+-- Mends drift in one transaction, for the operator; the job does it a few owners at a time (queue.run_batch).
+-- Counts again for up to p_limit owners whose counters have drifted, and the totals if they have, and returns how many it
+-- mended; 0 is what should come out. Their claims wait until it is committed. Safe to repeat and to run twice at once.
+create function queue.reconcile(p_limit integer default 100)
+returns integer
+language plpgsql
+volatile
+security definer -- writes derived state for the operator
+set search_path = ''
+as $$
+begin
+  return queue.reconcile_owners(array(
+    select distinct d.user_id from queue.drift() as d order by d.user_id nulls first limit p_limit
+  ));
+end;
+$$;
+
+-- Users whose derived state is not what their user row and their tasks add up to, and totals that are not what all tasks
+-- do. A stable function sees one snapshot, so work that is going on is never mistaken for drift.
+-- Derived state that is not what users and tasks add up to: owner (null for queue.status_totals), pool (null for the
+-- owner's slots), what is stored, what was counted. No rows = no drift.
+create function queue.drift()
+returns table (user_id uuid, pool text, stored jsonb, counted jsonb)
+language plpgsql
+stable
+security definer -- recount and the lines are for nobody else
+set search_path = ''
+set plan_cache_mode = force_custom_plan -- reads all there is, whoever asks
+set enable_seqscan = on
+as $$
+#variable_conflict use_column
+begin
+  -- What runs, and what the user row allows.
+  return query
+  select u.id, null::text, to_jsonb(s), to_jsonb(w)
+  from public.users as u
+    left join queue.recount_slots(null) as r on r.user_id = u.id
+    left join queue.user_slots as s on s.user_id = u.id
+    cross join lateral queue.slots_of(
+      u, coalesce(r.running, 0), coalesce(r.orchestrating, 0), coalesce(r.remembered, 0)
+    ) as w
+  where s is distinct from w;
+
+  return query
+  with counted as (
+    select
+      c.user_id, c.pool,
+      -- The copies of what the slots say are kept up where they order the line.
+      to_jsonb(c) - array['turn_at', 'user_id', 'pool']
+        - case when c.is_open then array[]::text[] else array['running', 'turn_load', 'orchestration_room'] end as row_counts
+    from queue.recount(null) as c
+    where c.ready_cloud + c.ready_cloud_orchestration + c.ready_local + c.ready_local_orchestration
+      + c.active_cloud + c.active_cloud_orchestration + c.active_local + c.active_local_orchestration > 0
+  ),
+  stored as (
+    select
+      l.user_id, l.pool,
+      to_jsonb(l) - array['turn_at', 'user_id', 'pool']
+        - case when l.is_open then array[]::text[] else array['running', 'turn_load', 'orchestration_room'] end as row_counts
+    from queue.user_lines as l
+    where l.is_open or l.ready_cloud <> 0 or l.ready_cloud_orchestration <> 0 or l.ready_local <> 0
+      or l.ready_local_orchestration <> 0 or l.active_cloud <> 0 or l.active_cloud_orchestration <> 0
+      or l.active_local <> 0 or l.active_local_orchestration <> 0
+  )
+  select coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool), s.row_counts, c.row_counts
+  from counted as c
+    full join stored as s on s.user_id = c.user_id and s.pool = c.pool
+  where c.row_counts is distinct from s.row_counts;
+
+  return query
+  select
+    coalesce(c.user_id, s.user_id), coalesce(c.pool, s.pool),
+    jsonb_build_object(coalesce(c.reason, s.reason), coalesce(s.task_count, 0)),
+    jsonb_build_object(coalesce(c.reason, s.reason), coalesce(c.task_count, 0))
+  from (
+    select
+      coalesce(t.user_id, '00000000-0000-0000-0000-000000000000') as user_id, t.pool, t.standing as reason,
+      t.run_type is distinct from 'local' as is_cloud, count(*)::integer as task_count
+    from public.tasks as t
+    where t.standing not in ('ready', 'active')
+    group by 1, 2, 3, 4
+  ) as c
+    full join queue.blocked_tasks as s
+      on s.user_id = c.user_id and s.pool = c.pool and s.reason = c.reason and s.is_cloud = c.is_cloud
+  where coalesce(c.task_count, 0) <> coalesce(s.task_count, 0);
+
+  -- Families that are under way; the report of an orchestrator cannot be derived.
+  return query
+  select
+    coalesce(c.user_id, s.user_id), null::text,
+    to_jsonb(s) - 'changed_at' - 'enqueued_attempt', to_jsonb(c) - 'changed_at' - 'enqueued_attempt'
+  from queue.recount_families(array(
+    select o.id from public.tasks as o where o.standing is not null and exists (select from queue.subtasks as x where x.orchestrator_id = o.id)
+    union
+    select k.orchestrator_id from queue.orchestrations as k where k.ended_as is null
+  )) as c
+    full join (
+      select k.*
+      from queue.orchestrations as k
+      where k.ended_as is null
+        and k.open_count + k.complete_count + k.failed_count + k.cancelled_count > 0
+    ) as s on s.orchestrator_id = c.orchestrator_id
+  where to_jsonb(s) - 'changed_at' - 'enqueued_attempt' is distinct from to_jsonb(c) - 'changed_at' - 'enqueued_attempt'
+    and (c.orchestrator_id is null or s.orchestrator_id is not null
+      or c.open_count + c.complete_count + c.failed_count + c.cancelled_count > 0);
+
+  -- Live tasks that nobody knows as the children that they are.
+  return query
+  select
+    t.user_id, t.pool,
+    (select to_jsonb(s) from queue.subtasks as s where s.task_id = t.id),
+    jsonb_build_object('task_id', t.id, 'orchestrator_id', queue.parent_task_id(t.params))
+  from public.tasks as t
+  where t.standing is not null
+    and t.user_id is not null
+    and t.params ? 'orchestrator_task_id_ref'
+    and queue.parent_task_id(t.params) <> t.id
+    and not exists (
+      select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = queue.parent_task_id(t.params)
+    );
+
+  -- Tasks that have ended, whosever they were: what the history was counted on to, beside the tasks themselves.
+  return query
+  select null::uuid, null::text, jsonb_build_object(e.status, e.stored), jsonb_build_object(e.status, e.counted)
+  from (
+    select s.status, queue.ended_total(s.status) as stored, coalesce(c.counted, 0) as counted
+    from unnest(array['Complete', 'Failed', 'Cancelled']) as s (status)
+      left join (select t.status, count(*) as counted from public.tasks as t group by t.status) as c on c.status = s.status
+  ) as e
+  where e.stored <> e.counted;
+end;
+$$;
+
+-- Mends the drift of these owners, one after the other under the owner's lock: under it the tasks can be counted without
+-- anything moving. An owner that somebody serves is left for the next time: nobody waits for one owner while he holds
+-- others.
+-- Counts again for these owners, whose counters have drifted (null: the totals), and returns how many it mended. The
+-- owners are locked until the transaction ends, and so are their claims.
+create function queue.reconcile_owners(p_owners uuid[])
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set plan_cache_mode = force_custom_plan -- one for any owner would read the tasks of all
+set enable_seqscan = on -- the totals are those of every task
+as $$
+declare
+  v_user_id uuid;
+  v_turns jsonb;
+  v_mended integer := 0;
+begin
+  foreach v_user_id in array p_owners loop
+    if v_user_id is null then
+      perform queue.recount_totals();
+      v_mended := v_mended + 1;
+      continue;
+    end if;
+
+    -- The lock; a row that is gone comes back first, closed, so that there is something to lock.
+    insert into queue.user_slots (user_id, task_limit, has_credits, cloud_on, local_on)
+    select u.id, 0, false, false, false from public.users as u where u.id = v_user_id
+    on conflict do nothing;
+    perform from queue.user_slots as s where s.user_id = v_user_id for no key update skip locked;
+    continue when not found and exists (select from queue.user_slots as s where s.user_id = v_user_id);
+
+    update queue.user_slots as s
+    set running = w.running, task_limit = w.task_limit, has_credits = w.has_credits, cloud_on = w.cloud_on,
+      local_on = w.local_on, settings_malformed = w.settings_malformed, cloud_reason = w.cloud_reason,
+      local_reason = w.local_reason, orchestrating = w.orchestrating, orchestration_limit = w.orchestration_limit,
+      remembered = w.remembered
+    from public.users as u
+      left join queue.recount_slots(v_user_id) as r on r.user_id = u.id
+      cross join lateral queue.slots_of(
+        u, coalesce(r.running, 0), coalesce(r.orchestrating, 0), coalesce(r.remembered, 0)
+      ) as w
+    where u.id = v_user_id
+      and s.user_id = v_user_id;
+
+    -- Whoever waits for a turn goes on waiting where they were.
+    select coalesce(jsonb_object_agg(l.pool, l.turn_at), '{}')
+    into v_turns
+    from queue.user_lines as l
+    where l.user_id = v_user_id;
+    delete from queue.user_lines as l where l.user_id = v_user_id;
+    insert into queue.user_lines
+    select (r.c).*
+    from (
+      select jsonb_populate_record(c, jsonb_build_object('turn_at', coalesce(v_turns ->> c.pool, queue.now()::text))) as c
+      from queue.recount(v_user_id) as c
+    ) as r;
+
+    delete from queue.blocked_tasks as b where b.user_id = v_user_id;
+    insert into queue.blocked_tasks (user_id, pool, reason, is_cloud, task_count)
+    select v_user_id, t.pool, t.standing, t.run_type is distinct from 'local', count(*)
+    from public.tasks as t
+    -- Not "is not distinct from", which no index serves: every owner would read what waits of all.
+    where (t.user_id = v_user_id or (v_user_id = '00000000-0000-0000-0000-000000000000' and t.user_id is null))
+      and t.standing not in ('ready', 'active')
+    group by t.pool, t.standing, t.run_type is distinct from 'local';
+
+    perform queue.reconcile_families(v_user_id);
+    v_mended := v_mended + 1;
+  end loop;
+  return v_mended;
+end;
+$$;

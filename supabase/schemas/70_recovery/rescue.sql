@@ -1,0 +1,281 @@
+-- Takes work back from those who will not finish it: how the work of a dead worker comes back into the queue.
+
+-- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
+-- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
+-- Puts up to p_limit lost tasks back (queue.lost_tasks) and sets gpu workers that fell silent with work to error; returns
+-- {put_back, workers_set_to_error}, or {skipped} while another rescue runs. Safe to repeat.
+create function queue.rescue(p_limit integer default 1000)
+returns json
+language plpgsql
+volatile
+security definer -- changes workers and leases for pg_cron, claims and the operator
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+as $$
+declare
+  v_lost queue.lost_task[];
+  v_put_back integer;
+  v_silent text;
+  v_reaped text[] := array[]::text[];
+  v_spared text[] := array[]::text[];
+begin
+  -- One at a time; the other one has nothing to add.
+  if not pg_try_advisory_xact_lock(hashtextextended('queue.rescue', 0)) then
+    return json_build_object('skipped', 'another rescue is running');
+  end if;
+
+  perform queue.watch_clock();
+  perform queue.apply_noted_ends();
+  delete from queue.noted_beats as b where b.beat_at < queue.now() - interval '1 hour' and b.status is null;
+  -- What a machine was still to give back is over by itself, was taken, or is named by another under the same name.
+  delete from queue.noted_beats as b
+  where b.leases is not null
+    and not exists (
+      select
+      from public.tasks as t
+      where t.worker_id = b.worker_id
+        and t.status = 'In Progress'
+        and (
+          t.lease_token = any (b.leases)
+          or (t.lease_token = any (b.doubtful_leases) and b.beat_at > coalesce(greatest(t.reported_at, t.seen_at), '-infinity'))
+        )
+    );
+  -- Owners in turn: the many tasks of one whom somebody's transaction holds must not be all that a run looks at.
+  v_lost := array(
+    select q.lost
+    from (
+      select l as lost, row_number() over (partition by t.user_id order by t.id) as place, t.id
+      from queue.lost_tasks() as l
+        join public.tasks as t on t.id = l.task_id
+    ) as q
+    order by q.place, q.id
+    limit p_limit
+  );
+  if cardinality(v_lost) = 0 then
+    perform queue.free_held_slots(p_limit);
+    return json_build_object('put_back', 0, 'workers_set_to_error', 0);
+  end if;
+
+  perform queue.say('queue.rescue');
+  -- The trigger on workers would put the same tasks back (queue.workers_after_write).
+  perform set_config('queue.rescues', 'on', true);
+  for v_silent in
+    select distinct l.worker_id
+    from unnest(v_lost) as l
+    where l.cause = 'worker_silent'
+      -- The silence of one machine is not that of the others under its name.
+      and l.worker_id <> all ((select s.shared_worker_ids from queue.settings as s)::text[])
+    order by l.worker_id
+  loop
+    -- A beat in this very moment wins.
+    perform
+    from public.workers as w
+    where w.id = v_silent
+      and not queue.is_beating(w.last_heartbeat)
+    for no key update skip locked;
+    if not found and exists (select from public.workers as w where w.id = v_silent) then
+      v_spared := v_spared || v_silent;
+    elsif queue.mark_reaped(v_silent, (select min(l.reason) from unnest(v_lost) as l where l.worker_id = v_silent)) then
+      v_reaped := v_reaped || v_silent;
+    end if;
+  end loop;
+  perform set_config('queue.rescues', 'off', true);
+
+  v_lost := array(
+    select l from unnest(v_lost) as l where l.worker_id is null or l.cause <> 'worker_silent' or l.worker_id <> all (v_spared)
+  );
+  v_put_back := queue.put_back(v_lost);
+  -- Last, because it passes over what is locked and waits for nobody.
+  perform queue.free_held_slots(p_limit);
+  return json_build_object('put_back', v_put_back, 'workers_set_to_error', cardinality(v_reaped));
+end;
+$$;
+
+-- Puts running tasks back, each with its reason, owner by owner in the order of their ids, and those of one owner in one
+-- statement. What has reported, ended or changed hands since it was looked at is left alone, and so is what somebody is
+-- just changing: a task, a relative of it, or its owner. Not for long is any of them waited for, and never for the second
+-- time: other owners are locked meanwhile.
+-- Puts these tasks back into the queue (or ends them Failed: after their last start, or when they have said their last
+-- word) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was
+-- never delivered, whose token has ended, or whose worker or user's machine said goodbye or was sent home, is not
+-- counted.
+create function queue.put_back(p_lost queue.lost_task[])
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_lost queue.lost_task[];
+  v_count integer;
+  v_total integer := 0;
+begin
+  -- A task that never reached its worker, or whose worker was shut out, gets its start back (queue.tasks_before_update).
+  perform set_config('queue.forgives_starts', 'on', true);
+  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  -- Who is lost holds nothing; who only takes too long may be at work still (queue.held_slots).
+  perform set_config('queue.let_go', array(select l.task_id from unnest(p_lost) as l where l.cause <> 'timed_out')::text, true);
+  -- What a machine itself named in its last beat, it works on no more; what others may have run under its name, they may.
+  perform set_config(
+    'queue.is_gone',
+    array(
+      select l.task_id
+      from unnest(p_lost) as l
+      where l.cause in ('terminated', 'crashed')
+        and exists (
+          select from queue.noted_beats as b where b.worker_id = l.worker_id and l.lease_token = any (b.leases)
+        )
+    )::text,
+    true
+  );
+  for v_lost in
+    select array_agg(l)
+    from unnest(p_lost) as l
+      join public.tasks as t on t.id = l.task_id
+    group by t.user_id
+    order by t.user_id
+  loop
+    begin
+      with held as (
+        select t.id
+        from public.tasks as t
+          join unnest(v_lost) as l on l.task_id = t.id
+        where t.status = 'In Progress'
+          and t.lease_token is not distinct from l.lease_token
+          and t.reported_at is not distinct from l.reported_at
+        order by t.id
+        for no key update of t skip locked
+      )
+      update public.tasks as t
+      -- An orchestrator that has said its last word would only say it again.
+      set status = case l.cause when 'enqueued_nothing' then 'Failed' else 'Queued' end,
+        output_location = case l.cause when 'enqueued_nothing' then l.reason else t.output_location end,
+        attempts = t.attempts - (
+          l.cause in ('never_delivered', 'token_ended', 'terminated')
+          -- Neither its goodbye nor who sent it home could give the task back: somebody held its owner.
+          or l.cause in ('worker_ended', 'worker_silent') and exists (
+            select from public.workers as w
+            where w.id = l.worker_id
+              and (w.goodbye_at is not null or queue.is_taken_home(w, t))
+          )
+        )::integer,
+        error_message = l.reason
+      from held as h
+        join unnest(v_lost) as l on l.task_id = h.id
+      where t.id = h.id;
+      get diagnostics v_count = row_count;
+      v_total := v_total + v_count;
+    exception when lock_not_available then
+      perform set_config('lock_timeout', '1ms', true);
+    end;
+  end loop;
+  perform set_config('queue.forgives_starts', 'off', true);
+  perform queue.ends_itself(null);
+  perform set_config('queue.is_gone', '', true);
+  return v_total;
+end;
+$$;
+
+-- What a last beat gives back. It is tried once: what somebody's open transaction holds, a task or its owner, is not waited
+-- for, and left to the next rescue.
+-- Puts these tasks back as p_actor's doing, and returns the starts (tasks.lease_token) that somebody holds, for
+-- queue.noted_beats.
+create function queue.put_back_or_leave(p_lost queue.lost_task[], p_actor text)
+returns uuid[]
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform queue.say(p_actor);
+  perform queue.put_back(p_lost);
+  perform queue.say(null);
+  return array(
+    select t.lease_token
+    from public.tasks as t
+      join unnest(p_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
+    where t.status = 'In Progress'
+  );
+end;
+$$;
+
+-- Whether a start ends with its machine and through no fault of its own: the machine was sent home, and something was heard
+-- of the task within the time after which a task counts as stuck. A task that hangs has its machines switched off, too.
+-- Whether this running task of a worker that has ended loses its start only because the machine was sent home
+-- (queue.is_sent_home): it is not counted.
+create function queue.is_taken_home(p_worker public.workers, p_task public.tasks)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.is_sent_home(p_worker)
+    and coalesce(
+      queue.seen_at(greatest(p_task.claimed_at, p_task.reported_at), queue.now())
+        > queue.now() - (select s.quiet_task_limit from queue.settings as s),
+      false
+    );
+end;
+$$;
+
+-- Whether an orchestrator has sent this machine home: it set the row to terminated, or to terminating first, while the machine
+-- beat, and its reason is none of a fault. Then what the machine ran is not to blame, whether the machine's own goodbye comes before or after; and
+-- which of the two is first is chance. Narrow on purpose: a start is no task's fault only where somebody says why the
+-- machine went. Some orchestrators say it in termination_reason, others in error_reason, where faults are, too; so there it
+-- has to be known for what it is.
+-- Whether this worker was set to terminating or terminated while it beat, for a termination_reason (or an error_reason
+-- that says that it was idle or one too many) that names no fault.
+create function queue.is_sent_home(p_worker public.workers)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_fault constant text := '(stuck|\mh[ua]ng|frozen|stall|stale|silent|heartbeat|responsive|reachable|unhealthy|crash|fail|error|fatal|overlong|too.long|task.?time|\moom|memory)';
+  v_given text := nullif(p_worker.metadata ->> 'termination_reason', '');
+  v_error text := coalesce(p_worker.metadata ->> 'error_reason', '');
+begin
+  return p_worker.status in ('terminating', 'terminated')
+    and p_worker.goodbye_at is null
+    and p_worker.reaped_at is null
+    and coalesce(v_given, v_error) !~* v_fault
+    and (v_given is not null or v_error ~* '(idle|over.?capacity|scal(e|ed|ing)\M|surplus|no work)')
+    and coalesce(
+      queue.seen_at(p_worker.last_heartbeat, queue.now())
+        > coalesce(p_worker.ended_at, queue.now()) - (select s.gpu_silence_limit from queue.settings as s)
+        -- It fell silent on its way out: had it been silent before, it would have failed (queue.workers_before_write).
+        or (p_worker.last_heartbeat is not null and p_worker.failed_at is null),
+      false
+    );
+end;
+$$;
+
+-- The reaper's own way to set a worker aside. What it marks so, a beat may undo.
+-- Sets a worker to error with this reason, in a way that its next beat takes back; false when it is ending, had ended
+-- already or does not exist.
+create function queue.mark_reaped(p_worker_id text, p_reason text)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update public.workers as w
+  set status = 'error',
+    reaped_at = queue.now(),
+    metadata = w.metadata || jsonb_build_object('error_reason', p_reason, 'error_time', queue.now())
+  where w.id = p_worker_id
+    and w.status not in ('terminating', 'terminated', 'error', 'crashed');
+  return found;
+end;
+$$;

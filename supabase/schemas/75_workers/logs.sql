@@ -1,0 +1,195 @@
+-- Log lines of workers, bounded and stored.
+
+-- Log lines of orchestrators, which never try twice: what can be stored is stored, the rest is counted.
+-- See public.func_insert_logs_batch.
+create function queue.insert_logs_batch(p_body json)
+returns json
+language plpgsql
+volatile
+security definer -- the helpers that it calls are nobody's but the queue's
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_body json := queue.readable_json(p_body);
+  v_logs json[];
+  v_surplus integer;
+  v_stored integer;
+begin
+  select b.logs, b.surplus
+  into v_logs, v_surplus
+  from queue.bounded_logs(case when json_typeof(v_body) = 'object' then v_body -> 'logs' else v_body end) as b;
+  v_stored := queue.store_logs(v_logs, null, queue.now());
+
+  return json_build_object(
+    'success', true,
+    'inserted', v_stored,
+    'errors', cardinality(v_logs) - v_stored + v_surplus
+  );
+end;
+$$;
+
+-- Stores every log line it can. All in one statement; only if that fails, by halves, so that a line that cannot be
+-- stored costs itself and no other.
+-- Stores log lines as docs/architecture.md describes them, as a worker's own when it is named, and returns how many it
+-- could.
+create function queue.store_logs(p_logs json[], p_worker_id text, p_now timestamptz)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_max_length integer := (select s.max_text_length from queue.settings as s);
+  v_half integer := cardinality(p_logs) / 2;
+  v_count integer;
+begin
+  insert into public.system_logs (
+    "timestamp", source_type, source_id, log_level, message, task_id, worker_id, cycle_number, metadata
+  )
+  select
+    queue.log_time(l.entry ->> 'timestamp', p_now),
+    case when p_worker_id is null then coalesce(left(l.entry ->> 'source_type', 200), 'unknown') else 'worker' end,
+    coalesce(p_worker_id, left(l.entry ->> 'source_id', 200)),
+    coalesce(left(l.entry ->> 'log_level', 200), left(l.entry ->> 'level', 200), 'INFO'),
+    case
+      when length(l.entry ->> 'message') > v_max_length then queue.cut_text(l.entry ->> 'message')
+      else coalesce(l.entry ->> 'message', '')
+    end,
+    -- No longer than an index can hold.
+    left(l.entry ->> 'task_id', 200),
+    coalesce(p_worker_id, left(l.entry ->> 'worker_id', 200)),
+    case when l.entry ->> 'cycle_number' ~ '^\d{1,9}$' then (l.entry ->> 'cycle_number')::integer end,
+    case
+      when (l.entry -> 'metadata')::text = '{}' or l.entry -> 'metadata' is null then '{}'
+      when length((l.entry -> 'metadata')::text) > v_max_length
+        then jsonb_build_object('metadata', queue.cut_text((l.entry -> 'metadata')::text))
+      else queue.log_metadata(l.entry -> 'metadata')
+    end
+  from unnest(p_logs) as l (entry)
+  where json_typeof(l.entry) = 'object';
+
+  get diagnostics v_count = row_count;
+  return v_count;
+exception
+  when data_exception or integrity_constraint_violation or program_limit_exceeded then
+    if v_half = 0 then
+      return 0;
+    end if;
+    return queue.store_logs(p_logs[:v_half], p_worker_id, p_now)
+      + queue.store_logs(p_logs[v_half + 1:], p_worker_id, p_now);
+end;
+$$;
+
+-- The lines of a request, as many as one request may bring.
+-- The first queue.settings.max_logs_per_call elements of an array, and how many there are beyond; what is no array counts
+-- as one beyond.
+create function queue.bounded_logs(p_logs json, out logs json[], out surplus integer)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_max integer := (select s.max_logs_per_call from queue.settings as s);
+begin
+  logs := array[]::json[];
+  surplus := 0;
+  if json_typeof(p_logs) = 'array' then
+    surplus := greatest(json_array_length(p_logs) - v_max, 0);
+    logs := array(
+      select l.entry
+      from json_array_elements(p_logs) with ordinality as l (entry, place)
+      where l.place <= v_max
+      order by l.place
+    );
+  elsif json_typeof(p_logs) <> 'null' then
+    surplus := 1;
+  end if;
+end;
+$$;
+
+-- When a log line was written, as its sender says, if that can be true. Logs are read and purged by this time: a line
+-- dated next year would never go, one from 1970 would be gone before anyone has read it.
+-- The time a log line names, if it is one of the last day and not ahead of the clock; else the time given as now.
+create function queue.log_time(p_text text, p_now timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set timezone = 'UTC' -- what a time without a zone means
+as $$
+declare
+  v_time timestamptz;
+begin
+  -- Also keeps out words that Postgres reads as times: now, today, infinity.
+  if p_text !~ '^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}' then
+    return p_now;
+  end if;
+  v_time := p_text::timestamptz;
+  if v_time between p_now - interval '1 day' and p_now + interval '5 minutes' then
+    return v_time;
+  end if;
+  return p_now;
+exception
+  when data_exception then
+    return p_now;
+end;
+$$;
+
+-- What a log line carries beside its message. Always an object, whatever came.
+-- The metadata of a log line as an object; what is none, or cannot be stored as one, is under the key metadata.
+create function queue.log_metadata(p_metadata json)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_metadata jsonb;
+begin
+  v_metadata := p_metadata::jsonb;
+  return case
+    when jsonb_typeof(v_metadata) = 'null' then '{}'
+    -- Short as it was sent, and endless once its numbers are written out.
+    when queue.written_length(v_metadata, 1048576) is null then jsonb_build_object('metadata', p_metadata::text)
+    when jsonb_typeof(v_metadata) = 'object' then v_metadata
+    else jsonb_build_object('metadata', v_metadata)
+  end;
+exception
+  -- json takes numbers of any size, jsonb does not.
+  when numeric_value_out_of_range then
+    return jsonb_build_object('metadata', p_metadata::text);
+end;
+$$;
+
+-- What JSON may carry and Postgres cannot store: \u0000, and halves of a surrogate pair. Both become U+FFFD, the
+-- character for what cannot be shown, so that one odd byte in one log line costs one character.
+-- The same JSON with U+FFFD in place of every \u0000 and of every surrogate without its other half.
+create function queue.readable_json(p_json json)
+returns json
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_text text := p_json::text;
+  -- Stands for an escaped backslash meanwhile, so that \\u0000 stays the six characters it means. JSON text holds no
+  -- control characters, so this one is free.
+  v_backslash constant text := chr(1);
+begin
+  if v_text !~* '\\u(0000|d[89a-f])' then
+    return p_json;
+  end if;
+
+  v_text := replace(v_text, '\\', v_backslash);
+  v_text := replace(v_text, '\u0000', '\ufffd');
+  v_text := regexp_replace(v_text, '\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})', '\\ufffd', 'gi');
+  v_text := regexp_replace(v_text, '(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2}', '\\ufffd', 'gi');
+  return replace(v_text, v_backslash, '\\')::json;
+end;
+$$;

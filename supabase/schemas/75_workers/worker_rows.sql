@@ -1,0 +1,253 @@
+-- What may be written into the row of a worker, and what a worker says of itself.
+
+-- Orchestrators read a worker, think, and PATCH status and metadata whole. What a beat wrote in between must survive
+-- that, and so must the id of the rented machine: without it nobody can switch that machine off.
+--
+-- Whether an end is a failure is decided here, once, when the status changes, and by what is known of the worker, not by
+-- words: orchestrators give a reason for every end, also for sending an idle machine home. They look before they write:
+-- what the machine took in between, what it was sent home with, and the crash that its guardian reports while it is being
+-- switched off, are no failure.
+-- Trigger: a change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, gives every end a
+-- metadata.error_reason, its time and, if it is one, the time of the failure, and tells orchestrators by
+-- metadata.orchestrator_status where they keep it.
+create function queue.workers_before_write()
+returns trigger
+language plpgsql
+security definer -- asks who is behind the change on behalf of any caller who may write
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_cycle constant interval := interval '1 minute'; -- two cycles of an orchestrator
+  v_now timestamptz;
+  v_was_leaving boolean := false; -- on its way out already, or gone
+  v_was_over boolean := false;
+  v_is_over boolean := new.status in ('terminated', 'error', 'crashed');
+begin
+  if tg_op = 'INSERT' then
+    perform queue.refuse_name_of_a_token(new.id);
+  end if;
+  new.metadata := coalesce(new.metadata, case when tg_op = 'UPDATE' then old.metadata end, '{}');
+
+  if tg_op = 'UPDATE' then
+    v_was_over := old.status in ('terminated', 'error', 'crashed');
+    v_was_leaving := v_was_over or old.status = 'terminating';
+
+    if old.metadata ? 'runpod_id' and not new.metadata ? 'runpod_id' then
+      new.metadata := new.metadata || jsonb_build_object('runpod_id', old.metadata -> 'runpod_id');
+    end if;
+    -- A beat moves last_heartbeat and knows better than anyone.
+    if new.last_heartbeat is not distinct from old.last_heartbeat
+      and not coalesce(new.metadata -> 'vram_timestamp' >= old.metadata -> 'vram_timestamp', false) then
+      new.metadata := new.metadata || coalesce(
+        (select jsonb_object_agg(k.key, k.value) from jsonb_each(old.metadata) as k where k.key like 'vram\_%'), '{}'
+      );
+    end if;
+
+    -- Orchestrators that keep their own word for the status read that one, and know no crash.
+    if new.status is distinct from old.status and (v_is_over or v_was_over)
+      and new.metadata ? 'orchestrator_status'
+      and new.metadata -> 'orchestrator_status' is not distinct from old.metadata -> 'orchestrator_status' then
+      new.metadata := new.metadata || jsonb_build_object(
+        'orchestrator_status', case new.status when 'crashed' then 'error' else new.status end
+      );
+    end if;
+  end if;
+
+  if not v_is_over and new.status is distinct from 'terminating' then
+    new.failed_at := null;
+    new.ended_at := null;
+    return new;
+  end if;
+  v_now := queue.now();
+
+  if tg_op = 'UPDATE' and old.status = 'crashed' and new.status in ('terminating', 'terminated')
+    and old.ended_at > v_now - v_cycle
+    -- Machines that crash as soon as they are rented are not sent home.
+    and old.created_at <= v_now - (select s.worker_start_limit from queue.settings as s)
+    and not exists (
+      select from public.task_events as e
+      where e.worker_id = new.id
+        and e.from_status = 'In Progress'
+        and e.to_status in ('Queued', 'Failed')
+        and e.at >= old.ended_at - v_cycle
+    ) then
+    new.failed_at := null;
+  end if;
+
+  -- Set aside: was it still there? Api workers never beat.
+  if not v_was_leaving and new.instance_type is distinct from 'api' and (
+    case
+      when new.last_heartbeat is null then new.status = 'error'
+        or new.created_at < v_now - (select s.worker_start_limit from queue.settings as s)
+      else greatest(queue.seen_at(new.last_heartbeat, v_now), (select least(w.trusted_since, v_now) from queue.clock_watch as w))
+        < v_now - (select s.gpu_silence_limit from queue.settings as s)
+    end
+  ) then
+    new.failed_at := v_now;
+  end if;
+  if not v_is_over then
+    new.ended_at := null;
+    return new;
+  end if;
+
+  if not v_was_over then
+    new.ended_at := v_now;
+    if new.failed_at is null and (
+      new.status = 'crashed'
+      -- Of an api worker it is only what an orchestrator says that misses its beats (queue.workers_before_status).
+      or (new.reaped_at is not null and new.instance_type is distinct from 'api')
+      or (new.status = 'error' and new.metadata -> 'self_terminated' = 'true')
+      or (
+        new.goodbye_at is null -- who says goodbye hands its work back
+        and exists (
+          select
+          from public.tasks as t
+          where t.worker_id = new.id
+            and t.status = 'In Progress'
+            and t.token_id is null
+            and not queue.needs_no_worker(t)
+            and (new.status <> 'terminated' or coalesce(t.claimed_at <= v_now - v_cycle, true))
+            and not queue.is_taken_home(new, t)
+        )
+      )
+    ) then
+      new.failed_at := v_now;
+    end if;
+  end if;
+
+  if coalesce(new.metadata ->> 'error_reason', '') = '' then
+    new.metadata := new.metadata || jsonb_build_object(
+      'error_reason',
+      case
+        when coalesce(new.metadata ->> 'termination_reason', '') <> '' then left(new.metadata ->> 'termination_reason', 2000)
+        -- Written whole by somebody who had read it before.
+        when v_was_over and coalesce(old.metadata ->> 'error_reason', '') <> '' then old.metadata ->> 'error_reason'
+        when new.goodbye_at is not null then 'The worker said that it ends'
+        when new.status = 'crashed' then 'The worker process is gone, as its guardian reported'
+        else pg_catalog.format(
+          'Set to %s without a reason by %s%s', new.status, queue.actor(),
+          case when tg_op = 'UPDATE' then pg_catalog.format('; it was %s, last beat %s', old.status, coalesce(old.last_heartbeat::text, 'never')) end
+        )
+      end
+    );
+  end if;
+  return new;
+end;
+$$;
+
+create trigger workers_before_write
+  before insert or update of status, metadata, reaped_at on public.workers
+  for each row execute function queue.workers_before_write();
+
+-- The queue marks an error that only meant silence, and the end that a worker announced itself: either is taken back by
+-- the worker's next sign of life. As soon as anybody else says the status, it is theirs. Fires before
+-- workers_before_write, by its name.
+--
+-- But orchestrators look and then write, and what they write may be older than what they overwrite. A promotion of a
+-- machine that has ended meanwhile would hide that end, and is not needed: if the machine lives, its next beat says so. And
+-- who keeps a machine by hand knows better than an orchestrator that did not rent it.
+--
+-- Api workers never beat. Orchestrators of machines that read all rows take that for silence, and would end them and their
+-- work while they call all the time: an end that only they say of one that calls, or is kept, is none. What was said stays
+-- in metadata.not_believed. Of one that has not called lately it is taken as the reaper's, whichever word they use and however
+-- often they say it (first error, and ten minutes later terminated): its next call takes it back.
+-- Trigger: whoever writes the status of a worker takes away the marks that the queue (reaped_at) or the worker itself
+-- (goodbye_at) had set. A direct write of the service key that promotes a worker which is crashed, reaped or said
+-- goodbye, changes neither status nor metadata; one that sets aside a worker which is kept and beats, or is an api worker
+-- that is kept or calls, is only kept in metadata.not_believed.
+create function queue.workers_before_status()
+returns trigger
+language plpgsql
+security invoker -- asks whether an API role writes directly
+set search_path = ''
+as $$
+declare
+  v_now timestamptz;
+  v_is_said_by_others boolean := current_user = 'service_role'
+    and new.status in ('terminating', 'terminated', 'error')
+    and new.last_heartbeat is not distinct from old.last_heartbeat
+    -- A worker that gives itself up is not argued with.
+    and new.metadata -> 'self_terminated' is distinct from 'true';
+begin
+  if v_is_said_by_others and new.status is distinct from old.status and (old.kept_at is not null or old.instance_type = 'api') then
+    select pg_catalog.now() + s.clock_offset into v_now from queue.settings as s;
+    if (old.kept_at is not null and (
+        old.instance_type = 'api' or queue.is_beating(old.last_heartbeat)
+      ))
+      or queue.has_called_lately(old.id) then
+      new.metadata := old.metadata || jsonb_build_object(
+        'not_believed', jsonb_build_object(
+          'status', new.status,
+          'reason', left(coalesce(new.metadata ->> 'error_reason', new.metadata ->> 'termination_reason'), 2000),
+          'at', v_now
+        )
+      );
+      new.status := old.status;
+      return new;
+    end if;
+  end if;
+
+  if current_user = 'service_role'
+    and new.last_heartbeat is not distinct from old.last_heartbeat
+    and new.status in ('active', 'spawning', 'inactive')
+    and (old.reaped_at is not null or old.goodbye_at is not null or old.status = 'crashed') then
+    new.status := old.status;
+    new.metadata := old.metadata;
+    return new;
+  end if;
+
+  -- Whoever sets a mark sets it to a new time.
+  if new.reaped_at is not distinct from old.reaped_at then
+    new.reaped_at := null;
+  end if;
+  if new.goodbye_at is not distinct from old.goodbye_at then
+    new.goodbye_at := null;
+  end if;
+  if v_is_said_by_others and old.instance_type = 'api' then
+    select pg_catalog.now() + s.clock_offset into new.reaped_at from queue.settings as s;
+  end if;
+  return new;
+end;
+$$;
+
+create trigger workers_before_status
+  before update of status on public.workers
+  for each row
+  when (old.reaped_at is not null or old.goodbye_at is not null or old.kept_at is not null or old.status = 'crashed' or old.instance_type = 'api')
+  execute function queue.workers_before_status();
+
+-- Api workers never beat: what shows that one lives is what it claims and reports. Calls that come away empty leave no trace.
+-- Whether this worker has claimed or completed a task, or reported on one that it runs, with the service key, within
+-- api_silence_limit.
+create function queue.has_called_lately(p_worker_id text)
+returns boolean
+language plpgsql
+stable
+security definer -- asked by a trigger with the rights of whoever writes
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_since timestamptz := v_now - (select s.api_silence_limit from queue.settings as s);
+begin
+  return exists (
+    select
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.status = 'In Progress'
+      and t.token_id is null
+      and queue.seen_at(greatest(t.claimed_at, t.reported_at), v_now) > v_since
+  ) or exists (
+    select
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.status = 'Complete'
+      and t.token_id is null
+      and t.generation_processed_at > v_since
+      and queue.seen_at(t.generation_processed_at, v_now) > v_since
+  );
+end;
+$$;

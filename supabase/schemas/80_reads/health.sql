@@ -1,0 +1,266 @@
+-- Whether the queue looks after itself, and when a count is to be looked at twice.
+
+-- Whether the queue looks after itself: its jobs run, its counters agree. What the fleet does is in worker_health, what
+-- waits in task_counts.
+-- See public.health.
+create function queue.health(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settled_within constant interval := interval '5 minutes';
+  v_noticed_for constant interval := interval '7 days';
+  v_reasons json;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  select coalesce(json_agg(json_build_object('code', r.code, 'message', r.message)), '[]')
+  into v_reasons
+  from (
+    select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end as code, l.message
+    from queue.late_jobs() as l
+    union all
+    -- The rules of the queue are triggers: without them nothing is counted and nothing refused.
+    select 'RESTORE_UNFINISHED', pg_catalog.format(
+      '%s triggers of the queue are switched off; finish the restore with queue.rebuild()', count(*)
+    )
+    from pg_trigger as t
+      join pg_proc as p on p.oid = t.tgfoid
+    where p.pronamespace = 'queue'::regnamespace
+      and t.tgenabled = 'D'
+    having count(*) > 0
+    union all
+    select 'DRIFT', pg_catalog.format(
+      'The counters of %s owners had drifted and were mended at %s; please report it', r.result ->> 'mended', r.ran_at
+    )
+    from queue.job_runs as r
+    where r.job = 'reconcile'
+      and (r.result ->> 'mended')::integer > 0
+    union all
+    select 'ROW_MISSING', pg_catalog.format('There must always be %s, and it is gone: %s', m.row_name, m.remedy)
+    from queue.missing_rows() as m
+    union all
+    -- The job runs and does not get through: what it does fails each time, or somebody holds it. It is nobody's error.
+    select 'SETTLING_LATE', pg_catalog.format(
+      '%s changes have not been carried out for more than %s minutes, the oldest (%s) since %s; select * from queue.deferred_work where since < %L',
+      count(*), extract(minute from v_settled_within)::integer, (array_agg(w.kind order by w.since, w.id))[1], min(w.since),
+      v_now - v_settled_within
+    )
+    from queue.deferred_work as w
+    where w.since < v_now - v_settled_within
+    having count(*) > 0
+    union all
+    select 'HELD_UP', h.message
+    from queue.held_up(v_now, interval '10 seconds') as h
+  ) as r;
+
+  return json_build_object(
+    'status', case when json_array_length(v_reasons) = 0 then 'ok' else 'degraded' end,
+    'reasons', v_reasons,
+    'notices', (
+      select coalesce(json_agg(json_build_object('code', n.code, 'message', n.message) order by n.code, n.message), '[]')
+      from (
+        select 'FIELD_NOT_USED' as code, pg_catalog.format(
+          '%s gets %s, which %s not used (%s times since %s)',
+          u.endpoint, string_agg(u.field, ', ' order by u.field), case when count(*) = 1 then 'is' else 'are' end,
+          max(u.calls), min(u.first_at)
+        ) as message
+        from queue.unused_fields as u
+        where u.last_at > v_now - v_noticed_for
+        group by u.endpoint
+        union all
+        -- One line, however many types.
+        select 'UNKNOWN_TASK_TYPE', pg_catalog.format(
+          'In the last week tasks were enqueued with %s types that have no row in task_types and so count as %s: %s%s. select public.unknown_task_types() lists them; select public.set_task_type(%L) says that this is right, with a second argument what it is instead',
+          count(*),
+          case
+            when bool_and(queue.takes_slot(u.name, null)) then 'gpu work without a result record'
+            when not bool_or(queue.takes_slot(u.name, null)) then 'gpu orchestration'
+            else 'gpu work without a result record, or by their names as orchestration'
+          end,
+          array_to_string(
+            (array_agg(pg_catalog.format('%s (%s, last at %s)', left(u.name, 60), u.task_count, u.last_seen_at) order by u.last_seen_at desc, u.name))[1:3],
+            ', '
+          ),
+          case when count(*) > 3 then ', …' else '' end,
+          (array_agg(u.name order by u.last_seen_at desc, u.name))[1]
+        )
+        from queue.unknown_types as u
+        where u.last_seen_at > v_now - v_noticed_for
+          and not exists (select from public.task_types as y where y.name = u.name)
+        having count(*) > 0
+      ) as n
+    ),
+    'checked_at', coalesce(v_now, pg_catalog.now()), -- the clock is in a row that may be gone
+    'database_started_at', pg_postmaster_start_time(),
+    'jobs', (
+      select json_agg(json_build_object(
+        'job', r.job,
+        'period_seconds', extract(epoch from r.period),
+        'ran_at', r.ran_at,
+        'took_ms', round((extract(epoch from r.took) * 1000)::numeric, 1),
+        'result', r.result,
+        'failed_at', r.failed_at,
+        'error', r.error
+      ) order by r.job)
+      from queue.job_runs as r
+    )
+  );
+end;
+$$;
+
+-- Jobs that nobody should rely on now.
+-- Jobs that failed when they last ran, or have not run for two periods, with words for an operator.
+create function queue.late_jobs()
+returns table (job text, ran_at timestamptz, is_failing boolean, message text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select
+    r.job, r.ran_at, coalesce(r.failed_at > coalesce(r.ran_at, '-infinity'), false),
+    case
+      when r.failed_at > coalesce(r.ran_at, '-infinity') then pg_catalog.format('Job %s fails since %s: %s', r.job, r.failed_at, r.error)
+      else pg_catalog.format('Job %s last ran at %s: %s', r.job, coalesce(r.ran_at::text, '(never)'), queue.why_late(r.job))
+    end
+  from queue.job_runs as r
+  where r.failed_at > coalesce(r.ran_at, '-infinity')
+    or coalesce(r.ran_at, r.scheduled_at) < queue.now() - 2 * r.period;
+end;
+$$;
+
+-- Why a job that should have run did not, and the way back, as far as pg_cron tells. It may be gone, or not ours to read.
+-- Why pg_cron may not have run this job: not installed, paused, not scheduled or not running, with the way back. Part of
+-- a sentence.
+create function queue.why_late(p_job text)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_name constant text := 'queue-' || replace(p_job, '_', '-');
+  v_is_active boolean;
+begin
+  if to_regclass('cron.job') is null then
+    return 'pg_cron is not installed; docs/operations.md says how the jobs come back';
+  end if;
+
+  -- By name only: a function that named the table would not run without it.
+  execute 'select bool_or(j.active) from cron.job as j where j.jobname = $1' into v_is_active using v_name;
+  return case
+    when v_is_active then pg_catalog.format('%s is active in cron.job: is pg_cron running?', v_name)
+    when not v_is_active then pg_catalog.format(
+      'it is paused; it goes on with select cron.alter_job(jobid, active := true) from cron.job where jobname = %L', v_name
+    )
+    else pg_catalog.format(
+      '%s is not in cron.job; it comes back with select cron.schedule(%L, %L, %L)',
+      v_name, v_name,
+      case
+        when (select r.period from queue.job_runs as r where r.job = p_job) <= interval '1 minute' then '* * * * *'
+        when (select r.period from queue.job_runs as r where r.job = p_job) < interval '1 hour' then '*/10 * * * *'
+        else '17 * * * *'
+      end,
+      pg_catalog.format('select queue.run_job(%L)', p_job)
+    )
+  end;
+exception
+  when insufficient_privilege then
+    return 'is pg_cron running?';
+end;
+$$;
+
+-- When a number should not be acted on without a second look. Codes are stable (docs/errors.md).
+-- Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING,
+-- JOB_FAILED, JOB_LATE.
+create function queue.count_warnings(p_pool text, p_load queue.load_summary, p_oldest timestamptz)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_sample record;
+  v_arrivals integer;
+begin
+  select m.sampled_at, sum(m.claimable) as claimable, max(m.last_event_id) as last_event_id
+  into v_sample
+  from queue.minute_samples as m
+  where m.sampled_at = (select max(x.sampled_at) from queue.minute_samples as x where x.sampled_at < v_now)
+    and (p_pool is null or m.pool = p_pool)
+  group by m.sampled_at;
+
+  -- What was enqueued since explains that many.
+  if v_sample.claimable = 0 then
+    select count(*)
+    into v_arrivals
+    from (
+      select
+      from public.task_events as e
+        join public.tasks as t on t.id = e.task_id
+      where e.id > v_sample.last_event_id
+        and e.from_status is null
+        and (p_pool is null or t.pool = p_pool)
+      limit p_load.claimable
+    ) as a;
+  end if;
+
+  return (
+    select coalesce(json_agg(json_build_object('code', w.code, 'message', w.message)), '[]')
+    from (
+      select 'JUMP_FROM_ZERO' as code, pg_catalog.format(
+        '%s tasks are claimable, a minute ago there were none: check what they are before renting for all of them', p_load.claimable
+      ) as message
+      where p_load.claimable >= 10
+        and v_sample.claimable = 0
+        and v_arrivals < p_load.claimable
+      union all
+      select 'WORK_OLDER_THAN_A_DAY', pg_catalog.format('The oldest claimable task could run since %s', p_oldest)
+      where p_oldest < v_now - interval '1 day'
+      union all
+      select 'SETTLING', pg_catalog.format(
+        'Since %s a change is being carried out for all tasks that it concerns; what it has not reached does not count as claimable',
+        min(k.since)
+      )
+      from queue.deferred_work as k
+      where k.task_type is not null
+      having count(*) > 0
+      union all
+      select 'ONE_OWNER', pg_catalog.format('All %s claimable tasks belong to one user', p_load.claimable)
+      where p_load.claimable >= 10
+        and p_load.owners = 1
+      union all
+      select 'NO_WORKER_BEATING', 'There is gpu work and no worker has sent a heartbeat within the silence limit'
+      where case
+          when p_pool = 'gpu' then p_load.claimable
+          when p_pool is null then queue.claimable_count(('service', null, null)::queue.caller, 'gpu')
+        end > 0
+        and not exists (
+          select
+          from public.workers as k
+          -- A last beat, and those of machines that were sent away, bring no worker.
+          where k.status not in ('terminating', 'terminated', 'error', 'crashed')
+            and queue.is_beating(k.last_heartbeat)
+            and k.instance_type <> 'api'
+        )
+      union all
+      -- One warning for all jobs: when pg_cron stands still, all of them do.
+      select case when l.is_failing then 'JOB_FAILED' else 'JOB_LATE' end, string_agg(l.message, '; ' order by l.job)
+      from queue.late_jobs() as l
+      group by l.is_failing
+    ) as w
+  );
+end;
+$$;

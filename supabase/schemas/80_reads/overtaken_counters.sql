@@ -1,0 +1,265 @@
+-- By how much the counters are behind, because time has passed or a type has changed.
+
+-- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
+-- Claims and the sweep put them right; who only reads takes them into account with this.
+-- When very many are due at once, it takes some of each owner's. When very many have grown stale, nobody can tell in time
+-- whose they are: then of each line those count as ready that are found to be fresh, as less is promised then than there
+-- is, and never more. The sweep puts the rest right.
+-- By how much the derived counters are behind because only time has changed where queued tasks stand; of one owner, or of
+-- all (null). Of a thousand due tasks and more, some of each owner; where more than 5,000 have grown stale, of each line
+-- only what is found to be fresh stays ready.
+create function queue.overtaken_by_time(p_user_id uuid)
+returns setof queue.load_change
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- who calls it may not say so: no statistics may find it as good to sort all that is due
+as $$
+declare
+  v_many constant integer := 1000;
+  v_most_stale constant integer := 5000;
+  v_most_lines constant integer := 1000;
+  v_too_many_stale boolean;
+  v_per_line integer;
+  v_now timestamptz := queue.now();
+  v_stale_before timestamptz := queue.stale_before();
+begin
+  if p_user_id is null then
+    -- As many as nearly always are due can be looked at in the order of their time.
+    perform
+    from public.tasks as t
+    where t.standing = 'not_yet'
+      and t.available_at <= v_now
+    order by t.available_at
+    offset v_many
+    limit 1;
+    if found then
+      select greatest(v_many / greatest(count(*), 1), 10)
+      into v_per_line
+      from queue.blocked_tasks as b
+      where b.reason = 'not_yet'
+        and b.task_count > 0;
+    end if;
+  else
+    v_per_line := v_many;
+  end if;
+
+  perform
+  from public.tasks as t
+  where t.standing = 'ready'
+    and t.attempts = 0
+    and t.claimed_at is null
+    and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
+  order by greatest(t.created_at, t.available_at, t.released_at)
+  offset v_most_stale
+  limit 1;
+  v_too_many_stale := found;
+
+  return query
+  with due as (
+    select t as task
+    from public.tasks as t
+    where v_per_line is null
+      and t.standing = 'not_yet'
+      and t.available_at <= v_now
+    union all
+    select d.task
+    from queue.blocked_tasks as b
+      cross join lateral (
+        select q as task
+        from public.tasks as q
+        where q.user_id = b.user_id
+          and q.pool = b.pool
+          and q.run_type = case when b.is_cloud then 'cloud' else 'local' end
+          and q.standing = 'not_yet'
+          and q.available_at <= v_now
+        order by q.priority desc, q.available_at
+        limit v_per_line
+      ) as d
+    where v_per_line is not null
+      and b.reason = 'not_yet'
+      and b.task_count > 0
+      and (p_user_id is null or b.user_id = p_user_id)
+  ),
+  overtaken as (
+    select
+      (d.task).user_id, (d.task).pool, (d.task).run_type, (d.task).takes_slot, (d.task).standing as stood,
+      -- The rule is asked where more than the time could hold the task back.
+      case
+        when (d.task).dependant_on is null and (
+          (d.task).attempts > 0 or greatest((d.task).created_at, (d.task).available_at, (d.task).released_at) >= v_stale_before
+        ) then 'ready'
+        else queue.task_standing(d.task)
+      end as stands
+    from due as d
+    union all
+    select t.user_id, t.pool, t.run_type, t.takes_slot, t.standing, 'stale'
+    from (
+      -- Taken before anything else is asked of them: an owner is not to go through all that others let grow stale.
+      select q.user_id, q.pool, q.run_type, q.takes_slot, q.standing, q.params, greatest(q.created_at, q.available_at, q.released_at) as since
+      from public.tasks as q
+      where not v_too_many_stale
+        and q.standing = 'ready'
+        and q.attempts = 0
+        and q.claimed_at is null
+        and greatest(q.created_at, q.available_at, q.released_at) < v_stale_before
+      order by greatest(q.created_at, q.available_at, q.released_at)
+      limit v_most_stale
+    ) as t
+    where (p_user_id is null or t.user_id = p_user_id)
+      -- The rule is asked where a parent could keep the task fresh.
+      and (queue.parent_task_id(t.params) is null or queue.is_stale(t.since, false, t.params))
+  ),
+  -- The lines of whom something is promised: nothing is of closed ones, and of the fleet's the first in turn are looked into.
+  line as materialized (
+    select
+      l.user_id, l.pool, l.ready_cloud, l.ready_cloud_orchestration, l.ready_local, l.ready_local_orchestration,
+      row_number() over () <= v_most_lines as is_looked_into,
+      greatest(v_most_stale / least(greatest(count(*) over (), 3), v_most_lines), 10)::integer as most
+    from (
+      select c.*
+      from unnest(queue.pools()) as p (pool)
+        cross join lateral (
+          select k.* from queue.user_lines as k where k.pool = p.pool and k.is_open order by k.turn_load, k.turn_at
+        ) as c
+      where v_too_many_stale
+        and p_user_id is null
+      union all
+      select o.* from queue.user_lines as o where v_too_many_stale and o.user_id = p_user_id
+    ) as l
+  ),
+  unknown as materialized (
+    select
+      l.user_id, l.pool, r.is_cloud, r.takes_slot,
+      r.task_count - case when l.is_looked_into then (
+        select count(*)
+        from queue.fresh_in_line(
+          l.user_id, l.pool, case when r.is_cloud then 'cloud' else 'local' end, r.takes_slot, l.most, least(l.most, r.task_count)
+        )
+      ) else 0 end as task_count
+    from line as l
+      cross join lateral (
+        values
+          (true, true, l.ready_cloud), (true, false, l.ready_cloud_orchestration),
+          (false, true, l.ready_local), (false, false, l.ready_local_orchestration)
+      ) as r (is_cloud, takes_slot, task_count)
+    where r.task_count > 0
+      and (r.is_cloud or p_user_id is not null)
+  )
+  select o.user_id, o.pool, o.run_type = 'cloud', o.takes_slot, c.standing, sum(c.delta)::integer
+  from overtaken as o
+    cross join lateral (values (o.stood, -1), (o.stands, 1)) as c (standing, delta)
+  group by o.user_id, o.pool, o.run_type, o.takes_slot, c.standing
+  union all
+  select u.user_id, u.pool, u.is_cloud, u.takes_slot, c.standing, (c.sign * u.task_count)::integer
+  from unknown as u
+    cross join (values ('ready', -1), ('stale', 1)) as c (standing, sign)
+  where u.task_count > 0;
+end;
+$$;
+
+-- Ready tasks that their type's change has not reached yet (queue.deferred_work), as counts have to see them: not ready,
+-- or ready elsewhere. Bounded: of an owner with more of them than are looked at, only those that were looked at count as
+-- ready until they are through, as less is promised then than there is, and never more.
+-- By how much the derived counters are ahead because types have changed and not all of their tasks are derived again; of
+-- one owner, or of all (null).
+create function queue.overtaken_by_types(p_user_id uuid)
+returns setof queue.load_change
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 1000;
+  v_types text[] := array(select distinct w.task_type from queue.deferred_work as w where w.task_type is not null);
+  v_owners uuid[] := array(
+    select distinct l.user_id
+    from queue.user_lines as l
+    where l.ready_cloud + l.ready_cloud_orchestration + l.ready_local + l.ready_local_orchestration > 0
+      and (p_user_id is null or l.user_id = p_user_id)
+  );
+  v_per_owner integer := greatest(v_most / greatest(cardinality(v_owners) * cardinality(v_types), 1), 10);
+begin
+  return query
+  with found as materialized (
+    select
+      o.user_id, y.name as task_type, b.pool, b.run_type, b.takes_slot,
+      queue.is_behind_its_type(y.name, b.pool, b.takes_slot, b.runs_on_own_gpu, b.standing) as is_behind, count(*)::integer as task_count
+    from unnest(v_owners) as o (user_id)
+      cross join unnest(v_types) as y (name)
+      cross join lateral (
+        select t.pool, t.run_type, t.takes_slot, t.runs_on_own_gpu, t.standing
+        from public.tasks as t
+        where t.user_id = o.user_id
+          and left(t.task_type, 200) = left(y.name, 200)
+          and t.task_type = y.name
+          and t.standing is not null
+        limit v_per_owner
+      ) as b
+    where b.standing = 'ready'
+    group by 1, 2, 3, 4, 5, 6
+  ),
+  -- There may be more.
+  unknown as materialized (
+    select o.user_id
+    from unnest(v_owners) as o (user_id)
+      cross join unnest(v_types) as y (name)
+    where (
+      select count(*)
+      from (
+        select
+        from public.tasks as t
+        where t.user_id = o.user_id
+          and left(t.task_type, 200) = left(y.name, 200)
+          and t.task_type = y.name
+          and t.standing is not null
+        limit v_per_owner
+      ) as n
+    ) = v_per_owner
+    group by o.user_id
+  ),
+  changed as (
+    select f.user_id, f.pool, f.run_type = 'cloud' as is_cloud, f.takes_slot, 'ready' as standing, -f.task_count as delta
+    from found as f
+    where f.is_behind
+      and not exists (select from unknown as u where u.user_id = f.user_id)
+    union all
+    select
+      f.user_id, coalesce(y.run_type, 'gpu'), f.run_type = 'cloud', queue.takes_slot(f.task_type, y.category),
+      case when y.is_active is false then 'type_inactive' else 'ready' end, f.task_count
+    from found as f
+      left join public.task_types as y on y.name = f.task_type
+    where f.is_behind
+      and not exists (select from unknown as u where u.user_id = f.user_id)
+    union all
+    -- Of those that are not known whole: what was seen is ready where its type belongs, all else is not.
+    select
+      f.user_id,
+      case c.standing when 'ready' then coalesce(y.run_type, 'gpu') else f.pool end,
+      f.run_type = 'cloud',
+      case c.standing when 'ready' then queue.takes_slot(f.task_type, y.category) else f.takes_slot end,
+      c.standing, c.sign * f.task_count
+    from found as f
+      left join public.task_types as y on y.name = f.task_type
+      cross join (values ('ready', 1), ('type_inactive', -1)) as c (standing, sign)
+    where f.user_id in (select u.user_id from unknown as u)
+      and y.is_active is not false
+    union all
+    select l.user_id, l.pool, r.is_cloud, r.takes_slot, c.standing, c.sign * r.task_count
+    from queue.user_lines as l
+      cross join lateral (
+        values
+          (true, true, l.ready_cloud), (true, false, l.ready_cloud_orchestration),
+          (false, true, l.ready_local), (false, false, l.ready_local_orchestration)
+      ) as r (is_cloud, takes_slot, task_count)
+      cross join (values ('ready', -1), ('type_inactive', 1)) as c (standing, sign)
+    where l.user_id in (select u.user_id from unknown as u)
+      and r.task_count > 0
+  )
+  select c.user_id, c.pool, c.is_cloud, c.takes_slot, c.standing, sum(c.delta)::integer
+  from changed as c
+  group by 1, 2, 3, 4, 5;
+end;
+$$;

@@ -1,0 +1,245 @@
+-- How many machines are needed: the counts of an autoscaler, from one snapshot. What they are added up of is in load.sql,
+-- blocked_counts.sql and next_tasks.sql.
+
+-- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
+-- See public.task_counts.
+create function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean, p_unused text[] default null)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set enable_sort = off -- lines are in the order of an index: no statistics may find it as good to sort all that a user has
+as $$
+declare
+  v_list_limit constant integer := 100;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_now timestamptz := queue.now();
+  v_load queue.load_summary;
+  v_turns queue.user_load_row[];
+  v_listed integer;
+  v_next json;
+  v_running json;
+  v_recent json;
+  v_oldest timestamptz;
+  v_per_worker integer;
+  v_total integer;
+  v_blocked json;
+  v_by_capacity integer;
+  v_arrivals numeric;
+  v_completions numeric;
+begin
+  perform queue.refuse_unknown_pool(p_run_type);
+
+  v_load := queue.load_summary(v_caller, p_run_type);
+  v_turns := array(select u from queue.users_in_turn(v_caller, p_run_type, v_load, v_list_limit) as u);
+
+  select
+    coalesce(json_agg(json_build_object('task_id', t.task_id, 'task_type', t.task_type, 'user_id', t.user_id, 'created_at', t.created_at)), '[]'),
+    count(*),
+    min(t.since)
+  into v_next, v_listed, v_oldest
+  from queue.next_tasks(v_caller, p_run_type, v_list_limit, v_turns) as t;
+  v_oldest := queue.oldest_claimable(v_caller, p_run_type, v_oldest, v_listed < v_load.claimable);
+
+  with running as materialized (
+    select
+      r.id as task_id, r.task_type, r.worker_id, r.token_id,
+      coalesce(r.generation_started_at, r.claimed_at, r.updated_at, r.created_at) as started_at
+    from public.tasks as r
+    where r.status = 'In Progress'
+      and (
+        p_run_type is null or r.pool = p_run_type
+        or (r.runs_on_own_gpu and queue.is_served_by(v_caller, p_run_type, r.pool, r.runs_on_own_gpu, r.run_type))
+      )
+      and (v_caller.user_id is null or r.user_id = v_caller.user_id)
+    order by r.worker_id
+    limit v_list_limit
+  )
+  select
+    -- Deployed clients cut these texts: none may be null.
+    (select json_strip_nulls(json_agg(a)) from (
+      select
+        r.task_id, r.task_type, r.started_at,
+        case v_caller.kind when 'service' then r.worker_id else queue.sent_name(r.worker_id) end as worker_id
+      from running as r
+    ) as a),
+    (select json_agg(a) from (select r.task_id, 'In Progress' as status, r.token_id is null as is_cloud from running as r) as a)
+  into v_running, v_recent;
+
+  select case when p_run_type = 'gpu' then s.gpu_tasks_per_worker when p_run_type is not null then s.api_tasks_per_worker end
+  into v_per_worker
+  from queue.settings as s;
+
+  -- The fleet's rates over the last five samples; one user's are not kept.
+  select round(avg(m.arrivals), 1), round(avg(m.completions), 1)
+  into v_arrivals, v_completions
+  from (
+    select sum(s.arrivals) as arrivals, sum(s.completions) as completions
+    from queue.minute_samples as s
+    where v_caller.user_id is null
+      and s.sampled_at > v_now - interval '10 minutes'
+      and (p_run_type is null or s.pool = p_run_type)
+    group by s.sampled_at
+    order by s.sampled_at desc
+    limit 5
+  ) as m;
+
+  -- What waits for the owner's own running tasks; the other sums are of what waits for other tasks, and for a decision.
+  v_blocked := queue.blocked_by_reason(v_caller, p_run_type, v_load);
+  v_by_capacity := coalesce((v_blocked ->> 'user_at_limit')::integer, 0);
+
+  v_total := v_load.claimable + case when coalesce(p_include_active, true) then v_load.active else 0 end;
+
+  return json_build_object(
+    'run_type', p_run_type,
+    'totals', json_build_object(
+      'queued_only', v_load.claimable,
+      'eligible_queued', v_load.claimable,
+      'active_only', v_load.active,
+      'queued_plus_active', v_total,
+      'potentially_claimable', v_load.claimable + v_by_capacity,
+      'blocked_by_capacity', v_by_capacity,
+      'blocked_by_deps', queue.blocked_sum(v_blocked, array['dependency_pending', 'dependency_lost']),
+      'blocked_by_settings', queue.blocked_sum(
+        v_blocked, array['no_credits', 'cloud_disabled', 'local_disabled', 'type_inactive', 'pool_paused']
+      )
+    ),
+    'count', v_total,
+    'available_tasks', v_total,
+    'queued_plus_active', v_total,
+    'global_task_breakdown', json_build_object(
+      'in_progress_total', v_load.active + v_load.active_orchestration + v_load.active_elsewhere,
+      'in_progress_cloud', v_load.active + v_load.active_orchestration,
+      'in_progress_local', v_load.active_elsewhere,
+      'orchestrator_tasks', v_load.active_orchestration
+    ),
+    'blocked', v_blocked,
+    'oldest_claimable_age_seconds', extract(epoch from v_now - v_oldest),
+    'users', queue.listed_users(v_caller, p_run_type, v_load, v_turns, v_list_limit),
+    'users_total', v_load.users,
+    'recent_tasks', coalesce(v_recent, '[]'),
+    'queued_tasks', v_next,
+    'active_tasks', coalesce(v_running, '[]'),
+    'arrivals_per_minute', v_arrivals,
+    'completions_per_minute', v_completions,
+    'warnings', case when v_caller.user_id is null then queue.count_warnings(p_run_type, v_load, v_oldest)::jsonb else '[]' end
+      || case
+        when cardinality(p_unused) > 0 then jsonb_build_array(jsonb_build_object(
+          'code', 'ROUTING_IGNORED',
+          'message', pg_catalog.format(
+            'The numbers are those of the whole pool, and there are no route_totals: this queue does not route by %s',
+            array_to_string(p_unused, ', ')
+          )
+        ))
+        else '[]'
+      end,
+    -- Machines that could be busy at once.
+    'suggested_workers', ceil((v_load.claimable + v_load.active + queue.busy_beside(v_caller, p_run_type, v_load))::numeric / v_per_worker),
+    'snapshot_at', v_now
+  );
+end;
+$$;
+
+-- The users whom claims would serve next, whose turn it is first.
+-- Up to p_limit users of whom this caller could claim something now, in the order of their turns.
+create function queue.users_in_turn(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_limit integer)
+returns setof queue.user_load_row
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_pools text[] := array(
+    select p.pool
+    from unnest(case when p_pool is null then queue.pools() else array[p_pool] end) as p (pool)
+    where p.pool <> all ((select s.paused_pools from queue.settings as s)::text[])
+  );
+  v_none_apart boolean := coalesce(cardinality(p_load.apart), 0) = 0;
+begin
+  return query
+  select
+    u.user_id, u.reason, u.ready, u.claimable, u.active, u.active_orchestration, u.active_elsewhere, u.running, u.task_limit, u.turn_at
+  from (
+    -- Open lines come from the index in the order of turns.
+    select
+      l.user_id, null::text as reason, l.ready_cloud + l.ready_cloud_orchestration as ready,
+      least(l.ready_cloud_orchestration, l.orchestration_room) + least(l.ready_cloud, l.task_limit - l.running) as claimable,
+      l.active_cloud as active, l.active_cloud_orchestration as active_orchestration,
+      l.active_local + l.active_local_orchestration as active_elsewhere, l.running, l.task_limit, l.turn_at, l.turn_load
+    from unnest(v_pools) as p (pool)
+      cross join lateral (
+        select c.*
+        from queue.user_lines as c
+        where p_caller.user_id is null
+          and c.pool = p.pool
+          and c.is_open
+          and (v_none_apart or c.user_id not in (select a.user_id from unnest(p_load.apart) as a))
+        order by c.turn_load, c.turn_at
+        limit p_limit
+      ) as l
+    union all
+    select a.*, s.running + s.orchestrating + s.remembered
+    from unnest(p_load.apart) as a
+      join queue.user_slots as s on s.user_id = a.user_id
+    where a.claimable > 0
+  ) as u
+  order by u.turn_load, u.turn_at
+  limit p_limit;
+end;
+$$;
+
+-- The users that a count lists: first those whose turn is next, then others with live work.
+-- Up to p_limit users with live work as task_counts lists them: those in p_turns, then others as they come.
+create function queue.listed_users(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_turns queue.user_load_row[], p_limit integer)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
+  v_missing integer := greatest(p_limit - coalesce(cardinality(p_turns), 0), 0);
+begin
+  return (
+    select coalesce(json_agg(u order by u.queued_tasks desc, u.ready_tasks desc, u.user_id), '[]')
+    from (
+      select
+        t.user_id, t.claimable as queued_tasks, t.ready as ready_tasks, t.running as in_progress_tasks, t.task_limit,
+        t.running >= t.task_limit as at_limit, t.reason as blocked_by
+      from unnest(p_turns) as t
+      union all
+      (
+        select o.user_id, 0, o.ready, o.running, o.task_limit, o.running >= o.task_limit, o.reason
+        from (
+          select a.user_id, a.ready, a.running, a.task_limit, coalesce(a.reason, case when a.ready > 0 then 'user_at_limit' end) as reason
+          from unnest(p_load.apart) as a
+          where a.claimable = 0
+            and a.ready + a.active > 0
+          union all
+          -- Closed for no reason of the owner's, but with something ready: all of that is orchestration.
+          select
+            l.user_id, l.ready_cloud + l.ready_cloud_orchestration, s.running, s.task_limit,
+            case
+              when l.pool = any (v_paused) then 'pool_paused'
+              else coalesce(s.cloud_reason, case when l.ready_cloud + l.ready_cloud_orchestration > 0 then 'user_at_limit' end)
+            end
+          from queue.user_lines as l
+            join queue.user_slots as s on s.user_id = l.user_id
+          where p_caller.user_id is null
+            and p_load.users > p_load.owners
+            and (p_pool is null or l.pool = p_pool)
+            and (not l.is_open or l.pool = any (v_paused))
+            and l.ready_cloud + l.ready_cloud_orchestration + l.active_cloud > 0
+            and l.user_id not in (select a.user_id from unnest(p_load.apart) as a)
+        ) as o
+        limit v_missing
+      )
+    ) as u
+  );
+end;
+$$;

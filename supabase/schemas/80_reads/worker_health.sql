@@ -1,0 +1,222 @@
+-- How the fleet is: who is silent, and whether renting more makes sense.
+
+-- What an orchestrator should know before it rents another machine.
+-- See public.worker_health.
+create function queue.worker_health(p_caller jsonb, p_window_minutes numeric)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_now timestamptz := queue.now();
+  v_minutes numeric := coalesce(p_window_minutes, 30);
+  v_window interval;
+  v_failures json;
+  v_workers json;
+  v_by_health json;
+  v_per_worker integer := (select s.gpu_tasks_per_worker from queue.settings as s);
+  v_free integer;
+  v_room bigint;
+  v_claimable integer := queue.claimable_count(v_caller, 'gpu');
+  v_code text;
+begin
+  if v_minutes not between 1 and 1440 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The window must be 1 to 1440 minutes, not %s', v_minutes));
+  end if;
+  v_window := make_interval(secs => (v_minutes * 60)::double precision);
+  v_failures := queue.worker_failures(v_now - v_window);
+
+  with state as materialized (
+    select * from queue.worker_states(v_window)
+  )
+  select
+    (
+      select coalesce(
+        json_agg(
+          json_build_object(
+            'worker_id', s.worker_id, 'instance_type', s.instance_type, 'status', s.status, 'health', s.health,
+            'reason', s.reason, 'last_heartbeat', s.last_heartbeat, 'last_log_at', s.last_log_at,
+            'has_claimed', s.has_claimed, 'last_refusal_at', s.last_refusal_at, 'tasks_held', s.tasks_held,
+            'current_task_id', s.current_task_id, 'task_started_at', s.task_started_at, 'task_quiet_since', s.task_quiet_since
+          )
+          order by s.health = 'healthy', s.worker_id
+        ), '[]'
+      )
+      from (select x.* from state as x order by x.health = 'healthy', x.worker_id limit 1000) as s
+    ),
+    (select coalesce(json_object_agg(g.health, g.workers), '{}') from (select s.health, count(*) as workers from state as s group by 1) as g),
+    u.free,
+    u.room
+  into v_workers, v_by_health, v_free, v_room
+  from (
+    -- Who may claim, and how many tasks more. An orchestrator that only waits for its children keeps no worker busy; a
+    -- task that others ended does until the worker lets go of it.
+    select
+      count(*) filter (where h.busy < coalesce(v_per_worker, h.busy + 1)) as free,
+      sum(case when v_per_worker is null then v_claimable else greatest(v_per_worker - h.busy, 0) end) as room
+    from state as s
+      cross join lateral (
+        select (
+          select count(*)
+          from public.tasks as t
+          where s.tasks_held > 0
+            and t.worker_id = s.worker_id
+            and t.status = 'In Progress'
+            and t.token_id is null
+            and not queue.needs_no_worker(t)
+        ) + (
+          select count(*)
+          from queue.held_slots as e
+          where e.worker_id = s.worker_id
+            and e.token_id is null
+            and e.let_go_at is null
+        ) as busy
+      ) as h
+    where s.health in ('healthy', 'silent', 'never_claimed', 'starting')
+      and s.instance_type <> 'api'
+  ) as u;
+
+  v_code := case
+    when v_claimable = 0 then 'NOTHING_CLAIMABLE'
+    when (v_failures ->> 'workers_failed')::integer >= 3
+      and (v_failures ->> 'failure_rate')::numeric >= (select s.max_failure_rate from queue.settings as s) then 'WORKERS_FAIL'
+    when v_room >= v_claimable then 'ENOUGH_WORKERS'
+    else 'MORE_WORK_THAN_WORKERS'
+  end;
+
+  return json_build_object(
+    'window_minutes', v_minutes,
+    'by_health', v_by_health,
+    'workers', v_workers,
+    'failures', v_failures,
+    'spawning', json_build_object(
+      'makes_sense', v_code = 'MORE_WORK_THAN_WORKERS',
+      'code', v_code,
+      'message', case v_code
+        when 'NOTHING_CLAIMABLE' then 'No gpu task could be claimed; task-counts says under blocked what waits for what'
+        when 'WORKERS_FAIL' then pg_catalog.format(
+          '%s of %s workers failed within the window, most often: %s. Find out why before renting more',
+          v_failures ->> 'workers_failed', v_failures ->> 'workers_seen', v_failures #>> '{reasons,0,reason}'
+        )
+        when 'ENOUGH_WORKERS' then pg_catalog.format('%s workers are free or starting, with room for the %s claimable tasks', v_free, v_claimable)
+        else pg_catalog.format('%s gpu tasks are claimable and %s workers are free or starting', v_claimable, v_free)
+      end,
+      'claimable', v_claimable,
+      'free_workers', v_free
+    ),
+    'snapshot_at', v_now
+  );
+end;
+$$;
+
+-- When something new was last heard of a running task. A worker that hangs may go on to say the same again and again:
+-- that is no more than a beat. Only a start that has run for longer than p_limit is looked at, and only its last thousand
+-- lines: normally the second line is another one already.
+-- When a call or a log last said something new about this task: queue.last_word, or, when its lines have said the same
+-- for longer than p_limit, since when they do.
+create function queue.last_news(p_task public.tasks, p_limit interval, p_now timestamptz)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_lines constant integer := 1000;
+  v_word timestamptz := queue.last_word(p_task);
+  v_id constant text := p_task.id::text;
+  v_text text;
+  v_other timestamptz;
+  v_first timestamptz;
+begin
+  if coalesce(p_task.claimed_at >= p_now - p_limit, true) or v_word < p_now - p_limit then
+    return v_word;
+  end if;
+
+  select g.message
+  into v_text
+  from public.system_logs as g
+  where g.task_id = v_id
+    and g."timestamp" >= p_now - p_limit
+  order by g.task_id desc, g."timestamp" desc
+  limit 1;
+  if v_text is null then
+    return v_word;
+  end if;
+
+  select l.at
+  into v_other
+  from (
+    select g."timestamp" as at, g.message
+    from public.system_logs as g
+    where g.task_id = v_id
+      and g."timestamp" >= p_task.claimed_at
+    order by g.task_id desc, g."timestamp" desc
+    limit v_lines
+  ) as l
+  where l.message <> v_text
+  limit 1;
+  if v_other >= p_now - p_limit then
+    return v_word;
+  end if;
+
+  -- It was news when it was said first.
+  select min(l.at)
+  into v_first
+  from (
+    select g."timestamp" as at
+    from public.system_logs as g
+    where g.task_id = v_id
+      and g."timestamp" >= p_task.claimed_at
+    order by g.task_id desc, g."timestamp" desc
+    limit v_lines
+  ) as l
+  where l.at > coalesce(v_other, '-infinity');
+  return case when v_first < p_now - p_limit then v_first else v_word end;
+end;
+$$;
+
+-- When anybody last said a word about a running task. A beat says only that its worker lives.
+-- When the task was handed out, or when a call or a log last named it, whichever is later.
+create function queue.last_word(p_task public.tasks)
+returns timestamptz
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return greatest(p_task.claimed_at, p_task.generation_started_at, p_task.delivered_at, p_task.reported_at);
+end;
+$$;
+
+-- Whether a start has run for much longer than is usual for its type. It is only flagged: its timeout ends it.
+-- Whether this start has run for overlong_factor times what nine of ten tasks of its type take, or for overlong_after
+-- where too few have completed; never before quiet_task_limit.
+create function queue.is_overlong(p_task public.tasks, p_settings queue.settings, p_now timestamptz)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if coalesce(p_task.claimed_at >= p_now - p_settings.quiet_task_limit, true) then
+    return false;
+  end if;
+  return p_task.claimed_at < p_now - coalesce(
+    (
+      select d.usual * p_settings.overlong_factor::double precision
+      from queue.type_durations as d
+      where d.task_type = p_task.task_type
+        and cardinality(d.durations) >= 5 -- fewer say nothing about what is usual
+    ),
+    p_settings.overlong_after
+  );
+end;
+$$;

@@ -1,0 +1,189 @@
+-- Families as deployed clients read them.
+
+-- The tasks that an orchestrator has enqueued, so that it does not enqueue them twice.
+-- See public.get_orchestrator_children.
+create function queue.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 1000;
+  v_most_bytes constant integer := 32 * 1024 * 1024;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_orchestrator public.tasks := queue.readable_task(v_caller, p_orchestrator_task_id);
+  v_after_time timestamptz;
+  v_after_id uuid;
+  v_tasks json;
+  v_found integer;
+  v_told integer;
+  v_last text;
+begin
+  if p_after is not null then
+    begin
+      v_after_time := split_part(p_after, ',', 1)::timestamp at time zone 'UTC';
+      v_after_id := split_part(p_after, ',', 2)::uuid;
+    exception when data_exception then
+      perform queue.refuse(
+        400, 'INVALID_ARGUMENT', 'after is not the next of an earlier reply',
+        'Send next as it came, or leave after out to begin at the front'
+      );
+    end;
+  end if;
+
+  with child as (
+    select c.*
+    from queue.children_of(v_orchestrator, v_most + 1, v_after_time, v_after_id) as c
+  ),
+  -- Params may be large, and the reply is made in the memory of the database.
+  measured as (
+    select
+      c.*,
+      row_number() over in_order as place,
+      sum(coalesce(l.params_length, 0) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes,
+      l.params_length is null as has_unfit_params
+    from child as c
+      cross join lateral (select queue.written_length(c.params, 8388608) as params_length) as l
+    window in_order as (order by c.created_at, c.id)
+  ),
+  -- The first one always: whoever asks for the rest must come on.
+  told as (
+    select m.*, m.place <= v_most and (m.bytes <= v_most_bytes or m.place = 1) as is_told
+    from measured as m
+  )
+  select
+    coalesce(
+      json_agg(
+        json_build_object(
+          'id', m.id, 'task_type', m.task_type, 'status', m.status,
+          'params', case when m.has_unfit_params then '{}' when v_caller.user_id is null then queue.without_secrets(m.params) else m.params end,
+          'output_location', m.output_location
+        )
+        order by m.place
+      ) filter (where m.is_told),
+      '[]'
+    ),
+    count(*),
+    count(*) filter (where m.is_told),
+    (array_agg(pg_catalog.format('%s,%s', m.created_at at time zone 'UTC', m.id) order by m.place desc) filter (where m.is_told))[1]
+  into v_tasks, v_found, v_told, v_last
+  from told as m;
+
+  return json_build_object('tasks', v_tasks, 'is_cut', v_told < v_found, 'next', case when v_told < v_found then v_last end);
+end;
+$$;
+
+-- The tasks that name another one as their orchestrator. A family that the queue keeps count of is listed; one that had
+-- ended before the queue did so, and one that has no child yet, is looked for among its owner's tasks since then. A day
+-- more, because clocks are set back.
+-- Up to so many tasks of the same owner whose params name this one as their orchestrator, oldest first; only those after
+-- this time and id, if they are given.
+create function queue.children_of(
+  p_orchestrator public.tasks, p_limit integer, p_after_time timestamptz default null, p_after_id uuid default null
+)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if exists (select from queue.orchestrations as o where o.orchestrator_id = p_orchestrator.id) then
+    return query
+    select t.*
+    from queue.subtasks as s
+      join public.tasks as t on t.id = s.task_id
+    where s.orchestrator_id = p_orchestrator.id
+      and t.user_id = p_orchestrator.user_id
+      and (p_after_id is null or (t.created_at, t.id) > (p_after_time, p_after_id))
+    order by t.created_at, t.id
+    limit p_limit;
+    return;
+  end if;
+
+  return query
+  select t.*
+  from public.tasks as t
+  where t.user_id = p_orchestrator.user_id
+    and t.created_at >= p_orchestrator.created_at - interval '1 day'
+    and queue.parent_task_id(t.params) = p_orchestrator.id
+    and t.id <> p_orchestrator.id
+    and (p_after_id is null or (t.created_at, t.id) > (p_after_time, p_after_id))
+  order by t.created_at, t.id
+  limit p_limit;
+end;
+$$;
+
+-- The finished segments of a run, for the worker that puts them together.
+-- See public.get_completed_segments.
+create function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 10000;
+  v_most_bytes constant integer := 32 * 1024 * 1024;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+begin
+  return (
+    select coalesce(
+      json_agg(
+        json_build_object('segment_index', s.segment_index, 'output_location', s.output_location)
+        order by s.segment_index
+      ),
+      '[]'
+    )
+    from (
+      select w.segment_index, w.output_location, sum(octet_length(w.output_location)) over (order by w.segment_index) as bytes
+      from (
+        -- A segment that was made again: the newest counts.
+        select distinct on (n.segment_index) n.segment_index, t.output_location
+        from public.tasks as t
+          cross join lateral (
+            select substring(t.params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
+          ) as n (segment_index)
+        where t.status = 'Complete'
+          and t.task_type = 'travel_segment'
+          and left(t.params ->> 'orchestrator_run_id', 128) = left(p_run_id, 128) -- as the index has it
+          and t.params ->> 'orchestrator_run_id' = p_run_id
+          and (v_caller.kind = 'service' or t.user_id = v_caller.user_id)
+          and (p_project_id is null or t.project_id = p_project_id)
+          and n.segment_index > coalesce(p_after_index, -1)
+          and t.output_location <> ''
+        order by n.segment_index, t.generation_processed_at desc nulls last, t.created_at desc, t.id
+        limit v_most
+      ) as w
+    ) as s
+    where s.bytes <= v_most_bytes
+  );
+end;
+$$;
+
+-- Shots belong to the application, not to the queue. Callers are told so in the queue's own words, after their token
+-- was looked up, so that a wrong key is not taken for a missing feature.
+-- See public.update_shot_pair_prompts.
+create function queue.update_shot_pair_prompts(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+as $$
+begin
+  perform queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  perform queue.refuse(
+    501, 'NOT_SUPPORTED', 'This queue keeps no shots, so it cannot store prompts of one',
+    'Go on without; the prompts are in the params of the segments'
+  );
+  return null;
+end;
+$$;

@@ -1,0 +1,37 @@
+-- What is set up beside the two schemas: the jobs of pg_cron, how long the roles of the API wait for a lock, the bucket.
+
+create extension if not exists pg_cron;
+
+select queue.schedule_jobs();
+
+-- Over the Data API a plain write that waits for a lock holds one of the few connections of PostgREST, which takes these
+-- settings over for each request. Functions of the API have settings of their own (queue.refuse_while_locked).
+do $$
+declare
+  v_role record;
+begin
+  for v_role in
+    select r.rolname as name, w.max_wait
+    from (values ('anon', '500ms'), ('authenticated', '500ms'), ('service_role', '2s')) as w (name, max_wait)
+      join pg_catalog.pg_roles as r on r.rolname = w.name
+    -- What the project has set stays.
+    where not exists (select from unnest(r.rolconfig) as c (setting) where c.setting like 'lock_timeout=%')
+  loop
+    execute format('alter role %I set lock_timeout = %L', v_role.name, v_role.max_wait);
+  end loop;
+end;
+$$;
+
+notify pgrst, 'reload config';
+
+select queue.make_bucket();
+
+-- Its owner has chosen that, and may not know what it means here.
+do $$
+begin
+  if to_regclass('storage.buckets') is not null
+    and not (select b.public from storage.buckets as b where b.id = 'image_uploads') then
+    raise warning 'The bucket image_uploads is private: the URLs of results will not open. Make it public.';
+  end if;
+end;
+$$;
