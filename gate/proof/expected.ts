@@ -39,4 +39,10 @@ export const EXPECTED: readonly Expected[] = [
       "^Different: [^\\n]*queue\\.[^\\n]*\\n {2}before: ( \\| \\{[^\\n]*?\\}) \\| [^\\n]*\\n {2}now: \\1$",
     ].join("|")),
   },
+  {
+    why:
+      "what is taken back for all sequences of schema queue leaves this one, too, with the rights of its owner said in words",
+    is:
+      /^Different: relation queue\.held_slots_id_seq\n {2}before: S \| f \| \{\}\n {2}now: S \| f \| \{postgres=rwU\/postgres\}$/,
+  },
 ];

@@ -65,7 +65,6 @@ end;
 $$;
 
 -- Whether a reported failure of a type of task is worth another try. Unknown types are.
--- Whether a failed task of this type may be tried again; true for an unknown type.
 create function queue.is_retryable(p_task_type text)
 returns boolean
 language plpgsql
@@ -175,7 +174,6 @@ $$;
 -- Whether a report of a failed start, which names the start by its number, is the one that has ended an earlier start: its
 -- reply was lost, it was sent again, and meanwhile somebody else has the task. A worker that has the task again speaks of
 -- its present start, whatever number it sends.
--- Whether an earlier start of this running task, of that number and by another worker, has ended with this very reason.
 create function queue.is_told_again(p_task public.tasks, p_attempts integer, p_reason text)
 returns boolean
 language plpgsql
@@ -199,6 +197,277 @@ begin
           or exists (select from queue.settings as s where queue.sent_name(p_task.worker_id) = any (s.shared_worker_ids))
         )
     );
+end;
+$$;
+
+-- What a value may be, whatever the way in: priority, times, limits and names of tasks; the size of JSON, of its numbers, of
+-- texts; what a reply can hold.
+
+-- One infinite timestamp would make every subtraction from it fail, for everybody; one number at the end of its range
+-- every sum with it; a text of a megabyte every list that shows it. So a row has the bounds of create-task whatever the
+-- way in. Asked here and not by checks: the table's hottest statements would parse those anew each time. What a row has
+-- from before these bounds it keeps: it must still be possible to end it.
+-- Raises 400 INVALID_ARGUMENT when a value that is new in this version of a task is out of its bounds: times, priority,
+-- limits, names; or when its run_type does not exist.
+create function queue.refuse_impossible_values(p_task public.tasks, p_old public.tasks default null)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_first constant timestamptz := timestamptz '2000-01-01 00:00:00+00';
+  v_end constant timestamptz := timestamptz '2101-01-01 00:00:00+00';
+begin
+  if least(
+      p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at
+    ) < v_first
+    or greatest(
+      p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at
+    ) >= v_end
+  then
+    if exists (
+      select
+      from (
+        values
+          (p_task.created_at, p_old.created_at),
+          (p_task.updated_at, p_old.updated_at),
+          (p_task.available_at, p_old.available_at),
+          (p_task.generation_started_at, p_old.generation_started_at),
+          (p_task.generation_processed_at, p_old.generation_processed_at)
+      ) as v (new_time, old_time)
+      where v.new_time is distinct from v.old_time
+        and not (v.new_time >= v_first and v.new_time < v_end)
+    ) then
+      perform queue.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must lie in the years 2000 to 2100', 'Send a date, not infinity');
+    end if;
+  end if;
+
+  if p_task.priority not between -1000 and 1000 and p_task.priority is distinct from p_old.priority then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', pg_catalog.format('The priority must be from -1000 to 1000, not %s', p_task.priority)
+    );
+  elsif length(p_task.task_type) not between 1 and 200 and p_task.task_type is distinct from p_old.task_type then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The task_type must have 1 to 200 characters');
+  elsif length(p_task.idempotency_key) not between 1 and 255
+    and p_task.idempotency_key is distinct from p_old.idempotency_key then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The idempotency_key must have 1 to 255 characters');
+  elsif length(p_task.worker_id) > 255 and p_task.worker_id is distinct from p_old.worker_id then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id must have at most 255 characters');
+  elsif p_task.attempts not between 0 and 1000 and p_old.id is null then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The attempts must be from 0 to 1000, not %s', p_task.attempts));
+  elsif p_task.max_attempts is distinct from p_old.max_attempts
+    -- A requeue grants as many starts again as the type allows.
+    and p_task.max_attempts not between 1 and coalesce(p_old.attempts, 0) + 1000 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'max_attempts must be from 1 to 1000', 'Leave it out for the type''s');
+  elsif p_task.timeout is distinct from p_old.timeout
+    and not (p_task.timeout > interval '0' and p_task.timeout <= interval '30 days') then
+    perform queue.refuse(
+      400, 'INVALID_ARGUMENT', 'The timeout must be longer than nothing and at most 30 days', 'Leave it out for the type''s'
+    );
+  elsif p_task.run_type not in ('cloud', 'local') then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be cloud or local, not %s', left(p_task.run_type, 100)));
+  end if;
+end;
+$$;
+
+-- Raises 413 PARAMS_TOO_LARGE when the value is out of the bounds of queue.json_fault.
+create function queue.refuse_large_json(p_value jsonb, p_name text)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_fault text := queue.json_fault(p_value);
+begin
+  if v_fault is not null then
+    perform queue.refuse(
+      413, 'PARAMS_TOO_LARGE', pg_catalog.format('The %s are too large: %s', p_name, v_fault),
+      'Store what is large as a file, and send its URL'
+    );
+  end if;
+end;
+$$;
+
+-- What is wrong with the size of a JSON value that somebody wants to store, whatever the way in. One place for all: a
+-- value that one way takes and the next cannot read stops everybody who reads it.
+-- Why the value is too large to be stored, as the end of a sentence: more than 1 MiB written out, 100 levels, 200,000
+-- values, or a number of more than 400 characters; null when it is not.
+create function queue.json_fault(p_value jsonb)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 1048576;
+  v_length integer;
+  v_text text;
+begin
+  -- From the cheapest look to the dearest: one at 100 levels goes no deeper, one at numbers writes none of them, and
+  -- what is written after them is no longer than what was sent would let one think.
+  if jsonb_path_exists(p_value, 'strict $.**{100} ? (@.type() == "object" || @.type() == "array")') then
+    return 'it nests more than 100 levels deep';
+  elsif exists (
+    select
+    from jsonb_array_elements(jsonb_path_query_array(p_value, 'strict $.** ? (@.type() == "number")')) as n (number)
+    where (abs(n.number::numeric) >= 1e199 or scale(n.number::numeric) > 198)
+      and queue.number_length(n.number::numeric) > 400
+  ) then
+    return 'a number in it takes more than 400 characters, written out';
+  elsif pg_column_size(p_value || jsonb_build_object()) <= 2048 then
+    return null; -- with numbers of 400 characters at most, that cannot be long
+  end if;
+
+  v_length := queue.written_length(p_value, v_most);
+  if v_length is null and p_value is not null then
+    return pg_catalog.format('written out, it has more than %s characters', v_most);
+  elsif v_length <= 200000 then
+    return null; -- shorter text cannot hold so many values
+  end if;
+
+  v_text := p_value::text;
+  if v_length - length(translate(v_text, ',{[', '')) > 200000 then
+    -- Those outside of strings are the values.
+    v_text := regexp_replace(v_text, '"(?:[^"\\]|\\.)*"', '', 'g');
+    if length(v_text) - length(translate(v_text, ',{[', '')) > 200000 then
+      return 'it holds more than 200000 values';
+    end if;
+  end if;
+  return null;
+end;
+$$;
+
+-- How long a JSON value is once it is written out. jsonb keeps 1e131071 in a dozen bytes, and a row compresses what
+-- repeats: what is small on disk may take gigabytes to write. So the long numbers are added up by their places first, and
+-- the whole is written only when it is known to be harmless.
+-- The length of the value as text, or null when it is longer than p_most, which is found out without writing it.
+create function queue.written_length(p_value jsonb, p_most integer)
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  -- Adds nothing, and takes it out of its compressed form.
+  v_value jsonb := p_value || '{}'::jsonb;
+  v_number numeric;
+  v_numbers bigint := 0;
+  v_length integer;
+begin
+  if pg_column_size(v_value) > 6 * p_most::bigint then -- nothing is kept in more than six times its text
+    return null;
+  end if;
+  for v_number in
+    select n.number::numeric
+    -- As one array: jsonb_path_query takes the square of the time for rows.
+    from jsonb_array_elements(jsonb_path_query_array(v_value, 'strict $.** ? (@.type() == "number")')) as n (number)
+    where abs(n.number::numeric) >= 1e100 or scale(n.number::numeric) > 100
+  loop
+    v_numbers := v_numbers + queue.number_length(v_number);
+    if v_numbers > p_most then
+      return null;
+    end if;
+  end loop;
+  v_length := length(p_value::text);
+  return case when v_length <= p_most then v_length end;
+exception
+  when statement_too_complex then
+    return null; -- nested so deep that nobody could look into it
+end;
+$$;
+
+-- How long a number is once it is written out, found out without writing it: 1e131071 takes eight characters to send and
+-- 131,072 to write, and one request may hold 90,000 of them. Exact up to 400 characters; above, at least the length that
+-- is given and less than five times as much.
+create function queue.number_length(p_number numeric)
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_size numeric := abs(p_number);
+  v_scale integer := scale(p_number);
+begin
+  return case
+      when v_size < 1e400 then length(trunc(v_size)::text)
+      when v_size < 1e1600 then 401
+      when v_size < 1e6400 then 1601
+      when v_size < 1e25600 then 6401
+      when v_size < 1e102400 then 25601
+      else 102401
+    end + case when v_scale > 0 then v_scale + 1 else 0 end + case when p_number < 0 then 1 else 0 end;
+end;
+$$;
+
+-- What a worker reports beside its words is never a reason to refuse the report: what is too large to be kept as data is
+-- kept as text, as far as it goes.
+-- The data; of what is out of the bounds of queue.json_fault the reason (not_kept) and both ends of its text, if that can
+-- be written at all.
+create function queue.bounded_data(p_data jsonb)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_fault text := queue.json_fault(p_data);
+  -- Many rows of one statement may bring such data, so a text that is out of all proportion to what was sent is not
+  -- written at all.
+  v_most integer := least(16777216, 65536 + 8 * pg_column_size(p_data || jsonb_build_object())::bigint);
+begin
+  if v_fault is null then
+    return p_data;
+  end if;
+  return jsonb_build_object(
+    'not_kept', v_fault,
+    'result_data', case when queue.written_length(p_data, v_most) is not null then queue.cut_ends(p_data::text) end
+  );
+end;
+$$;
+
+-- What a worker says has any length. The beginning says what it is about, the end what happened last.
+-- The text; of one that is longer than 80 KiB the first 64 KiB, its length and the last 16 KiB. Null stays null.
+create function queue.cut_ends(p_text text)
+returns text
+language plpgsql
+immutable
+strict
+security invoker
+set search_path = ''
+as $$
+declare
+  v_head constant integer := 65536;
+  v_tail constant integer := 16384;
+begin
+  -- Its bytes are counted at once, its characters one by one.
+  if octet_length(p_text) <= v_head or length(p_text) <= v_head + v_tail + 100 then
+    return p_text;
+  end if;
+  return left(p_text, v_head) || pg_catalog.format(' … [cut: %s characters in all] … ', length(p_text)) || right(p_text, v_tail);
+end;
+$$;
+
+-- Whether a task's params can be handed out. What came in since they have a bound has it; a row from before may hold
+-- what nobody can write out.
+-- Whether these params take at most 8 MiB written out; measured only where has_bounded_params is false.
+create function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_has_bounded_params or queue.written_length(p_params, 8388608) is not null;
 end;
 $$;
 
@@ -739,7 +1008,6 @@ $$;
 
 -- Whether a task of this type takes one of its owner's slots: orchestration does not. A type without a row (its category
 -- is null here) is orchestration if its name ends in _orchestrator, which is how deployed workers tell.
--- Whether tasks of a type with this name and category (null = it has no row) take a slot; all but orchestration do.
 create function queue.takes_slot(p_task_type text, p_category text)
 returns boolean
 language plpgsql
@@ -757,7 +1025,7 @@ $$;
 
 -- After tasks_after_insert (triggers fire in the order of their names), which has taken the owner's lock and moved
 -- the counters: nobody else can add to this owner's queue between the count and the commit.
--- Trigger: refuses what a user enqueues beyond queue.settings.max_queued_per_user with 429 QUEUE_FULL.
+-- Refuses what a user enqueues beyond queue.settings.max_queued_per_user with 429 QUEUE_FULL.
 create function queue.tasks_keep_to_the_bound()
 returns trigger
 language plpgsql
@@ -800,7 +1068,6 @@ $$;
 
 -- How much a user has in the queue, added up from the derived counters: a few rows, however many tasks there are.
 -- Exact under the lock on the owner's slots.
--- How many tasks of the user are Queued, whatever they wait for.
 create function queue.queued_count(p_user_id uuid)
 returns bigint
 language plpgsql
@@ -872,8 +1139,8 @@ begin
 end;
 $$;
 
--- Trigger: refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS, and those of one who is being
--- deleted with 403 FORBIDDEN.
+-- Refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS, and those of one who is being deleted with
+-- 403 FORBIDDEN.
 create function queue.projects_keep_to_the_bound()
 returns trigger
 language plpgsql
@@ -913,7 +1180,7 @@ $$;
 
 -- Lists of projects are read all day, so their number and their names have bounds. The number binds users only; an app
 -- that makes projects with the service key knows what it does.
--- Trigger: refuses a name of a project that is too long with 400 INVALID_ARGUMENT.
+-- Refuses a name of a project that is too long with 400 INVALID_ARGUMENT.
 create function queue.projects_before_write()
 returns trigger
 language plpgsql
@@ -927,7 +1194,7 @@ begin
 end;
 $$;
 
--- What every new row of tasks gets, and the bounds of its values (priority, times, limits, names), whatever the way in.
+-- What every new row of tasks gets: its owner, its pool, its model, where it stands; and how params are read.
 
 -- What every new row gets, whoever inserts it: its owner, its pool and where it stands.
 create function queue.tasks_before_insert()
@@ -999,77 +1266,8 @@ begin
 end;
 $$;
 
--- One infinite timestamp would make every subtraction from it fail, for everybody; one number at the end of its range
--- every sum with it; a text of a megabyte every list that shows it. So a row has the bounds of create-task whatever the
--- way in. Asked here and not by checks: the table's hottest statements would parse those anew each time. What a row has
--- from before these bounds it keeps: it must still be possible to end it.
--- Raises 400 INVALID_ARGUMENT when a value that is new in this version of a task is out of its bounds: times, priority,
--- limits, names; or when its run_type does not exist.
-create function queue.refuse_impossible_values(p_task public.tasks, p_old public.tasks default null)
-returns void
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_first constant timestamptz := timestamptz '2000-01-01 00:00:00+00';
-  v_end constant timestamptz := timestamptz '2101-01-01 00:00:00+00';
-begin
-  if least(
-      p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at
-    ) < v_first
-    or greatest(
-      p_task.created_at, p_task.updated_at, p_task.available_at, p_task.generation_started_at, p_task.generation_processed_at
-    ) >= v_end
-  then
-    if exists (
-      select
-      from (
-        values
-          (p_task.created_at, p_old.created_at),
-          (p_task.updated_at, p_old.updated_at),
-          (p_task.available_at, p_old.available_at),
-          (p_task.generation_started_at, p_old.generation_started_at),
-          (p_task.generation_processed_at, p_old.generation_processed_at)
-      ) as v (new_time, old_time)
-      where v.new_time is distinct from v.old_time
-        and not (v.new_time >= v_first and v.new_time < v_end)
-    ) then
-      perform queue.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must lie in the years 2000 to 2100', 'Send a date, not infinity');
-    end if;
-  end if;
-
-  if p_task.priority not between -1000 and 1000 and p_task.priority is distinct from p_old.priority then
-    perform queue.refuse(
-      400, 'INVALID_ARGUMENT', pg_catalog.format('The priority must be from -1000 to 1000, not %s', p_task.priority)
-    );
-  elsif length(p_task.task_type) not between 1 and 200 and p_task.task_type is distinct from p_old.task_type then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The task_type must have 1 to 200 characters');
-  elsif length(p_task.idempotency_key) not between 1 and 255
-    and p_task.idempotency_key is distinct from p_old.idempotency_key then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The idempotency_key must have 1 to 255 characters');
-  elsif length(p_task.worker_id) > 255 and p_task.worker_id is distinct from p_old.worker_id then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id must have at most 255 characters');
-  elsif p_task.attempts not between 0 and 1000 and p_old.id is null then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The attempts must be from 0 to 1000, not %s', p_task.attempts));
-  elsif p_task.max_attempts is distinct from p_old.max_attempts
-    -- A requeue grants as many starts again as the type allows.
-    and p_task.max_attempts not between 1 and coalesce(p_old.attempts, 0) + 1000 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'max_attempts must be from 1 to 1000', 'Leave it out for the type''s');
-  elsif p_task.timeout is distinct from p_old.timeout
-    and not (p_task.timeout > interval '0' and p_task.timeout <= interval '30 days') then
-    perform queue.refuse(
-      400, 'INVALID_ARGUMENT', 'The timeout must be longer than nothing and at most 30 days', 'Leave it out for the type''s'
-    );
-  elsif p_task.run_type not in ('cloud', 'local') then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be cloud or local, not %s', left(p_task.run_type, 100)));
-  end if;
-end;
-$$;
-
--- Workers index into params: anything but an object kills them. A JSON text of an object is read as the object.
--- The params as a JSON object: null = {}, a JSON text is parsed; raises 400 INVALID_ARGUMENT for anything else.
+-- Workers index into params: anything but an object kills them. So null is {}, a JSON text of an object is read as the
+-- object, and anything else is 400 INVALID_ARGUMENT.
 create function queue.params_object(p_params jsonb)
 returns jsonb
 language plpgsql
@@ -1309,7 +1507,6 @@ $$;
 
 -- Since when nothing that a task waits for holds it back: the end of the last of them. Before that it could not have run,
 -- however long ago it was enqueued.
--- When the last of what this task waits for was completed; null = nothing of it was.
 create function queue.released_at(p_task_id uuid, p_dependant_on uuid, p_user_id uuid)
 returns timestamptz
 language plpgsql
@@ -1331,7 +1528,6 @@ $$;
 -- A type that is switched off or changes its pool or kind concerns all of its live tasks, however many. They are derived
 -- again piece by piece (queue.deferred_work); until then whoever looks at one asks this. A task that runs keeps what it was
 -- handed out as until it goes back (queue.tasks_before_update).
--- Whether a live task of this type with this pool, kind and standing was last derived before its type changed.
 create function queue.is_behind_its_type(
   p_task_type text, p_pool text, p_takes_slot boolean, p_runs_on_own_gpu boolean, p_standing text
 )
@@ -1358,7 +1554,6 @@ $$;
 -- The pools of work, each with workers of its own: gpu (a type without a row, too), api, and the one of a service that
 -- runs exactly two types. Whoever adds one adds it to the two checks that name them as well (task_types, settings) and to
 -- shared/claim.ts; tests hold them against this list.
--- The pools of work that a type of task may belong to and a worker may claim from.
 create function queue.pools()
 returns text[]
 language sql
@@ -1408,208 +1603,6 @@ begin
         and (p_caller.kind = 'token' or (p_caller.kind = 'user' and p_run_type = 'local'))
     ), false
   );
-end;
-$$;
-
--- How large a value may be, whatever the way in: JSON, its numbers, texts, what a reply can hold.
-
--- Raises 413 PARAMS_TOO_LARGE when the value is out of the bounds of queue.json_fault.
-create function queue.refuse_large_json(p_value jsonb, p_name text)
-returns void
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_fault text := queue.json_fault(p_value);
-begin
-  if v_fault is not null then
-    perform queue.refuse(
-      413, 'PARAMS_TOO_LARGE', pg_catalog.format('The %s are too large: %s', p_name, v_fault),
-      'Store what is large as a file, and send its URL'
-    );
-  end if;
-end;
-$$;
-
--- What is wrong with the size of a JSON value that somebody wants to store, whatever the way in. One place for all: a
--- value that one way takes and the next cannot read stops everybody who reads it.
--- Why the value is too large to be stored, as the end of a sentence: more than 1 MiB written out, 100 levels, 200,000
--- values, or a number of more than 400 characters; null when it is not.
-create function queue.json_fault(p_value jsonb)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_most constant integer := 1048576;
-  v_length integer;
-  v_text text;
-begin
-  -- From the cheapest look to the dearest: one at 100 levels goes no deeper, one at numbers writes none of them, and
-  -- what is written after them is no longer than what was sent would let one think.
-  if jsonb_path_exists(p_value, 'strict $.**{100} ? (@.type() == "object" || @.type() == "array")') then
-    return 'it nests more than 100 levels deep';
-  elsif exists (
-    select
-    from jsonb_array_elements(jsonb_path_query_array(p_value, 'strict $.** ? (@.type() == "number")')) as n (number)
-    where (abs(n.number::numeric) >= 1e199 or scale(n.number::numeric) > 198)
-      and queue.number_length(n.number::numeric) > 400
-  ) then
-    return 'a number in it takes more than 400 characters, written out';
-  elsif pg_column_size(p_value || jsonb_build_object()) <= 2048 then
-    return null; -- with numbers of 400 characters at most, that cannot be long
-  end if;
-
-  v_length := queue.written_length(p_value, v_most);
-  if v_length is null and p_value is not null then
-    return pg_catalog.format('written out, it has more than %s characters', v_most);
-  elsif v_length <= 200000 then
-    return null; -- shorter text cannot hold so many values
-  end if;
-
-  v_text := p_value::text;
-  if v_length - length(translate(v_text, ',{[', '')) > 200000 then
-    -- Those outside of strings are the values.
-    v_text := regexp_replace(v_text, '"(?:[^"\\]|\\.)*"', '', 'g');
-    if length(v_text) - length(translate(v_text, ',{[', '')) > 200000 then
-      return 'it holds more than 200000 values';
-    end if;
-  end if;
-  return null;
-end;
-$$;
-
--- How long a JSON value is once it is written out. jsonb keeps 1e131071 in a dozen bytes, and a row compresses what
--- repeats: what is small on disk may take gigabytes to write. So the long numbers are added up by their places first, and
--- the whole is written only when it is known to be harmless.
--- The length of the value as text, or null when it is longer than p_most, which is found out without writing it.
-create function queue.written_length(p_value jsonb, p_most integer)
-returns integer
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  -- Adds nothing, and takes it out of its compressed form.
-  v_value jsonb := p_value || '{}'::jsonb;
-  v_number numeric;
-  v_numbers bigint := 0;
-  v_length integer;
-begin
-  if pg_column_size(v_value) > 6 * p_most::bigint then -- nothing is kept in more than six times its text
-    return null;
-  end if;
-  for v_number in
-    select n.number::numeric
-    -- As one array: jsonb_path_query takes the square of the time for rows.
-    from jsonb_array_elements(jsonb_path_query_array(v_value, 'strict $.** ? (@.type() == "number")')) as n (number)
-    where abs(n.number::numeric) >= 1e100 or scale(n.number::numeric) > 100
-  loop
-    v_numbers := v_numbers + queue.number_length(v_number);
-    if v_numbers > p_most then
-      return null;
-    end if;
-  end loop;
-  v_length := length(p_value::text);
-  return case when v_length <= p_most then v_length end;
-exception
-  when statement_too_complex then
-    return null; -- nested so deep that nobody could look into it
-end;
-$$;
-
--- How long a number is once it is written out, found out without writing it: 1e131071 takes eight characters to send and
--- 131,072 to write, and one request may hold 90,000 of them. Exact up to 400 characters; above, at least the length that
--- is given and less than five times as much.
--- How many characters the number takes, written out: exact up to 400, above that no more than there are.
-create function queue.number_length(p_number numeric)
-returns integer
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_size numeric := abs(p_number);
-  v_scale integer := scale(p_number);
-begin
-  return case
-      when v_size < 1e400 then length(trunc(v_size)::text)
-      when v_size < 1e1600 then 401
-      when v_size < 1e6400 then 1601
-      when v_size < 1e25600 then 6401
-      when v_size < 1e102400 then 25601
-      else 102401
-    end + case when v_scale > 0 then v_scale + 1 else 0 end + case when p_number < 0 then 1 else 0 end;
-end;
-$$;
-
--- What a worker reports beside its words is never a reason to refuse the report: what is too large to be kept as data is
--- kept as text, as far as it goes.
--- The data; of what is out of the bounds of queue.json_fault the reason (not_kept) and both ends of its text, if that can
--- be written at all.
-create function queue.bounded_data(p_data jsonb)
-returns jsonb
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_fault text := queue.json_fault(p_data);
-  -- Many rows of one statement may bring such data, so a text that is out of all proportion to what was sent is not
-  -- written at all.
-  v_most integer := least(16777216, 65536 + 8 * pg_column_size(p_data || jsonb_build_object())::bigint);
-begin
-  if v_fault is null then
-    return p_data;
-  end if;
-  return jsonb_build_object(
-    'not_kept', v_fault,
-    'result_data', case when queue.written_length(p_data, v_most) is not null then queue.cut_ends(p_data::text) end
-  );
-end;
-$$;
-
--- What a worker says has any length. The beginning says what it is about, the end what happened last.
--- The text; of one that is longer than 80 KiB the first 64 KiB, its length and the last 16 KiB. Null stays null.
-create function queue.cut_ends(p_text text)
-returns text
-language plpgsql
-immutable
-strict
-security invoker
-set search_path = ''
-as $$
-declare
-  v_head constant integer := 65536;
-  v_tail constant integer := 16384;
-begin
-  -- Its bytes are counted at once, its characters one by one.
-  if octet_length(p_text) <= v_head or length(p_text) <= v_head + v_tail + 100 then
-    return p_text;
-  end if;
-  return left(p_text, v_head) || pg_catalog.format(' … [cut: %s characters in all] … ', length(p_text)) || right(p_text, v_tail);
-end;
-$$;
-
--- Whether a task's params can be handed out. What came in since they have a bound has it; a row from before may hold
--- what nobody can write out.
--- Whether these params take at most 8 MiB written out; measured only where has_bounded_params is false.
-create function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return p_has_bounded_params or queue.written_length(p_params, 8388608) is not null;
 end;
 $$;
 
@@ -1672,10 +1665,8 @@ begin
 end;
 $$;
 
--- Who is behind a change, for the history. Queue functions say it once per transaction; of a direct change through the
--- Data API the caller's JWT tells the user, or at least the role.
--- Who is behind the current change: what the queue function in charge said, else the user or the role in the caller's
--- JWT, else the database user.
+-- Who is behind a change, for the history: what the queue function in charge said (once per transaction), else the user
+-- or the role in the caller's JWT, else the database user.
 create function queue.actor()
 returns text
 language plpgsql
@@ -1761,7 +1752,6 @@ $$;
 -- What a plain write sends for a column and does not get stored. A function counts what it got for nothing and writes that
 -- down once a minute; here there is nobody to count, so it is what came in as many minutes. One transaction at a time
 -- writes, and nobody waits for it.
--- Counts in queue.unused_fields that writes to this table sent this column for nothing, at most once a minute.
 create function queue.note_unused_column(p_table text, p_column text)
 returns void
 language plpgsql
@@ -2292,8 +2282,6 @@ $$;
 -- about an owner is done under the lock on the owner's slots, and the order keeps two statements that touch several
 -- owners from waiting for each other in a circle. Beside the standings of tasks it knows two more: enqueued, an orchestrator
 -- that is active and needs no worker, and held, a start that has ended while its holder has not let go.
--- Moves user_slots, user_lines and blocked_tasks by what one statement changed; takes the owners' locks first, in the
--- order of their ids.
 create function queue.shift_load(p_changes queue.load_change[], p_now timestamptz)
 returns void
 language plpgsql
@@ -2457,7 +2445,7 @@ $$;
 
 -- What an owner's starts take, moved apart from any change of a task: an orchestrator has handed over, a holder has let
 -- go, a start is forgotten. The caller holds the owner's lock.
--- Adds to an owner's running, orchestrating and remembered, and brings the lines in step. Call it under the owner's lock.
+-- Adds to an owner's running, orchestrating and remembered, and brings the lines in step.
 create function queue.move_slots(p_user_id uuid, p_running integer, p_orchestrating integer, p_remembered integer)
 returns void
 language plpgsql
@@ -2478,7 +2466,7 @@ end;
 $$;
 
 -- Opens and closes lines after something about their owners has changed. The caller holds the owners' locks.
--- Brings what these users' lines copy from their slots, and is_open, in step with them. Call it under the users' locks.
+-- Brings what these users' lines copy from their slots, and is_open, in step with them.
 create function queue.refresh_lines(p_user_ids uuid[])
 returns void
 language plpgsql
@@ -2991,8 +2979,6 @@ $$;
 
 -- The owners of what a write changes, in the order of their ids. A plain write over the Data API that meets a lock is told so
 -- (queue.is_plain_write); functions and sessions get 55P03.
--- Locks the slots of these users in the order of their ids; 503 UNAVAILABLE in place of 55P03 to a plain write over the
--- Data API.
 create function queue.lock_owners(p_user_ids uuid[])
 returns void
 language plpgsql
@@ -3102,7 +3088,6 @@ begin
 end;
 $$;
 
--- What the history after an event adds to the number of tasks in a final status.
 -- How many tasks more (or fewer) have this final status after the events between these two ids.
 create function queue.ended_since(p_status text, p_after bigint, p_up_to bigint)
 returns bigint
@@ -3312,7 +3297,6 @@ $$;
 -- A type that appears, changes pool, machines or kind or is switched on or off concerns every live task of that type. Few are
 -- derived again at once, many by and by (queue.deferred_work): the change itself costs the same however many are queued,
 -- and claims obey it from its commit on (queue.lock_head_of_line).
--- Trigger: derives pool, slot and standing of a type's live tasks again; later, when they are many.
 create function queue.task_types_after_write()
 returns trigger
 language plpgsql
@@ -3446,7 +3430,7 @@ $$;
 -- few. Of a user with more that is only written down, and all of it follows piece by piece (queue.settle_deletion), the
 -- row of users last: the app, or Supabase's Auth by a foreign key of its own, is answered at once however much there is.
 -- What must hold from now on does: nothing of theirs starts, no token of theirs is known, no task comes into their projects.
--- Trigger: a user with more than 100 tasks, 1,000 results or 1,000 projects is not deleted yet, but piece by piece
+-- A user with more than 100 tasks, 1,000 results or 1,000 projects is not deleted yet, but piece by piece
 -- (queue.deferred_work).
 create function queue.users_before_delete()
 returns trigger
@@ -3515,7 +3499,7 @@ $$;
 -- With a project go its tasks and results, by foreign keys: in the transaction of the deletion while they are few. Of a
 -- project with more the row is only marked: its owner does not see it any more, no task is enqueued into it, and the rest
 -- follows piece by piece (queue.settle_deletion), the row last.
--- Trigger: a project with more than 100 tasks or 1,000 results is only marked as deleted, and goes piece by piece
+-- A project with more than 100 tasks or 1,000 results is only marked as deleted, and goes piece by piece
 -- (queue.deferred_work).
 create function queue.projects_before_delete()
 returns trigger
@@ -3540,8 +3524,8 @@ begin
 end;
 $$;
 
--- Whether a user or project is so small that all of it may go in the transaction of its deletion.
--- Whether this user (or else this project) has at most 100 tasks and 1,000 results (and projects).
+-- Whether a user (or else a project) is so small that all of it may go in the transaction of its deletion: at most 100
+-- tasks and 1,000 results (and projects).
 create function queue.goes_at_once(p_user_id uuid, p_project_id uuid)
 returns boolean
 language plpgsql
@@ -3715,7 +3699,7 @@ end;
 $$;
 
 -- What an app keeps beside its users is read with each of them, so it has the bounds of params.
--- Trigger: refuses settings of users that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
+-- Refuses settings of users that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
 create function queue.users_keep_settings_small()
 returns trigger
 language plpgsql
@@ -3733,7 +3717,7 @@ $$;
 
 -- Whoever enqueues into a project reads its owner and holds the row until the tasks are there (queue.tasks_before_insert).
 -- Before the owner changes they are waited for, and those who come later wait for the change and read the new one.
--- Trigger: locks a project that is given to another user against those who enqueue into it.
+-- Locks a project that is given to another user against those who enqueue into it.
 create function queue.projects_before_update()
 returns trigger
 language plpgsql
@@ -3751,8 +3735,7 @@ $$;
 -- A task's owner is its project's owner, and so is whose limit it takes, who pays, and who may see its results. A project
 -- that holds any of that does not change hands by a mere update: queue.move_project takes all of it along.
 -- Asked after the update, when row level security has had its say.
--- Trigger: refuses to give a project with tasks or results to another user (409 PROJECT_HAS_TASKS), except to
--- queue.move_project.
+-- Refuses to give a project with tasks or results to another user (409 PROJECT_HAS_TASKS), except to queue.move_project.
 create function queue.projects_after_update()
 returns trigger
 language plpgsql
@@ -4052,7 +4035,6 @@ end;
 $$;
 
 -- What a type without a row counts as: what its row would say if nothing were said of it.
--- What tasks of a type with this name count as while it has no row.
 create function queue.type_by_name(p_name text)
 returns public.task_types
 language plpgsql
@@ -4219,7 +4201,6 @@ $$;
 
 -- Requests of one owner are looked at one after the other: of the same id or key sent twice at once the second finds
 -- the first. Taken before any row, in one order, by nobody else; so it cannot close a circle of waits.
--- Keeps other requests of the same owners waiting until this transaction ends.
 create function queue.lock_enqueuing(p_requests queue.task_request[])
 returns void
 language plpgsql
@@ -5261,9 +5242,9 @@ $$;
 
 -- Users' own machines: their claims, and the tasks of other pools that their GPU machines run as well.
 
--- The same for a user's own machine: one user, so no turns.
--- Claims the next task, cloud or local, of the token's owner and returns it; null when there is none that nobody else
--- holds (queue.say_passed_over).
+-- What queue.take_next_task is for the fleet, for a user's own machine: one user, so no turns. Claims the next task,
+-- cloud or local, of the token's owner and returns it; null when there is none that nobody else holds
+-- (queue.say_passed_over).
 create function queue.take_own_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
 returns public.tasks
 language plpgsql
@@ -5461,7 +5442,6 @@ begin
 end;
 $$;
 
--- What waits for a reason of its own among the tasks that counts for gpu have beside the pool, by their stored standing.
 -- Queued tasks of other pools that counts by this caller for gpu have beside that pool (queue.is_served_by), by the
 -- reason of their own that is stored, up to 1000 of each pool and reason.
 create function queue.own_gpu_waiting(p_caller queue.caller, p_pool text)
@@ -7037,9 +7017,8 @@ begin
 end;
 $$;
 
--- The URL of the task's own file that a result in JSON names, under the keys and in the order in which deployed workers look
--- for it.
--- The URL in this JSON that leads into the task's own folder; null when there is none.
+-- The URL of the task's own file that a result in JSON names, under the keys and in the order in which deployed workers
+-- look for it; null when there is none.
 create function queue.described_file(p_description json, p_user_id uuid, p_task_id uuid)
 returns text
 language plpgsql
@@ -7061,8 +7040,7 @@ exception when others then
 end;
 $$;
 
--- The path in the bucket that the public URL of a file in the task's own folder leads to.
--- The path of the file in this task's folder that the URL leads to; null when it leads elsewhere.
+-- The path in the bucket that the public URL of a file in the task's own folder leads to; null when it leads elsewhere.
 create function queue.own_file(p_url text, p_user_id uuid, p_task_id uuid)
 returns text
 language plpgsql
@@ -7367,8 +7345,6 @@ $$;
 -- looked at, so that of two dependencies that end at the same time the second one sees the first. Only tasks of the same
 -- owner: to name somebody else's task is to wait for nothing, and nobody's end waits for a stranger's row. Where many
 -- wait, the end is what is recorded now, and they follow (queue.deferred_work).
--- Works out again where the queued tasks of the same owner stand that depend on these, but for the second ones; later,
--- when they are many.
 create function queue.settle_dependants(p_task_ids uuid[], p_but uuid[] default '{}')
 returns void
 language plpgsql
@@ -7428,8 +7404,6 @@ $$;
 -- chain: Failed below a failed task, else Cancelled. Only queued tasks of the same owner; a task that was in somebody
 -- else's way was in nobody's way (queue.dependency_state). Up to a hundred end at once; of more it is only noted that
 -- they are to end (queue.deferred_work). Until then they wait, and no claim gets them.
--- Ends every queued task that depends, directly or not, on one of these, which were lost: Failed, Cancelled or deleted;
--- later, when they are many.
 create function queue.settle_lost(p_lost queue.task_end[])
 returns void
 language plpgsql
@@ -7645,7 +7619,7 @@ $$;
 -- A direct change of dependant_on: what the queue goes by is in queue.task_dependencies, and follows. Its own functions
 -- have written there already. The caller holds the owners' locks.
 -- Records what these tasks depend on after dependant_on of them was changed (p_were: what it was), and works out again
--- where they stand. Call it under the owners' locks.
+-- where they stand.
 create function queue.follow_dependencies(p_task_ids uuid[], p_were uuid[])
 returns void
 language plpgsql
@@ -7775,7 +7749,6 @@ $$;
 
 -- Whether a task waits, directly or through others of its owner, for another one; one that waits for itself can never
 -- run. Asked under the owner's lock, so that of two that close a circle together the second one sees the first.
--- Whether the first task, of this owner, depends on the second one in any number of steps.
 create function queue.waits_for(p_task_id uuid, p_other_id uuid, p_user_id uuid)
 returns boolean
 language plpgsql
@@ -7802,7 +7775,6 @@ begin
 end;
 $$;
 
--- Queued tasks that waited for one task wait for another one from now on.
 -- Makes this owner's queued tasks, and replaced children, that wait for the first task wait for the second one instead.
 create function queue.move_dependants(p_from uuid, p_to uuid, p_user_id uuid)
 returns void
@@ -8329,8 +8301,6 @@ $$;
 
 -- Whether a caller is the one who runs the task. A lease is no proof here: owners can read it. The service key speaks for
 -- any worker of the fleet, because deployed workers do not say which one they are; a user who has signed in runs nothing.
--- Whether this caller holds the running task: a token what was claimed with it, the service key what no token holds, a
--- signed-in user nothing.
 create function queue.is_holder(p_caller queue.caller, p_task public.tasks)
 returns boolean
 language plpgsql
@@ -8393,7 +8363,6 @@ end;
 $$;
 
 -- A report other than a result also hears whether it changed anything: a failure may only be recorded.
--- queue.task_reply and changed: whether this report changed the task or was only recorded.
 create function queue.report_reply(p_task public.tasks, p_changed boolean)
 returns json
 language plpgsql
@@ -8670,7 +8639,6 @@ $$;
 -- The result records of tasks that were just completed. Called wherever a task becomes Complete, so there is no way
 -- to complete a task of a type that creates generations without one. A task that was put back and completed again
 -- replaces its record: task and record never name different results.
--- Records one generation for each of these tasks that is Complete and of a type that creates them.
 create function queue.record_generations(p_task_ids uuid[])
 returns void
 language plpgsql
@@ -8725,8 +8693,6 @@ $$;
 -- numbered part belongs to what its orchestrator names. A segment that is made once more may know its place by its index
 -- alone: it builds on the record at the place before it, and so must the next on its own. What is malformed, or not the
 -- owner's, is left out.
--- The parent, the place in it and the basis of a task's result record, as its params say; null where they name nothing of
--- the owner's.
 create function queue.generation_links(
   p_task_id uuid, p_user_id uuid, p_params jsonb,
   out parent_generation_id uuid, out child_order integer, out based_on uuid
@@ -9350,8 +9316,6 @@ $$;
 -- Tasks whose params, type or owner have changed, so that they are parts of something else now: they leave the families
 -- they were in, as deleted ones would, and join those that they name. The caller holds the locks of queue.lock_families
 -- and of the owners.
--- Takes these tasks out of the families they were in and into those that their params name now. Call it under the owners'
--- locks.
 create function queue.regroup(p_task_ids uuid[])
 returns void
 language plpgsql
@@ -9394,8 +9358,7 @@ $$;
 -- Deleted tasks leave their families, and the children of a deleted orchestrator are cancelled. An orchestrator that has
 -- lost its last child is cancelled, too; one that keeps some is judged by those. The caller holds the locks of all of
 -- them.
--- Takes deleted tasks, which had these statuses, out of their families, and ends what ends with them. Call it under the
--- owners' locks.
+-- Takes deleted tasks, which had these statuses, out of their families, and ends what ends with them.
 create function queue.leave_families(p_task_ids uuid[], p_statuses text[])
 returns void
 language plpgsql
@@ -9635,11 +9598,9 @@ $$;
 
 -- Where an orchestrator ends: it has enqueued all of its children, and they say how it ends.
 
--- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for
--- good; when all have ended, Cancelled if one was, else Complete with what the final child made. The caller holds the
--- locks on the orchestrator and on its owner.
--- Ends this orchestrator if its children say so, and returns how; null = not yet. Call it under the locks of the task and
--- its owner.
+-- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for good;
+-- when all have ended, Cancelled if one was, else Complete with what the final child made. Returns how it ended; null =
+-- not yet. The caller holds the locks on the orchestrator and on its owner.
 create function queue.judge_orchestration(p_orchestrator_id uuid, p_is_quiet boolean default false)
 returns text
 language plpgsql
@@ -9729,10 +9690,9 @@ begin
 end;
 $$;
 
--- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many parts are there
--- as its params announce. Before that nobody judges it by the children it has.
--- Whether this orchestrator has enqueued everything: reported in its present start, or as many segments and a stitch (not
--- needed when the family is quiet), or joins, as its params announce.
+-- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many segments and a
+-- stitch (not needed when the family is quiet), or joins, are there as its params announce. Before that nobody judges it
+-- by the children it has.
 create function queue.is_enqueued(p_family queue.orchestrations, p_task public.tasks, p_is_quiet boolean default false)
 returns boolean
 language plpgsql
@@ -9880,7 +9840,6 @@ $$;
 
 -- An orchestrator that has enqueued everything only waits for its children: no death, silence or timeout of the worker
 -- that ran it concerns it.
--- Whether this task is an orchestrator that has enqueued all of its children.
 create function queue.needs_no_worker(p_task public.tasks)
 returns boolean
 language plpgsql
@@ -9967,7 +9926,7 @@ $$;
 -- Deployed clients delete what they think is a duplicate, and that may be the child that counts: then the one that it had
 -- replaced counts again, and is put back if it was cancelled for it. The caller holds the locks of all of them.
 -- Takes these tasks, which have or had these statuses, out of their families, lets replaced ones take their places again,
--- and returns the orchestrators that are to be judged anew. Call it under the owners' locks.
+-- and returns the orchestrators that are to be judged anew.
 create function queue.take_out_children(p_task_ids uuid[], p_statuses text[])
 returns uuid[]
 language plpgsql
@@ -10141,7 +10100,6 @@ $$;
 
 -- A running orchestration task needs no worker any more in this start, and gives its place back. The caller has seen that it
 -- has not done so before, and holds the locks on the task and its owner.
--- Frees the place of this running orchestration task.
 create function queue.hand_over(p_task public.tasks)
 returns void
 language plpgsql
@@ -10158,8 +10116,8 @@ begin
 end;
 $$;
 
--- Whether a running orchestration task has enqueued everything in the start that this lease is the proof of.
--- Whether this orchestration task, in this start, needs no worker any more.
+-- Whether a running orchestration task has enqueued everything in the start that this lease is the proof of, and needs no
+-- worker any more.
 create function queue.is_handed_over(p_orchestrator_id uuid, p_lease_token uuid)
 returns boolean
 language plpgsql
@@ -10406,7 +10364,6 @@ $$;
 
 -- What runs by itself: each job is one call of one function that is safe to run twice (docs/operations.md). A function,
 -- because a backup of the queue's tables does not hold the jobs of pg_cron: queue.rebuild makes them again.
--- Makes the jobs of pg_cron, or makes them again, and their rows in queue.job_runs.
 create function queue.schedule_jobs()
 returns void
 language plpgsql
@@ -10984,7 +10941,6 @@ $$;
 -- Deletes those of these finished tasks that nobody needs. What somebody holds, and all of an owner whom
 -- somebody holds, is left for the next time, and what was put
 -- back into the queue since it was found is not finished any more.
--- Deletes those of these tasks that may be purged (queue.may_be_purged) and that nobody holds, and returns how many.
 create function queue.purge_tasks(p_task_ids uuid[])
 returns integer
 language plpgsql
@@ -11546,7 +11502,7 @@ $$;
 
 -- What tasks go by, or what is derived from them, cannot be emptied under them. Together with the tasks it can: after such
 -- a statement there are none.
--- Trigger: refuses to truncate a table that live tasks depend on with 409 TRUNCATE_REFUSED.
+-- Refuses to truncate a table that live tasks depend on with 409 TRUNCATE_REFUSED.
 create function queue.refuse_truncate()
 returns trigger
 language plpgsql
@@ -12270,8 +12226,6 @@ $$;
 
 -- Ends that beats told of while another transaction held the worker's row. Whose row is still held waits for the next
 -- rescue; who has given a sign of life since has not ended.
--- Writes the ends in queue.noted_beats into the rows of their workers, by queue.beat, unless those are still held or the
--- worker has given a later sign of life.
 create function queue.apply_noted_ends()
 returns void
 language plpgsql
@@ -12585,7 +12539,7 @@ end;
 $$;
 
 -- The same for a worker whose row is deleted.
--- Trigger: tasks of workers whose row was deleted go back to the queue, and what they still held is free.
+-- Tasks of workers whose row was deleted go back to the queue, and what they still held is free.
 create function queue.workers_after_delete()
 returns trigger
 language plpgsql
@@ -12615,7 +12569,7 @@ $$;
 
 -- A machine whose token is taken back can report nothing any more, so its tasks go back at once. Tokens that expire or
 -- are deleted, and a claim that was under way, are seen by the rescue within a minute.
--- Trigger: the running tasks of tokens that have just been revoked go back to the queue; that start is not counted.
+-- The running tasks of tokens that have just been revoked go back to the queue; that start is not counted.
 create function queue.user_api_tokens_after_update()
 returns trigger
 language plpgsql
@@ -12990,7 +12944,7 @@ begin
 end;
 $$;
 
--- Beats over HTTP, of users' own machines above all, calls that are a sign, and ends under names that several share.
+-- Beats over HTTP, of users' own machines above all, and calls that are a sign.
 
 -- A beat through the functions, where every call has a route: by the service key for a worker of the fleet, which is the
 -- guardian's beat; by a token for the machine of its owner.
@@ -13150,92 +13104,6 @@ begin
   ) as held
   where t.id = held.id;
   perform set_config('queue.counts_itself', 'off', true);
-end;
-$$;
-
--- The last beat of one of several machines under one name. What it names goes back at once; of all else that runs under the
--- name nobody knows whose it was, so it is noted, and goes back when no machine names it again (queue.lost_tasks).
---
--- Lines that were written before a task was handed out speak of an earlier start of it: the machine gave it back, and
--- another one under the same name may have it now. They name nothing.
--- Ends a machine under a name that several share, with the service key: puts what it names (p_current, or a line of
--- p_logs that is not older than the start) back at once, the start not counted when it said goodbye, lets go of what
--- others had ended under it (p_named), and notes all else that runs under the name as possibly its own.
-create function queue.end_one_of_many(
-  p_worker_id text, p_said text, p_current uuid, p_named uuid[], p_logs json[], p_now timestamptz
-)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_lost queue.lost_task[];
-  v_left uuid[];
-begin
-  v_lost := array(
-    select (
-      t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id, false)
-    )::queue.lost_task
-    from public.tasks as t
-    where t.worker_id = p_worker_id
-      and t.token_id is null
-      and t.status = 'In Progress'
-      and (
-        t.id = p_current
-        or exists (
-          select
-          from unnest(p_logs) as l (entry)
-          where case
-              when json_typeof(l.entry) = 'object' and l.entry ->> 'task_id' is not null then
-                lower(l.entry ->> 'task_id') in (t.id::text, lower(t.params ->> 'task_id'))
-                and queue.log_time(l.entry ->> 'timestamp', p_now) >= coalesce(t.claimed_at, '-infinity')
-            end
-        )
-      )
-      and not queue.needs_no_worker(t)
-  );
-  v_left := queue.put_back_or_leave(v_lost, 'service');
-  perform queue.let_go_of(p_worker_id, null, null, n.id) from unnest(p_named) as n (id) order by n.id;
-  perform queue.note_end_of_many(p_worker_id, null, p_said, v_left, p_now);
-end;
-$$;
-
--- One of several machines under one name has ended. Which of the tasks under that name were its own nobody can know; those
--- of the others will be named again. Not so the tasks of users' machines that never beat: these may be silent for longer
--- (token_silence_limit).
--- Leaves to the rescue what a machine that ended under a shared name may have run: p_left surely, all else under that
--- name and token (null = the service key) if no machine names it again.
-create function queue.note_end_of_many(p_worker_id text, p_token_id uuid, p_said text, p_left uuid[], p_now timestamptz)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_doubtful uuid[] := array(
-    select t.lease_token
-    from public.tasks as t
-    where t.worker_id = p_worker_id
-      and t.token_id is not distinct from p_token_id
-      and t.status = 'In Progress'
-      and (p_token_id is null or t.is_beaten_for)
-      and t.lease_token <> all (p_left)
-      and not queue.needs_no_worker(t)
-    order by t.id
-  );
-begin
-  if cardinality(v_doubtful) + cardinality(p_left) = 0 then
-    return;
-  end if;
-  insert into queue.noted_beats as b (worker_id, beat_at, status, leases, doubtful_leases)
-  values (p_worker_id, p_now, p_said, p_left, v_doubtful)
-  on conflict (worker_id, beat_at) do update
-  set status = excluded.status,
-    leases = coalesce(b.leases, '{}') || excluded.leases,
-    doubtful_leases = coalesce(b.doubtful_leases, '{}') || excluded.doubtful_leases;
 end;
 $$;
 
@@ -13469,13 +13337,149 @@ begin
 end;
 $$;
 
+-- One name, several machines (settings.shared_worker_ids; two machines of one token under one name): when one of them ends,
+-- nobody can know which tasks were its own. They are waited for until somebody names them again.
+
+-- The last beat of one of several machines under one name. What it names goes back at once; of all else that runs under the
+-- name nobody knows whose it was, so it is noted, and goes back when no machine names it again (queue.lost_tasks).
+--
+-- Lines that were written before a task was handed out speak of an earlier start of it: the machine gave it back, and
+-- another one under the same name may have it now. They name nothing.
+-- Ends a machine under a name that several share, with the service key: puts what it names (p_current, or a line of
+-- p_logs that is not older than the start) back at once, the start not counted when it said goodbye, lets go of what
+-- others had ended under it (p_named), and notes all else that runs under the name as possibly its own.
+create function queue.end_one_of_many(
+  p_worker_id text, p_said text, p_current uuid, p_named uuid[], p_logs json[], p_now timestamptz
+)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_lost queue.lost_task[];
+  v_left uuid[];
+begin
+  v_lost := array(
+    select (
+      t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id, false)
+    )::queue.lost_task
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.token_id is null
+      and t.status = 'In Progress'
+      and (
+        t.id = p_current
+        or exists (
+          select
+          from unnest(p_logs) as l (entry)
+          where case
+              when json_typeof(l.entry) = 'object' and l.entry ->> 'task_id' is not null then
+                lower(l.entry ->> 'task_id') in (t.id::text, lower(t.params ->> 'task_id'))
+                and queue.log_time(l.entry ->> 'timestamp', p_now) >= coalesce(t.claimed_at, '-infinity')
+            end
+        )
+      )
+      and not queue.needs_no_worker(t)
+  );
+  v_left := queue.put_back_or_leave(v_lost, 'service');
+  perform queue.let_go_of(p_worker_id, null, null, n.id) from unnest(p_named) as n (id) order by n.id;
+  perform queue.note_end_of_many(p_worker_id, null, p_said, v_left, p_now);
+end;
+$$;
+
+-- One of several machines under one name has ended. Which of the tasks under that name were its own nobody can know; those
+-- of the others will be named again. Not so the tasks of users' machines that never beat: these may be silent for longer
+-- (token_silence_limit).
+-- Leaves to the rescue what a machine that ended under a shared name may have run: p_left surely, all else under that
+-- name and token (null = the service key) if no machine names it again.
+create function queue.note_end_of_many(p_worker_id text, p_token_id uuid, p_said text, p_left uuid[], p_now timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_doubtful uuid[] := array(
+    select t.lease_token
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.token_id is not distinct from p_token_id
+      and t.status = 'In Progress'
+      and (p_token_id is null or t.is_beaten_for)
+      and t.lease_token <> all (p_left)
+      and not queue.needs_no_worker(t)
+    order by t.id
+  );
+begin
+  if cardinality(v_doubtful) + cardinality(p_left) = 0 then
+    return;
+  end if;
+  insert into queue.noted_beats as b (worker_id, beat_at, status, leases, doubtful_leases)
+  values (p_worker_id, p_now, p_said, p_left, v_doubtful)
+  on conflict (worker_id, beat_at) do update
+  set status = excluded.status,
+    leases = coalesce(b.leases, '{}') || excluded.leases,
+    doubtful_leases = coalesce(b.doubtful_leases, '{}') || excluded.doubtful_leases;
+end;
+$$;
+
+-- Under a name that several share only a call, a log line or a beat that names a task shows that it still runs. Until when
+-- one is waited for: queue.lost_tasks says so of what runs, this of one task. Times are asked as there: after a gap or a
+-- step of the clock everybody has the whole time again.
+-- Until when this task, which runs under a name that several machines share, has to be named so as not to be put back;
+-- null for any other.
+create function queue.named_before(p_task public.tasks)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings;
+  v_trusted_since timestamptz;
+  v_named_at timestamptz;
+begin
+  select s.* into v_settings from queue.settings as s;
+  if p_task.status <> 'In Progress' or coalesce(queue.sent_name(p_task.worker_id) <> all (v_settings.shared_worker_ids), true)
+    or queue.needs_no_worker(p_task) then
+    return null;
+  end if;
+
+  v_trusted_since := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
+  v_named_at := greatest(
+    queue.seen_at(p_task.claimed_at, v_now), queue.seen_at(p_task.reported_at, v_now), queue.seen_at(p_task.seen_at, v_now), v_trusted_since
+  );
+  return least(
+    v_named_at + case
+      when p_task.token_id is not null and p_task.is_beaten_for then v_settings.token_beat_limit
+      when p_task.token_id is not null then v_settings.token_silence_limit
+      when p_task.pool <> 'gpu' then least(v_settings.api_silence_limit, v_settings.quiet_task_limit)
+      when p_task.delivered_at is null then least(v_settings.undelivered_limit, v_settings.quiet_task_limit)
+      else v_settings.quiet_task_limit
+    end,
+    (
+      select min(greatest(b.beat_at, v_trusted_since)) + v_settings.token_beat_limit
+      from queue.noted_beats as b
+      where b.worker_id = p_task.worker_id
+        and p_task.lease_token = any (b.doubtful_leases)
+        and b.beat_at > coalesce(greatest(p_task.reported_at, p_task.seen_at), '-infinity')
+    )
+  );
+end;
+$$;
+
 -- What is kept beside a worker: its metadata, its model, refused claims.
 
 -- The orchestrator, the machine's startup script and the worker itself all read metadata whole and write it whole, each
 -- with keys of its own. What one has written since the other read must survive that. So a direct write adds and changes
 -- keys, and takes none away; null is a value. What was said of an end belongs to that end and goes with it.
--- Trigger: keys of a worker's metadata survive a direct write of the service key that does not name them, but
--- error_reason, error_time, termination_reason and self_terminated.
+-- Keys of a worker's metadata survive a direct write of the service key that does not name them, but error_reason,
+-- error_time, termination_reason and self_terminated.
 create function queue.workers_before_metadata()
 returns trigger
 language plpgsql
@@ -13522,7 +13526,7 @@ end;
 $$;
 
 -- What orchestrators keep beside their workers is read with each of them, so it has the bounds of params.
--- Trigger: refuses metadata of workers that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
+-- Refuses metadata of workers that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
 create function queue.workers_keep_metadata_small()
 returns trigger
 language plpgsql
@@ -13675,7 +13679,7 @@ $$;
 -- words: orchestrators give a reason for every end, also for sending an idle machine home. They look before they write:
 -- what the machine took in between, what it was sent home with, and the crash that its guardian reports while it is being
 -- switched off, are no failure.
--- Trigger: a change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, gives every end a
+-- A change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, gives every end a
 -- metadata.error_reason, its time and, if it is one, the time of the failure, and tells orchestrators by
 -- metadata.orchestrator_status where they keep it.
 create function queue.workers_before_write()
@@ -13816,10 +13820,10 @@ $$;
 -- work while they call all the time: an end that only they say of one that calls, or is kept, is none. What was said stays
 -- in metadata.not_believed. Of one that has not called lately it is taken as the reaper's, whichever word they use and however
 -- often they say it (first error, and ten minutes later terminated): its next call takes it back.
--- Trigger: whoever writes the status of a worker takes away the marks that the queue (reaped_at) or the worker itself
--- (goodbye_at) had set. A direct write of the service key that promotes a worker which is crashed, reaped or said
--- goodbye, changes neither status nor metadata; one that sets aside a worker which is kept and beats, or is an api worker
--- that is kept or calls, is only kept in metadata.not_believed.
+-- Whoever writes the status of a worker takes away the marks that the queue (reaped_at) or the worker itself (goodbye_at)
+-- had set. A direct write of the service key that promotes a worker which is crashed, reaped or said goodbye, changes
+-- neither status nor metadata; one that sets aside a worker which is kept and beats, or is an api worker that is kept or
+-- calls, is only kept in metadata.not_believed.
 create function queue.workers_before_status()
 returns trigger
 language plpgsql
@@ -13912,10 +13916,9 @@ $$;
 
 -- What waits for which reason, and what keeps machines busy beside the tasks that count.
 
--- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale, and so does that all places of
--- orchestration are taken: only then are the stale tasks of an owner told apart by kind, which no counter does.
 -- Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one
--- reason.
+-- reason. A reason of the owner comes before stale, and so does that all places of orchestration are taken: only then are
+-- the stale tasks of an owner told apart by kind, which no counter does.
 create function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
 returns json
 language plpgsql
@@ -14044,8 +14047,6 @@ $$;
 -- What keeps machines busy beside the tasks that take a slot: orchestrators that have not enqueued everything yet (the
 -- others only wait for their children), and starts that others ended under machines that have not let go yet. Without
 -- these an autoscaler would stop machines at work.
--- How many machines are busy with what task_counts() does not count under active_only: orchestrators that still need a
--- worker, and ended starts whose holders have not let go.
 create function queue.busy_beside(p_caller queue.caller, p_pool text, p_load queue.load_summary)
 returns integer
 language plpgsql
@@ -14366,8 +14367,7 @@ begin
 end;
 $$;
 
--- What would have to change for a task to run, in words.
--- What would have to change for a task with this reason (or ready, or this status) to run.
+-- What would have to change for a task with this reason (or ready, or this status) to run, in words.
 create function queue.remedy(p_reason text)
 returns text
 language plpgsql
@@ -14397,7 +14397,7 @@ begin
 end;
 $$;
 
--- Why a worker gets nothing; and until when one that shares its name with others is waited for.
+-- Why a worker gets nothing.
 
 -- Why a worker gets nothing.
 -- See public.explain_worker.
@@ -14465,53 +14465,6 @@ begin
     'claimable', v_load.claimable,
     'holds', v_held,
     'blocked', queue.blocked_by_reason(v_caller, v_pool, v_load)
-  );
-end;
-$$;
-
--- Under a name that several share only a call, a log line or a beat that names a task shows that it still runs. Until when
--- one is waited for: queue.lost_tasks says so of what runs, this of one task. Times are asked as there: after a gap or a
--- step of the clock everybody has the whole time again.
--- Until when this task, which runs under a name that several machines share, has to be named so as not to be put back;
--- null for any other.
-create function queue.named_before(p_task public.tasks)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_now timestamptz := queue.now();
-  v_settings queue.settings;
-  v_trusted_since timestamptz;
-  v_named_at timestamptz;
-begin
-  select s.* into v_settings from queue.settings as s;
-  if p_task.status <> 'In Progress' or coalesce(queue.sent_name(p_task.worker_id) <> all (v_settings.shared_worker_ids), true)
-    or queue.needs_no_worker(p_task) then
-    return null;
-  end if;
-
-  v_trusted_since := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
-  v_named_at := greatest(
-    queue.seen_at(p_task.claimed_at, v_now), queue.seen_at(p_task.reported_at, v_now), queue.seen_at(p_task.seen_at, v_now), v_trusted_since
-  );
-  return least(
-    v_named_at + case
-      when p_task.token_id is not null and p_task.is_beaten_for then v_settings.token_beat_limit
-      when p_task.token_id is not null then v_settings.token_silence_limit
-      when p_task.pool <> 'gpu' then least(v_settings.api_silence_limit, v_settings.quiet_task_limit)
-      when p_task.delivered_at is null then least(v_settings.undelivered_limit, v_settings.quiet_task_limit)
-      else v_settings.quiet_task_limit
-    end,
-    (
-      select min(greatest(b.beat_at, v_trusted_since)) + v_settings.token_beat_limit
-      from queue.noted_beats as b
-      where b.worker_id = p_task.worker_id
-        and p_task.lease_token = any (b.doubtful_leases)
-        and b.beat_at > coalesce(greatest(p_task.reported_at, p_task.seen_at), '-infinity')
-    )
   );
 end;
 $$;
@@ -15249,9 +15202,8 @@ $$;
 
 -- What claims would hand out next.
 
--- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut. p_turns are the
--- first users in turn, at least p_limit of them where there are so many.
--- Up to p_limit tasks that this caller's claims would hand out next, in that order.
+-- Up to p_limit tasks that this caller's claims would hand out next, whose turn it is first: filtered before they are
+-- cut. p_turns are the first users in turn, at least p_limit of them where there are so many.
 create function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_turns queue.user_load_row[])
 returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz, since timestamptz)
 language plpgsql
@@ -15432,8 +15384,6 @@ $$;
 
 -- Since when the oldest task waits that a claim could come to. The list of next tasks has the oldest of each user in it;
 -- where the list was cut, older ones may stand behind it: those are looked for among the oldest never started.
--- Since when the oldest claimable task could run: the older of the oldest in the list and, if the list was cut, of the
--- 200 oldest tasks that were never started.
 create function queue.oldest_claimable(p_caller queue.caller, p_pool text, p_listed timestamptz, p_was_cut boolean)
 returns timestamptz
 language plpgsql
@@ -15987,7 +15937,6 @@ end;
 $$;
 
 -- The users that a count lists: first those whose turn is next, then others with live work.
--- Up to p_limit users with live work as task_counts lists them: those in p_turns, then others as they come.
 create function queue.listed_users(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_turns queue.user_load_row[], p_limit integer)
 returns json
 language plpgsql
@@ -16191,8 +16140,8 @@ begin
 end;
 $$;
 
--- The task that a question is about. Somebody else's task answers exactly like one that does not exist.
--- The task; 404 TASK_NOT_FOUND when it does not exist or is not the caller's.
+-- The task that a question is about; 404 TASK_NOT_FOUND when it does not exist, and exactly so when it is somebody
+-- else's.
 create function queue.readable_task(p_caller queue.caller, p_task_id uuid)
 returns public.tasks
 language plpgsql
@@ -18192,18 +18141,18 @@ revoke all on table public.active_workers_health, public.orchestrator_status
   from public, anon, authenticated, service_role;
 
 revoke all on function
-  public.claim_next_task, public.task_counts, public.complete_task, public.update_task_status, public.explain_task,
-  public.explain_worker, public.create_task, public.create_tasks, public.upload_target, public.files_to_sweep,
-  public.create_api_token, public.revoke_api_token, public.mark_task_failed, public.requeue_tasks,
-  public.repair_generations, public.cancel_tasks, public.move_project, public.set_task_type,
-  public.unknown_task_types, public.func_worker_heartbeat_with_logs, public.func_update_worker_heartbeat,
-  public.func_insert_logs_batch, public.note_refused_claim, public.worker_health, public.get_task_status,
-  public.get_task_output, public.get_predecessor_output, public.get_completed_segments,
-  public.get_orchestrator_children, public.update_worker_model, public.update_shot_pair_prompts, public.health,
-  public.func_get_task_counts, public.beat, public.keep_worker, public.note_call, public.note_unused_fields
+  public.beat, public.cancel_tasks, public.claim_next_task, public.complete_task, public.create_api_token,
+  public.create_task, public.create_tasks, public.explain_task, public.explain_worker, public.files_to_sweep,
+  public.func_get_task_counts, public.func_insert_logs_batch, public.func_update_worker_heartbeat,
+  public.func_worker_heartbeat_with_logs, public.get_completed_segments, public.get_orchestrator_children,
+  public.get_predecessor_output, public.get_task_output, public.get_task_status, public.health, public.keep_worker,
+  public.mark_task_failed, public.move_project, public.note_call, public.note_refused_claim,
+  public.note_unused_fields, public.repair_generations, public.requeue_tasks, public.revoke_api_token,
+  public.set_task_type, public.task_counts, public.unknown_task_types, public.update_shot_pair_prompts,
+  public.update_task_status, public.update_worker_model, public.upload_target, public.worker_health
   from public, anon, authenticated, service_role;
 
--- The thin functions of public run as their caller and reach the definer functions in here.
+-- The thin functions of public run as their caller and reach the definer functions of queue.
 grant usage on schema queue to authenticated, service_role;
 
 -- Derived state may be looked at with the service key, and changed by the queue's own functions alone.
@@ -18314,35 +18263,34 @@ grant execute on function
 
 -- What the service key calls.
 grant execute on function
-  public.claim_next_task, public.task_counts, public.complete_task, public.update_task_status, public.explain_task,
-  public.explain_worker, public.create_task, public.create_tasks, public.upload_target, public.files_to_sweep,
-  public.mark_task_failed, public.requeue_tasks, public.repair_generations, public.cancel_tasks, public.move_project,
-  public.set_task_type, public.unknown_task_types, public.func_worker_heartbeat_with_logs,
-  public.func_update_worker_heartbeat, public.func_insert_logs_batch, public.note_refused_claim,
-  public.worker_health, public.get_task_status, public.get_task_output, public.get_predecessor_output,
-  public.get_completed_segments, public.get_orchestrator_children, public.update_worker_model,
-  public.update_shot_pair_prompts, public.health, public.func_get_task_counts, public.beat, public.keep_worker,
-  public.note_call, public.note_unused_fields
+  public.beat, public.cancel_tasks, public.claim_next_task, public.complete_task, public.create_task,
+  public.create_tasks, public.explain_task, public.explain_worker, public.files_to_sweep,
+  public.func_get_task_counts, public.func_insert_logs_batch, public.func_update_worker_heartbeat,
+  public.func_worker_heartbeat_with_logs, public.get_completed_segments, public.get_orchestrator_children,
+  public.get_predecessor_output, public.get_task_output, public.get_task_status, public.health, public.keep_worker,
+  public.mark_task_failed, public.move_project, public.note_call, public.note_refused_claim,
+  public.note_unused_fields, public.repair_generations, public.requeue_tasks, public.set_task_type,
+  public.task_counts, public.unknown_task_types, public.update_shot_pair_prompts, public.update_task_status,
+  public.update_worker_model, public.upload_target, public.worker_health
   to service_role;
 
 -- What that calls in turn, and what operators and the jobs call.
 grant execute on function
-  queue.refuse_while_locked, queue.settle_deferred, queue.rescue, queue.claim_next_task, queue.cancel_tasks,
-  queue.requeue_tasks, queue.mark_task_failed, queue.repair_generations, queue.complete_task,
-  queue.update_task_status, queue.upload_target, queue.files_to_sweep, queue.task_counts, queue.drift,
-  queue.reconcile, queue.sweep, queue.explain_task, queue.explain_worker, queue.mend_orchestrations, queue.health,
-  queue.health_while_locked, queue.note_unused_fields, queue.set_task_type, queue.unknown_task_types,
-  queue.create_tasks, queue.count_on, queue.cleanup, queue.purge, queue.run_job, queue.move_project,
-  queue.worker_heartbeat, queue.insert_logs_batch, queue.note_refused_claim, queue.worker_states,
-  queue.worker_health, queue.fleet_summary, queue.get_task_status, queue.get_task_output,
-  queue.get_predecessor_output, queue.get_completed_segments, queue.get_orchestrator_children,
-  queue.update_worker_model, queue.update_shot_pair_prompts, queue.counts_of_place, queue.keep_worker,
-  queue.beat_by_route, queue.note_call
+  queue.beat_by_route, queue.cancel_tasks, queue.claim_next_task, queue.cleanup, queue.complete_task, queue.count_on,
+  queue.counts_of_place, queue.create_tasks, queue.drift, queue.explain_task, queue.explain_worker,
+  queue.files_to_sweep, queue.fleet_summary, queue.get_completed_segments, queue.get_orchestrator_children,
+  queue.get_predecessor_output, queue.get_task_output, queue.get_task_status, queue.health,
+  queue.health_while_locked, queue.insert_logs_batch, queue.keep_worker, queue.mark_task_failed,
+  queue.mend_orchestrations, queue.move_project, queue.note_call, queue.note_refused_claim, queue.note_unused_fields,
+  queue.purge, queue.reconcile, queue.refuse_while_locked, queue.repair_generations, queue.requeue_tasks,
+  queue.rescue, queue.run_job, queue.set_task_type, queue.settle_deferred, queue.sweep, queue.task_counts,
+  queue.unknown_task_types, queue.update_shot_pair_prompts, queue.update_task_status, queue.update_worker_model,
+  queue.upload_target, queue.worker_health, queue.worker_heartbeat, queue.worker_states
   to service_role;
 
 -- Triggers ask these with the rights of whoever writes.
 grant execute on function
-  queue.is_beating, queue.metadata_without_end, queue.has_called_lately
+  queue.has_called_lately, queue.is_beating, queue.metadata_without_end
   to service_role;
 
 notify pgrst, 'reload schema';

@@ -32,7 +32,6 @@ end;
 $$;
 
 -- Whether a reported failure of a type of task is worth another try. Unknown types are.
--- Whether a failed task of this type may be tried again; true for an unknown type.
 create function queue.is_retryable(p_task_type text)
 returns boolean
 language plpgsql
@@ -142,7 +141,6 @@ $$;
 -- Whether a report of a failed start, which names the start by its number, is the one that has ended an earlier start: its
 -- reply was lost, it was sent again, and meanwhile somebody else has the task. A worker that has the task again speaks of
 -- its present start, whatever number it sends.
--- Whether an earlier start of this running task, of that number and by another worker, has ended with this very reason.
 create function queue.is_told_again(p_task public.tasks, p_attempts integer, p_reason text)
 returns boolean
 language plpgsql

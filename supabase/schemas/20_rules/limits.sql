@@ -52,7 +52,6 @@ $$;
 
 -- Whether a task of this type takes one of its owner's slots: orchestration does not. A type without a row (its category
 -- is null here) is orchestration if its name ends in _orchestrator, which is how deployed workers tell.
--- Whether tasks of a type with this name and category (null = it has no row) take a slot; all but orchestration do.
 create function queue.takes_slot(p_task_type text, p_category text)
 returns boolean
 language plpgsql
@@ -70,7 +69,7 @@ $$;
 
 -- After tasks_after_insert (triggers fire in the order of their names), which has taken the owner's lock and moved
 -- the counters: nobody else can add to this owner's queue between the count and the commit.
--- Trigger: refuses what a user enqueues beyond queue.settings.max_queued_per_user with 429 QUEUE_FULL.
+-- Refuses what a user enqueues beyond queue.settings.max_queued_per_user with 429 QUEUE_FULL.
 create function queue.tasks_keep_to_the_bound()
 returns trigger
 language plpgsql
@@ -118,7 +117,6 @@ create trigger tasks_after_insert_keep_to_the_bound
 
 -- How much a user has in the queue, added up from the derived counters: a few rows, however many tasks there are.
 -- Exact under the lock on the owner's slots.
--- How many tasks of the user are Queued, whatever they wait for.
 create function queue.queued_count(p_user_id uuid)
 returns bigint
 language plpgsql
@@ -190,8 +188,8 @@ begin
 end;
 $$;
 
--- Trigger: refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS, and those of one who is being
--- deleted with 403 FORBIDDEN.
+-- Refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS, and those of one who is being deleted with
+-- 403 FORBIDDEN.
 create function queue.projects_keep_to_the_bound()
 returns trigger
 language plpgsql
@@ -236,7 +234,7 @@ create trigger projects_after_insert_keep_to_the_bound
 
 -- Lists of projects are read all day, so their number and their names have bounds. The number binds users only; an app
 -- that makes projects with the service key knows what it does.
--- Trigger: refuses a name of a project that is too long with 400 INVALID_ARGUMENT.
+-- Refuses a name of a project that is too long with 400 INVALID_ARGUMENT.
 create function queue.projects_before_write()
 returns trigger
 language plpgsql

@@ -148,7 +148,6 @@ $$;
 
 -- Since when nothing that a task waits for holds it back: the end of the last of them. Before that it could not have run,
 -- however long ago it was enqueued.
--- When the last of what this task waits for was completed; null = nothing of it was.
 create function queue.released_at(p_task_id uuid, p_dependant_on uuid, p_user_id uuid)
 returns timestamptz
 language plpgsql
@@ -170,7 +169,6 @@ $$;
 -- A type that is switched off or changes its pool or kind concerns all of its live tasks, however many. They are derived
 -- again piece by piece (queue.deferred_work); until then whoever looks at one asks this. A task that runs keeps what it was
 -- handed out as until it goes back (queue.tasks_before_update).
--- Whether a live task of this type with this pool, kind and standing was last derived before its type changed.
 create function queue.is_behind_its_type(
   p_task_type text, p_pool text, p_takes_slot boolean, p_runs_on_own_gpu boolean, p_standing text
 )
@@ -197,7 +195,6 @@ $$;
 -- The pools of work, each with workers of its own: gpu (a type without a row, too), api, and the one of a service that
 -- runs exactly two types. Whoever adds one adds it to the two checks that name them as well (task_types, settings) and to
 -- shared/claim.ts; tests hold them against this list.
--- The pools of work that a type of task may belong to and a worker may claim from.
 create function queue.pools()
 returns text[]
 language sql

@@ -57,10 +57,8 @@ begin
 end;
 $$;
 
--- Who is behind a change, for the history. Queue functions say it once per transaction; of a direct change through the
--- Data API the caller's JWT tells the user, or at least the role.
--- Who is behind the current change: what the queue function in charge said, else the user or the role in the caller's
--- JWT, else the database user.
+-- Who is behind a change, for the history: what the queue function in charge said (once per transaction), else the user
+-- or the role in the caller's JWT, else the database user.
 create function queue.actor()
 returns text
 language plpgsql
@@ -146,7 +144,6 @@ $$;
 -- What a plain write sends for a column and does not get stored. A function counts what it got for nothing and writes that
 -- down once a minute; here there is nobody to count, so it is what came in as many minutes. One transaction at a time
 -- writes, and nobody waits for it.
--- Counts in queue.unused_fields that writes to this table sent this column for nothing, at most once a minute.
 create function queue.note_unused_column(p_table text, p_column text)
 returns void
 language plpgsql

@@ -4,8 +4,6 @@
 -- about an owner is done under the lock on the owner's slots, and the order keeps two statements that touch several
 -- owners from waiting for each other in a circle. Beside the standings of tasks it knows two more: enqueued, an orchestrator
 -- that is active and needs no worker, and held, a start that has ended while its holder has not let go.
--- Moves user_slots, user_lines and blocked_tasks by what one statement changed; takes the owners' locks first, in the
--- order of their ids.
 create function queue.shift_load(p_changes queue.load_change[], p_now timestamptz)
 returns void
 language plpgsql
@@ -169,7 +167,7 @@ $$;
 
 -- What an owner's starts take, moved apart from any change of a task: an orchestrator has handed over, a holder has let
 -- go, a start is forgotten. The caller holds the owner's lock.
--- Adds to an owner's running, orchestrating and remembered, and brings the lines in step. Call it under the owner's lock.
+-- Adds to an owner's running, orchestrating and remembered, and brings the lines in step.
 create function queue.move_slots(p_user_id uuid, p_running integer, p_orchestrating integer, p_remembered integer)
 returns void
 language plpgsql
@@ -190,7 +188,7 @@ end;
 $$;
 
 -- Opens and closes lines after something about their owners has changed. The caller holds the owners' locks.
--- Brings what these users' lines copy from their slots, and is_open, in step with them. Call it under the users' locks.
+-- Brings what these users' lines copy from their slots, and is_open, in step with them.
 create function queue.refresh_lines(p_user_ids uuid[])
 returns void
 language plpgsql

@@ -186,8 +186,6 @@ $$;
 
 -- The owners of what a write changes, in the order of their ids. A plain write over the Data API that meets a lock is told so
 -- (queue.is_plain_write); functions and sessions get 55P03.
--- Locks the slots of these users in the order of their ids; 503 UNAVAILABLE in place of 55P03 to a plain write over the
--- Data API.
 create function queue.lock_owners(p_user_ids uuid[])
 returns void
 language plpgsql

@@ -90,7 +90,6 @@ begin
 end;
 $$;
 
--- What the history after an event adds to the number of tasks in a final status.
 -- How many tasks more (or fewer) have this final status after the events between these two ids.
 create function queue.ended_since(p_status text, p_after bigint, p_up_to bigint)
 returns bigint

@@ -142,7 +142,6 @@ $$;
 -- A type that appears, changes pool, machines or kind or is switched on or off concerns every live task of that type. Few are
 -- derived again at once, many by and by (queue.deferred_work): the change itself costs the same however many are queued,
 -- and claims obey it from its commit on (queue.lock_head_of_line).
--- Trigger: derives pool, slot and standing of a type's live tasks again; later, when they are many.
 create function queue.task_types_after_write()
 returns trigger
 language plpgsql

@@ -4,7 +4,7 @@
 -- few. Of a user with more that is only written down, and all of it follows piece by piece (queue.settle_deletion), the
 -- row of users last: the app, or Supabase's Auth by a foreign key of its own, is answered at once however much there is.
 -- What must hold from now on does: nothing of theirs starts, no token of theirs is known, no task comes into their projects.
--- Trigger: a user with more than 100 tasks, 1,000 results or 1,000 projects is not deleted yet, but piece by piece
+-- A user with more than 100 tasks, 1,000 results or 1,000 projects is not deleted yet, but piece by piece
 -- (queue.deferred_work).
 create function queue.users_before_delete()
 returns trigger
@@ -81,7 +81,7 @@ create trigger users_after_delete
 -- With a project go its tasks and results, by foreign keys: in the transaction of the deletion while they are few. Of a
 -- project with more the row is only marked: its owner does not see it any more, no task is enqueued into it, and the rest
 -- follows piece by piece (queue.settle_deletion), the row last.
--- Trigger: a project with more than 100 tasks or 1,000 results is only marked as deleted, and goes piece by piece
+-- A project with more than 100 tasks or 1,000 results is only marked as deleted, and goes piece by piece
 -- (queue.deferred_work).
 create function queue.projects_before_delete()
 returns trigger
@@ -110,8 +110,8 @@ create trigger projects_before_delete
   before delete on public.projects
   for each row execute function queue.projects_before_delete();
 
--- Whether a user or project is so small that all of it may go in the transaction of its deletion.
--- Whether this user (or else this project) has at most 100 tasks and 1,000 results (and projects).
+-- Whether a user (or else a project) is so small that all of it may go in the transaction of its deletion: at most 100
+-- tasks and 1,000 results (and projects).
 create function queue.goes_at_once(p_user_id uuid, p_project_id uuid)
 returns boolean
 language plpgsql

@@ -153,7 +153,6 @@ end;
 $$;
 
 -- What a type without a row counts as: what its row would say if nothing were said of it.
--- What tasks of a type with this name count as while it has no row.
 create function queue.type_by_name(p_name text)
 returns public.task_types
 language plpgsql

@@ -79,7 +79,6 @@ $$;
 
 -- Requests of one owner are looked at one after the other: of the same id or key sent twice at once the second finds
 -- the first. Taken before any row, in one order, by nobody else; so it cannot close a circle of waits.
--- Keeps other requests of the same owners waiting until this transaction ends.
 create function queue.lock_enqueuing(p_requests queue.task_request[])
 returns void
 language plpgsql

@@ -1,8 +1,8 @@
 -- Users' own machines: their claims, and the tasks of other pools that their GPU machines run as well.
 
--- The same for a user's own machine: one user, so no turns.
--- Claims the next task, cloud or local, of the token's owner and returns it; null when there is none that nobody else
--- holds (queue.say_passed_over).
+-- What queue.take_next_task is for the fleet, for a user's own machine: one user, so no turns. Claims the next task,
+-- cloud or local, of the token's owner and returns it; null when there is none that nobody else holds
+-- (queue.say_passed_over).
 create function queue.take_own_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
 returns public.tasks
 language plpgsql
@@ -200,7 +200,6 @@ begin
 end;
 $$;
 
--- What waits for a reason of its own among the tasks that counts for gpu have beside the pool, by their stored standing.
 -- Queued tasks of other pools that counts by this caller for gpu have beside that pool (queue.is_served_by), by the
 -- reason of their own that is stored, up to 1000 of each pool and reason.
 create function queue.own_gpu_waiting(p_caller queue.caller, p_pool text)

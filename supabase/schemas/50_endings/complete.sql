@@ -172,9 +172,8 @@ begin
 end;
 $$;
 
--- The URL of the task's own file that a result in JSON names, under the keys and in the order in which deployed workers look
--- for it.
--- The URL in this JSON that leads into the task's own folder; null when there is none.
+-- The URL of the task's own file that a result in JSON names, under the keys and in the order in which deployed workers
+-- look for it; null when there is none.
 create function queue.described_file(p_description json, p_user_id uuid, p_task_id uuid)
 returns text
 language plpgsql
@@ -196,8 +195,7 @@ exception when others then
 end;
 $$;
 
--- The path in the bucket that the public URL of a file in the task's own folder leads to.
--- The path of the file in this task's folder that the URL leads to; null when it leads elsewhere.
+-- The path in the bucket that the public URL of a file in the task's own folder leads to; null when it leads elsewhere.
 create function queue.own_file(p_url text, p_user_id uuid, p_task_id uuid)
 returns text
 language plpgsql

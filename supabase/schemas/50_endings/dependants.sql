@@ -28,8 +28,6 @@ $$;
 -- looked at, so that of two dependencies that end at the same time the second one sees the first. Only tasks of the same
 -- owner: to name somebody else's task is to wait for nothing, and nobody's end waits for a stranger's row. Where many
 -- wait, the end is what is recorded now, and they follow (queue.deferred_work).
--- Works out again where the queued tasks of the same owner stand that depend on these, but for the second ones; later,
--- when they are many.
 create function queue.settle_dependants(p_task_ids uuid[], p_but uuid[] default '{}')
 returns void
 language plpgsql
@@ -89,8 +87,6 @@ $$;
 -- chain: Failed below a failed task, else Cancelled. Only queued tasks of the same owner; a task that was in somebody
 -- else's way was in nobody's way (queue.dependency_state). Up to a hundred end at once; of more it is only noted that
 -- they are to end (queue.deferred_work). Until then they wait, and no claim gets them.
--- Ends every queued task that depends, directly or not, on one of these, which were lost: Failed, Cancelled or deleted;
--- later, when they are many.
 create function queue.settle_lost(p_lost queue.task_end[])
 returns void
 language plpgsql

@@ -49,7 +49,7 @@ $$;
 -- A direct change of dependant_on: what the queue goes by is in queue.task_dependencies, and follows. Its own functions
 -- have written there already. The caller holds the owners' locks.
 -- Records what these tasks depend on after dependant_on of them was changed (p_were: what it was), and works out again
--- where they stand. Call it under the owners' locks.
+-- where they stand.
 create function queue.follow_dependencies(p_task_ids uuid[], p_were uuid[])
 returns void
 language plpgsql
@@ -179,7 +179,6 @@ $$;
 
 -- Whether a task waits, directly or through others of its owner, for another one; one that waits for itself can never
 -- run. Asked under the owner's lock, so that of two that close a circle together the second one sees the first.
--- Whether the first task, of this owner, depends on the second one in any number of steps.
 create function queue.waits_for(p_task_id uuid, p_other_id uuid, p_user_id uuid)
 returns boolean
 language plpgsql
@@ -206,7 +205,6 @@ begin
 end;
 $$;
 
--- Queued tasks that waited for one task wait for another one from now on.
 -- Makes this owner's queued tasks, and replaced children, that wait for the first task wait for the second one instead.
 create function queue.move_dependants(p_from uuid, p_to uuid, p_user_id uuid)
 returns void

@@ -195,8 +195,6 @@ $$;
 
 -- Whether a caller is the one who runs the task. A lease is no proof here: owners can read it. The service key speaks for
 -- any worker of the fleet, because deployed workers do not say which one they are; a user who has signed in runs nothing.
--- Whether this caller holds the running task: a token what was claimed with it, the service key what no token holds, a
--- signed-in user nothing.
 create function queue.is_holder(p_caller queue.caller, p_task public.tasks)
 returns boolean
 language plpgsql
@@ -259,7 +257,6 @@ end;
 $$;
 
 -- A report other than a result also hears whether it changed anything: a failure may only be recorded.
--- queue.task_reply and changed: whether this report changed the task or was only recorded.
 create function queue.report_reply(p_task public.tasks, p_changed boolean)
 returns json
 language plpgsql

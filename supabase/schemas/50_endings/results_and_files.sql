@@ -3,7 +3,6 @@
 -- The result records of tasks that were just completed. Called wherever a task becomes Complete, so there is no way
 -- to complete a task of a type that creates generations without one. A task that was put back and completed again
 -- replaces its record: task and record never name different results.
--- Records one generation for each of these tasks that is Complete and of a type that creates them.
 create function queue.record_generations(p_task_ids uuid[])
 returns void
 language plpgsql
@@ -58,8 +57,6 @@ $$;
 -- numbered part belongs to what its orchestrator names. A segment that is made once more may know its place by its index
 -- alone: it builds on the record at the place before it, and so must the next on its own. What is malformed, or not the
 -- owner's, is left out.
--- The parent, the place in it and the basis of a task's result record, as its params say; null where they name nothing of
--- the owner's.
 create function queue.generation_links(
   p_task_id uuid, p_user_id uuid, p_params jsonb,
   out parent_generation_id uuid, out child_order integer, out based_on uuid

@@ -163,8 +163,6 @@ $$;
 -- Tasks whose params, type or owner have changed, so that they are parts of something else now: they leave the families
 -- they were in, as deleted ones would, and join those that they name. The caller holds the locks of queue.lock_families
 -- and of the owners.
--- Takes these tasks out of the families they were in and into those that their params name now. Call it under the owners'
--- locks.
 create function queue.regroup(p_task_ids uuid[])
 returns void
 language plpgsql
@@ -207,8 +205,7 @@ $$;
 -- Deleted tasks leave their families, and the children of a deleted orchestrator are cancelled. An orchestrator that has
 -- lost its last child is cancelled, too; one that keeps some is judged by those. The caller holds the locks of all of
 -- them.
--- Takes deleted tasks, which had these statuses, out of their families, and ends what ends with them. Call it under the
--- owners' locks.
+-- Takes deleted tasks, which had these statuses, out of their families, and ends what ends with them.
 create function queue.leave_families(p_task_ids uuid[], p_statuses text[])
 returns void
 language plpgsql

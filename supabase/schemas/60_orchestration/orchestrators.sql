@@ -1,10 +1,8 @@
 -- Where an orchestrator ends: it has enqueued all of its children, and they say how it ends.
 
--- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for
--- good; when all have ended, Cancelled if one was, else Complete with what the final child made. The caller holds the
--- locks on the orchestrator and on its owner.
--- Ends this orchestrator if its children say so, and returns how; null = not yet. Call it under the locks of the task and
--- its owner.
+-- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for good;
+-- when all have ended, Cancelled if one was, else Complete with what the final child made. Returns how it ended; null =
+-- not yet. The caller holds the locks on the orchestrator and on its owner.
 create function queue.judge_orchestration(p_orchestrator_id uuid, p_is_quiet boolean default false)
 returns text
 language plpgsql
@@ -94,10 +92,9 @@ begin
 end;
 $$;
 
--- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many parts are there
--- as its params announce. Before that nobody judges it by the children it has.
--- Whether this orchestrator has enqueued everything: reported in its present start, or as many segments and a stitch (not
--- needed when the family is quiet), or joins, as its params announce.
+-- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many segments and a
+-- stitch (not needed when the family is quiet), or joins, are there as its params announce. Before that nobody judges it
+-- by the children it has.
 create function queue.is_enqueued(p_family queue.orchestrations, p_task public.tasks, p_is_quiet boolean default false)
 returns boolean
 language plpgsql
@@ -245,7 +242,6 @@ $$;
 
 -- An orchestrator that has enqueued everything only waits for its children: no death, silence or timeout of the worker
 -- that ran it concerns it.
--- Whether this task is an orchestrator that has enqueued all of its children.
 create function queue.needs_no_worker(p_task public.tasks)
 returns boolean
 language plpgsql

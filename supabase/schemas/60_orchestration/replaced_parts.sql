@@ -69,7 +69,7 @@ $$;
 -- Deployed clients delete what they think is a duplicate, and that may be the child that counts: then the one that it had
 -- replaced counts again, and is put back if it was cancelled for it. The caller holds the locks of all of them.
 -- Takes these tasks, which have or had these statuses, out of their families, lets replaced ones take their places again,
--- and returns the orchestrators that are to be judged anew. Call it under the owners' locks.
+-- and returns the orchestrators that are to be judged anew.
 create function queue.take_out_children(p_task_ids uuid[], p_statuses text[])
 returns uuid[]
 language plpgsql
@@ -243,7 +243,6 @@ $$;
 
 -- A running orchestration task needs no worker any more in this start, and gives its place back. The caller has seen that it
 -- has not done so before, and holds the locks on the task and its owner.
--- Frees the place of this running orchestration task.
 create function queue.hand_over(p_task public.tasks)
 returns void
 language plpgsql
@@ -260,8 +259,8 @@ begin
 end;
 $$;
 
--- Whether a running orchestration task has enqueued everything in the start that this lease is the proof of.
--- Whether this orchestration task, in this start, needs no worker any more.
+-- Whether a running orchestration task has enqueued everything in the start that this lease is the proof of, and needs no
+-- worker any more.
 create function queue.is_handed_over(p_orchestrator_id uuid, p_lease_token uuid)
 returns boolean
 language plpgsql

@@ -2,7 +2,6 @@
 
 -- What runs by itself: each job is one call of one function that is safe to run twice (docs/operations.md). A function,
 -- because a backup of the queue's tables does not hold the jobs of pg_cron: queue.rebuild makes them again.
--- Makes the jobs of pg_cron, or makes them again, and their rows in queue.job_runs.
 create function queue.schedule_jobs()
 returns void
 language plpgsql

@@ -64,7 +64,6 @@ $$;
 -- Deletes those of these finished tasks that nobody needs. What somebody holds, and all of an owner whom
 -- somebody holds, is left for the next time, and what was put
 -- back into the queue since it was found is not finished any more.
--- Deletes those of these tasks that may be purged (queue.may_be_purged) and that nobody holds, and returns how many.
 create function queue.purge_tasks(p_task_ids uuid[])
 returns integer
 language plpgsql

@@ -172,7 +172,7 @@ create trigger events_after_truncate
 
 -- What tasks go by, or what is derived from them, cannot be emptied under them. Together with the tasks it can: after such
 -- a statement there are none.
--- Trigger: refuses to truncate a table that live tasks depend on with 409 TRUNCATE_REFUSED.
+-- Refuses to truncate a table that live tasks depend on with 409 TRUNCATE_REFUSED.
 create function queue.refuse_truncate()
 returns trigger
 language plpgsql

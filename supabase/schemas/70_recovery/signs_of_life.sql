@@ -163,8 +163,6 @@ $$;
 
 -- Ends that beats told of while another transaction held the worker's row. Whose row is still held waits for the next
 -- rescue; who has given a sign of life since has not ended.
--- Writes the ends in queue.noted_beats into the rows of their workers, by queue.beat, unless those are still held or the
--- worker has given a later sign of life.
 create function queue.apply_noted_ends()
 returns void
 language plpgsql

@@ -62,7 +62,7 @@ create trigger workers_after_insert
   for each statement execute function queue.workers_after_insert();
 
 -- The same for a worker whose row is deleted.
--- Trigger: tasks of workers whose row was deleted go back to the queue, and what they still held is free.
+-- Tasks of workers whose row was deleted go back to the queue, and what they still held is free.
 create function queue.workers_after_delete()
 returns trigger
 language plpgsql
@@ -97,7 +97,7 @@ create trigger workers_after_delete
 
 -- A machine whose token is taken back can report nothing any more, so its tasks go back at once. Tokens that expire or
 -- are deleted, and a claim that was under way, are seen by the rescue within a minute.
--- Trigger: the running tasks of tokens that have just been revoked go back to the queue; that start is not counted.
+-- The running tasks of tokens that have just been revoked go back to the queue; that start is not counted.
 create function queue.user_api_tokens_after_update()
 returns trigger
 language plpgsql

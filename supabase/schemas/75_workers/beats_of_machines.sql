@@ -1,4 +1,4 @@
--- Beats over HTTP, of users' own machines above all, calls that are a sign, and ends under names that several share.
+-- Beats over HTTP, of users' own machines above all, and calls that are a sign.
 
 -- A beat through the functions, where every call has a route: by the service key for a worker of the fleet, which is the
 -- guardian's beat; by a token for the machine of its owner.
@@ -158,92 +158,6 @@ begin
   ) as held
   where t.id = held.id;
   perform set_config('queue.counts_itself', 'off', true);
-end;
-$$;
-
--- The last beat of one of several machines under one name. What it names goes back at once; of all else that runs under the
--- name nobody knows whose it was, so it is noted, and goes back when no machine names it again (queue.lost_tasks).
---
--- Lines that were written before a task was handed out speak of an earlier start of it: the machine gave it back, and
--- another one under the same name may have it now. They name nothing.
--- Ends a machine under a name that several share, with the service key: puts what it names (p_current, or a line of
--- p_logs that is not older than the start) back at once, the start not counted when it said goodbye, lets go of what
--- others had ended under it (p_named), and notes all else that runs under the name as possibly its own.
-create function queue.end_one_of_many(
-  p_worker_id text, p_said text, p_current uuid, p_named uuid[], p_logs json[], p_now timestamptz
-)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_lost queue.lost_task[];
-  v_left uuid[];
-begin
-  v_lost := array(
-    select (
-      t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id, false)
-    )::queue.lost_task
-    from public.tasks as t
-    where t.worker_id = p_worker_id
-      and t.token_id is null
-      and t.status = 'In Progress'
-      and (
-        t.id = p_current
-        or exists (
-          select
-          from unnest(p_logs) as l (entry)
-          where case
-              when json_typeof(l.entry) = 'object' and l.entry ->> 'task_id' is not null then
-                lower(l.entry ->> 'task_id') in (t.id::text, lower(t.params ->> 'task_id'))
-                and queue.log_time(l.entry ->> 'timestamp', p_now) >= coalesce(t.claimed_at, '-infinity')
-            end
-        )
-      )
-      and not queue.needs_no_worker(t)
-  );
-  v_left := queue.put_back_or_leave(v_lost, 'service');
-  perform queue.let_go_of(p_worker_id, null, null, n.id) from unnest(p_named) as n (id) order by n.id;
-  perform queue.note_end_of_many(p_worker_id, null, p_said, v_left, p_now);
-end;
-$$;
-
--- One of several machines under one name has ended. Which of the tasks under that name were its own nobody can know; those
--- of the others will be named again. Not so the tasks of users' machines that never beat: these may be silent for longer
--- (token_silence_limit).
--- Leaves to the rescue what a machine that ended under a shared name may have run: p_left surely, all else under that
--- name and token (null = the service key) if no machine names it again.
-create function queue.note_end_of_many(p_worker_id text, p_token_id uuid, p_said text, p_left uuid[], p_now timestamptz)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_doubtful uuid[] := array(
-    select t.lease_token
-    from public.tasks as t
-    where t.worker_id = p_worker_id
-      and t.token_id is not distinct from p_token_id
-      and t.status = 'In Progress'
-      and (p_token_id is null or t.is_beaten_for)
-      and t.lease_token <> all (p_left)
-      and not queue.needs_no_worker(t)
-    order by t.id
-  );
-begin
-  if cardinality(v_doubtful) + cardinality(p_left) = 0 then
-    return;
-  end if;
-  insert into queue.noted_beats as b (worker_id, beat_at, status, leases, doubtful_leases)
-  values (p_worker_id, p_now, p_said, p_left, v_doubtful)
-  on conflict (worker_id, beat_at) do update
-  set status = excluded.status,
-    leases = coalesce(b.leases, '{}') || excluded.leases,
-    doubtful_leases = coalesce(b.doubtful_leases, '{}') || excluded.doubtful_leases;
 end;
 $$;
 

@@ -3,8 +3,8 @@
 -- The orchestrator, the machine's startup script and the worker itself all read metadata whole and write it whole, each
 -- with keys of its own. What one has written since the other read must survive that. So a direct write adds and changes
 -- keys, and takes none away; null is a value. What was said of an end belongs to that end and goes with it.
--- Trigger: keys of a worker's metadata survive a direct write of the service key that does not name them, but
--- error_reason, error_time, termination_reason and self_terminated.
+-- Keys of a worker's metadata survive a direct write of the service key that does not name them, but error_reason,
+-- error_time, termination_reason and self_terminated.
 create function queue.workers_before_metadata()
 returns trigger
 language plpgsql
@@ -60,7 +60,7 @@ end;
 $$;
 
 -- What orchestrators keep beside their workers is read with each of them, so it has the bounds of params.
--- Trigger: refuses metadata of workers that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
+-- Refuses metadata of workers that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
 create function queue.workers_keep_metadata_small()
 returns trigger
 language plpgsql

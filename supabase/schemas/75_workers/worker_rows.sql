@@ -7,7 +7,7 @@
 -- words: orchestrators give a reason for every end, also for sending an idle machine home. They look before they write:
 -- what the machine took in between, what it was sent home with, and the crash that its guardian reports while it is being
 -- switched off, are no failure.
--- Trigger: a change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, gives every end a
+-- A change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, gives every end a
 -- metadata.error_reason, its time and, if it is one, the time of the failure, and tells orchestrators by
 -- metadata.orchestrator_status where they keep it.
 create function queue.workers_before_write()
@@ -152,10 +152,10 @@ create trigger workers_before_write
 -- work while they call all the time: an end that only they say of one that calls, or is kept, is none. What was said stays
 -- in metadata.not_believed. Of one that has not called lately it is taken as the reaper's, whichever word they use and however
 -- often they say it (first error, and ten minutes later terminated): its next call takes it back.
--- Trigger: whoever writes the status of a worker takes away the marks that the queue (reaped_at) or the worker itself
--- (goodbye_at) had set. A direct write of the service key that promotes a worker which is crashed, reaped or said
--- goodbye, changes neither status nor metadata; one that sets aside a worker which is kept and beats, or is an api worker
--- that is kept or calls, is only kept in metadata.not_believed.
+-- Whoever writes the status of a worker takes away the marks that the queue (reaped_at) or the worker itself (goodbye_at)
+-- had set. A direct write of the service key that promotes a worker which is crashed, reaped or said goodbye, changes
+-- neither status nor metadata; one that sets aside a worker which is kept and beats, or is an api worker that is kept or
+-- calls, is only kept in metadata.not_believed.
 create function queue.workers_before_status()
 returns trigger
 language plpgsql

@@ -1,9 +1,8 @@
 -- What waits for which reason, and what keeps machines busy beside the tasks that count.
 
--- Queued tasks that cannot run now, per reason. A reason of the owner comes before stale, and so does that all places of
--- orchestration are taken: only then are the stale tasks of an owner told apart by kind, which no counter does.
 -- Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one
--- reason.
+-- reason. A reason of the owner comes before stale, and so does that all places of orchestration are taken: only then are
+-- the stale tasks of an owner told apart by kind, which no counter does.
 create function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
 returns json
 language plpgsql
@@ -132,8 +131,6 @@ $$;
 -- What keeps machines busy beside the tasks that take a slot: orchestrators that have not enqueued everything yet (the
 -- others only wait for their children), and starts that others ended under machines that have not let go yet. Without
 -- these an autoscaler would stop machines at work.
--- How many machines are busy with what task_counts() does not count under active_only: orchestrators that still need a
--- worker, and ended starts whose holders have not let go.
 create function queue.busy_beside(p_caller queue.caller, p_pool text, p_load queue.load_summary)
 returns integer
 language plpgsql

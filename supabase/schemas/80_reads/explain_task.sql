@@ -246,8 +246,7 @@ begin
 end;
 $$;
 
--- What would have to change for a task to run, in words.
--- What would have to change for a task with this reason (or ready, or this status) to run.
+-- What would have to change for a task with this reason (or ready, or this status) to run, in words.
 create function queue.remedy(p_reason text)
 returns text
 language plpgsql

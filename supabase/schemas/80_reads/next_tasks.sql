@@ -1,8 +1,7 @@
 -- What claims would hand out next.
 
--- The tasks that claims would hand out next, whose turn it is first: filtered before they are cut. p_turns are the
--- first users in turn, at least p_limit of them where there are so many.
--- Up to p_limit tasks that this caller's claims would hand out next, in that order.
+-- Up to p_limit tasks that this caller's claims would hand out next, whose turn it is first: filtered before they are
+-- cut. p_turns are the first users in turn, at least p_limit of them where there are so many.
 create function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_turns queue.user_load_row[])
 returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz, since timestamptz)
 language plpgsql
@@ -183,8 +182,6 @@ $$;
 
 -- Since when the oldest task waits that a claim could come to. The list of next tasks has the oldest of each user in it;
 -- where the list was cut, older ones may stand behind it: those are looked for among the oldest never started.
--- Since when the oldest claimable task could run: the older of the oldest in the list and, if the list was cut, of the
--- 200 oldest tasks that were never started.
 create function queue.oldest_claimable(p_caller queue.caller, p_pool text, p_listed timestamptz, p_was_cut boolean)
 returns timestamptz
 language plpgsql

@@ -193,7 +193,6 @@ end;
 $$;
 
 -- The users that a count lists: first those whose turn is next, then others with live work.
--- Up to p_limit users with live work as task_counts lists them: those in p_turns, then others as they come.
 create function queue.listed_users(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_turns queue.user_load_row[], p_limit integer)
 returns json
 language plpgsql

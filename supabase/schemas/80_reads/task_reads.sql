@@ -151,8 +151,8 @@ begin
 end;
 $$;
 
--- The task that a question is about. Somebody else's task answers exactly like one that does not exist.
--- The task; 404 TASK_NOT_FOUND when it does not exist or is not the caller's.
+-- The task that a question is about; 404 TASK_NOT_FOUND when it does not exist, and exactly so when it is somebody
+-- else's.
 create function queue.readable_task(p_caller queue.caller, p_task_id uuid)
 returns public.tasks
 language plpgsql

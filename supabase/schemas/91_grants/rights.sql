@@ -18,18 +18,18 @@ revoke all on table public.active_workers_health, public.orchestrator_status
   from public, anon, authenticated, service_role;
 
 revoke all on function
-  public.claim_next_task, public.task_counts, public.complete_task, public.update_task_status, public.explain_task,
-  public.explain_worker, public.create_task, public.create_tasks, public.upload_target, public.files_to_sweep,
-  public.create_api_token, public.revoke_api_token, public.mark_task_failed, public.requeue_tasks,
-  public.repair_generations, public.cancel_tasks, public.move_project, public.set_task_type,
-  public.unknown_task_types, public.func_worker_heartbeat_with_logs, public.func_update_worker_heartbeat,
-  public.func_insert_logs_batch, public.note_refused_claim, public.worker_health, public.get_task_status,
-  public.get_task_output, public.get_predecessor_output, public.get_completed_segments,
-  public.get_orchestrator_children, public.update_worker_model, public.update_shot_pair_prompts, public.health,
-  public.func_get_task_counts, public.beat, public.keep_worker, public.note_call, public.note_unused_fields
+  public.beat, public.cancel_tasks, public.claim_next_task, public.complete_task, public.create_api_token,
+  public.create_task, public.create_tasks, public.explain_task, public.explain_worker, public.files_to_sweep,
+  public.func_get_task_counts, public.func_insert_logs_batch, public.func_update_worker_heartbeat,
+  public.func_worker_heartbeat_with_logs, public.get_completed_segments, public.get_orchestrator_children,
+  public.get_predecessor_output, public.get_task_output, public.get_task_status, public.health, public.keep_worker,
+  public.mark_task_failed, public.move_project, public.note_call, public.note_refused_claim,
+  public.note_unused_fields, public.repair_generations, public.requeue_tasks, public.revoke_api_token,
+  public.set_task_type, public.task_counts, public.unknown_task_types, public.update_shot_pair_prompts,
+  public.update_task_status, public.update_worker_model, public.upload_target, public.worker_health
   from public, anon, authenticated, service_role;
 
--- The thin functions of public run as their caller and reach the definer functions in here.
+-- The thin functions of public run as their caller and reach the definer functions of queue.
 grant usage on schema queue to authenticated, service_role;
 
 -- Derived state may be looked at with the service key, and changed by the queue's own functions alone.
@@ -140,33 +140,32 @@ grant execute on function
 
 -- What the service key calls.
 grant execute on function
-  public.claim_next_task, public.task_counts, public.complete_task, public.update_task_status, public.explain_task,
-  public.explain_worker, public.create_task, public.create_tasks, public.upload_target, public.files_to_sweep,
-  public.mark_task_failed, public.requeue_tasks, public.repair_generations, public.cancel_tasks, public.move_project,
-  public.set_task_type, public.unknown_task_types, public.func_worker_heartbeat_with_logs,
-  public.func_update_worker_heartbeat, public.func_insert_logs_batch, public.note_refused_claim,
-  public.worker_health, public.get_task_status, public.get_task_output, public.get_predecessor_output,
-  public.get_completed_segments, public.get_orchestrator_children, public.update_worker_model,
-  public.update_shot_pair_prompts, public.health, public.func_get_task_counts, public.beat, public.keep_worker,
-  public.note_call, public.note_unused_fields
+  public.beat, public.cancel_tasks, public.claim_next_task, public.complete_task, public.create_task,
+  public.create_tasks, public.explain_task, public.explain_worker, public.files_to_sweep,
+  public.func_get_task_counts, public.func_insert_logs_batch, public.func_update_worker_heartbeat,
+  public.func_worker_heartbeat_with_logs, public.get_completed_segments, public.get_orchestrator_children,
+  public.get_predecessor_output, public.get_task_output, public.get_task_status, public.health, public.keep_worker,
+  public.mark_task_failed, public.move_project, public.note_call, public.note_refused_claim,
+  public.note_unused_fields, public.repair_generations, public.requeue_tasks, public.set_task_type,
+  public.task_counts, public.unknown_task_types, public.update_shot_pair_prompts, public.update_task_status,
+  public.update_worker_model, public.upload_target, public.worker_health
   to service_role;
 
 -- What that calls in turn, and what operators and the jobs call.
 grant execute on function
-  queue.refuse_while_locked, queue.settle_deferred, queue.rescue, queue.claim_next_task, queue.cancel_tasks,
-  queue.requeue_tasks, queue.mark_task_failed, queue.repair_generations, queue.complete_task,
-  queue.update_task_status, queue.upload_target, queue.files_to_sweep, queue.task_counts, queue.drift,
-  queue.reconcile, queue.sweep, queue.explain_task, queue.explain_worker, queue.mend_orchestrations, queue.health,
-  queue.health_while_locked, queue.note_unused_fields, queue.set_task_type, queue.unknown_task_types,
-  queue.create_tasks, queue.count_on, queue.cleanup, queue.purge, queue.run_job, queue.move_project,
-  queue.worker_heartbeat, queue.insert_logs_batch, queue.note_refused_claim, queue.worker_states,
-  queue.worker_health, queue.fleet_summary, queue.get_task_status, queue.get_task_output,
-  queue.get_predecessor_output, queue.get_completed_segments, queue.get_orchestrator_children,
-  queue.update_worker_model, queue.update_shot_pair_prompts, queue.counts_of_place, queue.keep_worker,
-  queue.beat_by_route, queue.note_call
+  queue.beat_by_route, queue.cancel_tasks, queue.claim_next_task, queue.cleanup, queue.complete_task, queue.count_on,
+  queue.counts_of_place, queue.create_tasks, queue.drift, queue.explain_task, queue.explain_worker,
+  queue.files_to_sweep, queue.fleet_summary, queue.get_completed_segments, queue.get_orchestrator_children,
+  queue.get_predecessor_output, queue.get_task_output, queue.get_task_status, queue.health,
+  queue.health_while_locked, queue.insert_logs_batch, queue.keep_worker, queue.mark_task_failed,
+  queue.mend_orchestrations, queue.move_project, queue.note_call, queue.note_refused_claim, queue.note_unused_fields,
+  queue.purge, queue.reconcile, queue.refuse_while_locked, queue.repair_generations, queue.requeue_tasks,
+  queue.rescue, queue.run_job, queue.set_task_type, queue.settle_deferred, queue.sweep, queue.task_counts,
+  queue.unknown_task_types, queue.update_shot_pair_prompts, queue.update_task_status, queue.update_worker_model,
+  queue.upload_target, queue.worker_health, queue.worker_heartbeat, queue.worker_states
   to service_role;
 
 -- Triggers ask these with the rights of whoever writes.
 grant execute on function
-  queue.is_beating, queue.metadata_without_end, queue.has_called_lately
+  queue.has_called_lately, queue.is_beating, queue.metadata_without_end
   to service_role;
