@@ -292,6 +292,33 @@ begin
 end;
 $$;
 
+-- What a worker reports beside its words is never a reason to refuse the report: what is too large to be kept as data is
+-- kept as text, as far as it goes.
+-- The data; of what is out of the bounds of queue.json_fault the reason (not_kept) and both ends of its text, if that can
+-- be written at all.
+create function queue.bounded_data(p_data jsonb)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_fault text := queue.json_fault(p_data);
+  -- Many rows of one statement may bring such data, so a text that is out of all proportion to what was sent is not
+  -- written at all.
+  v_most integer := least(16777216, 65536 + 8 * pg_column_size(p_data || jsonb_build_object())::bigint);
+begin
+  if v_fault is null then
+    return p_data;
+  end if;
+  return jsonb_build_object(
+    'not_kept', v_fault,
+    'result_data', case when queue.written_length(p_data, v_most) is not null then queue.cut_ends(p_data::text) end
+  );
+end;
+$$;
+
 -- What is wrong with the size of a JSON value that somebody wants to store, whatever the way in. One place for all: a
 -- value that one way takes and the next cannot read stops everybody who reads it.
 -- Why the value is too large to be stored, as the end of a sentence: more than 1 MiB written out, 100 levels, 200,000
@@ -339,6 +366,21 @@ begin
     end if;
   end if;
   return null;
+end;
+$$;
+
+-- Whether a task's params can be handed out. What came in since they have a bound has it; a row from before may hold
+-- what nobody can write out.
+-- Whether these params take at most 8 MiB written out; measured only where has_bounded_params is false.
+create function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_has_bounded_params or queue.written_length(p_params, 8388608) is not null;
 end;
 $$;
 
@@ -407,33 +449,6 @@ begin
 end;
 $$;
 
--- What a worker reports beside its words is never a reason to refuse the report: what is too large to be kept as data is
--- kept as text, as far as it goes.
--- The data; of what is out of the bounds of queue.json_fault the reason (not_kept) and both ends of its text, if that can
--- be written at all.
-create function queue.bounded_data(p_data jsonb)
-returns jsonb
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_fault text := queue.json_fault(p_data);
-  -- Many rows of one statement may bring such data, so a text that is out of all proportion to what was sent is not
-  -- written at all.
-  v_most integer := least(16777216, 65536 + 8 * pg_column_size(p_data || jsonb_build_object())::bigint);
-begin
-  if v_fault is null then
-    return p_data;
-  end if;
-  return jsonb_build_object(
-    'not_kept', v_fault,
-    'result_data', case when queue.written_length(p_data, v_most) is not null then queue.cut_ends(p_data::text) end
-  );
-end;
-$$;
-
 -- What a worker says has any length. The beginning says what it is about, the end what happened last.
 -- The text; of one that is longer than 80 KiB the first 64 KiB, its length and the last 16 KiB. Null stays null.
 create function queue.cut_ends(p_text text)
@@ -453,21 +468,6 @@ begin
     return p_text;
   end if;
   return left(p_text, v_head) || pg_catalog.format(' … [cut: %s characters in all] … ', length(p_text)) || right(p_text, v_tail);
-end;
-$$;
-
--- Whether a task's params can be handed out. What came in since they have a bound has it; a row from before may hold
--- what nobody can write out.
--- Whether these params take at most 8 MiB written out; measured only where has_bounded_params is false.
-create function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return p_has_bounded_params or queue.written_length(p_params, 8388608) is not null;
 end;
 $$;
 
@@ -514,24 +514,6 @@ begin
   end if;
 
   return v_caller;
-end;
-$$;
-
--- How the history names a caller.
--- service, token:<token id> or user:<user id>, as task_events.actor names it.
-create function queue.caller_name(p_caller queue.caller)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return case p_caller.kind
-    when 'token' then 'token:' || p_caller.token_id
-    when 'user' then 'user:' || p_caller.user_id
-    else p_caller.kind
-  end;
 end;
 $$;
 
@@ -652,6 +634,24 @@ begin
   end if;
   perform queue.refuse_name_of_a_token(p_worker_id);
   return p_worker_id;
+end;
+$$;
+
+-- How the history names a caller.
+-- service, token:<token id> or user:<user id>, as task_events.actor names it.
+create function queue.caller_name(p_caller queue.caller)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case p_caller.kind
+    when 'token' then 'token:' || p_caller.token_id
+    when 'user' then 'user:' || p_caller.user_id
+    else p_caller.kind
+  end;
 end;
 $$;
 
@@ -1551,19 +1551,6 @@ begin
 end;
 $$;
 
--- The pools of work, each with workers of its own: gpu (a type without a row, too), api, and the one of a service that
--- runs exactly two types. Whoever adds one adds it to the two checks that name them as well (task_types, settings) and to
--- shared/claim.ts; tests hold them against this list.
-create function queue.pools()
-returns text[]
-language sql
-immutable
-security invoker
-set search_path = ''
-as $$
-  select array['gpu', 'api', 'banodoco'];
-$$;
-
 -- Whoever names a pool names one that is there; null is for the caller to read.
 -- Raises 400 INVALID_ARGUMENT when this is no pool of work.
 create function queue.refuse_unknown_pool(p_pool text)
@@ -1581,6 +1568,19 @@ begin
     );
   end if;
 end;
+$$;
+
+-- The pools of work, each with workers of its own: gpu (a type without a row, too), api, and the one of a service that
+-- runs exactly two types. Whoever adds one adds it to the two checks that name them as well (task_types, settings) and to
+-- shared/claim.ts; tests hold them against this list.
+create function queue.pools()
+returns text[]
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select array['gpu', 'api', 'banodoco'];
 $$;
 
 -- Which tasks a claim for a pool comes to. GPU machines of a user run some types of other pools as well, and name gpu; the
@@ -2617,6 +2617,23 @@ begin
 end;
 $$;
 
+-- Who reports on a task that others have ended has let go of it. Of the fleet's workers nobody says which one it is: the
+-- first to report on the task is taken for its holder, as everywhere.
+-- Frees what the caller still holds of this task, which it has just reported on.
+create function queue.let_go_by_report(p_caller queue.caller, p_task_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_caller.kind <> 'user' and exists (select from queue.held_slots as h where h.task_id = p_task_id and h.let_go_at is null) then
+    perform queue.let_go_of(null, p_caller.token_id, null, p_task_id);
+  end if;
+end;
+$$;
+
 -- What a holder still held is let go of: by the task that it reports on, or by itself when it claims again or ends.
 -- Frees the slots still held by this worker (null = whoever has this token, null = the service key) in this pool and of
 -- this task (null = any); returns how many.
@@ -2648,80 +2665,6 @@ begin
     v_count := v_count + queue.let_go(v_held_id, queue.now())::integer;
   end loop;
   return v_count;
-end;
-$$;
-
--- The holder of a start that others had ended has let go: the slot is free, and what the start cost is known. Waits for
--- nobody: what somebody is just changing is left for the next time (queue.free_held_slots, each minute).
--- Frees this slot, which is held since its task was ended by others, and writes down until when the machine is paid;
--- false when it is free already or somebody is just changing the task or its owner.
-create function queue.let_go(p_held_id bigint, p_at timestamptz)
-returns boolean
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_held queue.held_slots;
-  v_task public.tasks;
-begin
-  select h.* into v_held from queue.held_slots as h where h.id = p_held_id;
-
-  -- The task before its owner, like everywhere.
-  select t.* into v_task from public.tasks as t where t.id = v_held.task_id for no key update skip locked;
-  if v_task.id is null and exists (select from public.tasks as t where t.id = v_held.task_id) then
-    return false;
-  end if;
-  perform from queue.user_slots as s where s.user_id = v_held.user_id for no key update skip locked;
-  if not found then
-    return false;
-  end if;
-
-  update queue.held_slots as h
-  set let_go_at = p_at,
-    -- From here on it only counts for the turn, and not for long: to cancel once must not cost more than about one.
-    held_until = least(h.held_until, p_at + (select s.turn_memory from queue.settings as s))
-  where h.id = p_held_id
-    and h.let_go_at is null;
-  if not found then
-    return false;
-  end if;
-  perform queue.move_slots(v_held.user_id, -v_held.takes_slot::integer, v_held.takes_slot::integer - 1, 1);
-
-  -- A machine of the fleet is paid until it lets go, also when the owner has ended its task.
-  if v_held.billed_from is not null then
-    if v_task.lease_token = v_held.lease_token and v_task.status in ('Complete', 'Failed', 'Cancelled') then
-      perform set_config('queue.bills', 'on', true);
-      update public.tasks as t set generation_processed_at = p_at where t.id = v_task.id;
-      perform set_config('queue.bills', 'off', true);
-    end if;
-    insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
-    values (
-      v_held.task_id, v_held.user_id, queue.now(), coalesce(v_task.status, 'In Progress'), coalesce(v_task.status, 'In Progress'),
-      v_held.worker_id, v_held.attempt, 'queue.let_go',
-      pg_catalog.format('its worker let go %s s after the end', queue.seconds_between(v_held.held_since, p_at)),
-      jsonb_build_object('billed_from', v_held.billed_from, 'billed_to', p_at)
-    );
-  end if;
-  return true;
-end;
-$$;
-
--- Who reports on a task that others have ended has let go of it. Of the fleet's workers nobody says which one it is: the
--- first to report on the task is taken for its holder, as everywhere.
--- Frees what the caller still holds of this task, which it has just reported on.
-create function queue.let_go_by_report(p_caller queue.caller, p_task_id uuid)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_caller.kind <> 'user' and exists (select from queue.held_slots as h where h.task_id = p_task_id and h.let_go_at is null) then
-    perform queue.let_go_of(null, p_caller.token_id, null, p_task_id);
-  end if;
 end;
 $$;
 
@@ -2791,6 +2734,63 @@ begin
 end;
 $$;
 
+-- The holder of a start that others had ended has let go: the slot is free, and what the start cost is known. Waits for
+-- nobody: what somebody is just changing is left for the next time (queue.free_held_slots, each minute).
+-- Frees this slot, which is held since its task was ended by others, and writes down until when the machine is paid;
+-- false when it is free already or somebody is just changing the task or its owner.
+create function queue.let_go(p_held_id bigint, p_at timestamptz)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_held queue.held_slots;
+  v_task public.tasks;
+begin
+  select h.* into v_held from queue.held_slots as h where h.id = p_held_id;
+
+  -- The task before its owner, like everywhere.
+  select t.* into v_task from public.tasks as t where t.id = v_held.task_id for no key update skip locked;
+  if v_task.id is null and exists (select from public.tasks as t where t.id = v_held.task_id) then
+    return false;
+  end if;
+  perform from queue.user_slots as s where s.user_id = v_held.user_id for no key update skip locked;
+  if not found then
+    return false;
+  end if;
+
+  update queue.held_slots as h
+  set let_go_at = p_at,
+    -- From here on it only counts for the turn, and not for long: to cancel once must not cost more than about one.
+    held_until = least(h.held_until, p_at + (select s.turn_memory from queue.settings as s))
+  where h.id = p_held_id
+    and h.let_go_at is null;
+  if not found then
+    return false;
+  end if;
+  perform queue.move_slots(v_held.user_id, -v_held.takes_slot::integer, v_held.takes_slot::integer - 1, 1);
+
+  -- A machine of the fleet is paid until it lets go, also when the owner has ended its task.
+  if v_held.billed_from is not null then
+    if v_task.lease_token = v_held.lease_token and v_task.status in ('Complete', 'Failed', 'Cancelled') then
+      perform set_config('queue.bills', 'on', true);
+      update public.tasks as t set generation_processed_at = p_at where t.id = v_task.id;
+      perform set_config('queue.bills', 'off', true);
+    end if;
+    insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
+    values (
+      v_held.task_id, v_held.user_id, queue.now(), coalesce(v_task.status, 'In Progress'), coalesce(v_task.status, 'In Progress'),
+      v_held.worker_id, v_held.attempt, 'queue.let_go',
+      pg_catalog.format('its worker let go %s s after the end', queue.seconds_between(v_held.held_since, p_at)),
+      jsonb_build_object('billed_from', v_held.billed_from, 'billed_to', p_at)
+    );
+  end if;
+  return true;
+end;
+$$;
+
 -- Rows are locked in one order (docs/architecture.md, "Lock order"): tasks by id, then owners by id. Here it is kept.
 
 -- The other tasks that a change of some may change, locked before any owner is: of those that were grouped anew, that
@@ -2835,6 +2835,54 @@ begin
   if p_lost is not null then
     perform queue.lock_relatives_of(p_lost, p_owners, true);
   end if;
+end;
+$$;
+
+-- What new children may change, locked before any owner: their orchestrators, and the children that they replace, with
+-- what waits for those.
+-- Locks, in the order of their ids, the live tasks that the arrival of these children may change.
+create function queue.lock_families(p_children queue.subtasks[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_orchestrators uuid[];
+  v_owners uuid[];
+  v_replaced uuid[];
+begin
+  select array_agg(distinct c.orchestrator_id), array_agg(distinct c.user_id)
+  into v_orchestrators, v_owners
+  from unnest(p_children) as c;
+
+  select array_agg(o.task_id)
+  into v_replaced
+  from unnest(p_children) as c
+    cross join lateral (
+      select s.task_id
+      from queue.subtasks as s
+      where s.orchestrator_id = c.orchestrator_id
+        and s.user_id = c.user_id
+        and s.final_rank = c.final_rank
+        and s.part_index = c.part_index
+        and s.task_type = c.task_type
+        and s.replaced_by is null
+    ) as o;
+
+  if v_replaced is not null then
+    perform queue.lock_relatives_of(v_replaced || v_orchestrators, v_owners, true);
+    return;
+  end if;
+
+  perform
+  from public.tasks as t
+  where t.id = any (v_orchestrators)
+    and t.user_id = any (v_owners)
+    and t.status in ('Queued', 'In Progress')
+  order by t.id
+  for no key update;
 end;
 $$;
 
@@ -2924,54 +2972,6 @@ begin
   where t.id = any (p_task_ids || v_above || v_waiting || v_lost)
     and t.status in ('Queued', 'In Progress')
     and t.user_id = any (p_user_ids)
-  order by t.id
-  for no key update;
-end;
-$$;
-
--- What new children may change, locked before any owner: their orchestrators, and the children that they replace, with
--- what waits for those.
--- Locks, in the order of their ids, the live tasks that the arrival of these children may change.
-create function queue.lock_families(p_children queue.subtasks[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_orchestrators uuid[];
-  v_owners uuid[];
-  v_replaced uuid[];
-begin
-  select array_agg(distinct c.orchestrator_id), array_agg(distinct c.user_id)
-  into v_orchestrators, v_owners
-  from unnest(p_children) as c;
-
-  select array_agg(o.task_id)
-  into v_replaced
-  from unnest(p_children) as c
-    cross join lateral (
-      select s.task_id
-      from queue.subtasks as s
-      where s.orchestrator_id = c.orchestrator_id
-        and s.user_id = c.user_id
-        and s.final_rank = c.final_rank
-        and s.part_index = c.part_index
-        and s.task_type = c.task_type
-        and s.replaced_by is null
-    ) as o;
-
-  if v_replaced is not null then
-    perform queue.lock_relatives_of(v_replaced || v_orchestrators, v_owners, true);
-    return;
-  end if;
-
-  perform
-  from public.tasks as t
-  where t.id = any (v_orchestrators)
-    and t.user_id = any (v_owners)
-    and t.status in ('Queued', 'In Progress')
   order by t.id
   for no key update;
 end;
@@ -3088,27 +3088,6 @@ begin
 end;
 $$;
 
--- How many tasks more (or fewer) have this final status after the events between these two ids.
-create function queue.ended_since(p_status text, p_after bigint, p_up_to bigint)
-returns bigint
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (
-    select
-      count(*) filter (where e.to_status = p_status and e.from_status is distinct from e.to_status)
-      - count(*) filter (where e.from_status = p_status and e.from_status <> e.to_status)
-      - count(*) filter (where e.from_status = p_status and e.from_status = e.to_status and e.reason = 'deleted')
-    from public.task_events as e
-    where e.id > p_after
-      and e.id <= p_up_to
-  );
-end;
-$$;
-
 -- How many tasks have this final status now.
 -- How many tasks are Complete, Failed or Cancelled: what was counted so far and what the history adds since.
 create function queue.ended_total(p_status text)
@@ -3154,6 +3133,27 @@ begin
     left join (select t.status, count(*) as counted from public.tasks as t group by t.status) as c on c.status = n.status
   on conflict (status) do update
     set task_count = excluded.task_count, last_event_id = excluded.last_event_id;
+end;
+$$;
+
+-- How many tasks more (or fewer) have this final status after the events between these two ids.
+create function queue.ended_since(p_status text, p_after bigint, p_up_to bigint)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select
+      count(*) filter (where e.to_status = p_status and e.from_status is distinct from e.to_status)
+      - count(*) filter (where e.from_status = p_status and e.from_status <> e.to_status)
+      - count(*) filter (where e.from_status = p_status and e.from_status = e.to_status and e.reason = 'deleted')
+    from public.task_events as e
+    where e.id > p_after
+      and e.id <= p_up_to
+  );
 end;
 $$;
 
@@ -4034,6 +4034,45 @@ begin
 end;
 $$;
 
+-- The types without a row that tasks were enqueued with in the last week, what they count as, and how to say otherwise.
+-- See public.unknown_task_types.
+create function queue.unknown_task_types(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security definer -- reads what the sweep noted
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+  return json_build_object(
+    'types', coalesce(
+      (
+        select json_agg(json_build_object(
+          'name', u.name,
+          'task_count', u.task_count,
+          'first_seen_at', u.first_seen_at,
+          'last_seen_at', u.last_seen_at,
+          'taken_for', queue.type_as_json(queue.type_by_name(u.name)),
+          'remedy', pg_catalog.format(
+            'If that is right: select public.set_task_type(%L); if not, say what it is: select public.set_task_type(%L, %L)',
+            u.name, u.name, '{"pool": "api", "category": "generation", "content_type": "image", "creates_generation": true}'
+          )
+        ) order by u.last_seen_at desc, u.name)
+        from queue.unknown_types as u
+        where u.last_seen_at > v_now - interval '7 days'
+          and not exists (select from public.task_types as y where y.name = u.name)
+      ),
+      '[]'
+    ),
+    'since', v_now - interval '7 days'
+  );
+end;
+$$;
+
 -- What a type without a row counts as: what its row would say if nothing were said of it.
 create function queue.type_by_name(p_name text)
 returns public.task_types
@@ -4077,45 +4116,6 @@ begin
     'max_attempts', p_type.max_attempts,
     'timeout_seconds', extract(epoch from p_type.timeout),
     'runs_on_own_gpu', p_type.runs_on_own_gpu
-  );
-end;
-$$;
-
--- The types without a row that tasks were enqueued with in the last week, what they count as, and how to say otherwise.
--- See public.unknown_task_types.
-create function queue.unknown_task_types(p_caller jsonb)
-returns json
-language plpgsql
-stable
-security definer -- reads what the sweep noted
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-declare
-  v_now timestamptz := queue.now();
-begin
-  perform queue.resolve_caller(p_caller, array['service']);
-  return json_build_object(
-    'types', coalesce(
-      (
-        select json_agg(json_build_object(
-          'name', u.name,
-          'task_count', u.task_count,
-          'first_seen_at', u.first_seen_at,
-          'last_seen_at', u.last_seen_at,
-          'taken_for', queue.type_as_json(queue.type_by_name(u.name)),
-          'remedy', pg_catalog.format(
-            'If that is right: select public.set_task_type(%L); if not, say what it is: select public.set_task_type(%L, %L)',
-            u.name, u.name, '{"pool": "api", "category": "generation", "content_type": "image", "creates_generation": true}'
-          )
-        ) order by u.last_seen_at desc, u.name)
-        from queue.unknown_types as u
-        where u.last_seen_at > v_now - interval '7 days'
-          and not exists (select from public.task_types as y where y.name = u.name)
-      ),
-      '[]'
-    ),
-    'since', v_now - interval '7 days'
   );
 end;
 $$;
@@ -5297,68 +5297,6 @@ begin
 end;
 $$;
 
--- What a claim or count for gpu comes to beside the pool itself (queue.is_served_by): the owner's ready tasks of types that
--- GPU machines run, too. Each line comes from the index that holds nothing else, in the order of claims.
--- Ready tasks of other pools that this caller's claims or counts for gpu are about, per pool and run type the first
--- p_limit of the line; of pools that are paused with p_is_paused. None for any other pool or caller.
-create function queue.own_gpu_line(p_caller queue.caller, p_pool text, p_limit integer, p_is_paused boolean default false)
-returns setof public.tasks
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set enable_sort = off -- under no statistics may it be as good to sort a line as to take it from the index in order
-as $$
-begin
-  if p_pool = 'gpu' and p_caller.user_id is not null then
-    return query
-    select h.*
-    from unnest(queue.pools()) as p (pool)
-      cross join unnest(case p_caller.kind when 'token' then array['cloud', 'local'] else array['local'] end) as y (run_type)
-      cross join lateral (
-        select t.*
-        from public.tasks as t
-        where t.user_id = p_caller.user_id
-          and t.pool = p.pool
-          and t.standing = 'ready'
-          and t.run_type = y.run_type
-          and t.runs_on_own_gpu
-        order by t.priority desc, t.created_at, t.id
-        limit p_limit
-      ) as h
-    where p.pool <> 'gpu'
-      and (p.pool = any ((select s.paused_pools from queue.settings as s)::text[])) = p_is_paused;
-  end if;
-end;
-$$;
-
--- Tasks like those of queue.own_gpu_line that have become due and are not released yet, the longest due first.
--- Up to p_limit tasks like those of queue.own_gpu_line whose available_at has come and whose standing does not say so
--- yet.
-create function queue.own_gpu_due(p_caller queue.caller, p_pool text, p_limit integer)
-returns setof public.tasks
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set enable_sort = off -- under no statistics may it be as good to sort all that waits as to take it from the index in order
-as $$
-begin
-  if p_pool = 'gpu' and p_caller.user_id is not null then
-    return query
-    select t.*
-    from public.tasks as t
-    where t.user_id = p_caller.user_id
-      and t.standing = 'not_yet'
-      and t.runs_on_own_gpu
-      and t.available_at <= queue.now()
-      and (p_caller.kind = 'token' or t.run_type = 'local')
-    order by t.available_at
-    limit p_limit;
-  end if;
-end;
-$$;
-
 -- What counts for gpu have beside the counters of the pool: those are of the pool's own tasks, which the fleet runs. These
 -- are counted as they are, up to a bound in each line; what only time or a change of type has overtaken stands where it
 -- stands now.
@@ -5484,6 +5422,68 @@ begin
       group by 1
     ) as w
   group by 3, 5;
+end;
+$$;
+
+-- What a claim or count for gpu comes to beside the pool itself (queue.is_served_by): the owner's ready tasks of types that
+-- GPU machines run, too. Each line comes from the index that holds nothing else, in the order of claims.
+-- Ready tasks of other pools that this caller's claims or counts for gpu are about, per pool and run type the first
+-- p_limit of the line; of pools that are paused with p_is_paused. None for any other pool or caller.
+create function queue.own_gpu_line(p_caller queue.caller, p_pool text, p_limit integer, p_is_paused boolean default false)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- under no statistics may it be as good to sort a line as to take it from the index in order
+as $$
+begin
+  if p_pool = 'gpu' and p_caller.user_id is not null then
+    return query
+    select h.*
+    from unnest(queue.pools()) as p (pool)
+      cross join unnest(case p_caller.kind when 'token' then array['cloud', 'local'] else array['local'] end) as y (run_type)
+      cross join lateral (
+        select t.*
+        from public.tasks as t
+        where t.user_id = p_caller.user_id
+          and t.pool = p.pool
+          and t.standing = 'ready'
+          and t.run_type = y.run_type
+          and t.runs_on_own_gpu
+        order by t.priority desc, t.created_at, t.id
+        limit p_limit
+      ) as h
+    where p.pool <> 'gpu'
+      and (p.pool = any ((select s.paused_pools from queue.settings as s)::text[])) = p_is_paused;
+  end if;
+end;
+$$;
+
+-- Tasks like those of queue.own_gpu_line that have become due and are not released yet, the longest due first.
+-- Up to p_limit tasks like those of queue.own_gpu_line whose available_at has come and whose standing does not say so
+-- yet.
+create function queue.own_gpu_due(p_caller queue.caller, p_pool text, p_limit integer)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- under no statistics may it be as good to sort all that waits as to take it from the index in order
+as $$
+begin
+  if p_pool = 'gpu' and p_caller.user_id is not null then
+    return query
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_caller.user_id
+      and t.standing = 'not_yet'
+      and t.runs_on_own_gpu
+      and t.available_at <= queue.now()
+      and (p_caller.kind = 'token' or t.run_type = 'local')
+    order by t.available_at
+    limit p_limit;
+  end if;
 end;
 $$;
 
@@ -8337,6 +8337,19 @@ begin
 end;
 $$;
 
+-- A report other than a result also hears whether it changed anything: a failure may only be recorded.
+create function queue.report_reply(p_task public.tasks, p_changed boolean)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.task_reply(p_task)::jsonb || jsonb_build_object('changed', p_changed);
+end;
+$$;
+
 -- What complete and update answer. A repeat gets the same words: whether it was the first is in the history.
 -- The reply about a task: task_id, status, output_location, public_url (once Complete), thumbnail_url, error_message,
 -- attempt, generation_created, generation_id.
@@ -8359,19 +8372,6 @@ begin
     'generation_created', p_task.generation_created,
     'generation_id', (select g.id from public.generations as g where g.task_id = p_task.id)
   );
-end;
-$$;
-
--- A report other than a result also hears whether it changed anything: a failure may only be recorded.
-create function queue.report_reply(p_task public.tasks, p_changed boolean)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return queue.task_reply(p_task)::jsonb || jsonb_build_object('changed', p_changed);
 end;
 $$;
 
@@ -9278,38 +9278,30 @@ begin
 end;
 $$;
 
--- What a task is a part of, by its params. A stitch puts everything together, so there is one of it; joins come before
--- segments because the last join holds all clips.
--- The row of queue.subtasks that follows from a task's params; null when they name no orchestrator.
-create function queue.subtask_of(p_task_id uuid, p_user_id uuid, p_task_type text, p_params jsonb)
-returns queue.subtasks
+-- Deleted tasks leave their families, and the children of a deleted orchestrator are cancelled. An orchestrator that has
+-- lost its last child is cancelled, too; one that keeps some is judged by those. The caller holds the locks of all of
+-- them.
+-- Takes deleted tasks, which had these statuses, out of their families, and ends what ends with them.
+create function queue.leave_families(p_task_ids uuid[], p_statuses text[])
+returns void
 language plpgsql
-immutable
+volatile
 security invoker
 set search_path = ''
 as $$
 declare
-  v_orchestrator_id uuid := queue.parent_task_id(p_params);
-  v_join text := substring(p_params ->> 'join_index' from '^[0-9]{1,9}$');
-  v_segment text := substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$');
-  v_subtask queue.subtasks;
+  v_orchestrators uuid[];
+  v_orchestrator_id uuid;
 begin
-  if v_orchestrator_id is null or v_orchestrator_id = p_task_id or p_user_id is null then
-    return null;
-  end if;
+  v_orchestrators := queue.take_out_children(p_task_ids, p_statuses);
 
-  v_subtask.task_id := p_task_id;
-  v_subtask.orchestrator_id := v_orchestrator_id;
-  v_subtask.user_id := p_user_id;
-  v_subtask.task_type := p_task_type;
-  v_subtask.final_rank := case
-    when p_task_type like '%\_stitch' then 3
-    when v_join is not null then 2
-    when v_segment is not null and p_task_type like '%segment%' then 1
-    else 0
-  end;
-  v_subtask.part_index := case when v_subtask.final_rank = 3 then 0 else coalesce(v_join, v_segment)::integer end;
-  return v_subtask;
+  perform queue.cancel_children(p_task_ids, 'deleted');
+  delete from queue.orchestrations as o where o.orchestrator_id = any (p_task_ids);
+
+  foreach v_orchestrator_id in array v_orchestrators loop
+    perform queue.judge_orchestration(v_orchestrator_id);
+    perform queue.cancel_childless(v_orchestrator_id, 'all children were deleted');
+  end loop;
 end;
 $$;
 
@@ -9355,30 +9347,38 @@ begin
 end;
 $$;
 
--- Deleted tasks leave their families, and the children of a deleted orchestrator are cancelled. An orchestrator that has
--- lost its last child is cancelled, too; one that keeps some is judged by those. The caller holds the locks of all of
--- them.
--- Takes deleted tasks, which had these statuses, out of their families, and ends what ends with them.
-create function queue.leave_families(p_task_ids uuid[], p_statuses text[])
-returns void
+-- What a task is a part of, by its params. A stitch puts everything together, so there is one of it; joins come before
+-- segments because the last join holds all clips.
+-- The row of queue.subtasks that follows from a task's params; null when they name no orchestrator.
+create function queue.subtask_of(p_task_id uuid, p_user_id uuid, p_task_type text, p_params jsonb)
+returns queue.subtasks
 language plpgsql
-volatile
+immutable
 security invoker
 set search_path = ''
 as $$
 declare
-  v_orchestrators uuid[];
-  v_orchestrator_id uuid;
+  v_orchestrator_id uuid := queue.parent_task_id(p_params);
+  v_join text := substring(p_params ->> 'join_index' from '^[0-9]{1,9}$');
+  v_segment text := substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$');
+  v_subtask queue.subtasks;
 begin
-  v_orchestrators := queue.take_out_children(p_task_ids, p_statuses);
+  if v_orchestrator_id is null or v_orchestrator_id = p_task_id or p_user_id is null then
+    return null;
+  end if;
 
-  perform queue.cancel_children(p_task_ids, 'deleted');
-  delete from queue.orchestrations as o where o.orchestrator_id = any (p_task_ids);
-
-  foreach v_orchestrator_id in array v_orchestrators loop
-    perform queue.judge_orchestration(v_orchestrator_id);
-    perform queue.cancel_childless(v_orchestrator_id, 'all children were deleted');
-  end loop;
+  v_subtask.task_id := p_task_id;
+  v_subtask.orchestrator_id := v_orchestrator_id;
+  v_subtask.user_id := p_user_id;
+  v_subtask.task_type := p_task_type;
+  v_subtask.final_rank := case
+    when p_task_type like '%\_stitch' then 3
+    when v_join is not null then 2
+    when v_segment is not null and p_task_type like '%segment%' then 1
+    else 0
+  end;
+  v_subtask.part_index := case when v_subtask.final_rank = 3 then 0 else coalesce(v_join, v_segment)::integer end;
+  return v_subtask;
 end;
 $$;
 
@@ -9598,6 +9598,77 @@ $$;
 
 -- Where an orchestrator ends: it has enqueued all of its children, and they say how it ends.
 
+-- An orchestrator has said that its children are enqueued. From here on it is judged by them, and it may be that they
+-- have all ended already, that somebody has deleted them all, or that there are none to come. The caller holds the lock on
+-- the task.
+-- Remembers that this orchestrator has enqueued its children in its present start, and ends it if they have all ended or
+-- been deleted, or if it says (p_report) that there are none to come. Nothing for other tasks.
+create function queue.note_enqueued(p_task_id uuid, p_report text default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+  v_had_children boolean;
+  v_actor text := current_setting('queue.actor', true);
+begin
+  select t.* into v_task from public.tasks as t where t.id = p_task_id;
+  if v_task.user_id is null
+    or (
+      v_task.takes_slot and not (queue.has_nothing_to_enqueue(p_report) and v_task.task_type like '%orchestrat%')
+      and not exists (select from queue.orchestrations as o where o.orchestrator_id = p_task_id)
+    ) then
+    return; -- no orchestrator
+  end if;
+
+  perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update;
+  if queue.has_nothing_to_enqueue(p_report) and v_task.status = 'In Progress' and not exists (
+    select from queue.subtasks as s where s.orchestrator_id = v_task.id and s.user_id = v_task.user_id
+  ) then
+    perform queue.say(queue.actor(), 'it has nothing to enqueue', jsonb_build_object('report', p_report));
+    update public.tasks as t
+    set status = 'Complete', output_location = null, error_message = null
+    where t.id = v_task.id;
+    perform queue.say(v_actor);
+    return;
+  end if;
+
+  -- Families are counted from their first child on.
+  v_had_children := exists (
+    select from queue.orchestrations as o where o.orchestrator_id = v_task.id and o.enqueued_attempt is null
+  );
+  insert into queue.orchestrations as o (orchestrator_id, user_id, enqueued_attempt, changed_at)
+  values (v_task.id, v_task.user_id, v_task.attempts, queue.now())
+  on conflict (orchestrator_id) do update
+    set enqueued_attempt = excluded.enqueued_attempt,
+      changed_at = excluded.changed_at
+    where o.enqueued_attempt is distinct from excluded.enqueued_attempt;
+  perform queue.judge_orchestration(p_task_id);
+  if v_had_children and p_report ~ '^(Successfully enqueued|\[IDEMPOTENT\])' then
+    perform queue.cancel_childless(p_task_id, 'all children were deleted');
+  end if;
+end;
+$$;
+
+-- Deployed orchestrators whose params leave nothing to generate say so and end; they report no result. Older ones put
+-- their log's mark in front.
+-- Whether an orchestrator reports with this text that there is nothing to enqueue: it begins "No new segments to
+-- generate".
+create function queue.has_nothing_to_enqueue(p_report text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_report ~ '^(\[WARNING Task ID: [^]]{1,100}\] )?No new segments to generate', false);
+end;
+$$;
+
 -- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for good;
 -- when all have ended, Cancelled if one was, else Complete with what the final child made. Returns how it ended; null =
 -- not yet. The caller holds the locks on the orchestrator and on its owner.
@@ -9690,34 +9761,6 @@ begin
 end;
 $$;
 
--- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many segments and a
--- stitch (not needed when the family is quiet), or joins, are there as its params announce. Before that nobody judges it
--- by the children it has.
-create function queue.is_enqueued(p_family queue.orchestrations, p_task public.tasks, p_is_quiet boolean default false)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_details jsonb := p_task.params -> 'orchestrator_details';
-  v_segments text := substring(v_details ->> 'num_new_segments_to_generate' from '^[0-9]{1,9}$');
-begin
-  if p_family.open_count + p_family.complete_count + p_family.failed_count + p_family.cancelled_count = 0 then
-    return false;
-  elsif p_family.enqueued_attempt = p_task.attempts then
-    return true;
-  elsif v_segments is not null then
-    -- Segments are stitched in the end, most of the time.
-    return p_family.segment_count >= v_segments::integer and (p_family.stitch_count > 0 or p_is_quiet);
-  elsif jsonb_typeof(v_details -> 'clip_list') = 'array' then
-    return p_family.join_count >= greatest(jsonb_array_length(v_details -> 'clip_list') - 1, 1);
-  end if;
-  return false;
-end;
-$$;
-
 -- Completes a task with what another one made.
 create function queue.complete_for(p_task_id uuid, p_source public.tasks, p_reason text)
 returns void
@@ -9767,77 +9810,6 @@ begin
 end;
 $$;
 
--- An orchestrator has said that its children are enqueued. From here on it is judged by them, and it may be that they
--- have all ended already, that somebody has deleted them all, or that there are none to come. The caller holds the lock on
--- the task.
--- Remembers that this orchestrator has enqueued its children in its present start, and ends it if they have all ended or
--- been deleted, or if it says (p_report) that there are none to come. Nothing for other tasks.
-create function queue.note_enqueued(p_task_id uuid, p_report text default null)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_task public.tasks;
-  v_had_children boolean;
-  v_actor text := current_setting('queue.actor', true);
-begin
-  select t.* into v_task from public.tasks as t where t.id = p_task_id;
-  if v_task.user_id is null
-    or (
-      v_task.takes_slot and not (queue.has_nothing_to_enqueue(p_report) and v_task.task_type like '%orchestrat%')
-      and not exists (select from queue.orchestrations as o where o.orchestrator_id = p_task_id)
-    ) then
-    return; -- no orchestrator
-  end if;
-
-  perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update;
-  if queue.has_nothing_to_enqueue(p_report) and v_task.status = 'In Progress' and not exists (
-    select from queue.subtasks as s where s.orchestrator_id = v_task.id and s.user_id = v_task.user_id
-  ) then
-    perform queue.say(queue.actor(), 'it has nothing to enqueue', jsonb_build_object('report', p_report));
-    update public.tasks as t
-    set status = 'Complete', output_location = null, error_message = null
-    where t.id = v_task.id;
-    perform queue.say(v_actor);
-    return;
-  end if;
-
-  -- Families are counted from their first child on.
-  v_had_children := exists (
-    select from queue.orchestrations as o where o.orchestrator_id = v_task.id and o.enqueued_attempt is null
-  );
-  insert into queue.orchestrations as o (orchestrator_id, user_id, enqueued_attempt, changed_at)
-  values (v_task.id, v_task.user_id, v_task.attempts, queue.now())
-  on conflict (orchestrator_id) do update
-    set enqueued_attempt = excluded.enqueued_attempt,
-      changed_at = excluded.changed_at
-    where o.enqueued_attempt is distinct from excluded.enqueued_attempt;
-  perform queue.judge_orchestration(p_task_id);
-  if v_had_children and p_report ~ '^(Successfully enqueued|\[IDEMPOTENT\])' then
-    perform queue.cancel_childless(p_task_id, 'all children were deleted');
-  end if;
-end;
-$$;
-
--- Deployed orchestrators whose params leave nothing to generate say so and end; they report no result. Older ones put
--- their log's mark in front.
--- Whether an orchestrator reports with this text that there is nothing to enqueue: it begins "No new segments to
--- generate".
-create function queue.has_nothing_to_enqueue(p_report text)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return coalesce(p_report ~ '^(\[WARNING Task ID: [^]]{1,100}\] )?No new segments to generate', false);
-end;
-$$;
-
 -- An orchestrator that has enqueued everything only waits for its children: no death, silence or timeout of the worker
 -- that ran it concerns it.
 create function queue.needs_no_worker(p_task public.tasks)
@@ -9852,6 +9824,34 @@ declare
 begin
   select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_task.id;
   return v_family.orchestrator_id is not null and queue.is_enqueued(v_family, p_task);
+end;
+$$;
+
+-- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many segments and a
+-- stitch (not needed when the family is quiet), or joins, are there as its params announce. Before that nobody judges it
+-- by the children it has.
+create function queue.is_enqueued(p_family queue.orchestrations, p_task public.tasks, p_is_quiet boolean default false)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_details jsonb := p_task.params -> 'orchestrator_details';
+  v_segments text := substring(v_details ->> 'num_new_segments_to_generate' from '^[0-9]{1,9}$');
+begin
+  if p_family.open_count + p_family.complete_count + p_family.failed_count + p_family.cancelled_count = 0 then
+    return false;
+  elsif p_family.enqueued_attempt = p_task.attempts then
+    return true;
+  elsif v_segments is not null then
+    -- Segments are stitched in the end, most of the time.
+    return p_family.segment_count >= v_segments::integer and (p_family.stitch_count > 0 or p_is_quiet);
+  elsif jsonb_typeof(v_details -> 'clip_list') = 'array' then
+    return p_family.join_count >= greatest(jsonb_array_length(v_details -> 'clip_list') - 1, 1);
+  end if;
+  return false;
 end;
 $$;
 
@@ -10360,7 +10360,7 @@ begin
 end;
 $$;
 
--- What runs by itself: each job is one call that is safe to run twice; long ones go in batches.
+-- The jobs: scheduled, run in one go or in batches, recorded, and stood in for by claims while they are late.
 
 -- What runs by itself: each job is one call of one function that is safe to run twice (docs/operations.md). A function,
 -- because a backup of the queue's tables does not hold the jobs of pg_cron: queue.rebuild makes them again.
@@ -10573,30 +10573,6 @@ begin
 end;
 $$;
 
--- What a run of a job came to: its row in queue.job_runs is what health, warnings and operators look at.
--- Writes into queue.job_runs what this run did, or, when p_result is {error, sqlstate}, why it failed.
-create function queue.record_run(p_job text, p_started_at timestamptz, p_result jsonb)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_result ? 'error' then
-    raise warning 'queue job % failed: % (%)', p_job, p_result ->> 'error', p_result ->> 'sqlstate';
-    update queue.job_runs as r
-    set failed_at = queue.now(), error = pg_catalog.format('%s (%s)', p_result ->> 'error', p_result ->> 'sqlstate')
-    where r.job = p_job;
-    return;
-  end if;
-
-  update queue.job_runs as r
-  set ran_at = queue.now(), took = clock_timestamp() - p_started_at, result = p_result
-  where r.job = p_job;
-end;
-$$;
-
 -- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, at most once in two of
 -- its periods. While the job runs, this only reads one row.
 -- Does the work of the job rescue when that has not run for two periods, and returns how many tasks it put back; else, or
@@ -10643,7 +10619,31 @@ begin
 end;
 $$;
 
--- Which running tasks nobody can be expected to finish, and why.
+-- What a run of a job came to: its row in queue.job_runs is what health, warnings and operators look at.
+-- Writes into queue.job_runs what this run did, or, when p_result is {error, sqlstate}, why it failed.
+create function queue.record_run(p_job text, p_started_at timestamptz, p_result jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_result ? 'error' then
+    raise warning 'queue job % failed: % (%)', p_job, p_result ->> 'error', p_result ->> 'sqlstate';
+    update queue.job_runs as r
+    set failed_at = queue.now(), error = pg_catalog.format('%s (%s)', p_result ->> 'error', p_result ->> 'sqlstate')
+    where r.job = p_job;
+    return;
+  end if;
+
+  update queue.job_runs as r
+  set ran_at = queue.now(), took = clock_timestamp() - p_started_at, result = p_result
+  where r.job = p_job;
+end;
+$$;
+
+-- Lost tasks, and the words in which the history says why.
 
 -- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
 -- fleet's gpu workers beat; api workers and users' own machines only report. Under a name that several share only what names
@@ -11522,7 +11522,7 @@ begin
 end;
 $$;
 
--- Takes work back from those who will not finish it: how the work of a dead worker comes back into the queue.
+-- How the work of a dead worker comes back into the queue, and which of its starts are not counted.
 
 -- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
 -- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
@@ -11616,6 +11616,30 @@ begin
 end;
 $$;
 
+-- What a last beat gives back. It is tried once: what somebody's open transaction holds, a task or its owner, is not waited
+-- for, and left to the next rescue.
+-- Puts these tasks back as p_actor's doing, and returns the starts (tasks.lease_token) that somebody holds, for
+-- queue.noted_beats.
+create function queue.put_back_or_leave(p_lost queue.lost_task[], p_actor text)
+returns uuid[]
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform queue.say(p_actor);
+  perform queue.put_back(p_lost);
+  perform queue.say(null);
+  return array(
+    select t.lease_token
+    from public.tasks as t
+      join unnest(p_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
+    where t.status = 'In Progress'
+  );
+end;
+$$;
+
 -- Puts running tasks back, each with its reason, owner by owner in the order of their ids, and those of one owner in one
 -- statement. What has reported, ended or changed hands since it was looked at is left alone, and so is what somebody is
 -- just changing: a task, a relative of it, or its owner. Not for long is any of them waited for, and never for the second
@@ -11701,30 +11725,6 @@ begin
   perform queue.ends_itself(null);
   perform set_config('queue.is_gone', '', true);
   return v_total;
-end;
-$$;
-
--- What a last beat gives back. It is tried once: what somebody's open transaction holds, a task or its owner, is not waited
--- for, and left to the next rescue.
--- Puts these tasks back as p_actor's doing, and returns the starts (tasks.lease_token) that somebody holds, for
--- queue.noted_beats.
-create function queue.put_back_or_leave(p_lost queue.lost_task[], p_actor text)
-returns uuid[]
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  perform queue.say(p_actor);
-  perform queue.put_back(p_lost);
-  perform queue.say(null);
-  return array(
-    select t.lease_token
-    from public.tasks as t
-      join unnest(p_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
-    where t.status = 'In Progress'
-  );
 end;
 $$;
 
@@ -12145,6 +12145,23 @@ begin
 end;
 $$;
 
+-- Whether a worker that beat last at this time still counts as beating.
+-- Whether a last beat of this time is younger than gpu_silence_limit, also where the clock has been set back
+-- (queue.seen_at); false for null.
+create function queue.is_beating(p_last_beat timestamptz)
+returns boolean
+language plpgsql
+stable
+security definer -- asked by a trigger with the rights of whoever writes
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+begin
+  return coalesce(queue.seen_at(p_last_beat, v_now) > v_now - (select s.gpu_silence_limit from queue.settings as s), false);
+end;
+$$;
+
 -- A sign of life of a time yet to come was given before the clock went back. Taken as it stands it would shield a dead
 -- worker until then. A few seconds ahead is no such sign: it came while the caller's transaction was under way.
 -- When a sign of life (a beat, a report, a claim) was given: p_sign, or when the clock was found set back, if p_sign is
@@ -12164,23 +12181,6 @@ begin
     (select w.set_back_at from queue.clock_watch as w where w.set_back_until > p_now and w.set_back_at <= p_now),
     p_sign
   );
-end;
-$$;
-
--- Whether a worker that beat last at this time still counts as beating.
--- Whether a last beat of this time is younger than gpu_silence_limit, also where the clock has been set back
--- (queue.seen_at); false for null.
-create function queue.is_beating(p_last_beat timestamptz)
-returns boolean
-language plpgsql
-stable
-security definer -- asked by a trigger with the rights of whoever writes
-set search_path = ''
-as $$
-declare
-  v_now timestamptz := queue.now();
-begin
-  return coalesce(queue.seen_at(p_last_beat, v_now) > v_now - (select s.gpu_silence_limit from queue.settings as s), false);
 end;
 $$;
 
@@ -12269,7 +12269,7 @@ begin
 end;
 $$;
 
--- What time alone changes, once a minute.
+-- The job sweep: work that has become due or grown stale, samples, types without a row, lines that stay empty.
 
 -- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
 -- counts. Bounded and safe to run twice or in parallel: rows that somebody holds, and those of owners whom somebody holds,
@@ -13492,39 +13492,6 @@ begin
 end;
 $$;
 
--- What was said of one end of a worker belongs to that end: once it is over it must neither be read as the reason of the
--- next one, nor bring it about.
--- A worker's metadata without error_reason, error_time, termination_reason and self_terminated.
-create function queue.metadata_without_end(p_metadata jsonb)
-returns jsonb
-language sql
-immutable
-security invoker
-set search_path = ''
-as $$
-  select p_metadata - '{error_reason,error_time,termination_reason,self_terminated}'::text[];
-$$;
-
--- What a worker's metadata say when it is there again after an end of its own: what was wrong then is over.
--- The metadata of this worker without what was said of its goodbye, crash or silence; of the latter two the reason stays
--- as last_error_reason.
-create function queue.metadata_after_return(p_worker public.workers)
-returns jsonb
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return case
-    when p_worker.goodbye_at is not null then queue.metadata_without_end(p_worker.metadata)
-    when p_worker.reaped_at is null and p_worker.status <> 'crashed' then p_worker.metadata
-    else queue.metadata_without_end(p_worker.metadata)
-      || jsonb_build_object('last_error_reason', p_worker.metadata -> 'error_reason')
-  end;
-end;
-$$;
-
 -- What orchestrators keep beside their workers is read with each of them, so it has the bounds of params.
 -- Refuses metadata of workers that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
 create function queue.workers_keep_metadata_small()
@@ -13668,6 +13635,39 @@ begin
   delete from queue.claim_refusals as r where r.last_at < v_now - interval '7 days';
   return true;
 end;
+$$;
+
+-- What a worker's metadata say when it is there again after an end of its own: what was wrong then is over.
+-- The metadata of this worker without what was said of its goodbye, crash or silence; of the latter two the reason stays
+-- as last_error_reason.
+create function queue.metadata_after_return(p_worker public.workers)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when p_worker.goodbye_at is not null then queue.metadata_without_end(p_worker.metadata)
+    when p_worker.reaped_at is null and p_worker.status <> 'crashed' then p_worker.metadata
+    else queue.metadata_without_end(p_worker.metadata)
+      || jsonb_build_object('last_error_reason', p_worker.metadata -> 'error_reason')
+  end;
+end;
+$$;
+
+-- What was said of one end of a worker belongs to that end: once it is over it must neither be read as the reason of the
+-- next one, nor bring it about.
+-- A worker's metadata without error_reason, error_time, termination_reason and self_terminated.
+create function queue.metadata_without_end(p_metadata jsonb)
+returns jsonb
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select p_metadata - '{error_reason,error_time,termination_reason,self_terminated}'::text[];
 $$;
 
 -- What may be written into the row of a worker, and what a worker says of itself.
@@ -14397,7 +14397,7 @@ begin
 end;
 $$;
 
--- Why a worker gets nothing.
+-- What explain answers about a worker.
 
 -- Why a worker gets nothing.
 -- See public.explain_worker.
@@ -14469,7 +14469,7 @@ begin
 end;
 $$;
 
--- Whether the queue looks after itself, and when a count is to be looked at twice.
+-- What health answers, and when a count is to be looked at twice.
 
 -- Whether the queue looks after itself: its jobs run, its counters agree. What the fleet does is in worker_health, what
 -- waits in task_counts.
@@ -14585,72 +14585,6 @@ begin
 end;
 $$;
 
--- Jobs that nobody should rely on now.
--- Jobs that failed when they last ran, or have not run for two periods, with words for an operator.
-create function queue.late_jobs()
-returns table (job text, ran_at timestamptz, is_failing boolean, message text)
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-#variable_conflict use_column
-begin
-  return query
-  select
-    r.job, r.ran_at, coalesce(r.failed_at > coalesce(r.ran_at, '-infinity'), false),
-    case
-      when r.failed_at > coalesce(r.ran_at, '-infinity') then pg_catalog.format('Job %s fails since %s: %s', r.job, r.failed_at, r.error)
-      else pg_catalog.format('Job %s last ran at %s: %s', r.job, coalesce(r.ran_at::text, '(never)'), queue.why_late(r.job))
-    end
-  from queue.job_runs as r
-  where r.failed_at > coalesce(r.ran_at, '-infinity')
-    or coalesce(r.ran_at, r.scheduled_at) < queue.now() - 2 * r.period;
-end;
-$$;
-
--- Why a job that should have run did not, and the way back, as far as pg_cron tells. It may be gone, or not ours to read.
--- Why pg_cron may not have run this job: not installed, paused, not scheduled or not running, with the way back. Part of
--- a sentence.
-create function queue.why_late(p_job text)
-returns text
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_name constant text := 'queue-' || replace(p_job, '_', '-');
-  v_is_active boolean;
-begin
-  if to_regclass('cron.job') is null then
-    return 'pg_cron is not installed; docs/operations.md says how the jobs come back';
-  end if;
-
-  -- By name only: a function that named the table would not run without it.
-  execute 'select bool_or(j.active) from cron.job as j where j.jobname = $1' into v_is_active using v_name;
-  return case
-    when v_is_active then pg_catalog.format('%s is active in cron.job: is pg_cron running?', v_name)
-    when not v_is_active then pg_catalog.format(
-      'it is paused; it goes on with select cron.alter_job(jobid, active := true) from cron.job where jobname = %L', v_name
-    )
-    else pg_catalog.format(
-      '%s is not in cron.job; it comes back with select cron.schedule(%L, %L, %L)',
-      v_name, v_name,
-      case
-        when (select r.period from queue.job_runs as r where r.job = p_job) <= interval '1 minute' then '* * * * *'
-        when (select r.period from queue.job_runs as r where r.job = p_job) < interval '1 hour' then '*/10 * * * *'
-        else '17 * * * *'
-      end,
-      pg_catalog.format('select queue.run_job(%L)', p_job)
-    )
-  end;
-exception
-  when insufficient_privilege then
-    return 'is pg_cron running?';
-end;
-$$;
-
 -- When a number should not be acted on without a second look. Codes are stable (docs/errors.md).
 -- Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING,
 -- JOB_FAILED, JOB_LATE.
@@ -14733,6 +14667,72 @@ begin
       group by l.is_failing
     ) as w
   );
+end;
+$$;
+
+-- Jobs that nobody should rely on now.
+-- Jobs that failed when they last ran, or have not run for two periods, with words for an operator.
+create function queue.late_jobs()
+returns table (job text, ran_at timestamptz, is_failing boolean, message text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select
+    r.job, r.ran_at, coalesce(r.failed_at > coalesce(r.ran_at, '-infinity'), false),
+    case
+      when r.failed_at > coalesce(r.ran_at, '-infinity') then pg_catalog.format('Job %s fails since %s: %s', r.job, r.failed_at, r.error)
+      else pg_catalog.format('Job %s last ran at %s: %s', r.job, coalesce(r.ran_at::text, '(never)'), queue.why_late(r.job))
+    end
+  from queue.job_runs as r
+  where r.failed_at > coalesce(r.ran_at, '-infinity')
+    or coalesce(r.ran_at, r.scheduled_at) < queue.now() - 2 * r.period;
+end;
+$$;
+
+-- Why a job that should have run did not, and the way back, as far as pg_cron tells. It may be gone, or not ours to read.
+-- Why pg_cron may not have run this job: not installed, paused, not scheduled or not running, with the way back. Part of
+-- a sentence.
+create function queue.why_late(p_job text)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_name constant text := 'queue-' || replace(p_job, '_', '-');
+  v_is_active boolean;
+begin
+  if to_regclass('cron.job') is null then
+    return 'pg_cron is not installed; docs/operations.md says how the jobs come back';
+  end if;
+
+  -- By name only: a function that named the table would not run without it.
+  execute 'select bool_or(j.active) from cron.job as j where j.jobname = $1' into v_is_active using v_name;
+  return case
+    when v_is_active then pg_catalog.format('%s is active in cron.job: is pg_cron running?', v_name)
+    when not v_is_active then pg_catalog.format(
+      'it is paused; it goes on with select cron.alter_job(jobid, active := true) from cron.job where jobname = %L', v_name
+    )
+    else pg_catalog.format(
+      '%s is not in cron.job; it comes back with select cron.schedule(%L, %L, %L)',
+      v_name, v_name,
+      case
+        when (select r.period from queue.job_runs as r where r.job = p_job) <= interval '1 minute' then '* * * * *'
+        when (select r.period from queue.job_runs as r where r.job = p_job) < interval '1 hour' then '*/10 * * * *'
+        else '17 * * * *'
+      end,
+      pg_catalog.format('select queue.run_job(%L)', p_job)
+    )
+  end;
+exception
+  when insufficient_privilege then
+    return 'is pg_cron running?';
 end;
 $$;
 
@@ -14914,6 +14914,19 @@ end;
 $$;
 
 -- What the queue adds up to for a caller, from the counters.
+
+-- How many tasks this caller could claim one after another now.
+create function queue.claimable_count(p_caller queue.caller, p_pool text)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (queue.load_summary(p_caller, p_pool)).claimable;
+end;
+$$;
 
 -- Adds the queue up for a caller. A line by itself says what its owner adds, so the fleet's sums are one walk over the
 -- lines. Not so where time has overtaken a counter and where an owner's lines share one limit: those owners, and the
@@ -15171,19 +15184,6 @@ begin
 end;
 $$;
 
--- How many tasks this caller could claim one after another now.
-create function queue.claimable_count(p_caller queue.caller, p_pool text)
-returns integer
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (queue.load_summary(p_caller, p_pool)).claimable;
-end;
-$$;
-
 -- The owner's half of the one rule, for whoever asks. A token speaks for a machine of its user's, which runs either kind of
 -- task and needs no credits. For everybody else, its owner in person too, a cloud task is what the fleet makes of it.
 -- Why this caller finds that the owner's cloud or local tasks may not run now, as far as the owner is concerned; null =
@@ -15201,6 +15201,47 @@ end;
 $$;
 
 -- What claims would hand out next.
+
+-- What a claim would find, without taking it or locking anything.
+-- What a claim by this caller in this pool would find: {"dry_run":true,"available_tasks":n,"task":{…}|null}. Changes
+-- nothing.
+create function queue.preview_claim(p_caller queue.caller, p_pool text)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_load queue.load_summary := queue.load_summary(p_caller, p_pool);
+  v_turns queue.user_load_row[] := array(select u from queue.users_in_turn(p_caller, p_pool, v_load, 5) as u);
+  v_task public.tasks;
+begin
+  -- By its key: joined, a plan from when the queue was small would go through all tasks.
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.id = (
+    -- The first that can be handed out; a claim would end the others on its way.
+    select n.task_id
+    from queue.next_tasks(p_caller, p_pool, 5, v_turns) with ordinality as n (task_id, task_type, user_id, created_at, since, place)
+    where (
+      select queue.fits_a_reply(k.has_bounded_params, k.params)
+      from public.tasks as k
+      where k.id = n.task_id
+    )
+    order by n.place
+    limit 1
+  );
+
+  v_task.params := queue.without_secrets(v_task.params);
+  return json_build_object(
+    'dry_run', true,
+    'available_tasks', v_load.claimable,
+    'task', case when v_task.id is not null then queue.claim_reply(v_task)::jsonb - 'lease_token' end
+  );
+end;
+$$;
 
 -- Up to p_limit tasks that this caller's claims would hand out next, whose turn it is first: filtered before they are
 -- cut. p_turns are the first users in turn, at least p_limit of them where there are so many.
@@ -15432,47 +15473,6 @@ begin
     order by o.since
     limit 1
   ));
-end;
-$$;
-
--- What a claim would find, without taking it or locking anything.
--- What a claim by this caller in this pool would find: {"dry_run":true,"available_tasks":n,"task":{…}|null}. Changes
--- nothing.
-create function queue.preview_claim(p_caller queue.caller, p_pool text)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_load queue.load_summary := queue.load_summary(p_caller, p_pool);
-  v_turns queue.user_load_row[] := array(select u from queue.users_in_turn(p_caller, p_pool, v_load, 5) as u);
-  v_task public.tasks;
-begin
-  -- By its key: joined, a plan from when the queue was small would go through all tasks.
-  select t.*
-  into v_task
-  from public.tasks as t
-  where t.id = (
-    -- The first that can be handed out; a claim would end the others on its way.
-    select n.task_id
-    from queue.next_tasks(p_caller, p_pool, 5, v_turns) with ordinality as n (task_id, task_type, user_id, created_at, since, place)
-    where (
-      select queue.fits_a_reply(k.has_bounded_params, k.params)
-      from public.tasks as k
-      where k.id = n.task_id
-    )
-    order by n.place
-    limit 1
-  );
-
-  v_task.params := queue.without_secrets(v_task.params);
-  return json_build_object(
-    'dry_run', true,
-    'available_tasks', v_load.claimable,
-    'task', case when v_task.id is not null then queue.claim_reply(v_task)::jsonb - 'lease_token' end
-  );
 end;
 $$;
 

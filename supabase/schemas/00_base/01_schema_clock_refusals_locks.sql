@@ -32,25 +32,6 @@ begin
 end;
 $$;
 
--- Every refusal leaves through here, so that each has a status, a stable code and words.
--- PostgREST turns SQLSTATE PTnnn into HTTP status nnn and shows detail and hint as they are.
--- Raises a refusal: SQLSTATE PT<http status>, the sentence as message, the stable code (docs/errors.md) as detail, what
--- to do as hint.
-create function queue.refuse(p_http_status integer, p_code text, p_message text, p_hint text default null)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_hint is null then
-    raise exception using errcode = 'PT' || p_http_status, message = p_message, detail = p_code;
-  end if;
-  raise exception using errcode = 'PT' || p_http_status, message = p_message, detail = p_code, hint = p_hint;
-end;
-$$;
-
 -- Error and progress texts may have any length; rows that are read all day should not.
 -- The text, cut with a mark when it is longer than queue.settings.max_text_length characters; null stays null.
 create function queue.cut_text(p_text text)
@@ -86,6 +67,50 @@ begin
     503, 'UNAVAILABLE', 'Another session holds what this call needs',
     'Nothing was changed: repeat the same request; health names that session'
   );
+end;
+$$;
+
+-- Every refusal leaves through here, so that each has a status, a stable code and words.
+-- PostgREST turns SQLSTATE PTnnn into HTTP status nnn and shows detail and hint as they are.
+-- Raises a refusal: SQLSTATE PT<http status>, the sentence as message, the stable code (docs/errors.md) as detail, what
+-- to do as hint.
+create function queue.refuse(p_http_status integer, p_code text, p_message text, p_hint text default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_hint is null then
+    raise exception using errcode = 'PT' || p_http_status, message = p_message, detail = p_code;
+  end if;
+  raise exception using errcode = 'PT' || p_http_status, message = p_message, detail = p_code, hint = p_hint;
+end;
+$$;
+
+-- `create index concurrently` that was cut leaves an index that is kept up to date and never used; and the next
+-- `if not exists` takes it for done.
+-- For migrations that build indexes concurrently: drops what a build that was cut has left on these tables.
+create function queue.drop_unfinished_indexes(variadic p_tables regclass[])
+returns void
+language plpgsql
+volatile
+security invoker -- whoever may change the tables may drop their indexes
+set search_path = ''
+as $$
+declare
+  v_index regclass;
+begin
+  for v_index in
+    select i.indexrelid
+    from pg_catalog.pg_index as i
+    where i.indrelid = any (p_tables)
+      and not i.indisvalid
+  loop
+    perform queue.lock_tables(variadic p_tables);
+    execute pg_catalog.format('drop index %s', v_index);
+  end loop;
 end;
 $$;
 
@@ -129,30 +154,5 @@ begin
     errcode = 'lock_not_available',
     message = pg_catalog.format('Tables %s were in use all the time', pg_catalog.array_to_string(p_tables, ', ')),
     hint = 'End the long transaction that holds them (pg_stat_activity), then push again';
-end;
-$$;
-
--- `create index concurrently` that was cut leaves an index that is kept up to date and never used; and the next
--- `if not exists` takes it for done.
--- For migrations that build indexes concurrently: drops what a build that was cut has left on these tables.
-create function queue.drop_unfinished_indexes(variadic p_tables regclass[])
-returns void
-language plpgsql
-volatile
-security invoker -- whoever may change the tables may drop their indexes
-set search_path = ''
-as $$
-declare
-  v_index regclass;
-begin
-  for v_index in
-    select i.indexrelid
-    from pg_catalog.pg_index as i
-    where i.indrelid = any (p_tables)
-      and not i.indisvalid
-  loop
-    perform queue.lock_tables(variadic p_tables);
-    execute pg_catalog.format('drop index %s', v_index);
-  end loop;
 end;
 $$;

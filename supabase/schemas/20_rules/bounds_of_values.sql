@@ -90,6 +90,33 @@ begin
 end;
 $$;
 
+-- What a worker reports beside its words is never a reason to refuse the report: what is too large to be kept as data is
+-- kept as text, as far as it goes.
+-- The data; of what is out of the bounds of queue.json_fault the reason (not_kept) and both ends of its text, if that can
+-- be written at all.
+create function queue.bounded_data(p_data jsonb)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_fault text := queue.json_fault(p_data);
+  -- Many rows of one statement may bring such data, so a text that is out of all proportion to what was sent is not
+  -- written at all.
+  v_most integer := least(16777216, 65536 + 8 * pg_column_size(p_data || jsonb_build_object())::bigint);
+begin
+  if v_fault is null then
+    return p_data;
+  end if;
+  return jsonb_build_object(
+    'not_kept', v_fault,
+    'result_data', case when queue.written_length(p_data, v_most) is not null then queue.cut_ends(p_data::text) end
+  );
+end;
+$$;
+
 -- What is wrong with the size of a JSON value that somebody wants to store, whatever the way in. One place for all: a
 -- value that one way takes and the next cannot read stops everybody who reads it.
 -- Why the value is too large to be stored, as the end of a sentence: more than 1 MiB written out, 100 levels, 200,000
@@ -137,6 +164,21 @@ begin
     end if;
   end if;
   return null;
+end;
+$$;
+
+-- Whether a task's params can be handed out. What came in since they have a bound has it; a row from before may hold
+-- what nobody can write out.
+-- Whether these params take at most 8 MiB written out; measured only where has_bounded_params is false.
+create function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_has_bounded_params or queue.written_length(p_params, 8388608) is not null;
 end;
 $$;
 
@@ -205,33 +247,6 @@ begin
 end;
 $$;
 
--- What a worker reports beside its words is never a reason to refuse the report: what is too large to be kept as data is
--- kept as text, as far as it goes.
--- The data; of what is out of the bounds of queue.json_fault the reason (not_kept) and both ends of its text, if that can
--- be written at all.
-create function queue.bounded_data(p_data jsonb)
-returns jsonb
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_fault text := queue.json_fault(p_data);
-  -- Many rows of one statement may bring such data, so a text that is out of all proportion to what was sent is not
-  -- written at all.
-  v_most integer := least(16777216, 65536 + 8 * pg_column_size(p_data || jsonb_build_object())::bigint);
-begin
-  if v_fault is null then
-    return p_data;
-  end if;
-  return jsonb_build_object(
-    'not_kept', v_fault,
-    'result_data', case when queue.written_length(p_data, v_most) is not null then queue.cut_ends(p_data::text) end
-  );
-end;
-$$;
-
 -- What a worker says has any length. The beginning says what it is about, the end what happened last.
 -- The text; of one that is longer than 80 KiB the first 64 KiB, its length and the last 16 KiB. Null stays null.
 create function queue.cut_ends(p_text text)
@@ -251,20 +266,5 @@ begin
     return p_text;
   end if;
   return left(p_text, v_head) || pg_catalog.format(' … [cut: %s characters in all] … ', length(p_text)) || right(p_text, v_tail);
-end;
-$$;
-
--- Whether a task's params can be handed out. What came in since they have a bound has it; a row from before may hold
--- what nobody can write out.
--- Whether these params take at most 8 MiB written out; measured only where has_bounded_params is false.
-create function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return p_has_bounded_params or queue.written_length(p_params, 8388608) is not null;
 end;
 $$;

@@ -44,24 +44,6 @@ begin
 end;
 $$;
 
--- How the history names a caller.
--- service, token:<token id> or user:<user id>, as task_events.actor names it.
-create function queue.caller_name(p_caller queue.caller)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return case p_caller.kind
-    when 'token' then 'token:' || p_caller.token_id
-    when 'user' then 'user:' || p_caller.user_id
-    else p_caller.kind
-  end;
-end;
-$$;
-
 -- Users are bound by rules that the fleet and operators are not: in person, or by a function in their name.
 -- Whether a user is behind the current change, signed in or by a personal token, and not the service key or an operator.
 create function queue.acts_for_a_user()
@@ -179,6 +161,24 @@ begin
   end if;
   perform queue.refuse_name_of_a_token(p_worker_id);
   return p_worker_id;
+end;
+$$;
+
+-- How the history names a caller.
+-- service, token:<token id> or user:<user id>, as task_events.actor names it.
+create function queue.caller_name(p_caller queue.caller)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case p_caller.kind
+    when 'token' then 'token:' || p_caller.token_id
+    when 'user' then 'user:' || p_caller.user_id
+    else p_caller.kind
+  end;
 end;
 $$;
 

@@ -192,19 +192,6 @@ begin
 end;
 $$;
 
--- The pools of work, each with workers of its own: gpu (a type without a row, too), api, and the one of a service that
--- runs exactly two types. Whoever adds one adds it to the two checks that name them as well (task_types, settings) and to
--- shared/claim.ts; tests hold them against this list.
-create function queue.pools()
-returns text[]
-language sql
-immutable
-security invoker
-set search_path = ''
-as $$
-  select array['gpu', 'api', 'banodoco'];
-$$;
-
 -- Whoever names a pool names one that is there; null is for the caller to read.
 -- Raises 400 INVALID_ARGUMENT when this is no pool of work.
 create function queue.refuse_unknown_pool(p_pool text)
@@ -222,6 +209,19 @@ begin
     );
   end if;
 end;
+$$;
+
+-- The pools of work, each with workers of its own: gpu (a type without a row, too), api, and the one of a service that
+-- runs exactly two types. Whoever adds one adds it to the two checks that name them as well (task_types, settings) and to
+-- shared/claim.ts; tests hold them against this list.
+create function queue.pools()
+returns text[]
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select array['gpu', 'api', 'banodoco'];
 $$;
 
 -- Which tasks a claim for a pool comes to. GPU machines of a user run some types of other pools as well, and name gpu; the

@@ -45,6 +45,54 @@ begin
 end;
 $$;
 
+-- What new children may change, locked before any owner: their orchestrators, and the children that they replace, with
+-- what waits for those.
+-- Locks, in the order of their ids, the live tasks that the arrival of these children may change.
+create function queue.lock_families(p_children queue.subtasks[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_orchestrators uuid[];
+  v_owners uuid[];
+  v_replaced uuid[];
+begin
+  select array_agg(distinct c.orchestrator_id), array_agg(distinct c.user_id)
+  into v_orchestrators, v_owners
+  from unnest(p_children) as c;
+
+  select array_agg(o.task_id)
+  into v_replaced
+  from unnest(p_children) as c
+    cross join lateral (
+      select s.task_id
+      from queue.subtasks as s
+      where s.orchestrator_id = c.orchestrator_id
+        and s.user_id = c.user_id
+        and s.final_rank = c.final_rank
+        and s.part_index = c.part_index
+        and s.task_type = c.task_type
+        and s.replaced_by is null
+    ) as o;
+
+  if v_replaced is not null then
+    perform queue.lock_relatives_of(v_replaced || v_orchestrators, v_owners, true);
+    return;
+  end if;
+
+  perform
+  from public.tasks as t
+  where t.id = any (v_orchestrators)
+    and t.user_id = any (v_owners)
+    and t.status in ('Queued', 'In Progress')
+  order by t.id
+  for no key update;
+end;
+$$;
+
 -- What a function locks before it ends a task: the task and every other task that this end may change, in one
 -- statement and in the order of their ids. A task without relatives costs two looks at an index.
 -- Locks a task and its live relatives, in the order of their ids, before it ends with this status (null = any). Call it
@@ -131,54 +179,6 @@ begin
   where t.id = any (p_task_ids || v_above || v_waiting || v_lost)
     and t.status in ('Queued', 'In Progress')
     and t.user_id = any (p_user_ids)
-  order by t.id
-  for no key update;
-end;
-$$;
-
--- What new children may change, locked before any owner: their orchestrators, and the children that they replace, with
--- what waits for those.
--- Locks, in the order of their ids, the live tasks that the arrival of these children may change.
-create function queue.lock_families(p_children queue.subtasks[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_orchestrators uuid[];
-  v_owners uuid[];
-  v_replaced uuid[];
-begin
-  select array_agg(distinct c.orchestrator_id), array_agg(distinct c.user_id)
-  into v_orchestrators, v_owners
-  from unnest(p_children) as c;
-
-  select array_agg(o.task_id)
-  into v_replaced
-  from unnest(p_children) as c
-    cross join lateral (
-      select s.task_id
-      from queue.subtasks as s
-      where s.orchestrator_id = c.orchestrator_id
-        and s.user_id = c.user_id
-        and s.final_rank = c.final_rank
-        and s.part_index = c.part_index
-        and s.task_type = c.task_type
-        and s.replaced_by is null
-    ) as o;
-
-  if v_replaced is not null then
-    perform queue.lock_relatives_of(v_replaced || v_orchestrators, v_owners, true);
-    return;
-  end if;
-
-  perform
-  from public.tasks as t
-  where t.id = any (v_orchestrators)
-    and t.user_id = any (v_owners)
-    and t.status in ('Queued', 'In Progress')
   order by t.id
   for no key update;
 end;

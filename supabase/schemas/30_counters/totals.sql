@@ -90,27 +90,6 @@ begin
 end;
 $$;
 
--- How many tasks more (or fewer) have this final status after the events between these two ids.
-create function queue.ended_since(p_status text, p_after bigint, p_up_to bigint)
-returns bigint
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (
-    select
-      count(*) filter (where e.to_status = p_status and e.from_status is distinct from e.to_status)
-      - count(*) filter (where e.from_status = p_status and e.from_status <> e.to_status)
-      - count(*) filter (where e.from_status = p_status and e.from_status = e.to_status and e.reason = 'deleted')
-    from public.task_events as e
-    where e.id > p_after
-      and e.id <= p_up_to
-  );
-end;
-$$;
-
 -- How many tasks have this final status now.
 -- How many tasks are Complete, Failed or Cancelled: what was counted so far and what the history adds since.
 create function queue.ended_total(p_status text)
@@ -156,5 +135,26 @@ begin
     left join (select t.status, count(*) as counted from public.tasks as t group by t.status) as c on c.status = n.status
   on conflict (status) do update
     set task_count = excluded.task_count, last_event_id = excluded.last_event_id;
+end;
+$$;
+
+-- How many tasks more (or fewer) have this final status after the events between these two ids.
+create function queue.ended_since(p_status text, p_after bigint, p_up_to bigint)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select
+      count(*) filter (where e.to_status = p_status and e.from_status is distinct from e.to_status)
+      - count(*) filter (where e.from_status = p_status and e.from_status <> e.to_status)
+      - count(*) filter (where e.from_status = p_status and e.from_status = e.to_status and e.reason = 'deleted')
+    from public.task_events as e
+    where e.id > p_after
+      and e.id <= p_up_to
+  );
 end;
 $$;

@@ -231,6 +231,19 @@ begin
 end;
 $$;
 
+-- A report other than a result also hears whether it changed anything: a failure may only be recorded.
+create function queue.report_reply(p_task public.tasks, p_changed boolean)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return queue.task_reply(p_task)::jsonb || jsonb_build_object('changed', p_changed);
+end;
+$$;
+
 -- What complete and update answer. A repeat gets the same words: whether it was the first is in the history.
 -- The reply about a task: task_id, status, output_location, public_url (once Complete), thumbnail_url, error_message,
 -- attempt, generation_created, generation_id.
@@ -253,18 +266,5 @@ begin
     'generation_created', p_task.generation_created,
     'generation_id', (select g.id from public.generations as g where g.task_id = p_task.id)
   );
-end;
-$$;
-
--- A report other than a result also hears whether it changed anything: a failure may only be recorded.
-create function queue.report_reply(p_task public.tasks, p_changed boolean)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return queue.task_reply(p_task)::jsonb || jsonb_build_object('changed', p_changed);
 end;
 $$;

@@ -125,38 +125,30 @@ begin
 end;
 $$;
 
--- What a task is a part of, by its params. A stitch puts everything together, so there is one of it; joins come before
--- segments because the last join holds all clips.
--- The row of queue.subtasks that follows from a task's params; null when they name no orchestrator.
-create function queue.subtask_of(p_task_id uuid, p_user_id uuid, p_task_type text, p_params jsonb)
-returns queue.subtasks
+-- Deleted tasks leave their families, and the children of a deleted orchestrator are cancelled. An orchestrator that has
+-- lost its last child is cancelled, too; one that keeps some is judged by those. The caller holds the locks of all of
+-- them.
+-- Takes deleted tasks, which had these statuses, out of their families, and ends what ends with them.
+create function queue.leave_families(p_task_ids uuid[], p_statuses text[])
+returns void
 language plpgsql
-immutable
+volatile
 security invoker
 set search_path = ''
 as $$
 declare
-  v_orchestrator_id uuid := queue.parent_task_id(p_params);
-  v_join text := substring(p_params ->> 'join_index' from '^[0-9]{1,9}$');
-  v_segment text := substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$');
-  v_subtask queue.subtasks;
+  v_orchestrators uuid[];
+  v_orchestrator_id uuid;
 begin
-  if v_orchestrator_id is null or v_orchestrator_id = p_task_id or p_user_id is null then
-    return null;
-  end if;
+  v_orchestrators := queue.take_out_children(p_task_ids, p_statuses);
 
-  v_subtask.task_id := p_task_id;
-  v_subtask.orchestrator_id := v_orchestrator_id;
-  v_subtask.user_id := p_user_id;
-  v_subtask.task_type := p_task_type;
-  v_subtask.final_rank := case
-    when p_task_type like '%\_stitch' then 3
-    when v_join is not null then 2
-    when v_segment is not null and p_task_type like '%segment%' then 1
-    else 0
-  end;
-  v_subtask.part_index := case when v_subtask.final_rank = 3 then 0 else coalesce(v_join, v_segment)::integer end;
-  return v_subtask;
+  perform queue.cancel_children(p_task_ids, 'deleted');
+  delete from queue.orchestrations as o where o.orchestrator_id = any (p_task_ids);
+
+  foreach v_orchestrator_id in array v_orchestrators loop
+    perform queue.judge_orchestration(v_orchestrator_id);
+    perform queue.cancel_childless(v_orchestrator_id, 'all children were deleted');
+  end loop;
 end;
 $$;
 
@@ -202,30 +194,38 @@ begin
 end;
 $$;
 
--- Deleted tasks leave their families, and the children of a deleted orchestrator are cancelled. An orchestrator that has
--- lost its last child is cancelled, too; one that keeps some is judged by those. The caller holds the locks of all of
--- them.
--- Takes deleted tasks, which had these statuses, out of their families, and ends what ends with them.
-create function queue.leave_families(p_task_ids uuid[], p_statuses text[])
-returns void
+-- What a task is a part of, by its params. A stitch puts everything together, so there is one of it; joins come before
+-- segments because the last join holds all clips.
+-- The row of queue.subtasks that follows from a task's params; null when they name no orchestrator.
+create function queue.subtask_of(p_task_id uuid, p_user_id uuid, p_task_type text, p_params jsonb)
+returns queue.subtasks
 language plpgsql
-volatile
+immutable
 security invoker
 set search_path = ''
 as $$
 declare
-  v_orchestrators uuid[];
-  v_orchestrator_id uuid;
+  v_orchestrator_id uuid := queue.parent_task_id(p_params);
+  v_join text := substring(p_params ->> 'join_index' from '^[0-9]{1,9}$');
+  v_segment text := substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$');
+  v_subtask queue.subtasks;
 begin
-  v_orchestrators := queue.take_out_children(p_task_ids, p_statuses);
+  if v_orchestrator_id is null or v_orchestrator_id = p_task_id or p_user_id is null then
+    return null;
+  end if;
 
-  perform queue.cancel_children(p_task_ids, 'deleted');
-  delete from queue.orchestrations as o where o.orchestrator_id = any (p_task_ids);
-
-  foreach v_orchestrator_id in array v_orchestrators loop
-    perform queue.judge_orchestration(v_orchestrator_id);
-    perform queue.cancel_childless(v_orchestrator_id, 'all children were deleted');
-  end loop;
+  v_subtask.task_id := p_task_id;
+  v_subtask.orchestrator_id := v_orchestrator_id;
+  v_subtask.user_id := p_user_id;
+  v_subtask.task_type := p_task_type;
+  v_subtask.final_rank := case
+    when p_task_type like '%\_stitch' then 3
+    when v_join is not null then 2
+    when v_segment is not null and p_task_type like '%segment%' then 1
+    else 0
+  end;
+  v_subtask.part_index := case when v_subtask.final_rank = 3 then 0 else coalesce(v_join, v_segment)::integer end;
+  return v_subtask;
 end;
 $$;
 

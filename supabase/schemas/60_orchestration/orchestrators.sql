@@ -1,5 +1,76 @@
 -- Where an orchestrator ends: it has enqueued all of its children, and they say how it ends.
 
+-- An orchestrator has said that its children are enqueued. From here on it is judged by them, and it may be that they
+-- have all ended already, that somebody has deleted them all, or that there are none to come. The caller holds the lock on
+-- the task.
+-- Remembers that this orchestrator has enqueued its children in its present start, and ends it if they have all ended or
+-- been deleted, or if it says (p_report) that there are none to come. Nothing for other tasks.
+create function queue.note_enqueued(p_task_id uuid, p_report text default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task public.tasks;
+  v_had_children boolean;
+  v_actor text := current_setting('queue.actor', true);
+begin
+  select t.* into v_task from public.tasks as t where t.id = p_task_id;
+  if v_task.user_id is null
+    or (
+      v_task.takes_slot and not (queue.has_nothing_to_enqueue(p_report) and v_task.task_type like '%orchestrat%')
+      and not exists (select from queue.orchestrations as o where o.orchestrator_id = p_task_id)
+    ) then
+    return; -- no orchestrator
+  end if;
+
+  perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update;
+  if queue.has_nothing_to_enqueue(p_report) and v_task.status = 'In Progress' and not exists (
+    select from queue.subtasks as s where s.orchestrator_id = v_task.id and s.user_id = v_task.user_id
+  ) then
+    perform queue.say(queue.actor(), 'it has nothing to enqueue', jsonb_build_object('report', p_report));
+    update public.tasks as t
+    set status = 'Complete', output_location = null, error_message = null
+    where t.id = v_task.id;
+    perform queue.say(v_actor);
+    return;
+  end if;
+
+  -- Families are counted from their first child on.
+  v_had_children := exists (
+    select from queue.orchestrations as o where o.orchestrator_id = v_task.id and o.enqueued_attempt is null
+  );
+  insert into queue.orchestrations as o (orchestrator_id, user_id, enqueued_attempt, changed_at)
+  values (v_task.id, v_task.user_id, v_task.attempts, queue.now())
+  on conflict (orchestrator_id) do update
+    set enqueued_attempt = excluded.enqueued_attempt,
+      changed_at = excluded.changed_at
+    where o.enqueued_attempt is distinct from excluded.enqueued_attempt;
+  perform queue.judge_orchestration(p_task_id);
+  if v_had_children and p_report ~ '^(Successfully enqueued|\[IDEMPOTENT\])' then
+    perform queue.cancel_childless(p_task_id, 'all children were deleted');
+  end if;
+end;
+$$;
+
+-- Deployed orchestrators whose params leave nothing to generate say so and end; they report no result. Older ones put
+-- their log's mark in front.
+-- Whether an orchestrator reports with this text that there is nothing to enqueue: it begins "No new segments to
+-- generate".
+create function queue.has_nothing_to_enqueue(p_report text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_report ~ '^(\[WARNING Task ID: [^]]{1,100}\] )?No new segments to generate', false);
+end;
+$$;
+
 -- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for good;
 -- when all have ended, Cancelled if one was, else Complete with what the final child made. Returns how it ended; null =
 -- not yet. The caller holds the locks on the orchestrator and on its owner.
@@ -92,34 +163,6 @@ begin
 end;
 $$;
 
--- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many segments and a
--- stitch (not needed when the family is quiet), or joins, are there as its params announce. Before that nobody judges it
--- by the children it has.
-create function queue.is_enqueued(p_family queue.orchestrations, p_task public.tasks, p_is_quiet boolean default false)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_details jsonb := p_task.params -> 'orchestrator_details';
-  v_segments text := substring(v_details ->> 'num_new_segments_to_generate' from '^[0-9]{1,9}$');
-begin
-  if p_family.open_count + p_family.complete_count + p_family.failed_count + p_family.cancelled_count = 0 then
-    return false;
-  elsif p_family.enqueued_attempt = p_task.attempts then
-    return true;
-  elsif v_segments is not null then
-    -- Segments are stitched in the end, most of the time.
-    return p_family.segment_count >= v_segments::integer and (p_family.stitch_count > 0 or p_is_quiet);
-  elsif jsonb_typeof(v_details -> 'clip_list') = 'array' then
-    return p_family.join_count >= greatest(jsonb_array_length(v_details -> 'clip_list') - 1, 1);
-  end if;
-  return false;
-end;
-$$;
-
 -- Completes a task with what another one made.
 create function queue.complete_for(p_task_id uuid, p_source public.tasks, p_reason text)
 returns void
@@ -169,77 +212,6 @@ begin
 end;
 $$;
 
--- An orchestrator has said that its children are enqueued. From here on it is judged by them, and it may be that they
--- have all ended already, that somebody has deleted them all, or that there are none to come. The caller holds the lock on
--- the task.
--- Remembers that this orchestrator has enqueued its children in its present start, and ends it if they have all ended or
--- been deleted, or if it says (p_report) that there are none to come. Nothing for other tasks.
-create function queue.note_enqueued(p_task_id uuid, p_report text default null)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_task public.tasks;
-  v_had_children boolean;
-  v_actor text := current_setting('queue.actor', true);
-begin
-  select t.* into v_task from public.tasks as t where t.id = p_task_id;
-  if v_task.user_id is null
-    or (
-      v_task.takes_slot and not (queue.has_nothing_to_enqueue(p_report) and v_task.task_type like '%orchestrat%')
-      and not exists (select from queue.orchestrations as o where o.orchestrator_id = p_task_id)
-    ) then
-    return; -- no orchestrator
-  end if;
-
-  perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update;
-  if queue.has_nothing_to_enqueue(p_report) and v_task.status = 'In Progress' and not exists (
-    select from queue.subtasks as s where s.orchestrator_id = v_task.id and s.user_id = v_task.user_id
-  ) then
-    perform queue.say(queue.actor(), 'it has nothing to enqueue', jsonb_build_object('report', p_report));
-    update public.tasks as t
-    set status = 'Complete', output_location = null, error_message = null
-    where t.id = v_task.id;
-    perform queue.say(v_actor);
-    return;
-  end if;
-
-  -- Families are counted from their first child on.
-  v_had_children := exists (
-    select from queue.orchestrations as o where o.orchestrator_id = v_task.id and o.enqueued_attempt is null
-  );
-  insert into queue.orchestrations as o (orchestrator_id, user_id, enqueued_attempt, changed_at)
-  values (v_task.id, v_task.user_id, v_task.attempts, queue.now())
-  on conflict (orchestrator_id) do update
-    set enqueued_attempt = excluded.enqueued_attempt,
-      changed_at = excluded.changed_at
-    where o.enqueued_attempt is distinct from excluded.enqueued_attempt;
-  perform queue.judge_orchestration(p_task_id);
-  if v_had_children and p_report ~ '^(Successfully enqueued|\[IDEMPOTENT\])' then
-    perform queue.cancel_childless(p_task_id, 'all children were deleted');
-  end if;
-end;
-$$;
-
--- Deployed orchestrators whose params leave nothing to generate say so and end; they report no result. Older ones put
--- their log's mark in front.
--- Whether an orchestrator reports with this text that there is nothing to enqueue: it begins "No new segments to
--- generate".
-create function queue.has_nothing_to_enqueue(p_report text)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return coalesce(p_report ~ '^(\[WARNING Task ID: [^]]{1,100}\] )?No new segments to generate', false);
-end;
-$$;
-
 -- An orchestrator that has enqueued everything only waits for its children: no death, silence or timeout of the worker
 -- that ran it concerns it.
 create function queue.needs_no_worker(p_task public.tasks)
@@ -254,5 +226,33 @@ declare
 begin
   select o.* into v_family from queue.orchestrations as o where o.orchestrator_id = p_task.id;
   return v_family.orchestrator_id is not null and queue.is_enqueued(v_family, p_task);
+end;
+$$;
+
+-- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many segments and a
+-- stitch (not needed when the family is quiet), or joins, are there as its params announce. Before that nobody judges it
+-- by the children it has.
+create function queue.is_enqueued(p_family queue.orchestrations, p_task public.tasks, p_is_quiet boolean default false)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_details jsonb := p_task.params -> 'orchestrator_details';
+  v_segments text := substring(v_details ->> 'num_new_segments_to_generate' from '^[0-9]{1,9}$');
+begin
+  if p_family.open_count + p_family.complete_count + p_family.failed_count + p_family.cancelled_count = 0 then
+    return false;
+  elsif p_family.enqueued_attempt = p_task.attempts then
+    return true;
+  elsif v_segments is not null then
+    -- Segments are stitched in the end, most of the time.
+    return p_family.segment_count >= v_segments::integer and (p_family.stitch_count > 0 or p_is_quiet);
+  elsif jsonb_typeof(v_details -> 'clip_list') = 'array' then
+    return p_family.join_count >= greatest(jsonb_array_length(v_details -> 'clip_list') - 1, 1);
+  end if;
+  return false;
 end;
 $$;

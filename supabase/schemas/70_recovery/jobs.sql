@@ -1,4 +1,4 @@
--- What runs by itself: each job is one call that is safe to run twice; long ones go in batches.
+-- The jobs: scheduled, run in one go or in batches, recorded, and stood in for by claims while they are late.
 
 -- What runs by itself: each job is one call of one function that is safe to run twice (docs/operations.md). A function,
 -- because a backup of the queue's tables does not hold the jobs of pg_cron: queue.rebuild makes them again.
@@ -211,30 +211,6 @@ begin
 end;
 $$;
 
--- What a run of a job came to: its row in queue.job_runs is what health, warnings and operators look at.
--- Writes into queue.job_runs what this run did, or, when p_result is {error, sqlstate}, why it failed.
-create function queue.record_run(p_job text, p_started_at timestamptz, p_result jsonb)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_result ? 'error' then
-    raise warning 'queue job % failed: % (%)', p_job, p_result ->> 'error', p_result ->> 'sqlstate';
-    update queue.job_runs as r
-    set failed_at = queue.now(), error = pg_catalog.format('%s (%s)', p_result ->> 'error', p_result ->> 'sqlstate')
-    where r.job = p_job;
-    return;
-  end if;
-
-  update queue.job_runs as r
-  set ran_at = queue.now(), took = clock_timestamp() - p_started_at, result = p_result
-  where r.job = p_job;
-end;
-$$;
-
 -- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, at most once in two of
 -- its periods. While the job runs, this only reads one row.
 -- Does the work of the job rescue when that has not run for two periods, and returns how many tasks it put back; else, or
@@ -278,5 +254,29 @@ begin
     perform queue.record_run('rescue', v_now, jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate));
     return 0;
   end;
+end;
+$$;
+
+-- What a run of a job came to: its row in queue.job_runs is what health, warnings and operators look at.
+-- Writes into queue.job_runs what this run did, or, when p_result is {error, sqlstate}, why it failed.
+create function queue.record_run(p_job text, p_started_at timestamptz, p_result jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_result ? 'error' then
+    raise warning 'queue job % failed: % (%)', p_job, p_result ->> 'error', p_result ->> 'sqlstate';
+    update queue.job_runs as r
+    set failed_at = queue.now(), error = pg_catalog.format('%s (%s)', p_result ->> 'error', p_result ->> 'sqlstate')
+    where r.job = p_job;
+    return;
+  end if;
+
+  update queue.job_runs as r
+  set ran_at = queue.now(), took = clock_timestamp() - p_started_at, result = p_result
+  where r.job = p_job;
 end;
 $$;

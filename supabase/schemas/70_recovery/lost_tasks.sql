@@ -1,4 +1,4 @@
--- Which running tasks nobody can be expected to finish, and why.
+-- Lost tasks, and the words in which the history says why.
 
 -- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
 -- fleet's gpu workers beat; api workers and users' own machines only report. Under a name that several share only what names

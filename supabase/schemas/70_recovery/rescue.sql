@@ -1,4 +1,4 @@
--- Takes work back from those who will not finish it: how the work of a dead worker comes back into the queue.
+-- How the work of a dead worker comes back into the queue, and which of its starts are not counted.
 
 -- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
 -- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
@@ -92,6 +92,30 @@ begin
 end;
 $$;
 
+-- What a last beat gives back. It is tried once: what somebody's open transaction holds, a task or its owner, is not waited
+-- for, and left to the next rescue.
+-- Puts these tasks back as p_actor's doing, and returns the starts (tasks.lease_token) that somebody holds, for
+-- queue.noted_beats.
+create function queue.put_back_or_leave(p_lost queue.lost_task[], p_actor text)
+returns uuid[]
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform queue.say(p_actor);
+  perform queue.put_back(p_lost);
+  perform queue.say(null);
+  return array(
+    select t.lease_token
+    from public.tasks as t
+      join unnest(p_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
+    where t.status = 'In Progress'
+  );
+end;
+$$;
+
 -- Puts running tasks back, each with its reason, owner by owner in the order of their ids, and those of one owner in one
 -- statement. What has reported, ended or changed hands since it was looked at is left alone, and so is what somebody is
 -- just changing: a task, a relative of it, or its owner. Not for long is any of them waited for, and never for the second
@@ -177,30 +201,6 @@ begin
   perform queue.ends_itself(null);
   perform set_config('queue.is_gone', '', true);
   return v_total;
-end;
-$$;
-
--- What a last beat gives back. It is tried once: what somebody's open transaction holds, a task or its owner, is not waited
--- for, and left to the next rescue.
--- Puts these tasks back as p_actor's doing, and returns the starts (tasks.lease_token) that somebody holds, for
--- queue.noted_beats.
-create function queue.put_back_or_leave(p_lost queue.lost_task[], p_actor text)
-returns uuid[]
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  perform queue.say(p_actor);
-  perform queue.put_back(p_lost);
-  perform queue.say(null);
-  return array(
-    select t.lease_token
-    from public.tasks as t
-      join unnest(p_lost) as l on l.task_id = t.id and l.lease_token = t.lease_token
-    where t.status = 'In Progress'
-  );
 end;
 $$;
 

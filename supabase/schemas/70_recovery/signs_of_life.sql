@@ -82,6 +82,23 @@ begin
 end;
 $$;
 
+-- Whether a worker that beat last at this time still counts as beating.
+-- Whether a last beat of this time is younger than gpu_silence_limit, also where the clock has been set back
+-- (queue.seen_at); false for null.
+create function queue.is_beating(p_last_beat timestamptz)
+returns boolean
+language plpgsql
+stable
+security definer -- asked by a trigger with the rights of whoever writes
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+begin
+  return coalesce(queue.seen_at(p_last_beat, v_now) > v_now - (select s.gpu_silence_limit from queue.settings as s), false);
+end;
+$$;
+
 -- A sign of life of a time yet to come was given before the clock went back. Taken as it stands it would shield a dead
 -- worker until then. A few seconds ahead is no such sign: it came while the caller's transaction was under way.
 -- When a sign of life (a beat, a report, a claim) was given: p_sign, or when the clock was found set back, if p_sign is
@@ -101,23 +118,6 @@ begin
     (select w.set_back_at from queue.clock_watch as w where w.set_back_until > p_now and w.set_back_at <= p_now),
     p_sign
   );
-end;
-$$;
-
--- Whether a worker that beat last at this time still counts as beating.
--- Whether a last beat of this time is younger than gpu_silence_limit, also where the clock has been set back
--- (queue.seen_at); false for null.
-create function queue.is_beating(p_last_beat timestamptz)
-returns boolean
-language plpgsql
-stable
-security definer -- asked by a trigger with the rights of whoever writes
-set search_path = ''
-as $$
-declare
-  v_now timestamptz := queue.now();
-begin
-  return coalesce(queue.seen_at(p_last_beat, v_now) > v_now - (select s.gpu_silence_limit from queue.settings as s), false);
 end;
 $$;
 

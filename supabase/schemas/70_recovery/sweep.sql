@@ -1,4 +1,4 @@
--- What time alone changes, once a minute.
+-- The job sweep: work that has become due or grown stale, samples, types without a row, lines that stay empty.
 
 -- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
 -- counts. Bounded and safe to run twice or in parallel: rows that somebody holds, and those of owners whom somebody holds,

@@ -26,39 +26,6 @@ create trigger workers_before_metadata
   )
   execute function queue.workers_before_metadata();
 
--- What was said of one end of a worker belongs to that end: once it is over it must neither be read as the reason of the
--- next one, nor bring it about.
--- A worker's metadata without error_reason, error_time, termination_reason and self_terminated.
-create function queue.metadata_without_end(p_metadata jsonb)
-returns jsonb
-language sql
-immutable
-security invoker
-set search_path = ''
-as $$
-  select p_metadata - '{error_reason,error_time,termination_reason,self_terminated}'::text[];
-$$;
-
--- What a worker's metadata say when it is there again after an end of its own: what was wrong then is over.
--- The metadata of this worker without what was said of its goodbye, crash or silence; of the latter two the reason stays
--- as last_error_reason.
-create function queue.metadata_after_return(p_worker public.workers)
-returns jsonb
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return case
-    when p_worker.goodbye_at is not null then queue.metadata_without_end(p_worker.metadata)
-    when p_worker.reaped_at is null and p_worker.status <> 'crashed' then p_worker.metadata
-    else queue.metadata_without_end(p_worker.metadata)
-      || jsonb_build_object('last_error_reason', p_worker.metadata -> 'error_reason')
-  end;
-end;
-$$;
-
 -- What orchestrators keep beside their workers is read with each of them, so it has the bounds of params.
 -- Refuses metadata of workers that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
 create function queue.workers_keep_metadata_small()
@@ -208,4 +175,37 @@ begin
   delete from queue.claim_refusals as r where r.last_at < v_now - interval '7 days';
   return true;
 end;
+$$;
+
+-- What a worker's metadata say when it is there again after an end of its own: what was wrong then is over.
+-- The metadata of this worker without what was said of its goodbye, crash or silence; of the latter two the reason stays
+-- as last_error_reason.
+create function queue.metadata_after_return(p_worker public.workers)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when p_worker.goodbye_at is not null then queue.metadata_without_end(p_worker.metadata)
+    when p_worker.reaped_at is null and p_worker.status <> 'crashed' then p_worker.metadata
+    else queue.metadata_without_end(p_worker.metadata)
+      || jsonb_build_object('last_error_reason', p_worker.metadata -> 'error_reason')
+  end;
+end;
+$$;
+
+-- What was said of one end of a worker belongs to that end: once it is over it must neither be read as the reason of the
+-- next one, nor bring it about.
+-- A worker's metadata without error_reason, error_time, termination_reason and self_terminated.
+create function queue.metadata_without_end(p_metadata jsonb)
+returns jsonb
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select p_metadata - '{error_reason,error_time,termination_reason,self_terminated}'::text[];
 $$;

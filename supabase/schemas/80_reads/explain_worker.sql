@@ -1,4 +1,4 @@
--- Why a worker gets nothing.
+-- What explain answers about a worker.
 
 -- Why a worker gets nothing.
 -- See public.explain_worker.

@@ -1,4 +1,4 @@
--- Whether the queue looks after itself, and when a count is to be looked at twice.
+-- What health answers, and when a count is to be looked at twice.
 
 -- Whether the queue looks after itself: its jobs run, its counters agree. What the fleet does is in worker_health, what
 -- waits in task_counts.
@@ -114,72 +114,6 @@ begin
 end;
 $$;
 
--- Jobs that nobody should rely on now.
--- Jobs that failed when they last ran, or have not run for two periods, with words for an operator.
-create function queue.late_jobs()
-returns table (job text, ran_at timestamptz, is_failing boolean, message text)
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-#variable_conflict use_column
-begin
-  return query
-  select
-    r.job, r.ran_at, coalesce(r.failed_at > coalesce(r.ran_at, '-infinity'), false),
-    case
-      when r.failed_at > coalesce(r.ran_at, '-infinity') then pg_catalog.format('Job %s fails since %s: %s', r.job, r.failed_at, r.error)
-      else pg_catalog.format('Job %s last ran at %s: %s', r.job, coalesce(r.ran_at::text, '(never)'), queue.why_late(r.job))
-    end
-  from queue.job_runs as r
-  where r.failed_at > coalesce(r.ran_at, '-infinity')
-    or coalesce(r.ran_at, r.scheduled_at) < queue.now() - 2 * r.period;
-end;
-$$;
-
--- Why a job that should have run did not, and the way back, as far as pg_cron tells. It may be gone, or not ours to read.
--- Why pg_cron may not have run this job: not installed, paused, not scheduled or not running, with the way back. Part of
--- a sentence.
-create function queue.why_late(p_job text)
-returns text
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_name constant text := 'queue-' || replace(p_job, '_', '-');
-  v_is_active boolean;
-begin
-  if to_regclass('cron.job') is null then
-    return 'pg_cron is not installed; docs/operations.md says how the jobs come back';
-  end if;
-
-  -- By name only: a function that named the table would not run without it.
-  execute 'select bool_or(j.active) from cron.job as j where j.jobname = $1' into v_is_active using v_name;
-  return case
-    when v_is_active then pg_catalog.format('%s is active in cron.job: is pg_cron running?', v_name)
-    when not v_is_active then pg_catalog.format(
-      'it is paused; it goes on with select cron.alter_job(jobid, active := true) from cron.job where jobname = %L', v_name
-    )
-    else pg_catalog.format(
-      '%s is not in cron.job; it comes back with select cron.schedule(%L, %L, %L)',
-      v_name, v_name,
-      case
-        when (select r.period from queue.job_runs as r where r.job = p_job) <= interval '1 minute' then '* * * * *'
-        when (select r.period from queue.job_runs as r where r.job = p_job) < interval '1 hour' then '*/10 * * * *'
-        else '17 * * * *'
-      end,
-      pg_catalog.format('select queue.run_job(%L)', p_job)
-    )
-  end;
-exception
-  when insufficient_privilege then
-    return 'is pg_cron running?';
-end;
-$$;
-
 -- When a number should not be acted on without a second look. Codes are stable (docs/errors.md).
 -- Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING,
 -- JOB_FAILED, JOB_LATE.
@@ -262,5 +196,71 @@ begin
       group by l.is_failing
     ) as w
   );
+end;
+$$;
+
+-- Jobs that nobody should rely on now.
+-- Jobs that failed when they last ran, or have not run for two periods, with words for an operator.
+create function queue.late_jobs()
+returns table (job text, ran_at timestamptz, is_failing boolean, message text)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select
+    r.job, r.ran_at, coalesce(r.failed_at > coalesce(r.ran_at, '-infinity'), false),
+    case
+      when r.failed_at > coalesce(r.ran_at, '-infinity') then pg_catalog.format('Job %s fails since %s: %s', r.job, r.failed_at, r.error)
+      else pg_catalog.format('Job %s last ran at %s: %s', r.job, coalesce(r.ran_at::text, '(never)'), queue.why_late(r.job))
+    end
+  from queue.job_runs as r
+  where r.failed_at > coalesce(r.ran_at, '-infinity')
+    or coalesce(r.ran_at, r.scheduled_at) < queue.now() - 2 * r.period;
+end;
+$$;
+
+-- Why a job that should have run did not, and the way back, as far as pg_cron tells. It may be gone, or not ours to read.
+-- Why pg_cron may not have run this job: not installed, paused, not scheduled or not running, with the way back. Part of
+-- a sentence.
+create function queue.why_late(p_job text)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_name constant text := 'queue-' || replace(p_job, '_', '-');
+  v_is_active boolean;
+begin
+  if to_regclass('cron.job') is null then
+    return 'pg_cron is not installed; docs/operations.md says how the jobs come back';
+  end if;
+
+  -- By name only: a function that named the table would not run without it.
+  execute 'select bool_or(j.active) from cron.job as j where j.jobname = $1' into v_is_active using v_name;
+  return case
+    when v_is_active then pg_catalog.format('%s is active in cron.job: is pg_cron running?', v_name)
+    when not v_is_active then pg_catalog.format(
+      'it is paused; it goes on with select cron.alter_job(jobid, active := true) from cron.job where jobname = %L', v_name
+    )
+    else pg_catalog.format(
+      '%s is not in cron.job; it comes back with select cron.schedule(%L, %L, %L)',
+      v_name, v_name,
+      case
+        when (select r.period from queue.job_runs as r where r.job = p_job) <= interval '1 minute' then '* * * * *'
+        when (select r.period from queue.job_runs as r where r.job = p_job) < interval '1 hour' then '*/10 * * * *'
+        else '17 * * * *'
+      end,
+      pg_catalog.format('select queue.run_job(%L)', p_job)
+    )
+  end;
+exception
+  when insufficient_privilege then
+    return 'is pg_cron running?';
 end;
 $$;

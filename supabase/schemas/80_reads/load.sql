@@ -1,5 +1,18 @@
 -- What the queue adds up to for a caller, from the counters.
 
+-- How many tasks this caller could claim one after another now.
+create function queue.claimable_count(p_caller queue.caller, p_pool text)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (queue.load_summary(p_caller, p_pool)).claimable;
+end;
+$$;
+
 -- Adds the queue up for a caller. A line by itself says what its owner adds, so the fleet's sums are one walk over the
 -- lines. Not so where time has overtaken a counter and where an owner's lines share one limit: those owners, and the
 -- one owner that a token or user is about, are looked at apart. What machines of that owner run of other pools beside gpu is
@@ -253,19 +266,6 @@ begin
     j.task_limit,
     j.turn_at
   from judged as j;
-end;
-$$;
-
--- How many tasks this caller could claim one after another now.
-create function queue.claimable_count(p_caller queue.caller, p_pool text)
-returns integer
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (queue.load_summary(p_caller, p_pool)).claimable;
 end;
 $$;
 
