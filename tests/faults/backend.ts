@@ -1,14 +1,14 @@
 import { vi } from "vitest";
 import { functionEnvironment } from "../../stack/function-env.ts";
-import { createDeps } from "../../supabase/functions/_shared/deps.ts";
-import { createFileDeps } from "../../supabase/functions/_shared/file-deps.ts";
-import { createHandler as createClaim } from "../../supabase/functions/claim-next-task/handler.ts";
-import { createHandler as createComplete } from "../../supabase/functions/complete-task/handler.ts";
-import { createHandler as createCreate } from "../../supabase/functions/create-task/handler.ts";
-import { createHandler as createUploadUrl } from "../../supabase/functions/generate-upload-url/handler.ts";
+import { createHandler as createClaim } from "../../supabase/functions/_fairlane/endpoints/claim-next-task.ts";
+import { createHandler as createComplete } from "../../supabase/functions/_fairlane/endpoints/complete-task.ts";
+import { createHandler as createCreate } from "../../supabase/functions/_fairlane/endpoints/create-task.ts";
+import { createHandler as createUploadUrl } from "../../supabase/functions/_fairlane/endpoints/generate-upload-url.ts";
+import { createHandler as createCounts } from "../../supabase/functions/_fairlane/endpoints/task-counts.ts";
+import { createHandler as createUpdate } from "../../supabase/functions/_fairlane/endpoints/update-task-status.ts";
+import { createDeps } from "../../supabase/functions/_fairlane/frame/deps.ts";
+import { createFileDeps } from "../../supabase/functions/_fairlane/frame/file-deps.ts";
 import { createHandler as createMarkFailed } from "../../supabase/functions/mark-task-failed/handler.ts";
-import { createHandler as createCounts } from "../../supabase/functions/task-counts/handler.ts";
-import { createHandler as createUpdate } from "../../supabase/functions/update-task-status/handler.ts";
 import { stack } from "../support/stack.ts";
 import { type Fault, strike } from "./faults.ts";
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { createFilePaths } from "../../supabase/functions/_shared/storage-path.ts";
+import { createFilePaths } from "../../supabase/functions/_fairlane/files/storage-path.ts";
 import { stack } from "./stack.ts";
 
 /** The bucket that functions and workers use. */

@@ -3,8 +3,8 @@ import {
   createEndpoint,
   type EndpointDeps,
   type Handler,
-} from "../_shared/endpoint.ts";
-import { objectReply } from "../_shared/json-reply.ts";
+} from "../_fairlane/frame/endpoint.ts";
+import { objectReply } from "../_fairlane/frame/json-reply.ts";
 
 /** A thousand UUIDs with their quotes and commas, and the other fields. */
 const MAX_BYTES = 128 * 1024;

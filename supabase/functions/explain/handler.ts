@@ -1,11 +1,11 @@
 import { ExplainRequest } from "../../../shared/explain.ts";
-import { SMALL_BODY } from "../_shared/body-limits.ts";
+import { SMALL_BODY } from "../_fairlane/frame/body-limits.ts";
 import {
   createEndpoint,
   type EndpointDeps,
   type Handler,
-} from "../_shared/endpoint.ts";
-import { objectReply } from "../_shared/json-reply.ts";
+} from "../_fairlane/frame/endpoint.ts";
+import { objectReply } from "../_fairlane/frame/json-reply.ts";
 
 /** `POST /explain`: why a task is not running, or why a worker gets nothing. */
 export function createHandler(deps: EndpointDeps): Handler {

@@ -1,4 +1,4 @@
-import { createFileDeps } from "../_shared/file-deps.ts";
-import { createHandler } from "./handler.ts";
+import { createHandler } from "../_fairlane/endpoints/generate-upload-url.ts";
+import { createFileDeps } from "../_fairlane/frame/file-deps.ts";
 
 Deno.serve(createHandler(createFileDeps((name) => Deno.env.get(name))));

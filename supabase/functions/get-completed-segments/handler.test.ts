@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { createWorld, KEYS, outcome, post } from "../_test/fakes.ts";
-import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
+import { createWorld, KEYS, outcome, post } from "../_fairlane/_test/fakes.ts";
+import { assertSurvivesHostileBodies } from "../_fairlane/_test/hostile.ts";
 import { createHandler } from "./handler.ts";
 
 const PROJECT = "0f8fad5b-d9cb-469f-a165-70867728950f";

@@ -1,11 +1,11 @@
 import { SegmentsRequest } from "../../../shared/segments.ts";
-import { SMALL_BODY } from "../_shared/body-limits.ts";
+import { SMALL_BODY } from "../_fairlane/frame/body-limits.ts";
 import {
   createEndpoint,
   type EndpointDeps,
   type Handler,
-} from "../_shared/endpoint.ts";
-import { arrayReply } from "../_shared/json-reply.ts";
+} from "../_fairlane/frame/endpoint.ts";
+import { arrayReply } from "../_fairlane/frame/json-reply.ts";
 
 /** `POST /get-completed-segments`: the finished segments of a run. */
 export function createHandler(deps: EndpointDeps): Handler {

@@ -1,11 +1,11 @@
 import { ChildrenRequest } from "../../../shared/orchestrator-children.ts";
-import { SMALL_BODY } from "../_shared/body-limits.ts";
+import { SMALL_BODY } from "../_fairlane/frame/body-limits.ts";
 import {
   createEndpoint,
   type EndpointDeps,
   type Handler,
-} from "../_shared/endpoint.ts";
-import { objectReply } from "../_shared/json-reply.ts";
+} from "../_fairlane/frame/endpoint.ts";
+import { objectReply } from "../_fairlane/frame/json-reply.ts";
 
 /** `POST /get-orchestrator-children`: the tasks it has enqueued. */
 export function createHandler(deps: EndpointDeps): Handler {

@@ -1,11 +1,11 @@
 import { PredecessorRequest } from "../../../shared/predecessor.ts";
-import { SMALL_BODY } from "../_shared/body-limits.ts";
+import { SMALL_BODY } from "../_fairlane/frame/body-limits.ts";
 import {
   createEndpoint,
   type EndpointDeps,
   type Handler,
-} from "../_shared/endpoint.ts";
-import { objectOrNullReply } from "../_shared/json-reply.ts";
+} from "../_fairlane/frame/endpoint.ts";
+import { objectOrNullReply } from "../_fairlane/frame/json-reply.ts";
 
 /** `POST /get-predecessor-output`: the output a task builds on. */
 export function createHandler(deps: EndpointDeps): Handler {

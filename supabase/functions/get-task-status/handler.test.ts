@@ -1,6 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { createWorld, KEYS, outcome, post, TASK_ID } from "../_test/fakes.ts";
-import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
+import {
+  createWorld,
+  KEYS,
+  outcome,
+  post,
+  TASK_ID,
+} from "../_fairlane/_test/fakes.ts";
+import { assertSurvivesHostileBodies } from "../_fairlane/_test/hostile.ts";
 import { createHandler } from "./handler.ts";
 
 const REPLY = '{"status": "Complete"}';

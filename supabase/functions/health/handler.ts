@@ -1,11 +1,11 @@
 import { HealthRequest } from "../../../shared/health.ts";
-import { SMALL_BODY } from "../_shared/body-limits.ts";
+import { SMALL_BODY } from "../_fairlane/frame/body-limits.ts";
 import {
   createEndpoint,
   type EndpointDeps,
   type Handler,
-} from "../_shared/endpoint.ts";
-import { objectReply } from "../_shared/json-reply.ts";
+} from "../_fairlane/frame/endpoint.ts";
+import { objectReply } from "../_fairlane/frame/json-reply.ts";
 
 /** `POST /health`: whether the queue's own jobs run. */
 export function createHandler(deps: EndpointDeps): Handler {

@@ -1,7 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { createWorld, outcome, post, TASK_ID } from "../_test/fakes.ts";
-import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
-import { assertTakesEveryReport } from "../_test/reports.ts";
+import {
+  createWorld,
+  outcome,
+  post,
+  TASK_ID,
+} from "../_fairlane/_test/fakes.ts";
+import { assertSurvivesHostileBodies } from "../_fairlane/_test/hostile.ts";
+import { assertTakesEveryReport } from "../_fairlane/_test/reports.ts";
 import { createHandler } from "./handler.ts";
 
 const REPLY = `{"task_id":"${TASK_ID}","status":"Queued"}`;

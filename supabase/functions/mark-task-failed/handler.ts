@@ -1,11 +1,11 @@
 import { MarkFailedRequest } from "../../../shared/mark-failed.ts";
-import { FAILURE_BODY } from "../_shared/body-limits.ts";
+import { FAILURE_BODY } from "../_fairlane/frame/body-limits.ts";
 import {
   createEndpoint,
   type EndpointDeps,
   type Handler,
-} from "../_shared/endpoint.ts";
-import { objectReply } from "../_shared/json-reply.ts";
+} from "../_fairlane/frame/endpoint.ts";
+import { objectReply } from "../_fairlane/frame/json-reply.ts";
 
 /** `POST /mark-task-failed`: a failure that may be worth another try. */
 export function createHandler(deps: EndpointDeps): Handler {

@@ -1,4 +1,4 @@
-import { createDeps } from "../_shared/deps.ts";
-import { createHandler } from "./handler.ts";
+import { createHandler } from "../_fairlane/endpoints/task-counts.ts";
+import { createDeps } from "../_fairlane/frame/deps.ts";
 
 Deno.serve(createHandler(createDeps((name) => Deno.env.get(name))));

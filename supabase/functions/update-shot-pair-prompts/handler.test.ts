@@ -1,7 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { ApiError } from "../_shared/api-error.ts";
-import { createWorld, KEYS, outcome, post, TASK_ID } from "../_test/fakes.ts";
-import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
+import {
+  createWorld,
+  KEYS,
+  outcome,
+  post,
+  TASK_ID,
+} from "../_fairlane/_test/fakes.ts";
+import { assertSurvivesHostileBodies } from "../_fairlane/_test/hostile.ts";
+import { ApiError } from "../_fairlane/frame/api-error.ts";
 import { createHandler } from "./handler.ts";
 
 const VALID = { shot_id: TASK_ID, task_id: "t1", enhanced_prompts: ["a", ""] };

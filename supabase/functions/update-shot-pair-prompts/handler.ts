@@ -1,11 +1,11 @@
 import { ShotPromptsRequest } from "../../../shared/shot-prompts.ts";
-import { SMALL_BODY } from "../_shared/body-limits.ts";
+import { SMALL_BODY } from "../_fairlane/frame/body-limits.ts";
 import {
   createEndpoint,
   type EndpointDeps,
   type Handler,
-} from "../_shared/endpoint.ts";
-import { objectReply } from "../_shared/json-reply.ts";
+} from "../_fairlane/frame/endpoint.ts";
+import { objectReply } from "../_fairlane/frame/json-reply.ts";
 
 /** `POST /update-shot-pair-prompts`: 501, this queue keeps no shots. */
 export function createHandler(deps: EndpointDeps): Handler {

@@ -5,8 +5,8 @@ import {
   outcome,
   post,
   signUserToken,
-} from "../_test/fakes.ts";
-import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
+} from "../_fairlane/_test/fakes.ts";
+import { assertSurvivesHostileBodies } from "../_fairlane/_test/hostile.ts";
 import { createHandler } from "./handler.ts";
 
 const REPLY = '{"worker_id": "gpu-1", "current_model": "wan"}';

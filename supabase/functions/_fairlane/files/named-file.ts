@@ -1,0 +1,62 @@
+import { ApiError } from "../frame/api-error.ts";
+import type { Call } from "../frame/endpoint.ts";
+import type { Files } from "./files.ts";
+import { BUCKET, isBelow, OUR_SPELLING, taskFolder } from "./storage-path.ts";
+import { askUploadTarget } from "./upload-target.ts";
+
+/** From any host, because a project may have more than one name. */
+const OUR_URL = new RegExp(
+  `^https?://[^/?#]+/storage/v1/object/public/${BUCKET}/([^?#]+)`,
+  "i",
+);
+
+/**
+ * Refuses the public URL of a file in the task's own folder as its result when
+ * that file is empty: what is no result by its path is none by its URL. Any
+ * other text is the client's own affair.
+ */
+export async function refuseEmptyFile(
+  files: Files,
+  rpc: Call<unknown>["rpc"],
+  report: {
+    readonly task_id: string;
+    readonly lease_token: string | undefined;
+  },
+  location: string | undefined,
+  note: Call<unknown>["note"],
+): Promise<void> {
+  const path = location === undefined ? null : pathOfUrl(location);
+  if (path === null || !path.includes(`/tasks/${report.task_id}/`)) return;
+  const target = await askUploadTarget(rpc, report);
+  if (!target.is_open || !isBelow(path, taskFolder(target))) return;
+
+  let size;
+  try {
+    size = await files.size(path);
+  } catch {
+    // That nobody can look at it now is no reason to fail the task.
+    note({ storage: "unchecked" });
+    return;
+  }
+  if (size === 0) throw fileIsEmpty(path);
+}
+
+/** What a client hears whose result is a file of no bytes. */
+export function fileIsEmpty(path: string | undefined): ApiError {
+  return new ApiError(
+    "FILE_EMPTY",
+    `The file ${path} in ${BUCKET} has no bytes`,
+    { hint: "Report the task as failed, or upload the file and repeat" },
+  );
+}
+
+function pathOfUrl(url: string): string | null {
+  const sent = OUR_URL.exec(url.slice(0, 4096).trim())?.[1];
+  if (sent === undefined) return null;
+  try {
+    const path = decodeURIComponent(sent);
+    return OUR_SPELLING.test(path) ? path : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,34 @@
+import { createIdentify } from "../callers/caller.ts";
+import { createVerifyUserToken } from "../callers/user-token.ts";
+import { createRpc } from "../database/rpc.ts";
+import type { EndpointDeps } from "./endpoint.ts";
+import { type ReadEnv, readEnv } from "./env.ts";
+
+/** Clients give up on task-counts after 10 s; they should hear from us first. */
+const RPC_TIMEOUT_MS = 9_000;
+
+/** The platform's own, and absent elsewhere: an instance lives until the work is done. */
+declare const EdgeRuntime:
+  | { waitUntil(work: Promise<unknown>): void }
+  | undefined;
+
+/** The real outside world, built once per process. */
+export function createDeps(read: ReadEnv): EndpointDeps {
+  const env = readEnv(read);
+  const verifyUserToken = createVerifyUserToken({
+    jwks: env.jwks,
+    jwtSecret: env.jwtSecret,
+    now: () => new Date(),
+  });
+  return {
+    supabaseUrl: env.supabaseUrl,
+    identify: createIdentify({ ...env, verifyUserToken }),
+    rpc: createRpc({ ...env, fetch, timeoutMs: RPC_TIMEOUT_MS }),
+    log: (level, line) => console[level](line),
+    now: () => performance.now(),
+    createRequestId: () => crypto.randomUUID(),
+    after: (work) => {
+      if (typeof EdgeRuntime !== "undefined") EdgeRuntime.waitUntil(work);
+    },
+  };
+}

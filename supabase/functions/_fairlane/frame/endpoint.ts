@@ -1,0 +1,185 @@
+import type { z } from "zod";
+import type { ErrorCode } from "../../../../shared/error-codes.ts";
+import type { Caller, Identify } from "../callers/caller.ts";
+import { readCredentials } from "../callers/credentials.ts";
+import type { Repetition } from "../database/repetition.ts";
+import type { Rpc, RpcArgumentsOf, RpcName } from "../database/rpc.ts";
+import { mendJson } from "../json/mend-json.ts";
+import { ApiError, asApiError, toResponse } from "./api-error.ts";
+import { CORS_HEADERS, preflightResponse } from "./cors.ts";
+import { levelOf, type LogFields, type LogSink, writeLog } from "./log.ts";
+import { createNoteCall } from "./note-calls.ts";
+import { createNoteUnusedFields } from "./note-unused-fields.ts";
+import { parseBody } from "./parse-body.ts";
+import { readBody } from "./read-body.ts";
+import { requestIdOf } from "./request-id.ts";
+
+/** What an endpoint needs from the outside; tests pass fakes. */
+export interface EndpointDeps {
+  readonly supabaseUrl: string;
+  readonly identify: Identify;
+  readonly rpc: Rpc;
+  readonly log: LogSink;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  readonly createRequestId: () => string;
+  /** Lets work go on after the reply, as long as the platform allows. */
+  readonly after: (work: Promise<void>) => void;
+}
+
+/** One authenticated and parsed request. */
+export interface Call<Body> {
+  readonly caller: Caller;
+  readonly body: Body;
+  /** The body as it came (a report: mended), for members that must keep their spelling. */
+  readonly bodyText: string;
+  /** Calls the database in the caller's name. */
+  readonly rpc: <Name extends RpcName>(
+    name: Name,
+    args: RpcArgumentsOf<Name>,
+    repetition?: Repetition,
+  ) => Promise<string>;
+  /** Adds fields to the request's log line. */
+  readonly note: (fields: LogFields) => void;
+}
+
+/** What makes one endpoint different from the others. */
+export interface Endpoint<Body> {
+  readonly name: string;
+  readonly callers: readonly Caller["kind"][];
+  readonly schema: z.ZodType<Body>;
+  /** What of a body is read, where the schema itself cannot tell. */
+  readonly fields?: readonly string[];
+  readonly maxBytes: number;
+  /** A report is read whatever its sender's JSON library makes of it. */
+  readonly isReport?: boolean;
+  /** The task it reads about; only what reads alone has to say, see `NoteCall`. */
+  readonly asksAbout?: (body: Body) => string | undefined;
+  /** What a body is answered that nests too deep or holds too many values. */
+  readonly codeOfTooMuch?: ErrorCode;
+  readonly answer: (call: Call<Body>) => Promise<Response>;
+}
+
+/** A request handler, as `Deno.serve` takes it. */
+export type Handler = (request: Request) => Promise<Response>;
+
+/** A request as far as it was read. */
+interface Sent<Body> {
+  readonly caller: Caller;
+  readonly body: Body;
+  readonly bodyText: string;
+  /** The names of the fields of the body, used or not. */
+  readonly fields: readonly string[];
+}
+
+/** Headers that SQL functions set are for our caller when they begin so. */
+const OWN_HEADERS = "x-fairlane-";
+
+/** A body that takes longer than this is not coming. */
+const BODY_TIMEOUT_MS = 30_000;
+
+/**
+ * The frame of every endpoint: method, caller, body, one rpc, reply, log line.
+ * In this order, so that strangers cost nothing but a hash.
+ */
+export function createEndpoint<Body>(
+  deps: EndpointDeps,
+  endpoint: Endpoint<Body>,
+): Handler {
+  const noteUnusedFields = createNoteUnusedFields(deps, endpoint);
+  const noteCall = createNoteCall(deps);
+  return async (request) => {
+    const startedAt = deps.now();
+    const requestId = requestIdOf(request.headers, deps.createRequestId);
+    let noted: LogFields = {};
+    const note = (fields: LogFields) => {
+      noted = { ...noted, ...fields };
+    };
+
+    const heard = new Headers();
+    const hear = (headers: Headers) => {
+      for (const [name, value] of headers) {
+        if (name.startsWith(OWN_HEADERS)) heard.set(name, value);
+      }
+    };
+
+    let sent: Sent<Body> | undefined;
+    let response: Response;
+    try {
+      if (request.method === "OPTIONS") response = preflightResponse();
+      else {
+        sent = await receive(deps, endpoint, request, note);
+        const { caller, body, bodyText } = sent;
+        const rpc: Call<Body>["rpc"] = (name, args, repetition) =>
+          deps.rpc(
+            name,
+            { p_caller: caller, ...args },
+            requestId,
+            repetition,
+            hear,
+          );
+        response = await endpoint.answer({ caller, body, bodyText, rpc, note });
+      }
+      for (const [name, value] of heard) response.headers.set(name, value);
+    } catch (thrown) {
+      const error = asApiError(thrown);
+      note({ code: error.code, ...error.parts.logged });
+      response = toResponse(error);
+    }
+    response.headers.set("x-request-id", requestId);
+    for (const [name, value] of Object.entries(CORS_HEADERS)) {
+      response.headers.set(name, value);
+    }
+
+    const { status } = response;
+    const { bearer, apikey } = readCredentials(request.headers);
+    writeLog(deps.log, levelOf(status), "request", {
+      request_id: requestId,
+      function: endpoint.name,
+      status,
+      ...noted,
+      ms: Math.round(deps.now() - startedAt),
+    }, [bearer, apikey].filter((secret) => secret !== null));
+    if (sent !== undefined && status < 500) {
+      const { caller, body, fields } = sent;
+      noteUnusedFields(caller, fields, requestId);
+      noteCall(caller, endpoint.asksAbout?.(body), requestId);
+    }
+    return response;
+  };
+}
+
+/** Who calls, and what is asked. */
+async function receive<Body>(
+  deps: EndpointDeps,
+  endpoint: Endpoint<Body>,
+  request: Request,
+  note: (fields: LogFields) => void,
+): Promise<Sent<Body>> {
+  if (request.method !== "POST") {
+    throw new ApiError("METHOD_NOT_ALLOWED", "The method must be POST");
+  }
+
+  const caller = await deps.identify(readCredentials(request.headers));
+  note({ caller: caller.kind });
+  if (!endpoint.callers.includes(caller.kind)) {
+    throw new ApiError(
+      "FORBIDDEN",
+      `The caller must be one of: ${endpoint.callers.join(", ")}`,
+    );
+  }
+
+  const isReport = endpoint.isReport ?? false;
+  const text = await readBody(request, {
+    maxBytes: endpoint.maxBytes,
+    timeoutMs: BODY_TIMEOUT_MS,
+    isLenient: isReport,
+  });
+  const bodyText = isReport ? mendJson(text) : text;
+  const { body, fields } = parseBody(
+    bodyText,
+    endpoint.schema,
+    endpoint.codeOfTooMuch,
+  );
+  return { caller, body, bodyText, fields };
+}

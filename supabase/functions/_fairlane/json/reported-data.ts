@@ -1,0 +1,28 @@
+import { sanitiseJsonText } from "../../../../shared/sanitise-text.ts";
+import { memberText } from "./json-scan.ts";
+import { RawJson } from "./raw-json.ts";
+
+/** Longer data is kept as the two ends of its text. */
+const MAX_LENGTH = 1024 * 1024;
+const HEAD = 64 * 1024;
+const TAIL = 16 * 1024;
+
+/**
+ * What a report brings beside its words, in the sender's own spelling. It is
+ * never a reason to refuse the report: what is no object is put into one, and
+ * of what is too long the ends and the length are kept.
+ */
+export function reportedData(body: string, name: string): RawJson | undefined {
+  const text = memberText(body, name);
+  if (text === undefined || text === "null") return undefined;
+  const kept = text.length > MAX_LENGTH ? JSON.stringify(ends(text)) : text;
+  const json = sanitiseJsonText(kept);
+  return new RawJson(
+    json.startsWith("{") ? json : `{${JSON.stringify(name)}:${json}}`,
+  );
+}
+
+function ends(text: string): string {
+  const note = ` … [cut: ${text.length} characters in all] … `;
+  return `${text.slice(0, HEAD)}${note}${text.slice(-TAIL)}`;
+}
