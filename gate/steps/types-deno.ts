@@ -7,6 +7,9 @@ import type { CheckoutStep } from "../step.ts";
 /** Where the functions are, from the checkout's folder. */
 export const FUNCTIONS = "supabase/functions";
 
+/** All endpoints at once, for who serves them together; no function imports it. */
+const TABLE = `${FUNCTIONS}/_fairlane/endpoints.ts`;
+
 /** What else Deno runs: the kit for workers is for Deno and Node alike. */
 const CLIENTS = ["examples/worker.ts", "examples/autoscaler.ts"];
 
@@ -16,7 +19,7 @@ export function denoEntries(root: string): string[] {
     .map((name) => `${FUNCTIONS}/${name}/index.ts`)
     .filter((file) => existsSync(join(root, file)));
   if (functions.length === 0) throw new Error(`No function in ${FUNCTIONS}`);
-  return [...functions, ...CLIENTS];
+  return [...functions, TABLE, ...CLIENTS];
 }
 
 /** Functions and clients, with all they import, have sound types under Deno. */

@@ -1,14 +1,7 @@
 import { vi } from "vitest";
 import { functionEnvironment } from "../../stack/function-env.ts";
-import { createHandler as createClaim } from "../../supabase/functions/_fairlane/endpoints/claim-next-task.ts";
-import { createHandler as createComplete } from "../../supabase/functions/_fairlane/endpoints/complete-task.ts";
-import { createHandler as createCreate } from "../../supabase/functions/_fairlane/endpoints/create-task.ts";
-import { createHandler as createUploadUrl } from "../../supabase/functions/_fairlane/endpoints/generate-upload-url.ts";
-import { createHandler as createCounts } from "../../supabase/functions/_fairlane/endpoints/task-counts.ts";
-import { createHandler as createUpdate } from "../../supabase/functions/_fairlane/endpoints/update-task-status.ts";
+import { ENDPOINTS } from "../../supabase/functions/_fairlane/endpoints.ts";
 import { createDeps } from "../../supabase/functions/_fairlane/frame/deps.ts";
-import { createFileDeps } from "../../supabase/functions/_fairlane/frame/file-deps.ts";
-import { createHandler as createMarkFailed } from "../../supabase/functions/mark-task-failed/handler.ts";
 import { stack } from "../support/stack.ts";
 import { type Fault, strike } from "./faults.ts";
 
@@ -84,16 +77,15 @@ function createHandlers(network: typeof fetch) {
   // They take the global one when they are made.
   vi.stubGlobal("fetch", network);
   const deps = { ...createDeps(read), ...silently };
-  const fileDeps = { ...createFileDeps(read), ...silently };
   vi.unstubAllGlobals();
   return {
-    "claim-next-task": createClaim(deps),
-    "complete-task": createComplete(fileDeps),
-    "create-task": createCreate(deps),
-    "generate-upload-url": createUploadUrl(fileDeps),
-    "mark-task-failed": createMarkFailed(deps),
-    "task-counts": createCounts(deps),
-    "update-task-status": createUpdate(fileDeps),
+    "claim-next-task": ENDPOINTS["claim-next-task"](deps),
+    "complete-task": ENDPOINTS["complete-task"](deps),
+    "create-task": ENDPOINTS["create-task"](deps),
+    "generate-upload-url": ENDPOINTS["generate-upload-url"](deps),
+    "mark-task-failed": ENDPOINTS["mark-task-failed"](deps),
+    "task-counts": ENDPOINTS["task-counts"](deps),
+    "update-task-status": ENDPOINTS["update-task-status"](deps),
   };
 }
 

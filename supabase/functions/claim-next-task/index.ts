@@ -1,4 +1,4 @@
-import { createHandler } from "../_fairlane/endpoints/claim-next-task.ts";
-import { createDeps } from "../_fairlane/frame/deps.ts";
+import { claimNextTask } from "../_fairlane/endpoints/claim-next-task.ts";
+import { serve } from "../_fairlane/serve.ts";
 
-Deno.serve(createHandler(createDeps((name) => Deno.env.get(name))));
+serve(claimNextTask);

@@ -1,4 +1,4 @@
-import { createHandler } from "../_fairlane/endpoints/complete-task.ts";
-import { createFileDeps } from "../_fairlane/frame/file-deps.ts";
+import { completeTask } from "../_fairlane/endpoints/complete-task.ts";
+import { serve } from "../_fairlane/serve.ts";
 
-Deno.serve(createHandler(createFileDeps((name) => Deno.env.get(name))));
+serve(completeTask);

@@ -1,4 +1,4 @@
-import { createHandler } from "../_fairlane/endpoints/create-task.ts";
-import { createDeps } from "../_fairlane/frame/deps.ts";
+import { createTask } from "../_fairlane/endpoints/create-task.ts";
+import { serve } from "../_fairlane/serve.ts";
 
-Deno.serve(createHandler(createDeps((name) => Deno.env.get(name))));
+serve(createTask);

@@ -1,4 +1,4 @@
-import { createDeps } from "../_fairlane/frame/deps.ts";
-import { createHandler } from "./handler.ts";
+import { ONE_CALL } from "../_fairlane/endpoints/one-call.ts";
+import { serve } from "../_fairlane/serve.ts";
 
-Deno.serve(createHandler(createDeps((name) => Deno.env.get(name))));
+serve(ONE_CALL.explain);

@@ -1,4 +1,4 @@
-import { createHandler } from "../_fairlane/endpoints/generate-upload-url.ts";
-import { createFileDeps } from "../_fairlane/frame/file-deps.ts";
+import { generateUploadUrl } from "../_fairlane/endpoints/generate-upload-url.ts";
+import { serve } from "../_fairlane/serve.ts";
 
-Deno.serve(createHandler(createFileDeps((name) => Deno.env.get(name))));
+serve(generateUploadUrl);

@@ -1,4 +1,4 @@
-import { createHandler } from "../_fairlane/endpoints/sweep-files.ts";
-import { createFileDeps } from "../_fairlane/frame/file-deps.ts";
+import { sweepFiles } from "../_fairlane/endpoints/sweep-files.ts";
+import { serve } from "../_fairlane/serve.ts";
 
-Deno.serve(createHandler(createFileDeps((name) => Deno.env.get(name))));
+serve(sweepFiles);

@@ -1,4 +1,4 @@
-import { createHandler } from "../_fairlane/endpoints/task-counts.ts";
-import { createDeps } from "../_fairlane/frame/deps.ts";
+import { taskCounts } from "../_fairlane/endpoints/task-counts.ts";
+import { serve } from "../_fairlane/serve.ts";
 
-Deno.serve(createHandler(createDeps((name) => Deno.env.get(name))));
+serve(taskCounts);

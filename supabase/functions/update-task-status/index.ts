@@ -1,4 +1,4 @@
-import { createHandler } from "../_fairlane/endpoints/update-task-status.ts";
-import { createFileDeps } from "../_fairlane/frame/file-deps.ts";
+import { updateTaskStatus } from "../_fairlane/endpoints/update-task-status.ts";
+import { serve } from "../_fairlane/serve.ts";
 
-Deno.serve(createHandler(createFileDeps((name) => Deno.env.get(name))));
+serve(updateTaskStatus);

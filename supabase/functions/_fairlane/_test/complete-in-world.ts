@@ -1,4 +1,4 @@
-import { createHandler } from "../endpoints/complete-task.ts";
+import { completeTask } from "../endpoints/complete-task.ts";
 import { createFileWorld, type FileWorldOptions } from "./fake-storage.ts";
 import { outcome, post } from "./fakes.ts";
 
@@ -10,7 +10,7 @@ export async function run(
 ) {
   const world = createFileWorld(options);
   const result = await outcome(
-    createHandler(world.deps),
+    completeTask(world.deps),
     headers ? post(body, headers) : post(body),
   );
   const rpcs = world.rpcCalls.map((call) => call.name);

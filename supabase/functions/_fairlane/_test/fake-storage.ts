@@ -3,7 +3,7 @@ import { UploadTarget } from "../../../../shared/upload-url.ts";
 import type { RpcArguments } from "../database/rpc.ts";
 import { createFiles } from "../files/files.ts";
 import { createFilePaths } from "../files/storage-path.ts";
-import type { FileDeps } from "../frame/file-deps.ts";
+import type { EndpointDeps } from "../frame/endpoint.ts";
 import {
   createWorld,
   type FakeWorld,
@@ -29,7 +29,6 @@ export type StorageAnswer = (
 
 /** A world in which the functions can also store files. */
 export interface FileWorld extends FakeWorld {
-  readonly deps: FileDeps;
   readonly storage: StorageRequest[];
   /** The requests to the storage, each as one line. */
   storageLines(): string[];
@@ -102,10 +101,9 @@ export function createFileWorld(options: FileWorldOptions = {}): FileWorld {
     databaseKey: KEYS.secret,
     fetch: storageFetch,
   });
-  const deps: FileDeps = {
+  const deps: EndpointDeps = {
     ...world.deps,
     files,
-    paths: createFilePaths(KEYS.secret),
     rpc: (name, args, requestId) => {
       world.rpcCalls.push({ name, args, requestId });
       const own = options.rpc?.[name];

@@ -3,6 +3,8 @@ import { ErrorBody } from "../../../../shared/error-codes.ts";
 import { createIdentify } from "../callers/caller.ts";
 import { createVerifyUserToken } from "../callers/user-token.ts";
 import type { RpcArguments } from "../database/rpc.ts";
+import type { Files } from "../files/files.ts";
+import { createFilePaths } from "../files/storage-path.ts";
 import type { EndpointDeps, Handler } from "../frame/endpoint.ts";
 
 /** Keys of a project that exists in tests only; they must never be logged. */
@@ -44,6 +46,17 @@ export interface FakeWorld {
   readonly notes: RpcArguments[];
 }
 
+const noStorage = () => Promise.reject(new Error("No test has a storage"));
+
+/** A storage that is not there; see `createFileWorld` for one that is. */
+const NO_FILES: Files = {
+  upload: noStorage,
+  signUpload: noStorage,
+  size: noStorage,
+  remove: noStorage,
+  publicUrl: (path) => `${SUPABASE_URL}/${path}`,
+};
+
 /** A world whose database answers `reply`, or throws it when it is an error. */
 export function createWorld(reply: string | Error): FakeWorld {
   const rpcCalls: FakeWorld["rpcCalls"] = [];
@@ -67,6 +80,8 @@ export function createWorld(reply: string | Error): FakeWorld {
         ? Promise.reject(reply)
         : Promise.resolve(reply);
     },
+    files: NO_FILES,
+    paths: createFilePaths(KEYS.secret),
     log: (_level, line) => lines.push(line),
     now: () => 0,
     createRequestId: () => "fresh-request-id",

@@ -1,20 +1,13 @@
 import { describe, expect, test } from "vitest";
-import {
-  createWorld,
-  KEYS,
-  outcome,
-  post,
-  signUserToken,
-  TASK_ID,
-} from "../_test/fakes.ts";
+import { createWorld, KEYS, outcome, post, TASK_ID } from "../_test/fakes.ts";
 import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
 import { jsonText } from "../json/raw-json.ts";
-import { createHandler } from "./beat.ts";
+import { beat } from "./beat.ts";
 
 const REPLY = '{"success": true}';
 const TOKEN = { authorization: `Bearer ${KEYS.token}` };
 
-describe("createHandler()", () => {
+describe("beat", () => {
   test.each([
     [{ worker_id: "w" }, undefined],
     [{ worker_id: "w", task_id: TASK_ID }, [TASK_ID]],
@@ -23,7 +16,7 @@ describe("createHandler()", () => {
     [{ worker_id: "w", task_id: TASK_ID, task_ids: [] }, []],
   ])("reads from %j which tasks run", async (body, p_task_ids) => {
     const { deps, rpcCalls } = createWorld(REPLY);
-    const response = await createHandler(deps)(post(body, TOKEN));
+    const response = await beat(deps)(post(body, TOKEN));
     expect(await response.text()).toBe(REPLY);
     expect(rpcCalls[0]).toMatchObject({
       name: "beat",
@@ -36,32 +29,23 @@ describe("createHandler()", () => {
     const { deps, rpcCalls } = createWorld(REPLY);
     const body =
       '{"worker_id": "w", "vram_total_mb": NaN, "logs": [{"message": "\\ud83d \\u0000"}]}';
-    expect((await createHandler(deps)(post(body, TOKEN))).status).toBe(200);
+    expect((await beat(deps)(post(body, TOKEN))).status).toBe(200);
     expect(JSON.parse(jsonText(rpcCalls[0]?.args ?? {})))
       .toMatchObject({ p_logs: [{ message: "\uFFFD \uFFFD" }] });
-  });
-
-  test("is not for users", async () => {
-    const { deps, rpcCalls } = createWorld(REPLY);
-    const request = post({ worker_id: "w" }, {
-      authorization: `Bearer ${await signUserToken()}`,
-    });
-    expect(await outcome(createHandler(deps), request)).toBe("403 FORBIDDEN");
-    expect(rpcCalls).toEqual([]);
   });
 
   test.each([{}, { worker_id: "" }, { worker_id: "w", status: "error" }])(
     "answers 400 to %j",
     async (body) => {
       const { deps } = createWorld(REPLY);
-      expect(await outcome(createHandler(deps), post(body)))
+      expect(await outcome(beat(deps), post(body)))
         .toBe("400 INVALID_BODY");
     },
   );
 
   test("survives hostile bodies", async () => {
     await assertSurvivesHostileBodies(
-      createHandler,
+      beat,
       { worker_id: "w", status: "active", task_id: TASK_ID },
       REPLY,
     );

@@ -1,11 +1,7 @@
 import { BeatRequest } from "../../../../shared/beat.ts";
 import { sanitiseJsonText } from "../../../../shared/sanitise-text.ts";
 import { FAILURE_BODY } from "../frame/body-limits.ts";
-import {
-  createEndpoint,
-  type EndpointDeps,
-  type Handler,
-} from "../frame/endpoint.ts";
+import { defineEndpoint } from "../frame/endpoint.ts";
 import { objectReply } from "../frame/json-reply.ts";
 import { memberText } from "../json/json-scan.ts";
 import { RawJson } from "../json/raw-json.ts";
@@ -15,28 +11,26 @@ import { RawJson } from "../json/raw-json.ts";
  * machines, whose tokens the Data API does not know. Read as leniently as a
  * report: what a log line holds is never a reason to lose the beat.
  */
-export function createHandler(deps: EndpointDeps): Handler {
-  return createEndpoint(deps, {
-    name: "beat",
-    callers: ["service", "token"],
-    schema: BeatRequest,
-    maxBytes: FAILURE_BODY,
-    isReport: true,
-    answer: async ({ body, bodyText, rpc, note }) => {
-      note({ worker_id: body.worker_id, said: body.status });
-      return objectReply(
-        await rpc("beat", {
-          p_worker_id: body.worker_id,
-          p_status: body.status,
-          p_task_ids: body.task_ids ?? one(body.task_id),
-          p_vram_total_mb: body.vram_total_mb,
-          p_vram_used_mb: body.vram_used_mb,
-          p_logs: lines(bodyText),
-        }),
-      );
-    },
-  });
-}
+export const beat = defineEndpoint({
+  name: "beat",
+  callers: ["service", "token"],
+  schema: BeatRequest,
+  maxBytes: FAILURE_BODY,
+  isReport: true,
+  answer: async ({ body, bodyText, rpc, note }) => {
+    note({ worker_id: body.worker_id, said: body.status });
+    return objectReply(
+      await rpc("beat", {
+        p_worker_id: body.worker_id,
+        p_status: body.status,
+        p_task_ids: body.task_ids ?? one(body.task_id),
+        p_vram_total_mb: body.vram_total_mb,
+        p_vram_used_mb: body.vram_used_mb,
+        p_logs: lines(bodyText),
+      }),
+    );
+  },
+});
 
 function one(taskId: string | undefined): readonly string[] | undefined {
   return taskId === undefined ? undefined : [taskId];

@@ -1,15 +1,8 @@
 import { describe, expect, test } from "vitest";
-import {
-  createWorld,
-  KEYS,
-  outcome,
-  post,
-  signUserToken,
-  TASK_ID,
-} from "../_test/fakes.ts";
+import { createWorld, KEYS, outcome, post, TASK_ID } from "../_test/fakes.ts";
 import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
 import { ApiError } from "../frame/api-error.ts";
-import { createHandler } from "./claim-next-task.ts";
+import { claimNextTask } from "./claim-next-task.ts";
 
 const TASK = `{"task_id": "${TASK_ID}", "task_type": "travel_segment", ` +
   `"params": {"seed": 9007199254740993, "scale": 1.0}, "project_id": null, ` +
@@ -24,10 +17,10 @@ const VALID = {
   dry_run: false,
 };
 
-describe("createHandler()", () => {
+describe("claim-next-task", () => {
   test("passes the task on byte for byte, 64-bit seed and all", async () => {
     const { deps } = createWorld(TASK);
-    const response = await createHandler(deps)(post({ worker_id: "gpu-1" }));
+    const response = await claimNextTask(deps)(post({ worker_id: "gpu-1" }));
     expect(response.status).toBe(200);
     expect(response.headers.get("content-type")).toBe("application/json");
     expect(await response.text()).toBe(TASK);
@@ -35,14 +28,14 @@ describe("createHandler()", () => {
 
   test("answers 204 without a body when no task is free", async () => {
     const { deps } = createWorld("null");
-    const response = await createHandler(deps)(post({ worker_id: "gpu-1" }));
+    const response = await claimNextTask(deps)(post({ worker_id: "gpu-1" }));
     expect(response.status).toBe(204);
     expect(await response.text()).toBe("");
   });
 
   test("hands every field to the database, and none but its own", async () => {
     const { deps, rpcCalls } = createWorld(TASK);
-    await createHandler(deps)(
+    await claimNextTask(deps)(
       post({ ...VALID, debug: true, user_id: "x", p_caller: "service" }),
     );
     expect(rpcCalls).toEqual([{
@@ -72,13 +65,13 @@ describe("createHandler()", () => {
       ? { ...JSON.parse(TASK), ...change }
       : {};
     const { deps } = createWorld(JSON.stringify(task));
-    expect(await outcome(createHandler(deps), post({ worker_id: "gpu-1" })))
+    expect(await outcome(claimNextTask(deps), post({ worker_id: "gpu-1" })))
       .toBe("500 INTERNAL");
   });
 
   test("answers a dry run with the preview, also when nothing is free", async () => {
     const { deps } = createWorld(PREVIEW);
-    const response = await createHandler(deps)(
+    const response = await claimNextTask(deps)(
       post({ worker_id: "w", dry_run: true }),
     );
     expect(await response.text()).toBe(PREVIEW);
@@ -97,14 +90,14 @@ describe("createHandler()", () => {
     ["a flag in words", { worker_id: "w", dry_run: "yes" }],
   ])("answers 400 to %s", async (_what, body) => {
     const { deps, rpcCalls } = createWorld(TASK);
-    expect(await outcome(createHandler(deps), post(body)))
+    expect(await outcome(claimNextTask(deps), post(body)))
       .toBe("400 INVALID_BODY");
     expect(rpcCalls).toEqual([]);
   });
 
   test("reads null as absent", async () => {
     const { deps, rpcCalls } = createWorld("null");
-    await createHandler(deps)(
+    await claimNextTask(deps)(
       post({ worker_id: "w", run_type: null, claim_id: null, dry_run: null }),
     );
     expect(rpcCalls[0]?.args["p_run_type"]).toBeUndefined();
@@ -112,7 +105,7 @@ describe("createHandler()", () => {
 
   test("cuts a wait that would overflow the database's interval", async () => {
     const { deps, rpcCalls } = createWorld("null");
-    await createHandler(deps)(
+    await claimNextTask(deps)(
       post({ worker_id: "w", max_task_wait_minutes: 1e308 }),
     );
     expect(rpcCalls[0]?.args["p_max_task_wait_minutes"]).toBe(525_600);
@@ -120,7 +113,7 @@ describe("createHandler()", () => {
 
   test("names a token's machine when it has no name", async () => {
     const { deps, rpcCalls } = createWorld("null");
-    await createHandler(deps)(
+    await claimNextTask(deps)(
       post({}, { authorization: `Bearer ${KEYS.token}` }),
     );
     expect(rpcCalls[0]?.args).toMatchObject({
@@ -132,26 +125,17 @@ describe("createHandler()", () => {
     });
   });
 
-  test("answers 403 to a user's JWT", async () => {
-    const { deps, rpcCalls } = createWorld(TASK);
-    const request = post({ worker_id: "w" }, {
-      authorization: `Bearer ${await signUserToken()}`,
-    });
-    expect(await outcome(createHandler(deps), request)).toBe("403 FORBIDDEN");
-    expect(rpcCalls).toEqual([]);
-  });
-
   test("passes on what the database refused", async () => {
     const refusal = new ApiError("WORKER_NOT_ELIGIBLE", "Worker is in error");
     const { deps } = createWorld(refusal);
-    expect(await outcome(createHandler(deps), post({ worker_id: "w" })))
+    expect(await outcome(claimNextTask(deps), post({ worker_id: "w" })))
       .toBe("409 WORKER_NOT_ELIGIBLE");
   });
 
   test("notes that a worker claims although it gets nothing", async () => {
     const refusal = new ApiError("WORKER_NOT_ELIGIBLE", "Worker is in error");
     const { deps, rpcCalls } = createWorld(refusal);
-    await createHandler(deps)(post({ worker_id: "gpu-1" }));
+    await claimNextTask(deps)(post({ worker_id: "gpu-1" }));
     expect(rpcCalls[1]).toMatchObject({
       name: "note_refused_claim",
       args: { p_caller: { kind: "service" }, p_worker_id: "gpu-1" },
@@ -166,13 +150,13 @@ describe("createHandler()", () => {
     ] as const,
   )("notes nothing of %s to %j", async (code, body) => {
     const { deps, rpcCalls } = createWorld(new ApiError(code, "No"));
-    await createHandler(deps)(post(body));
+    await claimNextTask(deps)(post(body));
     expect(rpcCalls.map((call) => call.name)).toEqual(["claim_next_task"]);
   });
 
   test("logs the task and the worker", async () => {
     const { deps, lines } = createWorld(TASK);
-    await createHandler(deps)(post({ worker_id: "gpu\n1" }));
+    await claimNextTask(deps)(post({ worker_id: "gpu\n1" }));
     expect(lines.map((line) => JSON.parse(line))).toEqual([{
       level: "info",
       event: "request",
@@ -192,6 +176,6 @@ describe("createHandler()", () => {
       ...JSON.parse(TASK),
       ...JSON.parse(PREVIEW),
     });
-    await assertSurvivesHostileBodies(createHandler, VALID, reply);
+    await assertSurvivesHostileBodies(claimNextTask, VALID, reply);
   });
 });

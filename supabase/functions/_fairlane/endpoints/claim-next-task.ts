@@ -3,46 +3,40 @@ import type { Caller } from "../callers/caller.ts";
 import { ONCE_CLAIMED, REPEATABLE } from "../database/repetition.ts";
 import { ApiError } from "../frame/api-error.ts";
 import { SMALL_BODY } from "../frame/body-limits.ts";
-import {
-  createEndpoint,
-  type EndpointDeps,
-  type Handler,
-} from "../frame/endpoint.ts";
+import { defineEndpoint } from "../frame/endpoint.ts";
 import { jsonReply, objectReply } from "../frame/json-reply.ts";
 
 /** `POST /claim-next-task`: 200 with a task, or 204 when there is none. */
-export function createHandler(deps: EndpointDeps): Handler {
-  return createEndpoint(deps, {
-    name: "claim-next-task",
-    callers: ["service", "token"],
-    schema: ClaimRequest,
-    maxBytes: SMALL_BODY,
-    answer: async ({ caller, body, rpc, note }) => {
-      const workerId = body.worker_id ?? defaultWorkerId(caller);
-      note({ worker_id: workerId });
-      const claim = rpc("claim_next_task", {
-        p_worker_id: workerId,
-        p_run_type: body.run_type ?? poolOf(body.task_types),
-        p_claim_id: body.claim_id,
-        p_same_model_only: body.same_model_only,
-        p_max_task_wait_minutes: body.max_task_wait_minutes,
-        p_dry_run: body.dry_run,
-      }, isRepeatable(body) ? REPEATABLE : ONCE_CLAIMED);
-      const text = await claim.catch(async (refusal: unknown) => {
-        if (!body.dry_run && isRefusalOfWorker(refusal)) {
-          // What it comes to is for worker-health; the answer stays the refusal.
-          await rpc("note_refused_claim", { p_worker_id: workerId })
-            .catch(() => note({ refusal_noted: false }));
-        }
-        throw refusal;
-      });
-      if (body.dry_run) return objectReply(text);
-      if (text.trim() === "null") return new Response(null, { status: 204 });
-      note({ task_id: readTask(text).task_id });
-      return jsonReply(text);
-    },
-  });
-}
+export const claimNextTask = defineEndpoint({
+  name: "claim-next-task",
+  callers: ["service", "token"],
+  schema: ClaimRequest,
+  maxBytes: SMALL_BODY,
+  answer: async ({ caller, body, rpc, note }) => {
+    const workerId = body.worker_id ?? defaultWorkerId(caller);
+    note({ worker_id: workerId });
+    const claim = rpc("claim_next_task", {
+      p_worker_id: workerId,
+      p_run_type: body.run_type ?? poolOf(body.task_types),
+      p_claim_id: body.claim_id,
+      p_same_model_only: body.same_model_only,
+      p_max_task_wait_minutes: body.max_task_wait_minutes,
+      p_dry_run: body.dry_run,
+    }, isRepeatable(body) ? REPEATABLE : ONCE_CLAIMED);
+    const text = await claim.catch(async (refusal: unknown) => {
+      if (!body.dry_run && isRefusalOfWorker(refusal)) {
+        // What it comes to is for worker-health; the answer stays the refusal.
+        await rpc("note_refused_claim", { p_worker_id: workerId })
+          .catch(() => note({ refusal_noted: false }));
+      }
+      throw refusal;
+    });
+    if (body.dry_run) return objectReply(text);
+    if (text.trim() === "null") return new Response(null, { status: 204 });
+    note({ task_id: readTask(text).task_id });
+    return jsonReply(text);
+  },
+});
 
 /** A claim that has a name gets the same answer again; a look changes nothing. */
 function isRepeatable(body: ClaimRequest): boolean {

@@ -2,7 +2,7 @@ import { CompleteReply } from "../../../../shared/complete.ts";
 import type { UploadTarget } from "../../../../shared/upload-url.ts";
 import type { Files } from "../files/files.ts";
 import { ApiError } from "../frame/api-error.ts";
-import type { FileDeps } from "../frame/file-deps.ts";
+import type { EndpointDeps } from "../frame/endpoint.ts";
 import type { LogFields } from "../frame/log.ts";
 import type { Output, Result, SentFile } from "./complete-output.ts";
 
@@ -25,7 +25,7 @@ const StoredResult = CompleteReply.pick({
  * stay, and a repeat overwrites them, because its paths are the same.
  */
 export async function completeWithSent(
-  { files, paths: pathOf }: FileDeps,
+  { files, paths: pathOf }: Pick<EndpointDeps, "files" | "paths">,
   target: UploadTarget,
   { file, thumbnail, text }: Extract<Result, { kind: "sent" }>,
   complete: (output: Output) => Promise<string>,

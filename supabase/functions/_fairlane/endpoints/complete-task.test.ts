@@ -5,7 +5,7 @@ import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
 import { assertTakesEveryReport } from "../_test/reports.ts";
 import type { EndpointDeps } from "../frame/endpoint.ts";
 import { RawJson } from "../json/raw-json.ts";
-import { createHandler } from "./complete-task.ts";
+import { completeTask } from "./complete-task.ts";
 
 const REPLY = `{"task_id":"${TASK_ID}","status":"Complete","public_url":null}`;
 const LEASE = "00000000-0000-0000-0000-0000000000b1";
@@ -18,14 +18,14 @@ function createWorld(reply: string) {
 
 async function argsOf(body: unknown) {
   const { deps, rpcCalls } = createWorld(REPLY);
-  expect(await outcome(createHandler(deps), post(body))).toBe("200");
+  expect(await outcome(completeTask(deps), post(body))).toBe("200");
   return rpcCalls[0]?.args ?? {};
 }
 
-describe("createHandler()", () => {
+describe("complete-task", () => {
   test("passes the stored result on as it is, with exactly 200", async () => {
     const { deps } = createWorld(REPLY);
-    const response = await createHandler(deps)(post({ task_id: TASK_ID }));
+    const response = await completeTask(deps)(post({ task_id: TASK_ID }));
     expect(response.status).toBe(200);
     expect(await response.text()).toBe(REPLY);
   });
@@ -82,7 +82,7 @@ describe("createHandler()", () => {
     { task_id: TASK_ID, storage_path: { path: "a/../b" } },
   ])("answers 400 to %j", async (body) => {
     const { deps, rpcCalls } = createWorld(REPLY);
-    expect(await outcome(createHandler(deps), post(body)))
+    expect(await outcome(completeTask(deps), post(body)))
       .toBe("400 INVALID_BODY");
     expect(rpcCalls).toEqual([]);
   });
@@ -90,7 +90,7 @@ describe("createHandler()", () => {
   test("answers 413 above 8 MiB", async () => {
     const { deps } = createWorld(REPLY);
     const body = { task_id: TASK_ID, output_location: "x".repeat(8 << 20) };
-    expect(await outcome(createHandler(deps), post(body)))
+    expect(await outcome(completeTask(deps), post(body)))
       .toBe("413 BODY_TOO_LARGE");
   });
 
@@ -105,7 +105,7 @@ describe("createHandler()", () => {
       "first_frame_filename",
     ];
     const tolerant = (deps: EndpointDeps) =>
-      createHandler({
+      completeTask({
         ...deps,
         files: createFileWorld().deps.files,
         paths: createFileWorld().deps.paths,
@@ -137,7 +137,7 @@ describe("createHandler()", () => {
     };
     const { files, paths } = createFileWorld().deps;
     const tolerant = (deps: EndpointDeps) =>
-      createHandler({
+      completeTask({
         ...deps,
         files,
         paths,

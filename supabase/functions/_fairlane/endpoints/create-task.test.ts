@@ -1,17 +1,15 @@
 import { describe, expect, test } from "vitest";
 import {
   createWorld,
-  KEYS,
   outcome,
   post,
-  signUserToken,
   TASK_ID,
   USER_ID,
 } from "../_test/fakes.ts";
 import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
 import { ApiError } from "../frame/api-error.ts";
 import { RawJson } from "../json/raw-json.ts";
-import { createHandler } from "./create-task.ts";
+import { createTask } from "./create-task.ts";
 
 const REPLY = `{"task_id":"${TASK_ID}","status":"Queued","created":true}`;
 const OTHER_ID = "00000000-0000-0000-0000-0000000000c1";
@@ -28,7 +26,7 @@ const DEPLOYED = {
 
 async function callOf(body: unknown) {
   const { deps, rpcCalls } = createWorld(REPLY);
-  expect(await outcome(createHandler(deps), post(body))).toBe("200");
+  expect(await outcome(createTask(deps), post(body))).toBe("200");
   return rpcCalls[0];
 }
 
@@ -42,10 +40,10 @@ async function taskOf(body: unknown): Promise<unknown> {
   return JSON.parse(await textOf(body));
 }
 
-describe("createHandler()", () => {
+describe("create-task", () => {
   test("passes the task on as it is, with exactly 200", async () => {
     const { deps } = createWorld(REPLY);
-    const response = await createHandler(deps)(post(DEPLOYED));
+    const response = await createTask(deps)(post(DEPLOYED));
     expect(response.status).toBe(200);
     expect(await response.text()).toBe(REPLY);
   });
@@ -170,21 +168,9 @@ describe("createHandler()", () => {
     const { deps } = createWorld(REPLY);
     const batch = (count: number) =>
       post({ tasks: Array.from({ length: count }, () => ({ family: "t" })) });
-    expect(await outcome(createHandler(deps), batch(1_000))).toBe("200");
-    expect(await outcome(createHandler(deps), batch(1_001)))
+    expect(await outcome(createTask(deps), batch(1_000))).toBe("200");
+    expect(await outcome(createTask(deps), batch(1_001)))
       .toBe("400 INVALID_BODY");
-  });
-
-  test.each([
-    ["a service key", KEYS.secret, { kind: "service" }],
-    ["a token", KEYS.token, { kind: "token" }],
-    ["a user", "user", { kind: "user", user_id: USER_ID }],
-  ])("acts in the name of %s", async (_who, credential, caller) => {
-    const key = credential === "user" ? await signUserToken() : credential;
-    const { deps, rpcCalls } = createWorld(REPLY);
-    const request = post(DEPLOYED, { authorization: `Bearer ${key}` });
-    expect(await outcome(createHandler(deps), request)).toBe("200");
-    expect(rpcCalls[0]?.args["p_caller"]).toMatchObject(caller);
   });
 
   test.each([
@@ -217,7 +203,7 @@ describe("createHandler()", () => {
     [{ tasks: [DEPLOYED, { params: {} }] }, "tasks.1.task_type"],
   ])("answers 400 to %j, naming %s", async (body, field) => {
     const { deps, rpcCalls } = createWorld(REPLY);
-    const response = await createHandler(deps)(post(body));
+    const response = await createTask(deps)(post(body));
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({
       code: "INVALID_BODY",
@@ -229,13 +215,13 @@ describe("createHandler()", () => {
   test("answers 413 above 1 MiB", async () => {
     const { deps } = createWorld(REPLY);
     const body = { ...DEPLOYED, params: { text: "x".repeat(1 << 20) } };
-    expect(await outcome(createHandler(deps), post(body)))
+    expect(await outcome(createTask(deps), post(body)))
       .toBe("413 BODY_TOO_LARGE");
   });
 
   test("says when to come back to a full queue", async () => {
     const { deps } = createWorld(new ApiError("QUEUE_FULL", "Full"));
-    const response = await createHandler(deps)(post(DEPLOYED));
+    const response = await createTask(deps)(post(DEPLOYED));
     expect(response.status).toBe(429);
     expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
   });
@@ -244,6 +230,6 @@ describe("createHandler()", () => {
     [{ ...DEPLOYED, available_at: null, priority: null }],
     [{ tasks: [DEPLOYED], task_type: "x" }],
   ])("survives hostile variants of %j", async (valid) => {
-    await assertSurvivesHostileBodies(createHandler, valid, REPLY);
+    await assertSurvivesHostileBodies(createTask, valid, REPLY);
   }, 300_000);
 });

@@ -12,7 +12,7 @@ import {
 import { KEYS, outcome, post, SUPABASE_URL, TASK_ID } from "../_test/fakes.ts";
 import { createFilePaths } from "../files/storage-path.ts";
 import { ApiError } from "../frame/api-error.ts";
-import { createHandler } from "./generate-upload-url.ts";
+import { generateUploadUrl } from "./generate-upload-url.ts";
 
 const BODY = {
   task_id: TASK_ID,
@@ -23,7 +23,7 @@ const SIGN = `${SUPABASE_URL}/storage/v1/object/upload/sign/image_uploads`;
 
 async function ask(body: unknown, options: FileWorldOptions = {}) {
   const world = createFileWorld(options);
-  const response = await createHandler(world.deps)(post(body));
+  const response = await generateUploadUrl(world.deps)(post(body));
   expect(response.status).toBe(200);
   const json: unknown = await response.json();
   return { ...world, json, reply: UploadUrlReply.parse(json) };
@@ -31,7 +31,7 @@ async function ask(body: unknown, options: FileWorldOptions = {}) {
 
 async function refusal(body: unknown, options: FileWorldOptions = {}) {
   const world = createFileWorld(options);
-  const result = await outcome(createHandler(world.deps), post(body));
+  const result = await outcome(generateUploadUrl(world.deps), post(body));
   return { ...world, result };
 }
 

@@ -6,9 +6,9 @@ import {
   pathOf,
   storageRefusal,
 } from "../_test/fake-storage.ts";
-import { KEYS, outcome, post } from "../_test/fakes.ts";
+import { outcome, post } from "../_test/fakes.ts";
 import type { RpcArguments } from "../database/rpc.ts";
-import { createHandler } from "./sweep-files.ts";
+import { sweepFiles } from "./sweep-files.ts";
 
 const [A, B] = [pathOf("a.mp4"), pathOf("b.mp4")];
 
@@ -26,7 +26,7 @@ function worldOf(options: FileWorldOptions = {}) {
 }
 
 async function sweep(body: unknown, world = worldOf()) {
-  const response = await createHandler(world.deps)(post(body));
+  const response = await sweepFiles(world.deps)(post(body));
   expect(response.status).toBe(200);
   return SweepFilesReply.parse(await response.json());
 }
@@ -62,33 +62,27 @@ describe("sweep-files", () => {
     const world = worldOf();
     let now = 0;
     const deps = { ...world.deps, now: () => now++ * 10_000 };
-    const response = await createHandler(deps)(post({}));
+    const response = await sweepFiles(deps)(post({}));
     expect(await response.json()).toMatchObject({
       files: [A, B],
     });
     now = 0;
     const late = { ...world.deps, now: () => now++ * 16_000 };
-    expect(await (await createHandler(late)(post({}))).json())
+    expect(await (await sweepFiles(late)(post({}))).json())
       .toMatchObject({ files: [A], next: "somewhere" });
   });
 
   test("says that it has failed when Storage removes nothing", async () => {
     const world = worldOf({ storage: () => storageRefusal(500, "Internal") });
-    expect(await outcome(createHandler(world.deps), post({})))
+    expect(await outcome(sweepFiles(world.deps), post({})))
       .toBe("503 UNAVAILABLE");
-  });
-
-  test("is for the service only", async () => {
-    const request = post({}, { authorization: `Bearer ${KEYS.token}` });
-    expect(await outcome(createHandler(worldOf().deps), request))
-      .toBe("403 FORBIDDEN");
   });
 
   test.each(["[]", "nonsense", { after: 7 }, { dry_run: "perhaps" }])(
     "answers 400 to %j, and removes nothing",
     async (body) => {
       const world = worldOf();
-      expect(await outcome(createHandler(world.deps), post(body)))
+      expect(await outcome(sweepFiles(world.deps), post(body)))
         .toBe("400 INVALID_BODY");
       expect(world.storage).toEqual([]);
     },

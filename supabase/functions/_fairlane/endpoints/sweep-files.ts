@@ -4,8 +4,7 @@ import {
   SweepFilesRequest,
 } from "../../../../shared/sweep-files.ts";
 import { SMALL_BODY } from "../frame/body-limits.ts";
-import { createEndpoint, type Handler } from "../frame/endpoint.ts";
-import type { FileDeps } from "../frame/file-deps.ts";
+import { defineEndpoint } from "../frame/endpoint.ts";
 
 /** After this no further page is begun; the caller comes again with `next`. */
 const BUDGET_MS = 15_000;
@@ -15,36 +14,34 @@ const BUDGET_MS = 15_000;
  * The database lists them and Storage removes them, because only Storage knows
  * where their bytes are.
  */
-export function createHandler(deps: FileDeps): Handler {
-  return createEndpoint(deps, {
-    name: "sweep-files",
-    callers: ["service"],
-    schema: SweepFilesRequest,
-    maxBytes: SMALL_BODY,
-    answer: async ({ body, rpc, note }) => {
-      const endsAt = deps.now() + BUDGET_MS;
-      const isDry = body.dry_run ?? false;
-      const files: string[] = [];
-      let next: string | null = body.after ?? null;
-      do {
-        const reply = await rpc("files_to_sweep", {
-          p_after: next ?? undefined,
-        });
-        const page = FilesToSweep.parse(JSON.parse(reply));
-        if (page.files.length > 0 && !isDry) {
-          await deps.files.remove(page.files);
-        }
-        files.push(...page.files);
-        next = page.next;
-      } while (next !== null && deps.now() < endsAt);
-      note({ removed: isDry ? 0 : files.length });
-      const result: SweepFilesReply = {
-        removed: isDry ? 0 : files.length,
-        files,
-        next,
-        dry_run: isDry,
-      };
-      return Response.json(result);
-    },
-  });
-}
+export const sweepFiles = defineEndpoint({
+  name: "sweep-files",
+  callers: ["service"],
+  schema: SweepFilesRequest,
+  maxBytes: SMALL_BODY,
+  answer: async ({ body, rpc, note }, deps) => {
+    const endsAt = deps.now() + BUDGET_MS;
+    const isDry = body.dry_run ?? false;
+    const files: string[] = [];
+    let next: string | null = body.after ?? null;
+    do {
+      const reply = await rpc("files_to_sweep", {
+        p_after: next ?? undefined,
+      });
+      const page = FilesToSweep.parse(JSON.parse(reply));
+      if (page.files.length > 0 && !isDry) {
+        await deps.files.remove(page.files);
+      }
+      files.push(...page.files);
+      next = page.next;
+    } while (next !== null && deps.now() < endsAt);
+    note({ removed: isDry ? 0 : files.length });
+    const result: SweepFilesReply = {
+      removed: isDry ? 0 : files.length,
+      files,
+      next,
+      dry_run: isDry,
+    };
+    return Response.json(result);
+  },
+});

@@ -1,21 +1,14 @@
 import { describe, expect, test } from "vitest";
-import {
-  createWorld,
-  KEYS,
-  outcome,
-  post,
-  signUserToken,
-  USER_ID,
-} from "../_test/fakes.ts";
+import { createWorld, outcome, post } from "../_test/fakes.ts";
 import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
-import { createHandler } from "./task-counts.ts";
+import { taskCounts } from "./task-counts.ts";
 
 const REPLY = '{"run_type": "gpu", "totals": {"queued_only": 0}}';
 
-describe("createHandler()", () => {
+describe("task-counts", () => {
   test("passes the snapshot on as it is, as JSON", async () => {
     const { deps } = createWorld(REPLY);
-    const response = await createHandler(deps)(post({ run_type: "gpu" }));
+    const response = await taskCounts(deps)(post({ run_type: "gpu" }));
     expect(response.headers.get("content-type")).toBe("application/json");
     expect(await response.text()).toBe(REPLY);
   });
@@ -27,7 +20,7 @@ describe("createHandler()", () => {
     [{ include_active: false, run_type: "api", extra: 1 }, "api", false],
   ])("reads the deployed body %j", async (body, pool, includeActive) => {
     const { deps, rpcCalls } = createWorld(REPLY);
-    expect(await outcome(createHandler(deps), post(body))).toBe("200");
+    expect(await outcome(taskCounts(deps), post(body))).toBe("200");
     expect(rpcCalls[0]).toMatchObject({ name: "task_counts" });
     expect(rpcCalls[0]?.args).toEqual({
       p_caller: { kind: "service" },
@@ -67,7 +60,7 @@ describe("createHandler()", () => {
     async (_, body, unused) => {
       const { deps, rpcCalls } = createWorld(REPLY);
       const sent = { run_type: "gpu", ...(body as object) };
-      expect(await outcome(createHandler(deps), post(sent))).toBe("200");
+      expect(await outcome(taskCounts(deps), post(sent))).toBe("200");
       expect(rpcCalls[0]?.args["p_unused"]).toEqual(unused);
     },
   );
@@ -76,32 +69,20 @@ describe("createHandler()", () => {
     "answers 400 to %j instead of counting with defaults",
     async (body) => {
       const { deps, rpcCalls } = createWorld(REPLY);
-      expect(await outcome(createHandler(deps), post(body)))
+      expect(await outcome(taskCounts(deps), post(body)))
         .toBe("400 INVALID_BODY");
       expect(rpcCalls).toEqual([]);
     },
   );
 
-  test("counts for users and tokens, too", async () => {
-    const { deps, rpcCalls } = createWorld(REPLY);
-    const handler = createHandler(deps);
-    const user = await signUserToken();
-    await handler(post({}, { authorization: `Bearer ${user}` }));
-    await handler(post({}, { authorization: `Bearer ${KEYS.token}` }));
-    expect(rpcCalls.map(({ args }) => args["p_caller"])).toEqual([
-      { kind: "user", user_id: USER_ID },
-      { kind: "token", hash: expect.any(String) },
-    ]);
-  });
-
   test("answers 500 rather than a reply that is no object", async () => {
     const { deps } = createWorld("null");
-    expect(await outcome(createHandler(deps), post({}))).toBe("500 INTERNAL");
+    expect(await outcome(taskCounts(deps), post({}))).toBe("500 INTERNAL");
   });
 
   test("survives hostile bodies", async () => {
     await assertSurvivesHostileBodies(
-      createHandler,
+      taskCounts,
       { run_type: "gpu", include_active: true },
       REPLY,
     );

@@ -1,29 +1,23 @@
 import { CountsRequest, ROUTING_FIELDS } from "../../../../shared/counts.ts";
 import { SMALL_BODY } from "../frame/body-limits.ts";
-import {
-  createEndpoint,
-  type EndpointDeps,
-  type Handler,
-} from "../frame/endpoint.ts";
+import { defineEndpoint } from "../frame/endpoint.ts";
 import { objectReply } from "../frame/json-reply.ts";
 
 /** `POST /task-counts`: what is claimable, active and blocked, one snapshot. */
-export function createHandler(deps: EndpointDeps): Handler {
-  return createEndpoint(deps, {
-    name: "task-counts",
-    callers: ["service", "token", "user"],
-    schema: CountsRequest,
-    maxBytes: SMALL_BODY,
-    answer: async ({ body, rpc }) =>
-      objectReply(
-        await rpc("task_counts", {
-          p_run_type: body.run_type,
-          p_include_active: body.include_active,
-          p_unused: routingIn(body),
-        }),
-      ),
-  });
-}
+export const taskCounts = defineEndpoint({
+  name: "task-counts",
+  callers: ["service", "token", "user"],
+  schema: CountsRequest,
+  maxBytes: SMALL_BODY,
+  answer: async ({ body, rpc }) =>
+    objectReply(
+      await rpc("task_counts", {
+        p_run_type: body.run_type,
+        p_include_active: body.include_active,
+        p_unused: routingIn(body),
+      }),
+    ),
+});
 
 /** The routing fields of the body that say something; undefined when none. */
 function routingIn(body: CountsRequest): string[] | undefined {

@@ -5,22 +5,18 @@ import { createWorld, KEYS, outcome, post, TASK_ID } from "../_test/fakes.ts";
 import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
 import { assertTakesEveryReport } from "../_test/reports.ts";
 import { ApiError } from "../frame/api-error.ts";
-import type { EndpointDeps } from "../frame/endpoint.ts";
-import { createHandler as createRealHandler } from "./update-task-status.ts";
-
-const createHandler = (deps: EndpointDeps) =>
-  createRealHandler({ ...createFileWorld().deps, ...deps });
+import { updateTaskStatus } from "./update-task-status.ts";
 
 const WORDS = ["output_location", "error_message", "error_details"];
 const REPLY = `{"task_id":"${TASK_ID}","status":"Failed"}`;
 
 async function argsOf(body: unknown) {
   const { deps, rpcCalls } = createWorld(REPLY);
-  expect(await outcome(createHandler(deps), post(body))).toBe("200");
+  expect(await outcome(updateTaskStatus(deps), post(body))).toBe("200");
   return rpcCalls[0]?.args ?? {};
 }
 
-describe("createHandler()", () => {
+describe("update-task-status", () => {
   test.each([
     { status: "Failed", output_location: "CUDA out of memory" },
     { status: "Failed" },
@@ -75,7 +71,7 @@ describe("createHandler()", () => {
         storage: () => Response.json({ id: "1", size: 0 }),
       });
       return outcome(
-        createRealHandler(deps),
+        updateTaskStatus(deps),
         post({ task_id: TASK_ID, status: "Complete", output_location: file }),
       );
     };
@@ -101,7 +97,7 @@ describe("createHandler()", () => {
     async (status) => {
       const { deps, rpcCalls } = createWorld(REPLY);
       const body = { task_id: TASK_ID, status };
-      expect(await outcome(createHandler(deps), post(body)))
+      expect(await outcome(updateTaskStatus(deps), post(body)))
         .toBe("400 INVALID_BODY");
       expect(rpcCalls).toEqual([]);
     },
@@ -112,7 +108,7 @@ describe("createHandler()", () => {
     async (task_id) => {
       const { deps } = createWorld(REPLY);
       const body = { task_id, status: "In Progress" };
-      expect(await outcome(createHandler(deps), post(body)))
+      expect(await outcome(updateTaskStatus(deps), post(body)))
         .toBe("400 INVALID_BODY");
     },
   );
@@ -137,7 +133,7 @@ describe("createHandler()", () => {
       headers: { apikey: KEYS.secret },
       body,
     });
-    expect(await outcome(createHandler(deps), request)).toBe("200");
+    expect(await outcome(updateTaskStatus(deps), request)).toBe("200");
     expect(rpcCalls[0]?.args)
       .toMatchObject({ p_output_location: "\uFFFD\uFFFD" });
   });
@@ -164,7 +160,7 @@ describe("createHandler()", () => {
       output_location: "x".repeat(size),
     });
     const { deps } = createWorld(REPLY);
-    const handler = createHandler(deps);
+    const handler = updateTaskStatus(deps);
     expect(await outcome(handler, post(body((16 << 20) - 200)))).toBe("200");
     expect(await outcome(handler, post(body(16 << 20))))
       .toBe("413 BODY_TOO_LARGE");
@@ -175,7 +171,7 @@ describe("createHandler()", () => {
       new ApiError("ILLEGAL_TRANSITION", "Task is Complete, asked for Queued"),
     );
     const body = { task_id: TASK_ID, status: "Queued" };
-    expect(await outcome(createHandler(deps), post(body)))
+    expect(await outcome(updateTaskStatus(deps), post(body)))
       .toBe("409 ILLEGAL_TRANSITION");
   });
 
@@ -192,7 +188,7 @@ describe("createHandler()", () => {
       "lease_token",
     ];
     const report = { needed: { task_id: TASK_ID, ...fields }, optional, words };
-    await assertTakesEveryReport(createHandler, report, REPLY);
+    await assertTakesEveryReport(updateTaskStatus, report, REPLY);
   }, 300_000);
 
   test("survives hostile bodies", async () => {
@@ -208,6 +204,6 @@ describe("createHandler()", () => {
       attempts: 1,
       lease_token: null,
     };
-    await assertSurvivesHostileBodies(createHandler, valid, REPLY);
+    await assertSurvivesHostileBodies(updateTaskStatus, valid, REPLY);
   });
 });

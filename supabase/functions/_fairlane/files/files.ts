@@ -1,5 +1,4 @@
-import { StorageClient, type StorageError } from "@supabase/storage-js";
-import { decodeJwt } from "jose";
+import type { StorageError } from "@supabase/storage-js";
 import { keyHeaders } from "../database/key-headers.ts";
 import type { Bytes } from "./bytes.ts";
 import { saysNoSuchFile, storageError } from "./storage-error.ts";
@@ -46,7 +45,10 @@ const ENDS_A_PATH = /[?#]|%(?![0-9A-Fa-f]{2})/g;
 
 /** `Files` in Supabase Storage. */
 export function createFiles(config: FilesConfig): Files {
-  const bucket = (timeoutMs: number) => {
+  // The client is loaded by the first file and not before: most functions, and
+  // most calls of the others, touch none.
+  const bucket = async (timeoutMs: number) => {
+    const { StorageClient } = await import("@supabase/storage-js");
     const timedFetch: typeof fetch = (input, init) =>
       config.fetch(input, {
         ...init,
@@ -56,36 +58,38 @@ export function createFiles(config: FilesConfig): Files {
     return new StorageClient(url, keyHeaders(config.databaseKey), timedFetch)
       .from(BUCKET);
   };
-  const quick = bucket(CALL_TIMEOUT_MS);
+  const quick = () => bucket(CALL_TIMEOUT_MS);
   const publicBase = `${config.publicUrl}/storage/v1/object`;
 
   return {
     async upload(path, bytes, contentType, timeoutMs = UPLOAD_TIMEOUT_MS) {
       const options = { contentType, upsert: true };
-      dataOf(await bucket(timeoutMs).upload(path, bytes, options));
+      const storage = await bucket(timeoutMs);
+      dataOf(await storage.upload(path, bytes, options));
     },
     async signUpload(path) {
       // Only a token made with `upsert` takes a second PUT; a header of the PUT
       // itself cannot allow it. Deployed workers repeat theirs.
+      const storage = await quick();
       const { token } = dataOf(
-        await quick.createSignedUploadUrl(path, { upsert: true }),
+        await storage.createSignedUploadUrl(path, { upsert: true }),
       );
       const query = new URLSearchParams({ token });
       return {
         url: `${publicBase}/upload/sign/${BUCKET}/${path}?${query}`,
         token,
-        expiresAt: expiryOf(token),
+        expiresAt: await expiryOf(token),
       };
     },
     async size(path) {
-      const { data, error } = await quick.info(path);
+      const { data, error } = await (await quick()).info(path);
       // A storage that does not tell the size has the file all the same.
       if (error === null) return data.size ?? Infinity;
       if (saysNoSuchFile(error)) return null;
       throw storageError(error);
     },
     async remove(paths) {
-      dataOf(await quick.remove([...paths]));
+      dataOf(await (await quick()).remove([...paths]));
     },
     // The path as it is, because deployed workers cut it out of the URL again;
     // but for what would end the path of a URL.
@@ -104,7 +108,8 @@ function dataOf<T>(
 }
 
 /** Only for the client's information: Storage itself decides. */
-function expiryOf(token: string): Date | null {
+async function expiryOf(token: string): Promise<Date | null> {
+  const { decodeJwt } = await import("jose");
   try {
     const { exp } = decodeJwt(token);
     return exp === undefined ? null : new Date(exp * 1000);

@@ -1,6 +1,8 @@
 import { createIdentify } from "../callers/caller.ts";
 import { createVerifyUserToken } from "../callers/user-token.ts";
 import { createRpc } from "../database/rpc.ts";
+import { createFiles } from "../files/files.ts";
+import { createFilePaths } from "../files/storage-path.ts";
 import type { EndpointDeps } from "./endpoint.ts";
 import { type ReadEnv, readEnv } from "./env.ts";
 
@@ -24,6 +26,9 @@ export function createDeps(read: ReadEnv): EndpointDeps {
     supabaseUrl: env.supabaseUrl,
     identify: createIdentify({ ...env, verifyUserToken }),
     rpc: createRpc({ ...env, fetch, timeoutMs: RPC_TIMEOUT_MS }),
+    files: createFiles({ ...env, fetch }),
+    // The longest-lived secret there is; a new one only means new names.
+    paths: createFilePaths(env.databaseKey),
     log: (level, line) => console[level](line),
     now: () => performance.now(),
     createRequestId: () => crypto.randomUUID(),

@@ -3,25 +3,25 @@ import { z } from "zod";
 import { ErrorBody } from "../../../../shared/error-codes.ts";
 import { createWorld, KEYS, outcome, post } from "../_test/fakes.ts";
 import { ApiError } from "./api-error.ts";
-import { createEndpoint } from "./endpoint.ts";
+import { defineEndpoint } from "./endpoint.ts";
 import { jsonReply } from "./json-reply.ts";
 
 function createFixture(reply: string | Error = "{}") {
   const world = createWorld(reply);
-  const handler = createEndpoint(world.deps, {
+  const handler = defineEndpoint({
     name: "fixture",
     callers: ["service"],
     schema: z.object({ id: z.string().optional() }),
     maxBytes: 1000,
     answer: async ({ rpc }) => jsonReply(await rpc("health", {})),
-  });
+  })(world.deps);
   return { ...world, handler };
 }
 
 const at = (method: string, headers = {}) =>
   new Request("http://functions.test/fixture", { method, headers });
 
-describe("createEndpoint()", () => {
+describe("defineEndpoint()", () => {
   test("answers a preflight without looking at anything", async () => {
     const { handler, rpcCalls } = createFixture();
     const response = await handler(at("OPTIONS", { origin: "https://a.test" }));
@@ -72,13 +72,13 @@ describe("createEndpoint()", () => {
       );
       return Promise.resolve("{}");
     };
-    const handler = createEndpoint({ ...deps, rpc }, {
+    const handler = defineEndpoint({
       name: "fixture",
       callers: ["service"],
       schema: z.object({}),
       maxBytes: 1000,
       answer: async ({ rpc }) => jsonReply(await rpc("health", {})),
-    });
+    })({ ...deps, rpc });
     const { headers } = await handler(post({}));
     expect(headers.get("x-fairlane-passed-over")).toBe("2");
     expect(headers.get("server")).toBeNull();
@@ -188,19 +188,19 @@ describe("fields that are not used", () => {
   test("change nothing in the reply when they cannot be noted", async () => {
     const { deps, lines } = createWorld("{}");
     const works: Promise<void>[] = [];
-    const handler = createEndpoint({
+    const handler = defineEndpoint({
+      name: "fixture",
+      callers: ["service"],
+      schema: z.object({}),
+      maxBytes: 1000,
+      answer: async ({ rpc }) => jsonReply(await rpc("health", {})),
+    })({
       ...deps,
       rpc: (name, ...rest) =>
         name === "note_unused_fields"
           ? Promise.reject(new ApiError("UNAVAILABLE", "No answer"))
           : deps.rpc(name, ...rest),
       after: (work) => void works.push(work),
-    }, {
-      name: "fixture",
-      callers: ["service"],
-      schema: z.object({}),
-      maxBytes: 1000,
-      answer: async ({ rpc }) => jsonReply(await rpc("health", {})),
     });
     expect(await outcome(handler, post({ newer: 1 }))).toBe("200");
     await Promise.all(works);

@@ -4,6 +4,8 @@ import type { Caller, Identify } from "../callers/caller.ts";
 import { readCredentials } from "../callers/credentials.ts";
 import type { Repetition } from "../database/repetition.ts";
 import type { Rpc, RpcArgumentsOf, RpcName } from "../database/rpc.ts";
+import type { Files } from "../files/files.ts";
+import type { FilePaths } from "../files/storage-path.ts";
 import { mendJson } from "../json/mend-json.ts";
 import { ApiError, asApiError, toResponse } from "./api-error.ts";
 import { CORS_HEADERS, preflightResponse } from "./cors.ts";
@@ -19,6 +21,8 @@ export interface EndpointDeps {
   readonly supabaseUrl: string;
   readonly identify: Identify;
   readonly rpc: Rpc;
+  readonly files: Files;
+  readonly paths: FilePaths;
   readonly log: LogSink;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
@@ -57,11 +61,17 @@ export interface Endpoint<Body> {
   readonly asksAbout?: (body: Body) => string | undefined;
   /** What a body is answered that nests too deep or holds too many values. */
   readonly codeOfTooMuch?: ErrorCode;
-  readonly answer: (call: Call<Body>) => Promise<Response>;
+  readonly answer: (
+    call: Call<Body>,
+    deps: EndpointDeps,
+  ) => Promise<Response>;
 }
 
 /** A request handler, as `Deno.serve` takes it. */
 export type Handler = (request: Request) => Promise<Response>;
+
+/** An endpoint, for whatever world it is served in. */
+export type CreateHandler = (deps: EndpointDeps) => Handler;
 
 /** A request as far as it was read. */
 interface Sent<Body> {
@@ -82,7 +92,11 @@ const BODY_TIMEOUT_MS = 30_000;
  * The frame of every endpoint: method, caller, body, one rpc, reply, log line.
  * In this order, so that strangers cost nothing but a hash.
  */
-export function createEndpoint<Body>(
+export function defineEndpoint<Body>(endpoint: Endpoint<Body>): CreateHandler {
+  return (deps) => createHandler(deps, endpoint);
+}
+
+function createHandler<Body>(
   deps: EndpointDeps,
   endpoint: Endpoint<Body>,
 ): Handler {
@@ -118,7 +132,8 @@ export function createEndpoint<Body>(
             repetition,
             hear,
           );
-        response = await endpoint.answer({ caller, body, bodyText, rpc, note });
+        const call = { caller, body, bodyText, rpc, note };
+        response = await endpoint.answer(call, deps);
       }
       for (const [name, value] of heard) response.headers.set(name, value);
     } catch (thrown) {

@@ -1,14 +1,10 @@
 import { describe, expect, test } from "vitest";
-import {
-  createWorld,
-  outcome,
-  post,
-  TASK_ID,
-} from "../_fairlane/_test/fakes.ts";
-import { assertSurvivesHostileBodies } from "../_fairlane/_test/hostile.ts";
-import { assertTakesEveryReport } from "../_fairlane/_test/reports.ts";
-import { createHandler } from "./handler.ts";
+import { createWorld, outcome, post, TASK_ID } from "../_test/fakes.ts";
+import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
+import { assertTakesEveryReport } from "../_test/reports.ts";
+import { ONE_CALL } from "./one-call.ts";
 
+const createHandler = ONE_CALL["mark-task-failed"];
 const REPLY = `{"task_id":"${TASK_ID}","status":"Queued"}`;
 const LEASE = "00000000-0000-0000-0000-0000000000b1";
 
@@ -18,7 +14,7 @@ async function argsOf(body: unknown) {
   return rpcCalls[0]?.args ?? {};
 }
 
-describe("createHandler()", () => {
+describe("mark-task-failed", () => {
   test("hands everything on", async () => {
     const body = {
       task_id: TASK_ID,

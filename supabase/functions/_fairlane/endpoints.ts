@@ -1,0 +1,26 @@
+import { beat } from "./endpoints/beat.ts";
+import { claimNextTask } from "./endpoints/claim-next-task.ts";
+import { completeTask } from "./endpoints/complete-task.ts";
+import { createTask } from "./endpoints/create-task.ts";
+import { generateUploadUrl } from "./endpoints/generate-upload-url.ts";
+import { ONE_CALL } from "./endpoints/one-call.ts";
+import { sweepFiles } from "./endpoints/sweep-files.ts";
+import { taskCounts } from "./endpoints/task-counts.ts";
+import { updateTaskStatus } from "./endpoints/update-task-status.ts";
+import type { CreateHandler } from "./frame/endpoint.ts";
+
+/**
+ * Every endpoint by its name, for who serves them all. The deployed functions
+ * serve one each and import that alone: an instance that starts loads no more.
+ */
+export const ENDPOINTS = {
+  ...ONE_CALL,
+  "beat": beat,
+  "claim-next-task": claimNextTask,
+  "complete-task": completeTask,
+  "create-task": createTask,
+  "generate-upload-url": generateUploadUrl,
+  "sweep-files": sweepFiles,
+  "task-counts": taskCounts,
+  "update-task-status": updateTaskStatus,
+} as const satisfies Readonly<Record<string, CreateHandler>>;

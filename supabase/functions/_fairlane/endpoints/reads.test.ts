@@ -1,0 +1,127 @@
+import { expect, test } from "vitest";
+import { createWorld, post, TASK_ID } from "../_test/fakes.ts";
+import { type OneCallRow, testOneCall } from "../_test/one-call.ts";
+import { ONE_CALL } from "./one-call.ts";
+
+const PROJECT = "0f8fad5b-d9cb-469f-a165-70867728950f";
+/** The same id as some library writes it. */
+const ODD_ID = `{${TASK_ID.toUpperCase()}}`;
+
+/** A read of one task that it names by `field`. */
+function readOf(
+  name: OneCallRow["name"],
+  rpc: string,
+  reply: string,
+  field = "task_id",
+): OneCallRow {
+  return {
+    name,
+    calls: [[{ [field]: ODD_ID, extra: 1 }, rpc, { [`p_${field}`]: TASK_ID }]],
+    refused: [
+      {},
+      ...[null, "unknown_task_1", 7].map((id) => ({ [field]: id })),
+    ],
+    reply,
+    logged: { task_id: TASK_ID },
+    valid: { [field]: TASK_ID },
+  };
+}
+
+const READS: readonly OneCallRow[] = [
+  readOf(
+    "get-task-status",
+    "get_task_status",
+    '{"status": "Complete"}',
+  ),
+  readOf(
+    "get-task-output",
+    "get_task_output",
+    '{"params": {"seed": 9007199254740993}}',
+  ),
+  {
+    ...readOf(
+      "get-predecessor-output",
+      "get_predecessor_output",
+      '{"predecessor_id": "p", "output_location": null}',
+    ),
+    // Null is an answer here.
+    wrongReplies: ["[]"],
+  },
+  readOf(
+    "get-orchestrator-children",
+    "get_orchestrator_children",
+    '{"tasks": [], "is_cut": false}',
+    "orchestrator_task_id",
+  ),
+  {
+    name: "get-completed-segments",
+    calls: [undefined, null, PROJECT.toUpperCase()].map((project_id) => [
+      { run_id: "20260111120000", project_id },
+      "get_completed_segments",
+      {
+        p_run_id: "20260111120000",
+        ...(project_id && { p_project_id: PROJECT }),
+      },
+    ]),
+    refused: [
+      {},
+      { run_id: "" },
+      { run_id: 20260111 },
+      { run_id: "x".repeat(1001) },
+      { run_id: "r", project_id: "default_project_id" },
+    ],
+    reply: '[{"segment_index": 0, "output_location": "a.mp4"}]',
+    wrongReplies: ["null", "{}"],
+    valid: { run_id: "20260111120000", project_id: PROJECT },
+  },
+  {
+    name: "explain",
+    calls: [
+      [{ task_id: TASK_ID.toUpperCase() }, "explain_task", {
+        p_task_id: TASK_ID,
+      }],
+      [{ worker_id: "gpu-1", run_type: "api" }, "explain_worker", {
+        p_worker_id: "gpu-1",
+        p_run_type: "api",
+      }],
+    ],
+    refused: [
+      {},
+      { task_id: TASK_ID, worker_id: "gpu-1" },
+      { task_id: "unknown_task_1" },
+      { worker_id: "" },
+    ],
+    reply: '{"reason": "user_at_limit"}',
+    valid: { task_id: TASK_ID },
+  },
+  {
+    name: "health",
+    calls: [[{}, "health", {}]],
+    refused: [],
+    reply: '{"status": "ok"}',
+    valid: {},
+  },
+  {
+    name: "worker-health",
+    calls: [
+      [{ window_minutes: 2.5 }, "worker_health", { p_window_minutes: 2.5 }],
+      [{ window_minutes: null }, "worker_health", {}],
+    ],
+    refused: [0, -1, 1441, "30", true].map((window_minutes) => ({
+      window_minutes,
+    })),
+    reply: '{"by_health": {}}',
+    valid: {},
+  },
+];
+
+for (const row of READS) testOneCall(row);
+
+test("get-predecessor-output answers null for a task that waits for none", async () => {
+  const { deps } = createWorld("null");
+  const handler = ONE_CALL["get-predecessor-output"](deps);
+  const response = await handler(post({ task_id: TASK_ID }));
+  expect(response.status).toBe(200);
+  expect(await response.text()).toBe("null");
+  expect(response.headers.get("content-type")).toBe("application/json");
+});
