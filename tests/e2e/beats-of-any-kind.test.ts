@@ -1,6 +1,9 @@
 import fc from "fast-check";
 import { beforeEach, expect, it } from "vitest";
-import { anyReport, SAID } from "../../supabase/functions/_fairlane/_test/reports.ts";
+import {
+  anyReport,
+  SAID,
+} from "../../supabase/functions/_fairlane/_test/reports.ts";
 import { admin } from "../support/db.ts";
 import { stack } from "../support/stack.ts";
 import { reset } from "../support/world.ts";
