@@ -2933,13 +2933,17 @@ declare
   v_waiting uuid[];
   v_lost uuid[];
 begin
+  -- Each by its key: to an index that was analyzed while it was empty, a list of keys is as good as all of it.
   select array_agg(s.orchestrator_id)
   into v_above
-  from queue.subtasks as s
-  where s.task_id = any (p_task_ids);
+  from unnest(p_task_ids) as i (id)
+    cross join lateral (select c.orchestrator_id from queue.subtasks as c where c.task_id = i.id offset 0) as s;
 
   v_waiting := array(
-    select d.task_id from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1
+    select d.task_id
+    from unnest(p_task_ids) as i (id)
+      cross join lateral (select w.task_id from queue.task_dependencies as w where w.depends_on = i.id offset 0) as d
+    limit v_look + 1
   );
 
   if v_above is null and v_waiting = '{}' then
@@ -7360,7 +7364,13 @@ declare
 begin
   select count(*)
   into v_links
-  from (select from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1) as l;
+  from (
+    select
+    from unnest(p_task_ids) as i (id)
+      -- Each by its key, as in queue.lock_relatives_of.
+      cross join lateral (select from queue.task_dependencies as d where d.depends_on = i.id offset 0) as d
+    limit v_look + 1
+  ) as l;
   if v_links = 0 then
     return;
   end if;
@@ -7368,9 +7378,11 @@ begin
   if v_links <= v_look then
     v_waiting := array(
       select d.task_id
-      from queue.task_dependencies as d
-      where d.depends_on = any (p_task_ids)
-        and d.task_id <> all (p_but)
+      from unnest(p_task_ids) as i (id)
+        cross join lateral (
+          select w.task_id, w.depends_on from queue.task_dependencies as w where w.depends_on = i.id offset 0
+        ) as d
+      where d.task_id <> all (p_but)
         -- By their keys; as a join, a plan from when the queue was small would go through all tasks of the owner.
         and (
           select t.status = 'Queued'
@@ -8902,9 +8914,17 @@ declare
   v_cancelled uuid[];
   v_failed uuid[];
 begin
-  -- Most tasks have no family.
-  if not exists (select from queue.subtasks as s where s.task_id = any (p_task_ids))
-    and not exists (select from queue.orchestrations as o where o.orchestrator_id = any (p_task_ids)) then
+  -- Most tasks have no family. Each by its key, as in queue.lock_relatives_of.
+  if not exists (
+      select
+      from unnest(p_task_ids) as i (id)
+        cross join lateral (
+          select from queue.subtasks as s where s.task_id = i.id
+          union all
+          select from queue.orchestrations as o where o.orchestrator_id = i.id
+          offset 0
+        ) as f
+    ) then
     return;
   end if;
 
@@ -9945,7 +9965,11 @@ begin
   set enqueued_attempt = t.attempts
   from public.tasks as t
   where o.orchestrator_id = any (array(
-      select s.orchestrator_id from queue.subtasks as s where s.task_id = any (p_task_ids) and s.replaced_by is null
+      select s.orchestrator_id
+      from unnest(p_task_ids) as i (id)
+        cross join lateral (
+          select c.orchestrator_id from queue.subtasks as c where c.task_id = i.id and c.replaced_by is null offset 0
+        ) as s
     ))
     and o.ended_as is null
     and t.id = o.orchestrator_id

@@ -102,13 +102,13 @@ describe("what an orchestrator leaves to later", () => {
   afterAll(() => set("reset (autovacuum_enabled)"));
 
   it.each(["Cancelled", "Failed"])(
-    "is read in pieces, under statistics of an empty queue: it was %s",
+    "is read in pieces, under statistics of a queue that was emptied: it was %s",
     async (status) => {
       const read: number[] = [];
       for (const children of [CROWD, 4 * CROWD]) {
         await reset();
         owner = await createOwner({ maxInProgress: 5 });
-        await admin()`analyze queue.subtasks`;
+        await emptyFamilies();
         const orchestrator = await createTask(owner, {
           task_type: "travel_orchestrator",
         });
@@ -134,6 +134,17 @@ describe("what an orchestrator leaves to later", () => {
     },
   );
 });
+
+/**
+ * Families that went, row by row, and were analyzed before a vacuum: to the
+ * planner their table and its indexes stay empty, however much comes next.
+ */
+async function emptyFamilies(): Promise<void> {
+  const gone = await createTask(owner, { task_type: "travel_orchestrator" });
+  await createTasks(owner, 100, { params: { orchestrator_task_id_ref: gone } });
+  await admin()`delete from public.tasks`;
+  await admin()`analyze queue.subtasks, queue.orchestrations`;
+}
 
 /** Calls until nothing is left: each within its bounds. */
 async function cancelsAll(filter: Record<string, unknown>): Promise<void> {

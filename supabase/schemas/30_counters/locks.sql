@@ -140,13 +140,17 @@ declare
   v_waiting uuid[];
   v_lost uuid[];
 begin
+  -- Each by its key: to an index that was analyzed while it was empty, a list of keys is as good as all of it.
   select array_agg(s.orchestrator_id)
   into v_above
-  from queue.subtasks as s
-  where s.task_id = any (p_task_ids);
+  from unnest(p_task_ids) as i (id)
+    cross join lateral (select c.orchestrator_id from queue.subtasks as c where c.task_id = i.id offset 0) as s;
 
   v_waiting := array(
-    select d.task_id from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1
+    select d.task_id
+    from unnest(p_task_ids) as i (id)
+      cross join lateral (select w.task_id from queue.task_dependencies as w where w.depends_on = i.id offset 0) as d
+    limit v_look + 1
   );
 
   if v_above is null and v_waiting = '{}' then

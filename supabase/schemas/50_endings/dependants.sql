@@ -43,7 +43,13 @@ declare
 begin
   select count(*)
   into v_links
-  from (select from queue.task_dependencies as d where d.depends_on = any (p_task_ids) limit v_look + 1) as l;
+  from (
+    select
+    from unnest(p_task_ids) as i (id)
+      -- Each by its key, as in queue.lock_relatives_of.
+      cross join lateral (select from queue.task_dependencies as d where d.depends_on = i.id offset 0) as d
+    limit v_look + 1
+  ) as l;
   if v_links = 0 then
     return;
   end if;
@@ -51,9 +57,11 @@ begin
   if v_links <= v_look then
     v_waiting := array(
       select d.task_id
-      from queue.task_dependencies as d
-      where d.depends_on = any (p_task_ids)
-        and d.task_id <> all (p_but)
+      from unnest(p_task_ids) as i (id)
+        cross join lateral (
+          select w.task_id, w.depends_on from queue.task_dependencies as w where w.depends_on = i.id offset 0
+        ) as d
+      where d.task_id <> all (p_but)
         -- By their keys; as a join, a plan from when the queue was small would go through all tasks of the owner.
         and (
           select t.status = 'Queued'

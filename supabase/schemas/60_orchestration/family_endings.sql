@@ -17,9 +17,17 @@ declare
   v_cancelled uuid[];
   v_failed uuid[];
 begin
-  -- Most tasks have no family.
-  if not exists (select from queue.subtasks as s where s.task_id = any (p_task_ids))
-    and not exists (select from queue.orchestrations as o where o.orchestrator_id = any (p_task_ids)) then
+  -- Most tasks have no family. Each by its key, as in queue.lock_relatives_of.
+  if not exists (
+      select
+      from unnest(p_task_ids) as i (id)
+        cross join lateral (
+          select from queue.subtasks as s where s.task_id = i.id
+          union all
+          select from queue.orchestrations as o where o.orchestrator_id = i.id
+          offset 0
+        ) as f
+    ) then
     return;
   end if;
 

@@ -88,7 +88,11 @@ begin
   set enqueued_attempt = t.attempts
   from public.tasks as t
   where o.orchestrator_id = any (array(
-      select s.orchestrator_id from queue.subtasks as s where s.task_id = any (p_task_ids) and s.replaced_by is null
+      select s.orchestrator_id
+      from unnest(p_task_ids) as i (id)
+        cross join lateral (
+          select c.orchestrator_id from queue.subtasks as c where c.task_id = i.id and c.replaced_by is null offset 0
+        ) as s
     ))
     and o.ended_as is null
     and t.id = o.orchestrator_id
