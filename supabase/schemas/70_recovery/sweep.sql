@@ -67,10 +67,17 @@ begin
           t.pool,
           count(*) filter (where x.from_status is null) as arrivals,
           count(*) filter (where x.to_status = 'Complete' and x.from_status <> 'Complete') as completions
-        from public.task_events as x
-          join public.tasks as t on t.id = x.task_id
-        where x.id > v_last_event_id
-          and x.at > v_now - interval '5 minutes'
+        from (
+          -- The youngest: after an outage there may be millions.
+          select n.task_id, n.at, n.from_status, n.to_status
+          from public.task_events as n
+          where n.id > v_last_event_id
+          order by n.id desc
+          limit 100000
+        ) as x
+          -- Each by its key: a join may compare each with each.
+          cross join lateral (select k.pool from public.tasks as k where k.id = x.task_id offset 0) as t
+        where x.at > v_now - interval '5 minutes'
         group by t.pool
       ) as e on e.pool = p.pool
     on conflict do nothing;
@@ -144,7 +151,7 @@ begin
         order by n.id desc
         limit v_most_events
       ) as e
-        join public.tasks as t on t.id = e.task_id
+        cross join lateral (select k.task_type from public.tasks as k where k.id = e.task_id offset 0) as t
       where e.from_status is null
         and e.at > v_from
         and e.at <= v_until
