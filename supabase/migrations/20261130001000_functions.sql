@@ -3060,7 +3060,10 @@ begin
       t.task_type,
       (array_agg(extract(epoch from e.at - t.claimed_at)::integer order by e.id))[greatest(count(*) - 49, 1):] as durations
     from public.task_events as e
-      join public.tasks as t on t.id = e.task_id
+      -- Each by its key, here and wherever events meet their tasks: a join may compare each with each.
+      cross join lateral (
+        select k.task_type, k.takes_slot, k.claimed_at from public.tasks as k where k.id = e.task_id offset 0
+      ) as t
     where e.id > greatest(p_after_event_id, p_up_to_event_id - 5000)
       and e.id <= p_up_to_event_id
       and e.from_status = 'In Progress'
@@ -10195,7 +10198,7 @@ begin
         json_build_object('task_id', t.id, 'created_at', t.created_at, 'status', e.to_status, 'reason', e.reason) order by e.id
       )
       from public.task_events as e
-        join public.tasks as t on t.id = e.task_id
+        cross join lateral (select k.id, k.created_at from public.tasks as k where k.id = e.task_id offset 0) as t
       where e.id > coalesce(v_last_event_id, 0)
         and e.actor = v_rehearsal
     );
@@ -14645,7 +14648,7 @@ begin
     from (
       select
       from public.task_events as e
-        join public.tasks as t on t.id = e.task_id
+        cross join lateral (select k.pool from public.tasks as k where k.id = e.task_id offset 0) as t
       where e.id > v_sample.last_event_id
         and e.from_status is null
         and (p_pool is null or t.pool = p_pool)

@@ -58,7 +58,10 @@ begin
       t.task_type,
       (array_agg(extract(epoch from e.at - t.claimed_at)::integer order by e.id))[greatest(count(*) - 49, 1):] as durations
     from public.task_events as e
-      join public.tasks as t on t.id = e.task_id
+      -- Each by its key, here and wherever events meet their tasks: a join may compare each with each.
+      cross join lateral (
+        select k.task_type, k.takes_slot, k.claimed_at from public.tasks as k where k.id = e.task_id offset 0
+      ) as t
     where e.id > greatest(p_after_event_id, p_up_to_event_id - 5000)
       and e.id <= p_up_to_event_id
       and e.from_status = 'In Progress'

@@ -34,7 +34,7 @@ begin
         json_build_object('task_id', t.id, 'created_at', t.created_at, 'status', e.to_status, 'reason', e.reason) order by e.id
       )
       from public.task_events as e
-        join public.tasks as t on t.id = e.task_id
+        cross join lateral (select k.id, k.created_at from public.tasks as k where k.id = e.task_id offset 0) as t
       where e.id > coalesce(v_last_event_id, 0)
         and e.actor = v_rehearsal
     );

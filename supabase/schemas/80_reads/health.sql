@@ -143,7 +143,7 @@ begin
     from (
       select
       from public.task_events as e
-        join public.tasks as t on t.id = e.task_id
+        cross join lateral (select k.pool from public.tasks as k where k.id = e.task_id offset 0) as t
       where e.id > v_sample.last_event_id
         and e.from_status is null
         and (p_pool is null or t.pool = p_pool)
