@@ -4599,11 +4599,13 @@ begin
         and v_pool <> all (c.paused_pools)
         -- Every task is as its type is now.
         and not exists (select from queue.deferred_work as w where w.task_type is not null)
-        -- Nothing is due, or nothing that a claim would release. Few ever ask the second.
+        -- Nothing is due, or nothing that a claim would release. Few ever ask the second. The first is due first: in that
+        -- order only one index has them, whatever the statistics.
         and (
-          not exists (
-            select from public.tasks as t
-            where t.standing = 'not_yet' and t.available_at <= pg_catalog.now() + c.clock_offset
+          coalesce(
+            (select t.available_at from public.tasks as t where t.standing = 'not_yet' order by t.available_at limit 1)
+              > pg_catalog.now() + c.clock_offset,
+            true
           )
           or cardinality(queue.owners_to_release(v_pool)) = 0
         );
@@ -4691,8 +4693,8 @@ begin
         generation_started_at = v_now,
         delivered_at = null,
         updated_at = v_now
-      from head as h
-      where t.id = h.id
+      -- By its key, as a value: to a join a table that was drained is as good as one row (queue.lock_relatives_of).
+      where t.id = (select h.id from head as h)
       returning
         t.id, t.user_id, t.task_type, t.params, t.project_id, t.lease_token, t.attempts, t.takes_slot::integer as slot
     ),
@@ -4703,7 +4705,7 @@ begin
         cloud_reason = case when s.running + x.slot >= s.task_limit then 'user_at_limit' end,
         local_reason = coalesce(s.local_reason, case when s.running + x.slot >= s.task_limit then 'user_at_limit' end)
       from started as x
-      where s.user_id = x.user_id
+      where s.user_id = (select y.user_id from started as y)
       returning
         s.user_id, s.running, s.cloud_reason, x.slot, s.running + s.orchestrating + s.remembered as turn_load,
         greatest(s.orchestration_limit - s.orchestrating, 0) as room
@@ -4725,7 +4727,7 @@ begin
           ),
         turn_at = case when l.pool = v_pool then v_now else l.turn_at end
       from slots as s
-      where l.user_id = s.user_id
+      where l.user_id = (select y.user_id from slots as y)
         and (l.pool = v_pool or l.ready_cloud + l.ready_cloud_orchestration > 0)
     ),
     event as (

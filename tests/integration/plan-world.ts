@@ -1,4 +1,5 @@
 import { admin, type Connection } from "../support/db.ts";
+import { seemDrained } from "../support/drained-tables.ts";
 import { claim, complete } from "../support/operations.ts";
 import {
   createOwner,
@@ -10,6 +11,12 @@ import {
 /** The tables whose size and statistics a claim's plans depend on. */
 const TABLES = ["public.tasks", "queue.user_lines", "queue.user_slots"];
 
+const DRAINED = [
+  ...TABLES,
+  ...["public.task_events", "queue.blocked_tasks", "queue.task_dependencies"],
+  ...["queue.subtasks", "queue.orchestrations", "queue.held_slots"],
+];
+
 /** So often do sessions do something before their plans are looked at. */
 export const TURNS = 10;
 const USERS = 10;
@@ -18,6 +25,7 @@ const USERS = 10;
 export type Statistics =
   | "a queue that one user had filled"
   | "a queue in which each user had one task"
+  | "a queue that was drained"
   | "the full queue";
 
 /** Tests say themselves when the statistics are renewed. */
@@ -66,6 +74,7 @@ export async function emptyAfter(statistics: Statistics): Promise<void> {
   await analyze();
   await reset();
   await analyze();
+  if (statistics === "a queue that was drained") await seemDrained(DRAINED);
 }
 
 /** Nine of ten tasks, the oldest, belong to a user who may run none. */

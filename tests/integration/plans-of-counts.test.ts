@@ -51,6 +51,7 @@ afterAll(() => letAutovacuum(true));
 describe.each<{ statistics: Statistics; params: string }>([
   { statistics: "a queue that one user had filled", params: "short" },
   { statistics: "a queue in which each user had one task", params: "long" },
+  { statistics: "a queue that was drained", params: "short" },
   { statistics: "the full queue", params: "short" },
   { statistics: "the full queue", params: "long" },
 ])("with $params params and the statistics of $statistics", (world) => {

@@ -26,6 +26,7 @@ afterAll(() => letAutovacuum(true));
 describe.each<Statistics>([
   "a queue that one user had filled",
   "a queue in which each user had one task",
+  "a queue that was drained",
 ])(
   "a claim for a model that nobody asks for, with the statistics of %s",
   (statistics) => {

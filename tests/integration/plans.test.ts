@@ -32,6 +32,7 @@ afterAll(() => letAutovacuum(true));
 describe.each<Statistics>([
   "a queue that one user had filled",
   "a queue in which each user had one task",
+  "a queue that was drained",
 ])("with the statistics of %s", (statistics) => {
   describe.each([
     { session: "a new session", isWarm: false },

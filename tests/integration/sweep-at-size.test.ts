@@ -1,8 +1,7 @@
-import postgres from "postgres";
 import { afterAll, beforeEach, expect, it } from "vitest";
 import { touchedBy } from "../support/crowd.ts";
 import { admin, adminConnection } from "../support/db.ts";
-import { stack } from "../support/stack.ts";
+import { seemDrained } from "../support/drained-tables.ts";
 import { createOwner, createTasks, reset } from "../support/world.ts";
 
 /**
@@ -11,29 +10,15 @@ import { createOwner, createTasks, reset } from "../support/world.ts";
  */
 
 const CROWD = 1_000;
-const TABLES = ["public.tasks", "public.task_events"];
-
-const superuser = postgres(stack().adminDbUrl, { max: 1, onnotice: () => {} });
 
 beforeEach(reset);
-afterAll(async () => {
-  // Emptied, they have none of these statistics any more.
-  await reset();
-  await superuser.end();
-});
+// Emptied, the tables have their lying statistics no longer.
+afterAll(reset);
 
-it("the sweep reads each new event's task by its key, also under statistics of a queue that was empty", async () => {
+it("the sweep reads each new event's task by its key, also under statistics of a queue that was drained", async () => {
   const owner = await createOwner();
   await createTasks(owner, CROWD);
-  // As an ANALYZE leaves them that comes when all rows have gone and no VACUUM
-  // has: to the planner they stay empty, however many rows come next.
-  await superuser`
-    update pg_catalog.pg_class as c
-    set relpages = 200, reltuples = 0
-    from pg_catalog.pg_index as i
-    where i.indrelid = any (${TABLES}::regclass[])
-      and c.oid in (i.indrelid, i.indexrelid)
-  `;
+  await seemDrained(["public.tasks", "public.task_events"]);
   const session = adminConnection();
   const { read } = await touchedBy(session, (sql) => sql`select queue.sweep()`);
   await session.end();
