@@ -208,11 +208,8 @@ begin
     v_made_up := exists (select from unnest(p_names) as n (name) where n.name ~ '^unknown_task_\d{1,20}$');
   end if;
   perform set_config('queue.counts_itself', 'on', true); -- nothing follows from these columns
-  update public.tasks as t
-  set updated_at = p_now,
-    delivered_at = case when held.is_named then coalesce(t.delivered_at, p_now) else t.delivered_at end,
-    reported_at = case when held.is_named then p_now else t.reported_at end
-  from (
+  -- Once, and before any task is joined to it: a plan that believes in an empty table would ask it again for each of all.
+  with held as materialized (
     select
       h.id,
       -- One after the other: params may be large, and mostly a worker names the id or nothing.
@@ -236,7 +233,12 @@ begin
       and h.token_id is null
     order by h.id
     for no key update skip locked
-  ) as held
+  )
+  update public.tasks as t
+  set updated_at = p_now,
+    delivered_at = case when held.is_named then coalesce(t.delivered_at, p_now) else t.delivered_at end,
+    reported_at = case when held.is_named then p_now else t.reported_at end
+  from held
   where t.id = held.id
     and (not v_is_shared or held.is_named);
   perform set_config('queue.counts_itself', 'off', true);
