@@ -31,8 +31,9 @@ begin
 end;
 $$;
 
--- How often a task may be started, and how long it waits before the next time. After its last start a failure ends it
--- (50_endings/fail.sql); a start that is lost counts as well (70_recovery/rescue.sql).
+-- How often a task may be started, how long it waits before the next time, and what the history knows of earlier
+-- starts. After its last start a failure ends it (50_endings/fail.sql); a start that is lost counts as well
+-- (70_recovery/rescue.sql).
 
 -- How often this very task may be started before it ends Failed: its own limit (which a requeue raises), else its type's,
 -- else the settings'.
@@ -955,7 +956,7 @@ end;
 $$;
 
 -- How much an owner may have: the owner's half of the one rule (how many tasks run at once), and the bounds of what is
--- queued and of how many projects there are.
+-- queued and of projects, their number and their names.
 
 -- What a user row allows, as the user's slots keep it: the owner's half of the one rule (docs/architecture.md). Whoever
 -- writes what a user may takes it from here; the task's own half is queue.task_standing.
@@ -1114,27 +1115,6 @@ begin
       from public.tasks as t
       where t.id = p.id
     )
-  );
-end;
-$$;
-
--- Clients have named a task's orchestrator in several ways. Texts that are no UUID (people's own ids) name none.
--- The tasks that params name as the orchestrator, the likeliest first; null for none.
-create function queue.named_parents(p_params jsonb)
-returns uuid[]
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (
-    select array_agg((p.holder ->> k.key)::uuid order by p.place, k.place)
-    from (values (1, p_params), (2, p_params -> 'orchestrator_details')) as p (place, holder)
-      cross join (
-        values (1, 'orchestrator_task_id_ref'), (2, 'orchestrator_task_id'), (3, 'parent_orchestrator_task_id'), (4, 'orchestrator_id')
-      ) as k (place, key)
-    where p.holder ->> k.key ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
   );
 end;
 $$;
@@ -1330,6 +1310,27 @@ begin
 end;
 $$;
 
+-- Clients have named a task's orchestrator in several ways. Texts that are no UUID (people's own ids) name none.
+-- The tasks that params name as the orchestrator, the likeliest first; null for none.
+create function queue.named_parents(p_params jsonb)
+returns uuid[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select array_agg((p.holder ->> k.key)::uuid order by p.place, k.place)
+    from (values (1, p_params), (2, p_params -> 'orchestrator_details')) as p (place, holder)
+      cross join (
+        values (1, 'orchestrator_task_id_ref'), (2, 'orchestrator_task_id'), (3, 'parent_orchestrator_task_id'), (4, 'orchestrator_id')
+      ) as k (place, key)
+    where p.holder ->> k.key ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+  );
+end;
+$$;
+
 -- Params as those may see them who neither work on the task nor own it. Tasks of the pool banodoco bring a user's JWT
 -- along, which is for their worker alone, wherever in the params it stands.
 -- These params with [redacted] in place of each user_jwt, at any depth, for whoever neither works on the task nor owns
@@ -1357,7 +1358,8 @@ begin
 end;
 $$;
 
--- May this task run now: the task's half of the one rule (docs/architecture.md). The owner's half is in limits.sql.
+-- May this task run now: the task's half of the one rule (docs/architecture.md); which pools there are, and who comes
+-- to whose tasks. The owner's half is in limits.sql.
 
 -- The task's half of the one rule (docs/architecture.md): where a live task stands. The reasons are asked in the
 -- order in which they are reported; reasons of the owner stand between them and are in queue.user_slots.
@@ -1731,51 +1733,7 @@ begin
 end;
 $$;
 
--- PostgREST has no status of its own for a lock that was not to be had: 55P03 is 500 to it. Where the triggers of a plain
--- write take locks, they can say 503 instead (queue.refuse_while_locked). Not inside functions, which do that themselves, nor for
--- sessions, which know what 55P03 is.
--- Whether the current statement is a write over the Data API that goes through no function.
-create function queue.is_plain_write()
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return coalesce(current_setting('queue.actor', true), '') = ''
-    and coalesce(current_setting('request.method', true), '') in ('POST', 'PATCH', 'PUT', 'DELETE')
-    and coalesce(current_setting('request.path', true), '') not like '/rpc/%';
-end;
-$$;
-
--- What a plain write sends for a column and does not get stored. A function counts what it got for nothing and writes that
--- down once a minute; here there is nobody to count, so it is what came in as many minutes. One transaction at a time
--- writes, and nobody waits for it.
-create function queue.note_unused_column(p_table text, p_column text)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_now timestamptz := queue.now();
-  v_before timestamptz := v_now - interval '1 minute';
-begin
-  if exists (
-      select from queue.unused_fields as u where u.endpoint = p_table and u.field = p_column and u.last_at > v_before
-    )
-    or not pg_try_advisory_xact_lock(hashtextextended('queue.unused_fields:' || p_table || ':' || p_column, 0)) then
-    return;
-  end if;
-  insert into queue.unused_fields as u (endpoint, field, calls, first_at, last_at)
-  values (p_table, p_column, 1, v_now, v_now)
-  on conflict (endpoint, field) do update
-    set calls = u.calls + 1, last_at = excluded.last_at
-    where u.last_at <= v_before;
-end;
-$$;
+-- What clients send and this queue does not use: counted, so that nothing is dropped silently; health tells it.
 
 -- Writes down what an instance of an endpoint has counted. The names come from clients, so there is a bound on how many
 -- are kept; a name that is old makes room after thirty days.
@@ -1811,6 +1769,34 @@ begin
   limit 50
   on conflict (endpoint, field) do update
     set calls = u.calls + excluded.calls, last_at = greatest(u.last_at, excluded.last_at);
+end;
+$$;
+
+-- What a plain write sends for a column and does not get stored. A function counts what it got for nothing and writes that
+-- down once a minute; here there is nobody to count, so it is what came in as many minutes. One transaction at a time
+-- writes, and nobody waits for it.
+create function queue.note_unused_column(p_table text, p_column text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_before timestamptz := v_now - interval '1 minute';
+begin
+  if exists (
+      select from queue.unused_fields as u where u.endpoint = p_table and u.field = p_column and u.last_at > v_before
+    )
+    or not pg_try_advisory_xact_lock(hashtextextended('queue.unused_fields:' || p_table || ':' || p_column, 0)) then
+    return;
+  end if;
+  insert into queue.unused_fields as u (endpoint, field, calls, first_at, last_at)
+  values (p_table, p_column, 1, v_now, v_now)
+  on conflict (endpoint, field) do update
+    set calls = u.calls + 1, last_at = excluded.last_at
+    where u.last_at <= v_before;
 end;
 $$;
 
@@ -2791,7 +2777,8 @@ begin
 end;
 $$;
 
--- Rows are locked in one order (docs/architecture.md, "Lock order"): tasks by id, then owners by id. Here it is kept.
+-- Rows are locked in one order (docs/architecture.md, "Lock order"): tasks by id, then owners by id. Here it is kept;
+-- and a plain write that meets a lock is told so.
 
 -- The other tasks that a change of some may change, locked before any owner is: of those that were grouped anew, that
 -- reported something, that are Complete, that are lost. A plain write that meets a lock is told so (queue.lock_owners); only
@@ -2997,6 +2984,24 @@ exception when lock_not_available then
     perform queue.refuse_while_locked();
   end if;
   raise;
+end;
+$$;
+
+-- PostgREST has no status of its own for a lock that was not to be had: 55P03 is 500 to it. Where the triggers of a plain
+-- write take locks, they can say 503 instead (queue.refuse_while_locked). Not inside functions, which do that themselves, nor for
+-- sessions, which know what 55P03 is.
+-- Whether the current statement is a write over the Data API that goes through no function.
+create function queue.is_plain_write()
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(current_setting('queue.actor', true), '') = ''
+    and coalesce(current_setting('request.method', true), '') in ('POST', 'PATCH', 'PUT', 'DELETE')
+    and coalesce(current_setting('request.path', true), '') not like '/rpc/%';
 end;
 $$;
 
@@ -6852,7 +6857,7 @@ begin
 end;
 $$;
 
--- A task completes exactly once; what changes nothing leaves a trace.
+-- A task completes exactly once; what changes nothing leaves a trace. And which file a worker's words describe.
 
 -- Completes a task exactly once (docs/architecture.md, "Endings"). Result, record, history, counters and dependants
 -- are one transaction; a repeat changes nothing and answers what is stored.
@@ -14774,7 +14779,7 @@ exception
 end;
 $$;
 
--- What stands in whose way: locks that are held, and what an upgrade has left to look at.
+-- What stands in whose way: locks that are held, and what health answers meanwhile.
 
 -- What can be said while a table that health reads is locked: by whom.
 -- The answer of health when it cannot read what it needs: HELD_UP, and which session holds it; no jobs.
@@ -14892,62 +14897,6 @@ begin
     or c.has_rows
     or c.waiting_count > 0
   order by c.xact_start;
-end;
-$$;
-
--- What the upgrade from August 2025 could not know, for an operator to decide. Empty on a database that began later.
--- Tasks from before the upgrade of which something could not be found out, oldest first, each with the problem
--- (unknown_status, no_owner, no_run_type, no_reason, no_generation, no_age) and what to do. Reads every task. For
--- operators: no API role may execute it.
-create function queue.upgrade_report()
-returns table (task_id uuid, task_type text, status text, created_at timestamptz, problem text, what_to_do text)
-language plpgsql
-stable
-security invoker -- for operators, who may read every row anyway
-set search_path = ''
-as $$
-#variable_conflict use_column
-begin
-  return query
-  select
-    t.id, t.task_type, t.status, t.created_at, p.problem,
-    case p.problem
-      when 'unknown_status' then
-        'Nobody runs it. Delete it, or with the triggers of tasks disabled set a status of the five'
-      when 'no_owner' then case
-        when t.status = 'Queued' then
-          'It never runs. Cancel it (the cleanup does, after stale_after), or set project_id and user_id to those of one project'
-        else 'Its owner cannot see it. Set project_id and user_id to those of one project, or leave it'
-      end
-      when 'no_run_type' then
-        'It never runs. Cancel it (the cleanup does, after stale_after), or set run_type to cloud, and created_at to queue.now() if it is older than stale_after'
-      when 'no_reason' then 'Nothing: why it failed was never stored'
-      when 'no_age' then 'Nothing: when it was made was never stored; created_at is the time of the upgrade'
-      when 'no_generation' then case
-        when t.generation_created then pg_catalog.format(
-          'Nothing, if the app deleted its record; else select public.repair_generations(p_task_ids => array[%L]::uuid[])', t.id
-        )
-        else 'select public.repair_generations(1000, true), then with false, records its result'
-      end
-    end
-  from public.tasks as t
-    cross join lateral (
-      select case
-        when t.status not in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled') then 'unknown_status'
-        when t.user_id is null then 'no_owner'
-        when t.run_type is null and t.status = 'Queued' then 'no_run_type'
-        when t.status = 'Failed' and t.error_message is null then 'no_reason'
-        when t.status = 'Complete'
-          and t.run_type is null
-          and queue.creates_generation(t.task_type, t.params)
-          and not exists (select from public.generations as g where g.task_id = t.id)
-          then 'no_generation'
-        -- Of those that have not ended no_run_type is told, which comes to the same: somebody has to look at them.
-        when t.run_type is null and t.created_at > t.generation_processed_at then 'no_age'
-      end as problem
-    ) as p
-  where p.problem is not null
-  order by t.created_at, t.id;
 end;
 $$;
 
@@ -16203,6 +16152,64 @@ begin
 end;
 $$;
 
+-- What the upgrade from August 2025 has left for an operator to look at.
+
+-- What the upgrade from August 2025 could not know, for an operator to decide. Empty on a database that began later.
+-- Tasks from before the upgrade of which something could not be found out, oldest first, each with the problem
+-- (unknown_status, no_owner, no_run_type, no_reason, no_generation, no_age) and what to do. Reads every task. For
+-- operators: no API role may execute it.
+create function queue.upgrade_report()
+returns table (task_id uuid, task_type text, status text, created_at timestamptz, problem text, what_to_do text)
+language plpgsql
+stable
+security invoker -- for operators, who may read every row anyway
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select
+    t.id, t.task_type, t.status, t.created_at, p.problem,
+    case p.problem
+      when 'unknown_status' then
+        'Nobody runs it. Delete it, or with the triggers of tasks disabled set a status of the five'
+      when 'no_owner' then case
+        when t.status = 'Queued' then
+          'It never runs. Cancel it (the cleanup does, after stale_after), or set project_id and user_id to those of one project'
+        else 'Its owner cannot see it. Set project_id and user_id to those of one project, or leave it'
+      end
+      when 'no_run_type' then
+        'It never runs. Cancel it (the cleanup does, after stale_after), or set run_type to cloud, and created_at to queue.now() if it is older than stale_after'
+      when 'no_reason' then 'Nothing: why it failed was never stored'
+      when 'no_age' then 'Nothing: when it was made was never stored; created_at is the time of the upgrade'
+      when 'no_generation' then case
+        when t.generation_created then pg_catalog.format(
+          'Nothing, if the app deleted its record; else select public.repair_generations(p_task_ids => array[%L]::uuid[])', t.id
+        )
+        else 'select public.repair_generations(1000, true), then with false, records its result'
+      end
+    end
+  from public.tasks as t
+    cross join lateral (
+      select case
+        when t.status not in ('Queued', 'In Progress', 'Complete', 'Failed', 'Cancelled') then 'unknown_status'
+        when t.user_id is null then 'no_owner'
+        when t.run_type is null and t.status = 'Queued' then 'no_run_type'
+        when t.status = 'Failed' and t.error_message is null then 'no_reason'
+        when t.status = 'Complete'
+          and t.run_type is null
+          and queue.creates_generation(t.task_type, t.params)
+          and not exists (select from public.generations as g where g.task_id = t.id)
+          then 'no_generation'
+        -- Of those that have not ended no_run_type is told, which comes to the same: somebody has to look at them.
+        when t.run_type is null and t.created_at > t.generation_processed_at then 'no_age'
+      end as problem
+    ) as p
+  where p.problem is not null
+  order by t.created_at, t.id;
+end;
+$$;
+
 -- How the fleet is: who is silent, and whether renting more makes sense.
 
 -- What an orchestrator should know before it rents another machine.
@@ -16753,7 +16760,7 @@ begin
 end;
 $$;
 
--- Families as deployed clients read them.
+-- Families as deployed clients read them; and the one call of theirs that this queue only refuses.
 
 -- The tasks that an orchestrator has enqueued, so that it does not enqueue them twice.
 -- See public.get_orchestrator_children.

@@ -1,5 +1,6 @@
--- How often a task may be started, and how long it waits before the next time. After its last start a failure ends it
--- (50_endings/fail.sql); a start that is lost counts as well (70_recovery/rescue.sql).
+-- How often a task may be started, how long it waits before the next time, and what the history knows of earlier
+-- starts. After its last start a failure ends it (50_endings/fail.sql); a start that is lost counts as well
+-- (70_recovery/rescue.sql).
 
 -- How often this very task may be started before it ends Failed: its own limit (which a requeue raises), else its type's,
 -- else the settings'.

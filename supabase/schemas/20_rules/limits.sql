@@ -1,5 +1,5 @@
 -- How much an owner may have: the owner's half of the one rule (how many tasks run at once), and the bounds of what is
--- queued and of how many projects there are.
+-- queued and of projects, their number and their names.
 
 -- What a user row allows, as the user's slots keep it: the owner's half of the one rule (docs/architecture.md). Whoever
 -- writes what a user may takes it from here; the task's own half is queue.task_standing.
@@ -163,27 +163,6 @@ begin
       from public.tasks as t
       where t.id = p.id
     )
-  );
-end;
-$$;
-
--- Clients have named a task's orchestrator in several ways. Texts that are no UUID (people's own ids) name none.
--- The tasks that params name as the orchestrator, the likeliest first; null for none.
-create function queue.named_parents(p_params jsonb)
-returns uuid[]
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (
-    select array_agg((p.holder ->> k.key)::uuid order by p.place, k.place)
-    from (values (1, p_params), (2, p_params -> 'orchestrator_details')) as p (place, holder)
-      cross join (
-        values (1, 'orchestrator_task_id_ref'), (2, 'orchestrator_task_id'), (3, 'parent_orchestrator_task_id'), (4, 'orchestrator_id')
-      ) as k (place, key)
-    where p.holder ->> k.key ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
   );
 end;
 $$;

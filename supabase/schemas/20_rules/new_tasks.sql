@@ -138,6 +138,27 @@ begin
 end;
 $$;
 
+-- Clients have named a task's orchestrator in several ways. Texts that are no UUID (people's own ids) name none.
+-- The tasks that params name as the orchestrator, the likeliest first; null for none.
+create function queue.named_parents(p_params jsonb)
+returns uuid[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select array_agg((p.holder ->> k.key)::uuid order by p.place, k.place)
+    from (values (1, p_params), (2, p_params -> 'orchestrator_details')) as p (place, holder)
+      cross join (
+        values (1, 'orchestrator_task_id_ref'), (2, 'orchestrator_task_id'), (3, 'parent_orchestrator_task_id'), (4, 'orchestrator_id')
+      ) as k (place, key)
+    where p.holder ->> k.key ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+  );
+end;
+$$;
+
 -- Params as those may see them who neither work on the task nor own it. Tasks of the pool banodoco bring a user's JWT
 -- along, which is for their worker alone, wherever in the params it stands.
 -- These params with [redacted] in place of each user_jwt, at any depth, for whoever neither works on the task nor owns

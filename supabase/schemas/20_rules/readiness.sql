@@ -1,4 +1,5 @@
--- May this task run now: the task's half of the one rule (docs/architecture.md). The owner's half is in limits.sql.
+-- May this task run now: the task's half of the one rule (docs/architecture.md); which pools there are, and who comes
+-- to whose tasks. The owner's half is in limits.sql.
 
 -- The task's half of the one rule (docs/architecture.md): where a live task stands. The reasons are asked in the
 -- order in which they are reported; reasons of the owner stand between them and are in queue.user_slots.

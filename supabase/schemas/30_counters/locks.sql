@@ -1,4 +1,5 @@
--- Rows are locked in one order (docs/architecture.md, "Lock order"): tasks by id, then owners by id. Here it is kept.
+-- Rows are locked in one order (docs/architecture.md, "Lock order"): tasks by id, then owners by id. Here it is kept;
+-- and a plain write that meets a lock is told so.
 
 -- The other tasks that a change of some may change, locked before any owner is: of those that were grouped anew, that
 -- reported something, that are Complete, that are lost. A plain write that meets a lock is told so (queue.lock_owners); only
@@ -204,5 +205,23 @@ exception when lock_not_available then
     perform queue.refuse_while_locked();
   end if;
   raise;
+end;
+$$;
+
+-- PostgREST has no status of its own for a lock that was not to be had: 55P03 is 500 to it. Where the triggers of a plain
+-- write take locks, they can say 503 instead (queue.refuse_while_locked). Not inside functions, which do that themselves, nor for
+-- sessions, which know what 55P03 is.
+-- Whether the current statement is a write over the Data API that goes through no function.
+create function queue.is_plain_write()
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(current_setting('queue.actor', true), '') = ''
+    and coalesce(current_setting('request.method', true), '') in ('POST', 'PATCH', 'PUT', 'DELETE')
+    and coalesce(current_setting('request.path', true), '') not like '/rpc/%';
 end;
 $$;

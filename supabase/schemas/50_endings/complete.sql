@@ -1,4 +1,4 @@
--- A task completes exactly once; what changes nothing leaves a trace.
+-- A task completes exactly once; what changes nothing leaves a trace. And which file a worker's words describe.
 
 -- Completes a task exactly once (docs/architecture.md, "Endings"). Result, record, history, counters and dependants
 -- are one transaction; a repeat changes nothing and answers what is stored.

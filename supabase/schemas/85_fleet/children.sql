@@ -1,4 +1,4 @@
--- Families as deployed clients read them.
+-- Families as deployed clients read them; and the one call of theirs that this queue only refuses.
 
 -- The tasks that an orchestrator has enqueued, so that it does not enqueue them twice.
 -- See public.get_orchestrator_children.
