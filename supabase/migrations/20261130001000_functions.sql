@@ -78,10 +78,9 @@ begin
 end;
 $$;
 
--- The wait before a failed task is tried again: doubled at each start, and spread, so that tasks that failed together
--- (a provider was down) do not all come back together.
--- How long a task waits after its n-th failed start: queue.settings.retry_delay * 2^(n-1), at most max_retry_delay, less
--- up to a quarter at random.
+-- How long a task waits after its n-th failed start: queue.settings.retry_delay * 2^(n-1), at most max_retry_delay,
+-- less up to a quarter at random, so that tasks that failed together (a provider was down) do not all come back
+-- together.
 create function queue.retry_wait(p_attempts integer)
 returns interval
 language plpgsql
@@ -638,8 +637,7 @@ begin
 end;
 $$;
 
--- How the history names a caller.
--- service, token:<token id> or user:<user id>, as task_events.actor names it.
+-- How the history names a caller (task_events.actor): service, token:<token id> or user:<user id>.
 create function queue.caller_name(p_caller queue.caller)
 returns text
 language plpgsql
@@ -656,8 +654,7 @@ begin
 end;
 $$;
 
--- The names that users' own machines hold tasks under are nobody else's.
--- Raises 400 INVALID_ARGUMENT when a name begins as those of users' own machines do.
+-- The names that users' own machines hold tasks under are nobody else's: 400 INVALID_ARGUMENT for one that begins so.
 create function queue.refuse_name_of_a_token(p_worker_id text)
 returns void
 language plpgsql
@@ -676,8 +673,8 @@ begin
 end;
 $$;
 
--- A worker's name as it was sent, for replies and texts that its owner reads.
--- The name without the token that queue.holder_name has put before it.
+-- A worker's name as it was sent, without the token that queue.holder_name has put before it, for replies and texts
+-- that its owner reads.
 create function queue.sent_name(p_worker_id text)
 returns text
 language plpgsql
@@ -1310,8 +1307,8 @@ begin
 end;
 $$;
 
--- Clients have named a task's orchestrator in several ways. Texts that are no UUID (people's own ids) name none.
--- The tasks that params name as the orchestrator, the likeliest first; null for none.
+-- The tasks that params name as the orchestrator, the likeliest first; null for none. Clients have named it in several
+-- ways. Texts that are no UUID (people's own ids) name none.
 create function queue.named_parents(p_params jsonb)
 returns uuid[]
 language plpgsql
@@ -1331,10 +1328,8 @@ begin
 end;
 $$;
 
--- Params as those may see them who neither work on the task nor own it. Tasks of the pool banodoco bring a user's JWT
--- along, which is for their worker alone, wherever in the params it stands.
--- These params with [redacted] in place of each user_jwt, at any depth, for whoever neither works on the task nor owns
--- it.
+-- Params as those may see them who neither work on the task nor own it: [redacted] in place of each user_jwt, wherever
+-- it stands. Tasks of the pool banodoco bring a user's JWT along, which is for their worker alone.
 create function queue.without_secrets(p_params jsonb)
 returns jsonb
 language plpgsql
@@ -1480,11 +1475,11 @@ begin
 end;
 $$;
 
--- What began to wait before this has grown stale. Time in which the queue stood still (the project was paused, or its
--- jobs and workers were away) makes nothing older: work of a week ago is not thrown away at the first minute after an
--- outage. queue.watch_clock remembers how long that was; here it is seen also before the first look after it.
--- Never-started work that could have run since before this is stale: queue.settings.stale_after ago, and as much longer
--- as the queue stood still meanwhile (queue.clock_watch).
+-- What could have run since before this, and was never started, is stale: queue.settings.stale_after ago, and as much
+-- longer as the queue stood still meanwhile. Time in which it did (the project was paused, or its jobs and workers were
+-- away) makes nothing older: work of a week ago is not thrown away at the first minute after an outage.
+-- queue.watch_clock remembers how long that was (queue.clock_watch); here it is seen also before the first look after
+-- it.
 create function queue.stale_before()
 returns timestamptz
 language plpgsql
@@ -2429,9 +2424,9 @@ begin
 end;
 $$;
 
--- What an owner's starts take, moved apart from any change of a task: an orchestrator has handed over, a holder has let
--- go, a start is forgotten. The caller holds the owner's lock.
--- Adds to an owner's running, orchestrating and remembered, and brings the lines in step.
+-- Adds to an owner's running, orchestrating and remembered, and brings the lines in step: what starts take, moved apart
+-- from any change of a task, when an orchestrator has handed over, a holder has let go, a start is forgotten. The
+-- caller holds the owner's lock.
 create function queue.move_slots(p_user_id uuid, p_running integer, p_orchestrating integer, p_remembered integer)
 returns void
 language plpgsql
@@ -2451,8 +2446,8 @@ begin
 end;
 $$;
 
--- Opens and closes lines after something about their owners has changed. The caller holds the owners' locks.
--- Brings what these users' lines copy from their slots, and is_open, in step with them.
+-- Brings what these users' lines copy from their slots, and is_open, in step with them, after something about the
+-- owners has changed. The caller holds the owners' locks.
 create function queue.refresh_lines(p_user_ids uuid[])
 returns void
 language plpgsql
@@ -2522,10 +2517,9 @@ $$;
 
 -- Starts that another than their holder ended: the slot stays taken until the holder lets go.
 
--- The slot that a start keeps which has just ended: whose holder is there and did not end it itself. Who ends a task for
--- its holder says so in queue.let_go (queue.ends_itself). An operator who works on the database itself frees at once what
--- they end.
--- What queue.held_slots is to hold of this start, which has just ended; null = nothing.
+-- What queue.held_slots is to hold of a start which has just ended: the slot of one whose holder is there and did not
+-- end it itself; null = nothing. Who ends a task for its holder says so in queue.let_go (queue.ends_itself). An
+-- operator who works on the database itself frees at once what they end.
 create function queue.held_after(
   p_task_id uuid, p_user_id uuid, p_pool text, p_takes_slot boolean, p_worker_id text, p_token_id uuid, p_lease_token uuid,
   p_attempt integer, p_billed_from timestamptz, p_now timestamptz
@@ -2569,8 +2563,8 @@ begin
 end;
 $$;
 
--- Remembers slots that are held. They are counted already (queue.shift_load); the caller holds the owners' locks.
--- Stores these rows of queue.held_slots.
+-- Remembers slots that are held, as rows of queue.held_slots. They are counted already (queue.shift_load); the caller
+-- holds the owners' locks.
 create function queue.hold_slots(p_held queue.held_slots[])
 returns void
 language plpgsql
@@ -2654,10 +2648,9 @@ begin
 end;
 $$;
 
--- What time alone frees: slots whose holders have ended or fallen silent, or that have been held for as long as may be;
--- and starts that count for no turn any more. Passes over what somebody is just changing.
--- Frees up to p_limit held slots whose holders have ended, are silent or have had held_slot_limit, forgets what has
--- counted for a turn for as long, and returns how many it freed.
+-- Frees what time alone frees, up to p_limit: slots whose holders have ended or fallen silent, or that have been held
+-- for held_slot_limit; and forgets starts that count for no turn any more. Passes over what somebody is just changing.
+-- Returns how many it freed.
 create function queue.free_held_slots(p_limit integer)
 returns integer
 language plpgsql
@@ -2780,11 +2773,10 @@ $$;
 -- Rows are locked in one order (docs/architecture.md, "Lock order"): tasks by id, then owners by id. Here it is kept;
 -- and a plain write that meets a lock is told so.
 
--- The other tasks that a change of some may change, locked before any owner is: of those that were grouped anew, that
--- reported something, that are Complete, that are lost. A plain write that meets a lock is told so (queue.lock_owners); only
--- for that one is it caught, which costs a subtransaction.
--- Locks the live tasks of these owners that follow a change of these: grouped anew (with what they are children of now),
--- reported (and their owners), Complete, lost; 503 UNAVAILABLE in place of 55P03 when p_is_plain.
+-- Locks the other live tasks of these owners that a change of some may change, before any owner: of those that were
+-- grouped anew (with what they are children of now), that reported something (and their owners), that are Complete,
+-- that are lost. A plain write that meets a lock is told so, as by queue.lock_owners: only with p_is_plain is it
+-- caught, which costs a subtransaction.
 create function queue.lock_for_update(
   p_regrouped uuid[], p_children queue.subtasks[], p_reported uuid[], p_reporters uuid[], p_complete uuid[], p_lost uuid[], p_owners uuid[],
   p_is_plain boolean
@@ -2825,9 +2817,8 @@ begin
 end;
 $$;
 
--- What new children may change, locked before any owner: their orchestrators, and the children that they replace, with
--- what waits for those.
--- Locks, in the order of their ids, the live tasks that the arrival of these children may change.
+-- Locks, in the order of their ids and before any owner, the live tasks that the arrival of these children may change:
+-- their orchestrators, and the children that they replace, with what waits for those.
 create function queue.lock_families(p_children queue.subtasks[])
 returns void
 language plpgsql
@@ -2873,10 +2864,9 @@ begin
 end;
 $$;
 
--- What a function locks before it ends a task: the task and every other task that this end may change, in one
--- statement and in the order of their ids. A task without relatives costs two looks at an index.
--- Locks a task and its live relatives, in the order of their ids, before it ends with this status (null = any). Call it
--- before anything else is locked.
+-- What a function locks before it ends a task with this status (null = any), and before it locks anything else: the
+-- task and every other live task that this end may change, in one statement and in the order of their ids. A task
+-- without relatives costs two looks at an index.
 create function queue.lock_relatives(p_task_id uuid, p_status text default null)
 returns void
 language plpgsql
@@ -2900,13 +2890,12 @@ begin
 end;
 $$;
 
--- These tasks and the live ones that their end may change, locked before any owner is and in the order of their ids, so that
--- nobody who does the same can wait for us in a circle: the tasks that wait for them, the orchestrators that they are
--- parts of, and what would go with those in turn. After a good end only the first of the waiting change. Where more than
--- a thousand hang on them, whosever they are, nothing of it changes now (queue.deferred_work), and nothing of it is locked.
--- Locks these tasks and, in the order of their ids, the live tasks of these owners that change when they end: well, or
--- lost (failed, cancelled, deleted). Locks nothing when there are no such tasks, and only these tasks and their
--- orchestrators when more than a thousand hang on them.
+-- Locks these tasks and the live ones of these owners that their end may change, before any owner and in the order of
+-- their ids, so that nobody who does the same can wait for us in a circle: the tasks that wait for them, the
+-- orchestrators that they are parts of, and, when they are lost (failed, cancelled, deleted), what would go with those
+-- in turn. After a good end only the first of the waiting change.
+-- Locks nothing when nothing hangs on them. Where more than a thousand do, whosever they are, nothing of it changes now
+-- (queue.deferred_work), and only these tasks and their orchestrators are locked.
 create function queue.lock_relatives_of(p_task_ids uuid[], p_user_ids uuid[], p_is_lost boolean)
 returns void
 language plpgsql
@@ -2987,10 +2976,10 @@ exception when lock_not_available then
 end;
 $$;
 
--- PostgREST has no status of its own for a lock that was not to be had: 55P03 is 500 to it. Where the triggers of a plain
--- write take locks, they can say 503 instead (queue.refuse_while_locked). Not inside functions, which do that themselves, nor for
--- sessions, which know what 55P03 is.
--- Whether the current statement is a write over the Data API that goes through no function.
+-- Whether the current statement is a write over the Data API that goes through no function. PostgREST has no status of
+-- its own for a lock that was not to be had: 55P03 is 500 to it. Where the triggers of a plain write take locks, they
+-- can say 503 instead (queue.refuse_while_locked). Not inside functions, which do that themselves, nor for sessions,
+-- which know what 55P03 is.
 create function queue.is_plain_write()
 returns boolean
 language plpgsql
@@ -3100,7 +3089,6 @@ begin
 end;
 $$;
 
--- How many tasks have this final status now.
 -- How many tasks are Complete, Failed or Cancelled: what was counted so far and what the history adds since.
 create function queue.ended_total(p_status text)
 returns bigint
@@ -3362,9 +3350,8 @@ begin
 end;
 $$;
 
--- An owner's live tasks of a type, through the index of live tasks.
 -- Up to p_limit live tasks of this owner (00000000-0000-0000-0000-000000000000: of nobody) and type, after this id, in
--- the order of their ids.
+-- the order of their ids, through the index of live tasks.
 create function queue.live_tasks_of_type(p_user_id uuid, p_task_type text, p_after uuid, p_limit integer)
 returns setof uuid
 language plpgsql
@@ -3401,9 +3388,9 @@ begin
 end;
 $$;
 
--- Who has live tasks, without looking at the tasks: the lines and what waits are counted per owner.
--- Up to p_limit owners who may have live tasks, after this one, in the order of their ids;
--- 00000000-0000-0000-0000-000000000000 for tasks without one.
+-- Up to p_limit owners who may have live tasks, after this one, in the order of their ids
+-- (00000000-0000-0000-0000-000000000000 for tasks without one), without looking at the tasks: the lines and what waits
+-- are counted per owner.
 create function queue.owners_with_live_tasks(p_after uuid, p_limit integer)
 returns setof uuid
 language plpgsql
@@ -3508,11 +3495,9 @@ begin
 end;
 $$;
 
--- With a project go its tasks and results, by foreign keys: in the transaction of the deletion while they are few. Of a
--- project with more the row is only marked: its owner does not see it any more, no task is enqueued into it, and the rest
--- follows piece by piece (queue.settle_deletion), the row last.
--- A project with more than 100 tasks or 1,000 results is only marked as deleted, and goes piece by piece
--- (queue.deferred_work).
+-- With a project go its tasks and results, by foreign keys: in the transaction of the deletion while they are few. A
+-- project with more than 100 tasks or 1,000 results is only marked: its owner does not see it any more, no task is
+-- enqueued into it, and the rest follows piece by piece (queue.settle_deletion), the row last.
 create function queue.projects_before_delete()
 returns trigger
 language plpgsql
@@ -3572,12 +3557,10 @@ as $$
   select exists (select from queue.deferred_work as w where w.deleted_id = p_id);
 $$;
 
--- The next piece of a user or project that is deleted: results first, which are in nobody's way, then tasks, a user's
--- newest first, so that most have neither children nor dependants left when it is their turn; then a user's projects, and
--- in the end the row itself. What somebody holds stays for a later piece. Whoever takes the mark off a project again keeps
--- what is left of it.
 -- Deletes the next piece of a deleted user or project, up to p_limit tasks (ten times as many results), and returns how
--- many; null when somebody holds what is left.
+-- many; null when somebody holds what is left. Results first, which are in nobody's way, then tasks, a user's newest
+-- first, so that most have neither children nor dependants left when it is their turn; then a user's projects, and in
+-- the end the row itself. Whoever takes the mark off a project again keeps what is left of it.
 create function queue.settle_deletion(p_work queue.deferred_work, p_limit integer)
 returns integer
 language plpgsql
@@ -4768,9 +4751,7 @@ end;
 $$;
 
 -- What a claim that found nothing does for the queue before it goes: a piece of what changes have left to do, or else
--- the work of a rescue that is late. Mostly there is neither, and it writes nothing.
--- Does a piece of the deferred work or, when there is none and the job rescue is late, that job's; returns how many tasks
--- it changed.
+-- the work of a rescue that is late. Mostly there is neither, and it writes nothing. Returns how many tasks it changed.
 create function queue.work_while_idle()
 returns integer
 language plpgsql
@@ -4793,11 +4774,9 @@ $$;
 
 -- Tasks whose time has come, released by claims and by the sweep.
 
--- Tasks whose available_at has come, of users who could run one now: of each the most urgent first, and of each some, so
--- that neither a user with ten thousand nor an earlier time comes before a priority or a turn. Who is just being served
--- is passed over: nobody is waited for here.
--- Makes tasks ready whose available_at has come and whose owner could run one now: some 100, of up to 100 owners, of each
--- the most urgent (for a token: the owner's own); returns how many.
+-- Makes tasks ready whose available_at has come, of users who could run one now (for a token: of its owner): some 100,
+-- of up to 100 owners, of each the most urgent, so that neither a user with ten thousand nor an earlier time comes
+-- before a priority or a turn. Who is just being served is passed over: nobody is waited for here. Returns how many.
 create function queue.release_due_tasks(p_pool text, p_caller queue.caller)
 returns integer
 language plpgsql
@@ -4864,11 +4843,10 @@ begin
 end;
 $$;
 
--- Whose due tasks a claim of the fleet releases: owners who may run one now. A task whose owner may run none waits for the
--- sweep, and no claim looks at it twice. However much is due, this stays one short look, or one step into an index for
--- each owner who has something waiting for a time.
--- Up to 100 owners of due cloud tasks in the pool who could run one now, those whose turn it is first; empty when there
--- are none.
+-- Whose due tasks a claim of the fleet releases: up to 100 owners of due cloud tasks in the pool who could run one now,
+-- those whose turn it is first. A task whose owner may run none waits for the sweep, and no claim looks at it twice.
+-- However much is due, this stays one short look, or one step into an index for each owner who has something waiting
+-- for a time.
 create function queue.owners_to_release(p_pool text)
 returns uuid[]
 language plpgsql
@@ -4928,11 +4906,9 @@ begin
 end;
 $$;
 
--- Ready tasks of a line that have not grown stale, without going through those that have, of which there may be a hundred
--- thousand: among the first of the line any, whatever keeps it fresh; behind those what was created late enough, priority
--- by priority, each one step into the index of the line.
--- Up to p_limit ready tasks of this line that have not grown stale: of its first p_look_at any, behind those the ones
--- that were created since queue.stale_before(), in the order of the line.
+-- Up to p_limit ready tasks of a line that have not grown stale, in its order, without going through those that have,
+-- of which there may be a hundred thousand: among the first p_look_at of the line any, whatever keeps it fresh; behind
+-- those what was created since queue.stale_before(), priority by priority, each one step into the index of the line.
 create function queue.fresh_in_line(
   p_user_id uuid, p_pool text, p_run_type text, p_takes_slot boolean, p_look_at integer, p_limit integer
 )
@@ -5311,12 +5287,10 @@ begin
 end;
 $$;
 
--- What counts for gpu have beside the counters of the pool: those are of the pool's own tasks, which the fleet runs. These
--- are counted as they are, up to a bound in each line; what only time or a change of type has overtaken stands where it
--- stands now.
--- What counts by this caller for gpu have beside the counters of that pool: ready and active tasks of other pools
--- (queue.is_served_by), up to 1000 of each pool and run type, and those whose stored standing time or their type has
--- overtaken. queue.own_gpu_waiting has the rest.
+-- What counts by this caller for gpu have beside the counters of that pool, which are of its own tasks, those that the
+-- fleet runs: ready and active tasks of other pools (queue.is_served_by), counted as they are, up to 1000 of each pool
+-- and run type; and by how much time or a change of type has overtaken what is stored. queue.own_gpu_waiting has the
+-- rest.
 create function queue.own_gpu_load(p_caller queue.caller, p_pool text)
 returns setof queue.load_change
 language plpgsql
@@ -5474,9 +5448,8 @@ begin
 end;
 $$;
 
--- Tasks like those of queue.own_gpu_line that have become due and are not released yet, the longest due first.
 -- Up to p_limit tasks like those of queue.own_gpu_line whose available_at has come and whose standing does not say so
--- yet.
+-- yet, the longest due first.
 create function queue.own_gpu_due(p_caller queue.caller, p_pool text, p_limit integer)
 returns setof public.tasks
 language plpgsql
@@ -5693,10 +5666,9 @@ begin
 end;
 $$;
 
--- An orchestration task that this worker was handed and never heard of: it claims again, and since that claim nothing has
--- named the task, no report, no log and no child. Who runs one task at a time would have said something of it first.
--- The orchestration task in this pool that this worker was handed last and of which nothing has been heard since; null
--- when there is none.
+-- The orchestration task in this pool that this worker was handed last and never heard of: it claims again, and since
+-- that claim nothing has named the task, no report, no log and no child; null when there is none. Who runs one task at
+-- a time would have said something of it first.
 create function queue.lost_orchestration(p_worker_id text, p_token_id uuid, p_pool text)
 returns uuid
 language plpgsql
@@ -5780,12 +5752,11 @@ $$;
 
 -- The start of a task, and what a claim answers.
 
--- Hands a queued task out: a new lease, one more attempt. The task and its owner's slots are locked by the caller.
+-- Hands a queued task out, to this worker (and token, and claim request): a new lease, one more start, the slot. The
+-- task and its owner's slots are locked by the caller.
 -- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run while
 -- queue.counts_itself is on); what it must come to is the same, and queue.drift says whether it did.
 -- queue.claim_next_task says the same once more for the plain claim.
--- Makes this worker (and token, and claim request) the holder of a queued task under a new lease, counts the start and
--- the slot.
 create function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text, p_now timestamptz)
 returns public.tasks
 language plpgsql
@@ -5946,10 +5917,9 @@ begin
 end;
 $$;
 
--- An empty answer is not the whole truth while somebody else's transaction holds owners with work: the header says how
--- many were passed over. PostgREST sends what response.headers holds, and the functions hand it on.
--- Adds the header x-fairlane-passed-over to the reply: of how many owners work was passed over because another
--- transaction holds it. Nothing for 0.
+-- An empty answer is not the whole truth while somebody else's transaction holds owners with work: the header
+-- x-fairlane-passed-over says how many were passed over; none for 0. PostgREST sends what response.headers holds, and
+-- the functions hand it on.
 create function queue.say_passed_over(p_count integer)
 returns void
 language plpgsql
@@ -5971,11 +5941,10 @@ begin
 end;
 $$;
 
--- Ends a queued task whose params are too large to be handed out: it would hold up everything behind it, for ever. What
--- cannot be written out leaves the row, too: every list of its owner's tasks would stop at it. Called while no user is
--- locked, because an end locks tasks first; what somebody else holds is left for a later claim.
--- Ends a queued task Failed when its params do not fit a reply, and puts how many bytes they were stored in in their
--- place; false when somebody else holds what has to be locked.
+-- Ends a queued task Failed when its params are too large to be handed out: it would hold up everything behind it, for
+-- ever. They leave the row, too, and how many bytes they were stored in takes their place: every list of its owner's
+-- tasks would stop at what cannot be written out. Called while no user is locked, because an end locks tasks first;
+-- false when somebody else holds what has to be locked.
 create function queue.end_unfit_task(p_task_id uuid)
 returns boolean
 language plpgsql
@@ -6286,12 +6255,10 @@ begin
 end;
 $$;
 
--- Ready tasks of one user that have grown stale, or that were derived before their type changed, a batch at a time, among the
--- first of each line: that is where they are in a claim's way, and the rest of a long line is not gone through to find them.
--- Call it under the user's lock.
--- Derives again up to 100 of the user's ready tasks in the pool, and of those that this caller's claims for it come to
--- beside it (queue.own_gpu_line), that have grown stale or, with p_is_behind, whose type has changed, among the first 100
--- of each line.
+-- Derives again up to 100 of a user's ready tasks in the pool, and of those that this caller's claims for it come to
+-- beside it (queue.own_gpu_line), that have grown stale or, with p_is_behind, whose type has changed: among the first
+-- 100 of each line, where they are in a claim's way; the rest of a long line is not gone through to find them. Call it
+-- under the user's lock.
 create function queue.set_tasks_aside(p_caller queue.caller, p_user_id uuid, p_pool text, p_is_behind boolean)
 returns void
 language plpgsql
@@ -6344,10 +6311,9 @@ $$;
 
 -- Which owner a claim serves: the first in turn who is free and has something for this worker.
 
--- Whose turn it is for a worker with a model. If it asks for its model first, the first of the next users in turn who has
--- something that suits it; when none of them has, whose turn it is: no worker stands idle while something is claimable.
--- Locks the user whose turn it is and returns the id; with is_required, of the next 20 in turn the first who has
--- something that suits (queue.suits), if there is one. Null when there is none that is free.
+-- Locks the user whose turn it is for a worker with a model, and returns the id. With is_required it is, of the next 20
+-- in turn, the first who has something that suits (queue.suits); when none of them has, whose turn it is: no worker
+-- stands idle while something is claimable. Null when there is none that is free.
 create function queue.lock_user_with_affinity(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
 returns uuid
 language plpgsql
@@ -6445,10 +6411,9 @@ begin
 end;
 $$;
 
--- The tasks among which the next one of a user is chosen: the head of the line, and with an affinity the first of
--- orchestration, of the other tasks, of those of that model and of those that run on any.
--- The head of a user's line of this pool and run type, and with an affinity the heads of both kinds and the first of that
--- model and of no model; orchestration, whatever its model, only where the owner has a place for it.
+-- The tasks among which the next one of a user is chosen: the head of the line of this pool and run type, and with an
+-- affinity the heads of both kinds and the first of that model and of no model; orchestration, whatever its model, only
+-- where the owner has a place for it.
 create function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
 returns setof public.tasks
 language plpgsql
@@ -6511,8 +6476,7 @@ end;
 $$;
 
 -- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
--- turn it is.
--- The user whose turn it is in the pool (null when there is none), and whether the lock on it could be had
+-- turn it is in the pool. That user (null when there is none), and whether the lock could be had
 -- (queue.wait_for_owner).
 create function queue.wait_for_open_user(
   p_pool text,
@@ -6540,11 +6504,9 @@ begin
 end;
 $$;
 
--- Waits for the lock on an owner whom another transaction holds. Not for a transaction that is left open: somebody who
--- waits there waits for its client. So the wait is short, and begins again only while the holders change, as claims do
--- that follow each other.
--- Locks an owner's slots, and waits for that no longer than queue.settings.max_lock_wait for one transaction that holds
--- them; false when it did not get them.
+-- Locks an owner's slots; false when it did not get them. A transaction that is left open is not waited for: somebody
+-- who waits there waits for its client. So the wait for one that holds them is short (queue.settings.max_lock_wait),
+-- and begins again only while the holders change, as claims do that follow each other.
 create function queue.wait_for_owner(p_user_id uuid)
 returns boolean
 language plpgsql
@@ -6581,10 +6543,8 @@ begin
 end;
 $$;
 
--- Owners with something for this claim whom it could not look at, because another transaction holds them: lines that are
--- open, and work that has become due.
--- How many owners a claim without result has passed over because of somebody else's locks; p_passed_over: those in whose
--- lines it found nothing.
+-- How many owners with something for a claim that found nothing it could not look at, because another transaction holds
+-- them: lines that are open, and work that has become due. p_passed_over: those in whose lines it found nothing.
 create function queue.owners_held(p_pool text, p_passed_over uuid[])
 returns integer
 language plpgsql
@@ -6960,10 +6920,9 @@ begin
 end;
 $$;
 
--- A report that changed nothing still leaves a trace. A client that repeats itself for ever does not fill the history:
--- the first reports about a task are kept, the others counted. What a start was last said to have failed of is always kept
--- (queue.told_reason). The task is locked by the caller.
--- Adds an event to the task's history without changing the task; after 20 in one status it only counts them.
+-- A report that changed nothing still leaves a trace: an event in the task's history. A client that repeats itself for
+-- ever does not fill it: after 20 in one status they are only counted. What a start was last said to have failed of is
+-- always kept (queue.told_reason). The task is locked by the caller.
 create function queue.record_report(p_task public.tasks, p_caller queue.caller, p_reason text, p_details jsonb default null)
 returns void
 language plpgsql
@@ -7072,9 +7031,8 @@ begin
 end;
 $$;
 
--- A text that is a JSON object, as Python writes it (NaN and Infinity included, which become 0 here), and short enough to be
--- kept whole. Most texts are URLs, and told by their first character.
--- This text as a JSON object; null when it is none, or has more than 65,536 characters.
+-- A text that is a JSON object, as Python writes it (NaN and Infinity included, which become 0 here), and short enough
+-- to be kept whole (65,536 characters); else null. Most texts are URLs, and told by their first character.
 create function queue.json_object_of(p_text text)
 returns json
 language plpgsql
@@ -7183,10 +7141,9 @@ begin
 end;
 $$;
 
--- The next piece of one row of deferred work: up to p_limit tasks. It waits for nobody: the owner first, as a claim does,
--- then the tasks, and what somebody holds is left for later as a row of its own.
--- Does the next piece of this work, up to p_limit tasks, and returns how many; null when somebody holds the owner or the
--- one task that is left.
+-- Does the next piece of one row of deferred work, up to p_limit tasks, and returns how many; null when somebody holds
+-- the owner or the one task that is left. It waits for nobody: the owner first, as a claim does, then the tasks, and
+-- what somebody holds is left for later as a row of its own.
 create function queue.settle_piece(p_work queue.deferred_work, p_limit integer)
 returns integer
 language plpgsql
@@ -7331,10 +7288,9 @@ $$;
 
 -- What an end does to others: who waited may run, or ends as well.
 
--- What follows from tasks that have ended, or were put back after their end, in one statement: result records, what waits
--- for them, their families. The caller holds the locks.
--- Result records, dependants and families of tasks that went from one status to another (p_moved, p_from, p_to); of these
--- are p_complete Complete, and p_lost Failed or Cancelled.
+-- What follows from tasks that went from one status to another (p_moved, p_from, p_to), in one statement: result
+-- records, what waits for them, their families. Of these are p_complete Complete, and p_lost Failed or Cancelled. The
+-- caller holds the locks.
 create function queue.settle_ends(p_moved uuid[], p_from text[], p_to text[], p_complete uuid[], p_lost queue.task_end[])
 returns void
 language plpgsql
@@ -7509,7 +7465,6 @@ begin
 end;
 $$;
 
--- Notes that what waits for these tasks is to end with them.
 -- Leaves it to queue.settle_deferred to end what waits for these tasks, which were lost.
 create function queue.defer_lost(p_lost queue.task_end[])
 returns void
@@ -7553,10 +7508,9 @@ begin
 end;
 $$;
 
--- What hangs on a task, in the order of the ids and so that it can be gone through in pieces: a hundred thousand, where no
+-- What hangs on a task, with ids after p_after_id (null = all), in their order, the first p_most: the children of this
+-- orchestrator, or else what depends on this task. So it can be gone through in pieces: a hundred thousand, where no
 -- more than p_most are looked at in one transaction. Under no statistics may it be as good to read all of it first.
--- The children of this orchestrator, or else what depends on this task, with ids after p_after_id (null = all): the first
--- p_most.
 create function queue.next_relatives(p_task_id uuid, p_are_children boolean, p_after_id uuid, p_most integer)
 returns uuid[]
 language plpgsql
@@ -7592,10 +7546,9 @@ $$;
 
 -- What waits for what: recorded, changed, and never in a circle.
 
--- Further dependencies of a task that is still queued; the first one stays in dependant_on. Meant for the transaction
--- that inserts the task: nobody can claim it before that ends.
--- Makes a queued task wait for these tasks, too. Raises 400 DEPENDENCY_CYCLE, or 409 ILLEGAL_TRANSITION when the task is
--- not Queued.
+-- Makes a task that is still queued wait for these tasks, too; the first dependency stays in dependant_on. Meant for
+-- the transaction that inserts the task: nobody can claim it before that ends. Raises 400 DEPENDENCY_CYCLE, or 409
+-- ILLEGAL_TRANSITION when the task is not Queued.
 create function queue.depend_on(p_task_id uuid, p_depends_on uuid[])
 returns void
 language plpgsql
@@ -7680,9 +7633,9 @@ begin
 end;
 $$;
 
--- A circle can only be closed by a task that others already wait for. Most new tasks have an id that nobody has heard
--- of; asking that costs one look at an index.
--- Raises 400 DEPENDENCY_CYCLE when one of these tasks depends on itself. Call it under the owners' locks.
+-- Raises 400 DEPENDENCY_CYCLE when one of these tasks depends on itself. Call it under the owners' locks. A circle can
+-- only be closed by a task that others already wait for. Most new tasks have an id that nobody has heard of; asking
+-- that costs one look at an index.
 create function queue.refuse_cycles(p_task_ids uuid[])
 returns void
 language plpgsql
@@ -8259,10 +8212,8 @@ begin
 end;
 $$;
 
--- The task that a report is about, locked; with the tasks that its end would change, if the report may end it. Somebody
--- else's task answers exactly like one that does not exist.
--- Locks and returns the task, and its live relatives when it may end as p_ends_as (Complete, Failed, Cancelled); 404
--- TASK_NOT_FOUND when it does not exist or is not the caller's.
+-- The task that a report is about, locked, and its live relatives when it may end as p_ends_as (Complete, Failed,
+-- Cancelled). 404 TASK_NOT_FOUND when it does not exist; somebody else's task answers exactly like that.
 create function queue.lock_task_for(p_caller queue.caller, p_task_id uuid, p_ends_as text default null)
 returns public.tasks
 language plpgsql
@@ -8339,8 +8290,8 @@ begin
 end;
 $$;
 
--- A worker that names its lease is told when the task is no longer its own.
--- Raises 409 LEASE_LOST when the token is not the one of the task's last lease.
+-- A worker that names its lease is told when the task is no longer its own: 409 LEASE_LOST when the token is not the
+-- one of the task's last lease.
 create function queue.refuse_stale_lease(p_task public.tasks, p_lease_token uuid)
 returns void
 language plpgsql
@@ -8693,8 +8644,8 @@ begin
 end;
 $$;
 
--- Whether completing a task leaves a result record.
--- Whether completing a task of this type with these params records a generation; params.skip_generation = true says no.
+-- Whether completing a task of this type with these params leaves a result record; params.skip_generation = true says
+-- no.
 create function queue.creates_generation(p_task_type text, p_params jsonb)
 returns boolean
 language plpgsql
@@ -8877,8 +8828,7 @@ begin
 end;
 $$;
 
--- The bucket of results. One that is there keeps its own settings: its owner has chosen them.
--- Makes the bucket image_uploads if there is none of that name.
+-- Makes the bucket of results, image_uploads. One that is there keeps its own settings: its owner has chosen them.
 create function queue.make_bucket()
 returns void
 language plpgsql
@@ -9002,11 +8952,9 @@ begin
 end;
 $$;
 
--- The open children of orchestrators that are no more go with them; what is finished stays. One that somebody is just
--- changing is left to queue.mend_orchestrations: nobody waits for a task while he holds an owner. More than a hundred
--- children are left to queue.settle_deferred.
--- Cancels the live children of these orchestrators, which were Cancelled or deleted, unless somebody holds them; returns
--- how many. Of more than a hundred it is only noted that they are to be cancelled.
+-- The open children of orchestrators that were Cancelled or deleted go with them; what is finished stays. One that
+-- somebody is just changing is left to queue.mend_orchestrations: nobody waits for a task while he holds an owner. Of
+-- more than a hundred it is only noted that they are to be cancelled (queue.settle_deferred). Returns how many were.
 create function queue.cancel_children(p_orchestrator_ids uuid[], p_what text)
 returns integer
 language plpgsql
@@ -9063,9 +9011,8 @@ $$;
 
 -- Where the settings say so, the queued children of orchestrators that failed fail with them: nothing can come of their
 -- family any more. Those that run finish. Nobody waits for a task while he holds an owner, so one that somebody is just
--- changing, and more than a hundred children, are left to queue.settle_deferred.
--- Fails the queued children of these orchestrators, which Failed, where the settings say so, and returns how many; later,
--- when they are many or somebody holds them. p_is_late: not those that an operator has put back since.
+-- changing, and more than a hundred children, are left to queue.settle_deferred; that comes late (p_is_late), and
+-- leaves those that an operator has put back since. Returns how many failed.
 create function queue.fail_children(p_orchestrator_ids uuid[], p_is_late boolean default false)
 returns integer
 language plpgsql
@@ -9412,8 +9359,7 @@ begin
 end;
 $$;
 
--- One child more or less among those that count.
--- Adds p_delta to the numbers of an orchestrator's children in this status and of this kind.
+-- Adds p_delta (one child more or less) to the numbers of an orchestrator's children in this status and of this kind.
 create function queue.count_child(p_child queue.subtasks, p_status text, p_delta integer)
 returns void
 language plpgsql
@@ -9524,8 +9470,8 @@ begin
 end;
 $$;
 
--- Mends what is known of one user's families. The caller holds the user's lock.
--- Finds the children that are not known as such and counts the families of this user again.
+-- Finds the children of one user that are not known as such, and counts the user's families again. The caller holds the
+-- user's lock.
 create function queue.reconcile_families(p_user_id uuid)
 returns void
 language plpgsql
@@ -9586,10 +9532,8 @@ begin
 end;
 $$;
 
--- How the children of these orchestrators stand, counted from the tasks. A family whose orchestrator is missing, or
--- belongs to somebody else, is none.
 -- The rows of queue.orchestrations that the tasks themselves add up to, for those of these orchestrators that have
--- children; enqueued_attempt is null.
+-- children; enqueued_attempt is null. A family whose orchestrator is missing, or belongs to somebody else, is none.
 create function queue.recount_families(p_orchestrator_ids uuid[])
 returns setof queue.orchestrations
 language plpgsql
@@ -9683,10 +9627,8 @@ begin
 end;
 $$;
 
--- Deployed orchestrators whose params leave nothing to generate say so and end; they report no result. Older ones put
--- their log's mark in front.
--- Whether an orchestrator reports with this text that there is nothing to enqueue: it begins "No new segments to
--- generate".
+-- Whether an orchestrator reports with this text that its params leave nothing to generate: it begins "No new segments
+-- to generate". Deployed ones say so and end; they report no result. Older ones put their log's mark in front.
 create function queue.has_nothing_to_enqueue(p_report text)
 returns boolean
 language plpgsql
@@ -9816,10 +9758,9 @@ begin
 end;
 $$;
 
--- An orchestrator that had enqueued all of its children, and they are all gone: nothing is left that could end it, and no
--- worker is to enqueue them again, because somebody took them away. The caller holds the locks on the orchestrator and on
--- its owner.
--- Cancels this orchestrator with the reason if it runs, had enqueued all of its children in this start, and none is left.
+-- Cancels an orchestrator with the reason if it runs, had enqueued all of its children in this start, and they are all
+-- gone: nothing is left that could end it, and no worker is to enqueue them again, because somebody took them away. The
+-- caller holds the locks on the orchestrator and on its owner.
 create function queue.cancel_childless(p_orchestrator_id uuid, p_reason text)
 returns void
 language plpgsql
@@ -10071,8 +10012,7 @@ begin
 end;
 $$;
 
--- A child that was cancelled because another one took its place, and that one is gone.
--- Queues a cancelled child again whose replacement was deleted.
+-- Queues a child again that was cancelled because another one took its place, and that one is gone.
 create function queue.put_back_part(p_task_id uuid, p_gone uuid)
 returns void
 language plpgsql
@@ -10171,11 +10111,10 @@ $$;
 
 -- Queued tasks that nobody started and nobody waits for, or that wait for what cannot come, are cancelled.
 
--- Cancels what queue.tasks_to_cancel names. A dry run does the same and takes it back, so it lists what would happen,
--- with all that would go along.
--- Cancels tasks that were never started and are too old, or that can never run, up to p_limit of each kind; returns
--- {cancelled}. A dry run changes nothing and lists what would end, with what would go along: {cancelled: 0, due:
--- [{task_id, created_at, status, reason}]}. Safe to repeat and to run twice at once.
+-- Cancels tasks that were never started and are too old, or that can never run (queue.tasks_to_cancel), up to p_limit
+-- of each kind; returns {cancelled}. A dry run does the same and takes it back, so it lists what would end, with what
+-- would go along: {cancelled: 0, due: [{task_id, created_at, status, reason}]}. Safe to repeat and to run twice at
+-- once.
 create function queue.cleanup(p_limit integer default 1000, p_dry_run boolean default false)
 returns json
 language plpgsql
@@ -10217,9 +10156,8 @@ begin
 end;
 $$;
 
--- Queued tasks that will never run or that nobody waits for any more, and why: what the cleanup cancels.
--- Up to p_limit tasks that the cleanup would cancel because they were never started and are too old; if those are fewer,
--- also up to p_limit that wait for what cannot come. Each with the reason (queue.reason_to_cancel).
+-- What the cleanup cancels: up to p_limit tasks that were never started and are too old; if those are fewer, also up to
+-- p_limit that wait for what cannot come. Each with the reason (queue.reason_to_cancel).
 create function queue.tasks_to_cancel(p_limit integer)
 returns table (task_id uuid, created_at timestamptz, reason text)
 language plpgsql
@@ -10258,11 +10196,9 @@ begin
 end;
 $$;
 
--- Cancels those of these tasks that are still due, owner by owner. What somebody holds is left for the next time, and so
--- is all of an owner whom somebody holds; what was claimed, put back or given its missing dependency since it was found is
--- due no more.
--- Cancels those of these tasks that have a reason (queue.reason_to_cancel) and that nobody holds, nor their owners, and
--- returns how many.
+-- Cancels those of these tasks that still have a reason (queue.reason_to_cancel), owner by owner, and returns how many.
+-- What somebody holds is left for the next time, and so is all of an owner whom somebody holds; what was claimed, put
+-- back or given its missing dependency since it was found is due no more.
 create function queue.cancel_due(p_task_ids uuid[], p_actor text default 'queue.cleanup')
 returns integer
 language plpgsql
@@ -10314,12 +10250,11 @@ begin
 end;
 $$;
 
--- Why the cleanup cancels a queued task, or null: nobody ever started it and nobody waits for it any more, or it waits for
--- what cannot come. What waits for a live task is judged by that one: it goes when that goes. Asked of what was found, and
--- once more under the lock, because much can happen in between.
 -- Why the cleanup would cancel this task, null when it would not: never started for queue.settings.stale_after since it
--- could run, no live task that it waits for, no live parent, no fresh child and no fresh task that waits for it in any
--- number of steps; or waiting longer than dependency_grace for a task that cannot come.
+-- could run, no live task that it waits for (such a task is judged by that one, and goes when that goes), no live
+-- parent, no fresh child and no fresh task that waits for it in any number of steps; or waiting longer than
+-- dependency_grace for a task that cannot come. Asked of what was found, and once more under the lock, because much can
+-- happen in between.
 create function queue.reason_to_cancel(p_task public.tasks)
 returns text
 language plpgsql
@@ -10405,6 +10340,10 @@ volatile
 security invoker -- the jobs are those of whoever calls
 set search_path = ''
 as $schedule_jobs$
+declare
+  v_knows_seconds boolean := (
+    select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron'
+  );
 begin
   insert into queue.job_runs (job, period) values
     ('sweep', interval '1 minute'),
@@ -10440,24 +10379,8 @@ $$$job$, j.job))
       ('queue-cleanup', '*/10 * * * *', 'cleanup'),
       ('queue-purge', '7 * * * *', 'purge'),
       ('queue-reconcile', '17 * * * *', 'reconcile'),
-      (
-        'queue-rescue',
-        case
-          when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
-            then '20 seconds'
-          else '* * * * *'
-        end,
-        'rescue'
-      ),
-      (
-        'queue-settle',
-        case
-          when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
-            then '10 seconds'
-          else '* * * * *'
-        end,
-        'settle'
-      )
+      ('queue-rescue', case when v_knows_seconds then '20 seconds' else '* * * * *' end, 'rescue'),
+      ('queue-settle', case when v_knows_seconds then '10 seconds' else '* * * * *' end, 'settle')
   ) as j (name, schedule, job);
 end;
 $schedule_jobs$;
@@ -10501,10 +10424,9 @@ begin
 end;
 $$;
 
--- The beginning of a run in batches: what is due is looked up once for all.
--- Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner), reconcile (the owners that
--- have drifted) or rescue or settle (which look anew for each batch). An error is recorded in queue.job_runs, and the run
--- is over.
+-- Begins a run in batches. What is due is looked up once for all: for cleanup and purge up to 10,000 tasks of each
+-- kind, by owner; for reconcile the owners that have drifted; rescue and settle look anew for each batch. An error is
+-- recorded in queue.job_runs, and the run is over.
 create function queue.begin_batches(p_job text)
 returns queue.batch_run
 language plpgsql
@@ -10545,13 +10467,13 @@ begin
 end;
 $$;
 
--- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to be
--- committed before the next one, and claims then have the machine to themselves for three times as long. Recorded with
--- what those before it did.
--- The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron
--- and events; of reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back; of settle:
--- 100 tasks of deferred work, until nothing is left that could be done. Over when all that were due have been looked at
--- and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.
+-- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to
+-- be committed before the next one, and claims then have the machine to themselves for three times as long (the pause).
+-- Recorded with what those before it did.
+-- Of cleanup and purge: 50 tasks; of purge also up to 1,000 each of logs, tokens, records of pg_cron and events; of
+-- reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back; of settle: 100 tasks of
+-- deferred work, until nothing is left that could be done. Over when all that were due have been looked at and no more
+-- of the rest is left, after 45 seconds, or when a batch fails.
 create function queue.run_batch(p_run queue.batch_run)
 returns queue.batch_run
 language plpgsql
@@ -10607,10 +10529,9 @@ begin
 end;
 $$;
 
--- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, at most once in two of
--- its periods. While the job runs, this only reads one row.
--- Does the work of the job rescue when that has not run for two periods, and returns how many tasks it put back; else, or
--- when that fails (which is recorded), 0.
+-- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, once it has not run
+-- for two periods, and at most once in as long. While the job runs, this only reads one row. Returns how many tasks it
+-- put back; 0 also when that fails, which is recorded.
 create function queue.rescue_when_late()
 returns integer
 language plpgsql
@@ -10653,8 +10574,8 @@ begin
 end;
 $$;
 
--- What a run of a job came to: its row in queue.job_runs is what health, warnings and operators look at.
--- Writes into queue.job_runs what this run did, or, when p_result is {error, sqlstate}, why it failed.
+-- Writes into queue.job_runs, which health, warnings and operators look at, what this run did, or, when p_result is
+-- {error, sqlstate}, why it failed.
 create function queue.record_run(p_job text, p_started_at timestamptz, p_result jsonb)
 returns void
 language plpgsql
@@ -10946,10 +10867,9 @@ begin
 end;
 $$;
 
--- Finished tasks that nobody needs any more. Nothing leads to them in the order of their age, so this looks through the
--- table: ask once for many.
--- Up to p_limit finished tasks that may be deleted (queue.may_be_purged); none while
--- queue.settings.finished_task_retention is null.
+-- Up to p_limit finished tasks that nobody needs any more (queue.may_be_purged); none while
+-- queue.settings.finished_task_retention is null. Nothing leads to them in the order of their age, so this looks
+-- through the table: ask once for many.
 create function queue.tasks_to_purge(p_limit integer)
 returns setof public.tasks
 language plpgsql
@@ -10972,9 +10892,8 @@ begin
 end;
 $$;
 
--- Deletes those of these finished tasks that nobody needs. What somebody holds, and all of an owner whom
--- somebody holds, is left for the next time, and what was put
--- back into the queue since it was found is not finished any more.
+-- Deletes those of these finished tasks that nobody needs. What somebody holds, and all of an owner whom somebody
+-- holds, is left for the next time, and what was put back into the queue since it was found is not finished any more.
 create function queue.purge_tasks(p_task_ids uuid[])
 returns integer
 language plpgsql
@@ -11018,10 +10937,8 @@ begin
 end;
 $$;
 
--- Whether nobody needs a finished task any more: it has been kept for as long as the settings say, no live task waits for
--- it or is its child (and would go with it), and no live parent counts it.
--- Whether this task ended longer than queue.settings.finished_task_retention ago (never while that is null) and no live
--- task waits for it, is its child or is its parent.
+-- Whether nobody needs a finished task any more: it ended longer than queue.settings.finished_task_retention ago (never
+-- while that is null), no live task waits for it or is its child (and would go with it), and no live parent counts it.
 create function queue.may_be_purged(p_task public.tasks)
 returns boolean
 language plpgsql
@@ -11055,10 +10972,9 @@ begin
 end;
 $$;
 
--- Deletes what is kept for a time only and that no claim ever looks at: logs, ended tokens, records of pg_cron, history,
--- of users who were deleted all of it, rows of workers that are gone.
--- Deletes up to p_limit each of logs, tokens, records of pg_cron, events and rows of ended workers that have been kept
--- for long enough, and returns how many: {logs, tokens, cron_runs, events, workers}. A dry run only counts.
+-- Deletes what has been kept for long enough and no claim ever looks at, up to p_limit of each: logs, ended tokens,
+-- records of pg_cron, history (of users who were deleted all of it), rows of workers that are gone. Returns how many:
+-- {logs, tokens, cron_runs, events, workers}. A dry run only counts.
 create function queue.purge_kept(p_limit integer, p_dry_run boolean)
 returns jsonb
 language plpgsql
@@ -11162,9 +11078,9 @@ $$;
 
 -- Derived state that is not what the tasks add up to, found and mended.
 
--- Mends drift in one transaction, for the operator; the job does it a few owners at a time (queue.run_batch).
--- Counts again for up to p_limit owners whose counters have drifted, and the totals if they have, and returns how many it
--- mended; 0 is what should come out. Their claims wait until it is committed. Safe to repeat and to run twice at once.
+-- Mends drift in one transaction, for the operator; the job does it a few owners at a time (queue.run_batch). Counts
+-- again for up to p_limit owners, and the totals, where they have drifted, and returns how many it mended; 0 is what
+-- should come out. Their claims wait until it is committed. Safe to repeat and to run twice at once.
 create function queue.reconcile(p_limit integer default 100)
 returns integer
 language plpgsql
@@ -11179,10 +11095,9 @@ begin
 end;
 $$;
 
--- Users whose derived state is not what their user row and their tasks add up to, and totals that are not what all tasks
--- do. A stable function sees one snapshot, so work that is going on is never mistaken for drift.
--- Derived state that is not what users and tasks add up to: owner (null for queue.status_totals), pool (null for the
--- owner's slots), what is stored, what was counted. No rows = no drift.
+-- Derived state that is not what user rows and tasks add up to: owner (null for queue.status_totals), pool (null for
+-- the owner's slots), what is stored, what was counted. No rows = no drift. A stable function sees one snapshot, so
+-- work that is going on is never mistaken for drift.
 create function queue.drift()
 returns table (user_id uuid, pool text, stored jsonb, counted jsonb)
 language plpgsql
@@ -11295,11 +11210,10 @@ begin
 end;
 $$;
 
--- Mends the drift of these owners, one after the other under the owner's lock: under it the tasks can be counted without
--- anything moving. An owner that somebody serves is left for the next time: nobody waits for one owner while he holds
--- others.
--- Counts again for these owners, whose counters have drifted (null: the totals), and returns how many it mended. The
--- owners are locked until the transaction ends, and so are their claims.
+-- Counts again for these owners, whose counters have drifted (null: the totals), one after the other under the owner's
+-- lock: under it the tasks can be counted without anything moving. An owner that somebody serves is left for the next
+-- time: nobody waits for one owner while he holds others. Returns how many it mended; they are locked until the
+-- transaction ends, and so are their claims.
 create function queue.reconcile_owners(p_owners uuid[])
 returns integer
 language plpgsql
@@ -11373,8 +11287,8 @@ $$;
 -- What the derived state should be, counted from the tasks themselves; what is derived goes with the tasks when all of them
 -- are emptied out, and cannot be emptied under them.
 
--- What the derived counters should be, counted from the tasks. The one query that drift and reconcile share.
--- The user_lines that the tasks themselves add up to, for one user or for all (null); turn_at is null.
+-- The user_lines that the tasks themselves add up to, for one user or for all (null); turn_at is null. The one query
+-- that drift and reconcile share.
 create function queue.recount(p_user_id uuid)
 returns setof queue.user_lines
 language plpgsql
@@ -11423,9 +11337,9 @@ begin
 end;
 $$;
 
--- What each owner's starts take, counted from the tasks and from what others ended. That an orchestrator has handed over,
--- and that a holder has let go, cannot be derived.
--- What running, orchestrating and remembered of user_slots should be, for one user or for all (null); no row = nothing.
+-- What running, orchestrating and remembered of user_slots should be, counted from the tasks and from what others
+-- ended, for one user or for all (null); no row = nothing. That an orchestrator has handed over, and that a holder has
+-- let go, cannot be derived.
 create function queue.recount_slots(p_user_id uuid)
 returns table (user_id uuid, running integer, orchestrating integer, remembered integer)
 language plpgsql
@@ -11461,9 +11375,9 @@ begin
 end;
 $$;
 
--- Rows that migrations ship and everything relies on. A restore or a clean-up by hand that loses one is noticed by nothing
--- else: without the row of the clock, for instance, silence is no longer measured.
--- Rows that migrations ship and that are not there, with the statement that brings each back.
+-- Rows that migrations ship and everything relies on, and that are not there, with the statement that brings each back.
+-- A restore or a clean-up by hand that loses one is noticed by nothing else: without the row of the clock, for
+-- instance, silence is no longer measured.
 create function queue.missing_rows()
 returns table (row_name text, remedy text)
 language plpgsql
@@ -11534,9 +11448,8 @@ begin
 end;
 $$;
 
--- What tasks go by, or what is derived from them, cannot be emptied under them. Together with the tasks it can: after such
--- a statement there are none.
--- Refuses to truncate a table that live tasks depend on with 409 TRUNCATE_REFUSED.
+-- What tasks go by, or what is derived from them, cannot be emptied under them (409 TRUNCATE_REFUSED). Together with
+-- the tasks it can: after such a statement there are none.
 create function queue.refuse_truncate()
 returns trigger
 language plpgsql
@@ -11650,10 +11563,9 @@ begin
 end;
 $$;
 
--- What a last beat gives back. It is tried once: what somebody's open transaction holds, a task or its owner, is not waited
--- for, and left to the next rescue.
--- Puts these tasks back as p_actor's doing, and returns the starts (tasks.lease_token) that somebody holds, for
--- queue.noted_beats.
+-- Puts these tasks back as p_actor's doing: what a last beat gives back. It is tried once: what somebody's open
+-- transaction holds, a task or its owner, is not waited for, and left to the next rescue. Returns those starts
+-- (tasks.lease_token), for queue.noted_beats.
 create function queue.put_back_or_leave(p_lost queue.lost_task[], p_actor text)
 returns uuid[]
 language plpgsql
@@ -11762,10 +11674,9 @@ begin
 end;
 $$;
 
--- Whether a start ends with its machine and through no fault of its own: the machine was sent home, and something was heard
--- of the task within the time after which a task counts as stuck. A task that hangs has its machines switched off, too.
 -- Whether this running task of a worker that has ended loses its start only because the machine was sent home
--- (queue.is_sent_home): it is not counted.
+-- (queue.is_sent_home), through no fault of its own: something was heard of it within the time after which a task
+-- counts as stuck. A task that hangs has its machines switched off, too.
 create function queue.is_taken_home(p_worker public.workers, p_task public.tasks)
 returns boolean
 language plpgsql
@@ -11783,13 +11694,11 @@ begin
 end;
 $$;
 
--- Whether an orchestrator has sent this machine home: it set the row to terminated, or to terminating first, while the machine
--- beat, and its reason is none of a fault. Then what the machine ran is not to blame, whether the machine's own goodbye comes before or after; and
--- which of the two is first is chance. Narrow on purpose: a start is no task's fault only where somebody says why the
--- machine went. Some orchestrators say it in termination_reason, others in error_reason, where faults are, too; so there it
--- has to be known for what it is.
--- Whether this worker was set to terminating or terminated while it beat, for a termination_reason (or an error_reason
--- that says that it was idle or one too many) that names no fault.
+-- Whether an orchestrator has sent this machine home: it set the row to terminated, or to terminating first, while the
+-- machine beat, for a termination_reason that names no fault. Then what the machine ran is not to blame, whether the
+-- machine's own goodbye comes before or after; and which of the two is first is chance. Narrow on purpose: a start is
+-- no task's fault only where somebody says why the machine went. Some orchestrators say it in error_reason, where
+-- faults are, too; so there it has to be known for what it is: that the machine was idle, or one too many.
 create function queue.is_sent_home(p_worker public.workers)
 returns boolean
 language plpgsql
@@ -11817,9 +11726,8 @@ begin
 end;
 $$;
 
--- The reaper's own way to set a worker aside. What it marks so, a beat may undo.
--- Sets a worker to error with this reason, in a way that its next beat takes back; false when it is ending, had ended
--- already or does not exist.
+-- The reaper's own way to set a worker aside: to error with this reason, in a way that its next beat takes back; false
+-- when it is ending, had ended already or does not exist.
 create function queue.mark_reaped(p_worker_id text, p_reason text)
 returns boolean
 language plpgsql
@@ -11979,12 +11887,11 @@ begin
 end;
 $$;
 
--- What the roles of the API hold on the queue's own tables, sequences and functions beyond what migrations grant. A dump
--- only grants, and a project's default privileges may have given everything to every new table of public before it:
--- tokens, logs and the functions of the service would be open to whoever knows a public key. Defaults give whole tables,
--- never columns; so columns are not looked at. What the switch of ADR 0013 has opened is no excess.
--- What anon, authenticated, service_role and public hold on the queue's objects beyond what migrations grant: statements
--- that take it back, one a row; none when all is as shipped.
+-- What anon, authenticated, service_role and public hold on the queue's own tables, sequences and functions beyond what
+-- migrations grant: statements that take it back, one a row; none when all is as shipped. A dump only grants, and a
+-- project's default privileges may have given everything to every new table of public before it: tokens, logs and the
+-- functions of the service would be open to whoever knows a public key. Defaults give whole tables, never columns; so
+-- columns are not looked at. What the switch of ADR 0013 has opened is no excess.
 create function queue.wide_grants()
 returns table (statement text)
 language sql
@@ -12179,9 +12086,8 @@ begin
 end;
 $$;
 
--- Whether a worker that beat last at this time still counts as beating.
--- Whether a last beat of this time is younger than gpu_silence_limit, also where the clock has been set back
--- (queue.seen_at); false for null.
+-- Whether a worker that beat last at this time still counts as beating: within gpu_silence_limit, also where the clock
+-- has been set back (queue.seen_at); false for null.
 create function queue.is_beating(p_last_beat timestamptz)
 returns boolean
 language plpgsql
@@ -12196,10 +12102,9 @@ begin
 end;
 $$;
 
--- A sign of life of a time yet to come was given before the clock went back. Taken as it stands it would shield a dead
--- worker until then. A few seconds ahead is no such sign: it came while the caller's transaction was under way.
 -- When a sign of life (a beat, a report, a claim) was given: p_sign, or when the clock was found set back, if p_sign is
--- of a time yet to come because of that. Null stays null.
+-- of a time yet to come because of that: taken as it stands it would shield a dead worker until then. A few seconds
+-- ahead is no such sign: it came while the caller's transaction was under way. Null stays null.
 create function queue.seen_at(p_sign timestamptz, p_now timestamptz)
 returns timestamptz
 language plpgsql
@@ -12350,7 +12255,7 @@ begin
       and t.attempts = 0
       and t.claimed_at is null
       and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
-      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), false, t.params)
     order by greatest(t.created_at, t.available_at, t.released_at)
     limit p_limit
     for no key update of t, s skip locked
@@ -12403,11 +12308,9 @@ end;
 $$;
 
 -- Notes which types without a row tasks were enqueued with since the sweep before, from the history: enqueuing itself
--- writes nothing more. The last minute is left for the next time, as its transactions may still be open. Users choose
--- names freely, so no more than a thousand are kept. However long no sweep ran, all since the last one is read, but no more
--- than the newest hundred thousand rows.
--- Brings queue.unknown_types up to a minute before p_now, from the history since the sample before (its newest 100,000
--- rows at most), and returns how many types it wrote.
+-- writes nothing more. The last minute before p_now is left for the next time, as its transactions may still be open.
+-- Users choose names freely, so no more than a thousand are kept. However long no sweep ran, all since the last one is
+-- read, but no more than the newest hundred thousand rows. Returns how many types it wrote.
 create function queue.note_unknown_types(p_now timestamptz)
 returns integer
 language plpgsql
@@ -12477,9 +12380,8 @@ end;
 $$;
 
 -- A line stays when its last task has ended, because most fill again soon. Counts walk over all lines, so those that
--- stayed empty for an hour go, and so do counters of blocked tasks that came to nothing.
--- Deletes lines that have been empty for an hour, of at most p_limit owners, and these owners' counters of nothing;
--- returns how many lines.
+-- stayed empty for an hour go, of at most p_limit owners, and so do these owners' counters of blocked tasks that came
+-- to nothing. Returns how many lines.
 create function queue.drop_empty_lines(p_limit integer)
 returns integer
 language plpgsql
@@ -12579,7 +12481,6 @@ begin
 end;
 $$;
 
--- The same for a worker whose row is deleted.
 -- Tasks of workers whose row was deleted go back to the queue, and what they still held is free.
 create function queue.workers_after_delete()
 returns trigger
@@ -12608,9 +12509,8 @@ exception when lock_not_available then
 end;
 $$;
 
--- A machine whose token is taken back can report nothing any more, so its tasks go back at once. Tokens that expire or
--- are deleted, and a claim that was under way, are seen by the rescue within a minute.
--- The running tasks of tokens that have just been revoked go back to the queue; that start is not counted.
+-- A machine whose token is taken back can report nothing any more, so its tasks go back at once; that start is not
+-- counted. Tokens that expire or are deleted, and a claim that was under way, are seen by the rescue within a minute.
 create function queue.user_api_tokens_after_update()
 returns trigger
 language plpgsql
@@ -12767,9 +12667,8 @@ begin
 end;
 $$;
 
--- A beat that somebody's open transaction does not delay: while the worker's row is held, it is noted elsewhere.
--- queue.beat, or, when another transaction holds the worker's row, a row in queue.noted_beats. Returns the worker's
--- status.
+-- queue.beat, or, when another transaction holds the worker's row, a row in queue.noted_beats: somebody's open
+-- transaction delays no beat. Returns the worker's status.
 create function queue.beat_or_note(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
 returns text
 language plpgsql
@@ -13215,10 +13114,9 @@ begin
 end;
 $$;
 
--- Stores every log line it can. All in one statement; only if that fails, by halves, so that a line that cannot be
--- stored costs itself and no other.
 -- Stores log lines as docs/architecture.md describes them, as a worker's own when it is named, and returns how many it
--- could.
+-- could. All in one statement; only if that fails, by halves, so that a line that cannot be stored costs itself and no
+-- other.
 create function queue.store_logs(p_logs json[], p_worker_id text, p_now timestamptz)
 returns integer
 language plpgsql
@@ -13268,9 +13166,8 @@ exception
 end;
 $$;
 
--- The lines of a request, as many as one request may bring.
--- The first queue.settings.max_logs_per_call elements of an array, and how many there are beyond; what is no array counts
--- as one beyond.
+-- The lines of a request, as many as one request may bring: the first queue.settings.max_logs_per_call elements of the
+-- array, and how many there are beyond; what is no array counts as one beyond.
 create function queue.bounded_logs(p_logs json, out logs json[], out surplus integer)
 language plpgsql
 stable
@@ -13296,9 +13193,9 @@ begin
 end;
 $$;
 
--- When a log line was written, as its sender says, if that can be true. Logs are read and purged by this time: a line
--- dated next year would never go, one from 1970 would be gone before anyone has read it.
--- The time a log line names, if it is one of the last day and not ahead of the clock; else the time given as now.
+-- When a log line was written: the time that it names, if that is one of the last day and not ahead of the clock; else
+-- the time given as now. Logs are read and purged by this time: a line dated next year would never go, one from 1970
+-- would be gone before anyone has read it.
 create function queue.log_time(p_text text, p_now timestamptz)
 returns timestamptz
 language plpgsql
@@ -13325,8 +13222,8 @@ exception
 end;
 $$;
 
--- What a log line carries beside its message. Always an object, whatever came.
--- The metadata of a log line as an object; what is none, or cannot be stored as one, is under the key metadata.
+-- What a log line carries beside its message, always as an object; what is none, or cannot be stored as one, is under
+-- the key metadata.
 create function queue.log_metadata(p_metadata json)
 returns jsonb
 language plpgsql
@@ -13352,9 +13249,9 @@ exception
 end;
 $$;
 
--- What JSON may carry and Postgres cannot store: \u0000, and halves of a surrogate pair. Both become U+FFFD, the
--- character for what cannot be shown, so that one odd byte in one log line costs one character.
--- The same JSON with U+FFFD in place of every \u0000 and of every surrogate without its other half.
+-- The same JSON with U+FFFD, the character for what cannot be shown, in place of what JSON may carry and Postgres
+-- cannot store: \u0000, and each half of a surrogate pair without the other. So one odd byte in one log line costs one
+-- character.
 create function queue.readable_json(p_json json)
 returns json
 language plpgsql
@@ -13469,11 +13366,10 @@ begin
 end;
 $$;
 
--- Under a name that several share only a call, a log line or a beat that names a task shows that it still runs. Until when
--- one is waited for: queue.lost_tasks says so of what runs, this of one task. Times are asked as there: after a gap or a
--- step of the clock everybody has the whole time again.
--- Until when this task, which runs under a name that several machines share, has to be named so as not to be put back;
--- null for any other.
+-- Until when a task that runs under a name that several share has to be named so as not to be put back; null for any
+-- other. Only a call, a log line or a beat that names it shows that it still runs. queue.lost_tasks says so of all that
+-- runs, this of one task. Times are asked as there: after a gap or a step of the clock everybody has the whole time
+-- again.
 create function queue.named_before(p_task public.tasks)
 returns timestamptz
 language plpgsql
@@ -14915,11 +14811,10 @@ begin
 end;
 $$;
 
--- Adds the queue up for a caller. A line by itself says what its owner adds, so the fleet's sums are one walk over the
--- lines. Not so where time has overtaken a counter and where an owner's lines share one limit: those owners, and the
--- one owner that a token or user is about, are looked at apart. What machines of that owner run of other pools beside gpu is
--- added as if it had just come there.
--- What the queue adds up to for this caller, in one pool or all (null).
+-- What the queue adds up to for this caller, in one pool or all (null). A line by itself says what its owner adds, so
+-- the fleet's sums are one walk over the lines. Not so where time has overtaken a counter and where an owner's lines
+-- share one limit: those owners, and the one owner that a token or user is about, are looked at apart. What machines of
+-- that owner run of other pools beside gpu is added as if it had just come there.
 create function queue.load_summary(p_caller queue.caller, p_pool text)
 returns queue.load_summary
 language plpgsql
@@ -15171,10 +15066,9 @@ begin
 end;
 $$;
 
--- The owner's half of the one rule, for whoever asks. A token speaks for a machine of its user's, which runs either kind of
--- task and needs no credits. For everybody else, its owner in person too, a cloud task is what the fleet makes of it.
--- Why this caller finds that the owner's cloud or local tasks may not run now, as far as the owner is concerned; null =
--- they may. Counts and explain take it from here.
+-- The owner's half of the one rule, for whoever asks: why this caller finds that the owner's cloud or local tasks may
+-- not run now; null = they may. A token speaks for a machine of its user's, which runs either kind of task and needs no
+-- credits. For everybody else, its owner in person too, a cloud task is what the fleet makes of it.
 create function queue.reason_of(p_slots queue.user_slots, p_caller queue.caller, p_is_cloud boolean)
 returns text
 language plpgsql
@@ -15189,9 +15083,8 @@ $$;
 
 -- What claims would hand out next.
 
--- What a claim would find, without taking it or locking anything.
--- What a claim by this caller in this pool would find: {"dry_run":true,"available_tasks":n,"task":{…}|null}. Changes
--- nothing.
+-- What a claim by this caller in this pool would find, without taking it or locking anything:
+-- {"dry_run":true,"available_tasks":n,"task":{…}|null}.
 create function queue.preview_claim(p_caller queue.caller, p_pool text)
 returns json
 language plpgsql
@@ -15465,14 +15358,12 @@ $$;
 
 -- By how much the counters are behind, because time has passed or a type has changed.
 
--- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
--- Claims and the sweep put them right; who only reads takes them into account with this.
--- When very many are due at once, it takes some of each owner's. When very many have grown stale, nobody can tell in time
--- whose they are: then of each line those count as ready that are found to be fresh, as less is promised then than there
--- is, and never more. The sweep puts the rest right.
--- By how much the derived counters are behind because only time has changed where queued tasks stand; of one owner, or of
--- all (null). Of a thousand due tasks and more, some of each owner; where more than 5,000 have grown stale, of each line
--- only what is found to be fresh stays ready.
+-- By how much the derived counters are behind because time has passed and nothing else: tasks that are due now, or have
+-- grown stale; of one owner, or of all (null). Claims and the sweep put them right; who only reads takes them into
+-- account with this.
+-- Of a thousand due tasks and more, it takes some of each owner's. Where more than 5,000 have grown stale, nobody can
+-- tell in time whose they are: then of each line those count as ready that are found to be fresh, as less is promised
+-- then than there is, and never more.
 create function queue.overtaken_by_time(p_user_id uuid)
 returns setof queue.load_change
 language plpgsql

@@ -45,10 +45,9 @@ begin
 end;
 $$;
 
--- The wait before a failed task is tried again: doubled at each start, and spread, so that tasks that failed together
--- (a provider was down) do not all come back together.
--- How long a task waits after its n-th failed start: queue.settings.retry_delay * 2^(n-1), at most max_retry_delay, less
--- up to a quarter at random.
+-- How long a task waits after its n-th failed start: queue.settings.retry_delay * 2^(n-1), at most max_retry_delay,
+-- less up to a quarter at random, so that tasks that failed together (a provider was down) do not all come back
+-- together.
 create function queue.retry_wait(p_attempts integer)
 returns interval
 language plpgsql

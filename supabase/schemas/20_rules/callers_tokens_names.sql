@@ -164,8 +164,7 @@ begin
 end;
 $$;
 
--- How the history names a caller.
--- service, token:<token id> or user:<user id>, as task_events.actor names it.
+-- How the history names a caller (task_events.actor): service, token:<token id> or user:<user id>.
 create function queue.caller_name(p_caller queue.caller)
 returns text
 language plpgsql
@@ -182,8 +181,7 @@ begin
 end;
 $$;
 
--- The names that users' own machines hold tasks under are nobody else's.
--- Raises 400 INVALID_ARGUMENT when a name begins as those of users' own machines do.
+-- The names that users' own machines hold tasks under are nobody else's: 400 INVALID_ARGUMENT for one that begins so.
 create function queue.refuse_name_of_a_token(p_worker_id text)
 returns void
 language plpgsql
@@ -202,8 +200,8 @@ begin
 end;
 $$;
 
--- A worker's name as it was sent, for replies and texts that its owner reads.
--- The name without the token that queue.holder_name has put before it.
+-- A worker's name as it was sent, without the token that queue.holder_name has put before it, for replies and texts
+-- that its owner reads.
 create function queue.sent_name(p_worker_id text)
 returns text
 language plpgsql

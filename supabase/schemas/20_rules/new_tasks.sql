@@ -138,8 +138,8 @@ begin
 end;
 $$;
 
--- Clients have named a task's orchestrator in several ways. Texts that are no UUID (people's own ids) name none.
--- The tasks that params name as the orchestrator, the likeliest first; null for none.
+-- The tasks that params name as the orchestrator, the likeliest first; null for none. Clients have named it in several
+-- ways. Texts that are no UUID (people's own ids) name none.
 create function queue.named_parents(p_params jsonb)
 returns uuid[]
 language plpgsql
@@ -159,10 +159,8 @@ begin
 end;
 $$;
 
--- Params as those may see them who neither work on the task nor own it. Tasks of the pool banodoco bring a user's JWT
--- along, which is for their worker alone, wherever in the params it stands.
--- These params with [redacted] in place of each user_jwt, at any depth, for whoever neither works on the task nor owns
--- it.
+-- Params as those may see them who neither work on the task nor own it: [redacted] in place of each user_jwt, wherever
+-- it stands. Tasks of the pool banodoco bring a user's JWT along, which is for their worker alone.
 create function queue.without_secrets(p_params jsonb)
 returns jsonb
 language plpgsql

@@ -120,11 +120,11 @@ begin
 end;
 $$;
 
--- What began to wait before this has grown stale. Time in which the queue stood still (the project was paused, or its
--- jobs and workers were away) makes nothing older: work of a week ago is not thrown away at the first minute after an
--- outage. queue.watch_clock remembers how long that was; here it is seen also before the first look after it.
--- Never-started work that could have run since before this is stale: queue.settings.stale_after ago, and as much longer
--- as the queue stood still meanwhile (queue.clock_watch).
+-- What could have run since before this, and was never started, is stale: queue.settings.stale_after ago, and as much
+-- longer as the queue stood still meanwhile. Time in which it did (the project was paused, or its jobs and workers were
+-- away) makes nothing older: work of a week ago is not thrown away at the first minute after an outage.
+-- queue.watch_clock remembers how long that was (queue.clock_watch); here it is seen also before the first look after
+-- it.
 create function queue.stale_before()
 returns timestamptz
 language plpgsql

@@ -165,9 +165,9 @@ begin
 end;
 $$;
 
--- What an owner's starts take, moved apart from any change of a task: an orchestrator has handed over, a holder has let
--- go, a start is forgotten. The caller holds the owner's lock.
--- Adds to an owner's running, orchestrating and remembered, and brings the lines in step.
+-- Adds to an owner's running, orchestrating and remembered, and brings the lines in step: what starts take, moved apart
+-- from any change of a task, when an orchestrator has handed over, a holder has let go, a start is forgotten. The
+-- caller holds the owner's lock.
 create function queue.move_slots(p_user_id uuid, p_running integer, p_orchestrating integer, p_remembered integer)
 returns void
 language plpgsql
@@ -187,8 +187,8 @@ begin
 end;
 $$;
 
--- Opens and closes lines after something about their owners has changed. The caller holds the owners' locks.
--- Brings what these users' lines copy from their slots, and is_open, in step with them.
+-- Brings what these users' lines copy from their slots, and is_open, in step with them, after something about the
+-- owners has changed. The caller holds the owners' locks.
 create function queue.refresh_lines(p_user_ids uuid[])
 returns void
 language plpgsql

@@ -1,9 +1,8 @@
 -- Starts that another than their holder ended: the slot stays taken until the holder lets go.
 
--- The slot that a start keeps which has just ended: whose holder is there and did not end it itself. Who ends a task for
--- its holder says so in queue.let_go (queue.ends_itself). An operator who works on the database itself frees at once what
--- they end.
--- What queue.held_slots is to hold of this start, which has just ended; null = nothing.
+-- What queue.held_slots is to hold of a start which has just ended: the slot of one whose holder is there and did not
+-- end it itself; null = nothing. Who ends a task for its holder says so in queue.let_go (queue.ends_itself). An
+-- operator who works on the database itself frees at once what they end.
 create function queue.held_after(
   p_task_id uuid, p_user_id uuid, p_pool text, p_takes_slot boolean, p_worker_id text, p_token_id uuid, p_lease_token uuid,
   p_attempt integer, p_billed_from timestamptz, p_now timestamptz
@@ -47,8 +46,8 @@ begin
 end;
 $$;
 
--- Remembers slots that are held. They are counted already (queue.shift_load); the caller holds the owners' locks.
--- Stores these rows of queue.held_slots.
+-- Remembers slots that are held, as rows of queue.held_slots. They are counted already (queue.shift_load); the caller
+-- holds the owners' locks.
 create function queue.hold_slots(p_held queue.held_slots[])
 returns void
 language plpgsql
@@ -132,10 +131,9 @@ begin
 end;
 $$;
 
--- What time alone frees: slots whose holders have ended or fallen silent, or that have been held for as long as may be;
--- and starts that count for no turn any more. Passes over what somebody is just changing.
--- Frees up to p_limit held slots whose holders have ended, are silent or have had held_slot_limit, forgets what has
--- counted for a turn for as long, and returns how many it freed.
+-- Frees what time alone frees, up to p_limit: slots whose holders have ended or fallen silent, or that have been held
+-- for held_slot_limit; and forgets starts that count for no turn any more. Passes over what somebody is just changing.
+-- Returns how many it freed.
 create function queue.free_held_slots(p_limit integer)
 returns integer
 language plpgsql

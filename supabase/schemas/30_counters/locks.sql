@@ -1,11 +1,10 @@
 -- Rows are locked in one order (docs/architecture.md, "Lock order"): tasks by id, then owners by id. Here it is kept;
 -- and a plain write that meets a lock is told so.
 
--- The other tasks that a change of some may change, locked before any owner is: of those that were grouped anew, that
--- reported something, that are Complete, that are lost. A plain write that meets a lock is told so (queue.lock_owners); only
--- for that one is it caught, which costs a subtransaction.
--- Locks the live tasks of these owners that follow a change of these: grouped anew (with what they are children of now),
--- reported (and their owners), Complete, lost; 503 UNAVAILABLE in place of 55P03 when p_is_plain.
+-- Locks the other live tasks of these owners that a change of some may change, before any owner: of those that were
+-- grouped anew (with what they are children of now), that reported something (and their owners), that are Complete,
+-- that are lost. A plain write that meets a lock is told so, as by queue.lock_owners: only with p_is_plain is it
+-- caught, which costs a subtransaction.
 create function queue.lock_for_update(
   p_regrouped uuid[], p_children queue.subtasks[], p_reported uuid[], p_reporters uuid[], p_complete uuid[], p_lost uuid[], p_owners uuid[],
   p_is_plain boolean
@@ -46,9 +45,8 @@ begin
 end;
 $$;
 
--- What new children may change, locked before any owner: their orchestrators, and the children that they replace, with
--- what waits for those.
--- Locks, in the order of their ids, the live tasks that the arrival of these children may change.
+-- Locks, in the order of their ids and before any owner, the live tasks that the arrival of these children may change:
+-- their orchestrators, and the children that they replace, with what waits for those.
 create function queue.lock_families(p_children queue.subtasks[])
 returns void
 language plpgsql
@@ -94,10 +92,9 @@ begin
 end;
 $$;
 
--- What a function locks before it ends a task: the task and every other task that this end may change, in one
--- statement and in the order of their ids. A task without relatives costs two looks at an index.
--- Locks a task and its live relatives, in the order of their ids, before it ends with this status (null = any). Call it
--- before anything else is locked.
+-- What a function locks before it ends a task with this status (null = any), and before it locks anything else: the
+-- task and every other live task that this end may change, in one statement and in the order of their ids. A task
+-- without relatives costs two looks at an index.
 create function queue.lock_relatives(p_task_id uuid, p_status text default null)
 returns void
 language plpgsql
@@ -121,13 +118,12 @@ begin
 end;
 $$;
 
--- These tasks and the live ones that their end may change, locked before any owner is and in the order of their ids, so that
--- nobody who does the same can wait for us in a circle: the tasks that wait for them, the orchestrators that they are
--- parts of, and what would go with those in turn. After a good end only the first of the waiting change. Where more than
--- a thousand hang on them, whosever they are, nothing of it changes now (queue.deferred_work), and nothing of it is locked.
--- Locks these tasks and, in the order of their ids, the live tasks of these owners that change when they end: well, or
--- lost (failed, cancelled, deleted). Locks nothing when there are no such tasks, and only these tasks and their
--- orchestrators when more than a thousand hang on them.
+-- Locks these tasks and the live ones of these owners that their end may change, before any owner and in the order of
+-- their ids, so that nobody who does the same can wait for us in a circle: the tasks that wait for them, the
+-- orchestrators that they are parts of, and, when they are lost (failed, cancelled, deleted), what would go with those
+-- in turn. After a good end only the first of the waiting change.
+-- Locks nothing when nothing hangs on them. Where more than a thousand do, whosever they are, nothing of it changes now
+-- (queue.deferred_work), and only these tasks and their orchestrators are locked.
 create function queue.lock_relatives_of(p_task_ids uuid[], p_user_ids uuid[], p_is_lost boolean)
 returns void
 language plpgsql
@@ -208,10 +204,10 @@ exception when lock_not_available then
 end;
 $$;
 
--- PostgREST has no status of its own for a lock that was not to be had: 55P03 is 500 to it. Where the triggers of a plain
--- write take locks, they can say 503 instead (queue.refuse_while_locked). Not inside functions, which do that themselves, nor for
--- sessions, which know what 55P03 is.
--- Whether the current statement is a write over the Data API that goes through no function.
+-- Whether the current statement is a write over the Data API that goes through no function. PostgREST has no status of
+-- its own for a lock that was not to be had: 55P03 is 500 to it. Where the triggers of a plain write take locks, they
+-- can say 503 instead (queue.refuse_while_locked). Not inside functions, which do that themselves, nor for sessions,
+-- which know what 55P03 is.
 create function queue.is_plain_write()
 returns boolean
 language plpgsql

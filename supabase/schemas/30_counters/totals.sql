@@ -93,7 +93,6 @@ begin
 end;
 $$;
 
--- How many tasks have this final status now.
 -- How many tasks are Complete, Failed or Cancelled: what was counted so far and what the history adds since.
 create function queue.ended_total(p_status text)
 returns bigint

@@ -199,9 +199,8 @@ create trigger task_types_after_write
   after insert or update or delete on public.task_types
   for each row execute function queue.task_types_after_write();
 
--- An owner's live tasks of a type, through the index of live tasks.
 -- Up to p_limit live tasks of this owner (00000000-0000-0000-0000-000000000000: of nobody) and type, after this id, in
--- the order of their ids.
+-- the order of their ids, through the index of live tasks.
 create function queue.live_tasks_of_type(p_user_id uuid, p_task_type text, p_after uuid, p_limit integer)
 returns setof uuid
 language plpgsql
@@ -238,9 +237,9 @@ begin
 end;
 $$;
 
--- Who has live tasks, without looking at the tasks: the lines and what waits are counted per owner.
--- Up to p_limit owners who may have live tasks, after this one, in the order of their ids;
--- 00000000-0000-0000-0000-000000000000 for tasks without one.
+-- Up to p_limit owners who may have live tasks, after this one, in the order of their ids
+-- (00000000-0000-0000-0000-000000000000 for tasks without one), without looking at the tasks: the lines and what waits
+-- are counted per owner.
 create function queue.owners_with_live_tasks(p_after uuid, p_limit integer)
 returns setof uuid
 language plpgsql

@@ -78,11 +78,9 @@ create trigger users_after_delete
   after delete on public.users
   for each row execute function queue.users_after_delete();
 
--- With a project go its tasks and results, by foreign keys: in the transaction of the deletion while they are few. Of a
--- project with more the row is only marked: its owner does not see it any more, no task is enqueued into it, and the rest
--- follows piece by piece (queue.settle_deletion), the row last.
--- A project with more than 100 tasks or 1,000 results is only marked as deleted, and goes piece by piece
--- (queue.deferred_work).
+-- With a project go its tasks and results, by foreign keys: in the transaction of the deletion while they are few. A
+-- project with more than 100 tasks or 1,000 results is only marked: its owner does not see it any more, no task is
+-- enqueued into it, and the rest follows piece by piece (queue.settle_deletion), the row last.
 create function queue.projects_before_delete()
 returns trigger
 language plpgsql
@@ -146,12 +144,10 @@ as $$
   select exists (select from queue.deferred_work as w where w.deleted_id = p_id);
 $$;
 
--- The next piece of a user or project that is deleted: results first, which are in nobody's way, then tasks, a user's
--- newest first, so that most have neither children nor dependants left when it is their turn; then a user's projects, and
--- in the end the row itself. What somebody holds stays for a later piece. Whoever takes the mark off a project again keeps
--- what is left of it.
 -- Deletes the next piece of a deleted user or project, up to p_limit tasks (ten times as many results), and returns how
--- many; null when somebody holds what is left.
+-- many; null when somebody holds what is left. Results first, which are in nobody's way, then tasks, a user's newest
+-- first, so that most have neither children nor dependants left when it is their turn; then a user's projects, and in
+-- the end the row itself. Whoever takes the mark off a project again keeps what is left of it.
 create function queue.settle_deletion(p_work queue.deferred_work, p_limit integer)
 returns integer
 language plpgsql

@@ -225,9 +225,7 @@ end;
 $$;
 
 -- What a claim that found nothing does for the queue before it goes: a piece of what changes have left to do, or else
--- the work of a rescue that is late. Mostly there is neither, and it writes nothing.
--- Does a piece of the deferred work or, when there is none and the job rescue is late, that job's; returns how many tasks
--- it changed.
+-- the work of a rescue that is late. Mostly there is neither, and it writes nothing. Returns how many tasks it changed.
 create function queue.work_while_idle()
 returns integer
 language plpgsql

@@ -1,10 +1,8 @@
 -- Tasks whose time has come, released by claims and by the sweep.
 
--- Tasks whose available_at has come, of users who could run one now: of each the most urgent first, and of each some, so
--- that neither a user with ten thousand nor an earlier time comes before a priority or a turn. Who is just being served
--- is passed over: nobody is waited for here.
--- Makes tasks ready whose available_at has come and whose owner could run one now: some 100, of up to 100 owners, of each
--- the most urgent (for a token: the owner's own); returns how many.
+-- Makes tasks ready whose available_at has come, of users who could run one now (for a token: of its owner): some 100,
+-- of up to 100 owners, of each the most urgent, so that neither a user with ten thousand nor an earlier time comes
+-- before a priority or a turn. Who is just being served is passed over: nobody is waited for here. Returns how many.
 create function queue.release_due_tasks(p_pool text, p_caller queue.caller)
 returns integer
 language plpgsql
@@ -71,11 +69,10 @@ begin
 end;
 $$;
 
--- Whose due tasks a claim of the fleet releases: owners who may run one now. A task whose owner may run none waits for the
--- sweep, and no claim looks at it twice. However much is due, this stays one short look, or one step into an index for
--- each owner who has something waiting for a time.
--- Up to 100 owners of due cloud tasks in the pool who could run one now, those whose turn it is first; empty when there
--- are none.
+-- Whose due tasks a claim of the fleet releases: up to 100 owners of due cloud tasks in the pool who could run one now,
+-- those whose turn it is first. A task whose owner may run none waits for the sweep, and no claim looks at it twice.
+-- However much is due, this stays one short look, or one step into an index for each owner who has something waiting
+-- for a time.
 create function queue.owners_to_release(p_pool text)
 returns uuid[]
 language plpgsql
@@ -135,11 +132,9 @@ begin
 end;
 $$;
 
--- Ready tasks of a line that have not grown stale, without going through those that have, of which there may be a hundred
--- thousand: among the first of the line any, whatever keeps it fresh; behind those what was created late enough, priority
--- by priority, each one step into the index of the line.
--- Up to p_limit ready tasks of this line that have not grown stale: of its first p_look_at any, behind those the ones
--- that were created since queue.stale_before(), in the order of the line.
+-- Up to p_limit ready tasks of a line that have not grown stale, in its order, without going through those that have,
+-- of which there may be a hundred thousand: among the first p_look_at of the line any, whatever keeps it fresh; behind
+-- those what was created since queue.stale_before(), priority by priority, each one step into the index of the line.
 create function queue.fresh_in_line(
   p_user_id uuid, p_pool text, p_run_type text, p_takes_slot boolean, p_look_at integer, p_limit integer
 )

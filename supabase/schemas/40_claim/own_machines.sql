@@ -55,12 +55,10 @@ begin
 end;
 $$;
 
--- What counts for gpu have beside the counters of the pool: those are of the pool's own tasks, which the fleet runs. These
--- are counted as they are, up to a bound in each line; what only time or a change of type has overtaken stands where it
--- stands now.
--- What counts by this caller for gpu have beside the counters of that pool: ready and active tasks of other pools
--- (queue.is_served_by), up to 1000 of each pool and run type, and those whose stored standing time or their type has
--- overtaken. queue.own_gpu_waiting has the rest.
+-- What counts by this caller for gpu have beside the counters of that pool, which are of its own tasks, those that the
+-- fleet runs: ready and active tasks of other pools (queue.is_served_by), counted as they are, up to 1000 of each pool
+-- and run type; and by how much time or a change of type has overtaken what is stored. queue.own_gpu_waiting has the
+-- rest.
 create function queue.own_gpu_load(p_caller queue.caller, p_pool text)
 returns setof queue.load_change
 language plpgsql
@@ -218,9 +216,8 @@ begin
 end;
 $$;
 
--- Tasks like those of queue.own_gpu_line that have become due and are not released yet, the longest due first.
 -- Up to p_limit tasks like those of queue.own_gpu_line whose available_at has come and whose standing does not say so
--- yet.
+-- yet, the longest due first.
 create function queue.own_gpu_due(p_caller queue.caller, p_pool text, p_limit integer)
 returns setof public.tasks
 language plpgsql

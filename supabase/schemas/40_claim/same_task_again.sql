@@ -190,10 +190,9 @@ begin
 end;
 $$;
 
--- An orchestration task that this worker was handed and never heard of: it claims again, and since that claim nothing has
--- named the task, no report, no log and no child. Who runs one task at a time would have said something of it first.
--- The orchestration task in this pool that this worker was handed last and of which nothing has been heard since; null
--- when there is none.
+-- The orchestration task in this pool that this worker was handed last and never heard of: it claims again, and since
+-- that claim nothing has named the task, no report, no log and no child; null when there is none. Who runs one task at
+-- a time would have said something of it first.
 create function queue.lost_orchestration(p_worker_id text, p_token_id uuid, p_pool text)
 returns uuid
 language plpgsql

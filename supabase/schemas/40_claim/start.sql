@@ -1,11 +1,10 @@
 -- The start of a task, and what a claim answers.
 
--- Hands a queued task out: a new lease, one more attempt. The task and its owner's slots are locked by the caller.
+-- Hands a queued task out, to this worker (and token, and claim request): a new lease, one more start, the slot. The
+-- task and its owner's slots are locked by the caller.
 -- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run while
 -- queue.counts_itself is on); what it must come to is the same, and queue.drift says whether it did.
 -- queue.claim_next_task says the same once more for the plain claim.
--- Makes this worker (and token, and claim request) the holder of a queued task under a new lease, counts the start and
--- the slot.
 create function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text, p_now timestamptz)
 returns public.tasks
 language plpgsql
@@ -166,10 +165,9 @@ begin
 end;
 $$;
 
--- An empty answer is not the whole truth while somebody else's transaction holds owners with work: the header says how
--- many were passed over. PostgREST sends what response.headers holds, and the functions hand it on.
--- Adds the header x-fairlane-passed-over to the reply: of how many owners work was passed over because another
--- transaction holds it. Nothing for 0.
+-- An empty answer is not the whole truth while somebody else's transaction holds owners with work: the header
+-- x-fairlane-passed-over says how many were passed over; none for 0. PostgREST sends what response.headers holds, and
+-- the functions hand it on.
 create function queue.say_passed_over(p_count integer)
 returns void
 language plpgsql
@@ -191,11 +189,10 @@ begin
 end;
 $$;
 
--- Ends a queued task whose params are too large to be handed out: it would hold up everything behind it, for ever. What
--- cannot be written out leaves the row, too: every list of its owner's tasks would stop at it. Called while no user is
--- locked, because an end locks tasks first; what somebody else holds is left for a later claim.
--- Ends a queued task Failed when its params do not fit a reply, and puts how many bytes they were stored in in their
--- place; false when somebody else holds what has to be locked.
+-- Ends a queued task Failed when its params are too large to be handed out: it would hold up everything behind it, for
+-- ever. They leave the row, too, and how many bytes they were stored in takes their place: every list of its owner's
+-- tasks would stop at what cannot be written out. Called while no user is locked, because an end locks tasks first;
+-- false when somebody else holds what has to be locked.
 create function queue.end_unfit_task(p_task_id uuid)
 returns boolean
 language plpgsql

@@ -231,12 +231,10 @@ begin
 end;
 $$;
 
--- Ready tasks of one user that have grown stale, or that were derived before their type changed, a batch at a time, among the
--- first of each line: that is where they are in a claim's way, and the rest of a long line is not gone through to find them.
--- Call it under the user's lock.
--- Derives again up to 100 of the user's ready tasks in the pool, and of those that this caller's claims for it come to
--- beside it (queue.own_gpu_line), that have grown stale or, with p_is_behind, whose type has changed, among the first 100
--- of each line.
+-- Derives again up to 100 of a user's ready tasks in the pool, and of those that this caller's claims for it come to
+-- beside it (queue.own_gpu_line), that have grown stale or, with p_is_behind, whose type has changed: among the first
+-- 100 of each line, where they are in a claim's way; the rest of a long line is not gone through to find them. Call it
+-- under the user's lock.
 create function queue.set_tasks_aside(p_caller queue.caller, p_user_id uuid, p_pool text, p_is_behind boolean)
 returns void
 language plpgsql

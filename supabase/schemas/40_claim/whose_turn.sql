@@ -1,9 +1,8 @@
 -- Which owner a claim serves: the first in turn who is free and has something for this worker.
 
--- Whose turn it is for a worker with a model. If it asks for its model first, the first of the next users in turn who has
--- something that suits it; when none of them has, whose turn it is: no worker stands idle while something is claimable.
--- Locks the user whose turn it is and returns the id; with is_required, of the next 20 in turn the first who has
--- something that suits (queue.suits), if there is one. Null when there is none that is free.
+-- Locks the user whose turn it is for a worker with a model, and returns the id. With is_required it is, of the next 20
+-- in turn, the first who has something that suits (queue.suits); when none of them has, whose turn it is: no worker
+-- stands idle while something is claimable. Null when there is none that is free.
 create function queue.lock_user_with_affinity(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
 returns uuid
 language plpgsql
@@ -101,10 +100,9 @@ begin
 end;
 $$;
 
--- The tasks among which the next one of a user is chosen: the head of the line, and with an affinity the first of
--- orchestration, of the other tasks, of those of that model and of those that run on any.
--- The head of a user's line of this pool and run type, and with an affinity the heads of both kinds and the first of that
--- model and of no model; orchestration, whatever its model, only where the owner has a place for it.
+-- The tasks among which the next one of a user is chosen: the head of the line of this pool and run type, and with an
+-- affinity the heads of both kinds and the first of that model and of no model; orchestration, whatever its model, only
+-- where the owner has a place for it.
 create function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
 returns setof public.tasks
 language plpgsql
@@ -167,8 +165,7 @@ end;
 $$;
 
 -- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
--- turn it is.
--- The user whose turn it is in the pool (null when there is none), and whether the lock on it could be had
+-- turn it is in the pool. That user (null when there is none), and whether the lock could be had
 -- (queue.wait_for_owner).
 create function queue.wait_for_open_user(
   p_pool text,
@@ -196,11 +193,9 @@ begin
 end;
 $$;
 
--- Waits for the lock on an owner whom another transaction holds. Not for a transaction that is left open: somebody who
--- waits there waits for its client. So the wait is short, and begins again only while the holders change, as claims do
--- that follow each other.
--- Locks an owner's slots, and waits for that no longer than queue.settings.max_lock_wait for one transaction that holds
--- them; false when it did not get them.
+-- Locks an owner's slots; false when it did not get them. A transaction that is left open is not waited for: somebody
+-- who waits there waits for its client. So the wait for one that holds them is short (queue.settings.max_lock_wait),
+-- and begins again only while the holders change, as claims do that follow each other.
 create function queue.wait_for_owner(p_user_id uuid)
 returns boolean
 language plpgsql
@@ -237,10 +232,8 @@ begin
 end;
 $$;
 
--- Owners with something for this claim whom it could not look at, because another transaction holds them: lines that are
--- open, and work that has become due.
--- How many owners a claim without result has passed over because of somebody else's locks; p_passed_over: those in whose
--- lines it found nothing.
+-- How many owners with something for a claim that found nothing it could not look at, because another transaction holds
+-- them: lines that are open, and work that has become due. p_passed_over: those in whose lines it found nothing.
 create function queue.owners_held(p_pool text, p_passed_over uuid[])
 returns integer
 language plpgsql

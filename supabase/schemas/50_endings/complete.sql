@@ -101,10 +101,9 @@ begin
 end;
 $$;
 
--- A report that changed nothing still leaves a trace. A client that repeats itself for ever does not fill the history:
--- the first reports about a task are kept, the others counted. What a start was last said to have failed of is always kept
--- (queue.told_reason). The task is locked by the caller.
--- Adds an event to the task's history without changing the task; after 20 in one status it only counts them.
+-- A report that changed nothing still leaves a trace: an event in the task's history. A client that repeats itself for
+-- ever does not fill it: after 20 in one status they are only counted. What a start was last said to have failed of is
+-- always kept (queue.told_reason). The task is locked by the caller.
 create function queue.record_report(p_task public.tasks, p_caller queue.caller, p_reason text, p_details jsonb default null)
 returns void
 language plpgsql
@@ -213,9 +212,8 @@ begin
 end;
 $$;
 
--- A text that is a JSON object, as Python writes it (NaN and Infinity included, which become 0 here), and short enough to be
--- kept whole. Most texts are URLs, and told by their first character.
--- This text as a JSON object; null when it is none, or has more than 65,536 characters.
+-- A text that is a JSON object, as Python writes it (NaN and Infinity included, which become 0 here), and short enough
+-- to be kept whole (65,536 characters); else null. Most texts are URLs, and told by their first character.
 create function queue.json_object_of(p_text text)
 returns json
 language plpgsql

@@ -83,10 +83,9 @@ begin
 end;
 $$;
 
--- The next piece of one row of deferred work: up to p_limit tasks. It waits for nobody: the owner first, as a claim does,
--- then the tasks, and what somebody holds is left for later as a row of its own.
--- Does the next piece of this work, up to p_limit tasks, and returns how many; null when somebody holds the owner or the
--- one task that is left.
+-- Does the next piece of one row of deferred work, up to p_limit tasks, and returns how many; null when somebody holds
+-- the owner or the one task that is left. It waits for nobody: the owner first, as a claim does, then the tasks, and
+-- what somebody holds is left for later as a row of its own.
 create function queue.settle_piece(p_work queue.deferred_work, p_limit integer)
 returns integer
 language plpgsql

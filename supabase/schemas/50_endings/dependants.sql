@@ -1,9 +1,8 @@
 -- What an end does to others: who waited may run, or ends as well.
 
--- What follows from tasks that have ended, or were put back after their end, in one statement: result records, what waits
--- for them, their families. The caller holds the locks.
--- Result records, dependants and families of tasks that went from one status to another (p_moved, p_from, p_to); of these
--- are p_complete Complete, and p_lost Failed or Cancelled.
+-- What follows from tasks that went from one status to another (p_moved, p_from, p_to), in one statement: result
+-- records, what waits for them, their families. Of these are p_complete Complete, and p_lost Failed or Cancelled. The
+-- caller holds the locks.
 create function queue.settle_ends(p_moved uuid[], p_from text[], p_to text[], p_complete uuid[], p_lost queue.task_end[])
 returns void
 language plpgsql
@@ -178,7 +177,6 @@ begin
 end;
 $$;
 
--- Notes that what waits for these tasks is to end with them.
 -- Leaves it to queue.settle_deferred to end what waits for these tasks, which were lost.
 create function queue.defer_lost(p_lost queue.task_end[])
 returns void
@@ -222,10 +220,9 @@ begin
 end;
 $$;
 
--- What hangs on a task, in the order of the ids and so that it can be gone through in pieces: a hundred thousand, where no
+-- What hangs on a task, with ids after p_after_id (null = all), in their order, the first p_most: the children of this
+-- orchestrator, or else what depends on this task. So it can be gone through in pieces: a hundred thousand, where no
 -- more than p_most are looked at in one transaction. Under no statistics may it be as good to read all of it first.
--- The children of this orchestrator, or else what depends on this task, with ids after p_after_id (null = all): the first
--- p_most.
 create function queue.next_relatives(p_task_id uuid, p_are_children boolean, p_after_id uuid, p_most integer)
 returns uuid[]
 language plpgsql

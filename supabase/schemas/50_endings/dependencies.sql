@@ -1,9 +1,8 @@
 -- What waits for what: recorded, changed, and never in a circle.
 
--- Further dependencies of a task that is still queued; the first one stays in dependant_on. Meant for the transaction
--- that inserts the task: nobody can claim it before that ends.
--- Makes a queued task wait for these tasks, too. Raises 400 DEPENDENCY_CYCLE, or 409 ILLEGAL_TRANSITION when the task is
--- not Queued.
+-- Makes a task that is still queued wait for these tasks, too; the first dependency stays in dependant_on. Meant for
+-- the transaction that inserts the task: nobody can claim it before that ends. Raises 400 DEPENDENCY_CYCLE, or 409
+-- ILLEGAL_TRANSITION when the task is not Queued.
 create function queue.depend_on(p_task_id uuid, p_depends_on uuid[])
 returns void
 language plpgsql
@@ -88,9 +87,9 @@ begin
 end;
 $$;
 
--- A circle can only be closed by a task that others already wait for. Most new tasks have an id that nobody has heard
--- of; asking that costs one look at an index.
--- Raises 400 DEPENDENCY_CYCLE when one of these tasks depends on itself. Call it under the owners' locks.
+-- Raises 400 DEPENDENCY_CYCLE when one of these tasks depends on itself. Call it under the owners' locks. A circle can
+-- only be closed by a task that others already wait for. Most new tasks have an id that nobody has heard of; asking
+-- that costs one look at an index.
 create function queue.refuse_cycles(p_task_ids uuid[])
 returns void
 language plpgsql

@@ -131,10 +131,8 @@ begin
 end;
 $$;
 
--- The task that a report is about, locked; with the tasks that its end would change, if the report may end it. Somebody
--- else's task answers exactly like one that does not exist.
--- Locks and returns the task, and its live relatives when it may end as p_ends_as (Complete, Failed, Cancelled); 404
--- TASK_NOT_FOUND when it does not exist or is not the caller's.
+-- The task that a report is about, locked, and its live relatives when it may end as p_ends_as (Complete, Failed,
+-- Cancelled). 404 TASK_NOT_FOUND when it does not exist; somebody else's task answers exactly like that.
 create function queue.lock_task_for(p_caller queue.caller, p_task_id uuid, p_ends_as text default null)
 returns public.tasks
 language plpgsql
@@ -211,8 +209,8 @@ begin
 end;
 $$;
 
--- A worker that names its lease is told when the task is no longer its own.
--- Raises 409 LEASE_LOST when the token is not the one of the task's last lease.
+-- A worker that names its lease is told when the task is no longer its own: 409 LEASE_LOST when the token is not the
+-- one of the task's last lease.
 create function queue.refuse_stale_lease(p_task public.tasks, p_lease_token uuid)
 returns void
 language plpgsql

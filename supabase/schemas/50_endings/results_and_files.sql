@@ -35,8 +35,8 @@ begin
 end;
 $$;
 
--- Whether completing a task leaves a result record.
--- Whether completing a task of this type with these params records a generation; params.skip_generation = true says no.
+-- Whether completing a task of this type with these params leaves a result record; params.skip_generation = true says
+-- no.
 create function queue.creates_generation(p_task_type text, p_params jsonb)
 returns boolean
 language plpgsql
@@ -219,8 +219,7 @@ begin
 end;
 $$;
 
--- The bucket of results. One that is there keeps its own settings: its owner has chosen them.
--- Makes the bucket image_uploads if there is none of that name.
+-- Makes the bucket of results, image_uploads. One that is there keeps its own settings: its owner has chosen them.
 create function queue.make_bucket()
 returns void
 language plpgsql

@@ -95,11 +95,9 @@ begin
 end;
 $$;
 
--- The open children of orchestrators that are no more go with them; what is finished stays. One that somebody is just
--- changing is left to queue.mend_orchestrations: nobody waits for a task while he holds an owner. More than a hundred
--- children are left to queue.settle_deferred.
--- Cancels the live children of these orchestrators, which were Cancelled or deleted, unless somebody holds them; returns
--- how many. Of more than a hundred it is only noted that they are to be cancelled.
+-- The open children of orchestrators that were Cancelled or deleted go with them; what is finished stays. One that
+-- somebody is just changing is left to queue.mend_orchestrations: nobody waits for a task while he holds an owner. Of
+-- more than a hundred it is only noted that they are to be cancelled (queue.settle_deferred). Returns how many were.
 create function queue.cancel_children(p_orchestrator_ids uuid[], p_what text)
 returns integer
 language plpgsql
@@ -156,9 +154,8 @@ $$;
 
 -- Where the settings say so, the queued children of orchestrators that failed fail with them: nothing can come of their
 -- family any more. Those that run finish. Nobody waits for a task while he holds an owner, so one that somebody is just
--- changing, and more than a hundred children, are left to queue.settle_deferred.
--- Fails the queued children of these orchestrators, which Failed, where the settings say so, and returns how many; later,
--- when they are many or somebody holds them. p_is_late: not those that an operator has put back since.
+-- changing, and more than a hundred children, are left to queue.settle_deferred; that comes late (p_is_late), and
+-- leaves those that an operator has put back since. Returns how many failed.
 create function queue.fail_children(p_orchestrator_ids uuid[], p_is_late boolean default false)
 returns integer
 language plpgsql

@@ -229,8 +229,7 @@ begin
 end;
 $$;
 
--- One child more or less among those that count.
--- Adds p_delta to the numbers of an orchestrator's children in this status and of this kind.
+-- Adds p_delta (one child more or less) to the numbers of an orchestrator's children in this status and of this kind.
 create function queue.count_child(p_child queue.subtasks, p_status text, p_delta integer)
 returns void
 language plpgsql

@@ -86,8 +86,8 @@ begin
 end;
 $$;
 
--- Mends what is known of one user's families. The caller holds the user's lock.
--- Finds the children that are not known as such and counts the families of this user again.
+-- Finds the children of one user that are not known as such, and counts the user's families again. The caller holds the
+-- user's lock.
 create function queue.reconcile_families(p_user_id uuid)
 returns void
 language plpgsql
@@ -148,10 +148,8 @@ begin
 end;
 $$;
 
--- How the children of these orchestrators stand, counted from the tasks. A family whose orchestrator is missing, or
--- belongs to somebody else, is none.
 -- The rows of queue.orchestrations that the tasks themselves add up to, for those of these orchestrators that have
--- children; enqueued_attempt is null.
+-- children; enqueued_attempt is null. A family whose orchestrator is missing, or belongs to somebody else, is none.
 create function queue.recount_families(p_orchestrator_ids uuid[])
 returns setof queue.orchestrations
 language plpgsql

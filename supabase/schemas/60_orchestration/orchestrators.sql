@@ -55,10 +55,8 @@ begin
 end;
 $$;
 
--- Deployed orchestrators whose params leave nothing to generate say so and end; they report no result. Older ones put
--- their log's mark in front.
--- Whether an orchestrator reports with this text that there is nothing to enqueue: it begins "No new segments to
--- generate".
+-- Whether an orchestrator reports with this text that its params leave nothing to generate: it begins "No new segments
+-- to generate". Deployed ones say so and end; they report no result. Older ones put their log's mark in front.
 create function queue.has_nothing_to_enqueue(p_report text)
 returns boolean
 language plpgsql
@@ -188,10 +186,9 @@ begin
 end;
 $$;
 
--- An orchestrator that had enqueued all of its children, and they are all gone: nothing is left that could end it, and no
--- worker is to enqueue them again, because somebody took them away. The caller holds the locks on the orchestrator and on
--- its owner.
--- Cancels this orchestrator with the reason if it runs, had enqueued all of its children in this start, and none is left.
+-- Cancels an orchestrator with the reason if it runs, had enqueued all of its children in this start, and they are all
+-- gone: nothing is left that could end it, and no worker is to enqueue them again, because somebody took them away. The
+-- caller holds the locks on the orchestrator and on its owner.
 create function queue.cancel_childless(p_orchestrator_id uuid, p_reason text)
 returns void
 language plpgsql

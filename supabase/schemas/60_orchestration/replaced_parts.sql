@@ -184,8 +184,7 @@ begin
 end;
 $$;
 
--- A child that was cancelled because another one took its place, and that one is gone.
--- Queues a cancelled child again whose replacement was deleted.
+-- Queues a child again that was cancelled because another one took its place, and that one is gone.
 create function queue.put_back_part(p_task_id uuid, p_gone uuid)
 returns void
 language plpgsql

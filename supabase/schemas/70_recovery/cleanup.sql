@@ -1,10 +1,9 @@
 -- Queued tasks that nobody started and nobody waits for, or that wait for what cannot come, are cancelled.
 
--- Cancels what queue.tasks_to_cancel names. A dry run does the same and takes it back, so it lists what would happen,
--- with all that would go along.
--- Cancels tasks that were never started and are too old, or that can never run, up to p_limit of each kind; returns
--- {cancelled}. A dry run changes nothing and lists what would end, with what would go along: {cancelled: 0, due:
--- [{task_id, created_at, status, reason}]}. Safe to repeat and to run twice at once.
+-- Cancels tasks that were never started and are too old, or that can never run (queue.tasks_to_cancel), up to p_limit
+-- of each kind; returns {cancelled}. A dry run does the same and takes it back, so it lists what would end, with what
+-- would go along: {cancelled: 0, due: [{task_id, created_at, status, reason}]}. Safe to repeat and to run twice at
+-- once.
 create function queue.cleanup(p_limit integer default 1000, p_dry_run boolean default false)
 returns json
 language plpgsql
@@ -46,9 +45,8 @@ begin
 end;
 $$;
 
--- Queued tasks that will never run or that nobody waits for any more, and why: what the cleanup cancels.
--- Up to p_limit tasks that the cleanup would cancel because they were never started and are too old; if those are fewer,
--- also up to p_limit that wait for what cannot come. Each with the reason (queue.reason_to_cancel).
+-- What the cleanup cancels: up to p_limit tasks that were never started and are too old; if those are fewer, also up to
+-- p_limit that wait for what cannot come. Each with the reason (queue.reason_to_cancel).
 create function queue.tasks_to_cancel(p_limit integer)
 returns table (task_id uuid, created_at timestamptz, reason text)
 language plpgsql
@@ -87,11 +85,9 @@ begin
 end;
 $$;
 
--- Cancels those of these tasks that are still due, owner by owner. What somebody holds is left for the next time, and so
--- is all of an owner whom somebody holds; what was claimed, put back or given its missing dependency since it was found is
--- due no more.
--- Cancels those of these tasks that have a reason (queue.reason_to_cancel) and that nobody holds, nor their owners, and
--- returns how many.
+-- Cancels those of these tasks that still have a reason (queue.reason_to_cancel), owner by owner, and returns how many.
+-- What somebody holds is left for the next time, and so is all of an owner whom somebody holds; what was claimed, put
+-- back or given its missing dependency since it was found is due no more.
 create function queue.cancel_due(p_task_ids uuid[], p_actor text default 'queue.cleanup')
 returns integer
 language plpgsql
@@ -143,12 +139,11 @@ begin
 end;
 $$;
 
--- Why the cleanup cancels a queued task, or null: nobody ever started it and nobody waits for it any more, or it waits for
--- what cannot come. What waits for a live task is judged by that one: it goes when that goes. Asked of what was found, and
--- once more under the lock, because much can happen in between.
 -- Why the cleanup would cancel this task, null when it would not: never started for queue.settings.stale_after since it
--- could run, no live task that it waits for, no live parent, no fresh child and no fresh task that waits for it in any
--- number of steps; or waiting longer than dependency_grace for a task that cannot come.
+-- could run, no live task that it waits for (such a task is judged by that one, and goes when that goes), no live
+-- parent, no fresh child and no fresh task that waits for it in any number of steps; or waiting longer than
+-- dependency_grace for a task that cannot come. Asked of what was found, and once more under the lock, because much can
+-- happen in between.
 create function queue.reason_to_cancel(p_task public.tasks)
 returns text
 language plpgsql

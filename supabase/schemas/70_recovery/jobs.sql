@@ -9,6 +9,10 @@ volatile
 security invoker -- the jobs are those of whoever calls
 set search_path = ''
 as $schedule_jobs$
+declare
+  v_knows_seconds boolean := (
+    select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron'
+  );
 begin
   insert into queue.job_runs (job, period) values
     ('sweep', interval '1 minute'),
@@ -44,24 +48,8 @@ $$$job$, j.job))
       ('queue-cleanup', '*/10 * * * *', 'cleanup'),
       ('queue-purge', '7 * * * *', 'purge'),
       ('queue-reconcile', '17 * * * *', 'reconcile'),
-      (
-        'queue-rescue',
-        case
-          when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
-            then '20 seconds'
-          else '* * * * *'
-        end,
-        'rescue'
-      ),
-      (
-        'queue-settle',
-        case
-          when (select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron')
-            then '10 seconds'
-          else '* * * * *'
-        end,
-        'settle'
-      )
+      ('queue-rescue', case when v_knows_seconds then '20 seconds' else '* * * * *' end, 'rescue'),
+      ('queue-settle', case when v_knows_seconds then '10 seconds' else '* * * * *' end, 'settle')
   ) as j (name, schedule, job);
 end;
 $schedule_jobs$;
@@ -105,10 +93,9 @@ begin
 end;
 $$;
 
--- The beginning of a run in batches: what is due is looked up once for all.
--- Begins a run of cleanup, purge (up to 10,000 tasks that are due of each kind, by owner), reconcile (the owners that
--- have drifted) or rescue or settle (which look anew for each batch). An error is recorded in queue.job_runs, and the run
--- is over.
+-- Begins a run in batches. What is due is looked up once for all: for cleanup and purge up to 10,000 tasks of each
+-- kind, by owner; for reconcile the owners that have drifted; rescue and settle look anew for each batch. An error is
+-- recorded in queue.job_runs, and the run is over.
 create function queue.begin_batches(p_job text)
 returns queue.batch_run
 language plpgsql
@@ -149,13 +136,13 @@ begin
 end;
 $$;
 
--- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to be
--- committed before the next one, and claims then have the machine to themselves for three times as long. Recorded with
--- what those before it did.
--- The next batch of a run of cleanup or purge: 50 tasks; purge also up to 1,000 each of logs, tokens, records of pg_cron
--- and events; of reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back; of settle:
--- 100 tasks of deferred work, until nothing is left that could be done. Over when all that were due have been looked at
--- and no more of the rest is left, after 45 seconds, or when a batch fails, which is recorded.
+-- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to
+-- be committed before the next one, and claims then have the machine to themselves for three times as long (the pause).
+-- Recorded with what those before it did.
+-- Of cleanup and purge: 50 tasks; of purge also up to 1,000 each of logs, tokens, records of pg_cron and events; of
+-- reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back; of settle: 100 tasks of
+-- deferred work, until nothing is left that could be done. Over when all that were due have been looked at and no more
+-- of the rest is left, after 45 seconds, or when a batch fails.
 create function queue.run_batch(p_run queue.batch_run)
 returns queue.batch_run
 language plpgsql
@@ -211,10 +198,9 @@ begin
 end;
 $$;
 
--- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, at most once in two of
--- its periods. While the job runs, this only reads one row.
--- Does the work of the job rescue when that has not run for two periods, and returns how many tasks it put back; else, or
--- when that fails (which is recorded), 0.
+-- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, once it has not run
+-- for two periods, and at most once in as long. While the job runs, this only reads one row. Returns how many tasks it
+-- put back; 0 also when that fails, which is recorded.
 create function queue.rescue_when_late()
 returns integer
 language plpgsql
@@ -257,8 +243,8 @@ begin
 end;
 $$;
 
--- What a run of a job came to: its row in queue.job_runs is what health, warnings and operators look at.
--- Writes into queue.job_runs what this run did, or, when p_result is {error, sqlstate}, why it failed.
+-- Writes into queue.job_runs, which health, warnings and operators look at, what this run did, or, when p_result is
+-- {error, sqlstate}, why it failed.
 create function queue.record_run(p_job text, p_started_at timestamptz, p_result jsonb)
 returns void
 language plpgsql

@@ -35,10 +35,9 @@ begin
 end;
 $$;
 
--- Finished tasks that nobody needs any more. Nothing leads to them in the order of their age, so this looks through the
--- table: ask once for many.
--- Up to p_limit finished tasks that may be deleted (queue.may_be_purged); none while
--- queue.settings.finished_task_retention is null.
+-- Up to p_limit finished tasks that nobody needs any more (queue.may_be_purged); none while
+-- queue.settings.finished_task_retention is null. Nothing leads to them in the order of their age, so this looks
+-- through the table: ask once for many.
 create function queue.tasks_to_purge(p_limit integer)
 returns setof public.tasks
 language plpgsql
@@ -61,9 +60,8 @@ begin
 end;
 $$;
 
--- Deletes those of these finished tasks that nobody needs. What somebody holds, and all of an owner whom
--- somebody holds, is left for the next time, and what was put
--- back into the queue since it was found is not finished any more.
+-- Deletes those of these finished tasks that nobody needs. What somebody holds, and all of an owner whom somebody
+-- holds, is left for the next time, and what was put back into the queue since it was found is not finished any more.
 create function queue.purge_tasks(p_task_ids uuid[])
 returns integer
 language plpgsql
@@ -107,10 +105,8 @@ begin
 end;
 $$;
 
--- Whether nobody needs a finished task any more: it has been kept for as long as the settings say, no live task waits for
--- it or is its child (and would go with it), and no live parent counts it.
--- Whether this task ended longer than queue.settings.finished_task_retention ago (never while that is null) and no live
--- task waits for it, is its child or is its parent.
+-- Whether nobody needs a finished task any more: it ended longer than queue.settings.finished_task_retention ago (never
+-- while that is null), no live task waits for it or is its child (and would go with it), and no live parent counts it.
 create function queue.may_be_purged(p_task public.tasks)
 returns boolean
 language plpgsql
@@ -144,10 +140,9 @@ begin
 end;
 $$;
 
--- Deletes what is kept for a time only and that no claim ever looks at: logs, ended tokens, records of pg_cron, history,
--- of users who were deleted all of it, rows of workers that are gone.
--- Deletes up to p_limit each of logs, tokens, records of pg_cron, events and rows of ended workers that have been kept
--- for long enough, and returns how many: {logs, tokens, cron_runs, events, workers}. A dry run only counts.
+-- Deletes what has been kept for long enough and no claim ever looks at, up to p_limit of each: logs, ended tokens,
+-- records of pg_cron, history (of users who were deleted all of it), rows of workers that are gone. Returns how many:
+-- {logs, tokens, cron_runs, events, workers}. A dry run only counts.
 create function queue.purge_kept(p_limit integer, p_dry_run boolean)
 returns jsonb
 language plpgsql

@@ -1,8 +1,8 @@
 -- Derived state that is not what the tasks add up to, found and mended.
 
--- Mends drift in one transaction, for the operator; the job does it a few owners at a time (queue.run_batch).
--- Counts again for up to p_limit owners whose counters have drifted, and the totals if they have, and returns how many it
--- mended; 0 is what should come out. Their claims wait until it is committed. Safe to repeat and to run twice at once.
+-- Mends drift in one transaction, for the operator; the job does it a few owners at a time (queue.run_batch). Counts
+-- again for up to p_limit owners, and the totals, where they have drifted, and returns how many it mended; 0 is what
+-- should come out. Their claims wait until it is committed. Safe to repeat and to run twice at once.
 create function queue.reconcile(p_limit integer default 100)
 returns integer
 language plpgsql
@@ -17,10 +17,9 @@ begin
 end;
 $$;
 
--- Users whose derived state is not what their user row and their tasks add up to, and totals that are not what all tasks
--- do. A stable function sees one snapshot, so work that is going on is never mistaken for drift.
--- Derived state that is not what users and tasks add up to: owner (null for queue.status_totals), pool (null for the
--- owner's slots), what is stored, what was counted. No rows = no drift.
+-- Derived state that is not what user rows and tasks add up to: owner (null for queue.status_totals), pool (null for
+-- the owner's slots), what is stored, what was counted. No rows = no drift. A stable function sees one snapshot, so
+-- work that is going on is never mistaken for drift.
 create function queue.drift()
 returns table (user_id uuid, pool text, stored jsonb, counted jsonb)
 language plpgsql
@@ -133,11 +132,10 @@ begin
 end;
 $$;
 
--- Mends the drift of these owners, one after the other under the owner's lock: under it the tasks can be counted without
--- anything moving. An owner that somebody serves is left for the next time: nobody waits for one owner while he holds
--- others.
--- Counts again for these owners, whose counters have drifted (null: the totals), and returns how many it mended. The
--- owners are locked until the transaction ends, and so are their claims.
+-- Counts again for these owners, whose counters have drifted (null: the totals), one after the other under the owner's
+-- lock: under it the tasks can be counted without anything moving. An owner that somebody serves is left for the next
+-- time: nobody waits for one owner while he holds others. Returns how many it mended; they are locked until the
+-- transaction ends, and so are their claims.
 create function queue.reconcile_owners(p_owners uuid[])
 returns integer
 language plpgsql

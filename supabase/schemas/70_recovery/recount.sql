@@ -1,8 +1,8 @@
 -- What the derived state should be, counted from the tasks themselves; what is derived goes with the tasks when all of them
 -- are emptied out, and cannot be emptied under them.
 
--- What the derived counters should be, counted from the tasks. The one query that drift and reconcile share.
--- The user_lines that the tasks themselves add up to, for one user or for all (null); turn_at is null.
+-- The user_lines that the tasks themselves add up to, for one user or for all (null); turn_at is null. The one query
+-- that drift and reconcile share.
 create function queue.recount(p_user_id uuid)
 returns setof queue.user_lines
 language plpgsql
@@ -51,9 +51,9 @@ begin
 end;
 $$;
 
--- What each owner's starts take, counted from the tasks and from what others ended. That an orchestrator has handed over,
--- and that a holder has let go, cannot be derived.
--- What running, orchestrating and remembered of user_slots should be, for one user or for all (null); no row = nothing.
+-- What running, orchestrating and remembered of user_slots should be, counted from the tasks and from what others
+-- ended, for one user or for all (null); no row = nothing. That an orchestrator has handed over, and that a holder has
+-- let go, cannot be derived.
 create function queue.recount_slots(p_user_id uuid)
 returns table (user_id uuid, running integer, orchestrating integer, remembered integer)
 language plpgsql
@@ -89,9 +89,9 @@ begin
 end;
 $$;
 
--- Rows that migrations ship and everything relies on. A restore or a clean-up by hand that loses one is noticed by nothing
--- else: without the row of the clock, for instance, silence is no longer measured.
--- Rows that migrations ship and that are not there, with the statement that brings each back.
+-- Rows that migrations ship and everything relies on, and that are not there, with the statement that brings each back.
+-- A restore or a clean-up by hand that loses one is noticed by nothing else: without the row of the clock, for
+-- instance, silence is no longer measured.
 create function queue.missing_rows()
 returns table (row_name text, remedy text)
 language plpgsql
@@ -170,9 +170,8 @@ create trigger events_after_truncate
   after truncate on public.task_events
   for each statement execute function queue.events_after_truncate();
 
--- What tasks go by, or what is derived from them, cannot be emptied under them. Together with the tasks it can: after such
--- a statement there are none.
--- Refuses to truncate a table that live tasks depend on with 409 TRUNCATE_REFUSED.
+-- What tasks go by, or what is derived from them, cannot be emptied under them (409 TRUNCATE_REFUSED). Together with
+-- the tasks it can: after such a statement there are none.
 create function queue.refuse_truncate()
 returns trigger
 language plpgsql

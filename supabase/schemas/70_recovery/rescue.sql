@@ -92,10 +92,9 @@ begin
 end;
 $$;
 
--- What a last beat gives back. It is tried once: what somebody's open transaction holds, a task or its owner, is not waited
--- for, and left to the next rescue.
--- Puts these tasks back as p_actor's doing, and returns the starts (tasks.lease_token) that somebody holds, for
--- queue.noted_beats.
+-- Puts these tasks back as p_actor's doing: what a last beat gives back. It is tried once: what somebody's open
+-- transaction holds, a task or its owner, is not waited for, and left to the next rescue. Returns those starts
+-- (tasks.lease_token), for queue.noted_beats.
 create function queue.put_back_or_leave(p_lost queue.lost_task[], p_actor text)
 returns uuid[]
 language plpgsql
@@ -204,10 +203,9 @@ begin
 end;
 $$;
 
--- Whether a start ends with its machine and through no fault of its own: the machine was sent home, and something was heard
--- of the task within the time after which a task counts as stuck. A task that hangs has its machines switched off, too.
 -- Whether this running task of a worker that has ended loses its start only because the machine was sent home
--- (queue.is_sent_home): it is not counted.
+-- (queue.is_sent_home), through no fault of its own: something was heard of it within the time after which a task
+-- counts as stuck. A task that hangs has its machines switched off, too.
 create function queue.is_taken_home(p_worker public.workers, p_task public.tasks)
 returns boolean
 language plpgsql
@@ -225,13 +223,11 @@ begin
 end;
 $$;
 
--- Whether an orchestrator has sent this machine home: it set the row to terminated, or to terminating first, while the machine
--- beat, and its reason is none of a fault. Then what the machine ran is not to blame, whether the machine's own goodbye comes before or after; and
--- which of the two is first is chance. Narrow on purpose: a start is no task's fault only where somebody says why the
--- machine went. Some orchestrators say it in termination_reason, others in error_reason, where faults are, too; so there it
--- has to be known for what it is.
--- Whether this worker was set to terminating or terminated while it beat, for a termination_reason (or an error_reason
--- that says that it was idle or one too many) that names no fault.
+-- Whether an orchestrator has sent this machine home: it set the row to terminated, or to terminating first, while the
+-- machine beat, for a termination_reason that names no fault. Then what the machine ran is not to blame, whether the
+-- machine's own goodbye comes before or after; and which of the two is first is chance. Narrow on purpose: a start is
+-- no task's fault only where somebody says why the machine went. Some orchestrators say it in error_reason, where
+-- faults are, too; so there it has to be known for what it is: that the machine was idle, or one too many.
 create function queue.is_sent_home(p_worker public.workers)
 returns boolean
 language plpgsql
@@ -259,9 +255,8 @@ begin
 end;
 $$;
 
--- The reaper's own way to set a worker aside. What it marks so, a beat may undo.
--- Sets a worker to error with this reason, in a way that its next beat takes back; false when it is ending, had ended
--- already or does not exist.
+-- The reaper's own way to set a worker aside: to error with this reason, in a way that its next beat takes back; false
+-- when it is ending, had ended already or does not exist.
 create function queue.mark_reaped(p_worker_id text, p_reason text)
 returns boolean
 language plpgsql

@@ -139,12 +139,11 @@ begin
 end;
 $$;
 
--- What the roles of the API hold on the queue's own tables, sequences and functions beyond what migrations grant. A dump
--- only grants, and a project's default privileges may have given everything to every new table of public before it:
--- tokens, logs and the functions of the service would be open to whoever knows a public key. Defaults give whole tables,
--- never columns; so columns are not looked at. What the switch of ADR 0013 has opened is no excess.
--- What anon, authenticated, service_role and public hold on the queue's objects beyond what migrations grant: statements
--- that take it back, one a row; none when all is as shipped.
+-- What anon, authenticated, service_role and public hold on the queue's own tables, sequences and functions beyond what
+-- migrations grant: statements that take it back, one a row; none when all is as shipped. A dump only grants, and a
+-- project's default privileges may have given everything to every new table of public before it: tokens, logs and the
+-- functions of the service would be open to whoever knows a public key. Defaults give whole tables, never columns; so
+-- columns are not looked at. What the switch of ADR 0013 has opened is no excess.
 create function queue.wide_grants()
 returns table (statement text)
 language sql

@@ -82,9 +82,8 @@ begin
 end;
 $$;
 
--- Whether a worker that beat last at this time still counts as beating.
--- Whether a last beat of this time is younger than gpu_silence_limit, also where the clock has been set back
--- (queue.seen_at); false for null.
+-- Whether a worker that beat last at this time still counts as beating: within gpu_silence_limit, also where the clock
+-- has been set back (queue.seen_at); false for null.
 create function queue.is_beating(p_last_beat timestamptz)
 returns boolean
 language plpgsql
@@ -99,10 +98,9 @@ begin
 end;
 $$;
 
--- A sign of life of a time yet to come was given before the clock went back. Taken as it stands it would shield a dead
--- worker until then. A few seconds ahead is no such sign: it came while the caller's transaction was under way.
 -- When a sign of life (a beat, a report, a claim) was given: p_sign, or when the clock was found set back, if p_sign is
--- of a time yet to come because of that. Null stays null.
+-- of a time yet to come because of that: taken as it stands it would shield a dead worker until then. A few seconds
+-- ahead is no such sign: it came while the caller's transaction was under way. Null stays null.
 create function queue.seen_at(p_sign timestamptz, p_now timestamptz)
 returns timestamptz
 language plpgsql

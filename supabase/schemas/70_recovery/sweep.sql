@@ -45,7 +45,7 @@ begin
       and t.attempts = 0
       and t.claimed_at is null
       and greatest(t.created_at, t.available_at, t.released_at) < v_stale_before
-      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+      and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), false, t.params)
     order by greatest(t.created_at, t.available_at, t.released_at)
     limit p_limit
     for no key update of t, s skip locked
@@ -98,11 +98,9 @@ end;
 $$;
 
 -- Notes which types without a row tasks were enqueued with since the sweep before, from the history: enqueuing itself
--- writes nothing more. The last minute is left for the next time, as its transactions may still be open. Users choose
--- names freely, so no more than a thousand are kept. However long no sweep ran, all since the last one is read, but no more
--- than the newest hundred thousand rows.
--- Brings queue.unknown_types up to a minute before p_now, from the history since the sample before (its newest 100,000
--- rows at most), and returns how many types it wrote.
+-- writes nothing more. The last minute before p_now is left for the next time, as its transactions may still be open.
+-- Users choose names freely, so no more than a thousand are kept. However long no sweep ran, all since the last one is
+-- read, but no more than the newest hundred thousand rows. Returns how many types it wrote.
 create function queue.note_unknown_types(p_now timestamptz)
 returns integer
 language plpgsql
@@ -172,9 +170,8 @@ end;
 $$;
 
 -- A line stays when its last task has ended, because most fill again soon. Counts walk over all lines, so those that
--- stayed empty for an hour go, and so do counters of blocked tasks that came to nothing.
--- Deletes lines that have been empty for an hour, of at most p_limit owners, and these owners' counters of nothing;
--- returns how many lines.
+-- stayed empty for an hour go, of at most p_limit owners, and so do these owners' counters of blocked tasks that came
+-- to nothing. Returns how many lines.
 create function queue.drop_empty_lines(p_limit integer)
 returns integer
 language plpgsql

@@ -61,7 +61,6 @@ create trigger workers_after_insert
   referencing new table as new_rows
   for each statement execute function queue.workers_after_insert();
 
--- The same for a worker whose row is deleted.
 -- Tasks of workers whose row was deleted go back to the queue, and what they still held is free.
 create function queue.workers_after_delete()
 returns trigger
@@ -95,9 +94,8 @@ create trigger workers_after_delete
   referencing old table as old_rows
   for each statement execute function queue.workers_after_delete();
 
--- A machine whose token is taken back can report nothing any more, so its tasks go back at once. Tokens that expire or
--- are deleted, and a claim that was under way, are seen by the rescue within a minute.
--- The running tasks of tokens that have just been revoked go back to the queue; that start is not counted.
+-- A machine whose token is taken back can report nothing any more, so its tasks go back at once; that start is not
+-- counted. Tokens that expire or are deleted, and a claim that was under way, are seen by the rescue within a minute.
 create function queue.user_api_tokens_after_update()
 returns trigger
 language plpgsql

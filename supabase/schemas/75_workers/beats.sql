@@ -72,9 +72,8 @@ begin
 end;
 $$;
 
--- A beat that somebody's open transaction does not delay: while the worker's row is held, it is noted elsewhere.
--- queue.beat, or, when another transaction holds the worker's row, a row in queue.noted_beats. Returns the worker's
--- status.
+-- queue.beat, or, when another transaction holds the worker's row, a row in queue.noted_beats: somebody's open
+-- transaction delays no beat. Returns the worker's status.
 create function queue.beat_or_note(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
 returns text
 language plpgsql

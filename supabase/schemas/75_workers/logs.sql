@@ -29,10 +29,9 @@ begin
 end;
 $$;
 
--- Stores every log line it can. All in one statement; only if that fails, by halves, so that a line that cannot be
--- stored costs itself and no other.
 -- Stores log lines as docs/architecture.md describes them, as a worker's own when it is named, and returns how many it
--- could.
+-- could. All in one statement; only if that fails, by halves, so that a line that cannot be stored costs itself and no
+-- other.
 create function queue.store_logs(p_logs json[], p_worker_id text, p_now timestamptz)
 returns integer
 language plpgsql
@@ -82,9 +81,8 @@ exception
 end;
 $$;
 
--- The lines of a request, as many as one request may bring.
--- The first queue.settings.max_logs_per_call elements of an array, and how many there are beyond; what is no array counts
--- as one beyond.
+-- The lines of a request, as many as one request may bring: the first queue.settings.max_logs_per_call elements of the
+-- array, and how many there are beyond; what is no array counts as one beyond.
 create function queue.bounded_logs(p_logs json, out logs json[], out surplus integer)
 language plpgsql
 stable
@@ -110,9 +108,9 @@ begin
 end;
 $$;
 
--- When a log line was written, as its sender says, if that can be true. Logs are read and purged by this time: a line
--- dated next year would never go, one from 1970 would be gone before anyone has read it.
--- The time a log line names, if it is one of the last day and not ahead of the clock; else the time given as now.
+-- When a log line was written: the time that it names, if that is one of the last day and not ahead of the clock; else
+-- the time given as now. Logs are read and purged by this time: a line dated next year would never go, one from 1970
+-- would be gone before anyone has read it.
 create function queue.log_time(p_text text, p_now timestamptz)
 returns timestamptz
 language plpgsql
@@ -139,8 +137,8 @@ exception
 end;
 $$;
 
--- What a log line carries beside its message. Always an object, whatever came.
--- The metadata of a log line as an object; what is none, or cannot be stored as one, is under the key metadata.
+-- What a log line carries beside its message, always as an object; what is none, or cannot be stored as one, is under
+-- the key metadata.
 create function queue.log_metadata(p_metadata json)
 returns jsonb
 language plpgsql
@@ -166,9 +164,9 @@ exception
 end;
 $$;
 
--- What JSON may carry and Postgres cannot store: \u0000, and halves of a surrogate pair. Both become U+FFFD, the
--- character for what cannot be shown, so that one odd byte in one log line costs one character.
--- The same JSON with U+FFFD in place of every \u0000 and of every surrogate without its other half.
+-- The same JSON with U+FFFD, the character for what cannot be shown, in place of what JSON may carry and Postgres
+-- cannot store: \u0000, and each half of a surrogate pair without the other. So one odd byte in one log line costs one
+-- character.
 create function queue.readable_json(p_json json)
 returns json
 language plpgsql

@@ -87,11 +87,10 @@ begin
 end;
 $$;
 
--- Under a name that several share only a call, a log line or a beat that names a task shows that it still runs. Until when
--- one is waited for: queue.lost_tasks says so of what runs, this of one task. Times are asked as there: after a gap or a
--- step of the clock everybody has the whole time again.
--- Until when this task, which runs under a name that several machines share, has to be named so as not to be put back;
--- null for any other.
+-- Until when a task that runs under a name that several share has to be named so as not to be put back; null for any
+-- other. Only a call, a log line or a beat that names it shows that it still runs. queue.lost_tasks says so of all that
+-- runs, this of one task. Times are asked as there: after a gap or a step of the clock everybody has the whole time
+-- again.
 create function queue.named_before(p_task public.tasks)
 returns timestamptz
 language plpgsql

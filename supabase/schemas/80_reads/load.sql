@@ -13,11 +13,10 @@ begin
 end;
 $$;
 
--- Adds the queue up for a caller. A line by itself says what its owner adds, so the fleet's sums are one walk over the
--- lines. Not so where time has overtaken a counter and where an owner's lines share one limit: those owners, and the
--- one owner that a token or user is about, are looked at apart. What machines of that owner run of other pools beside gpu is
--- added as if it had just come there.
--- What the queue adds up to for this caller, in one pool or all (null).
+-- What the queue adds up to for this caller, in one pool or all (null). A line by itself says what its owner adds, so
+-- the fleet's sums are one walk over the lines. Not so where time has overtaken a counter and where an owner's lines
+-- share one limit: those owners, and the one owner that a token or user is about, are looked at apart. What machines of
+-- that owner run of other pools beside gpu is added as if it had just come there.
 create function queue.load_summary(p_caller queue.caller, p_pool text)
 returns queue.load_summary
 language plpgsql
@@ -269,10 +268,9 @@ begin
 end;
 $$;
 
--- The owner's half of the one rule, for whoever asks. A token speaks for a machine of its user's, which runs either kind of
--- task and needs no credits. For everybody else, its owner in person too, a cloud task is what the fleet makes of it.
--- Why this caller finds that the owner's cloud or local tasks may not run now, as far as the owner is concerned; null =
--- they may. Counts and explain take it from here.
+-- The owner's half of the one rule, for whoever asks: why this caller finds that the owner's cloud or local tasks may
+-- not run now; null = they may. A token speaks for a machine of its user's, which runs either kind of task and needs no
+-- credits. For everybody else, its owner in person too, a cloud task is what the fleet makes of it.
 create function queue.reason_of(p_slots queue.user_slots, p_caller queue.caller, p_is_cloud boolean)
 returns text
 language plpgsql

@@ -1,8 +1,7 @@
 -- What claims would hand out next.
 
--- What a claim would find, without taking it or locking anything.
--- What a claim by this caller in this pool would find: {"dry_run":true,"available_tasks":n,"task":{…}|null}. Changes
--- nothing.
+-- What a claim by this caller in this pool would find, without taking it or locking anything:
+-- {"dry_run":true,"available_tasks":n,"task":{…}|null}.
 create function queue.preview_claim(p_caller queue.caller, p_pool text)
 returns json
 language plpgsql

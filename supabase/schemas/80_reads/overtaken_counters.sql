@@ -1,13 +1,11 @@
 -- By how much the counters are behind, because time has passed or a type has changed.
 
--- Queued tasks whose stored standing is out of date because time has passed and nothing else: due now, or grown stale.
--- Claims and the sweep put them right; who only reads takes them into account with this.
--- When very many are due at once, it takes some of each owner's. When very many have grown stale, nobody can tell in time
--- whose they are: then of each line those count as ready that are found to be fresh, as less is promised then than there
--- is, and never more. The sweep puts the rest right.
--- By how much the derived counters are behind because only time has changed where queued tasks stand; of one owner, or of
--- all (null). Of a thousand due tasks and more, some of each owner; where more than 5,000 have grown stale, of each line
--- only what is found to be fresh stays ready.
+-- By how much the derived counters are behind because time has passed and nothing else: tasks that are due now, or have
+-- grown stale; of one owner, or of all (null). Claims and the sweep put them right; who only reads takes them into
+-- account with this.
+-- Of a thousand due tasks and more, it takes some of each owner's. Where more than 5,000 have grown stale, nobody can
+-- tell in time whose they are: then of each line those count as ready that are found to be fresh, as less is promised
+-- then than there is, and never more.
 create function queue.overtaken_by_time(p_user_id uuid)
 returns setof queue.load_change
 language plpgsql
