@@ -306,8 +306,9 @@ comment on column queue.orchestrations.changed_at is 'When one of the counts las
 alter table queue.orchestrations set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table queue.orchestrations enable row level security;
 
--- Running orchestration tasks that have enqueued everything, or whose workers claim again, and need no worker any more: they take no place among those
--- that do. Remembered for the start it was said in; what happens to the children later does not take it back.
+-- Running orchestration tasks that have enqueued everything, or whose workers claim again, and need no worker any more:
+-- they take no place among those that do. Remembered for the start it was said in; what happens to the children later does
+-- not take it back.
 create table queue.handovers (
   orchestrator_id uuid not null,
   lease_token uuid not null,
@@ -592,7 +593,7 @@ create type queue.batch_run as (
 );
 
 comment on type queue.batch_run is
-  'A run of cleanup, purge, reconcile or rescue: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';
+  'A run of cleanup, purge, reconcile, rescue or settle: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';
 
 -- What the fleet of today runs: the one place that says so (docs/operations.md, "Types of task"). A row that is there
 -- already stays as it is: operators change types with public.set_task_type. Of a category only orchestration has an effect.
@@ -789,8 +790,9 @@ create table queue.user_lines (
   constraint user_lines_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
 );
 
--- Whose turn it is: fewest starts first (running, orchestrating, just ended by others), then who has waited longest since the last turn. Lines that were opened by one
--- statement have the same turn_at; an entry for many of them could only be marked dead when all of them are.
+-- Whose turn it is: fewest starts first (running, orchestrating, just ended by others), then who has waited longest since
+-- the last turn. Lines that were opened by one statement have the same turn_at; an entry for many of them could only be
+-- marked dead when all of them are.
 create index user_lines_turns on queue.user_lines (pool, turn_load, turn_at) with (deduplicate_items = off)
   where is_open;
 

@@ -319,10 +319,9 @@ begin
 end;
 $$;
 
--- What is wrong with the size of a JSON value that somebody wants to store, whatever the way in. One place for all: a
--- value that one way takes and the next cannot read stops everybody who reads it.
--- Why the value is too large to be stored, as the end of a sentence: more than 1 MiB written out, 100 levels, 200,000
--- values, or a number of more than 400 characters; null when it is not.
+-- Why a JSON value that somebody wants to store is too large, as the end of a sentence: more than 1 MiB written out,
+-- 100 levels, 200,000 values, or a number of more than 400 characters; null when it is not. One place for all ways in:
+-- a value that one way takes and the next cannot read stops everybody who reads it.
 create function queue.json_fault(p_value jsonb)
 returns text
 language plpgsql
@@ -369,9 +368,8 @@ begin
 end;
 $$;
 
--- Whether a task's params can be handed out. What came in since they have a bound has it; a row from before may hold
--- what nobody can write out.
--- Whether these params take at most 8 MiB written out; measured only where has_bounded_params is false.
+-- Whether a task's params can be handed out: take at most 8 MiB written out. What came in since they have a bound has
+-- it (has_bounded_params); a row from before is measured, for it may hold what nobody can write out.
 create function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
 returns boolean
 language plpgsql
@@ -384,10 +382,10 @@ begin
 end;
 $$;
 
--- How long a JSON value is once it is written out. jsonb keeps 1e131071 in a dozen bytes, and a row compresses what
--- repeats: what is small on disk may take gigabytes to write. So the long numbers are added up by their places first, and
--- the whole is written only when it is known to be harmless.
--- The length of the value as text, or null when it is longer than p_most, which is found out without writing it.
+-- The length of a JSON value as text, or null when it is longer than p_most, which is found out without writing it.
+-- jsonb keeps 1e131071 in a dozen bytes, and a row compresses what repeats: what is small on disk may take gigabytes to
+-- write. So the long numbers are added up by their places first, and the whole is written only when it is known to be
+-- harmless.
 create function queue.written_length(p_value jsonb, p_most integer)
 returns integer
 language plpgsql
@@ -517,8 +515,8 @@ begin
 end;
 $$;
 
--- Users are bound by rules that the fleet and operators are not: in person, or by a function in their name.
--- Whether a user is behind the current change, signed in or by a personal token, and not the service key or an operator.
+-- Whether a user is behind the current change, signed in or by a personal token, and not the service key or an
+-- operator: users are bound by rules that those are not.
 create function queue.acts_for_a_user()
 returns boolean
 language plpgsql
@@ -617,10 +615,10 @@ exception when lock_not_available then
 end;
 $$;
 
--- Under which name a caller's worker holds tasks. Owners see the ids of the fleet's workers, so a token's worker has its
--- token before its name: nobody else can hold anything under that, and it can hold nothing under anybody else's.
--- The worker_id that tasks get: token:<token id>:<name> for a token, the name itself for a service key, which may not
--- begin with token: (400 INVALID_ARGUMENT).
+-- The worker_id under which a caller's worker holds tasks: token:<token id>:<name> for a token, the name itself for a
+-- service key, which may not begin with token: (400 INVALID_ARGUMENT). Owners see the ids of the fleet's workers, so a
+-- token's worker has its token before its name: nobody else can hold anything under that, and it can hold nothing under
+-- anybody else's.
 create function queue.holder_name(p_caller queue.caller, p_worker_id text)
 returns text
 language plpgsql
@@ -1090,9 +1088,8 @@ begin
 end;
 $$;
 
--- Whether a task is part of work that is under way. Its orchestrator was counted when it was enqueued; to refuse the
--- parts would fail the whole.
--- Whether params name an orchestrator of the same owner that was started and has not ended.
+-- Whether a task is part of work that is under way: its params name an orchestrator of the same owner that was started
+-- and has not ended. That one was counted when it was enqueued; to refuse the parts would fail the whole.
 create function queue.has_started_orchestrator(p_task public.tasks)
 returns boolean
 language plpgsql
@@ -1273,8 +1270,8 @@ begin
 end;
 $$;
 
--- Which model a task wants, wherever its sender put it.
--- The model that params.model, params.model_name or params.orchestrator_details.model_name asks for; null = any.
+-- Which model a task wants, wherever its sender put it: params.model, params.model_name or
+-- params.orchestrator_details.model_name; null = any.
 create function queue.task_model(p_params jsonb)
 returns text
 language plpgsql
@@ -1356,10 +1353,10 @@ $$;
 -- May this task run now: the task's half of the one rule (docs/architecture.md); which pools there are, and who comes
 -- to whose tasks. The owner's half is in limits.sql.
 
--- The task's half of the one rule (docs/architecture.md): where a live task stands. The reasons are asked in the
--- order in which they are reported; reasons of the owner stand between them and are in queue.user_slots.
--- Where a live task stands: active, ready, or why it waits: no_owner, no_run_type, type_inactive, not_yet,
--- dependency_pending, dependency_lost, stale. Null for a finished task.
+-- The task's half of the one rule (docs/architecture.md): where a live task stands: active, ready, or why it waits
+-- (no_owner, no_run_type, type_inactive, not_yet, dependency_pending, dependency_lost, stale); null for a finished one.
+-- The reasons are asked in the order in which they are reported; reasons of the owner stand between them and are in
+-- queue.user_slots.
 create function queue.task_standing(p_task public.tasks)
 returns text
 language plpgsql
@@ -1446,11 +1443,10 @@ begin
 end;
 $$;
 
--- Work that nobody started for a week is not started by surprise. It counts from when the task could first run: the
--- latest of created_at, available_at (its own time) and released_at (the end of what it waited for). A live parent (the
--- orchestrator that enqueued it) keeps a task fresh. Handed out once is started, also when that start was taken off again.
--- Whether a queued task that could run since p_since was never started for queue.settings.stale_after and has no live
--- parent.
+-- Work that nobody started for a week (queue.settings.stale_after) is not started by surprise: whether a queued task
+-- that could run since p_since is such. p_since is when it could first run: the latest of created_at, available_at (its
+-- own time) and released_at (the end of what it waited for). A live parent (the orchestrator that enqueued it) keeps a
+-- task fresh. Handed out once is started, also when that start was taken off again.
 create function queue.is_stale(p_since timestamptz, p_was_started boolean, p_params jsonb)
 returns boolean
 language plpgsql
@@ -2583,8 +2579,8 @@ begin
 end;
 $$;
 
--- Says of a change that follows in this transaction whether the task's holder makes it: then the slot is free at once.
--- The task that its holder is about to end or hand back in this transaction; null = nobody's.
+-- Says which task its holder is about to end or hand back in this transaction; null = nobody's. Then the slot is free
+-- at once (queue.held_after).
 create function queue.ends_itself(p_task_id uuid)
 returns void
 language plpgsql
@@ -2597,9 +2593,9 @@ begin
 end;
 $$;
 
--- Who reports on a task that others have ended has let go of it. Of the fleet's workers nobody says which one it is: the
--- first to report on the task is taken for its holder, as everywhere.
--- Frees what the caller still holds of this task, which it has just reported on.
+-- Frees what the caller still holds of this task, which it has just reported on: who reports on a task that others have
+-- ended has let go of it. Of the fleet's workers nobody says which one it is: the first to report on the task is taken
+-- for its holder, as everywhere.
 create function queue.let_go_by_report(p_caller queue.caller, p_task_id uuid)
 returns void
 language plpgsql
@@ -2614,9 +2610,9 @@ begin
 end;
 $$;
 
--- What a holder still held is let go of: by the task that it reports on, or by itself when it claims again or ends.
--- Frees the slots still held by this worker (null = whoever has this token, null = the service key) in this pool and of
--- this task (null = any); returns how many.
+-- Lets go of what a holder still held, by the task that it reports on, or by itself when it claims again or ends: frees
+-- the slots still held by this worker (null = whoever has this token, null = the service key) in this pool and of this
+-- task (null = any); returns how many.
 create function queue.let_go_of(p_worker_id text, p_token_id uuid, p_pool text, p_task_id uuid)
 returns integer
 language plpgsql
@@ -2996,9 +2992,9 @@ $$;
 
 -- How many tasks have ended, and how long they usually take: counted on from the history.
 
--- Counts the history on, once a minute. The last minutes are left for the next time: ids are given out before their
+-- Counts the history on, once a minute: brings queue.status_totals and queue.type_durations up to what happened two
+-- minutes ago, and returns the totals. The last minutes are left for the next time: ids are given out before their
 -- transactions end, so that a late one could be missed.
--- Brings queue.status_totals and queue.type_durations up to what happened two minutes ago; returns the totals.
 create function queue.count_on()
 returns json
 language plpgsql
@@ -3035,9 +3031,8 @@ begin
 end;
 $$;
 
--- What is usual for a type follows from its last completions. Only the end of a long history is read.
--- Adds the completions among these events (at most the last 5000) to queue.type_durations; types without one for 30 days
--- go.
+-- What is usual for a type follows from its last completions: adds those among these events (at most the last 5000
+-- events of a long history) to queue.type_durations; types without one for 30 days go.
 create function queue.note_durations(p_after_event_id bigint, p_up_to_event_id bigint)
 returns void
 language plpgsql
@@ -3106,9 +3101,8 @@ begin
 end;
 $$;
 
--- Counts all tasks that have ended. Events of the last minutes are left to be counted on, as queue.count_on leaves them;
--- tasks and events are seen in one snapshot.
--- Writes queue.status_totals anew from the tasks themselves.
+-- Writes queue.status_totals anew from the tasks themselves. Events of the last minutes are left to be counted on, as
+-- queue.count_on leaves them; tasks and events are seen in one snapshot.
 create function queue.recount_totals()
 returns void
 language plpgsql
@@ -3186,10 +3180,9 @@ begin
 end;
 $$;
 
--- A changed default limit, for the next users without a limit of their own, in the order of their ids. An owner whom
--- somebody serves comes when the others are through.
--- Gives the next users, up to p_limit, the default limit where they have none of their own, and returns how many it
--- looked at; null when somebody holds the one that is left.
+-- Gives the next users, up to p_limit, in the order of their ids, the changed default limit where they have none of
+-- their own, and returns how many it looked at; null when somebody holds the one that is left. An owner whom somebody
+-- serves comes when the others are through.
 create function queue.settle_limits(p_work queue.deferred_work, p_limit integer)
 returns integer
 language plpgsql
@@ -3260,8 +3253,8 @@ begin
 end;
 $$;
 
--- Tasks that are no longer stale since stale_after is longer, the next of them. What is asked again is not found again.
--- Lets the next tasks go, up to p_limit, that a longer stale_after makes fresh again, and returns how many.
+-- Lets the next tasks go, up to p_limit, that a longer stale_after makes fresh again, and returns how many. What is
+-- asked again is not found again.
 create function queue.settle_stale(p_work queue.deferred_work, p_limit integer)
 returns integer
 language plpgsql
@@ -3425,12 +3418,11 @@ $$;
 
 -- Users and projects are deleted at once while they are small, else piece by piece.
 
--- With a user go projects, tasks, results and tokens, by foreign keys: in the transaction of the deletion while they are
--- few. Of a user with more that is only written down, and all of it follows piece by piece (queue.settle_deletion), the
--- row of users last: the app, or Supabase's Auth by a foreign key of its own, is answered at once however much there is.
--- What must hold from now on does: nothing of theirs starts, no token of theirs is known, no task comes into their projects.
--- A user with more than 100 tasks, 1,000 results or 1,000 projects is not deleted yet, but piece by piece
--- (queue.deferred_work).
+-- With a user go projects, tasks, results and tokens, by foreign keys: in the transaction of the deletion while they
+-- are few. Of a user with more than 100 tasks, 1,000 results or 1,000 projects that is only written down, and all of it
+-- follows piece by piece (queue.settle_deletion), the row of users last: the app, or Supabase's Auth by a foreign key
+-- of its own, is answered at once however much there is. What must hold from now on does: nothing of theirs starts, no
+-- token of theirs is known, no task comes into their projects.
 create function queue.users_before_delete()
 returns trigger
 language plpgsql
@@ -3693,8 +3685,8 @@ begin
 end;
 $$;
 
--- What an app keeps beside its users is read with each of them, so it has the bounds of params.
--- Refuses settings of users that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
+-- What an app keeps beside its users is read with each of them, so it has the bounds of params (queue.json_fault): 413
+-- PARAMS_TOO_LARGE.
 create function queue.users_keep_settings_small()
 returns trigger
 language plpgsql
@@ -3710,9 +3702,9 @@ begin
 end;
 $$;
 
--- Whoever enqueues into a project reads its owner and holds the row until the tasks are there (queue.tasks_before_insert).
--- Before the owner changes they are waited for, and those who come later wait for the change and read the new one.
--- Locks a project that is given to another user against those who enqueue into it.
+-- Locks a project that is given to another user against those who enqueue into it: they read its owner and hold the row
+-- until the tasks are there (queue.tasks_before_insert). Before the owner changes they are waited for, and those who
+-- come later wait for the change and read the new one.
 create function queue.projects_before_update()
 returns trigger
 language plpgsql
@@ -3727,10 +3719,9 @@ begin
 end;
 $$;
 
--- A task's owner is its project's owner, and so is whose limit it takes, who pays, and who may see its results. A project
--- that holds any of that does not change hands by a mere update: queue.move_project takes all of it along.
--- Asked after the update, when row level security has had its say.
--- Refuses to give a project with tasks or results to another user (409 PROJECT_HAS_TASKS), except to queue.move_project.
+-- A task's owner is its project's owner, and so is whose limit it takes, who pays, and who may see its results. A
+-- project that holds any of that does not change hands by a mere update (409 PROJECT_HAS_TASKS): queue.move_project
+-- takes all of it along. Asked after the update, when row level security has had its say.
 create function queue.projects_after_update()
 returns trigger
 language plpgsql
@@ -4090,9 +4081,8 @@ begin
 end;
 $$;
 
--- A type of task as operators read and write it: the fields of public.set_task_type.
--- This row of task_types as {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts,
--- timeout_seconds, runs_on_own_gpu}.
+-- A type of task as operators read and write it (the fields of public.set_task_type): {pool, category, content_type,
+-- creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu}.
 create function queue.type_as_json(p_type public.task_types)
 returns jsonb
 language plpgsql
@@ -4214,8 +4204,8 @@ begin
 end;
 $$;
 
--- A task without a project would have no owner, and nobody's credits could pay for it.
--- Raises 404 PROJECT_NOT_FOUND or 400 PROJECT_REQUIRED when the request leads to no project of the caller.
+-- A task without a project would have no owner, and nobody's credits could pay for it: 404 PROJECT_NOT_FOUND or 400
+-- PROJECT_REQUIRED when the request leads to no project of the caller.
 create function queue.refuse_homeless_task(p_request queue.task_request)
 returns void
 language plpgsql
@@ -4244,8 +4234,8 @@ begin
 end;
 $$;
 
--- Starts and time of a task are machines' time: an owner may ask for less than the type allows, never for more.
--- Raises 400 INVALID_ARGUMENT when a user or token asks for more starts or a longer timeout than the task's type allows.
+-- Starts and time of a task are machines' time: a user or token may ask for less than the task's type allows, never for
+-- more (400 INVALID_ARGUMENT).
 create function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
 returns void
 language plpgsql
@@ -4287,9 +4277,9 @@ begin
 end;
 $$;
 
--- The rows of requests that are new, in one statement, so that each counter moves once. In the order of the ids:
--- two batches with the same ids meet at the first of them and not crosswise.
--- Inserts requested tasks with all their dependencies and returns the ids of those that were not there yet.
+-- Inserts requested tasks with all their dependencies and returns the ids of those that were not there yet. In one
+-- statement, so that each counter moves once, and in the order of the ids: two batches with the same ids meet at the
+-- first of them and not crosswise.
 create function queue.insert_requested_tasks(p_requests queue.task_request[])
 returns uuid[]
 language plpgsql
@@ -4432,11 +4422,10 @@ begin
 end;
 $$;
 
--- The project of a task to come. Deployed orchestrators know no better than "default_project_id" at times; their
--- task then belongs where what it names belongs: its parent, else its params, else what it waits for. Whoever calls in
--- a user's name reaches that user's projects only, and needs to name none while there is but one.
 -- The caller's project that a request names or, when that is no UUID, the first of these: that of the orchestrator in
--- params, params.project_id, that of a dependency, the only one of the caller; null when there is none.
+-- params, params.project_id, that of a dependency, the only one of the caller; null when there is none. Deployed
+-- orchestrators know no better than "default_project_id" at times; their task then belongs where what it names belongs.
+-- Whoever calls in a user's name reaches that user's projects only.
 create function queue.project_for(p_caller queue.caller, p_request queue.task_request)
 returns public.projects
 language plpgsql
@@ -4489,9 +4478,8 @@ begin
 end;
 $$;
 
--- The task that answers a request already: that of the same id, whatever has become of it, else that of the same key.
--- The task that a request names by its id or, for its owner, by its idempotency key; null when it is new. Raises 409
--- TASK_ID_TAKEN when the id is that of another owner's task.
+-- The task that answers a request already: that of the same id, whatever has become of it, else, for its owner, that of
+-- the same idempotency key; null when it is new. Raises 409 TASK_ID_TAKEN when the id is that of another owner's task.
 create function queue.task_for_request(p_caller queue.caller, p_request queue.task_request)
 returns public.tasks
 language plpgsql
@@ -4982,8 +4970,9 @@ $$;
 -- A claim in all its cases, step by step, each looked at under its lock: whose turn (whose_turn.sql), which of that
 -- owner's tasks (which_task.sql), the start (start.sql).
 
--- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id, a model, work already held, tasks
--- that have just become due, users whom others are serving. One step at a time, each looked at under its lock.
+-- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id that was sent before, a model, work
+-- already held, tasks that have just become due, users whom others are serving. One step at a time, each looked at
+-- under its lock.
 create function queue.claim_with_care(
   p_caller jsonb,
   p_worker_id text,
@@ -13966,8 +13955,8 @@ begin
 end;
 $$;
 
--- Several reasons as one number, for autoscalers that know fewer (docs/adr/0021).
--- How many of the tasks that queue.blocked_by_reason counted wait for one of these reasons.
+-- How many of the tasks that queue.blocked_by_reason counted wait for one of these reasons: several as one number, for
+-- autoscalers that know fewer (docs/adr/0021).
 create function queue.blocked_sum(p_blocked json, p_reasons text[])
 returns integer
 language plpgsql
@@ -14609,8 +14598,8 @@ begin
 end;
 $$;
 
--- Jobs that nobody should rely on now.
--- Jobs that failed when they last ran, or have not run for two periods, with words for an operator.
+-- Jobs that nobody should rely on now: that failed when they last ran, or have not run for two periods, with words for
+-- an operator.
 create function queue.late_jobs()
 returns table (job text, ran_at timestamptz, is_failing boolean, message text)
 language plpgsql
@@ -14633,9 +14622,8 @@ begin
 end;
 $$;
 
--- Why a job that should have run did not, and the way back, as far as pg_cron tells. It may be gone, or not ours to read.
--- Why pg_cron may not have run this job: not installed, paused, not scheduled or not running, with the way back. Part of
--- a sentence.
+-- Why pg_cron may not have run this job, as far as it tells: not installed, paused, not scheduled or not running, with
+-- the way back. Part of a sentence. It may be gone, or not ours to read.
 create function queue.why_late(p_job text)
 returns text
 language plpgsql
@@ -14677,8 +14665,7 @@ $$;
 
 -- What stands in whose way: locks that are held, and what health answers meanwhile.
 
--- What can be said while a table that health reads is locked: by whom.
--- The answer of health when it cannot read what it needs: HELD_UP, and which session holds it; no jobs.
+-- The answer of health while a table that it reads is locked: HELD_UP, and which session holds it; no jobs.
 create function queue.health_while_locked(p_caller jsonb)
 returns json
 language plpgsql
@@ -14706,11 +14693,10 @@ begin
 end;
 $$;
 
--- Sessions that hold the queue up: whose transaction is older than p_age and has a table of the queue locked, or has
--- rows of tasks or of owners locked (as far as can be seen: who holds which rows is in no view), or for which sessions
--- wait that use these tables. Asks nothing of those tables themselves, which may be what is locked.
--- Sessions whose transaction was begun longer than p_age before p_now and holds locks that calls of the queue meet, each
--- with words for an operator.
+-- Sessions that hold the queue up, each with words for an operator: whose transaction was begun longer than p_age
+-- before p_now and has a table of the queue locked, or has rows of tasks or of owners locked (as far as can be seen:
+-- who holds which rows is in no view), or for which sessions wait that use these tables. Asks nothing of those tables
+-- themselves, which may be what is locked.
 create function queue.held_up(p_now timestamptz, p_age interval)
 returns table (pid integer, since timestamptz, message text)
 language plpgsql
@@ -14970,11 +14956,10 @@ begin
 end;
 $$;
 
--- What each of these users has in the queue now, as a claim would see it: the derived counters, put right for what only
--- time has changed since.
--- For each of these users, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim
--- could hand out one after another (the limit counted), tasks active. Cloud and local tasks are judged as queue.reason_of
--- does; local ones are those of a token or user only.
+-- What each of these users has in the queue now, in one pool or all (null), as a claim would see it: the derived
+-- counters, put right for what only time has changed since (p_overtaken). Why the user may run nothing now (null =
+-- may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. Cloud and local
+-- tasks are judged as queue.reason_of does; local ones are those of a token or user only.
 create function queue.user_load(p_caller queue.caller, p_pool text, p_user_ids uuid[], p_overtaken queue.load_change[])
 returns setof queue.user_load_row
 language plpgsql
@@ -15515,11 +15500,10 @@ begin
 end;
 $$;
 
--- Ready tasks that their type's change has not reached yet (queue.deferred_work), as counts have to see them: not ready,
--- or ready elsewhere. Bounded: of an owner with more of them than are looked at, only those that were looked at count as
--- ready until they are through, as less is promised then than there is, and never more.
--- By how much the derived counters are ahead because types have changed and not all of their tasks are derived again; of
--- one owner, or of all (null).
+-- By how much the derived counters are ahead because types have changed and not all of their tasks are derived again
+-- (queue.deferred_work): ready tasks that are not, or are elsewhere; of one owner, or of all (null). Bounded: of an
+-- owner with more of them than are looked at, only those that were looked at count as ready until they are through, as
+-- less is promised then than there is, and never more.
 create function queue.overtaken_by_types(p_user_id uuid)
 returns setof queue.load_change
 language plpgsql
@@ -16045,10 +16029,9 @@ $$;
 
 -- What the upgrade from August 2025 has left for an operator to look at.
 
--- What the upgrade from August 2025 could not know, for an operator to decide. Empty on a database that began later.
--- Tasks from before the upgrade of which something could not be found out, oldest first, each with the problem
--- (unknown_status, no_owner, no_run_type, no_reason, no_generation, no_age) and what to do. Reads every task. For
--- operators: no API role may execute it.
+-- Tasks from before the upgrade of which something could not be found out, for an operator to decide, oldest first,
+-- each with the problem (unknown_status, no_owner, no_run_type, no_reason, no_generation, no_age) and what to do. Empty
+-- on a database that began later. Reads every task. For operators: no API role may execute it.
 create function queue.upgrade_report()
 returns table (task_id uuid, task_type text, status text, created_at timestamptz, problem text, what_to_do text)
 language plpgsql
@@ -16217,11 +16200,10 @@ begin
 end;
 $$;
 
--- When something new was last heard of a running task. A worker that hangs may go on to say the same again and again:
--- that is no more than a beat. Only a start that has run for longer than p_limit is looked at, and only its last thousand
--- lines: normally the second line is another one already.
--- When a call or a log last said something new about this task: queue.last_word, or, when its lines have said the same
--- for longer than p_limit, since when they do.
+-- When a call or a log last said something new about a running task: queue.last_word, or, when its lines have said the
+-- same for longer than p_limit, since when they do: a worker that hangs may go on to say the same again and again, and
+-- that is no more than a beat. Only a start that has run for longer than p_limit is looked at, and only its last
+-- thousand lines: normally the second line is another one already.
 create function queue.last_news(p_task public.tasks, p_limit interval, p_now timestamptz)
 returns timestamptz
 language plpgsql
@@ -16284,8 +16266,8 @@ begin
 end;
 $$;
 
--- When anybody last said a word about a running task. A beat says only that its worker lives.
--- When the task was handed out, or when a call or a log last named it, whichever is later.
+-- When anybody last said a word about a running task: when it was handed out, or when a call or a log last named it,
+-- whichever is later. A beat says only that its worker lives.
 create function queue.last_word(p_task public.tasks)
 returns timestamptz
 language plpgsql
@@ -16298,9 +16280,9 @@ begin
 end;
 $$;
 
--- Whether a start has run for much longer than is usual for its type. It is only flagged: its timeout ends it.
--- Whether this start has run for overlong_factor times what nine of ten tasks of its type take, or for overlong_after
--- where too few have completed; never before quiet_task_limit.
+-- Whether a start has run for much longer than is usual: for overlong_factor times what nine of ten tasks of its type
+-- take, or for overlong_after where too few have completed; never before quiet_task_limit. It is only flagged: its
+-- timeout ends it.
 create function queue.is_overlong(p_task public.tasks, p_settings queue.settings, p_now timestamptz)
 returns boolean
 language plpgsql
@@ -16627,11 +16609,10 @@ begin
 end;
 $$;
 
--- A child that has taken the place of another one, which takes it back when this one is deleted (queue.leave_families):
--- nothing is lost with it. Not in the place of one that has failed: that one would count again, and end the job. Policies
--- ask this on behalf of roles that may read nothing else (queue.allow_anon_deletes).
--- Whether the task is a child in whose place another one, which has not failed, would count again. anon may execute it
--- while its deletes are allowed.
+-- Whether the task is a child in whose place another one would count again when this one is deleted
+-- (queue.leave_families): nothing is lost with it. Not in the place of one that has failed: that one would count again,
+-- and end the job. Policies ask this on behalf of roles that may read nothing else: anon may execute it while its
+-- deletes are allowed (queue.allow_anon_deletes).
 create function queue.is_spare_part(p_task_id uuid)
 returns boolean
 language plpgsql

@@ -93,8 +93,9 @@ comment on column queue.orchestrations.changed_at is 'When one of the counts las
 alter table queue.orchestrations set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 alter table queue.orchestrations enable row level security;
 
--- Running orchestration tasks that have enqueued everything, or whose workers claim again, and need no worker any more: they take no place among those
--- that do. Remembered for the start it was said in; what happens to the children later does not take it back.
+-- Running orchestration tasks that have enqueued everything, or whose workers claim again, and need no worker any more:
+-- they take no place among those that do. Remembered for the start it was said in; what happens to the children later does
+-- not take it back.
 create table queue.handovers (
   orchestrator_id uuid not null,
   lease_token uuid not null,

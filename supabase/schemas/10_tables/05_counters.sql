@@ -63,8 +63,9 @@ create table queue.user_lines (
   constraint user_lines_belong_to_a_user foreign key (user_id) references public.users (id) on delete cascade
 );
 
--- Whose turn it is: fewest starts first (running, orchestrating, just ended by others), then who has waited longest since the last turn. Lines that were opened by one
--- statement have the same turn_at; an entry for many of them could only be marked dead when all of them are.
+-- Whose turn it is: fewest starts first (running, orchestrating, just ended by others), then who has waited longest since
+-- the last turn. Lines that were opened by one statement have the same turn_at; an entry for many of them could only be
+-- marked dead when all of them are.
 create index user_lines_turns on queue.user_lines (pool, turn_load, turn_at) with (deduplicate_items = off)
   where is_open;
 

@@ -158,4 +158,4 @@ create type queue.batch_run as (
 );
 
 comment on type queue.batch_run is
-  'A run of cleanup, purge, reconcile or rescue: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';
+  'A run of cleanup, purge, reconcile, rescue or settle: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';

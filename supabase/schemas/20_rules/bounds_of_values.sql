@@ -117,10 +117,9 @@ begin
 end;
 $$;
 
--- What is wrong with the size of a JSON value that somebody wants to store, whatever the way in. One place for all: a
--- value that one way takes and the next cannot read stops everybody who reads it.
--- Why the value is too large to be stored, as the end of a sentence: more than 1 MiB written out, 100 levels, 200,000
--- values, or a number of more than 400 characters; null when it is not.
+-- Why a JSON value that somebody wants to store is too large, as the end of a sentence: more than 1 MiB written out,
+-- 100 levels, 200,000 values, or a number of more than 400 characters; null when it is not. One place for all ways in:
+-- a value that one way takes and the next cannot read stops everybody who reads it.
 create function queue.json_fault(p_value jsonb)
 returns text
 language plpgsql
@@ -167,9 +166,8 @@ begin
 end;
 $$;
 
--- Whether a task's params can be handed out. What came in since they have a bound has it; a row from before may hold
--- what nobody can write out.
--- Whether these params take at most 8 MiB written out; measured only where has_bounded_params is false.
+-- Whether a task's params can be handed out: take at most 8 MiB written out. What came in since they have a bound has
+-- it (has_bounded_params); a row from before is measured, for it may hold what nobody can write out.
 create function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
 returns boolean
 language plpgsql
@@ -182,10 +180,10 @@ begin
 end;
 $$;
 
--- How long a JSON value is once it is written out. jsonb keeps 1e131071 in a dozen bytes, and a row compresses what
--- repeats: what is small on disk may take gigabytes to write. So the long numbers are added up by their places first, and
--- the whole is written only when it is known to be harmless.
--- The length of the value as text, or null when it is longer than p_most, which is found out without writing it.
+-- The length of a JSON value as text, or null when it is longer than p_most, which is found out without writing it.
+-- jsonb keeps 1e131071 in a dozen bytes, and a row compresses what repeats: what is small on disk may take gigabytes to
+-- write. So the long numbers are added up by their places first, and the whole is written only when it is known to be
+-- harmless.
 create function queue.written_length(p_value jsonb, p_most integer)
 returns integer
 language plpgsql

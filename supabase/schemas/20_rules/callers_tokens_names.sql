@@ -44,8 +44,8 @@ begin
 end;
 $$;
 
--- Users are bound by rules that the fleet and operators are not: in person, or by a function in their name.
--- Whether a user is behind the current change, signed in or by a personal token, and not the service key or an operator.
+-- Whether a user is behind the current change, signed in or by a personal token, and not the service key or an
+-- operator: users are bound by rules that those are not.
 create function queue.acts_for_a_user()
 returns boolean
 language plpgsql
@@ -144,10 +144,10 @@ exception when lock_not_available then
 end;
 $$;
 
--- Under which name a caller's worker holds tasks. Owners see the ids of the fleet's workers, so a token's worker has its
--- token before its name: nobody else can hold anything under that, and it can hold nothing under anybody else's.
--- The worker_id that tasks get: token:<token id>:<name> for a token, the name itself for a service key, which may not
--- begin with token: (400 INVALID_ARGUMENT).
+-- The worker_id under which a caller's worker holds tasks: token:<token id>:<name> for a token, the name itself for a
+-- service key, which may not begin with token: (400 INVALID_ARGUMENT). Owners see the ids of the fleet's workers, so a
+-- token's worker has its token before its name: nobody else can hold anything under that, and it can hold nothing under
+-- anybody else's.
 create function queue.holder_name(p_caller queue.caller, p_worker_id text)
 returns text
 language plpgsql

@@ -141,9 +141,8 @@ begin
 end;
 $$;
 
--- Whether a task is part of work that is under way. Its orchestrator was counted when it was enqueued; to refuse the
--- parts would fail the whole.
--- Whether params name an orchestrator of the same owner that was started and has not ended.
+-- Whether a task is part of work that is under way: its params name an orchestrator of the same owner that was started
+-- and has not ended. That one was counted when it was enqueued; to refuse the parts would fail the whole.
 create function queue.has_started_orchestrator(p_task public.tasks)
 returns boolean
 language plpgsql

@@ -104,8 +104,8 @@ begin
 end;
 $$;
 
--- Which model a task wants, wherever its sender put it.
--- The model that params.model, params.model_name or params.orchestrator_details.model_name asks for; null = any.
+-- Which model a task wants, wherever its sender put it: params.model, params.model_name or
+-- params.orchestrator_details.model_name; null = any.
 create function queue.task_model(p_params jsonb)
 returns text
 language plpgsql

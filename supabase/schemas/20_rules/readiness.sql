@@ -1,10 +1,10 @@
 -- May this task run now: the task's half of the one rule (docs/architecture.md); which pools there are, and who comes
 -- to whose tasks. The owner's half is in limits.sql.
 
--- The task's half of the one rule (docs/architecture.md): where a live task stands. The reasons are asked in the
--- order in which they are reported; reasons of the owner stand between them and are in queue.user_slots.
--- Where a live task stands: active, ready, or why it waits: no_owner, no_run_type, type_inactive, not_yet,
--- dependency_pending, dependency_lost, stale. Null for a finished task.
+-- The task's half of the one rule (docs/architecture.md): where a live task stands: active, ready, or why it waits
+-- (no_owner, no_run_type, type_inactive, not_yet, dependency_pending, dependency_lost, stale); null for a finished one.
+-- The reasons are asked in the order in which they are reported; reasons of the owner stand between them and are in
+-- queue.user_slots.
 create function queue.task_standing(p_task public.tasks)
 returns text
 language plpgsql
@@ -91,11 +91,10 @@ begin
 end;
 $$;
 
--- Work that nobody started for a week is not started by surprise. It counts from when the task could first run: the
--- latest of created_at, available_at (its own time) and released_at (the end of what it waited for). A live parent (the
--- orchestrator that enqueued it) keeps a task fresh. Handed out once is started, also when that start was taken off again.
--- Whether a queued task that could run since p_since was never started for queue.settings.stale_after and has no live
--- parent.
+-- Work that nobody started for a week (queue.settings.stale_after) is not started by surprise: whether a queued task
+-- that could run since p_since is such. p_since is when it could first run: the latest of created_at, available_at (its
+-- own time) and released_at (the end of what it waited for). A live parent (the orchestrator that enqueued it) keeps a
+-- task fresh. Handed out once is started, also when that start was taken off again.
 create function queue.is_stale(p_since timestamptz, p_was_started boolean, p_params jsonb)
 returns boolean
 language plpgsql

@@ -66,8 +66,8 @@ begin
 end;
 $$;
 
--- Says of a change that follows in this transaction whether the task's holder makes it: then the slot is free at once.
--- The task that its holder is about to end or hand back in this transaction; null = nobody's.
+-- Says which task its holder is about to end or hand back in this transaction; null = nobody's. Then the slot is free
+-- at once (queue.held_after).
 create function queue.ends_itself(p_task_id uuid)
 returns void
 language plpgsql
@@ -80,9 +80,9 @@ begin
 end;
 $$;
 
--- Who reports on a task that others have ended has let go of it. Of the fleet's workers nobody says which one it is: the
--- first to report on the task is taken for its holder, as everywhere.
--- Frees what the caller still holds of this task, which it has just reported on.
+-- Frees what the caller still holds of this task, which it has just reported on: who reports on a task that others have
+-- ended has let go of it. Of the fleet's workers nobody says which one it is: the first to report on the task is taken
+-- for its holder, as everywhere.
 create function queue.let_go_by_report(p_caller queue.caller, p_task_id uuid)
 returns void
 language plpgsql
@@ -97,9 +97,9 @@ begin
 end;
 $$;
 
--- What a holder still held is let go of: by the task that it reports on, or by itself when it claims again or ends.
--- Frees the slots still held by this worker (null = whoever has this token, null = the service key) in this pool and of
--- this task (null = any); returns how many.
+-- Lets go of what a holder still held, by the task that it reports on, or by itself when it claims again or ends: frees
+-- the slots still held by this worker (null = whoever has this token, null = the service key) in this pool and of this
+-- task (null = any); returns how many.
 create function queue.let_go_of(p_worker_id text, p_token_id uuid, p_pool text, p_task_id uuid)
 returns integer
 language plpgsql

@@ -1,8 +1,8 @@
 -- How many tasks have ended, and how long they usually take: counted on from the history.
 
--- Counts the history on, once a minute. The last minutes are left for the next time: ids are given out before their
+-- Counts the history on, once a minute: brings queue.status_totals and queue.type_durations up to what happened two
+-- minutes ago, and returns the totals. The last minutes are left for the next time: ids are given out before their
 -- transactions end, so that a late one could be missed.
--- Brings queue.status_totals and queue.type_durations up to what happened two minutes ago; returns the totals.
 create function queue.count_on()
 returns json
 language plpgsql
@@ -39,9 +39,8 @@ begin
 end;
 $$;
 
--- What is usual for a type follows from its last completions. Only the end of a long history is read.
--- Adds the completions among these events (at most the last 5000) to queue.type_durations; types without one for 30 days
--- go.
+-- What is usual for a type follows from its last completions: adds those among these events (at most the last 5000
+-- events of a long history) to queue.type_durations; types without one for 30 days go.
 create function queue.note_durations(p_after_event_id bigint, p_up_to_event_id bigint)
 returns void
 language plpgsql
@@ -110,9 +109,8 @@ begin
 end;
 $$;
 
--- Counts all tasks that have ended. Events of the last minutes are left to be counted on, as queue.count_on leaves them;
--- tasks and events are seen in one snapshot.
--- Writes queue.status_totals anew from the tasks themselves.
+-- Writes queue.status_totals anew from the tasks themselves. Events of the last minutes are left to be counted on, as
+-- queue.count_on leaves them; tasks and events are seen in one snapshot.
 create function queue.recount_totals()
 returns void
 language plpgsql

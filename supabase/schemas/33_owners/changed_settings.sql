@@ -31,10 +31,9 @@ create trigger settings_after_update
   after update on queue.settings
   for each row execute function queue.settings_after_update();
 
--- A changed default limit, for the next users without a limit of their own, in the order of their ids. An owner whom
--- somebody serves comes when the others are through.
--- Gives the next users, up to p_limit, the default limit where they have none of their own, and returns how many it
--- looked at; null when somebody holds the one that is left.
+-- Gives the next users, up to p_limit, in the order of their ids, the changed default limit where they have none of
+-- their own, and returns how many it looked at; null when somebody holds the one that is left. An owner whom somebody
+-- serves comes when the others are through.
 create function queue.settle_limits(p_work queue.deferred_work, p_limit integer)
 returns integer
 language plpgsql
@@ -105,8 +104,8 @@ begin
 end;
 $$;
 
--- Tasks that are no longer stale since stale_after is longer, the next of them. What is asked again is not found again.
--- Lets the next tasks go, up to p_limit, that a longer stale_after makes fresh again, and returns how many.
+-- Lets the next tasks go, up to p_limit, that a longer stale_after makes fresh again, and returns how many. What is
+-- asked again is not found again.
 create function queue.settle_stale(p_work queue.deferred_work, p_limit integer)
 returns integer
 language plpgsql

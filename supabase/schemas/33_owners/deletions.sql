@@ -1,11 +1,10 @@
 -- Users and projects are deleted at once while they are small, else piece by piece.
 
--- With a user go projects, tasks, results and tokens, by foreign keys: in the transaction of the deletion while they are
--- few. Of a user with more that is only written down, and all of it follows piece by piece (queue.settle_deletion), the
--- row of users last: the app, or Supabase's Auth by a foreign key of its own, is answered at once however much there is.
--- What must hold from now on does: nothing of theirs starts, no token of theirs is known, no task comes into their projects.
--- A user with more than 100 tasks, 1,000 results or 1,000 projects is not deleted yet, but piece by piece
--- (queue.deferred_work).
+-- With a user go projects, tasks, results and tokens, by foreign keys: in the transaction of the deletion while they
+-- are few. Of a user with more than 100 tasks, 1,000 results or 1,000 projects that is only written down, and all of it
+-- follows piece by piece (queue.settle_deletion), the row of users last: the app, or Supabase's Auth by a foreign key
+-- of its own, is answered at once however much there is. What must hold from now on does: nothing of theirs starts, no
+-- token of theirs is known, no task comes into their projects.
 create function queue.users_before_delete()
 returns trigger
 language plpgsql

@@ -62,8 +62,8 @@ create trigger users_after_update
   referencing new table as new_rows
   for each statement execute function queue.users_after_write();
 
--- What an app keeps beside its users is read with each of them, so it has the bounds of params.
--- Refuses settings of users that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
+-- What an app keeps beside its users is read with each of them, so it has the bounds of params (queue.json_fault): 413
+-- PARAMS_TOO_LARGE.
 create function queue.users_keep_settings_small()
 returns trigger
 language plpgsql
@@ -85,9 +85,9 @@ create trigger users_keep_settings_small
   when (pg_column_size(new.settings) > 100)
   execute function queue.users_keep_settings_small();
 
--- Whoever enqueues into a project reads its owner and holds the row until the tasks are there (queue.tasks_before_insert).
--- Before the owner changes they are waited for, and those who come later wait for the change and read the new one.
--- Locks a project that is given to another user against those who enqueue into it.
+-- Locks a project that is given to another user against those who enqueue into it: they read its owner and hold the row
+-- until the tasks are there (queue.tasks_before_insert). Before the owner changes they are waited for, and those who
+-- come later wait for the change and read the new one.
 create function queue.projects_before_update()
 returns trigger
 language plpgsql
@@ -108,10 +108,9 @@ create trigger projects_before_update
   when (new.user_id <> old.user_id)
   execute function queue.projects_before_update();
 
--- A task's owner is its project's owner, and so is whose limit it takes, who pays, and who may see its results. A project
--- that holds any of that does not change hands by a mere update: queue.move_project takes all of it along.
--- Asked after the update, when row level security has had its say.
--- Refuses to give a project with tasks or results to another user (409 PROJECT_HAS_TASKS), except to queue.move_project.
+-- A task's owner is its project's owner, and so is whose limit it takes, who pays, and who may see its results. A
+-- project that holds any of that does not change hands by a mere update (409 PROJECT_HAS_TASKS): queue.move_project
+-- takes all of it along. Asked after the update, when row level security has had its say.
 create function queue.projects_after_update()
 returns trigger
 language plpgsql

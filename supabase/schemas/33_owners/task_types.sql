@@ -213,9 +213,8 @@ begin
 end;
 $$;
 
--- A type of task as operators read and write it: the fields of public.set_task_type.
--- This row of task_types as {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts,
--- timeout_seconds, runs_on_own_gpu}.
+-- A type of task as operators read and write it (the fields of public.set_task_type): {pool, category, content_type,
+-- creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu}.
 create function queue.type_as_json(p_type public.task_types)
 returns jsonb
 language plpgsql

@@ -97,8 +97,8 @@ begin
 end;
 $$;
 
--- A task without a project would have no owner, and nobody's credits could pay for it.
--- Raises 404 PROJECT_NOT_FOUND or 400 PROJECT_REQUIRED when the request leads to no project of the caller.
+-- A task without a project would have no owner, and nobody's credits could pay for it: 404 PROJECT_NOT_FOUND or 400
+-- PROJECT_REQUIRED when the request leads to no project of the caller.
 create function queue.refuse_homeless_task(p_request queue.task_request)
 returns void
 language plpgsql
@@ -127,8 +127,8 @@ begin
 end;
 $$;
 
--- Starts and time of a task are machines' time: an owner may ask for less than the type allows, never for more.
--- Raises 400 INVALID_ARGUMENT when a user or token asks for more starts or a longer timeout than the task's type allows.
+-- Starts and time of a task are machines' time: a user or token may ask for less than the task's type allows, never for
+-- more (400 INVALID_ARGUMENT).
 create function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
 returns void
 language plpgsql
@@ -170,9 +170,9 @@ begin
 end;
 $$;
 
--- The rows of requests that are new, in one statement, so that each counter moves once. In the order of the ids:
--- two batches with the same ids meet at the first of them and not crosswise.
--- Inserts requested tasks with all their dependencies and returns the ids of those that were not there yet.
+-- Inserts requested tasks with all their dependencies and returns the ids of those that were not there yet. In one
+-- statement, so that each counter moves once, and in the order of the ids: two batches with the same ids meet at the
+-- first of them and not crosswise.
 create function queue.insert_requested_tasks(p_requests queue.task_request[])
 returns uuid[]
 language plpgsql

@@ -58,11 +58,10 @@ begin
 end;
 $$;
 
--- The project of a task to come. Deployed orchestrators know no better than "default_project_id" at times; their
--- task then belongs where what it names belongs: its parent, else its params, else what it waits for. Whoever calls in
--- a user's name reaches that user's projects only, and needs to name none while there is but one.
 -- The caller's project that a request names or, when that is no UUID, the first of these: that of the orchestrator in
--- params, params.project_id, that of a dependency, the only one of the caller; null when there is none.
+-- params, params.project_id, that of a dependency, the only one of the caller; null when there is none. Deployed
+-- orchestrators know no better than "default_project_id" at times; their task then belongs where what it names belongs.
+-- Whoever calls in a user's name reaches that user's projects only.
 create function queue.project_for(p_caller queue.caller, p_request queue.task_request)
 returns public.projects
 language plpgsql
@@ -115,9 +114,8 @@ begin
 end;
 $$;
 
--- The task that answers a request already: that of the same id, whatever has become of it, else that of the same key.
--- The task that a request names by its id or, for its owner, by its idempotency key; null when it is new. Raises 409
--- TASK_ID_TAKEN when the id is that of another owner's task.
+-- The task that answers a request already: that of the same id, whatever has become of it, else, for its owner, that of
+-- the same idempotency key; null when it is new. Raises 409 TASK_ID_TAKEN when the id is that of another owner's task.
 create function queue.task_for_request(p_caller queue.caller, p_request queue.task_request)
 returns public.tasks
 language plpgsql

@@ -1,8 +1,9 @@
 -- A claim in all its cases, step by step, each looked at under its lock: whose turn (whose_turn.sql), which of that
 -- owner's tasks (which_task.sql), the start (start.sql).
 
--- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id, a model, work already held, tasks
--- that have just become due, users whom others are serving. One step at a time, each looked at under its lock.
+-- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id that was sent before, a model, work
+-- already held, tasks that have just become due, users whom others are serving. One step at a time, each looked at
+-- under its lock.
 create function queue.claim_with_care(
   p_caller jsonb,
   p_worker_id text,

@@ -111,8 +111,8 @@ begin
 end;
 $$;
 
--- Several reasons as one number, for autoscalers that know fewer (docs/adr/0021).
--- How many of the tasks that queue.blocked_by_reason counted wait for one of these reasons.
+-- How many of the tasks that queue.blocked_by_reason counted wait for one of these reasons: several as one number, for
+-- autoscalers that know fewer (docs/adr/0021).
 create function queue.blocked_sum(p_blocked json, p_reasons text[])
 returns integer
 language plpgsql

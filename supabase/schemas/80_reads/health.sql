@@ -199,8 +199,8 @@ begin
 end;
 $$;
 
--- Jobs that nobody should rely on now.
--- Jobs that failed when they last ran, or have not run for two periods, with words for an operator.
+-- Jobs that nobody should rely on now: that failed when they last ran, or have not run for two periods, with words for
+-- an operator.
 create function queue.late_jobs()
 returns table (job text, ran_at timestamptz, is_failing boolean, message text)
 language plpgsql
@@ -223,9 +223,8 @@ begin
 end;
 $$;
 
--- Why a job that should have run did not, and the way back, as far as pg_cron tells. It may be gone, or not ours to read.
--- Why pg_cron may not have run this job: not installed, paused, not scheduled or not running, with the way back. Part of
--- a sentence.
+-- Why pg_cron may not have run this job, as far as it tells: not installed, paused, not scheduled or not running, with
+-- the way back. Part of a sentence. It may be gone, or not ours to read.
 create function queue.why_late(p_job text)
 returns text
 language plpgsql

@@ -1,7 +1,6 @@
 -- What stands in whose way: locks that are held, and what health answers meanwhile.
 
--- What can be said while a table that health reads is locked: by whom.
--- The answer of health when it cannot read what it needs: HELD_UP, and which session holds it; no jobs.
+-- The answer of health while a table that it reads is locked: HELD_UP, and which session holds it; no jobs.
 create function queue.health_while_locked(p_caller jsonb)
 returns json
 language plpgsql
@@ -29,11 +28,10 @@ begin
 end;
 $$;
 
--- Sessions that hold the queue up: whose transaction is older than p_age and has a table of the queue locked, or has
--- rows of tasks or of owners locked (as far as can be seen: who holds which rows is in no view), or for which sessions
--- wait that use these tables. Asks nothing of those tables themselves, which may be what is locked.
--- Sessions whose transaction was begun longer than p_age before p_now and holds locks that calls of the queue meet, each
--- with words for an operator.
+-- Sessions that hold the queue up, each with words for an operator: whose transaction was begun longer than p_age
+-- before p_now and has a table of the queue locked, or has rows of tasks or of owners locked (as far as can be seen:
+-- who holds which rows is in no view), or for which sessions wait that use these tables. Asks nothing of those tables
+-- themselves, which may be what is locked.
 create function queue.held_up(p_now timestamptz, p_age interval)
 returns table (pid integer, since timestamptz, message text)
 language plpgsql

@@ -172,11 +172,10 @@ begin
 end;
 $$;
 
--- What each of these users has in the queue now, as a claim would see it: the derived counters, put right for what only
--- time has changed since.
--- For each of these users, in one pool or both: why the user may run nothing now (null = may), tasks ready, tasks a claim
--- could hand out one after another (the limit counted), tasks active. Cloud and local tasks are judged as queue.reason_of
--- does; local ones are those of a token or user only.
+-- What each of these users has in the queue now, in one pool or all (null), as a claim would see it: the derived
+-- counters, put right for what only time has changed since (p_overtaken). Why the user may run nothing now (null =
+-- may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. Cloud and local
+-- tasks are judged as queue.reason_of does; local ones are those of a token or user only.
 create function queue.user_load(p_caller queue.caller, p_pool text, p_user_ids uuid[], p_overtaken queue.load_change[])
 returns setof queue.user_load_row
 language plpgsql

@@ -157,11 +157,10 @@ begin
 end;
 $$;
 
--- Ready tasks that their type's change has not reached yet (queue.deferred_work), as counts have to see them: not ready,
--- or ready elsewhere. Bounded: of an owner with more of them than are looked at, only those that were looked at count as
--- ready until they are through, as less is promised then than there is, and never more.
--- By how much the derived counters are ahead because types have changed and not all of their tasks are derived again; of
--- one owner, or of all (null).
+-- By how much the derived counters are ahead because types have changed and not all of their tasks are derived again
+-- (queue.deferred_work): ready tasks that are not, or are elsewhere; of one owner, or of all (null). Bounded: of an
+-- owner with more of them than are looked at, only those that were looked at count as ready until they are through, as
+-- less is promised then than there is, and never more.
 create function queue.overtaken_by_types(p_user_id uuid)
 returns setof queue.load_change
 language plpgsql

@@ -1,9 +1,8 @@
 -- What the upgrade from August 2025 has left for an operator to look at.
 
--- What the upgrade from August 2025 could not know, for an operator to decide. Empty on a database that began later.
--- Tasks from before the upgrade of which something could not be found out, oldest first, each with the problem
--- (unknown_status, no_owner, no_run_type, no_reason, no_generation, no_age) and what to do. Reads every task. For
--- operators: no API role may execute it.
+-- Tasks from before the upgrade of which something could not be found out, for an operator to decide, oldest first,
+-- each with the problem (unknown_status, no_owner, no_run_type, no_reason, no_generation, no_age) and what to do. Empty
+-- on a database that began later. Reads every task. For operators: no API role may execute it.
 create function queue.upgrade_report()
 returns table (task_id uuid, task_type text, status text, created_at timestamptz, problem text, what_to_do text)
 language plpgsql

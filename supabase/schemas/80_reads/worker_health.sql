@@ -114,11 +114,10 @@ begin
 end;
 $$;
 
--- When something new was last heard of a running task. A worker that hangs may go on to say the same again and again:
--- that is no more than a beat. Only a start that has run for longer than p_limit is looked at, and only its last thousand
--- lines: normally the second line is another one already.
--- When a call or a log last said something new about this task: queue.last_word, or, when its lines have said the same
--- for longer than p_limit, since when they do.
+-- When a call or a log last said something new about a running task: queue.last_word, or, when its lines have said the
+-- same for longer than p_limit, since when they do: a worker that hangs may go on to say the same again and again, and
+-- that is no more than a beat. Only a start that has run for longer than p_limit is looked at, and only its last
+-- thousand lines: normally the second line is another one already.
 create function queue.last_news(p_task public.tasks, p_limit interval, p_now timestamptz)
 returns timestamptz
 language plpgsql
@@ -181,8 +180,8 @@ begin
 end;
 $$;
 
--- When anybody last said a word about a running task. A beat says only that its worker lives.
--- When the task was handed out, or when a call or a log last named it, whichever is later.
+-- When anybody last said a word about a running task: when it was handed out, or when a call or a log last named it,
+-- whichever is later. A beat says only that its worker lives.
 create function queue.last_word(p_task public.tasks)
 returns timestamptz
 language plpgsql
@@ -195,9 +194,9 @@ begin
 end;
 $$;
 
--- Whether a start has run for much longer than is usual for its type. It is only flagged: its timeout ends it.
--- Whether this start has run for overlong_factor times what nine of ten tasks of its type take, or for overlong_after
--- where too few have completed; never before quiet_task_limit.
+-- Whether a start has run for much longer than is usual: for overlong_factor times what nine of ten tasks of its type
+-- take, or for overlong_after where too few have completed; never before quiet_task_limit. It is only flagged: its
+-- timeout ends it.
 create function queue.is_overlong(p_task public.tasks, p_settings queue.settings, p_now timestamptz)
 returns boolean
 language plpgsql

@@ -73,11 +73,10 @@ begin
 end;
 $$;
 
--- A child that has taken the place of another one, which takes it back when this one is deleted (queue.leave_families):
--- nothing is lost with it. Not in the place of one that has failed: that one would count again, and end the job. Policies
--- ask this on behalf of roles that may read nothing else (queue.allow_anon_deletes).
--- Whether the task is a child in whose place another one, which has not failed, would count again. anon may execute it
--- while its deletes are allowed.
+-- Whether the task is a child in whose place another one would count again when this one is deleted
+-- (queue.leave_families): nothing is lost with it. Not in the place of one that has failed: that one would count again,
+-- and end the job. Policies ask this on behalf of roles that may read nothing else: anon may execute it while its
+-- deletes are allowed (queue.allow_anon_deletes).
 create function queue.is_spare_part(p_task_id uuid)
 returns boolean
 language plpgsql
