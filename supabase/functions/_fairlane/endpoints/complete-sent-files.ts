@@ -2,11 +2,10 @@ import { CompleteReply } from "../../../../shared/complete.ts";
 import type { UploadTarget } from "../../../../shared/upload-url.ts";
 import type { Files } from "../files/files.ts";
 import { ApiError } from "../frame/api-error.ts";
-import type { EndpointDeps } from "../frame/endpoint.ts";
-import type { LogFields } from "../frame/log.ts";
+import type { Call, EndpointDeps } from "../frame/endpoint.ts";
 import type { Output, Result, SentFile } from "./complete-output.ts";
 
-type Note = (fields: LogFields) => void;
+type Note = Call<unknown>["note"];
 
 /** Two of them still fit into the time that a client waits. */
 const THUMBNAIL_TIMEOUT_MS = 8_000;

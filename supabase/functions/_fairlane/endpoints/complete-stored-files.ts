@@ -1,46 +1,28 @@
 import type { UploadTarget } from "../../../../shared/upload-url.ts";
 import type { Caller } from "../callers/caller.ts";
 import type { Files } from "../files/files.ts";
-import { fileIsEmpty } from "../files/named-file.ts";
-import {
-  BUCKET,
-  isBelow,
-  OUR_SPELLING,
-  ownerFolder,
-  taskFolder,
-} from "../files/storage-path.ts";
+import { fileIsEmpty, sizeInTask } from "../files/named-file.ts";
+import { BUCKET, isBelow, ownerFolder } from "../files/storage-path.ts";
 import { ApiError } from "../frame/api-error.ts";
-import type { LogFields } from "../frame/log.ts";
+import type { Call } from "../frame/endpoint.ts";
 import type { Output, Result } from "./complete-output.ts";
 
 /**
  * The URLs of files that are already in the bucket. Those in the task's own
- * folder must be there and hold something; others are results of other tasks, which their owners
- * may remove at any time.
+ * folder must be there and hold something; others are results of other tasks,
+ * which their owners may remove at any time.
  */
 export async function locateStored(
   files: Files,
   caller: Caller,
   target: UploadTarget,
   { path, thumbnailPath, text }: Extract<Result, { kind: "stored" }>,
-  note: (fields: LogFields) => void,
+  note: Call<unknown>["note"],
 ): Promise<Output> {
   assertOwnFolder(caller, target, [path, thumbnailPath]);
 
-  const sizeOf = async (of: string | undefined) => {
-    if (of === undefined || !target.is_open) return Infinity;
-    if (!isBelow(of, taskFolder(target)) || !OUR_SPELLING.test(of)) {
-      return Infinity;
-    }
-    try {
-      return await files.size(of);
-    } catch {
-      // The file was uploaded; that nobody can look at it now is no reason to
-      // fail the task.
-      note({ storage: "unchecked" });
-      return Infinity;
-    }
-  };
+  const sizeOf = (of: string | undefined) =>
+    of === undefined ? Infinity : sizeInTask(files, target, of, note);
   const [size, thumbnailSize] = await Promise.all([
     sizeOf(path),
     sizeOf(thumbnailPath),

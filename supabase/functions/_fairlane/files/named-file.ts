@@ -1,8 +1,9 @@
+import type { UploadTarget } from "../../../../shared/upload-url.ts";
 import { ApiError } from "../frame/api-error.ts";
 import type { Call } from "../frame/endpoint.ts";
 import type { Files } from "./files.ts";
 import { BUCKET, isBelow, OUR_SPELLING, taskFolder } from "./storage-path.ts";
-import { askUploadTarget } from "./upload-target.ts";
+import { askUploadTarget, type TaskReference } from "./upload-target.ts";
 
 /** From any host, because a project may have more than one name. */
 const OUR_URL = new RegExp(
@@ -18,27 +19,37 @@ const OUR_URL = new RegExp(
 export async function refuseEmptyFile(
   files: Files,
   rpc: Call<unknown>["rpc"],
-  report: {
-    readonly task_id: string;
-    readonly lease_token: string | undefined;
-  },
+  report: TaskReference,
   location: string | undefined,
   note: Call<unknown>["note"],
 ): Promise<void> {
   const path = location === undefined ? null : pathOfUrl(location);
   if (path === null || !path.includes(`/tasks/${report.task_id}/`)) return;
   const target = await askUploadTarget(rpc, report);
-  if (!target.is_open || !isBelow(path, taskFolder(target))) return;
-
-  let size;
-  try {
-    size = await files.size(path);
-  } catch {
-    // That nobody can look at it now is no reason to fail the task.
-    note({ storage: "unchecked" });
-    return;
-  }
+  const size = await sizeInTask(files, target, path, note);
   if (size === 0) throw fileIsEmpty(path);
+}
+
+/**
+ * The bytes of a file in the folder of a task that takes some; null when it is
+ * not there. Of any other file, and of one that nobody can look at now, infinite:
+ * that is no reason to fail the task.
+ */
+export async function sizeInTask(
+  files: Files,
+  target: UploadTarget,
+  path: string,
+  note: Call<unknown>["note"],
+): Promise<number | null> {
+  const isOurs = target.is_open && isBelow(path, taskFolder(target)) &&
+    OUR_SPELLING.test(path);
+  if (!isOurs) return Infinity;
+  try {
+    return await files.size(path);
+  } catch {
+    note({ storage: "unchecked" });
+    return Infinity;
+  }
 }
 
 /** What a client hears whose result is a file of no bytes. */

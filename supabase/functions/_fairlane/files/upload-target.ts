@@ -2,7 +2,7 @@ import { UploadTarget } from "../../../../shared/upload-url.ts";
 import type { Call } from "../frame/endpoint.ts";
 
 /** The fields of a body that say which task a file is for. */
-interface TaskReference {
+export interface TaskReference {
   readonly task_id: string;
   readonly lease_token: string | undefined;
 }
