@@ -63,7 +63,6 @@ export function createWorld(reply: string | Error): FakeWorld {
   const lines: string[] = [];
   const notes: RpcArguments[] = [];
   const deps: EndpointDeps = {
-    supabaseUrl: SUPABASE_URL,
     identify: createIdentify({
       serviceKeys: [KEYS.secret, KEYS.legacyService],
       publicKeys: [KEYS.publishable, KEYS.anon],

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 
 /** SHA-256 of a text. */
@@ -12,8 +13,7 @@ export function hmac(key: string, text: string): Uint8Array {
 
 /** A digest as lower-case hex. */
 export function hex(digest: Uint8Array): string {
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0"))
-    .join("");
+  return Buffer.from(digest).toString("hex");
 }
 
 /** Tells whether a digest is that of one of the keys it was made for. */

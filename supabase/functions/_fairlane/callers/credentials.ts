@@ -26,6 +26,17 @@ export function readCredentials(headers: Headers): Credentials {
   };
 }
 
+/**
+ * The headers of a call with one of the project's own keys: opaque ones go in
+ * `apikey` alone; a legacy key is a JWT and goes in both.
+ */
+export function keyHeaders(key: string): Record<string, string> {
+  const isJwt = key.split(".").length === 3;
+  return isJwt
+    ? { apikey: key, authorization: `Bearer ${key}` }
+    : { apikey: key };
+}
+
 function isUsable(value: string): boolean {
   return value.length <= MAX_LENGTH && VISIBLE_ASCII.test(value);
 }

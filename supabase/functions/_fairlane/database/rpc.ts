@@ -1,7 +1,7 @@
 import type { Database } from "../../../../shared/database.types.ts";
+import { keyHeaders } from "../callers/credentials.ts";
 import { ApiError } from "../frame/api-error.ts";
 import { jsonText } from "../json/raw-json.ts";
-import { keyHeaders } from "./key-headers.ts";
 import { type Repetition, repetitionOf } from "./repetition.ts";
 import { rpcError } from "./rpc-error.ts";
 

@@ -1,8 +1,8 @@
 import { BeatRequest } from "../../../../shared/beat.ts";
 import { sanitiseJsonText } from "../../../../shared/sanitise-text.ts";
-import { FAILURE_BODY } from "../frame/body-limits.ts";
 import { defineEndpoint } from "../frame/endpoint.ts";
 import { objectReply } from "../frame/json-reply.ts";
+import { FAILURE_BODY } from "../frame/read-body.ts";
 import { memberText } from "../json/json-scan.ts";
 import { RawJson } from "../json/raw-json.ts";
 

@@ -2,9 +2,9 @@ import { ClaimedTask, ClaimRequest, poolOf } from "../../../../shared/claim.ts";
 import type { Caller } from "../callers/caller.ts";
 import { ONCE_CLAIMED, REPEATABLE } from "../database/repetition.ts";
 import { ApiError } from "../frame/api-error.ts";
-import { SMALL_BODY } from "../frame/body-limits.ts";
 import { defineEndpoint } from "../frame/endpoint.ts";
 import { jsonReply, objectReply } from "../frame/json-reply.ts";
+import { SMALL_BODY } from "../frame/read-body.ts";
 
 /** `POST /claim-next-task`: 200 with a task, or 204 when there is none. */
 export const claimNextTask = defineEndpoint({

@@ -1,7 +1,7 @@
 import type { CompleteRequest } from "../../../../shared/complete.ts";
 import { decodeBase64 } from "../files/base64.ts";
-import type { Bytes } from "../files/bytes.ts";
 import { safeFile } from "../files/file-name.ts";
+import type { Bytes } from "../files/files.ts";
 import { assertPlainPath, pathInBucket } from "../files/storage-path.ts";
 import { ApiError } from "../frame/api-error.ts";
 

@@ -1,9 +1,9 @@
 import { CompleteRequest } from "../../../../shared/complete.ts";
 import { refuseEmptyFile } from "../files/named-file.ts";
 import { askUploadTarget } from "../files/upload-target.ts";
-import { COMPLETION_BODY } from "../frame/body-limits.ts";
 import { defineEndpoint } from "../frame/endpoint.ts";
 import { objectReply } from "../frame/json-reply.ts";
+import { COMPLETION_BODY } from "../frame/read-body.ts";
 import { reportedData } from "../json/reported-data.ts";
 import { type Output, readResult } from "./complete-output.ts";
 import { completeWithSent } from "./complete-sent-files.ts";

@@ -4,9 +4,9 @@ import {
   type NewTask,
 } from "../../../../shared/create.ts";
 import { ONCE_CREATED, REPEATABLE } from "../database/repetition.ts";
-import { SMALL_BODY } from "../frame/body-limits.ts";
 import { defineEndpoint } from "../frame/endpoint.ts";
 import { objectReply } from "../frame/json-reply.ts";
+import { SMALL_BODY } from "../frame/read-body.ts";
 import { elementTexts, memberText } from "../json/json-scan.ts";
 import { jsonText, RawJson, rawMember } from "../json/raw-json.ts";
 

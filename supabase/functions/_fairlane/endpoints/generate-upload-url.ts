@@ -5,8 +5,8 @@ import {
 import { safeFile } from "../files/file-name.ts";
 import { askUploadTarget } from "../files/upload-target.ts";
 import { ApiError } from "../frame/api-error.ts";
-import { SMALL_BODY } from "../frame/body-limits.ts";
 import { defineEndpoint } from "../frame/endpoint.ts";
+import { SMALL_BODY } from "../frame/read-body.ts";
 
 /**
  * `POST /generate-upload-url`: where to PUT a file of a task that is not yet

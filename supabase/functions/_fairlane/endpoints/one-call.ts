@@ -1,4 +1,3 @@
-import type { z } from "zod";
 import { CancelTasksRequest } from "../../../../shared/cancel-tasks.ts";
 import { ExplainRequest } from "../../../../shared/explain.ts";
 import { HealthRequest } from "../../../../shared/health.ts";
@@ -10,7 +9,6 @@ import { ShotPromptsRequest } from "../../../../shared/shot-prompts.ts";
 import { TaskQuestion } from "../../../../shared/task-reads.ts";
 import { WorkerHealthRequest } from "../../../../shared/worker-health.ts";
 import { WorkerModelRequest } from "../../../../shared/worker-model.ts";
-import { FAILURE_BODY, SMALL_BODY } from "../frame/body-limits.ts";
 import {
   type Call,
   type CreateHandler,
@@ -23,18 +21,15 @@ import {
   objectReply,
 } from "../frame/json-reply.ts";
 import type { LogFields } from "../frame/log.ts";
+import { FAILURE_BODY, SMALL_BODY } from "../frame/read-body.ts";
 
 /** An endpoint that makes one call of the database and passes its reply on. */
-interface OneCall<Body> {
-  readonly callers: Endpoint<Body>["callers"];
-  readonly schema: z.ZodType<Body>;
+interface OneCall<Body>
+  extends Omit<Endpoint<Body>, "name" | "maxBytes" | "answer"> {
+  readonly maxBytes?: number;
   readonly call: (rpc: Call<Body>["rpc"], body: Body) => Promise<string>;
-  /** The task that it reads about, see `Endpoint`. */
-  readonly asksAbout?: (body: Body) => string | undefined;
   /** What its log line says of the body. */
   readonly notes?: (body: Body) => LogFields;
-  readonly maxBytes?: number;
-  readonly isReport?: boolean;
   /** Refuses a reply of a shape that clients do not expect. */
   readonly reply?: (text: string) => Response;
 }

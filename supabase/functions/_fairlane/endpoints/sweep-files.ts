@@ -3,8 +3,8 @@ import {
   type SweepFilesReply,
   SweepFilesRequest,
 } from "../../../../shared/sweep-files.ts";
-import { SMALL_BODY } from "../frame/body-limits.ts";
 import { defineEndpoint } from "../frame/endpoint.ts";
+import { SMALL_BODY } from "../frame/read-body.ts";
 
 /** After this no further page is begun; the caller comes again with `next`. */
 const BUDGET_MS = 15_000;

@@ -1,7 +1,7 @@
 import { CountsRequest, ROUTING_FIELDS } from "../../../../shared/counts.ts";
-import { SMALL_BODY } from "../frame/body-limits.ts";
 import { defineEndpoint } from "../frame/endpoint.ts";
 import { objectReply } from "../frame/json-reply.ts";
+import { SMALL_BODY } from "../frame/read-body.ts";
 
 /** `POST /task-counts`: what is claimable, active and blocked, one snapshot. */
 export const taskCounts = defineEndpoint({

@@ -1,8 +1,8 @@
 import { UpdateStatusRequest } from "../../../../shared/update-status.ts";
 import { refuseEmptyFile } from "../files/named-file.ts";
-import { FAILURE_BODY } from "../frame/body-limits.ts";
 import { defineEndpoint } from "../frame/endpoint.ts";
 import { objectReply } from "../frame/json-reply.ts";
+import { FAILURE_BODY } from "../frame/read-body.ts";
 import { reportedData } from "../json/reported-data.ts";
 
 /** `POST /update-task-status`: progress, failure or completion of a task. */

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { Bytes } from "./bytes.ts";
+import type { Bytes } from "./files.ts";
 
 /**
  * The bytes that `text` encodes, or null when it is not plain base64. Line

@@ -1,6 +1,5 @@
 import type { StorageError } from "@supabase/storage-js";
-import { keyHeaders } from "../database/key-headers.ts";
-import type { Bytes } from "./bytes.ts";
+import { keyHeaders } from "../callers/credentials.ts";
 import { saysNoSuchFile, storageError } from "./storage-error.ts";
 import { BUCKET } from "./storage-path.ts";
 
@@ -10,6 +9,12 @@ export interface SignedUpload {
   readonly token: string;
   readonly expiresAt: Date | null;
 }
+
+/**
+ * Bytes in memory of their own, as the body of a request wants them. Today's
+ * TypeScript says `Uint8Array<ArrayBuffer>`, which that of Deno 2.1 cannot read.
+ */
+export type Bytes = ReturnType<typeof Uint8Array.from>;
 
 /** The bucket of results. Every method throws an `ApiError` when it fails. */
 export interface Files {

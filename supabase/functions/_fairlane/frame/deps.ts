@@ -23,7 +23,6 @@ export function createDeps(read: ReadEnv): EndpointDeps {
     now: () => new Date(),
   });
   return {
-    supabaseUrl: env.supabaseUrl,
     identify: createIdentify({ ...env, verifyUserToken }),
     rpc: createRpc({ ...env, fetch, timeoutMs: RPC_TIMEOUT_MS }),
     files: createFiles({ ...env, fetch }),

@@ -8,17 +8,19 @@ import type { Files } from "../files/files.ts";
 import type { FilePaths } from "../files/storage-path.ts";
 import { mendJson } from "../json/mend-json.ts";
 import { ApiError, asApiError, toResponse } from "./api-error.ts";
-import { CORS_HEADERS, preflightResponse } from "./cors.ts";
 import { levelOf, type LogFields, type LogSink, writeLog } from "./log.ts";
 import { createNoteCall } from "./note-calls.ts";
 import { createNoteUnusedFields } from "./note-unused-fields.ts";
 import { parseBody } from "./parse-body.ts";
 import { readBody } from "./read-body.ts";
-import { requestIdOf } from "./request-id.ts";
+import {
+  preflightResponse,
+  requestIdOf,
+  setReplyHeaders,
+} from "./reply-headers.ts";
 
 /** What an endpoint needs from the outside; tests pass fakes. */
 export interface EndpointDeps {
-  readonly supabaseUrl: string;
   readonly identify: Identify;
   readonly rpc: Rpc;
   readonly files: Files;
@@ -141,10 +143,7 @@ function createHandler<Body>(
       note({ code: error.code, ...error.parts.logged });
       response = toResponse(error);
     }
-    response.headers.set("x-request-id", requestId);
-    for (const [name, value] of Object.entries(CORS_HEADERS)) {
-      response.headers.set(name, value);
-    }
+    setReplyHeaders(response, requestId);
 
     const { status } = response;
     const { bearer, apikey } = readCredentials(request.headers);

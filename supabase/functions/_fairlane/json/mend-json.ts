@@ -1,7 +1,7 @@
 import { endOfString, MAX_DEPTH, MAX_VALUES } from "./json-scan.ts";
 
 /** No longer than this is a number that is stored as one, written out. */
-export const MAX_NUMBER_LENGTH = 400;
+const MAX_NUMBER_LENGTH = 400;
 
 /** A whole escape, or (captured) what a JSON string may not hold as it is. */
 const ESCAPE_OR_ODD =

@@ -2,7 +2,7 @@
  * Any page may ask, because no cookie identifies anyone here: the caller is
  * whoever holds the token, and credentials are not allowed along.
  */
-export const CORS_HEADERS: Readonly<Record<string, string>> = {
+const CORS_HEADERS: Readonly<Record<string, string>> = {
   "access-control-allow-origin": "*",
   "access-control-allow-headers":
     "authorization, apikey, content-type, x-client-info, x-request-id, x-region, traceparent, tracestate, baggage",
@@ -15,4 +15,20 @@ export const CORS_HEADERS: Readonly<Record<string, string>> = {
 /** The answer to a browser's preflight; it looks at nothing and does nothing. */
 export function preflightResponse(): Response {
   return new Response(null, { status: 204 });
+}
+
+/** Says on a reply whose it is, and that any page may read it. */
+export function setReplyHeaders(response: Response, requestId: string): void {
+  response.headers.set("x-request-id", requestId);
+  for (const [name, value] of Object.entries(CORS_HEADERS)) {
+    response.headers.set(name, value);
+  }
+}
+
+const SANE = /^[A-Za-z0-9._-]{1,128}$/;
+
+/** The caller's own request id when it is safe to repeat, else a fresh one. */
+export function requestIdOf(headers: Headers, create: () => string): string {
+  const given = headers.get("x-request-id");
+  return given !== null && SANE.test(given) ? given : create();
 }
