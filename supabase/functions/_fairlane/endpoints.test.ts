@@ -46,6 +46,15 @@ const OWN_BODIES: Readonly<Record<string, unknown>> = {
 const REPLY =
   `{"task_id":"${TASK_ID}","task_type":"t","params":{},"project_id":null}`;
 
+/** The longest bodies that are read, where it is not a mebibyte. */
+const OWN_LIMITS: Readonly<Record<string, number>> = {
+  "beat": 16 << 20,
+  "cancel-tasks": 128 << 10,
+  "complete-task": 8 << 20,
+  "mark-task-failed": 16 << 20,
+  "update-task-status": 16 << 20,
+};
+
 /** Replies of another shape. */
 const OWN_REPLIES: Readonly<Record<string, string>> = {
   "get-completed-segments": "[]",
@@ -68,6 +77,11 @@ const CALLERS = {
 };
 
 const bodyOf = (name: string) => OWN_BODIES[name] ?? BODY;
+/** The same, of so many bytes. */
+const bodyOfSize = (name: string, size: number) => {
+  const text = JSON.stringify(bodyOf(name)).slice(0, -1);
+  return `${text},"rest":"${"x".repeat(size - text.length - 11)}"}`;
+};
 const replyOf = (name: string) => OWN_REPLIES[name] ?? REPLY;
 
 /** The endpoint in a world where the database answers it as it expects. */
@@ -116,6 +130,14 @@ describe.each(NAMES)("%s", (name) => {
       expect(await outcome(handler, post(body))).toBe("400 INVALID_BODY");
     }
     expect(rpcCalls).toEqual([]);
+  });
+
+  test("reads a body as long as its limit and none that is longer", async () => {
+    const { handler } = serve(name);
+    const limit = OWN_LIMITS[name] ?? 1 << 20;
+    expect(await outcome(handler, post(bodyOfSize(name, limit)))).toBe("200");
+    expect(await outcome(handler, post(bodyOfSize(name, limit + 1))))
+      .toBe("413 BODY_TOO_LARGE");
   });
 
   test("says on each answer whose it is, and that any page may read it", async () => {

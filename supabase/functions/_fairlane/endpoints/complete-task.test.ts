@@ -87,13 +87,6 @@ describe("complete-task", () => {
     expect(rpcCalls).toEqual([]);
   });
 
-  test("answers 413 above 8 MiB", async () => {
-    const { deps } = createWorld(REPLY);
-    const body = { task_id: TASK_ID, output_location: "x".repeat(8 << 20) };
-    expect(await outcome(completeTask(deps), post(body)))
-      .toBe("413 BODY_TOO_LARGE");
-  });
-
   test("takes whatever a worker says beside its result", async () => {
     const optional = [
       "thumbnail_url",

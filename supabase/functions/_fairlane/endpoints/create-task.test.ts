@@ -212,13 +212,6 @@ describe("create-task", () => {
     expect(rpcCalls).toEqual([]);
   });
 
-  test("answers 413 above 1 MiB", async () => {
-    const { deps } = createWorld(REPLY);
-    const body = { ...DEPLOYED, params: { text: "x".repeat(1 << 20) } };
-    expect(await outcome(createTask(deps), post(body)))
-      .toBe("413 BODY_TOO_LARGE");
-  });
-
   test("says when to come back to a full queue", async () => {
     const { deps } = createWorld(new ApiError("QUEUE_FULL", "Full"));
     const response = await createTask(deps)(post(DEPLOYED));

@@ -6,17 +6,24 @@ import { ONE_CALL } from "./one-call.ts";
 const PROJECT = "0f8fad5b-d9cb-469f-a165-70867728950f";
 /** The same id as some library writes it. */
 const ODD_ID = `{${TASK_ID.toUpperCase()}}`;
+const RUN = { run_id: "20260111120000" };
 
-/** A read of one task that it names by `field`. */
+/** A read of one task that it names by `field`; it may say `more`. */
 function readOf(
   name: OneCallRow["name"],
   rpc: string,
   reply: string,
   field = "task_id",
+  more: object = {},
 ): OneCallRow {
+  const asArguments = Object.entries(more)
+    .map(([key, value]) => [`p_${key}`, value]);
   return {
     name,
-    calls: [[{ [field]: ODD_ID, extra: 1 }, rpc, { [`p_${field}`]: TASK_ID }]],
+    calls: [[{ [field]: ODD_ID, extra: 1, ...more }, rpc, {
+      [`p_${field}`]: TASK_ID,
+      ...Object.fromEntries(asArguments),
+    }]],
     refused: [
       {},
       ...[null, "unknown_task_1", 7].map((id) => ({ [field]: id })),
@@ -25,6 +32,14 @@ function readOf(
     logged: { task_id: TASK_ID },
     valid: { [field]: TASK_ID },
   };
+}
+
+function segmentsOf(more: object, args: object): OneCallRow["calls"][number] {
+  return [
+    { ...RUN, ...more },
+    "get_completed_segments",
+    { p_run_id: RUN.run_id, ...args },
+  ];
 }
 
 const READS: readonly OneCallRow[] = [
@@ -43,6 +58,8 @@ const READS: readonly OneCallRow[] = [
       "get-predecessor-output",
       "get_predecessor_output",
       '{"predecessor_id": "p", "output_location": null}',
+      "task_id",
+      { parent_generation_id: PROJECT, child_order: 0 },
     ),
     // Null is an answer here.
     wrongReplies: ["[]"],
@@ -52,17 +69,18 @@ const READS: readonly OneCallRow[] = [
     "get_orchestrator_children",
     '{"tasks": [], "is_cut": false}',
     "orchestrator_task_id",
+    { after: "somewhere" },
   ),
   {
     name: "get-completed-segments",
-    calls: [undefined, null, PROJECT.toUpperCase()].map((project_id) => [
-      { run_id: "20260111120000", project_id },
-      "get_completed_segments",
-      {
-        p_run_id: "20260111120000",
-        ...(project_id && { p_project_id: PROJECT }),
-      },
-    ]),
+    calls: [
+      segmentsOf({}, {}),
+      segmentsOf({ project_id: null }, {}),
+      segmentsOf({ project_id: PROJECT.toUpperCase() }, {
+        p_project_id: PROJECT,
+      }),
+      segmentsOf({ after_index: 80 }, { p_after_index: 80 }),
+    ],
     refused: [
       {},
       { run_id: "" },
@@ -72,7 +90,7 @@ const READS: readonly OneCallRow[] = [
     ],
     reply: '[{"segment_index": 0, "output_location": "a.mp4"}]',
     wrongReplies: ["null", "{}"],
-    valid: { run_id: "20260111120000", project_id: PROJECT },
+    valid: { ...RUN, project_id: PROJECT },
   },
   {
     name: "explain",

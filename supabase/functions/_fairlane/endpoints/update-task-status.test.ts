@@ -153,19 +153,6 @@ describe("update-task-status", () => {
     });
   });
 
-  test("answers 413 above 16 MiB and not before", async () => {
-    const body = (size: number) => ({
-      task_id: TASK_ID,
-      status: "Failed",
-      output_location: "x".repeat(size),
-    });
-    const { deps } = createWorld(REPLY);
-    const handler = updateTaskStatus(deps);
-    expect(await outcome(handler, post(body((16 << 20) - 200)))).toBe("200");
-    expect(await outcome(handler, post(body(16 << 20))))
-      .toBe("413 BODY_TOO_LARGE");
-  });
-
   test("passes on a refused transition", async () => {
     const { deps } = createWorld(
       new ApiError("ILLEGAL_TRANSITION", "Task is Complete, asked for Queued"),
