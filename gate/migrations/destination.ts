@@ -1,4 +1,4 @@
-import type { SchemaStatement } from "./statements.ts";
+import type { SchemaStatement } from "./schema-files.ts";
 
 /** Where a statement of a schema file goes; null: another file of the upgrade says it in its own way. */
 export type Destination =

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Destination, OLD_TABLES } from "./destination.ts";
 import { functions } from "./functions.ts";
@@ -7,7 +7,7 @@ import { schemaFiles } from "./schema-files.ts";
 import { type Share, sharesOf, texts } from "./shares.ts";
 
 /** A migration that follows from the schema files. */
-export interface GeneratedMigration {
+interface GeneratedMigration {
   /** Relative to the checkout. */
   readonly path: string;
   readonly text: string;
@@ -59,6 +59,16 @@ export function generatedMigrations(root: string): GeneratedMigration[] {
   };
   return Object.entries(migrations)
     .map(([name, text]) => ({ path: pathOf(name), text }));
+}
+
+/** Those that are not so, in words. */
+export function staleMigrations(root: string): string[] {
+  return generatedMigrations(root)
+    .filter(({ path, text }) => {
+      const file = join(root, path);
+      return !existsSync(file) || readFileSync(file, "utf8") !== text;
+    })
+    .map(({ path }) => `${path} is out of date: run "npm run migrations"`);
 }
 
 /** What a constraint of the table takes over at the swap. */

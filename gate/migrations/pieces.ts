@@ -1,7 +1,7 @@
 import { type Share, texts } from "./shares.ts";
 
 /** With what every migration begins. */
-export interface Story {
+interface Story {
   readonly what: string;
   readonly why: string;
   readonly backOut: string;

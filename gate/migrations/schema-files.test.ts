@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { checkoutDir } from "../../stack/paths.ts";
-import { schemaFiles } from "./schema-files.ts";
-import { schemaStatements } from "./statements.ts";
+import { schemaFiles, schemaStatements } from "./schema-files.ts";
 
 const files = schemaFiles(checkoutDir);
 

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fillIn, parseScript } from "../tap/script.ts";
 
 /** A file of supabase/schemas. */
 export interface SchemaFile {
@@ -15,4 +16,20 @@ export function schemaFiles(root: string): SchemaFile[] {
     .filter((name) => name.endsWith(".sql"))
     .sort()
     .map((name) => ({ name, text: readFileSync(join(dir, name), "utf8") }));
+}
+
+/** A statement of a schema file. */
+export interface SchemaStatement {
+  /** As it stands there, with the comment before it and the space before that. */
+  readonly text: string;
+  /** The same without them. */
+  readonly code: string;
+}
+
+/** The statements of a file; put together again they are the file. */
+export function schemaStatements(file: string): SchemaStatement[] {
+  return parseScript(file).map((statement) => {
+    const text = `${fillIn(statement, new Map())};`;
+    return { text, code: text.replace(/^(?:\s+|--[^\n]*\n)+/, "") };
+  });
 }

@@ -1,6 +1,5 @@
 import { type Destination, destination } from "./destination.ts";
-import type { SchemaFile } from "./schema-files.ts";
-import { schemaStatements } from "./statements.ts";
+import { type SchemaFile, schemaStatements } from "./schema-files.ts";
 
 /** A statement of a schema file, as one migration gets it. */
 export interface Share {
@@ -10,7 +9,7 @@ export interface Share {
 }
 
 /** What each destination is given, in the order of the files. */
-export type Shares = ReadonlyMap<Destination, readonly Share[]>;
+type Shares = ReadonlyMap<Destination, readonly Share[]>;
 
 /** Every statement of every file, once. */
 export function sharesOf(files: readonly SchemaFile[]): Shares {

@@ -1,5 +1,5 @@
 /** A difference that is meant. */
-export interface Expected {
+interface Expected {
   readonly why: string;
   readonly is: RegExp;
 }

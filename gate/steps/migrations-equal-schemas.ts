@@ -6,7 +6,7 @@ import { findPlanted } from "../equality/find-planted.ts";
 import { PLANTED } from "../equality/planted.ts";
 import { applyMigrations, applySchemas } from "../equality/apply.ts";
 import { makeThrowAwayDatabase } from "../equality/throw-away-database.ts";
-import { staleMigrations } from "../migrations/stale.ts";
+import { staleMigrations } from "../migrations/generated.ts";
 import { type Outcome, passesWithout, skips, total } from "../outcome.ts";
 import type { CheckoutContext, CheckoutStep } from "../step.ts";
 
