@@ -1,5 +1,4 @@
 import {
-  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -8,11 +7,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { anchorsOf, linksOf } from "./links.ts";
+import { checkoutDir as root } from "../../stack/paths.ts";
+import { brokenLinks, linksOf } from "./links.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
 const documents = readdirSync(join(root, "docs"), { recursive: true })
   .map((name) => join("docs", String(name)))
   .filter((name) => name.endsWith(".md"));
@@ -58,17 +56,3 @@ test("a lost file, a lost heading and a lost heading of the same page are broken
     rmSync(dir, { recursive: true });
   }
 });
-
-function brokenLinks(dir: string, from: readonly string[]): string[] {
-  return from.flatMap((page) =>
-    linksOf(dir, page)
-      .filter(({ to, anchor }) =>
-        !existsSync(join(dir, to)) ||
-        (anchor !== undefined && to.endsWith(".md") &&
-          !anchorsOf(dir, to).has(anchor))
-      )
-      .map(({ to, anchor }) =>
-        `${page}: ${to}${anchor === undefined ? "" : `#${anchor}`}`
-      )
-  );
-}

@@ -1,13 +1,28 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 
-export interface Link {
+interface Link {
   /** The page, from the root of the project. */
   from: string;
   /** The file it leads to, from the root of the project. */
   to: string;
   /** The heading it leads to, as its address has it. */
   anchor: string | undefined;
+}
+
+/** The links of these pages that lead nowhere, as `page: file#heading`. */
+export function brokenLinks(root: string, pages: readonly string[]): string[] {
+  return pages.flatMap((page) =>
+    linksOf(root, page)
+      .filter(({ to, anchor }) =>
+        !existsSync(join(root, to)) ||
+        (anchor !== undefined && to.endsWith(".md") &&
+          !anchorsOf(root, to).has(anchor))
+      )
+      .map(({ to, anchor }) =>
+        `${page}: ${to}${anchor === undefined ? "" : `#${anchor}`}`
+      )
+  );
 }
 
 /** The links of a page to files of this project. */
@@ -23,7 +38,7 @@ export function linksOf(root: string, page: string): Link[] {
 }
 
 /** The addresses on a page: its headings', as code hosts make them, and those given by hand. */
-export function anchorsOf(root: string, page: string): Set<string> {
+function anchorsOf(root: string, page: string): Set<string> {
   const byHand = [...proseOf(root, page).matchAll(/<a id="([^"]+)">/g)];
   const anchors = new Set(byHand.map(([, id = ""]) => id));
   for (const [, heading = ""] of proseOf(root, page).matchAll(/^#+ (.*)$/gm)) {
