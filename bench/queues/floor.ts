@@ -5,6 +5,20 @@ import { connectOnce } from "./connect.ts";
 import { countDeadRows, flushStatistics } from "./dead-rows.ts";
 import type { Queue } from "./queue.ts";
 
+/** The claim of the worker $1. */
+export const FLOOR_CLAIM = `
+  update floor.tasks
+  set status = 'In Progress', worker_id = $1, claimed_at = now()
+  where id = (
+    select id
+    from floor.tasks
+    where status = 'Queued'
+    order by priority desc, created_at, id
+    for update skip locked
+    limit 1
+  )
+  returning *`;
+
 const Claimed = z.array(z.object({ id: z.string(), user_id: z.string() }));
 
 /**
@@ -43,19 +57,7 @@ export function floorQueue(admin: Sql, adminUrl: string): Queue {
       return {
         async claim() {
           const [task] = Claimed.parse(
-            await sql`
-              update floor.tasks
-              set status = 'In Progress', worker_id = ${"bench"},
-                claimed_at = now()
-              where id = (
-                select id
-                from floor.tasks
-                where status = 'Queued'
-                order by priority desc, created_at, id
-                for update skip locked
-                limit 1
-              )
-              returning *`,
+            await sql.unsafe(FLOOR_CLAIM, ["bench"], { prepare: true }),
           );
           if (!task) return undefined;
           return {

@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { checkoutDir } from "../../stack/paths.ts";
 import { z } from "zod";
+import { checkoutDir } from "../../stack/paths.ts";
 import type { Context } from "../context.ts";
 import { countInstructions } from "../measure/instructions.ts";
-import { floorQueue } from "../queues/floor.ts";
 import { connectOnce } from "../queues/connect.ts";
+import { FLOOR_CLAIM, floorQueue } from "../queues/floor.ts";
 import { number, times } from "../report/numbers.ts";
 import type { Section } from "../report/section.ts";
 import { fillOurs } from "../world/fill-ours.ts";
@@ -84,19 +84,10 @@ interface Call {
 const FLOOR = "the floor's claim";
 
 function floorCalls(): Call[] {
-  const prepare = `prepare floor_claim as
-    update floor.tasks
-    set status = 'In Progress', worker_id = 'bench', claimed_at = now()
-    where id = (
-      select id
-      from floor.tasks
-      where status = 'Queued'
-      order by priority desc, created_at, id
-      for update skip locked
-      limit 1
-    )
-    returning *`;
-  return [{ sql: prepare }, ...many(FLOOR, () => "execute floor_claim")];
+  return [
+    { sql: `prepare floor_claim as ${FLOOR_CLAIM}` },
+    ...many(FLOOR, () => "execute floor_claim('bench')"),
+  ];
 }
 
 /** Each kind of call, on tasks of its own where it changes them. */
