@@ -7,7 +7,7 @@ import type { CheckoutStep } from "../step.ts";
 /** Where the functions are, from the checkout's folder. */
 export const FUNCTIONS = "supabase/functions";
 
-/** All endpoints at once, for who serves them together; no function imports it. */
+/** All endpoints at once, for readers and tests; no function imports it. */
 const TABLE = `${FUNCTIONS}/_fairlane/endpoints.ts`;
 
 /** What else Deno runs: the kit for workers is for Deno and Node alike. */

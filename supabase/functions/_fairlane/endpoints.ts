@@ -10,8 +10,9 @@ import { updateTaskStatus } from "./endpoints/update-task-status.ts";
 import type { CreateHandler } from "./frame/endpoint.ts";
 
 /**
- * Every endpoint by its name, for who serves them all. The deployed functions
- * serve one each and import that alone: an instance that starts loads no more.
+ * Every endpoint by its name: the index for readers, and for tests that serve
+ * them all. The deployed functions do not import it, so that an instance that
+ * starts loads no more than it serves.
  */
 export const ENDPOINTS = {
   ...ONE_CALL,
