@@ -2,6 +2,7 @@ import { SignJWT } from "jose";
 import { ErrorBody } from "../../../../shared/error-codes.ts";
 import { createIdentify } from "../callers/caller.ts";
 import { createVerifyUserToken } from "../callers/user-token.ts";
+import type { Repetition } from "../database/repetition.ts";
 import type { RpcArguments } from "../database/rpc.ts";
 import type { Files } from "../files/files.ts";
 import { createFilePaths } from "../files/storage-path.ts";
@@ -41,6 +42,8 @@ export function signUserToken(
 export interface FakeWorld {
   readonly deps: EndpointDeps;
   readonly rpcCalls: { name: string; args: RpcArguments; requestId: string }[];
+  /** What each of those calls was told of its being made twice. */
+  readonly repetitions: (Repetition | undefined)[];
   readonly lines: string[];
   /** What was noted of fields that are not used, beside the calls. */
   readonly notes: RpcArguments[];
@@ -60,6 +63,7 @@ const NO_FILES: Files = {
 /** A world whose database answers `reply`, or throws it when it is an error. */
 export function createWorld(reply: string | Error): FakeWorld {
   const rpcCalls: FakeWorld["rpcCalls"] = [];
+  const repetitions: FakeWorld["repetitions"] = [];
   const lines: string[] = [];
   const notes: RpcArguments[] = [];
   const deps: EndpointDeps = {
@@ -72,9 +76,12 @@ export function createWorld(reply: string | Error): FakeWorld {
         now: () => new Date(),
       }),
     }),
-    rpc: (name, args, requestId) => {
+    rpc: (name, args, requestId, repetition) => {
       if (name === "note_unused_fields") notes.push(args);
-      else rpcCalls.push({ name, args, requestId });
+      else {
+        rpcCalls.push({ name, args, requestId });
+        repetitions.push(repetition);
+      }
       return reply instanceof Error
         ? Promise.reject(reply)
         : Promise.resolve(reply);
@@ -86,7 +93,7 @@ export function createWorld(reply: string | Error): FakeWorld {
     createRequestId: () => "fresh-request-id",
     after: () => {},
   };
-  return { deps, rpcCalls, lines, notes };
+  return { deps, rpcCalls, repetitions, lines, notes };
 }
 
 /** A POST with a JSON body, in the name of the service unless told otherwise. */

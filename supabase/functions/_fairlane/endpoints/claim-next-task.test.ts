@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createWorld, KEYS, outcome, post, TASK_ID } from "../_test/fakes.ts";
 import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
+import { ONCE_CLAIMED, REPEATABLE } from "../database/repetition.ts";
 import { ApiError } from "../frame/api-error.ts";
 import { claimNextTask } from "./claim-next-task.ts";
 
@@ -31,6 +32,17 @@ describe("claim-next-task", () => {
     const response = await claimNextTask(deps)(post({ worker_id: "gpu-1" }));
     expect(response.status).toBe(204);
     expect(await response.text()).toBe("");
+  });
+
+  test.each([
+    [{}, ONCE_CLAIMED],
+    [{ dry_run: false }, ONCE_CLAIMED],
+    [{ claim_id: "c1" }, REPEATABLE],
+    [{ dry_run: true }, REPEATABLE],
+  ])("with %j is sent twice only if that is safe", async (more, expected) => {
+    const { deps, repetitions } = createWorld(TASK);
+    await claimNextTask(deps)(post({ worker_id: "gpu-1", ...more }));
+    expect(repetitions).toEqual([expected]);
   });
 
   test("hands every field to the database, and none but its own", async () => {

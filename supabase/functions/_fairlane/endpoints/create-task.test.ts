@@ -7,6 +7,7 @@ import {
   USER_ID,
 } from "../_test/fakes.ts";
 import { assertSurvivesHostileBodies } from "../_test/hostile.ts";
+import { ONCE_CREATED, REPEATABLE } from "../database/repetition.ts";
 import { ApiError } from "../frame/api-error.ts";
 import { RawJson } from "../json/raw-json.ts";
 import { createTask } from "./create-task.ts";
@@ -41,6 +42,21 @@ async function taskOf(body: unknown): Promise<unknown> {
 }
 
 describe("create-task", () => {
+  const nameless = { task_type: "t" };
+  const named = { ...nameless, idempotency_key: "k" };
+
+  test.each([
+    [nameless, ONCE_CREATED],
+    [named, REPEATABLE],
+    [DEPLOYED, REPEATABLE],
+    [{ tasks: [named, nameless] }, ONCE_CREATED],
+    [{ tasks: [named, { ...named, idempotency_key: "l" }] }, REPEATABLE],
+  ])("%j is sent twice only if that is safe", async (body, expected) => {
+    const { deps, repetitions } = createWorld(REPLY);
+    await createTask(deps)(post(body));
+    expect(repetitions).toEqual([expected]);
+  });
+
   test("passes the task on as it is, with exactly 200", async () => {
     const { deps } = createWorld(REPLY);
     const response = await createTask(deps)(post(DEPLOYED));
