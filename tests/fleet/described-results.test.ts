@@ -122,10 +122,9 @@ describe("a late output changes nothing", () => {
     await completeSinceMarch(wire, join, path, text);
     await describeFile(wire, join, late());
     await completeSinceMarch(wire, join, path, late());
-    await wire.edge("complete_task", {
-      task_id: join,
-      output_location: late(),
-    });
+    const body = { task_id: join, output_location: late() };
+    const alone = await wire.edge("complete_task", body);
+    expect(alone.status, alone.text).toBe(200);
     await expectBoth();
   });
 
@@ -149,16 +148,14 @@ describe("a late output changes nothing", () => {
   it("when the result is no file of the task's own, or it comes as complete_task alone", async () => {
     await completeFile(wire, join, path);
     const alone = { task_id: join, output_location: text };
-    await wire.edge("complete_task", alone);
+    expect((await wire.edge("complete_task", alone)).status).toBe(200);
     expect(await readTask(join)).toMatchObject({ output_location: url });
 
     const other = await createTask(owner);
     await startTask(other, W);
     const plain = "https://files.test/plain.mp4";
-    await wire.edge("complete_task", {
-      task_id: other,
-      output_location: plain,
-    });
+    const body = { task_id: other, output_location: plain };
+    expect((await wire.edge("complete_task", body)).status).toBe(200);
     await describeFile(wire, other, transition(plain));
     expect(await readTask(other)).toMatchObject({ output_location: plain });
   });
@@ -169,9 +166,10 @@ describe("a late output changes nothing", () => {
     const body = { task_id: join, status: "Complete", output_location: text };
     const reply = await callFunction("update-task-status", body, { key });
     expect(reply.status).toBe(200);
-    await rest("PATCH", "tasks", { id: `eq.${join}` }, {
+    const written = await rest("PATCH", "tasks", { id: `eq.${join}` }, {
       body: { output_location: text },
     });
+    expect(written.status, written.text).toBe(200);
     expect(await readTask(join)).toMatchObject({ output_location: url });
   });
 });

@@ -4,10 +4,10 @@
  * the next holder counts. What others may have run under the name, they may.
  */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { beatBody, curl } from "../support/beats.ts";
+import { beatBody, sayLast } from "../support/beats.ts";
 import { resetClock, stepClock } from "../support/clock.ts";
 import { admin, closeConnections } from "../support/db.ts";
-import { beat, runJob, spawnWorker } from "../support/fleet.ts";
+import { beat, runJob, spawnWorker, storyOf } from "../support/fleet.ts";
 import { holdTasks, isOpen } from "../support/holding.ts";
 import { stack } from "../support/stack.ts";
 import { createOwner, createTask, readTask, reset } from "../support/world.ts";
@@ -30,11 +30,12 @@ beforeEach(async () => {
   await beat(NEXT);
   await beat(SHARED);
   await claim(SHARED);
-  await wire.edge("update-task-status", {
+  const begun = await wire.edge("update-task-status", {
     task_id: task,
     status: "In Progress",
     reset_generation_started_at: true,
   });
+  expect(begun.status, begun.text).toBe(200);
 });
 // A transaction that a failed test left open would block the next reset.
 afterEach(async () => {
@@ -46,55 +47,54 @@ describe.each(["terminated", "crashed"])(
   "a failure after a machine under a shared name that %s",
   (status_param) => {
     it("counts, if the machine named the task in its last beat", async () => {
-      await curl(
-        "func_worker_heartbeat_with_logs",
+      await sayLast(
         beatBody(SHARED, [], { status_param, current_task_id_param: task }),
       );
-      await next();
+      expect(await next()).toMatchObject({ changed: true });
       expect(await readTask(task))
         .toMatchObject({ status: "Failed", error_message: ERROR });
     });
 
     it("counts, if somebody held the task just then", async () => {
       const holder = await holdTasks(task);
-      await curl(
-        "func_worker_heartbeat_with_logs",
+      await sayLast(
         beatBody(SHARED, [], { status_param, current_task_id_param: task }),
       );
       expect(await isOpen(holder)).toBe(true);
       await holder`rollback`;
       await runJob("rescue");
-      await next();
+      expect(await next()).toMatchObject({ changed: true });
       expect(await readTask(task))
         .toMatchObject({ status: "Failed", error_message: ERROR });
     });
 
     it("is only recorded, if another one may be at work on it", async () => {
-      await curl(
-        "func_worker_heartbeat_with_logs",
-        beatBody(SHARED, [], { status_param }),
-      );
+      await sayLast(beatBody(SHARED, [], { status_param }));
       for (let minute = 1; minute <= 6; minute++) {
         await stepClock("1 minute");
         await beat(NEXT);
         await beat(SHARED);
         await runJob("rescue");
       }
-      await next();
-      expect(await readTask(task)).toMatchObject({ status: "In Progress" });
+      expect(await next()).toMatchObject({ changed: false });
+      expect(await readTask(task))
+        .toMatchObject({ status: "In Progress", worker_id: NEXT });
+      expect((await storyOf(task)).at(-1)).toContain(ERROR);
     });
   },
 );
 
 /** The next one takes the task, and says that it failed, without a lease. */
-async function next(): Promise<void> {
+async function next(): Promise<unknown> {
   await beat(SHARED);
   await claim(NEXT);
-  await wire.edge("update-task-status", {
+  const reply = await wire.edge("update-task-status", {
     task_id: task,
     status: "Failed",
     output_location: ERROR,
   });
+  expect(reply.status, reply.text).toBe(200);
+  return reply.json;
 }
 
 async function claim(worker: string): Promise<void> {

@@ -4,7 +4,7 @@
  * holder said of it is not lost, however that start then ends.
  */
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { beatBody, curl } from "../support/beats.ts";
+import { beatBody, sayLast } from "../support/beats.ts";
 import { resetClock, stepClock } from "../support/clock.ts";
 import { counterDrift } from "../support/drift.ts";
 import { beat, runJob, spawnWorker } from "../support/fleet.ts";
@@ -21,7 +21,6 @@ import {
 import { claimOfMarch, taskOf } from "./clients/claims.ts";
 import { Wire } from "./clients/wire.ts";
 
-const BEAT = "func_worker_heartbeat_with_logs";
 const SHARED = "local-worker";
 const A = "gpu-20260121_101010-dddd0001";
 const B = "gpu-20260411_101010-dddd0002";
@@ -128,7 +127,7 @@ describe("a failure that was told and held back is in the end's reason", () => {
     ["crashes", () => beat(B, [], "crashed")],
     [
       "says goodbye",
-      () => curl(BEAT, beatBody(B, [], { status_param: "terminated" })),
+      () => sayLast(beatBody(B, [], { status_param: "terminated" })),
     ],
     ["falls silent", () => minutes(3, [A])],
     ["is set to error", () =>
@@ -178,7 +177,7 @@ function complete() {
 /** The last beat of a machine under the shared name. */
 function last(status_param: string, isNamed: boolean, at = new Date()) {
   const line = { message: "Step", task_id: task, timestamp: at.toISOString() };
-  return curl(BEAT, beatBody(SHARED, isNamed ? [line] : [], { status_param }));
+  return sayLast(beatBody(SHARED, isNamed ? [line] : [], { status_param }));
 }
 
 function resetByHand() {

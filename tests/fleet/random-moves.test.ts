@@ -20,6 +20,14 @@ import { Wire } from "./clients/wire.ts";
 
 const TYPE = "type_of_random_moves";
 const MOVES = 60;
+/** Was made at least once, or nothing would be said of it. */
+const EACH = [
+  ...["January", "March", "April", "shared", "api"].map((generation) =>
+    `claimed by ${generation}`
+  ),
+  ...["completed", "Failed", "Queued", "crash", "goodbye", "reset"],
+  ...["sent home", "type changed", "api said to be gone"],
+];
 
 beforeEach(async () => {
   await resetClock();
@@ -39,12 +47,15 @@ it.each([3, 9])("random moves of the fleet, seed %i", async (seed) => {
   const wire = new Wire(stack().apiUrl);
   const fleet = new RandomFleet(new Chance(seed), wire, owners, TYPE);
   await fleet.start();
+  let claimable = 0;
   for (let move = 1; move <= MOVES; move++) {
     await fleet.move();
-    if (move % 15 === 0) await expectAgreement();
+    if (move % 15 === 0) claimable += await expectAgreement();
   }
+  expect(claimable).toBeGreaterThan(0);
   await fleet.end();
   expect(fleet.faults).toEqual([]);
+  expect([...fleet.made]).toEqual(expect.arrayContaining(EACH));
   expect(
     await admin()`
     select id, status, attempts from public.tasks
@@ -54,8 +65,9 @@ it.each([3, 9])("random moves of the fleet, seed %i", async (seed) => {
   expect(await counterDrift()).toEqual([]);
 });
 
-/** Counts, explain and claims say the same of what could be taken now. */
-async function expectAgreement(): Promise<void> {
+/** Counts, explain and claims say the same of what could be taken now: how much. */
+async function expectAgreement(): Promise<number> {
+  let agreed = 0;
   for (const job of ["settle", "sweep"]) await runJob(job);
   const key = stack().serviceRoleKey;
   for (const run_type of ["gpu", "api"]) {
@@ -72,6 +84,8 @@ async function expectAgreement(): Promise<void> {
       if ((json as { claimable: boolean }).claimable) claimable.push(id);
     }
     expect(claimable.sort()).toEqual([...taken].sort());
+    agreed += taken.size;
   }
   expect(await counterDrift()).toEqual([]);
+  return agreed;
 }

@@ -1,3 +1,4 @@
+import { expect } from "vitest";
 import { z } from "zod";
 import type { Connection } from "./db.ts";
 import type { Reply } from "./http.ts";
@@ -50,13 +51,19 @@ export const GOODBYE = {
   status_param: "terminated",
 } as const;
 
-/** Such a beat, which names no task unless told to. */
+/** Such a beat, which names no task unless told to. It has been taken. */
 export function sayGoodbye(
   workerId: string,
   more: Readonly<Record<string, unknown>> = {},
 ): Promise<Reply> {
-  const body = beatBody(workerId, [], { ...GOODBYE, ...more });
-  return curl("func_worker_heartbeat_with_logs", body);
+  return sayLast(beatBody(workerId, [], { ...GOODBYE, ...more }));
+}
+
+/** A beat after which none comes. A test that goes on after one that was refused proves nothing. */
+export async function sayLast(body: object): Promise<Reply> {
+  const reply = await curl("func_worker_heartbeat_with_logs", body);
+  expect(reply.json, reply.text).toMatchObject({ success: true });
+  return reply;
 }
 
 /** Calls a database function as the guardian's curl does: `apikey` alone. */

@@ -3,7 +3,9 @@ import type { Chance } from "../../support/chance.ts";
 import { stepClock } from "../../support/clock.ts";
 import { beat, runJob, spawnWorker } from "../../support/fleet.ts";
 import { createTask, type Owner, readTask } from "../../support/world.ts";
-import { claimOfApril, claimOfMarch, taskOf } from "./claims.ts";
+import { API_WORKER as API } from "./api-claims.ts";
+import { claimOfApril, claimOfMarch } from "./claims.ts";
+import { endAll } from "./good-workers.ts";
 import { RESET } from "../../support/resets.ts";
 import { type Claimed, retryBody } from "./retry-since-january.ts";
 import type { Answer, Wire } from "./wire.ts";
@@ -19,7 +21,6 @@ interface Machine {
 }
 
 const GENERATIONS = ["January", "March", "April"] as const;
-const API = "api-worker-main";
 const NAMES: Readonly<Record<string, string>> = {
   ...{ shared: "local-worker", api: API },
 };
@@ -33,6 +34,8 @@ const HOME: readonly Record<string, string>[] = [
 /** Machines of several generations that make legal moves at random. */
 export class RandomFleet {
   readonly faults: string[] = [];
+  /** What moves were made, each of which was answered as it should be. */
+  readonly made = new Set<string>();
   private readonly machines: Machine[] = [];
   private readonly completed = new Set<string>();
   private tasks = 0;
@@ -79,11 +82,10 @@ export class RandomFleet {
       machine.isAlive = false;
     }
     for (let minute = 0; minute < 25; minute++) await this.pass(60);
+    await this.makeRareMoves();
     for (let round = 0; round < 12; round++) {
       await this.pass(61);
-      for (const [pool, id] of [["gpu", `good-${round}`], ["api", API]]) {
-        await this.takeAll(pool ?? "", id ?? "");
-      }
+      await endAll(this.wire, `good-${round}`);
     }
     for (const task of this.completed) {
       const { status } = await readTask(task);
@@ -91,24 +93,28 @@ export class RandomFleet {
     }
   }
 
-  private async takeAll(pool: string, id: string): Promise<void> {
-    for (let claim = 0; claim < 20; claim++) {
-      const worker = pool === "gpu" ? `${id}-${claim}` : id;
-      if (pool === "gpu") await beat(worker);
-      const body = { worker_id: worker, run_type: pool };
-      const ask = () => this.wire.edge("claim-next-task", body);
-      let answer = await ask();
-      // Said to be gone while it was idle: one refusal, and no more.
-      if (answer.status === 409) answer = await ask();
-      const task = taskOf(answer);
-      if (task === null) return;
-      await this.complete(task);
+  /** Each with work in hand, whatever chance has brought until now. */
+  private async makeRareMoves(): Promise<void> {
+    const moves: readonly ((of: Machine, task: string) => Promise<void>)[] = [
+      (machine) => this.sendHome(machine),
+      (machine) => this.endItself(machine),
+      (machine, task) => this.fail(machine, task),
+      (_machine, task) => this.reset(task),
+    ];
+    for (const move of moves) {
+      await createTask(this.owners[0]!, { task_type: "travel_segment" });
+      const machine = await this.rent("January");
+      while (machine.work.size === 0) await this.claim(machine);
+      const [task = ""] = machine.work.keys();
+      await move(machine, task);
+      machine.isAlive = false;
     }
   }
 
-  private async rent(generation: Generation): Promise<void> {
+  private async rent(generation: Generation): Promise<Machine> {
     const id = NAMES[generation] ?? `gpu-${generation}-${this.machines.length}`;
-    this.machines.push({ id, generation, isAlive: true, work: new Map() });
+    const machine = { id, generation, isAlive: true, work: new Map() };
+    this.machines.push(machine);
     if (generation === "api") {
       await this.wire.rows("POST", "workers", {}, {
         ...{ id, instance_type: "api", status: "active" },
@@ -118,6 +124,7 @@ export class RandomFleet {
       if (generation !== "shared") await spawnWorker(id);
       await beat(id);
     }
+    return machine;
   }
 
   private async claim(machine: Machine): Promise<void> {
@@ -135,6 +142,7 @@ export class RandomFleet {
     if (answer.status !== 200 || this.chance.next() < LOST) return;
     const { task_id, attempts } = answer.json as Claimed;
     work.set(task_id, attempts ?? 0);
+    this.made.add(`claimed by ${generation}`);
   }
 
   private claimApi(): Promise<Answer> {
@@ -154,7 +162,7 @@ export class RandomFleet {
   private async complete(task: string): Promise<void> {
     const body = { task_id: task, output_location: `https://a.test/${task}` };
     const answer = await this.wire.edge("complete_task", body);
-    if (answer.status !== 200) this.faults.push(`${task}: ${answer.text}`);
+    this.make("completed", answer);
   }
 
   private async fail(machine: Machine, task: string): Promise<void> {
@@ -167,7 +175,7 @@ export class RandomFleet {
     const repeats = this.chance.next() < LOST ? 2 : 1;
     for (let sent = 0; sent < repeats; sent++) {
       const answer = await this.wire.edge("update-task-status", body);
-      if (answer.status !== 200) this.faults.push(`${task}: ${answer.text}`);
+      this.make(String(body.status), answer);
     }
   }
 
@@ -200,8 +208,14 @@ export class RandomFleet {
   private async endItself(machine: Machine): Promise<void> {
     if (machine.generation === "April" || machine.generation === "shared") {
       const body = { worker_id_param: machine.id, logs_param: [], ...GOODBYE };
-      await this.wire.rpc("func_worker_heartbeat_with_logs", body);
-    } else await beat(machine.id, [], "crashed");
+      this.make(
+        "goodbye",
+        await this.wire.rpc("func_worker_heartbeat_with_logs", body),
+      );
+    } else {
+      await beat(machine.id, [], "crashed");
+      this.made.add("crash");
+    }
     await this.replace(machine);
   }
 
@@ -216,13 +230,10 @@ export class RandomFleet {
     const steps = this.chance.pick(["terminated", "terminating terminated"]);
     for (const status of steps.split(" ")) {
       const body = { status, metadata };
-      await this.wire.rows(
-        "PATCH",
-        "workers",
-        { id: `eq.${machine.id}` },
-        body,
-      );
+      const ids = { id: `eq.${machine.id}` };
+      await this.wire.rows("PATCH", "workers", ids, body);
     }
+    this.made.add(task === undefined ? "idle sent home" : "sent home");
     await this.endItself(machine);
     if (task === undefined) return;
     const { attempts, error_message } = await readTask(String(task["id"]));
@@ -233,17 +244,26 @@ export class RandomFleet {
 
   private async reset(task: string): Promise<void> {
     const body = { ...RESET, error_message: "Reset - orphaned" };
-    await this.wire.rows("PATCH", "tasks", { id: `in.(${task})` }, body);
+    const ids = { id: `in.(${task})` };
+    await this.wire.rows("PATCH", "tasks", ids, body);
+    this.made.add("reset");
   }
 
   private async changeType(): Promise<void> {
     const p_changes = { pool: this.chance.pick(["gpu", "api"]) };
-    await this.wire.rpc("set_task_type", { p_name: this.type, p_changes });
+    const body = { p_name: this.type, p_changes };
+    this.make("type changed", await this.wire.rpc("set_task_type", body));
   }
 
   private async sayApiIsGone(): Promise<void> {
     const status = this.chance.pick(["error", "terminating", "terminated"]);
     const body = { status, metadata: { error_reason: "No heartbeat" } };
     await this.wire.rows("PATCH", "workers", { id: `eq.${API}` }, body);
+    this.made.add("api said to be gone");
+  }
+
+  private make(move: string, { status, text }: Answer): void {
+    if (status === 200) this.made.add(move);
+    else this.faults.push(`${move}: ${status} ${text}`);
   }
 }
