@@ -126,6 +126,11 @@ describe("what an orchestrator leaves to later", () => {
           (sql) => sql`select queue.settle_deferred()`,
         );
         read.push(first.read, piece.read);
+        // A piece is done, and the rest is left.
+        const { [status]: ended = 0, ...left } = await countByState();
+        expect(ended).toBeGreaterThan(1);
+        expect(ended).toBeLessThan(children);
+        expect(left).toEqual({ "Queued ready": children + 1 - ended });
         for (const session of sessions) await session.end();
       }
       const [first = 0, piece = 0, ofMore = 0, pieceOfMore = 0] = read;

@@ -29,9 +29,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await closeConnections();
   await resetLockWait();
-  await admin()`
-    alter table queue.settings alter column fails_siblings set default true
-  `;
   await admin()`update queue.settings set fails_siblings = default`;
 });
 
