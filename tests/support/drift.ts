@@ -45,7 +45,10 @@ export async function counterDrift(
             from task as t
             where t.user_id = s.user_id and t.standing = 'active' and not t.takes_slot
               and not exists (
-                select from queue.handovers as o where o.orchestrator_id = t.id and o.lease_token = t.lease_token
+                select from queue.handovers as o
+                where o.orchestrator_id = t.id
+                  -- What ran through the upgrade has none.
+                  and o.lease_token = coalesce(t.lease_token, '00000000-0000-0000-0000-000000000000')
               )
           ) + (
             select count(*)

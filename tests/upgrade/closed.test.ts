@@ -7,6 +7,7 @@ import {
 } from "../../gate/equality/throw-away-database.ts";
 import { checkoutDir } from "../../stack/paths.ts";
 import { applyUpTo, migrationFiles } from "../support/old-database.ts";
+import { defaultsOf } from "./restore/state.ts";
 
 // A push may stop after any of its files, for good: what is there by then must not lie open, on a project whose defaults give
 // every new table and function of `public` to everybody.
@@ -51,6 +52,10 @@ describe("a push onto a new project that stops", () => {
     database = await makeThrowAwayDatabase(workDir, "closed", true);
     const sql = postgres(database.url, { max: 1, onnotice: () => {} });
     try {
+      // Or all that follows would say nothing of such a project.
+      expect(await defaultsOf(sql)).toContainEqual(
+        { defaclobjtype: "r", grantee: "anon", privilege_type: "SELECT" },
+      );
       for (const file of files) {
         await applyUpTo(database.url, file);
         rights.set(
