@@ -14047,6 +14047,126 @@ begin
 end;
 $$;
 
+-- What an orchestrator has enqueued.
+
+-- The tasks that an orchestrator has enqueued, so that it does not enqueue them twice.
+-- See public.get_orchestrator_children.
+create function queue.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 1000;
+  v_most_bytes constant integer := 32 * 1024 * 1024;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  v_orchestrator public.tasks := queue.readable_task(v_caller, p_orchestrator_task_id);
+  v_after_time timestamptz;
+  v_after_id uuid;
+  v_tasks json;
+  v_found integer;
+  v_told integer;
+  v_last text;
+begin
+  if p_after is not null then
+    begin
+      v_after_time := split_part(p_after, ',', 1)::timestamp at time zone 'UTC';
+      v_after_id := split_part(p_after, ',', 2)::uuid;
+    exception when data_exception then
+      perform queue.refuse(
+        400, 'INVALID_ARGUMENT', 'after is not the next of an earlier reply',
+        'Send next as it came, or leave after out to begin at the front'
+      );
+    end;
+  end if;
+
+  with child as (
+    select c.*
+    from queue.children_of(v_orchestrator, v_most + 1, v_after_time, v_after_id) as c
+  ),
+  -- Params may be large, and the reply is made in the memory of the database.
+  measured as (
+    select
+      c.*,
+      row_number() over in_order as place,
+      sum(coalesce(l.params_length, 0) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes,
+      l.params_length is null as has_unfit_params
+    from child as c
+      cross join lateral (select queue.written_length(c.params, 8388608) as params_length) as l
+    window in_order as (order by c.created_at, c.id)
+  ),
+  -- The first one always: whoever asks for the rest must come on.
+  told as (
+    select m.*, m.place <= v_most and (m.bytes <= v_most_bytes or m.place = 1) as is_told
+    from measured as m
+  )
+  select
+    coalesce(
+      json_agg(
+        json_build_object(
+          'id', m.id, 'task_type', m.task_type, 'status', m.status,
+          'params', case when m.has_unfit_params then '{}' when v_caller.user_id is null then queue.without_secrets(m.params) else m.params end,
+          'output_location', m.output_location
+        )
+        order by m.place
+      ) filter (where m.is_told),
+      '[]'
+    ),
+    count(*),
+    count(*) filter (where m.is_told),
+    (array_agg(pg_catalog.format('%s,%s', m.created_at at time zone 'UTC', m.id) order by m.place desc) filter (where m.is_told))[1]
+  into v_tasks, v_found, v_told, v_last
+  from told as m;
+
+  return json_build_object('tasks', v_tasks, 'is_cut', v_told < v_found, 'next', case when v_told < v_found then v_last end);
+end;
+$$;
+
+-- The tasks that name another one as their orchestrator. A family that the queue keeps count of is listed; one that had
+-- ended before the queue did so, and one that has no child yet, is looked for among its owner's tasks since then. A day
+-- more, because clocks are set back.
+-- Up to so many tasks of the same owner whose params name this one as their orchestrator, oldest first; only those after
+-- this time and id, if they are given.
+create function queue.children_of(
+  p_orchestrator public.tasks, p_limit integer, p_after_time timestamptz default null, p_after_id uuid default null
+)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if exists (select from queue.orchestrations as o where o.orchestrator_id = p_orchestrator.id) then
+    return query
+    select t.*
+    from queue.subtasks as s
+      join public.tasks as t on t.id = s.task_id
+    where s.orchestrator_id = p_orchestrator.id
+      and t.user_id = p_orchestrator.user_id
+      and (p_after_id is null or (t.created_at, t.id) > (p_after_time, p_after_id))
+    order by t.created_at, t.id
+    limit p_limit;
+    return;
+  end if;
+
+  return query
+  select t.*
+  from public.tasks as t
+  where t.user_id = p_orchestrator.user_id
+    and t.created_at >= p_orchestrator.created_at - interval '1 day'
+    and queue.parent_task_id(t.params) = p_orchestrator.id
+    and t.id <> p_orchestrator.id
+    and (p_after_id is null or (t.created_at, t.id) > (p_after_time, p_after_id))
+  order by t.created_at, t.id
+  limit p_limit;
+end;
+$$;
+
 -- Why a task waits, what would have to change, and where in line it is.
 
 -- Why a task is not running, what would have to change, and where in line it is.
@@ -16632,195 +16752,132 @@ begin
 end;
 $$;
 
--- Families as deployed clients read them; and the one call of theirs that this queue only refuses.
+-- What deployed clients call under names of their own (docs/fleet.md).
 
--- The tasks that an orchestrator has enqueued, so that it does not enqueue them twice.
--- See public.get_orchestrator_children.
-create function queue.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text)
+-- A beat with log lines, as deployed workers send it.
+create function public.func_worker_heartbeat_with_logs(json)
 returns json
 language plpgsql
-stable
-security definer -- looks up the caller's token
+volatile
+security invoker
 set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
-declare
-  v_most constant integer := 1000;
-  v_most_bytes constant integer := 32 * 1024 * 1024;
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  v_orchestrator public.tasks := queue.readable_task(v_caller, p_orchestrator_task_id);
-  v_after_time timestamptz;
-  v_after_id uuid;
-  v_tasks json;
-  v_found integer;
-  v_told integer;
-  v_last text;
 begin
-  if p_after is not null then
-    begin
-      v_after_time := split_part(p_after, ',', 1)::timestamp at time zone 'UTC';
-      v_after_id := split_part(p_after, ',', 2)::uuid;
-    exception when data_exception then
-      perform queue.refuse(
-        400, 'INVALID_ARGUMENT', 'after is not the next of an earlier reply',
-        'Send next as it came, or leave after out to begin at the front'
-      );
-    end;
-  end if;
-
-  with child as (
-    select c.*
-    from queue.children_of(v_orchestrator, v_most + 1, v_after_time, v_after_id) as c
-  ),
-  -- Params may be large, and the reply is made in the memory of the database.
-  measured as (
-    select
-      c.*,
-      row_number() over in_order as place,
-      sum(coalesce(l.params_length, 0) + coalesce(octet_length(c.output_location), 0)) over in_order as bytes,
-      l.params_length is null as has_unfit_params
-    from child as c
-      cross join lateral (select queue.written_length(c.params, 8388608) as params_length) as l
-    window in_order as (order by c.created_at, c.id)
-  ),
-  -- The first one always: whoever asks for the rest must come on.
-  told as (
-    select m.*, m.place <= v_most and (m.bytes <= v_most_bytes or m.place = 1) as is_told
-    from measured as m
-  )
-  select
-    coalesce(
-      json_agg(
-        json_build_object(
-          'id', m.id, 'task_type', m.task_type, 'status', m.status,
-          'params', case when m.has_unfit_params then '{}' when v_caller.user_id is null then queue.without_secrets(m.params) else m.params end,
-          'output_location', m.output_location
-        )
-        order by m.place
-      ) filter (where m.is_told),
-      '[]'
-    ),
-    count(*),
-    count(*) filter (where m.is_told),
-    (array_agg(pg_catalog.format('%s,%s', m.created_at at time zone 'UTC', m.id) order by m.place desc) filter (where m.is_told))[1]
-  into v_tasks, v_found, v_told, v_last
-  from told as m;
-
-  return json_build_object('tasks', v_tasks, 'is_cut', v_told < v_found, 'next', case when v_told < v_found then v_last end);
+  return queue.worker_heartbeat($1);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
 end;
 $$;
 
--- The tasks that name another one as their orchestrator. A family that the queue keeps count of is listed; one that had
--- ended before the queue did so, and one that has no child yet, is looked for among its owner's tasks since then. A day
--- more, because clocks are set back.
--- Up to so many tasks of the same owner whose params name this one as their orchestrator, oldest first; only those after
--- this time and id, if they are given.
-create function queue.children_of(
-  p_orchestrator public.tasks, p_limit integer, p_after_time timestamptz default null, p_after_id uuid default null
-)
-returns setof public.tasks
+comment on function public.func_worker_heartbeat_with_logs(json) is
+  'A worker''s beat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. With status_param terminated the worker says goodbye: its work is free at once, that start does not count, and its next beat or claim makes it active again. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+
+-- The beat of clients that send no logs.
+create function public.func_update_worker_heartbeat(json)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  perform queue.worker_heartbeat($1);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+end;
+$$;
+
+comment on function public.func_update_worker_heartbeat(json) is
+  'A worker''s beat without logs. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param}. Answers nothing. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
+
+-- Log lines, as deployed workers and orchestrators send them.
+create function public.func_insert_logs_batch(json)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.insert_logs_batch($1);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.func_insert_logs_batch(json) is
+  'Stores log lines. The whole body: {logs: [{timestamp, source_type, source_id, log_level, message, task_id, worker_id, cycle_number, metadata}]}. Out: {success, inserted, errors}. service_role only.';
+
+-- The counts, as the scripts of the fleet call them through the Data API. They name a mode: "queued"
+-- leaves out what runs, any other means all.
+create function public.func_get_task_counts(mode text default null, run_type_filter text default null)
+returns json
 language plpgsql
 stable
 security invoker
 set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
 as $$
 begin
-  if exists (select from queue.orchestrations as o where o.orchestrator_id = p_orchestrator.id) then
-    return query
-    select t.*
-    from queue.subtasks as s
-      join public.tasks as t on t.id = s.task_id
-    where s.orchestrator_id = p_orchestrator.id
-      and t.user_id = p_orchestrator.user_id
-      and (p_after_id is null or (t.created_at, t.id) > (p_after_time, p_after_id))
-    order by t.created_at, t.id
-    limit p_limit;
-    return;
+  if run_type_filter in ('cloud', 'local') then
+    return queue.counts_of_place(run_type_filter, mode is distinct from 'queued');
   end if;
-
-  return query
-  select t.*
-  from public.tasks as t
-  where t.user_id = p_orchestrator.user_id
-    and t.created_at >= p_orchestrator.created_at - interval '1 day'
-    and queue.parent_task_id(t.params) = p_orchestrator.id
-    and t.id <> p_orchestrator.id
-    and (p_after_id is null or (t.created_at, t.id) > (p_after_time, p_after_id))
-  order by t.created_at, t.id
-  limit p_limit;
-end;
-$$;
-
--- The finished segments of a run, for the worker that puts them together.
--- See public.get_completed_segments.
-create function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
-returns json
-language plpgsql
-stable
-security definer -- looks up the caller's token
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-declare
-  v_most constant integer := 10000;
-  v_most_bytes constant integer := 32 * 1024 * 1024;
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-begin
-  return (
-    select coalesce(
-      json_agg(
-        json_build_object('segment_index', s.segment_index, 'output_location', s.output_location)
-        order by s.segment_index
-      ),
-      '[]'
-    )
-    from (
-      select w.segment_index, w.output_location, sum(octet_length(w.output_location)) over (order by w.segment_index) as bytes
-      from (
-        -- A segment that was made again: the newest counts.
-        select distinct on (n.segment_index) n.segment_index, t.output_location
-        from public.tasks as t
-          cross join lateral (
-            select substring(t.params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
-          ) as n (segment_index)
-        where t.status = 'Complete'
-          and t.task_type = 'travel_segment'
-          and left(t.params ->> 'orchestrator_run_id', 128) = left(p_run_id, 128) -- as the index has it
-          and t.params ->> 'orchestrator_run_id' = p_run_id
-          and (v_caller.kind = 'service' or t.user_id = v_caller.user_id)
-          and (p_project_id is null or t.project_id = p_project_id)
-          and n.segment_index > coalesce(p_after_index, -1)
-          and t.output_location <> ''
-        order by n.segment_index, t.generation_processed_at desc nulls last, t.created_at desc, t.id
-        limit v_most
-      ) as w
-    ) as s
-    where s.bytes <= v_most_bytes
-  );
-end;
-$$;
-
--- Shots belong to the application, not to the queue. Callers are told so in the queue's own words, after their token
--- was looked up, so that a wrong key is not taken for a missing feature.
--- See public.update_shot_pair_prompts.
-create function queue.update_shot_pair_prompts(p_caller jsonb)
-returns json
-language plpgsql
-stable
-security definer -- looks up the caller's token
-set search_path = ''
-as $$
-begin
-  perform queue.resolve_caller(p_caller, array['service', 'token', 'user']);
-  perform queue.refuse(
-    501, 'NOT_SUPPORTED', 'This queue keeps no shots, so it cannot store prompts of one',
-    'Go on without; the prompts are in the params of the segments'
-  );
+  return queue.task_counts('{"kind": "service"}', run_type_filter, mode is distinct from 'queued');
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
   return null;
 end;
 $$;
+
+comment on function public.func_get_task_counts(text, text) is
+  'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: a pool; or a place, cloud (machines of the fleet) or local (their owners'' own); null for all. Out: see task_counts; of a place its totals of what is claimable and active, its users and recent tasks. service_role only.';
+
+-- The finished segments of a run, as functions ask it.
+create function public.get_completed_segments(
+  p_caller jsonb, p_run_id text, p_project_id uuid default null, p_after_index integer default null
+)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_completed_segments(p_caller, p_run_id, p_project_id, p_after_index);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.get_completed_segments(jsonb, text, uuid, integer) is
+  '[{segment_index, output_location}] of the Complete travel_segments whose params.orchestrator_run_id is p_run_id as text, in order, one per index, the newest; at most 10000, those above p_after_index. Tokens and users: their own. Errors: 403. service_role only.';
+
+-- Prompts of a shot, as functions report them.
+create function public.update_shot_pair_prompts(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.update_shot_pair_prompts(p_caller);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.update_shot_pair_prompts(jsonb) is
+  'Always 501 NOT_SUPPORTED, or 403 for callers who are nobody: the queue owns no shots. service_role only.';
 
 -- Counts and views under the names that deployed orchestrators and autoscalers read.
 
@@ -17018,6 +17075,78 @@ from queue.fleet_summary() as f;
 
 comment on view public.orchestrator_status is
   'The queue and the fleet in one row: tasks by state, workers by state, stale_workers (active, no beat within the silence limit), stuck_tasks (running, no word for quiet_task_limit). service_role only.';
+
+-- Two reads of deployed workers: the finished segments of a run, and prompts of a shot, which this queue only refuses.
+
+-- The finished segments of a run, for the worker that puts them together.
+-- See public.get_completed_segments.
+create function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_most constant integer := 10000;
+  v_most_bytes constant integer := 32 * 1024 * 1024;
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+begin
+  return (
+    select coalesce(
+      json_agg(
+        json_build_object('segment_index', s.segment_index, 'output_location', s.output_location)
+        order by s.segment_index
+      ),
+      '[]'
+    )
+    from (
+      select w.segment_index, w.output_location, sum(octet_length(w.output_location)) over (order by w.segment_index) as bytes
+      from (
+        -- A segment that was made again: the newest counts.
+        select distinct on (n.segment_index) n.segment_index, t.output_location
+        from public.tasks as t
+          cross join lateral (
+            select substring(t.params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
+          ) as n (segment_index)
+        where t.status = 'Complete'
+          and t.task_type = 'travel_segment'
+          and left(t.params ->> 'orchestrator_run_id', 128) = left(p_run_id, 128) -- as the index has it
+          and t.params ->> 'orchestrator_run_id' = p_run_id
+          and (v_caller.kind = 'service' or t.user_id = v_caller.user_id)
+          and (p_project_id is null or t.project_id = p_project_id)
+          and n.segment_index > coalesce(p_after_index, -1)
+          and t.output_location <> ''
+        order by n.segment_index, t.generation_processed_at desc nulls last, t.created_at desc, t.id
+        limit v_most
+      ) as w
+    ) as s
+    where s.bytes <= v_most_bytes
+  );
+end;
+$$;
+
+-- Shots belong to the application, not to the queue. Callers are told so in the queue's own words, after their token
+-- was looked up, so that a wrong key is not taken for a missing feature.
+-- See public.update_shot_pair_prompts.
+create function queue.update_shot_pair_prompts(p_caller jsonb)
+returns json
+language plpgsql
+stable
+security definer -- looks up the caller's token
+set search_path = ''
+as $$
+begin
+  perform queue.resolve_caller(p_caller, array['service', 'token', 'user']);
+  perform queue.refuse(
+    501, 'NOT_SUPPORTED', 'This queue keeps no shots, so it cannot store prompts of one',
+    'Go on without; the prompts are in the params of the segments'
+  );
+  return null;
+end;
+$$;
 
 -- What apps and their users call: create, cancel, ask.
 
@@ -17408,175 +17537,6 @@ $$;
 comment on function public.note_unused_fields(jsonb, text, jsonb) is
   'Adds what an instance of the endpoint has counted: p_counts = {field: how often it came and was not used}, at most 50 fields a call and 500 in all. Shown by health as FIELD_NOT_USED. Errors: 403. service_role only.';
 
--- What deployed clients call under names of their own (docs/fleet.md).
-
--- A beat with log lines, as deployed workers send it.
-create function public.func_worker_heartbeat_with_logs(json)
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
-begin
-  return queue.worker_heartbeat($1);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-  return null;
-end;
-$$;
-
-comment on function public.func_worker_heartbeat_with_logs(json) is
-  'A worker''s beat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. With status_param terminated the worker says goodbye: its work is free at once, that start does not count, and its next beat or claim makes it active again. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
-
--- The beat of clients that send no logs.
-create function public.func_update_worker_heartbeat(json)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
-begin
-  perform queue.worker_heartbeat($1);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-end;
-$$;
-
-comment on function public.func_update_worker_heartbeat(json) is
-  'A worker''s beat without logs. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param}. Answers nothing. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
-
--- Log lines, as deployed workers and orchestrators send them.
-create function public.func_insert_logs_batch(json)
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
-begin
-  return queue.insert_logs_batch($1);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-  return null;
-end;
-$$;
-
-comment on function public.func_insert_logs_batch(json) is
-  'Stores log lines. The whole body: {logs: [{timestamp, source_type, source_id, log_level, message, task_id, worker_id, cycle_number, metadata}]}. Out: {success, inserted, errors}. service_role only.';
-
--- The counts, as the scripts of the fleet call them through the Data API. They name a mode: "queued"
--- leaves out what runs, any other means all.
-create function public.func_get_task_counts(mode text default null, run_type_filter text default null)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
-begin
-  if run_type_filter in ('cloud', 'local') then
-    return queue.counts_of_place(run_type_filter, mode is distinct from 'queued');
-  end if;
-  return queue.task_counts('{"kind": "service"}', run_type_filter, mode is distinct from 'queued');
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-  return null;
-end;
-$$;
-
-comment on function public.func_get_task_counts(text, text) is
-  'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: a pool; or a place, cloud (machines of the fleet) or local (their owners'' own); null for all. Out: see task_counts; of a place its totals of what is claimable and active, its users and recent tasks. service_role only.';
-
--- The output that a task builds on, as functions ask it.
-create function public.get_predecessor_output(
-  p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid default null, p_child_order integer default null
-)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
-begin
-  return queue.get_predecessor_output(p_caller, p_task_id, p_parent_generation_id, p_child_order);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-  return null;
-end;
-$$;
-
-comment on function public.get_predecessor_output(jsonb, uuid, uuid, integer) is
-  'Null for a task without dependencies, else {predecessor_id, output_location (null until all are Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency, all_complete, lookup_method}; the first dependency is tasks.dependant_on. Without one, and with p_parent_generation_id and p_child_order: the newest record of the owner''s at the place before it, or nulls. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
-
--- The finished segments of a run, as functions ask it.
-create function public.get_completed_segments(
-  p_caller jsonb, p_run_id text, p_project_id uuid default null, p_after_index integer default null
-)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
-begin
-  return queue.get_completed_segments(p_caller, p_run_id, p_project_id, p_after_index);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-  return null;
-end;
-$$;
-
-comment on function public.get_completed_segments(jsonb, text, uuid, integer) is
-  '[{segment_index, output_location}] of the Complete travel_segments whose params.orchestrator_run_id is p_run_id as text, in order, one per index, the newest; at most 10000, those above p_after_index. Tokens and users: their own. Errors: 403. service_role only.';
-
--- The tasks that an orchestrator has enqueued, as functions ask it.
-create function public.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text default null)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
-begin
-  return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id, p_after);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-  return null;
-end;
-$$;
-
-comment on function public.get_orchestrator_children(jsonb, uuid, text) is
-  '{tasks: [{id, task_type, status, params, output_location}], is_cut, next}: the tasks of the same owner whose params.orchestrator_task_id_ref is this task, oldest first; at most 1000 and 32 MiB, is_cut says that there are more, and next is the p_after that gets them. Errors: 400 INVALID_ARGUMENT, 404 TASK_NOT_FOUND, 403. service_role only.';
-
--- Prompts of a shot, as functions report them.
-create function public.update_shot_pair_prompts(p_caller jsonb)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
-begin
-  return queue.update_shot_pair_prompts(p_caller);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-  return null;
-end;
-$$;
-
-comment on function public.update_shot_pair_prompts(jsonb) is
-  'Always 501 NOT_SUPPORTED, or 403 for callers who are nobody: the queue owns no shots. service_role only.';
-
 -- What workers call: thin functions that run with their caller's rights and call the one of the same name in schema queue.
 
 -- The claim, as functions call it.
@@ -17827,6 +17787,48 @@ $$;
 comment on function public.update_worker_model(jsonb, text, text) is
   'Notes the model that a worker has loaded: {worker_id, current_model}. Errors: 404 WORKER_NOT_FOUND, 400 INVALID_ARGUMENT, 403 for all but the service. service_role only.';
 
+-- The output that a task builds on, as functions ask it.
+create function public.get_predecessor_output(
+  p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid default null, p_child_order integer default null
+)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_predecessor_output(p_caller, p_task_id, p_parent_generation_id, p_child_order);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.get_predecessor_output(jsonb, uuid, uuid, integer) is
+  'Null for a task without dependencies, else {predecessor_id, output_location (null until all are Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency, all_complete, lookup_method}; the first dependency is tasks.dependant_on. Without one, and with p_parent_generation_id and p_child_order: the newest record of the owner''s at the place before it, or nulls. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+-- The tasks that an orchestrator has enqueued, as functions ask it.
+create function public.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text default null)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id, p_after);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.get_orchestrator_children(jsonb, uuid, text) is
+  '{tasks: [{id, task_type, status, params, output_location}], is_cut, next}: the tasks of the same owner whose params.orchestrator_task_id_ref is this task, oldest first; at most 1000 and 32 MiB, is_cut says that there are more, and next is the p_after that gets them. Errors: 400 INVALID_ARGUMENT, 404 TASK_NOT_FOUND, 403. service_role only.';
+
 select queue.lock_tables(
   'public.generations',
   'public.projects',
@@ -18054,18 +18056,14 @@ revoke all on table
   public.users, public.projects, public.tasks, public.workers, public.generations, public.system_logs, public.user_api_tokens
   from public, anon, authenticated, service_role;
 revoke all on sequence public.system_logs_id_seq from public, anon, authenticated, service_role;
-revoke all on table public.active_workers_health, public.orchestrator_status
-  from public, anon, authenticated, service_role;
 
 revoke all on function
   public.beat, public.cancel_tasks, public.claim_next_task, public.complete_task, public.create_api_token,
   public.create_task, public.create_tasks, public.explain_task, public.explain_worker, public.files_to_sweep,
-  public.func_get_task_counts, public.func_insert_logs_batch, public.func_update_worker_heartbeat,
-  public.func_worker_heartbeat_with_logs, public.get_completed_segments, public.get_orchestrator_children,
-  public.get_predecessor_output, public.get_task_output, public.get_task_status, public.health, public.keep_worker,
-  public.mark_task_failed, public.move_project, public.note_call, public.note_refused_claim,
-  public.note_unused_fields, public.repair_generations, public.requeue_tasks, public.revoke_api_token,
-  public.set_task_type, public.task_counts, public.unknown_task_types, public.update_shot_pair_prompts,
+  public.get_orchestrator_children, public.get_predecessor_output, public.get_task_output, public.get_task_status,
+  public.health, public.keep_worker, public.mark_task_failed, public.move_project, public.note_call,
+  public.note_refused_claim, public.note_unused_fields, public.repair_generations, public.requeue_tasks,
+  public.revoke_api_token, public.set_task_type, public.task_counts, public.unknown_task_types,
   public.update_task_status, public.update_worker_model, public.upload_target, public.worker_health
   from public, anon, authenticated, service_role;
 
@@ -18171,8 +18169,6 @@ create policy owners_read_tokens on public.user_api_tokens
   for select to authenticated
   using (user_id = (select auth.uid()));
 
-grant select on table public.active_workers_health, public.orchestrator_status to service_role;
-
 -- What signed-in users call, and what that calls in turn.
 grant execute on function
   public.create_api_token, public.revoke_api_token, queue.create_api_token, queue.revoke_api_token
@@ -18182,32 +18178,47 @@ grant execute on function
 grant execute on function
   public.beat, public.cancel_tasks, public.claim_next_task, public.complete_task, public.create_task,
   public.create_tasks, public.explain_task, public.explain_worker, public.files_to_sweep,
-  public.func_get_task_counts, public.func_insert_logs_batch, public.func_update_worker_heartbeat,
-  public.func_worker_heartbeat_with_logs, public.get_completed_segments, public.get_orchestrator_children,
-  public.get_predecessor_output, public.get_task_output, public.get_task_status, public.health, public.keep_worker,
-  public.mark_task_failed, public.move_project, public.note_call, public.note_refused_claim,
-  public.note_unused_fields, public.repair_generations, public.requeue_tasks, public.set_task_type,
-  public.task_counts, public.unknown_task_types, public.update_shot_pair_prompts, public.update_task_status,
+  public.get_orchestrator_children, public.get_predecessor_output, public.get_task_output, public.get_task_status,
+  public.health, public.keep_worker, public.mark_task_failed, public.move_project, public.note_call,
+  public.note_refused_claim, public.note_unused_fields, public.repair_generations, public.requeue_tasks,
+  public.set_task_type, public.task_counts, public.unknown_task_types, public.update_task_status,
   public.update_worker_model, public.upload_target, public.worker_health
   to service_role;
 
 -- What that calls in turn, and what operators and the jobs call.
 grant execute on function
   queue.beat_by_route, queue.cancel_tasks, queue.claim_next_task, queue.cleanup, queue.complete_task, queue.count_on,
-  queue.counts_of_place, queue.create_tasks, queue.drift, queue.explain_task, queue.explain_worker,
-  queue.files_to_sweep, queue.fleet_summary, queue.get_completed_segments, queue.get_orchestrator_children,
-  queue.get_predecessor_output, queue.get_task_output, queue.get_task_status, queue.health,
-  queue.health_while_locked, queue.insert_logs_batch, queue.keep_worker, queue.mark_task_failed,
+  queue.create_tasks, queue.drift, queue.explain_task, queue.explain_worker, queue.files_to_sweep,
+  queue.get_orchestrator_children, queue.get_predecessor_output, queue.get_task_output, queue.get_task_status,
+  queue.health, queue.health_while_locked, queue.insert_logs_batch, queue.keep_worker, queue.mark_task_failed,
   queue.mend_orchestrations, queue.move_project, queue.note_call, queue.note_refused_claim, queue.note_unused_fields,
   queue.purge, queue.reconcile, queue.refuse_while_locked, queue.repair_generations, queue.requeue_tasks,
   queue.rescue, queue.run_job, queue.set_task_type, queue.settle_deferred, queue.sweep, queue.task_counts,
-  queue.unknown_task_types, queue.update_shot_pair_prompts, queue.update_task_status, queue.update_worker_model,
-  queue.upload_target, queue.worker_health, queue.worker_heartbeat, queue.worker_states
+  queue.unknown_task_types, queue.update_task_status, queue.update_worker_model, queue.upload_target,
+  queue.worker_health, queue.worker_heartbeat, queue.worker_states
   to service_role;
 
 -- Triggers ask these with the rights of whoever writes.
 grant execute on function
   queue.has_called_lately, queue.is_beating, queue.metadata_without_end
+  to service_role;
+
+-- The same for what ships with the fleet alone (85_fleet).
+
+revoke all on table public.active_workers_health, public.orchestrator_status
+  from public, anon, authenticated, service_role;
+
+revoke all on function
+  public.func_get_task_counts, public.func_insert_logs_batch, public.func_update_worker_heartbeat,
+  public.func_worker_heartbeat_with_logs, public.get_completed_segments, public.update_shot_pair_prompts
+  from public, anon, authenticated, service_role;
+
+grant select on table public.active_workers_health, public.orchestrator_status to service_role;
+
+grant execute on function
+  public.func_get_task_counts, public.func_insert_logs_batch, public.func_update_worker_heartbeat,
+  public.func_worker_heartbeat_with_logs, public.get_completed_segments, public.update_shot_pair_prompts,
+  queue.counts_of_place, queue.fleet_summary, queue.get_completed_segments, queue.update_shot_pair_prompts
   to service_role;
 
 notify pgrst, 'reload schema';

@@ -247,3 +247,45 @@ $$;
 
 comment on function public.update_worker_model(jsonb, text, text) is
   'Notes the model that a worker has loaded: {worker_id, current_model}. Errors: 404 WORKER_NOT_FOUND, 400 INVALID_ARGUMENT, 403 for all but the service. service_role only.';
+
+-- The output that a task builds on, as functions ask it.
+create function public.get_predecessor_output(
+  p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid default null, p_child_order integer default null
+)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_predecessor_output(p_caller, p_task_id, p_parent_generation_id, p_child_order);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.get_predecessor_output(jsonb, uuid, uuid, integer) is
+  'Null for a task without dependencies, else {predecessor_id, output_location (null until all are Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency, all_complete, lookup_method}; the first dependency is tasks.dependant_on. Without one, and with p_parent_generation_id and p_child_order: the newest record of the owner''s at the place before it, or nulls. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
+
+-- The tasks that an orchestrator has enqueued, as functions ask it.
+create function public.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text default null)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set lock_timeout = '200ms' -- queue.refuse_while_locked
+as $$
+begin
+  return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id, p_after);
+exception when lock_not_available then
+  perform queue.refuse_while_locked();
+  return null;
+end;
+$$;
+
+comment on function public.get_orchestrator_children(jsonb, uuid, text) is
+  '{tasks: [{id, task_type, status, params, output_location}], is_cut, next}: the tasks of the same owner whose params.orchestrator_task_id_ref is this task, oldest first; at most 1000 and 32 MiB, is_cut says that there are more, and next is the p_after that gets them. Errors: 400 INVALID_ARGUMENT, 404 TASK_NOT_FOUND, 403. service_role only.';

@@ -14,18 +14,14 @@ revoke all on table
   public.users, public.projects, public.tasks, public.workers, public.generations, public.system_logs, public.user_api_tokens
   from public, anon, authenticated, service_role;
 revoke all on sequence public.system_logs_id_seq from public, anon, authenticated, service_role;
-revoke all on table public.active_workers_health, public.orchestrator_status
-  from public, anon, authenticated, service_role;
 
 revoke all on function
   public.beat, public.cancel_tasks, public.claim_next_task, public.complete_task, public.create_api_token,
   public.create_task, public.create_tasks, public.explain_task, public.explain_worker, public.files_to_sweep,
-  public.func_get_task_counts, public.func_insert_logs_batch, public.func_update_worker_heartbeat,
-  public.func_worker_heartbeat_with_logs, public.get_completed_segments, public.get_orchestrator_children,
-  public.get_predecessor_output, public.get_task_output, public.get_task_status, public.health, public.keep_worker,
-  public.mark_task_failed, public.move_project, public.note_call, public.note_refused_claim,
-  public.note_unused_fields, public.repair_generations, public.requeue_tasks, public.revoke_api_token,
-  public.set_task_type, public.task_counts, public.unknown_task_types, public.update_shot_pair_prompts,
+  public.get_orchestrator_children, public.get_predecessor_output, public.get_task_output, public.get_task_status,
+  public.health, public.keep_worker, public.mark_task_failed, public.move_project, public.note_call,
+  public.note_refused_claim, public.note_unused_fields, public.repair_generations, public.requeue_tasks,
+  public.revoke_api_token, public.set_task_type, public.task_counts, public.unknown_task_types,
   public.update_task_status, public.update_worker_model, public.upload_target, public.worker_health
   from public, anon, authenticated, service_role;
 
@@ -131,8 +127,6 @@ create policy owners_read_tokens on public.user_api_tokens
   for select to authenticated
   using (user_id = (select auth.uid()));
 
-grant select on table public.active_workers_health, public.orchestrator_status to service_role;
-
 -- What signed-in users call, and what that calls in turn.
 grant execute on function
   public.create_api_token, public.revoke_api_token, queue.create_api_token, queue.revoke_api_token
@@ -142,27 +136,24 @@ grant execute on function
 grant execute on function
   public.beat, public.cancel_tasks, public.claim_next_task, public.complete_task, public.create_task,
   public.create_tasks, public.explain_task, public.explain_worker, public.files_to_sweep,
-  public.func_get_task_counts, public.func_insert_logs_batch, public.func_update_worker_heartbeat,
-  public.func_worker_heartbeat_with_logs, public.get_completed_segments, public.get_orchestrator_children,
-  public.get_predecessor_output, public.get_task_output, public.get_task_status, public.health, public.keep_worker,
-  public.mark_task_failed, public.move_project, public.note_call, public.note_refused_claim,
-  public.note_unused_fields, public.repair_generations, public.requeue_tasks, public.set_task_type,
-  public.task_counts, public.unknown_task_types, public.update_shot_pair_prompts, public.update_task_status,
+  public.get_orchestrator_children, public.get_predecessor_output, public.get_task_output, public.get_task_status,
+  public.health, public.keep_worker, public.mark_task_failed, public.move_project, public.note_call,
+  public.note_refused_claim, public.note_unused_fields, public.repair_generations, public.requeue_tasks,
+  public.set_task_type, public.task_counts, public.unknown_task_types, public.update_task_status,
   public.update_worker_model, public.upload_target, public.worker_health
   to service_role;
 
 -- What that calls in turn, and what operators and the jobs call.
 grant execute on function
   queue.beat_by_route, queue.cancel_tasks, queue.claim_next_task, queue.cleanup, queue.complete_task, queue.count_on,
-  queue.counts_of_place, queue.create_tasks, queue.drift, queue.explain_task, queue.explain_worker,
-  queue.files_to_sweep, queue.fleet_summary, queue.get_completed_segments, queue.get_orchestrator_children,
-  queue.get_predecessor_output, queue.get_task_output, queue.get_task_status, queue.health,
-  queue.health_while_locked, queue.insert_logs_batch, queue.keep_worker, queue.mark_task_failed,
+  queue.create_tasks, queue.drift, queue.explain_task, queue.explain_worker, queue.files_to_sweep,
+  queue.get_orchestrator_children, queue.get_predecessor_output, queue.get_task_output, queue.get_task_status,
+  queue.health, queue.health_while_locked, queue.insert_logs_batch, queue.keep_worker, queue.mark_task_failed,
   queue.mend_orchestrations, queue.move_project, queue.note_call, queue.note_refused_claim, queue.note_unused_fields,
   queue.purge, queue.reconcile, queue.refuse_while_locked, queue.repair_generations, queue.requeue_tasks,
   queue.rescue, queue.run_job, queue.set_task_type, queue.settle_deferred, queue.sweep, queue.task_counts,
-  queue.unknown_task_types, queue.update_shot_pair_prompts, queue.update_task_status, queue.update_worker_model,
-  queue.upload_target, queue.worker_health, queue.worker_heartbeat, queue.worker_states
+  queue.unknown_task_types, queue.update_task_status, queue.update_worker_model, queue.upload_target,
+  queue.worker_health, queue.worker_heartbeat, queue.worker_states
   to service_role;
 
 -- Triggers ask these with the rights of whoever writes.

@@ -83,28 +83,6 @@ $$;
 comment on function public.func_get_task_counts(text, text) is
   'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: a pool; or a place, cloud (machines of the fleet) or local (their owners'' own); null for all. Out: see task_counts; of a place its totals of what is claimable and active, its users and recent tasks. service_role only.';
 
--- The output that a task builds on, as functions ask it.
-create function public.get_predecessor_output(
-  p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid default null, p_child_order integer default null
-)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
-begin
-  return queue.get_predecessor_output(p_caller, p_task_id, p_parent_generation_id, p_child_order);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-  return null;
-end;
-$$;
-
-comment on function public.get_predecessor_output(jsonb, uuid, uuid, integer) is
-  'Null for a task without dependencies, else {predecessor_id, output_location (null until all are Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency, all_complete, lookup_method}; the first dependency is tasks.dependant_on. Without one, and with p_parent_generation_id and p_child_order: the newest record of the owner''s at the place before it, or nulls. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
-
 -- The finished segments of a run, as functions ask it.
 create function public.get_completed_segments(
   p_caller jsonb, p_run_id text, p_project_id uuid default null, p_after_index integer default null
@@ -126,26 +104,6 @@ $$;
 
 comment on function public.get_completed_segments(jsonb, text, uuid, integer) is
   '[{segment_index, output_location}] of the Complete travel_segments whose params.orchestrator_run_id is p_run_id as text, in order, one per index, the newest; at most 10000, those above p_after_index. Tokens and users: their own. Errors: 403. service_role only.';
-
--- The tasks that an orchestrator has enqueued, as functions ask it.
-create function public.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text default null)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
-begin
-  return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id, p_after);
-exception when lock_not_available then
-  perform queue.refuse_while_locked();
-  return null;
-end;
-$$;
-
-comment on function public.get_orchestrator_children(jsonb, uuid, text) is
-  '{tasks: [{id, task_type, status, params, output_location}], is_cut, next}: the tasks of the same owner whose params.orchestrator_task_id_ref is this task, oldest first; at most 1000 and 32 MiB, is_cut says that there are more, and next is the p_after that gets them. Errors: 400 INVALID_ARGUMENT, 404 TASK_NOT_FOUND, 403. service_role only.';
 
 -- Prompts of a shot, as functions report them.
 create function public.update_shot_pair_prompts(p_caller jsonb)
