@@ -8,11 +8,7 @@ import {
   usage,
 } from "./options.ts";
 import { type DemoStack, startOwnStack } from "./own-stack.ts";
-import { recorder } from "./picture/recorder.ts";
 import { runDemo } from "./run.ts";
-import { plainScreen } from "./screen/plain.ts";
-import type { Screen } from "./screen/screen.ts";
-import { terminalScreen } from "./screen/terminal.ts";
 import { checkPromises } from "./summary/check.ts";
 import { summaryLines } from "./summary/report.ts";
 
@@ -67,17 +63,13 @@ async function show(
   stop: AbortSignal,
 ): Promise<number | undefined> {
   const sql = postgres(stack.adminDbUrl, { max: 2, onnotice: () => {} });
-  const screen = recorder(screenHere());
+  const print = (line: string) => console.log(line);
   try {
-    const run = await runDemo(stack, sql, options, screen, stop);
-    const findings = stop.aborted ? [] : await checkPromises(sql, run);
-    screen.close(stop.aborted ? [] : summaryLines(findings));
+    const run = await runDemo(stack, sql, options, print, stop);
     if (stop.aborted) return undefined;
-    if (options.record !== undefined) screen.save(options.record);
+    const findings = await checkPromises(sql, run);
+    for (const line of ["", ...summaryLines(findings)]) print(line);
     return findings.every(({ holds }) => holds) ? 0 : FAILED;
-  } catch (error) {
-    screen.close([]);
-    throw error;
   } finally {
     await sql.end({ timeout: 5 });
   }
@@ -93,12 +85,4 @@ function onStop(): AbortSignal {
   onLauncherGone(leave);
   process.stdout.on("error", leave);
   return stop.signal;
-}
-
-function screenHere(): Screen {
-  const { stdout, env } = process;
-  const isPlain = !stdout.isTTY || Boolean(env["CI"]) || env["TERM"] === "dumb";
-  return isPlain
-    ? plainScreen((text) => console.log(text))
-    : terminalScreen(stdout, !env["NO_COLOR"]);
 }

@@ -9,7 +9,6 @@ describe("readOptions()", () => {
       workers: 6,
       tasks: 80,
       seed: 1,
-      record: undefined,
     });
   });
 
@@ -20,7 +19,7 @@ describe("readOptions()", () => {
 
   test("knows --help, also beside other options", () => {
     expect(readOptions(["--tasks", "20", "-h"])).toBe("help");
-    expect(usage).toContain("--record");
+    expect(usage).toContain("--speed");
   });
 
   test.each([

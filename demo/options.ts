@@ -12,8 +12,6 @@ export interface DemoOptions {
   readonly tasks: number;
   /** The same seed, the same tasks. */
   readonly seed: number;
-  /** File to write a picture of the run to. */
-  readonly record?: string | undefined;
 }
 
 /** The command line is not one that the demo knows; its message says why. */
@@ -40,11 +38,9 @@ database. Nothing is left running, and nothing is kept.
   --workers  the most cloud workers that the autoscaler may rent, 1 to 30
   --tasks    tasks that users enqueue, 10 to 2000; orchestrators add children
   --seed     the same number makes the same tasks
-  --record   write a picture of the run to this SVG file
   --help     this text
 
-Ctrl-C ends it early. NO_COLOR=1 takes the colours away; where the output is no
-terminal, or CI is set, it prints plain lines. Exit code 1: something disagrees.`;
+Ctrl-C ends it early. Exit code 1: something disagrees.`;
 
 /**
  * Reads the arguments after the file's name; "help" when that is asked for.
@@ -62,7 +58,6 @@ export function readOptions(args: string[]): DemoOptions | "help" {
     workers: read("workers"),
     tasks: read("tasks"),
     seed: read("seed"),
-    record: values.record,
   };
 }
 
@@ -77,7 +72,6 @@ function parse(args: string[]) {
         workers: text,
         tasks: text,
         seed: text,
-        record: text,
         help: { type: "boolean", short: "h" },
       },
     }).values;

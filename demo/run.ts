@@ -10,7 +10,6 @@ import { isSound } from "./fleet/work.ts";
 import { Ledger } from "./ledger.ts";
 import type { DemoOptions } from "./options.ts";
 import { Pace } from "./pace.ts";
-import type { Screen } from "./screen/screen.ts";
 import { Story } from "./story.ts";
 import { watchUntilEmpty } from "./watch.ts";
 import { enqueue } from "./world/enqueue.ts";
@@ -39,7 +38,7 @@ export async function runDemo(
   stack: StackAddresses,
   sql: postgres.Sql,
   options: DemoOptions,
-  screen: Screen,
+  print: (line: string) => void,
   stop: AbortSignal,
 ): Promise<Run> {
   const began = performance.now();
@@ -47,8 +46,7 @@ export async function runDemo(
   const pace = new Pace(options.speed);
   const ledger = new Ledger();
   const people = await invitePeople(sql, options.users);
-  const story = new Story({ ledger, people, ...options }, now);
-  story.onEvent = (event) => screen.event(event);
+  const story = new Story(ledger, people, print, now);
   const background = new Background(stop);
 
   const site: Site = {
@@ -77,11 +75,10 @@ export async function runDemo(
     }
     background.add(scaler.run(pace, background.signal));
     for (const person of people.slice(0, OWN_MACHINES)) await own.start(person);
-    await watchUntilEmpty(stack, ledger, story, screen, background.signal);
+    await watchUntilEmpty(stack, ledger, story, background.signal);
   } finally {
     await Promise.all([cloud.close(), own.close()]);
     await background.end().finally(restore);
-    screen.draw(story.board());
   }
   return { ledger, people };
 }

@@ -2,10 +2,9 @@ import { createQueueClient } from "../shared/client/queue-client.ts";
 import { webRuntime } from "../shared/client/runtime.ts";
 import type { StackAddresses } from "../stack/stack-addresses.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Screen } from "./screen/screen.ts";
 import type { Story } from "./story.ts";
 
-/** How often the queue is asked for what the screen shows. */
+/** How often the queue is asked for what the story tells. */
 const LOOK_MS = 200;
 
 /** Looks at the queue, as anybody can, until nothing is left in it. */
@@ -13,7 +12,6 @@ export async function watchUntilEmpty(
   { apiUrl: url, secretKey: key }: StackAddresses,
   ledger: Ledger,
   story: Story,
-  screen: Screen,
   stop: AbortSignal,
 ): Promise<void> {
   const client = createQueueClient({ url, key });
@@ -27,7 +25,6 @@ export async function watchUntilEmpty(
     ledger.leftOver = counts.totals.queued_only + waiting +
       counts.global_task_breakdown.in_progress_total;
     story.counted(counts);
-    screen.draw(story.board());
     await webRuntime.wait(LOOK_MS, stop);
   }
 }

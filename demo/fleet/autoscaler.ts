@@ -37,13 +37,12 @@ export class Autoscaler {
       try {
         for (const name of await this.#failedWorkers()) {
           if (!this.fleet.writeOff(name)) continue;
-          this.story.writtenOff(name);
           this.story.tell(`The autoscaler writes ${name} off: it has failed`);
         }
         this.#scale(await this.#client.counts({ run_type: "gpu" }));
       } catch (error) {
         // No numbers are no reason to change anything.
-        if (!stop.aborted) this.story.tell(`No numbers: ${error}`, "warning");
+        if (!stop.aborted) this.story.tell(`No numbers: ${error}`);
       }
       await webRuntime.wait(pace.ms(EVERY.scaling), stop);
     }

@@ -18,7 +18,7 @@ export class OwnMachines {
     const access = { key, signsOfLife: "reports" } as const;
     const machine = new SimulatedWorker(name, access, this.site);
     const end = machine.run().catch((error: unknown) =>
-      this.site.story.tell(`${name}: ${error}`, "warning")
+      this.site.story.tell(`${name}: ${error}`)
     );
     this.#running.push({ machine, end });
   }

@@ -56,7 +56,6 @@ export class SimulatedWorker {
 
   /** Claims no more, and hands back what it has. */
   stop(): void {
-    if (!this.isDead) this.site.story.worker(this.name, "stopping");
     this.#stop.abort();
   }
 
@@ -67,9 +66,8 @@ export class SimulatedWorker {
     const { runtime } = this.#plug;
     const options: ClientOptions = { url, key, runtime };
     const client = witnessed(createQueueClient(options), name, site.ledger);
-    story.worker(name, "starting");
+    story.worker(name, false);
     await runtime.wait(pace.ms(startSeconds), this.#stop.signal);
-    if (!this.isStopping) story.worker(name, "idle");
     await runWorker({
       client,
       workerId: name,
@@ -98,12 +96,9 @@ export class SimulatedWorker {
     this.#inHand = task;
     const attempt = attemptOf(task);
     const again = attempt > 1 ? `, start ${attempt}` : "";
-    story.served(task);
-    story.worker(this.name, "working", `${story.describe(task)}${again}`);
+    story.worker(this.name, true);
     if (ledger.lostStart?.taskId === task.task_id) {
-      const words = `${this.name} takes ${story.describe(task)}${again}`;
-      story.tell(words, "good");
-      story.lostWork(`its task went to ${this.name}${again}`);
+      story.tell(`${this.name} takes ${story.describe(task)}${again}`);
     }
   }
 
@@ -114,22 +109,19 @@ export class SimulatedWorker {
     if (!isEnd || task === undefined) return;
     this.#inHand = undefined;
     const { story, ledger, onCompleted } = this.site;
-    if (!this.isStopping) story.worker(this.name, "idle");
+    story.worker(this.name, false);
     if (event === "completed") {
-      story.completed(task);
+      story.completed();
       onCompleted(task);
       if (ledger.lostStart?.taskId === task.task_id) {
         const start = `start ${attemptOf(task)}`;
-        const words = `${this.name} finishes ${story.describe(task)}, ${start}`;
-        story.tell(words, "good");
-        story.lostWork(`its task was finished by ${this.name}, ${start}`);
+        story.tell(`${this.name} finishes ${story.describe(task)}, ${start}`);
       }
     } else if (event === "failed") {
       const next = ledger.ended.has(task.task_id)
         ? "for good"
         : "to be retried";
-      const words = `${story.describe(task)} failed, ${next}: ${detail}`;
-      story.tell(words, "warning");
+      story.tell(`${story.describe(task)} failed, ${next}: ${detail}`);
     } else if (event !== "enqueued") {
       story.tell(`${this.name}, ${story.describe(task)}: ${event} ${detail}`);
     }
@@ -143,10 +135,9 @@ export class SimulatedWorker {
       workerId: this.name,
       attempt: attemptOf(task),
     };
-    story.worker(this.name, "dead", `holds ${story.describe(task)}`);
+    story.worker(this.name, false);
     story.tell(
       `${this.name} dies with ${story.describe(task)} in hand, without a word`,
-      "bad",
     );
   }
 }

@@ -74,7 +74,7 @@ function limitsHeld({ ledger, people }: Run, peaks: readonly Peak[]): Finding {
     promise: "no user above the limit, ever",
     heard: `${countOf(({ heard, limit }) => heard === limit)} seen at it`,
     stored: `${reached} at it, ${above} above`,
-    // The screen looks now and then; the history knows every instant.
+    // The story looks now and then; the history knows every instant.
     holds: seen.every(({ heard, limit, peak }) =>
       peak !== undefined && peak.limit === limit && peak.most <= limit &&
       heard <= peak.most

@@ -10,7 +10,7 @@ export interface Peak {
 /**
  * Replays the history in the order of its ids: +1 where a task that takes a slot
  * starts, -1 where it stops to run. Looking at the tables from time to time, as
- * the screen does, would miss what lasted a millisecond.
+ * the story does, would miss what lasted a millisecond.
  */
 export async function slotPeaks(sql: postgres.Sql): Promise<Peak[]> {
   return [

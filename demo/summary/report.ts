@@ -1,5 +1,3 @@
-import { cell, type Line, type Span, span } from "../screen/line.ts";
-
 /** One promise of the queue, as either side saw it kept or not. */
 export interface Finding {
   readonly promise: string;
@@ -13,39 +11,30 @@ export interface Finding {
 }
 
 /** The summary as lines: a promise each, and a last one with the verdict. */
-export function summaryLines(findings: readonly Finding[]): Line[] {
+export function summaryLines(findings: readonly Finding[]): string[] {
   return [
-    [
-      span(cell("   PROMISE", 36), "title"),
-      span(`${cell("the demo heard", 23)}the database says`, "faint"),
-    ],
-    ...findings.map(findingLine),
-    [verdict(findings)],
+    row("  ", "PROMISE", "the demo heard", "the database says"),
+    ...findings.map(({ promise, heard, stored, holds, isTested }) => {
+      if (!holds) return row("NO", promise, heard, stored);
+      // Nothing was found that could be shown as kept.
+      return isTested
+        ? row("ok", promise, heard, stored)
+        : row("--", promise, heard, "not put to the test");
+    }),
+    verdict(findings),
   ];
 }
 
-function verdict(findings: readonly Finding[]): Span {
+function row(mark: string, promise: string, heard: string, stored: string) {
+  return `${mark} ${promise.padEnd(32)} ${heard.padEnd(22)} ${stored}`;
+}
+
+function verdict(findings: readonly Finding[]): string {
   const broken = findings.filter(({ holds }) => !holds).length;
   const all = findings.length;
-  if (broken > 0) return span(`${broken} of ${all} do not hold`, "bad");
+  if (broken > 0) return `${broken} of ${all} do not hold`;
   const untested = findings.filter(({ isTested }) => !isTested).length;
   return untested === 0
-    ? span("Both agree, and every promise was kept", "good")
-    : span(`Both agree; not put to the test: ${untested} of ${all}`, "warning");
-}
-
-function findingLine(finding: Finding): Line {
-  const { promise, heard, stored, holds, isTested } = finding;
-  // Nothing was found that could be shown as kept.
-  const isOpen = holds && !isTested;
-  return [
-    isOpen ? span("-- ", "faint") : markOf(holds),
-    span(`${cell(promise, 32)} `),
-    span(`${cell(heard, 22)} `),
-    span(cell(isOpen ? "not put to the test" : stored, 21)),
-  ];
-}
-
-function markOf(holds: boolean): Span {
-  return holds ? span("ok ", "good") : span("NO ", "bad");
+    ? "Both agree, and every promise was kept"
+    : `Both agree; not put to the test: ${untested} of ${all}`;
 }

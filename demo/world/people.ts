@@ -14,7 +14,6 @@ export interface Person {
   readonly jwt: string;
 }
 
-// No two with the same first letter: the board shows turns by it.
 const NAMES = ["Dana", "Robin", "Kim", "Alex", "Noor", "Lee", "Max", "Jo"]
   .concat("Ines", "Tove", "Sam", "Uma");
 

@@ -1,7 +1,6 @@
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Run, runDemo } from "../../demo/run.ts";
-import { plainScreen } from "../../demo/screen/plain.ts";
 import { checkPromises } from "../../demo/summary/check.ts";
 import { stack } from "../support/stack.ts";
 import { reset } from "../support/world.ts";
@@ -18,9 +17,9 @@ const printed: string[] = [];
 beforeAll(async () => {
   await reset();
   sql = postgres(stack().adminDbUrl, { max: 1, onnotice: () => {} });
-  const screen = plainScreen((text) => printed.push(text));
+  const print = (line: string) => printed.push(line);
   const never = new AbortController().signal;
-  run = await runDemo(stack(), sql, OPTIONS, screen, never);
+  run = await runDemo(stack(), sql, OPTIONS, print, never);
 }, A_RUN_MS);
 
 afterAll(async () => {
