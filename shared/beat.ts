@@ -25,17 +25,28 @@ const Megabytes = z.unknown().optional().transform(
 
 /** Body of `POST /beat`. */
 export const BeatRequest = z.object({
-  worker_id: name(200),
-  /** terminated: the worker ends itself; crashed: its process is gone. */
-  status: optional(z.enum(["active", "terminated", "crashed"])),
-  /** What runs, when it is one task. */
-  task_id: ReportedUuid,
-  /** All that this machine runs; then nothing else is shown to live. */
-  task_ids: TaskIds,
-  vram_total_mb: Megabytes,
-  vram_used_mb: Megabytes,
-  /** Log lines: {timestamp, level, message, task_id, metadata}. */
-  logs: z.unknown().optional().meta({ type: "array" }),
+  worker_id: name(200).describe("Who sends the heartbeat"),
+  status: optional(z.enum(["active", "terminated", "crashed"])).meta({
+    description:
+      "`terminated`: the worker ends itself. `crashed`: its process is gone",
+    default: "active",
+  }),
+  task_id: ReportedUuid.describe("The task that runs, when it is one"),
+  task_ids: TaskIds.describe(
+    "Every task that this machine runs, at most 1,000; the heartbeat then covers no other",
+  ),
+  vram_total_mb: Megabytes.meta({
+    description: "Total video memory",
+    "x-unit": "MB",
+  }),
+  vram_used_mb: Megabytes.meta({
+    description: "Video memory in use",
+    "x-unit": "MB",
+  }),
+  logs: z.unknown().optional().meta({
+    type: "array",
+    description: "Log lines: `{timestamp, level, message, task_id, metadata}`",
+  }),
 });
 export type BeatRequest = z.infer<typeof BeatRequest>;
 
@@ -43,8 +54,8 @@ export type BeatRequest = z.infer<typeof BeatRequest>;
 export const BeatReply = z.looseObject({
   success: z.literal(true),
   logs_inserted: z.int().min(0),
-  log_errors: z.int().min(0),
-  /** What the worker should let go of, and why. */
-  stop: z.array(z.looseObject({ task_id: z.guid(), reason: z.string() })),
+  log_errors: z.int().min(0).describe("Log lines that could not be stored"),
+  stop: z.array(z.looseObject({ task_id: z.guid(), reason: z.string() }))
+    .describe("Tasks the worker should stop, and why"),
 });
 export type BeatReply = z.infer<typeof BeatReply>;

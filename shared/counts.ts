@@ -20,15 +20,21 @@ export const ROUTING_FIELDS = [
 type RoutingField = typeof ROUTING_FIELDS[number];
 
 /** Their values may be anything at all. */
-const Ignored = z.unknown().optional();
+const Ignored = z.unknown().optional().describe(
+  "Not used; named in `warnings`",
+);
 const IGNORED = Object.fromEntries(
   ROUTING_FIELDS.map((field) => [field, Ignored]),
 ) as Record<RoutingField, typeof Ignored>;
 
 /** Body of `POST /task-counts`; no `run_type` counts all pools. */
 export const CountsRequest = z.object({
-  run_type: optional(Pool),
-  include_active: optional(Flag),
+  run_type: optional(Pool).describe("One pool; absent: all pools"),
+  include_active: optional(Flag).meta({
+    description:
+      "Whether `count`, `available_tasks` and `queued_plus_active` include running tasks",
+    default: true,
+  }),
   ...IGNORED,
 });
 export type CountsRequest = z.infer<typeof CountsRequest>;
@@ -39,18 +45,16 @@ const Text = z.string();
 
 /** Work as an autoscaler adds it up. */
 export const CountTotals = z.looseObject({
-  queued_only: Count,
-  eligible_queued: Count,
-  active_only: Count,
+  queued_only: Count.describe("Tasks that claims could take now"),
+  eligible_queued: Count.describe("The same number"),
+  active_only: Count.describe("Running tasks that take a slot"),
   queued_plus_active: Count,
-  /** `queued_only` and `blocked_by_capacity`: for what workers are kept warm. */
-  potentially_claimable: Count,
-  /** Waits for a running task of its own owner to end. */
-  blocked_by_capacity: Count,
-  /** Waits for other tasks, or for one that is lost. */
-  blocked_by_deps: Count,
-  /** Waits until somebody changes credits, a switch, a type or a pool. */
-  blocked_by_settings: Count,
+  potentially_claimable: Count.describe("queued_only + blocked_by_capacity"),
+  blocked_by_capacity: Count.describe("Wait for a running task of their owner"),
+  blocked_by_deps: Count.describe("Wait for other tasks, or for a lost one"),
+  blocked_by_settings: Count.describe(
+    "Wait until credits, a switch, a type or a pool change",
+  ),
 });
 
 /** Reply of `POST /task-counts`, one snapshot. */
@@ -66,8 +70,7 @@ export const CountsReply = z.looseObject({
     in_progress_local: Count,
     orchestrator_tasks: Count,
   }),
-  /** Tasks that wait, by the one reason each of them has. */
-  blocked: z.record(z.string(), Count),
+  blocked: z.record(z.string(), Count).describe("Waiting tasks by reason"),
   oldest_claimable_age_seconds: z.number().min(0).nullable(),
   users: z.array(z.looseObject({
     user_id: Text,
@@ -75,8 +78,7 @@ export const CountsReply = z.looseObject({
     in_progress_tasks: Count,
     at_limit: z.boolean(),
   })),
-  /** Users with live work, listed or not. */
-  users_total: Count,
+  users_total: Count.describe("Users with live work, listed or not"),
   recent_tasks: z.array(z.looseObject({
     task_id: Text,
     status: TaskStatus,
@@ -94,12 +96,16 @@ export const CountsReply = z.looseObject({
     worker_id: Text.optional(),
     started_at: Text,
   })),
-  /** Averages of the last samples; null for one user's view and before the first. */
-  arrivals_per_minute: z.number().min(0).nullable(),
+  arrivals_per_minute: z.number().min(0).nullable().describe(
+    "Average of the last samples; null before the first, and for one user's view",
+  ),
   completions_per_minute: z.number().min(0).nullable(),
-  /** Why the numbers should not be acted on unseen; codes in docs/errors.md. */
-  warnings: z.array(z.looseObject({ code: Text, message: Text })),
-  suggested_workers: Count.nullable(),
+  warnings: z.array(z.looseObject({ code: Text, message: Text })).describe(
+    "Reasons to look twice before acting on the numbers",
+  ),
+  suggested_workers: Count.nullable().describe(
+    "Machines that could be busy at once",
+  ),
   snapshot_at: Text,
 });
 export type CountsReply = z.infer<typeof CountsReply>;

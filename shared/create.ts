@@ -57,24 +57,49 @@ function integer(min: number, max: number) {
 const ProjectName = name(200).transform((text) => canonicalUuid(text) ?? text);
 
 const TaskFields = z.object({
-  task_id: optional(Uuid),
-  task_type: optional(name(200)),
-  params: optional(JsonObject),
-  /** What younger clients call `task_type` and `params`. */
-  family: optional(name(200)),
-  input: optional(JsonObject),
-  project_id: optional(ProjectName),
-  dependant_on: Dependencies,
+  task_id: optional(Uuid).describe("Chosen by the client, else by the queue"),
+  task_type: optional(name(200)).describe(
+    "Required, here or as `family`; a type the queue does not know is stored too",
+  ),
+  params: optional(JsonObject).describe(
+    "What the worker needs; kept in its own spelling, so 64-bit numbers survive. Bounded",
+  ),
+  family: optional(name(200)).describe(
+    "`task_type` as clients since 30 March call it",
+  ),
+  input: optional(JsonObject).describe("`params` as those clients call it"),
+  project_id: optional(ProjectName).describe(
+    "The project's UUID; anything else, or nothing, means the parent's project",
+  ),
+  dependant_on: Dependencies.describe(
+    "Tasks that must be Complete first; ids of the same batch count",
+  ),
   run_type: optional(
     z.enum(["cloud", "local"], { error: "must be cloud or local" }),
+  ).meta({
+    description: "`local`: only the owner's own machines run it",
+    default: "cloud",
+  }),
+  priority: optional(integer(-MAX_PRIORITY, MAX_PRIORITY)).meta({
+    description: "Higher first, within the owner's queue",
+    default: 0,
+  }),
+  available_at: optional(Time).describe(
+    "Not before this time, of the years 2000 to 2100",
   ),
-  priority: optional(integer(-MAX_PRIORITY, MAX_PRIORITY)),
-  available_at: optional(Time),
-  idempotency_key: optional(name(255)),
-  max_attempts: optional(integer(1, MAX_ATTEMPTS)),
-  timeout_seconds: optional(integer(1, WEEK_IN_SECONDS)),
-  /** Heard from a service key only. */
-  created_at: optional(Time),
+  idempotency_key: optional(name(255)).describe(
+    "A repeat with the same key returns the same task",
+  ),
+  max_attempts: optional(integer(1, MAX_ATTEMPTS)).describe(
+    "Default: the type's, else the setting's. From users and tokens at most what the type allows",
+  ),
+  timeout_seconds: optional(integer(1, WEEK_IN_SECONDS)).meta({
+    description: "The most one attempt may run. Default and bound as above",
+    "x-unit": "seconds",
+  }),
+  created_at: optional(Time).meta({
+    description: "Default: now. Read from a service key only",
+  }),
 });
 
 /**
@@ -122,7 +147,8 @@ const BATCH_RULE = `must be a list of 1 to ${MAX_BATCH} tasks`;
 export const CreateBatch = z.object({
   tasks: z.array(NewTask, { error: BATCH_RULE })
     .min(1, { error: BATCH_RULE }).max(MAX_BATCH, { error: BATCH_RULE })
-    .refine(hasDistinctIds, { error: "must not name a task_id twice" }),
+    .refine(hasDistinctIds, { error: "must not name a task_id twice" })
+    .describe("Bodies as above, with distinct ids; all of them or none"),
 });
 
 const Batch = CreateBatch.transform(({ tasks }) => ({ isBatch: true, tasks }));
@@ -153,8 +179,7 @@ function hasDistinctIds(tasks: readonly { task_id?: string | undefined }[]) {
 export const CreateReply = z.looseObject({
   task_id: z.guid(),
   status: z.string(),
-  /** False when the task was there before this request. */
-  created: z.boolean(),
+  created: z.boolean().describe("False: the task was there before"),
   task_type: z.string(),
   project_id: z.guid().nullable(),
   dependant_on: z.guid().nullable(),

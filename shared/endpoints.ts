@@ -65,10 +65,10 @@ const COMPLETE: EndpointEntry = {
   errors: [...ENDS_A_TASK, "FILE_EMPTY", "FILE_NOT_FOUND"],
 };
 
-/** Every endpoint by its name: what docs/openapi.json is made from. */
+/** Every endpoint by its name: what docs/openapi.json and docs/http-api.md are made from. */
 export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
   "beat": {
-    summary: "A worker lives, ends or is gone; with its log lines",
+    summary: "Takes a worker's heartbeat, or its last one, with log lines",
     callers: ["service", "token"],
     requests: [BeatRequest],
     replies: [BeatReply],
@@ -106,7 +106,7 @@ export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
     errors: ["TASK_NOT_FOUND"],
   },
   "generate-upload-url": {
-    summary: "Where to put a file of a running task",
+    summary: "Returns a URL to upload a file of a running task to",
     callers: EVERYONE,
     requests: [UploadUrlRequest],
     replies: [UploadUrlReply],
@@ -141,28 +141,29 @@ export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
     errors: ["TASK_NOT_FOUND"],
   },
   "get-task-output": {
-    summary: "What came of a task",
+    summary: "Output, params and result data of a task",
     callers: EVERYONE,
     requests: [TaskQuestion],
     replies: [TaskOutputReply],
     errors: ["TASK_NOT_FOUND"],
   },
   "get-task-status": {
-    summary: "How a task stands",
+    summary: "Status of a task",
     callers: EVERYONE,
     requests: [TaskQuestion],
     replies: [TaskStatusReply],
     errors: ["TASK_NOT_FOUND"],
   },
   "mark-task-failed": {
-    summary: "Reports a failure that may be worth another try",
+    summary:
+      "Reports a failure; the task is tried again while attempts are left",
     callers: EVERYONE,
     requests: [MarkFailedRequest],
     replies: [MarkFailedReply],
     errors: ENDS_A_TASK,
   },
   "task-counts": {
-    summary: "What is claimable, active and blocked, in one snapshot",
+    summary: "Counts what is claimable, running and blocked, in one snapshot",
     callers: EVERYONE,
     requests: [CountsRequest],
     replies: [CountsReply],
@@ -176,14 +177,14 @@ export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
     errors: ["NOT_SUPPORTED"],
   },
   "update-task-status": {
-    summary: "Reports progress, a result, a failure or a hand-back",
+    summary: "Reports progress, a result or a failure, or releases the task",
     callers: EVERYONE,
     requests: [UpdateStatusRequest],
     replies: [UpdateStatusReply],
-    errors: [...ENDS_A_TASK, "FILE_EMPTY"],
+    errors: [...ENDS_A_TASK, "NOT_THE_HOLDER", "FILE_EMPTY"],
   },
   "update-worker-model": {
-    summary: "Says which model a worker has loaded",
+    summary: "Records which model a worker has loaded",
     callers: ["service"],
     requests: [WorkerModelRequest],
     replies: [WorkerModelReply],
@@ -197,14 +198,14 @@ export const ENDPOINTS: Readonly<Record<string, EndpointEntry>> = {
     errors: [],
   },
   "sweep-files": {
-    summary: "Remove the files that tasks without a result have left",
+    summary: "Removes the files that tasks without a result have left",
     callers: ["service"],
     requests: [SweepFilesRequest],
     replies: [SweepFilesReply],
     errors: [],
   },
   "worker-health": {
-    summary: "How each worker is doing, and whether to rent more",
+    summary: "State of each worker, failures, and whether to rent more",
     callers: ["service"],
     requests: [WorkerHealthRequest],
     replies: [WorkerHealthReply],

@@ -4,9 +4,12 @@ import { name, optional, Uuid } from "./fields.ts";
 
 /** Body of `POST /explain`: about one task, or about one worker. */
 export const ExplainRequest = z.object({
-  task_id: optional(Uuid),
-  worker_id: optional(name(200)),
-  run_type: optional(Pool),
+  task_id: optional(Uuid).describe("Either a task …"),
+  worker_id: optional(name(200)).describe("… or a worker"),
+  run_type: optional(Pool).meta({
+    description: "With `worker_id`: the pool it claims from",
+    default: "gpu",
+  }),
 }).refine(
   (body) => (body.task_id === undefined) !== (body.worker_id === undefined),
   { error: "needs either task_id or worker_id" },
@@ -18,24 +21,29 @@ export const TaskExplanation = z.looseObject({
   task_id: z.guid(),
   status: z.string(),
   claimable: z.boolean(),
-  /** The one reason why a queued task waits; null when none holds it back. */
-  reason: z.string().nullable(),
-  /** What would have to change, in words. */
-  remedy: z.string(),
+  reason: z.string().nullable().describe(
+    "The one reason why a queued task waits; null when nothing holds it back",
+  ),
+  remedy: z.string().describe("What would have to change, in words"),
   pool: Pool,
-  /** Of another pool, but GPU machines of its owner run it, too. */
-  runs_on_own_gpu: z.boolean(),
+  runs_on_own_gpu: z.boolean().describe(
+    "Of another pool, but its owner's GPU machines run it too",
+  ),
   attempts: z.int(),
   max_attempts: z.int(),
-  /** Tasks before it in its owner's line; counted up to 10000. */
-  tasks_ahead: z.int().nullable(),
-  /** Users whose turn comes first; counted up to 10000. */
-  users_ahead: z.int().nullable(),
-  /** Orchestration tasks of the owner that need a worker. */
-  orchestrating: z.int().nullable(),
+  tasks_ahead: z.int().nullable().describe(
+    "Before it in its owner's queue; counted up to 10,000",
+  ),
+  users_ahead: z.int().nullable().describe(
+    "Users whose turn comes first; counted up to 10,000",
+  ),
+  orchestrating: z.int().nullable().describe(
+    "Orchestration tasks of the owner that need a worker",
+  ),
   orchestration_limit: z.int().nullable(),
-  /** Slots and places of starts that others ended, whose holders are at work. */
-  held: z.int(),
+  held: z.int().describe(
+    "Slots of attempts that others ended while the worker may still be at work",
+  ),
 });
 export type TaskExplanation = z.infer<typeof TaskExplanation>;
 

@@ -29,11 +29,10 @@ export const HealthReply = z.looseObject({
     ]),
     message: z.string(),
   })),
-  /** Worth knowing, and no fault of the queue: they do not make it degraded. */
   notices: z.array(z.looseObject({
     code: z.enum(["FIELD_NOT_USED", "UNKNOWN_TASK_TYPE"]),
     message: z.string(),
-  })),
+  })).describe("Worth knowing, and no fault: `status` stays as it is"),
   checked_at: z.string(),
   database_started_at: z.string(),
   jobs: z.array(Job),

@@ -5,13 +5,17 @@ import { TaskStatus } from "./task-status.ts";
 /** Body of `POST /mark-task-failed`. */
 export const MarkFailedRequest = z.object({
   task_id: Uuid,
-  error_message: FreeText,
-  /** Where deployed workers put the text of a failure. */
-  output_location: FreeText,
-  error_details: FreeText,
-  /** False ends the task at once; absent = try again while starts are left. */
-  retryable: ReportedFlag,
-  lease_token: Lease,
+  error_message: FreeText.describe("The reason"),
+  output_location: FreeText.describe(
+    "The reason, where deployed workers put it",
+  ),
+  error_details: FreeText.describe("The reason, when the other two are empty"),
+  retryable: ReportedFlag.meta({
+    description:
+      "`false` ends the task at once; else it is tried again while attempts are left",
+    default: true,
+  }),
+  lease_token: Lease.describe("From the claim"),
 });
 export type MarkFailedRequest = z.infer<typeof MarkFailedRequest>;
 
@@ -19,11 +23,11 @@ export type MarkFailedRequest = z.infer<typeof MarkFailedRequest>;
 export const MarkFailedReply = z.looseObject({
   task_id: z.guid(),
   status: TaskStatus,
-  /** False: the report was only recorded. */
-  changed: z.boolean(),
+  changed: z.boolean().describe("False: the report was only recorded"),
   will_retry: z.boolean(),
-  /** When it is handed out again at the earliest; null when it is not. */
-  available_at: z.string().nullable(),
+  available_at: z.string().nullable().describe(
+    "When it is handed out again at the earliest; null: never",
+  ),
   error_message: z.string().nullable(),
 });
 export type MarkFailedReply = z.infer<typeof MarkFailedReply>;

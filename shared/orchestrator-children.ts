@@ -5,8 +5,7 @@ import { TaskStatus } from "./task-status.ts";
 /** Body of `POST /get-orchestrator-children`. */
 export const ChildrenRequest = z.object({
   orchestrator_task_id: Uuid,
-  /** `next` of the reply before, to get what comes after it. */
-  after: optional(name(100)),
+  after: optional(name(100)).describe("`next` of the previous reply"),
 });
 export type ChildrenRequest = z.infer<typeof ChildrenRequest>;
 
@@ -19,9 +18,9 @@ export const ChildrenReply = z.looseObject({
     params: JsonObject,
     output_location: z.string().nullable(),
   })),
-  /** True: there are more than the reply holds. */
-  is_cut: z.boolean(),
-  /** Send it as `after` to get the rest; null: that was all. */
-  next: z.string().nullable(),
+  is_cut: z.boolean().describe("There are more"),
+  next: z.string().nullable().describe(
+    "Send it as `after` for the rest; null: that was all",
+  ),
 });
 export type ChildrenReply = z.infer<typeof ChildrenReply>;

@@ -8,18 +8,17 @@ const PLACE = z.int32({ error: PLACE_RULE }).min(0, { error: PLACE_RULE });
 /** Body of `POST /get-predecessor-output`. */
 export const PredecessorRequest = z.object({
   task_id: Uuid,
-  /** Of a segment that is made once more: its parent's record, its place. */
-  parent_generation_id: optional(Uuid),
-  child_order: optional(PLACE),
+  parent_generation_id: optional(Uuid).describe(
+    "For a segment that is made again: the result record of its parent",
+  ),
+  child_order: optional(PLACE).describe("… and its own position"),
 });
 export type PredecessorRequest = z.infer<typeof PredecessorRequest>;
 
 const Predecessor = z.looseObject({
   predecessor_id: z.guid(),
-  /** Null until the predecessor is Complete. */
-  output_location: z.string().nullable(),
-  /** Null when there is no such task of the same owner. */
-  status: TaskStatus.nullable(),
+  output_location: z.string().nullable().describe("Null until it is Complete"),
+  status: TaskStatus.nullable().describe("Null: the owner has no such task"),
 });
 
 /**
@@ -27,12 +26,14 @@ const Predecessor = z.looseObject({
  * sends a place gets nulls instead where there is nothing before it.
  */
 export const PredecessorReply = z.looseObject({
-  /** A task, or a result record when `lookup_method` says so. */
-  predecessor_id: z.guid().nullable(),
+  predecessor_id: z.guid().nullable().describe(
+    "A task, or a result record when `lookup_method` says so",
+  ),
   output_location: z.string().nullable(),
   status: TaskStatus.nullable(),
-  /** Every dependency, the one above first. */
-  predecessors: z.array(Predecessor),
+  predecessors: z.array(Predecessor).describe(
+    "Every dependency, the one above first",
+  ),
   all_complete: z.boolean(),
   lookup_method: z.enum(["dependency", "generation_sibling"]).nullable(),
 }).nullable();

@@ -7,9 +7,8 @@ const PROMPTS_RULE = "must be a list of strings";
 export const ShotPromptsRequest = z.object({
   shot_id: Uuid,
   task_id: z.string({ error: "must be a string" }),
-  /** One per segment; "" leaves that one as it is. */
   enhanced_prompts: z.array(z.string({ error: PROMPTS_RULE }), {
     error: PROMPTS_RULE,
-  }),
+  }).describe('One per segment; `""` leaves that one as it is'),
 });
 export type ShotPromptsRequest = z.infer<typeof ShotPromptsRequest>;

@@ -3,13 +3,15 @@ import { Flag, optional } from "./fields.ts";
 
 /** Body of `POST /sweep-files`. */
 export const SweepFilesRequest = z.object({
-  /** Where the call before this one has stopped. */
   after: optional(
     z.string({ error: "must be a string" }).max(1024, {
       error: "must have at most 1024 characters",
     }),
-  ),
-  dry_run: optional(Flag),
+  ).describe("`next` of the previous reply"),
+  dry_run: optional(Flag).meta({
+    description: "List the files, remove none",
+    default: false,
+  }),
 });
 export type SweepFilesRequest = z.infer<typeof SweepFilesRequest>;
 
@@ -22,11 +24,9 @@ export type FilesToSweep = z.infer<typeof FilesToSweep>;
 
 /** Reply of `POST /sweep-files`. */
 export const SweepFilesReply = z.looseObject({
-  /** How many are gone; 0 of a dry run. */
-  removed: z.int(),
+  removed: z.int().describe("0 in a dry run"),
   files: z.array(z.string()),
-  /** Not null: there may be more, from here on. */
-  next: z.string().nullable(),
+  next: z.string().nullable().describe("Not null: there may be more"),
   dry_run: z.boolean(),
 });
 export type SweepFilesReply = z.infer<typeof SweepFilesReply>;

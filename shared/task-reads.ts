@@ -24,10 +24,10 @@ export type TaskStatusReply = z.infer<typeof TaskStatusReply>;
 export const TaskOutputReply = z.looseObject({
   task_id: z.guid(),
   status: TaskStatus,
-  /** While running a progress text, after a failure its reason. */
-  output_location: z.string().nullable(),
-  /** The output, once the task is Complete. */
-  public_url: z.string().nullable(),
+  output_location: z.string().nullable().describe(
+    "A progress text while it runs, the reason after a failure",
+  ),
+  public_url: z.string().nullable().describe("The output, once Complete"),
   thumbnail_url: z.string().nullable(),
   error_message: z.string().nullable(),
   result_data: z.unknown(),

@@ -7,10 +7,17 @@ import { Flag, name, optional, Uuid } from "./fields.ts";
  */
 export const UploadUrlRequest = z.object({
   task_id: Uuid,
-  filename: name(1024),
-  content_type: optional(name(255)),
-  generate_thumbnail_url: optional(Flag),
-  lease_token: optional(Uuid),
+  filename: name(1024).describe(
+    "Its last part counts; the extension must be that of an image or a video",
+  ),
+  content_type: optional(name(255)).describe(
+    "Gives the extension when the name has none",
+  ),
+  generate_thumbnail_url: optional(Flag).meta({
+    description: "Return a second URL, for the thumbnail",
+    default: false,
+  }),
+  lease_token: optional(Uuid).describe("From the claim; a lost one is refused"),
 });
 export type UploadUrlRequest = z.infer<typeof UploadUrlRequest>;
 
@@ -19,13 +26,16 @@ export type UploadUrlRequest = z.infer<typeof UploadUrlRequest>;
  * `thumbnail_upload_url` is there at all, so it is absent unless asked for.
  */
 export const UploadUrlReply = z.looseObject({
-  /** Takes a PUT of the bytes, any number of times, without credentials. */
-  upload_url: z.url(),
+  upload_url: z.url().describe(
+    "Takes a PUT of the bytes with their Content-Type, without credentials; a second PUT replaces the first",
+  ),
   storage_path: z.string(),
   public_url: z.url(),
   token: z.string(),
   expires_at: z.string().nullable(),
-  thumbnail_upload_url: z.url().optional(),
+  thumbnail_upload_url: z.url().optional().describe(
+    "This and the next two only when asked for",
+  ),
   thumbnail_storage_path: z.string().optional(),
   thumbnail_token: z.string().optional(),
 });

@@ -8,7 +8,11 @@ export const WorkerHealthRequest = z.object({
   window_minutes: optional(
     z.number({ error: WINDOW_ERROR }).min(1, { error: WINDOW_ERROR })
       .max(1440, { error: WINDOW_ERROR }),
-  ),
+  ).meta({
+    description: "How far back failures and silences are looked at",
+    "x-unit": "minutes",
+    default: 30,
+  }),
 });
 export type WorkerHealthRequest = z.infer<typeof WorkerHealthRequest>;
 
@@ -55,8 +59,7 @@ export const WorkerHealthReply = z.looseObject({
   failures: z.looseObject({
     workers_seen: z.int(),
     workers_failed: z.int(),
-    /** Null when no worker was seen. */
-    failure_rate: z.number().nullable(),
+    failure_rate: z.number().nullable().describe("Null: no worker was seen"),
     reasons: z.array(z.object({ reason: z.string(), workers: z.int() })),
     failed_workers: z.array(z.looseObject({
       worker_id: z.string(),

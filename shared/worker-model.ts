@@ -6,9 +6,9 @@ import { name, optional } from "./fields.ts";
  * ones `current_model`, which wins where both are there.
  */
 export const WorkerModelRequest = z.object({
-  worker_id: name(200),
-  model: optional(name(200)),
-  current_model: optional(name(200)),
+  worker_id: name(200).describe("A worker that has a row"),
+  model: optional(name(200)).describe("The model it has loaded"),
+  current_model: optional(name(200)).describe("The same; wins over `model`"),
 }).refine(
   ({ model, current_model }) => (current_model ?? model) !== undefined,
   { error: "must be a string of 1 to 200 characters", path: ["model"] },

@@ -14,7 +14,7 @@ export const OPENAPI_FILE = "docs/openapi.json";
 export type Json = { [key: string]: unknown };
 
 /** What the frame of every endpoint may answer. */
-const COMMON_ERRORS: readonly ErrorCode[] = [
+export const COMMON_ERRORS: readonly ErrorCode[] = [
   "MISSING_CREDENTIALS",
   "INVALID_CREDENTIALS",
   "UNKNOWN_TOKEN",
@@ -35,7 +35,7 @@ export function openApiDocument(): Json {
       title: "Task queue",
       version: "1",
       description:
-        "The queue's edge functions. Bodies of deployed clients may hold more fields than are named here: they are ignored. docs/architecture.md says what each field means.",
+        "The queue's edge functions. Bodies of deployed clients may hold more fields than are named here: they are ignored. docs/http-api.md is the page for readers.",
     },
     servers: [{
       url: "{project}/functions/v1",
@@ -130,7 +130,8 @@ function errorSchema(): Json {
   };
 }
 
-function jsonSchema(schema: z.ZodType, io: "input" | "output"): Json {
+/** A contract as JSON Schema. */
+export function jsonSchema(schema: z.ZodType, io: "input" | "output"): Json {
   const { $schema: _, ...json } = z.toJSONSchema(schema, {
     io,
     // What no JSON Schema can say is left open.
@@ -138,6 +139,9 @@ function jsonSchema(schema: z.ZodType, io: "input" | "output"): Json {
     override: ({ zodSchema, jsonSchema }) => {
       if (zodSchema === JsonObject) jsonSchema.type = "object";
       if (zodSchema === Uuid && io === "input") jsonSchema.format = "uuid";
+      // Zod takes the default of a body away: it cannot know it for one.
+      const told = z.globalRegistry.get(zodSchema)?.["default"];
+      if (told !== undefined) Object.assign(jsonSchema, { default: told });
     },
   });
   return json;

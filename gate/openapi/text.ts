@@ -1,6 +1,8 @@
-import { openApiDocument } from "./document.ts";
+import { OPENAPI_FILE, openApiDocument } from "./document.ts";
+import { HTTP_API_FILE, httpApiText } from "./http-api.ts";
 
-/** The document as it is kept. */
-export function openApiText(): string {
-  return `${JSON.stringify(openApiDocument(), null, 2)}\n`;
-}
+/** What `npm run openapi` writes, by file. */
+export const WRITTEN: Readonly<Record<string, () => string>> = {
+  [OPENAPI_FILE]: () => `${JSON.stringify(openApiDocument(), null, 2)}\n`,
+  [HTTP_API_FILE]: () => httpApiText(),
+};

@@ -1,10 +1,12 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkoutDir } from "../../stack/paths.ts";
-import { OPENAPI_FILE } from "./document.ts";
-import { openApiText } from "./text.ts";
+import { WRITTEN } from "./text.ts";
 
-// npm run openapi: writes the OpenAPI document of the endpoints.
+// npm run openapi: writes what is told of the endpoints, for machines and for
+// readers.
 
-writeFileSync(join(checkoutDir, OPENAPI_FILE), openApiText());
-console.log(`Wrote ${OPENAPI_FILE}`);
+for (const [file, text] of Object.entries(WRITTEN)) {
+  writeFileSync(join(checkoutDir, file), text());
+  console.log(`Wrote ${file}`);
+}

@@ -1,20 +1,21 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { OPENAPI_FILE } from "../openapi/document.ts";
-import { openApiText } from "../openapi/text.ts";
+import { WRITTEN } from "../openapi/text.ts";
 import { fails, passes } from "../outcome.ts";
 import type { CheckoutStep } from "../step.ts";
 
-/** The checked-in OpenAPI document is that of the zod schemas. */
+/** What the documents tell of the endpoints is what the zod schemas say. */
 export const openApi: CheckoutStep = {
   name: "openapi",
   run({ root }) {
-    const file = join(root, OPENAPI_FILE);
-    const kept = existsSync(file) ? readFileSync(file, "utf8") : "";
+    const stale = Object.entries(WRITTEN).filter(([file, text]) => {
+      const path = join(root, file);
+      return !existsSync(path) || readFileSync(path, "utf8") !== text();
+    }).map(([file]) => file);
     return Promise.resolve(
-      kept === openApiText()
+      stale.length === 0
         ? passes()
-        : fails(`${OPENAPI_FILE} is out of date: run "npm run openapi"`),
+        : fails(`Out of date: ${stale.join(", ")}. Run "npm run openapi"`),
     );
   },
 };
