@@ -4,6 +4,7 @@ import type { CheckoutStep, Crew, LastStep, StackStep } from "./step.ts";
 import { advisors } from "./steps/advisors.ts";
 import { databaseAsHosted, e2eAsHosted } from "./steps/as-hosted.ts";
 import { closedByDefault } from "./steps/closed-by-default.ts";
+import { coreAlone } from "./steps/core-alone.ts";
 import { cron } from "./steps/cron.ts";
 import { database } from "./steps/database.ts";
 import { dbLint } from "./steps/db-lint.ts";
@@ -51,6 +52,7 @@ const onTheFiles: readonly CheckoutStep[] = [
   deploy,
   migrationsEqualSchemas,
   closedByDefault,
+  coreAlone,
 ];
 
 /**

@@ -42,7 +42,7 @@ export function destination(
   if (folder === "00_base") return "schema";
   if (folder === "95_jobs") return "bucket_and_schedule";
   if (/^create trigger\b/.test(code)) return "triggers";
-  if (/^(?:create|comment on) (?:function|view)\b/.test(code)) {
+  if (/^(?:create(?: or replace)?|comment on) (?:function|view)\b/.test(code)) {
     return "functions";
   }
   if (!isAbout(OLD_TABLES, code)) return "tables";

@@ -10,7 +10,7 @@ const statements = files.flatMap(({ name, text }) =>
 );
 
 /** What it makes. */
-const MAKES = /^create (?:function|table|view|type) \S+/;
+const MAKES = /^create (?:or replace )?(?:function|table|view|type) \S+/;
 
 describe("a schema file", () => {
   it.each(files)("$name is read in one go", ({ text }) => {

@@ -84,7 +84,7 @@ comment on type queue.affinity is
 -- Types of task, and the tasks themselves, with the indexes that claims, counts and lists walk; a task as it is asked for.
 
 -- What the queue knows of a type of task. Tasks do not reference this table: unknown types must be
--- storable, and count as gpu, processing (orchestration if the name ends in _orchestrator), without a generation.
+-- storable, and count as gpu, processing (unless queue.takes_slot knows them by their name), without a generation.
 create table public.task_types (
   name text not null,
   run_type text not null default 'gpu',
@@ -97,7 +97,7 @@ create table public.task_types (
   is_retryable boolean not null default true,
   runs_on_own_gpu boolean not null default false,
   constraint task_types_pkey primary key (name),
-  constraint task_types_run_type_is_known check (run_type in ('gpu', 'api', 'banodoco')),
+  constraint task_types_run_type_is_known check (run_type in ('gpu', 'api')),
   constraint task_types_category_is_known check (category in ('generation', 'processing', 'orchestration', 'utility')),
   constraint task_types_content_type_is_known check (content_type in ('image', 'video')),
   constraint task_types_max_attempts_is_positive check (max_attempts > 0),
@@ -113,8 +113,8 @@ alter table public.task_types
   add constraint task_types_name_has_1_to_200_characters check (length(name) between 1 and 200) not valid;
 
 comment on table public.task_types is
-  'What the queue knows of a type of task; a type without a row counts as gpu, processing (orchestration if its name ends in _orchestrator), no generation.';
-comment on column public.task_types.run_type is 'The pool of workers that runs it: gpu, api or banodoco.';
+  'What the queue knows of a type of task; a type without a row counts as gpu, processing (unless queue.takes_slot knows it by its name), no generation.';
+comment on column public.task_types.run_type is 'The pool of workers that runs it (queue.pools).';
 comment on column public.task_types.category is 'orchestration tasks take none of their owner''s slots.';
 comment on column public.task_types.content_type is 'What its generation is: image or video.';
 comment on column public.task_types.is_active is 'False holds back every queued task of the type (type_inactive).';
@@ -258,8 +258,8 @@ create index subtasks_replaced on queue.subtasks (replaced_by) where replaced_by
 comment on table queue.subtasks is 'task_id is a part of orchestrator_id, as its params say.';
 comment on column queue.subtasks.user_id is 'The owner of the task; only an orchestrator of the same owner is its parent.';
 comment on column queue.subtasks.final_rank is
-  'Whose output is that of the family: 3 a stitch, 2 a join, 1 a segment, 0 any other. The highest counts, then the highest part_index.';
-comment on column queue.subtasks.part_index is 'Which part: join_index or segment_index; 0 for a stitch, of which there is one; null = not a numbered part.';
+  'Whose output is that of the family: 3 the final child, 2 one that merges parts, 1 a part, 0 any other (queue.part_of). The highest counts, then the highest part_index.';
+comment on column queue.subtasks.part_index is 'Which part of its rank; 0 for the final child, of which there is one; null = not a numbered part.';
 comment on column queue.subtasks.replaced_by is 'The child that counts instead of this one, which is the same part under another id; null = this one counts.';
 comment on column queue.subtasks.seq is 'The order in which children came.';
 
@@ -274,9 +274,9 @@ create table queue.orchestrations (
   complete_count integer not null default 0,
   failed_count integer not null default 0,
   cancelled_count integer not null default 0,
-  segment_count integer not null default 0,
-  join_count integer not null default 0,
-  stitch_count integer not null default 0,
+  part_count integer not null default 0,
+  merge_count integer not null default 0,
+  final_count integer not null default 0,
   enqueued_attempt integer,
   ended_as text,
   changed_at timestamptz not null,
@@ -297,7 +297,7 @@ create index orchestrations_failed_with_open_children on queue.orchestrations (o
 comment on table queue.orchestrations is
   'Per orchestrator: how its children stand, those that were replaced left out. Derived, kept in the transaction of each change.';
 comment on column queue.orchestrations.open_count is 'Children that are Queued or In Progress.';
-comment on column queue.orchestrations.segment_count is 'Children that are segments, whatever their state; the next two likewise.';
+comment on column queue.orchestrations.part_count is 'Children of final_rank 1, whatever their state; the next two count ranks 2 and 3.';
 comment on column queue.orchestrations.enqueued_attempt is
   'The start in which the orchestrator reported that it has enqueued its children; null = it has not.';
 comment on column queue.orchestrations.ended_as is 'How the orchestrator ended; null = it is Queued or In Progress.';
@@ -595,8 +595,17 @@ create type queue.batch_run as (
 comment on type queue.batch_run is
   'A run of cleanup, purge, reconcile, rescue or settle: the tasks or owners that were due when it began, how many of them it has come to, what came of it so far, how long to leave the machine to others now.';
 
--- What the fleet of today runs: the one place that says so (docs/operations.md, "Types of task"). A row that is there
--- already stays as it is: operators change types with public.set_task_type. Of a category only orchestration has an effect.
+-- What else ships for the fleet of today: its pools, the types of its tasks, the names that its workers send, its settings.
+
+-- The pools of the fleet (queue.pools).
+alter table public.task_types drop constraint task_types_run_type_is_known;
+alter table public.task_types add constraint task_types_run_type_is_known check (run_type in ('gpu', 'api', 'banodoco'));
+alter table queue.settings drop constraint settings_paused_pools_are_pools;
+alter table queue.settings add constraint settings_paused_pools_are_pools check (paused_pools <@ array['gpu', 'api', 'banodoco']);
+
+-- The types that the fleet of today runs: the one place that says so (docs/operations.md, "Types of task"). A row that is
+-- there already stays as it is: operators change types with public.set_task_type. Of a category only orchestration has an
+-- effect.
 insert into public.task_types (name, run_type, category, content_type, creates_generation)
 values
   -- Families: orchestrators enqueue the parts, the last part's result is theirs.
@@ -671,8 +680,6 @@ where y.run_type = 'api'
     'z_image_turbo_i2i', 'image_inpaint', 'annotated_image_edit'
   );
 
--- What else ships for the fleet of today: names that its workers send, settings of its own.
-
 -- Workers of 30 and 31 March sent names of families that the backend of those two days made types of (docs/contract.md, 16).
 -- A stitch of a travel job and one of joins came under one name; whose part it is tells them apart. A join's orchestrator has
 -- its orchestrator_details; a plain join_clips has none, and stays what it is.
@@ -688,8 +695,10 @@ on conflict do nothing;
 -- What the fleet of today runs with, where that is not what the tables say by themselves (docs/operations.md, "Settings").
 -- As the default of the column, so that a row which is lost and made anew (queue.rebuild, queue.missing_rows) is the fleet's,
 -- too. A family of which a child has failed makes nothing any more; the backend that these clients know ends it as well.
-alter table queue.settings alter column fails_siblings set default true;
-update queue.settings set fails_siblings = true;
+alter table queue.settings
+  alter column fails_siblings set default true,
+  alter column shared_worker_ids set default array['gpu-20250723_221138-afa8403b', 'local-worker', 'token-worker'];
+update queue.settings set fails_siblings = default, shared_worker_ids = default;
 
 comment on column queue.settings.fails_siblings is
   'Whether the queued children of an orchestrator that failed, because one of them did, say, fail with it; those that run go on. Default false: all go on. The fleet ships true.';

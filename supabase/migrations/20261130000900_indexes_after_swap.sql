@@ -13,6 +13,7 @@ select queue.drop_unfinished_indexes('public.tasks');
 create index concurrently if not exists tasks_running_by_worker on public.tasks (worker_id) where status = 'In Progress';
 -- What a worker holds and has done: its last completion, what was cancelled under it, all of it.
 create index concurrently if not exists tasks_by_worker on public.tasks (worker_id, status, generation_processed_at) where worker_id is not null;
+
 -- The finished segments of a run. Partial, so that only a completion pays for it; cut, because a client may send any text.
 create index concurrently if not exists tasks_segments_of_a_run on public.tasks (left(params ->> 'orchestrator_run_id', 128))
   where status = 'Complete' and task_type = 'travel_segment';

@@ -967,7 +967,8 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_methods jsonb := p_user.settings #> '{ui,generationMethods}';
+  v_cloud jsonb := p_user.settings #> queue.switch_path('cloud');
+  v_local jsonb := p_user.settings #> queue.switch_path('local');
   v_slots queue.user_slots;
 begin
   v_slots.user_id := p_user.id;
@@ -984,10 +985,10 @@ begin
     v_slots.orchestration_limit := 0;
   end if;
   v_slots.has_credits := coalesce(p_user.credits, 0) > 0;
-  v_slots.cloud_on := v_methods -> 'inCloud' is distinct from 'false';
-  v_slots.local_on := v_methods -> 'onComputer' is distinct from 'false';
-  v_slots.settings_malformed := coalesce(jsonb_typeof(v_methods -> 'inCloud') <> 'boolean', false)
-    or coalesce(jsonb_typeof(v_methods -> 'onComputer') <> 'boolean', false);
+  v_slots.cloud_on := v_cloud is distinct from 'false';
+  v_slots.local_on := v_local is distinct from 'false';
+  v_slots.settings_malformed := coalesce(jsonb_typeof(v_cloud) <> 'boolean', false)
+    or coalesce(jsonb_typeof(v_local) <> 'boolean', false);
   -- In the order in which the reasons are reported.
   v_slots.cloud_reason := case
     when not v_slots.has_credits then 'no_credits'
@@ -999,23 +1000,6 @@ begin
     when v_slots.running >= v_slots.task_limit then 'user_at_limit'
   end;
   return v_slots;
-end;
-$$;
-
--- Whether a task of this type takes one of its owner's slots: orchestration does not. A type without a row (its category
--- is null here) is orchestration if its name ends in _orchestrator, which is how deployed workers tell.
-create function queue.takes_slot(p_task_type text, p_category text)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_category is not null then
-    return p_category <> 'orchestration';
-  end if;
-  return right(p_task_type, 13) is distinct from '_orchestrator';
 end;
 $$;
 
@@ -1270,25 +1254,7 @@ begin
 end;
 $$;
 
--- Which model a task wants, wherever its sender put it: params.model, params.model_name or
--- params.orchestrator_details.model_name; null = any.
-create function queue.task_model(p_params jsonb)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  -- Cut, because it is part of an index key and a client may send any text.
-  return left(
-    coalesce(p_params ->> 'model', p_params ->> 'model_name', p_params #>> '{orchestrator_details,model_name}'),
-    200
-  );
-end;
-$$;
-
--- Clients name a task's orchestrator inside params. Anything that is not a UUID names none.
+-- Clients name a task's orchestrator inside params (queue.parent_key). Anything that is not a UUID names none.
 create function queue.parent_task_id(p_params jsonb)
 returns uuid
 language plpgsql
@@ -1298,35 +1264,14 @@ set search_path = ''
 as $$
 begin
   return case
-    when p_params ->> 'orchestrator_task_id_ref' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-      then (p_params ->> 'orchestrator_task_id_ref')::uuid
+    when p_params ->> queue.parent_key() ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+      then (p_params ->> queue.parent_key())::uuid
   end;
 end;
 $$;
 
--- The tasks that params name as the orchestrator, the likeliest first; null for none. Clients have named it in several
--- ways. Texts that are no UUID (people's own ids) name none.
-create function queue.named_parents(p_params jsonb)
-returns uuid[]
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (
-    select array_agg((p.holder ->> k.key)::uuid order by p.place, k.place)
-    from (values (1, p_params), (2, p_params -> 'orchestrator_details')) as p (place, holder)
-      cross join (
-        values (1, 'orchestrator_task_id_ref'), (2, 'orchestrator_task_id'), (3, 'parent_orchestrator_task_id'), (4, 'orchestrator_id')
-      ) as k (place, key)
-    where p.holder ->> k.key ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-  );
-end;
-$$;
-
 -- Params as those may see them who neither work on the task nor own it: [redacted] in place of each user_jwt, wherever
--- it stands. Tasks of the pool banodoco bring a user's JWT along, which is for their worker alone.
+-- it stands: some tasks bring their user's JWT along, which is for their worker alone.
 create function queue.without_secrets(p_params jsonb)
 returns jsonb
 language plpgsql
@@ -1347,6 +1292,175 @@ begin
     select jsonb_object_agg(e.key, case e.key when 'user_jwt' then '"[redacted]"' else queue.without_secrets(e.value) end)
     from jsonb_each(p_params) as e
   );
+end;
+$$;
+
+-- What the queue reads in params, in reports and in the settings of an owner: all of it, and nothing but this. A deployment
+-- whose clients speak otherwise replaces these functions (85_fleet/payloads.sql) and nothing else. Those without arguments
+-- are constants: a plan reads them once.
+
+-- The member of params that names the task's orchestrator.
+create function queue.parent_key()
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return 'parent_task_id';
+end;
+$$;
+
+-- The tasks that params name as the orchestrator, the likeliest first; null for none. Texts that are no UUID name none.
+create function queue.named_parents(p_params jsonb)
+returns uuid[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return nullif(array_remove(array[queue.parent_task_id(p_params)], null), '{}');
+end;
+$$;
+
+-- The member of params that says which part a task is, also of one that names no orchestrator.
+create function queue.place_key()
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return 'part_index';
+end;
+$$;
+
+-- As which part of its family a child counts (queue.subtasks): rank 3 is the final child, of which there is one; of the
+-- others the one with the highest rank and index makes the family's result.
+create function queue.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
+returns record
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  part_index := substring(p_params ->> 'part_index' from '^[0-9]{1,9}$')::integer;
+  final_rank := case when p_params ->> 'is_final' = 'true' then 3 when part_index is not null then 1 else 0 end;
+  if final_rank = 3 then
+    part_index := 0;
+  end if;
+end;
+$$;
+
+-- Whether a family has as many children as the params of its orchestrator announce; false when they announce nothing.
+-- p_is_quiet: no child has come for a while.
+create function queue.has_expected_children(p_family queue.orchestrations, p_params jsonb, p_is_quiet boolean)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    p_family.open_count + p_family.complete_count + p_family.failed_count + p_family.cancelled_count
+      >= substring(p_params ->> 'expected_children' from '^[0-9]{1,9}$')::integer,
+    false
+  );
+end;
+$$;
+
+-- Whether an orchestrator reports with this text that there are no children to come: it then completes without a result.
+create function queue.has_nothing_to_enqueue(p_report text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_report ~ '^Nothing to enqueue', false);
+end;
+$$;
+
+-- Whether an orchestrator reports with this text that its children were enqueued, so that one without any has lost them.
+create function queue.has_enqueued(p_report text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_report ~ '^Enqueued ', false);
+end;
+$$;
+
+-- Which model a task wants; null = any. Cut, because it is part of an index key and a client may send any text.
+create function queue.task_model(p_params jsonb)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return left(p_params ->> 'model', 200);
+end;
+$$;
+
+-- Whether a task of this type takes one of its owner's slots: orchestration does not. A type without a row has no category.
+create function queue.takes_slot(p_task_type text, p_category text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_category is distinct from 'orchestration';
+end;
+$$;
+
+-- The pools of work, each with workers of its own: gpu (a type without a row, too) and api. Whoever adds one adds it to the
+-- two checks that name them as well (task_types, settings) and to shared/claim.ts; tests hold them against this list.
+create function queue.pools()
+returns text[]
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select array['gpu', 'api'];
+$$;
+
+-- Where in the settings of an owner the switch for cloud or for local work is; only false is off.
+create function queue.switch_path(p_run_type text)
+returns text[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return array[p_run_type];
+end;
+$$;
+
+-- Whether this worker runs on a machine that an autoscaler has rented, and will replace.
+create function queue.is_rented(p_worker public.workers)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_worker.metadata ? 'machine_id', false);
 end;
 $$;
 
@@ -1561,19 +1675,6 @@ begin
     );
   end if;
 end;
-$$;
-
--- The pools of work, each with workers of its own: gpu (a type without a row, too), api, and the one of a service that
--- runs exactly two types. Whoever adds one adds it to the two checks that name them as well (task_types, settings) and to
--- shared/claim.ts; tests hold them against this list.
-create function queue.pools()
-returns text[]
-language sql
-immutable
-security invoker
-set search_path = ''
-as $$
-  select array['gpu', 'api', 'banodoco'];
 $$;
 
 -- Which tasks a claim for a pool comes to. GPU machines of a user run some types of other pools as well, and name gpu; the
@@ -1820,7 +1921,7 @@ begin
     array_agg(n.id) filter (where n.dependant_on is not null),
     -- An orchestrator may come after its children.
     array_agg(n.id) filter (where not n.takes_slot or n.task_type like '%orchestrat%'),
-    bool_or(n.params ? 'orchestrator_task_id_ref'),
+    bool_or(n.params ? queue.parent_key()),
     bool_or(n.standing in ('dependency_lost', 'dependency_pending'))
   into v_dependants, v_orchestrators, v_has_children, v_has_unsettled
   from new_rows as n;
@@ -1838,7 +1939,7 @@ begin
     from (
       select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
       from new_rows as n
-      where n.params ? 'orchestrator_task_id_ref'
+      where n.params ? queue.parent_key()
     ) as c
     where (c.child).task_id is not null;
   end if;
@@ -4229,7 +4330,7 @@ begin
       'The project_id %s is no UUID, and neither params nor dependencies lead to a project',
       coalesce(to_json(left(p_request.project, 100))::text, 'null')
     ),
-    'Send the project''s UUID, or the parent in params.orchestrator_task_id_ref'
+    'Send the project''s UUID, or the parent in params.' || queue.parent_key()
   );
 end;
 $$;
@@ -5885,7 +5986,7 @@ begin
         p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
       ),
       case
-        when v_worker.metadata ? 'runpod_id' then 'Stop claiming; a replacement claims under an id of its own'
+        when queue.is_rented(v_worker) then 'Stop claiming; a replacement claims under an id of its own'
         else pg_catalog.format(
           'Stop claiming; a replacement claims under an id of its own. A machine that was started by hand is brought back by: select keep_worker(%L)',
           p_worker_id
@@ -5954,7 +6055,7 @@ begin
     output_location = v_reason,
     params = jsonb_strip_nulls(jsonb_build_object(
       'params_too_large', pg_column_size(t.params),
-      'orchestrator_task_id_ref', queue.parent_task_id(t.params)
+      queue.parent_key(), queue.parent_task_id(t.params)
     ))
   where t.id = p_task_id
     and t.status = 'Queued'
@@ -6018,7 +6119,7 @@ $$;
 -- Locks the next task of this user's line in the pool and returns its id (null when the user may run none now), whether
 -- tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task
 -- but for those who hold it. Raises QU002 with the id of a head that cannot be handed out. With a token, local tasks
--- count too and the user's onComputer switch decides.
+-- count too and the user's switch for local work decides.
 create function queue.lock_head_of_line(
   p_user_id uuid,
   p_pool text,
@@ -8652,7 +8753,7 @@ end;
 $$;
 
 -- What a task's result record belongs to: params name a parent record, a place in it and a record it is based on; a
--- numbered part belongs to what its orchestrator names. A segment that is made once more may know its place by its index
+-- numbered part belongs to what its orchestrator names. A part that is made once more may know its place by its number
 -- alone: it builds on the record at the place before it, and so must the next on its own. What is malformed, or not the
 -- owner's, is left out.
 create function queue.generation_links(
@@ -8692,7 +8793,7 @@ begin
       then coalesce(
         substring(p_params ->> 'child_order' from '^[0-9]{1,9}$')::integer,
         v_part.part_index,
-        substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
+        substring(p_params ->> queue.place_key() from '^[0-9]{1,9}$')::integer
       )
   end;
 end;
@@ -9153,9 +9254,9 @@ begin
     complete_count = o.complete_count + n.complete,
     failed_count = o.failed_count + n.failed,
     cancelled_count = o.cancelled_count + n.cancelled,
-    segment_count = o.segment_count + n.segments,
-    join_count = o.join_count + n.joins,
-    stitch_count = o.stitch_count + n.stitches,
+    part_count = o.part_count + n.parts,
+    merge_count = o.merge_count + n.merges,
+    final_count = o.final_count + n.finals,
     changed_at = queue.now()
   from (
     select
@@ -9164,9 +9265,9 @@ begin
       count(*) filter (where t.status = 'Complete') as complete,
       count(*) filter (where t.status = 'Failed') as failed,
       count(*) filter (where t.status = 'Cancelled') as cancelled,
-      count(*) filter (where c.final_rank = 1) as segments,
-      count(*) filter (where c.final_rank = 2) as joins,
-      count(*) filter (where c.final_rank = 3) as stitches
+      count(*) filter (where c.final_rank = 1) as parts,
+      count(*) filter (where c.final_rank = 2) as merges,
+      count(*) filter (where c.final_rank = 3) as finals
     from unnest(p_children) as c
       join public.tasks as t on t.id = c.task_id
     group by 1, 2
@@ -9313,8 +9414,7 @@ begin
 end;
 $$;
 
--- What a task is a part of, by its params. A stitch puts everything together, so there is one of it; joins come before
--- segments because the last join holds all clips.
+-- What a task is a part of, and as which part, by its params.
 -- The row of queue.subtasks that follows from a task's params; null when they name no orchestrator.
 create function queue.subtask_of(p_task_id uuid, p_user_id uuid, p_task_type text, p_params jsonb)
 returns queue.subtasks
@@ -9325,8 +9425,6 @@ set search_path = ''
 as $$
 declare
   v_orchestrator_id uuid := queue.parent_task_id(p_params);
-  v_join text := substring(p_params ->> 'join_index' from '^[0-9]{1,9}$');
-  v_segment text := substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$');
   v_subtask queue.subtasks;
 begin
   if v_orchestrator_id is null or v_orchestrator_id = p_task_id or p_user_id is null then
@@ -9337,13 +9435,9 @@ begin
   v_subtask.orchestrator_id := v_orchestrator_id;
   v_subtask.user_id := p_user_id;
   v_subtask.task_type := p_task_type;
-  v_subtask.final_rank := case
-    when p_task_type like '%\_stitch' then 3
-    when v_join is not null then 2
-    when v_segment is not null and p_task_type like '%segment%' then 1
-    else 0
-  end;
-  v_subtask.part_index := case when v_subtask.final_rank = 3 then 0 else coalesce(v_join, v_segment)::integer end;
+  select p.final_rank, p.part_index
+  into v_subtask.final_rank, v_subtask.part_index
+  from queue.part_of(p_task_type, p_params) as p;
   return v_subtask;
 end;
 $$;
@@ -9362,9 +9456,9 @@ begin
     complete_count = o.complete_count + case when p_status = 'Complete' then p_delta else 0 end,
     failed_count = o.failed_count + case when p_status = 'Failed' then p_delta else 0 end,
     cancelled_count = o.cancelled_count + case when p_status = 'Cancelled' then p_delta else 0 end,
-    segment_count = o.segment_count + case when p_child.final_rank = 1 then p_delta else 0 end,
-    join_count = o.join_count + case when p_child.final_rank = 2 then p_delta else 0 end,
-    stitch_count = o.stitch_count + case when p_child.final_rank = 3 then p_delta else 0 end,
+    part_count = o.part_count + case when p_child.final_rank = 1 then p_delta else 0 end,
+    merge_count = o.merge_count + case when p_child.final_rank = 2 then p_delta else 0 end,
+    final_count = o.final_count + case when p_child.final_rank = 3 then p_delta else 0 end,
     changed_at = queue.now()
   where o.orchestrator_id = p_child.orchestrator_id
     and o.user_id = p_child.user_id;
@@ -9476,7 +9570,7 @@ begin
     from public.tasks as t
     where t.user_id = p_user_id
       and t.standing is not null
-      and t.params ? 'orchestrator_task_id_ref'
+      and t.params ? queue.parent_key()
   ) as c
   where c.task_id is not null
   order by c.created_at, c.task_id
@@ -9503,15 +9597,15 @@ begin
       complete_count = excluded.complete_count,
       failed_count = excluded.failed_count,
       cancelled_count = excluded.cancelled_count,
-      segment_count = excluded.segment_count,
-      join_count = excluded.join_count,
-      stitch_count = excluded.stitch_count,
+      part_count = excluded.part_count,
+      merge_count = excluded.merge_count,
+      final_count = excluded.final_count,
       ended_as = excluded.ended_as
     where (
-      o.user_id, o.open_count, o.complete_count, o.failed_count, o.cancelled_count, o.segment_count, o.join_count, o.stitch_count, o.ended_as
+      o.user_id, o.open_count, o.complete_count, o.failed_count, o.cancelled_count, o.part_count, o.merge_count, o.final_count, o.ended_as
     ) is distinct from (
       excluded.user_id, excluded.open_count, excluded.complete_count, excluded.failed_count, excluded.cancelled_count,
-      excluded.segment_count, excluded.join_count, excluded.stitch_count, excluded.ended_as
+      excluded.part_count, excluded.merge_count, excluded.final_count, excluded.ended_as
     );
 
   delete from queue.orchestrations as o
@@ -9534,7 +9628,7 @@ begin
   return query
   select
     o.id, o.user_id,
-    n.open_count, n.complete_count, n.failed_count, n.cancelled_count, n.segment_count, n.join_count, n.stitch_count,
+    n.open_count, n.complete_count, n.failed_count, n.cancelled_count, n.part_count, n.merge_count, n.final_count,
     null::integer,
     case when o.status in ('Complete', 'Failed', 'Cancelled') then o.status end,
     queue.now()
@@ -9545,9 +9639,9 @@ begin
         (count(*) filter (where t.status = 'Complete'))::integer as complete_count,
         (count(*) filter (where t.status = 'Failed'))::integer as failed_count,
         (count(*) filter (where t.status = 'Cancelled'))::integer as cancelled_count,
-        (count(*) filter (where s.final_rank = 1))::integer as segment_count,
-        (count(*) filter (where s.final_rank = 2))::integer as join_count,
-        (count(*) filter (where s.final_rank = 3))::integer as stitch_count
+        (count(*) filter (where s.final_rank = 1))::integer as part_count,
+        (count(*) filter (where s.final_rank = 2))::integer as merge_count,
+        (count(*) filter (where s.final_rank = 3))::integer as final_count
       from queue.subtasks as s
         join public.tasks as t on t.id = s.task_id
       where s.orchestrator_id = o.id
@@ -9610,23 +9704,9 @@ begin
       changed_at = excluded.changed_at
     where o.enqueued_attempt is distinct from excluded.enqueued_attempt;
   perform queue.judge_orchestration(p_task_id);
-  if v_had_children and p_report ~ '^(Successfully enqueued|\[IDEMPOTENT\])' then
+  if v_had_children and queue.has_enqueued(p_report) then
     perform queue.cancel_childless(p_task_id, 'all children were deleted');
   end if;
-end;
-$$;
-
--- Whether an orchestrator reports with this text that its params leave nothing to generate: it begins "No new segments
--- to generate". Deployed ones say so and end; they report no result. Older ones put their log's mark in front.
-create function queue.has_nothing_to_enqueue(p_report text)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return coalesce(p_report ~ '^(\[WARNING Task ID: [^]]{1,100}\] )?No new segments to generate', false);
 end;
 $$;
 
@@ -9787,9 +9867,8 @@ begin
 end;
 $$;
 
--- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many segments and a
--- stitch (not needed when the family is quiet), or joins, are there as its params announce. Before that nobody judges it
--- by the children it has.
+-- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many are there as its
+-- params announce. Before that nobody judges it by the children it has.
 create function queue.is_enqueued(p_family queue.orchestrations, p_task public.tasks, p_is_quiet boolean default false)
 returns boolean
 language plpgsql
@@ -9797,21 +9876,13 @@ stable
 security invoker
 set search_path = ''
 as $$
-declare
-  v_details jsonb := p_task.params -> 'orchestrator_details';
-  v_segments text := substring(v_details ->> 'num_new_segments_to_generate' from '^[0-9]{1,9}$');
 begin
   if p_family.open_count + p_family.complete_count + p_family.failed_count + p_family.cancelled_count = 0 then
     return false;
   elsif p_family.enqueued_attempt = p_task.attempts then
     return true;
-  elsif v_segments is not null then
-    -- Segments are stitched in the end, most of the time.
-    return p_family.segment_count >= v_segments::integer and (p_family.stitch_count > 0 or p_is_quiet);
-  elsif jsonb_typeof(v_details -> 'clip_list') = 'array' then
-    return p_family.join_count >= greatest(jsonb_array_length(v_details -> 'clip_list') - 1, 1);
   end if;
-  return false;
+  return queue.has_expected_children(p_family, p_task.params, p_is_quiet);
 end;
 $$;
 
@@ -9933,9 +10004,9 @@ begin
       count(*) filter (where g.status = 'Complete')::integer as complete,
       count(*) filter (where g.status = 'Failed')::integer as failed,
       count(*) filter (where g.status = 'Cancelled')::integer as cancelled,
-      count(*) filter (where g.final_rank = 1)::integer as segments,
-      count(*) filter (where g.final_rank = 2)::integer as joins,
-      count(*) filter (where g.final_rank = 3)::integer as stitches
+      count(*) filter (where g.final_rank = 1)::integer as parts,
+      count(*) filter (where g.final_rank = 2)::integer as merges,
+      count(*) filter (where g.final_rank = 3)::integer as finals
     from gone as g
     group by g.orchestrator_id, g.user_id
   ),
@@ -9946,9 +10017,9 @@ begin
       complete_count = o.complete_count - c.complete,
       failed_count = o.failed_count - c.failed,
       cancelled_count = o.cancelled_count - c.cancelled,
-      segment_count = o.segment_count - c.segments,
-      join_count = o.join_count - c.joins,
-      stitch_count = o.stitch_count - c.stitches,
+      part_count = o.part_count - c.parts,
+      merge_count = o.merge_count - c.merges,
+      final_count = o.final_count - c.finals,
       changed_at = queue.now()
     from change as c
     where o.orchestrator_id = c.orchestrator_id
@@ -11181,7 +11252,7 @@ begin
   from public.tasks as t
   where t.standing is not null
     and t.user_id is not null
-    and t.params ? 'orchestrator_task_id_ref'
+    and t.params ? queue.parent_key()
     and queue.parent_task_id(t.params) <> t.id
     and not exists (
       select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = queue.parent_task_id(t.params)
@@ -13437,7 +13508,7 @@ begin
 end;
 $$;
 
--- Orchestrators set aside machines that they did not rent: those without metadata.runpod_id. Their word stands, so such a
+-- Orchestrators set aside machines that they did not rent: those that are not rented (queue.is_rented). Their word stands, so such a
 -- machine gets no work, and it would be set aside again at their next cycle. Whoever started it by hand says so here.
 -- See public.keep_worker.
 create function queue.keep_worker(p_caller jsonb, p_worker_id text, p_keep boolean)
@@ -13601,13 +13672,13 @@ $$;
 -- What may be written into the row of a worker, and what a worker says of itself.
 
 -- Orchestrators read a worker, think, and PATCH status and metadata whole. What a beat wrote in between must survive
--- that, and so must the id of the rented machine: without it nobody can switch that machine off.
+-- that.
 --
 -- Whether an end is a failure is decided here, once, when the status changes, and by what is known of the worker, not by
 -- words: orchestrators give a reason for every end, also for sending an idle machine home. They look before they write:
 -- what the machine took in between, what it was sent home with, and the crash that its guardian reports while it is being
 -- switched off, are no failure.
--- A change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, gives every end a
+-- A change of a worker keeps the newest vram_* keys, gives every end a
 -- metadata.error_reason, its time and, if it is one, the time of the failure, and tells orchestrators by
 -- metadata.orchestrator_status where they keep it.
 create function queue.workers_before_write()
@@ -13633,9 +13704,6 @@ begin
     v_was_over := old.status in ('terminated', 'error', 'crashed');
     v_was_leaving := v_was_over or old.status = 'terminating';
 
-    if old.metadata ? 'runpod_id' and not new.metadata ? 'runpod_id' then
-      new.metadata := new.metadata || jsonb_build_object('runpod_id', old.metadata -> 'runpod_id');
-    end if;
     -- A beat moves last_heartbeat and knows better than anyone.
     if new.last_heartbeat is not distinct from old.last_heartbeat
       and not coalesce(new.metadata -> 'vram_timestamp' >= old.metadata -> 'vram_timestamp', false) then
@@ -14434,8 +14502,8 @@ begin
     when 'dependency_lost' then 'It can never run: a task it waits for failed, was cancelled or is missing'
     when 'pool_paused' then 'An operator takes its pool out of queue.settings.paused_pools'
     when 'no_credits' then 'Its owner needs credits'
-    when 'cloud_disabled' then 'Its owner switches settings.ui.generationMethods.inCloud on'
-    when 'local_disabled' then 'Its owner switches settings.ui.generationMethods.onComputer on'
+    when 'cloud_disabled' then pg_catalog.format('Its owner switches settings.%s on', array_to_string(queue.switch_path('cloud'), '.'))
+    when 'local_disabled' then pg_catalog.format('Its owner switches settings.%s on', array_to_string(queue.switch_path('local'), '.'))
     when 'user_at_limit' then 'One of its owner''s running tasks has to end (and, if others ended it, its worker let go), or the limit be raised'
     when 'stale' then 'Enqueue it again: it could have run for longer than queue.settings.stale_after and was never started'
     when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is put back within a minute'
@@ -16033,7 +16101,7 @@ begin
 end;
 $$;
 
--- The output that a task builds on. Deployed workers read one predecessor; newer ones all of them. A segment that is made
+-- The output that a task builds on. Deployed workers read one predecessor; newer ones all of them. A part that is made
 -- once more waits for nothing: it names its parent's record and its own place there, and builds on the place before it.
 -- See public.get_predecessor_output.
 create function queue.get_predecessor_output(
@@ -17076,6 +17144,209 @@ from queue.fleet_summary() as f;
 comment on view public.orchestrator_status is
   'The queue and the fleet in one row: tasks by state, workers by state, stale_workers (active, no beat within the silence limit), stuck_tasks (running, no word for quiet_task_limit). service_role only.';
 
+-- What the fleet's clients send, in the queue's terms: the functions of 20_rules/payload.sql, each of them once more, and
+-- what rests on the same words: an index, and the key of a rented machine.
+
+-- Clients name the orchestrator of a child so.
+create or replace function queue.parent_key()
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return 'orchestrator_task_id_ref';
+end;
+$$;
+
+-- Clients have named the orchestrator in several ways. Texts that are no UUID (people's own ids) name none.
+create or replace function queue.named_parents(p_params jsonb)
+returns uuid[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select array_agg((p.holder ->> k.key)::uuid order by p.place, k.place)
+    from (values (1, p_params), (2, p_params -> 'orchestrator_details')) as p (place, holder)
+      cross join (
+        values (1, 'orchestrator_task_id_ref'), (2, 'orchestrator_task_id'), (3, 'parent_orchestrator_task_id'), (4, 'orchestrator_id')
+      ) as k (place, key)
+    where p.holder ->> k.key ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+  );
+end;
+$$;
+
+-- A segment that is made once more may know its place by its index alone.
+create or replace function queue.place_key()
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return 'segment_index';
+end;
+$$;
+
+-- A stitch (rank 3) puts everything together, so there is one of it; joins (2) come before segments (1) because the last
+-- join holds all clips.
+create or replace function queue.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
+returns record
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_join text := substring(p_params ->> 'join_index' from '^[0-9]{1,9}$');
+  v_segment text := substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$');
+begin
+  final_rank := case
+    when p_task_type like '%\_stitch' then 3
+    when v_join is not null then 2
+    when v_segment is not null and p_task_type like '%segment%' then 1
+    else 0
+  end;
+  part_index := case when final_rank = 3 then 0 else coalesce(v_join, v_segment)::integer end;
+end;
+$$;
+
+-- A travel job announces its new segments, and has a stitch most of the time: not waited for when the family is quiet. A
+-- job of joins has one for each pair of neighbours.
+create or replace function queue.has_expected_children(p_family queue.orchestrations, p_params jsonb, p_is_quiet boolean)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_details jsonb := p_params -> 'orchestrator_details';
+  v_segments text := substring(v_details ->> 'num_new_segments_to_generate' from '^[0-9]{1,9}$');
+begin
+  if v_segments is not null then
+    return p_family.part_count >= v_segments::integer and (p_family.final_count > 0 or p_is_quiet);
+  elsif jsonb_typeof(v_details -> 'clip_list') = 'array' then
+    return p_family.merge_count >= greatest(jsonb_array_length(v_details -> 'clip_list') - 1, 1);
+  end if;
+  return false;
+end;
+$$;
+
+-- Deployed orchestrators say so and end; they report no result. Older ones put their log's mark in front.
+create or replace function queue.has_nothing_to_enqueue(p_report text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_report ~ '^(\[WARNING Task ID: [^]]{1,100}\] )?No new segments to generate', false);
+end;
+$$;
+
+-- What deployed orchestrators say once their children are there, or were there before.
+create or replace function queue.has_enqueued(p_report text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_report ~ '^(Successfully enqueued|\[IDEMPOTENT\])', false);
+end;
+$$;
+
+-- The model, wherever its sender put it.
+create or replace function queue.task_model(p_params jsonb)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return left(
+    coalesce(p_params ->> 'model', p_params ->> 'model_name', p_params #>> '{orchestrator_details,model_name}'),
+    200
+  );
+end;
+$$;
+
+-- A type without a row is orchestration if its name ends in _orchestrator, which is how deployed workers tell.
+create or replace function queue.takes_slot(p_task_type text, p_category text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_category is not null then
+    return p_category <> 'orchestration';
+  end if;
+  return right(p_task_type, 13) is distinct from '_orchestrator';
+end;
+$$;
+
+-- Beside gpu and api the pool of a service that runs exactly two types (the checks are in 01_types_and_settings.sql).
+create or replace function queue.pools()
+returns text[]
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select array['gpu', 'api', 'banodoco'];
+$$;
+
+-- Where the app keeps the two switches of a user.
+create or replace function queue.switch_path(p_run_type text)
+returns text[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return array['ui', 'generationMethods', case p_run_type when 'cloud' then 'inCloud' else 'onComputer' end];
+end;
+$$;
+
+-- Machines that were rented have the id by which they are given back.
+create or replace function queue.is_rented(p_worker public.workers)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_worker.metadata ? 'runpod_id', false);
+end;
+$$;
+
+-- Orchestrators read a worker, think, and PATCH its metadata whole. The id of the rented machine must survive that, unless
+-- it is set to null: without it nobody can switch that machine off.
+create function queue.workers_keep_runpod_id()
+returns trigger
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+begin
+  new.metadata := new.metadata || jsonb_build_object('runpod_id', old.metadata -> 'runpod_id');
+  return new;
+end;
+$$;
+
 -- Two reads of deployed workers: the finished segments of a run, and prompts of a shot, which this queue only refuses.
 
 -- The finished segments of a run, for the worker that puts them together.
@@ -17476,7 +17747,7 @@ end;
 $$;
 
 comment on function public.set_task_type(text, jsonb, jsonb) is
-  'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: gpu, api or banodoco, category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null, runs_on_own_gpu: true for a type of another pool that GPU machines of the task''s owner run, too}; a new type is otherwise what it was taken for. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it still follow}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
+  'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: one of queue.pools(), category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null, runs_on_own_gpu: true for a type of another pool that GPU machines of the task''s owner run, too}; a new type is otherwise what it was taken for. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it still follow}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
 
 -- Which types tasks were enqueued with that the queue knows nothing of, as operators call it (docs/operations.md).
 create function public.unknown_task_types(p_caller jsonb default '{"kind":"service"}')
@@ -17827,7 +18098,7 @@ end;
 $$;
 
 comment on function public.get_orchestrator_children(jsonb, uuid, text) is
-  '{tasks: [{id, task_type, status, params, output_location}], is_cut, next}: the tasks of the same owner whose params.orchestrator_task_id_ref is this task, oldest first; at most 1000 and 32 MiB, is_cut says that there are more, and next is the p_after that gets them. Errors: 400 INVALID_ARGUMENT, 404 TASK_NOT_FOUND, 403. service_role only.';
+  '{tasks: [{id, task_type, status, params, output_location}], is_cut, next}: the tasks of the same owner whose params name this task as their parent, oldest first; at most 1000 and 32 MiB, is_cut says that there are more, and next is the p_after that gets them. Errors: 400 INVALID_ARGUMENT, 404 TASK_NOT_FOUND, 403. service_role only.';
 
 select queue.lock_tables(
   'public.generations',
@@ -18012,6 +18283,13 @@ create trigger workers_before_status
   for each row
   when (old.reaped_at is not null or old.goodbye_at is not null or old.kept_at is not null or old.status = 'crashed' or old.instance_type = 'api')
   execute function queue.workers_before_status();
+
+-- Before workers_before_write, which looks at the metadata as they will be.
+create trigger workers_before_update_keep_runpod_id
+  before update of metadata on public.workers
+  for each row
+  when (old.metadata ? 'runpod_id' and not new.metadata ? 'runpod_id')
+  execute function queue.workers_keep_runpod_id();
 
 -- Who may see and do what is said anew; what an old policy allowed besides is allowed no more.
 do $$

@@ -156,9 +156,9 @@ begin
         complete_count = excluded.complete_count,
         failed_count = excluded.failed_count,
         cancelled_count = excluded.cancelled_count,
-        segment_count = excluded.segment_count,
-        join_count = excluded.join_count,
-        stitch_count = excluded.stitch_count,
+        part_count = excluded.part_count,
+        merge_count = excluded.merge_count,
+        final_count = excluded.final_count,
         enqueued_attempt = coalesce(o.enqueued_attempt, excluded.enqueued_attempt);
 
     perform queue.note_handover(f, t)

@@ -85,8 +85,8 @@ begin
       select coalesce(json_agg(o), '[]')
       from queue.orchestrations as o
         cross join queue.recount_families(array[o.orchestrator_id]) as r
-      where (o.open_count, o.complete_count, o.failed_count, o.cancelled_count, o.segment_count, o.stitch_count, o.ended_as)
-        is distinct from (r.open_count, r.complete_count, r.failed_count, r.cancelled_count, r.segment_count, r.stitch_count, r.ended_as)
+      where (o.open_count, o.complete_count, o.failed_count, o.cancelled_count, o.part_count, o.final_count, o.ended_as)
+        is distinct from (r.open_count, r.complete_count, r.failed_count, r.cancelled_count, r.part_count, r.final_count, r.ended_as)
     )
   );
 end;

@@ -9,7 +9,7 @@ create table queue.settings (
   stale_after interval not null default interval '7 days',
   max_affinity_wait interval not null default interval '5 minutes',
   gpu_silence_limit interval not null default interval '100 seconds',
-  shared_worker_ids text[] not null default array['gpu-20250723_221138-afa8403b', 'local-worker', 'token-worker'],
+  shared_worker_ids text[] not null default array['token-worker'],
   max_text_length integer not null default 16384,
   clock_offset interval not null default interval '0',
   retry_delay interval not null default interval '10 seconds',
@@ -67,7 +67,7 @@ create table queue.settings (
   constraint settings_max_free_returns_is_not_negative check (max_free_returns >= 0),
   constraint settings_max_lock_wait_is_sane check (max_lock_wait between interval '2 milliseconds' and interval '1 minute'),
   constraint settings_max_report_wait_is_sane check (max_report_wait between interval '2 milliseconds' and interval '1 minute'),
-  constraint settings_paused_pools_are_pools check (paused_pools <@ array['gpu', 'api', 'banodoco']),
+  constraint settings_paused_pools_are_pools check (paused_pools <@ array['gpu', 'api']),
   constraint settings_deleted_user_retention_is_not_negative check (deleted_user_retention >= interval '0'),
   constraint settings_worker_retention_is_positive check (worker_retention > interval '0'),
   constraint settings_overlong_limits_are_positive check (overlong_factor >= 1 and overlong_after > interval '0'),
@@ -160,7 +160,7 @@ comment on column queue.settings.deleted_user_retention is
 comment on column queue.settings.finished_task_retention is
   'How long finished tasks are kept after their last change; null = for ever. Default null.';
 comment on column queue.settings.paused_pools is
-  'Pools (gpu, api, banodoco) of which no claim gets a task for now (pool_paused); what runs goes on. Default none.';
+  'Pools (queue.pools) of which no claim gets a task for now (pool_paused); what runs goes on. Default none.';
 
 alter table queue.settings enable row level security;
 

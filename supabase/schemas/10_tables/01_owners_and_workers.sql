@@ -17,7 +17,7 @@ create table public.users (
 comment on table public.users is 'Owners of work; id is the user''s id in auth.users.';
 comment on column public.users.credits is 'Cloud work runs only while this is above 0.';
 comment on column public.users.settings is
-  'settings.ui.generationMethods.inCloud and .onComputer switch cloud and local work; missing or malformed = on.';
+  'What the app keeps of its user. Two switches in it, for cloud and for local work, are the queue''s (queue.switch_path); missing or malformed = on.';
 comment on column public.users.max_in_progress is
   'How many tasks may be In Progress at once; null = queue.settings.default_task_limit.';
 comment on column public.users.max_orchestrating is

@@ -1,7 +1,7 @@
 -- Types of task, and the tasks themselves, with the indexes that claims, counts and lists walk; a task as it is asked for.
 
 -- What the queue knows of a type of task. Tasks do not reference this table: unknown types must be
--- storable, and count as gpu, processing (orchestration if the name ends in _orchestrator), without a generation.
+-- storable, and count as gpu, processing (unless queue.takes_slot knows them by their name), without a generation.
 create table public.task_types (
   name text not null,
   run_type text not null default 'gpu',
@@ -14,7 +14,7 @@ create table public.task_types (
   is_retryable boolean not null default true,
   runs_on_own_gpu boolean not null default false,
   constraint task_types_pkey primary key (name),
-  constraint task_types_run_type_is_known check (run_type in ('gpu', 'api', 'banodoco')),
+  constraint task_types_run_type_is_known check (run_type in ('gpu', 'api')),
   constraint task_types_category_is_known check (category in ('generation', 'processing', 'orchestration', 'utility')),
   constraint task_types_content_type_is_known check (content_type in ('image', 'video')),
   constraint task_types_max_attempts_is_positive check (max_attempts > 0),
@@ -30,8 +30,8 @@ alter table public.task_types
   add constraint task_types_name_has_1_to_200_characters check (length(name) between 1 and 200) not valid;
 
 comment on table public.task_types is
-  'What the queue knows of a type of task; a type without a row counts as gpu, processing (orchestration if its name ends in _orchestrator), no generation.';
-comment on column public.task_types.run_type is 'The pool of workers that runs it: gpu, api or banodoco.';
+  'What the queue knows of a type of task; a type without a row counts as gpu, processing (unless queue.takes_slot knows it by its name), no generation.';
+comment on column public.task_types.run_type is 'The pool of workers that runs it (queue.pools).';
 comment on column public.task_types.category is 'orchestration tasks take none of their owner''s slots.';
 comment on column public.task_types.content_type is 'What its generation is: image or video.';
 comment on column public.task_types.is_active is 'False holds back every queued task of the type (type_inactive).';
@@ -143,9 +143,6 @@ create unique index tasks_idempotency_key_is_unique_per_user on public.tasks (us
 create unique index tasks_claim_id_is_used_once
   on public.tasks (worker_id, claim_id, coalesce(token_id, '00000000-0000-0000-0000-000000000000'))
   where claim_id is not null;
--- The finished segments of a run. Partial, so that only a completion pays for it; cut, because a client may send any text.
-create index tasks_segments_of_a_run on public.tasks (left(params ->> 'orchestrator_run_id', 128))
-  where status = 'Complete' and task_type = 'travel_segment';
 
 comment on table public.tasks is 'One row per task. State changes only along docs/architecture.md; an illegal direct change leaves its row as it is.';
 comment on column public.tasks.task_type is 'Any text; task_types says what the queue knows of it.';

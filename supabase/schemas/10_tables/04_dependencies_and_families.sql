@@ -45,8 +45,8 @@ create index subtasks_replaced on queue.subtasks (replaced_by) where replaced_by
 comment on table queue.subtasks is 'task_id is a part of orchestrator_id, as its params say.';
 comment on column queue.subtasks.user_id is 'The owner of the task; only an orchestrator of the same owner is its parent.';
 comment on column queue.subtasks.final_rank is
-  'Whose output is that of the family: 3 a stitch, 2 a join, 1 a segment, 0 any other. The highest counts, then the highest part_index.';
-comment on column queue.subtasks.part_index is 'Which part: join_index or segment_index; 0 for a stitch, of which there is one; null = not a numbered part.';
+  'Whose output is that of the family: 3 the final child, 2 one that merges parts, 1 a part, 0 any other (queue.part_of). The highest counts, then the highest part_index.';
+comment on column queue.subtasks.part_index is 'Which part of its rank; 0 for the final child, of which there is one; null = not a numbered part.';
 comment on column queue.subtasks.replaced_by is 'The child that counts instead of this one, which is the same part under another id; null = this one counts.';
 comment on column queue.subtasks.seq is 'The order in which children came.';
 
@@ -61,9 +61,9 @@ create table queue.orchestrations (
   complete_count integer not null default 0,
   failed_count integer not null default 0,
   cancelled_count integer not null default 0,
-  segment_count integer not null default 0,
-  join_count integer not null default 0,
-  stitch_count integer not null default 0,
+  part_count integer not null default 0,
+  merge_count integer not null default 0,
+  final_count integer not null default 0,
   enqueued_attempt integer,
   ended_as text,
   changed_at timestamptz not null,
@@ -84,7 +84,7 @@ create index orchestrations_failed_with_open_children on queue.orchestrations (o
 comment on table queue.orchestrations is
   'Per orchestrator: how its children stand, those that were replaced left out. Derived, kept in the transaction of each change.';
 comment on column queue.orchestrations.open_count is 'Children that are Queued or In Progress.';
-comment on column queue.orchestrations.segment_count is 'Children that are segments, whatever their state; the next two likewise.';
+comment on column queue.orchestrations.part_count is 'Children of final_rank 1, whatever their state; the next two count ranks 2 and 3.';
 comment on column queue.orchestrations.enqueued_attempt is
   'The start in which the orchestrator reported that it has enqueued its children; null = it has not.';
 comment on column queue.orchestrations.ended_as is 'How the orchestrator ended; null = it is Queued or In Progress.';

@@ -15,7 +15,8 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_methods jsonb := p_user.settings #> '{ui,generationMethods}';
+  v_cloud jsonb := p_user.settings #> queue.switch_path('cloud');
+  v_local jsonb := p_user.settings #> queue.switch_path('local');
   v_slots queue.user_slots;
 begin
   v_slots.user_id := p_user.id;
@@ -32,10 +33,10 @@ begin
     v_slots.orchestration_limit := 0;
   end if;
   v_slots.has_credits := coalesce(p_user.credits, 0) > 0;
-  v_slots.cloud_on := v_methods -> 'inCloud' is distinct from 'false';
-  v_slots.local_on := v_methods -> 'onComputer' is distinct from 'false';
-  v_slots.settings_malformed := coalesce(jsonb_typeof(v_methods -> 'inCloud') <> 'boolean', false)
-    or coalesce(jsonb_typeof(v_methods -> 'onComputer') <> 'boolean', false);
+  v_slots.cloud_on := v_cloud is distinct from 'false';
+  v_slots.local_on := v_local is distinct from 'false';
+  v_slots.settings_malformed := coalesce(jsonb_typeof(v_cloud) <> 'boolean', false)
+    or coalesce(jsonb_typeof(v_local) <> 'boolean', false);
   -- In the order in which the reasons are reported.
   v_slots.cloud_reason := case
     when not v_slots.has_credits then 'no_credits'
@@ -47,23 +48,6 @@ begin
     when v_slots.running >= v_slots.task_limit then 'user_at_limit'
   end;
   return v_slots;
-end;
-$$;
-
--- Whether a task of this type takes one of its owner's slots: orchestration does not. A type without a row (its category
--- is null here) is orchestration if its name ends in _orchestrator, which is how deployed workers tell.
-create function queue.takes_slot(p_task_type text, p_category text)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_category is not null then
-    return p_category <> 'orchestration';
-  end if;
-  return right(p_task_type, 13) is distinct from '_orchestrator';
 end;
 $$;
 

@@ -104,25 +104,7 @@ begin
 end;
 $$;
 
--- Which model a task wants, wherever its sender put it: params.model, params.model_name or
--- params.orchestrator_details.model_name; null = any.
-create function queue.task_model(p_params jsonb)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  -- Cut, because it is part of an index key and a client may send any text.
-  return left(
-    coalesce(p_params ->> 'model', p_params ->> 'model_name', p_params #>> '{orchestrator_details,model_name}'),
-    200
-  );
-end;
-$$;
-
--- Clients name a task's orchestrator inside params. Anything that is not a UUID names none.
+-- Clients name a task's orchestrator inside params (queue.parent_key). Anything that is not a UUID names none.
 create function queue.parent_task_id(p_params jsonb)
 returns uuid
 language plpgsql
@@ -132,35 +114,14 @@ set search_path = ''
 as $$
 begin
   return case
-    when p_params ->> 'orchestrator_task_id_ref' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-      then (p_params ->> 'orchestrator_task_id_ref')::uuid
+    when p_params ->> queue.parent_key() ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+      then (p_params ->> queue.parent_key())::uuid
   end;
 end;
 $$;
 
--- The tasks that params name as the orchestrator, the likeliest first; null for none. Clients have named it in several
--- ways. Texts that are no UUID (people's own ids) name none.
-create function queue.named_parents(p_params jsonb)
-returns uuid[]
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return (
-    select array_agg((p.holder ->> k.key)::uuid order by p.place, k.place)
-    from (values (1, p_params), (2, p_params -> 'orchestrator_details')) as p (place, holder)
-      cross join (
-        values (1, 'orchestrator_task_id_ref'), (2, 'orchestrator_task_id'), (3, 'parent_orchestrator_task_id'), (4, 'orchestrator_id')
-      ) as k (place, key)
-    where p.holder ->> k.key ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-  );
-end;
-$$;
-
 -- Params as those may see them who neither work on the task nor own it: [redacted] in place of each user_jwt, wherever
--- it stands. Tasks of the pool banodoco bring a user's JWT along, which is for their worker alone.
+-- it stands: some tasks bring their user's JWT along, which is for their worker alone.
 create function queue.without_secrets(p_params jsonb)
 returns jsonb
 language plpgsql

@@ -211,19 +211,6 @@ begin
 end;
 $$;
 
--- The pools of work, each with workers of its own: gpu (a type without a row, too), api, and the one of a service that
--- runs exactly two types. Whoever adds one adds it to the two checks that name them as well (task_types, settings) and to
--- shared/claim.ts; tests hold them against this list.
-create function queue.pools()
-returns text[]
-language sql
-immutable
-security invoker
-set search_path = ''
-as $$
-  select array['gpu', 'api', 'banodoco'];
-$$;
-
 -- Which tasks a claim for a pool comes to. GPU machines of a user run some types of other pools as well, and name gpu; the
 -- fleet's do not. In person a user is told of local tasks what the own machine makes of them (queue.reason_of).
 -- Whether this caller's claims or counts for a pool are about a task of the owner's with this pool, mark

@@ -27,7 +27,7 @@ begin
     array_agg(n.id) filter (where n.dependant_on is not null),
     -- An orchestrator may come after its children.
     array_agg(n.id) filter (where not n.takes_slot or n.task_type like '%orchestrat%'),
-    bool_or(n.params ? 'orchestrator_task_id_ref'),
+    bool_or(n.params ? queue.parent_key()),
     bool_or(n.standing in ('dependency_lost', 'dependency_pending'))
   into v_dependants, v_orchestrators, v_has_children, v_has_unsettled
   from new_rows as n;
@@ -45,7 +45,7 @@ begin
     from (
       select queue.subtask_of(n.id, n.user_id, n.task_type, n.params) as child
       from new_rows as n
-      where n.params ? 'orchestrator_task_id_ref'
+      where n.params ? queue.parent_key()
     ) as c
     where (c.child).task_id is not null;
   end if;

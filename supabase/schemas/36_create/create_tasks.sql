@@ -122,7 +122,7 @@ begin
       'The project_id %s is no UUID, and neither params nor dependencies lead to a project',
       coalesce(to_json(left(p_request.project, 100))::text, 'null')
     ),
-    'Send the project''s UUID, or the parent in params.orchestrator_task_id_ref'
+    'Send the project''s UUID, or the parent in params.' || queue.parent_key()
   );
 end;
 $$;

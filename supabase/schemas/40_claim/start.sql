@@ -144,7 +144,7 @@ begin
         p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
       ),
       case
-        when v_worker.metadata ? 'runpod_id' then 'Stop claiming; a replacement claims under an id of its own'
+        when queue.is_rented(v_worker) then 'Stop claiming; a replacement claims under an id of its own'
         else pg_catalog.format(
           'Stop claiming; a replacement claims under an id of its own. A machine that was started by hand is brought back by: select keep_worker(%L)',
           p_worker_id
@@ -213,7 +213,7 @@ begin
     output_location = v_reason,
     params = jsonb_strip_nulls(jsonb_build_object(
       'params_too_large', pg_column_size(t.params),
-      'orchestrator_task_id_ref', queue.parent_task_id(t.params)
+      queue.parent_key(), queue.parent_task_id(t.params)
     ))
   where t.id = p_task_id
     and t.status = 'Queued'

@@ -5,7 +5,7 @@
 -- Locks the next task of this user's line in the pool and returns its id (null when the user may run none now), whether
 -- tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task
 -- but for those who hold it. Raises QU002 with the id of a head that cannot be handed out. With a token, local tasks
--- count too and the user's onComputer switch decides.
+-- count too and the user's switch for local work decides.
 create function queue.lock_head_of_line(
   p_user_id uuid,
   p_pool text,

@@ -54,7 +54,7 @@ end;
 $$;
 
 -- What a task's result record belongs to: params name a parent record, a place in it and a record it is based on; a
--- numbered part belongs to what its orchestrator names. A segment that is made once more may know its place by its index
+-- numbered part belongs to what its orchestrator names. A part that is made once more may know its place by its number
 -- alone: it builds on the record at the place before it, and so must the next on its own. What is malformed, or not the
 -- owner's, is left out.
 create function queue.generation_links(
@@ -94,7 +94,7 @@ begin
       then coalesce(
         substring(p_params ->> 'child_order' from '^[0-9]{1,9}$')::integer,
         v_part.part_index,
-        substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$')::integer
+        substring(p_params ->> queue.place_key() from '^[0-9]{1,9}$')::integer
       )
   end;
 end;

@@ -34,9 +34,9 @@ begin
     complete_count = o.complete_count + n.complete,
     failed_count = o.failed_count + n.failed,
     cancelled_count = o.cancelled_count + n.cancelled,
-    segment_count = o.segment_count + n.segments,
-    join_count = o.join_count + n.joins,
-    stitch_count = o.stitch_count + n.stitches,
+    part_count = o.part_count + n.parts,
+    merge_count = o.merge_count + n.merges,
+    final_count = o.final_count + n.finals,
     changed_at = queue.now()
   from (
     select
@@ -45,9 +45,9 @@ begin
       count(*) filter (where t.status = 'Complete') as complete,
       count(*) filter (where t.status = 'Failed') as failed,
       count(*) filter (where t.status = 'Cancelled') as cancelled,
-      count(*) filter (where c.final_rank = 1) as segments,
-      count(*) filter (where c.final_rank = 2) as joins,
-      count(*) filter (where c.final_rank = 3) as stitches
+      count(*) filter (where c.final_rank = 1) as parts,
+      count(*) filter (where c.final_rank = 2) as merges,
+      count(*) filter (where c.final_rank = 3) as finals
     from unnest(p_children) as c
       join public.tasks as t on t.id = c.task_id
     group by 1, 2
@@ -194,8 +194,7 @@ begin
 end;
 $$;
 
--- What a task is a part of, by its params. A stitch puts everything together, so there is one of it; joins come before
--- segments because the last join holds all clips.
+-- What a task is a part of, and as which part, by its params.
 -- The row of queue.subtasks that follows from a task's params; null when they name no orchestrator.
 create function queue.subtask_of(p_task_id uuid, p_user_id uuid, p_task_type text, p_params jsonb)
 returns queue.subtasks
@@ -206,8 +205,6 @@ set search_path = ''
 as $$
 declare
   v_orchestrator_id uuid := queue.parent_task_id(p_params);
-  v_join text := substring(p_params ->> 'join_index' from '^[0-9]{1,9}$');
-  v_segment text := substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$');
   v_subtask queue.subtasks;
 begin
   if v_orchestrator_id is null or v_orchestrator_id = p_task_id or p_user_id is null then
@@ -218,13 +215,9 @@ begin
   v_subtask.orchestrator_id := v_orchestrator_id;
   v_subtask.user_id := p_user_id;
   v_subtask.task_type := p_task_type;
-  v_subtask.final_rank := case
-    when p_task_type like '%\_stitch' then 3
-    when v_join is not null then 2
-    when v_segment is not null and p_task_type like '%segment%' then 1
-    else 0
-  end;
-  v_subtask.part_index := case when v_subtask.final_rank = 3 then 0 else coalesce(v_join, v_segment)::integer end;
+  select p.final_rank, p.part_index
+  into v_subtask.final_rank, v_subtask.part_index
+  from queue.part_of(p_task_type, p_params) as p;
   return v_subtask;
 end;
 $$;
@@ -243,9 +236,9 @@ begin
     complete_count = o.complete_count + case when p_status = 'Complete' then p_delta else 0 end,
     failed_count = o.failed_count + case when p_status = 'Failed' then p_delta else 0 end,
     cancelled_count = o.cancelled_count + case when p_status = 'Cancelled' then p_delta else 0 end,
-    segment_count = o.segment_count + case when p_child.final_rank = 1 then p_delta else 0 end,
-    join_count = o.join_count + case when p_child.final_rank = 2 then p_delta else 0 end,
-    stitch_count = o.stitch_count + case when p_child.final_rank = 3 then p_delta else 0 end,
+    part_count = o.part_count + case when p_child.final_rank = 1 then p_delta else 0 end,
+    merge_count = o.merge_count + case when p_child.final_rank = 2 then p_delta else 0 end,
+    final_count = o.final_count + case when p_child.final_rank = 3 then p_delta else 0 end,
     changed_at = queue.now()
   where o.orchestrator_id = p_child.orchestrator_id
     and o.user_id = p_child.user_id;

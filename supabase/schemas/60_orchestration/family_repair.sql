@@ -103,7 +103,7 @@ begin
     from public.tasks as t
     where t.user_id = p_user_id
       and t.standing is not null
-      and t.params ? 'orchestrator_task_id_ref'
+      and t.params ? queue.parent_key()
   ) as c
   where c.task_id is not null
   order by c.created_at, c.task_id
@@ -130,15 +130,15 @@ begin
       complete_count = excluded.complete_count,
       failed_count = excluded.failed_count,
       cancelled_count = excluded.cancelled_count,
-      segment_count = excluded.segment_count,
-      join_count = excluded.join_count,
-      stitch_count = excluded.stitch_count,
+      part_count = excluded.part_count,
+      merge_count = excluded.merge_count,
+      final_count = excluded.final_count,
       ended_as = excluded.ended_as
     where (
-      o.user_id, o.open_count, o.complete_count, o.failed_count, o.cancelled_count, o.segment_count, o.join_count, o.stitch_count, o.ended_as
+      o.user_id, o.open_count, o.complete_count, o.failed_count, o.cancelled_count, o.part_count, o.merge_count, o.final_count, o.ended_as
     ) is distinct from (
       excluded.user_id, excluded.open_count, excluded.complete_count, excluded.failed_count, excluded.cancelled_count,
-      excluded.segment_count, excluded.join_count, excluded.stitch_count, excluded.ended_as
+      excluded.part_count, excluded.merge_count, excluded.final_count, excluded.ended_as
     );
 
   delete from queue.orchestrations as o
@@ -161,7 +161,7 @@ begin
   return query
   select
     o.id, o.user_id,
-    n.open_count, n.complete_count, n.failed_count, n.cancelled_count, n.segment_count, n.join_count, n.stitch_count,
+    n.open_count, n.complete_count, n.failed_count, n.cancelled_count, n.part_count, n.merge_count, n.final_count,
     null::integer,
     case when o.status in ('Complete', 'Failed', 'Cancelled') then o.status end,
     queue.now()
@@ -172,9 +172,9 @@ begin
         (count(*) filter (where t.status = 'Complete'))::integer as complete_count,
         (count(*) filter (where t.status = 'Failed'))::integer as failed_count,
         (count(*) filter (where t.status = 'Cancelled'))::integer as cancelled_count,
-        (count(*) filter (where s.final_rank = 1))::integer as segment_count,
-        (count(*) filter (where s.final_rank = 2))::integer as join_count,
-        (count(*) filter (where s.final_rank = 3))::integer as stitch_count
+        (count(*) filter (where s.final_rank = 1))::integer as part_count,
+        (count(*) filter (where s.final_rank = 2))::integer as merge_count,
+        (count(*) filter (where s.final_rank = 3))::integer as final_count
       from queue.subtasks as s
         join public.tasks as t on t.id = s.task_id
       where s.orchestrator_id = o.id

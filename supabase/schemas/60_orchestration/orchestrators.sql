@@ -49,23 +49,9 @@ begin
       changed_at = excluded.changed_at
     where o.enqueued_attempt is distinct from excluded.enqueued_attempt;
   perform queue.judge_orchestration(p_task_id);
-  if v_had_children and p_report ~ '^(Successfully enqueued|\[IDEMPOTENT\])' then
+  if v_had_children and queue.has_enqueued(p_report) then
     perform queue.cancel_childless(p_task_id, 'all children were deleted');
   end if;
-end;
-$$;
-
--- Whether an orchestrator reports with this text that its params leave nothing to generate: it begins "No new segments
--- to generate". Deployed ones say so and end; they report no result. Older ones put their log's mark in front.
-create function queue.has_nothing_to_enqueue(p_report text)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return coalesce(p_report ~ '^(\[WARNING Task ID: [^]]{1,100}\] )?No new segments to generate', false);
 end;
 $$;
 
@@ -226,9 +212,8 @@ begin
 end;
 $$;
 
--- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many segments and a
--- stitch (not needed when the family is quiet), or joins, are there as its params announce. Before that nobody judges it
--- by the children it has.
+-- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many are there as its
+-- params announce. Before that nobody judges it by the children it has.
 create function queue.is_enqueued(p_family queue.orchestrations, p_task public.tasks, p_is_quiet boolean default false)
 returns boolean
 language plpgsql
@@ -236,20 +221,12 @@ stable
 security invoker
 set search_path = ''
 as $$
-declare
-  v_details jsonb := p_task.params -> 'orchestrator_details';
-  v_segments text := substring(v_details ->> 'num_new_segments_to_generate' from '^[0-9]{1,9}$');
 begin
   if p_family.open_count + p_family.complete_count + p_family.failed_count + p_family.cancelled_count = 0 then
     return false;
   elsif p_family.enqueued_attempt = p_task.attempts then
     return true;
-  elsif v_segments is not null then
-    -- Segments are stitched in the end, most of the time.
-    return p_family.segment_count >= v_segments::integer and (p_family.stitch_count > 0 or p_is_quiet);
-  elsif jsonb_typeof(v_details -> 'clip_list') = 'array' then
-    return p_family.join_count >= greatest(jsonb_array_length(v_details -> 'clip_list') - 1, 1);
   end if;
-  return false;
+  return queue.has_expected_children(p_family, p_task.params, p_is_quiet);
 end;
 $$;

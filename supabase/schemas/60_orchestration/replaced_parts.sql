@@ -116,9 +116,9 @@ begin
       count(*) filter (where g.status = 'Complete')::integer as complete,
       count(*) filter (where g.status = 'Failed')::integer as failed,
       count(*) filter (where g.status = 'Cancelled')::integer as cancelled,
-      count(*) filter (where g.final_rank = 1)::integer as segments,
-      count(*) filter (where g.final_rank = 2)::integer as joins,
-      count(*) filter (where g.final_rank = 3)::integer as stitches
+      count(*) filter (where g.final_rank = 1)::integer as parts,
+      count(*) filter (where g.final_rank = 2)::integer as merges,
+      count(*) filter (where g.final_rank = 3)::integer as finals
     from gone as g
     group by g.orchestrator_id, g.user_id
   ),
@@ -129,9 +129,9 @@ begin
       complete_count = o.complete_count - c.complete,
       failed_count = o.failed_count - c.failed,
       cancelled_count = o.cancelled_count - c.cancelled,
-      segment_count = o.segment_count - c.segments,
-      join_count = o.join_count - c.joins,
-      stitch_count = o.stitch_count - c.stitches,
+      part_count = o.part_count - c.parts,
+      merge_count = o.merge_count - c.merges,
+      final_count = o.final_count - c.finals,
       changed_at = queue.now()
     from change as c
     where o.orchestrator_id = c.orchestrator_id

@@ -114,7 +114,7 @@ begin
   from public.tasks as t
   where t.standing is not null
     and t.user_id is not null
-    and t.params ? 'orchestrator_task_id_ref'
+    and t.params ? queue.parent_key()
     and queue.parent_task_id(t.params) <> t.id
     and not exists (
       select from queue.subtasks as s where s.task_id = t.id and s.orchestrator_id = queue.parent_task_id(t.params)

@@ -49,7 +49,7 @@ create trigger workers_keep_metadata_small
   when (pg_column_size(new.metadata) > 100)
   execute function queue.workers_keep_metadata_small();
 
--- Orchestrators set aside machines that they did not rent: those without metadata.runpod_id. Their word stands, so such a
+-- Orchestrators set aside machines that they did not rent: those that are not rented (queue.is_rented). Their word stands, so such a
 -- machine gets no work, and it would be set aside again at their next cycle. Whoever started it by hand says so here.
 -- See public.keep_worker.
 create function queue.keep_worker(p_caller jsonb, p_worker_id text, p_keep boolean)

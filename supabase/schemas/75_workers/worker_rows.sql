@@ -1,13 +1,13 @@
 -- What may be written into the row of a worker, and what a worker says of itself.
 
 -- Orchestrators read a worker, think, and PATCH status and metadata whole. What a beat wrote in between must survive
--- that, and so must the id of the rented machine: without it nobody can switch that machine off.
+-- that.
 --
 -- Whether an end is a failure is decided here, once, when the status changes, and by what is known of the worker, not by
 -- words: orchestrators give a reason for every end, also for sending an idle machine home. They look before they write:
 -- what the machine took in between, what it was sent home with, and the crash that its guardian reports while it is being
 -- switched off, are no failure.
--- A change of a worker keeps runpod_id (unless it is set to null) and the newest vram_* keys, gives every end a
+-- A change of a worker keeps the newest vram_* keys, gives every end a
 -- metadata.error_reason, its time and, if it is one, the time of the failure, and tells orchestrators by
 -- metadata.orchestrator_status where they keep it.
 create function queue.workers_before_write()
@@ -33,9 +33,6 @@ begin
     v_was_over := old.status in ('terminated', 'error', 'crashed');
     v_was_leaving := v_was_over or old.status = 'terminating';
 
-    if old.metadata ? 'runpod_id' and not new.metadata ? 'runpod_id' then
-      new.metadata := new.metadata || jsonb_build_object('runpod_id', old.metadata -> 'runpod_id');
-    end if;
     -- A beat moves last_heartbeat and knows better than anyone.
     if new.last_heartbeat is not distinct from old.last_heartbeat
       and not coalesce(new.metadata -> 'vram_timestamp' >= old.metadata -> 'vram_timestamp', false) then

@@ -265,8 +265,8 @@ begin
     when 'dependency_lost' then 'It can never run: a task it waits for failed, was cancelled or is missing'
     when 'pool_paused' then 'An operator takes its pool out of queue.settings.paused_pools'
     when 'no_credits' then 'Its owner needs credits'
-    when 'cloud_disabled' then 'Its owner switches settings.ui.generationMethods.inCloud on'
-    when 'local_disabled' then 'Its owner switches settings.ui.generationMethods.onComputer on'
+    when 'cloud_disabled' then pg_catalog.format('Its owner switches settings.%s on', array_to_string(queue.switch_path('cloud'), '.'))
+    when 'local_disabled' then pg_catalog.format('Its owner switches settings.%s on', array_to_string(queue.switch_path('local'), '.'))
     when 'user_at_limit' then 'One of its owner''s running tasks has to end (and, if others ended it, its worker let go), or the limit be raised'
     when 'stale' then 'Enqueue it again: it could have run for longer than queue.settings.stale_after and was never started'
     when 'token_ended' then 'Nothing: the token of its machine was revoked or has expired, so it is put back within a minute'

@@ -62,7 +62,7 @@ begin
 end;
 $$;
 
--- The output that a task builds on. Deployed workers read one predecessor; newer ones all of them. A segment that is made
+-- The output that a task builds on. Deployed workers read one predecessor; newer ones all of them. A part that is made
 -- once more waits for nothing: it names its parent's record and its own place there, and builds on the place before it.
 -- See public.get_predecessor_output.
 create function queue.get_predecessor_output(

@@ -171,7 +171,7 @@ end;
 $$;
 
 comment on function public.set_task_type(text, jsonb, jsonb) is
-  'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: gpu, api or banodoco, category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null, runs_on_own_gpu: true for a type of another pool that GPU machines of the task''s owner run, too}; a new type is otherwise what it was taken for. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it still follow}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
+  'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: one of queue.pools(), category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null, runs_on_own_gpu: true for a type of another pool that GPU machines of the task''s owner run, too}; a new type is otherwise what it was taken for. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it still follow}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
 
 -- Which types tasks were enqueued with that the queue knows nothing of, as operators call it (docs/operations.md).
 create function public.unknown_task_types(p_caller jsonb default '{"kind":"service"}')

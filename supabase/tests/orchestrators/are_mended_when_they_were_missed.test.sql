@@ -66,7 +66,7 @@ select is(tests.status(:'left_behind'), 'Cancelled', 'It goes after its orchestr
 -- TEST: counts that have drifted
 select tests.create_orchestrator(:'owner') as stray \gset
 select tests.create_child(:'stray', 'travel_segment', 0);
-update queue.orchestrations set open_count = open_count + 1, segment_count = 0 where orchestrator_id = :'stray';
+update queue.orchestrations set open_count = open_count + 1, part_count = 0 where orchestrator_id = :'stray';
 select is((select count(*) from queue.drift()), 1::bigint, 'drift() lists a family that is counted wrongly');
 select queue.reconcile();
 select is_empty('select * from queue.drift()', 'reconcile() counts it again');

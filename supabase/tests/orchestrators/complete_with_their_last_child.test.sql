@@ -83,7 +83,7 @@ select tests.create_child(:'theirs', 'join_clips_segment', 0) as own_child \gset
 select tests.finish_task(tests.create_task(:'stranger', 'join_clips_segment', jsonb_build_object('orchestrator_task_id_ref', :'theirs', 'join_index', 9)));
 select tests.fail_child(tests.create_task(:'stranger', 'join_clips_segment', jsonb_build_object('orchestrator_task_id_ref', :'theirs', 'join_index', 8)));
 select is(
-  (select row(o.open_count, o.complete_count, o.failed_count, o.join_count)::text from queue.orchestrations as o where o.orchestrator_id = :'theirs'),
+  (select row(o.open_count, o.complete_count, o.failed_count, o.merge_count)::text from queue.orchestrations as o where o.orchestrator_id = :'theirs'),
   '(1,0,0,1)', 'Nor is it counted'
 );
 select tests.finish_task(:'own_child');

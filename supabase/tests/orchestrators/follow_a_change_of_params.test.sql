@@ -6,7 +6,7 @@ select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 50) as owner \gset
 select tests.create_user() as stranger \gset
 create function pg_temp.family(p_orchestrator_id uuid) returns text language sql as $$
-  select format('%s open, %s complete, %s segments', o.open_count, o.complete_count, o.segment_count)
+  select format('%s open, %s complete, %s segments', o.open_count, o.complete_count, o.part_count)
   from queue.orchestrations as o where o.orchestrator_id = p_orchestrator_id;
 $$;
 -- As deployed clients change a row: with the service key, directly.

@@ -1,5 +1,14 @@
--- What the fleet of today runs: the one place that says so (docs/operations.md, "Types of task"). A row that is there
--- already stays as it is: operators change types with public.set_task_type. Of a category only orchestration has an effect.
+-- What else ships for the fleet of today: its pools, the types of its tasks, the names that its workers send, its settings.
+
+-- The pools of the fleet (queue.pools).
+alter table public.task_types drop constraint task_types_run_type_is_known;
+alter table public.task_types add constraint task_types_run_type_is_known check (run_type in ('gpu', 'api', 'banodoco'));
+alter table queue.settings drop constraint settings_paused_pools_are_pools;
+alter table queue.settings add constraint settings_paused_pools_are_pools check (paused_pools <@ array['gpu', 'api', 'banodoco']);
+
+-- The types that the fleet of today runs: the one place that says so (docs/operations.md, "Types of task"). A row that is
+-- there already stays as it is: operators change types with public.set_task_type. Of a category only orchestration has an
+-- effect.
 insert into public.task_types (name, run_type, category, content_type, creates_generation)
 values
   -- Families: orchestrators enqueue the parts, the last part's result is theirs.
@@ -73,3 +82,26 @@ where y.run_type = 'api'
     'wan_2_2_t2i', 'qwen_image', 'qwen_image_2512', 'qwen_image_edit', 'qwen_image_style', 'z_image_turbo',
     'z_image_turbo_i2i', 'image_inpaint', 'annotated_image_edit'
   );
+
+-- Workers of 30 and 31 March sent names of families that the backend of those two days made types of (docs/contract.md, 16).
+-- A stitch of a travel job and one of joins came under one name; whose part it is tells them apart. A join's orchestrator has
+-- its orchestrator_details; a plain join_clips has none, and stays what it is.
+insert into queue.family_names (family, parent_type, having_param, task_type)
+values
+  ('join_clips', '', 'orchestrator_details', 'join_clips_orchestrator'),
+  ('individual_travel_segment', 'travel_orchestrator', '', 'travel_segment'),
+  ('crossfade_join', 'travel_orchestrator', '', 'travel_stitch'),
+  ('crossfade_join', 'join_clips_orchestrator', '', 'join_final_stitch'),
+  ('crossfade_join', 'edit_video_orchestrator', '', 'join_final_stitch')
+on conflict do nothing;
+
+-- What the fleet of today runs with, where that is not what the tables say by themselves (docs/operations.md, "Settings").
+-- As the default of the column, so that a row which is lost and made anew (queue.rebuild, queue.missing_rows) is the fleet's,
+-- too. A family of which a child has failed makes nothing any more; the backend that these clients know ends it as well.
+alter table queue.settings
+  alter column fails_siblings set default true,
+  alter column shared_worker_ids set default array['gpu-20250723_221138-afa8403b', 'local-worker', 'token-worker'];
+update queue.settings set fails_siblings = default, shared_worker_ids = default;
+
+comment on column queue.settings.fails_siblings is
+  'Whether the queued children of an orchestrator that failed, because one of them did, say, fail with it; those that run go on. Default false: all go on. The fleet ships true.';

@@ -1,0 +1,168 @@
+-- What the queue reads in params, in reports and in the settings of an owner: all of it, and nothing but this. A deployment
+-- whose clients speak otherwise replaces these functions (85_fleet/payloads.sql) and nothing else. Those without arguments
+-- are constants: a plan reads them once.
+
+-- The member of params that names the task's orchestrator.
+create function queue.parent_key()
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return 'parent_task_id';
+end;
+$$;
+
+-- The tasks that params name as the orchestrator, the likeliest first; null for none. Texts that are no UUID name none.
+create function queue.named_parents(p_params jsonb)
+returns uuid[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return nullif(array_remove(array[queue.parent_task_id(p_params)], null), '{}');
+end;
+$$;
+
+-- The member of params that says which part a task is, also of one that names no orchestrator.
+create function queue.place_key()
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return 'part_index';
+end;
+$$;
+
+-- As which part of its family a child counts (queue.subtasks): rank 3 is the final child, of which there is one; of the
+-- others the one with the highest rank and index makes the family's result.
+create function queue.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
+returns record
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  part_index := substring(p_params ->> 'part_index' from '^[0-9]{1,9}$')::integer;
+  final_rank := case when p_params ->> 'is_final' = 'true' then 3 when part_index is not null then 1 else 0 end;
+  if final_rank = 3 then
+    part_index := 0;
+  end if;
+end;
+$$;
+
+-- Whether a family has as many children as the params of its orchestrator announce; false when they announce nothing.
+-- p_is_quiet: no child has come for a while.
+create function queue.has_expected_children(p_family queue.orchestrations, p_params jsonb, p_is_quiet boolean)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    p_family.open_count + p_family.complete_count + p_family.failed_count + p_family.cancelled_count
+      >= substring(p_params ->> 'expected_children' from '^[0-9]{1,9}$')::integer,
+    false
+  );
+end;
+$$;
+
+-- Whether an orchestrator reports with this text that there are no children to come: it then completes without a result.
+create function queue.has_nothing_to_enqueue(p_report text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_report ~ '^Nothing to enqueue', false);
+end;
+$$;
+
+-- Whether an orchestrator reports with this text that its children were enqueued, so that one without any has lost them.
+create function queue.has_enqueued(p_report text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_report ~ '^Enqueued ', false);
+end;
+$$;
+
+-- Which model a task wants; null = any. Cut, because it is part of an index key and a client may send any text.
+create function queue.task_model(p_params jsonb)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return left(p_params ->> 'model', 200);
+end;
+$$;
+
+-- Whether a task of this type takes one of its owner's slots: orchestration does not. A type without a row has no category.
+create function queue.takes_slot(p_task_type text, p_category text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_category is distinct from 'orchestration';
+end;
+$$;
+
+-- The pools of work, each with workers of its own: gpu (a type without a row, too) and api. Whoever adds one adds it to the
+-- two checks that name them as well (task_types, settings) and to shared/claim.ts; tests hold them against this list.
+create function queue.pools()
+returns text[]
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select array['gpu', 'api'];
+$$;
+
+-- Where in the settings of an owner the switch for cloud or for local work is; only false is off.
+create function queue.switch_path(p_run_type text)
+returns text[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return array[p_run_type];
+end;
+$$;
+
+-- Whether this worker runs on a machine that an autoscaler has rented, and will replace.
+create function queue.is_rented(p_worker public.workers)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_worker.metadata ? 'machine_id', false);
+end;
+$$;

@@ -1,0 +1,213 @@
+-- What the fleet's clients send, in the queue's terms: the functions of 20_rules/payload.sql, each of them once more, and
+-- what rests on the same words: an index, and the key of a rented machine.
+
+-- Clients name the orchestrator of a child so.
+create or replace function queue.parent_key()
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return 'orchestrator_task_id_ref';
+end;
+$$;
+
+-- Clients have named the orchestrator in several ways. Texts that are no UUID (people's own ids) name none.
+create or replace function queue.named_parents(p_params jsonb)
+returns uuid[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select array_agg((p.holder ->> k.key)::uuid order by p.place, k.place)
+    from (values (1, p_params), (2, p_params -> 'orchestrator_details')) as p (place, holder)
+      cross join (
+        values (1, 'orchestrator_task_id_ref'), (2, 'orchestrator_task_id'), (3, 'parent_orchestrator_task_id'), (4, 'orchestrator_id')
+      ) as k (place, key)
+    where p.holder ->> k.key ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+  );
+end;
+$$;
+
+-- A segment that is made once more may know its place by its index alone.
+create or replace function queue.place_key()
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return 'segment_index';
+end;
+$$;
+
+-- A stitch (rank 3) puts everything together, so there is one of it; joins (2) come before segments (1) because the last
+-- join holds all clips.
+create or replace function queue.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
+returns record
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_join text := substring(p_params ->> 'join_index' from '^[0-9]{1,9}$');
+  v_segment text := substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$');
+begin
+  final_rank := case
+    when p_task_type like '%\_stitch' then 3
+    when v_join is not null then 2
+    when v_segment is not null and p_task_type like '%segment%' then 1
+    else 0
+  end;
+  part_index := case when final_rank = 3 then 0 else coalesce(v_join, v_segment)::integer end;
+end;
+$$;
+
+-- A travel job announces its new segments, and has a stitch most of the time: not waited for when the family is quiet. A
+-- job of joins has one for each pair of neighbours.
+create or replace function queue.has_expected_children(p_family queue.orchestrations, p_params jsonb, p_is_quiet boolean)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_details jsonb := p_params -> 'orchestrator_details';
+  v_segments text := substring(v_details ->> 'num_new_segments_to_generate' from '^[0-9]{1,9}$');
+begin
+  if v_segments is not null then
+    return p_family.part_count >= v_segments::integer and (p_family.final_count > 0 or p_is_quiet);
+  elsif jsonb_typeof(v_details -> 'clip_list') = 'array' then
+    return p_family.merge_count >= greatest(jsonb_array_length(v_details -> 'clip_list') - 1, 1);
+  end if;
+  return false;
+end;
+$$;
+
+-- Deployed orchestrators say so and end; they report no result. Older ones put their log's mark in front.
+create or replace function queue.has_nothing_to_enqueue(p_report text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_report ~ '^(\[WARNING Task ID: [^]]{1,100}\] )?No new segments to generate', false);
+end;
+$$;
+
+-- What deployed orchestrators say once their children are there, or were there before.
+create or replace function queue.has_enqueued(p_report text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_report ~ '^(Successfully enqueued|\[IDEMPOTENT\])', false);
+end;
+$$;
+
+-- The model, wherever its sender put it.
+create or replace function queue.task_model(p_params jsonb)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return left(
+    coalesce(p_params ->> 'model', p_params ->> 'model_name', p_params #>> '{orchestrator_details,model_name}'),
+    200
+  );
+end;
+$$;
+
+-- A type without a row is orchestration if its name ends in _orchestrator, which is how deployed workers tell.
+create or replace function queue.takes_slot(p_task_type text, p_category text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_category is not null then
+    return p_category <> 'orchestration';
+  end if;
+  return right(p_task_type, 13) is distinct from '_orchestrator';
+end;
+$$;
+
+-- Beside gpu and api the pool of a service that runs exactly two types (the checks are in 01_types_and_settings.sql).
+create or replace function queue.pools()
+returns text[]
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select array['gpu', 'api', 'banodoco'];
+$$;
+
+-- Where the app keeps the two switches of a user.
+create or replace function queue.switch_path(p_run_type text)
+returns text[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return array['ui', 'generationMethods', case p_run_type when 'cloud' then 'inCloud' else 'onComputer' end];
+end;
+$$;
+
+-- Machines that were rented have the id by which they are given back.
+create or replace function queue.is_rented(p_worker public.workers)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_worker.metadata ? 'runpod_id', false);
+end;
+$$;
+
+-- Orchestrators read a worker, think, and PATCH its metadata whole. The id of the rented machine must survive that, unless
+-- it is set to null: without it nobody can switch that machine off.
+create function queue.workers_keep_runpod_id()
+returns trigger
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+begin
+  new.metadata := new.metadata || jsonb_build_object('runpod_id', old.metadata -> 'runpod_id');
+  return new;
+end;
+$$;
+
+-- Before workers_before_write, which looks at the metadata as they will be.
+create trigger workers_before_update_keep_runpod_id
+  before update of metadata on public.workers
+  for each row
+  when (old.metadata ? 'runpod_id' and not new.metadata ? 'runpod_id')
+  execute function queue.workers_keep_runpod_id();
+
+-- The finished segments of a run. Partial, so that only a completion pays for it; cut, because a client may send any text.
+create index tasks_segments_of_a_run on public.tasks (left(params ->> 'orchestrator_run_id', 128))
+  where status = 'Complete' and task_type = 'travel_segment';
