@@ -725,7 +725,10 @@ declare
   v_is_new_start boolean := new.lease_token is distinct from old.lease_token and new.lease_token is not null;
   -- No API role can write these two columns: the queue itself asks for them to be derived again.
   v_is_derived_again boolean := new.pool is null or (new.standing is null and old.standing is not null);
-  v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
+  v_event constant text := coalesce(current_setting('queue.event', true), '');
+  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
+  v_is_direct constant boolean := v_event = '';
+  v_reason constant text := case when v_event <> '' then v_event::json ->> 'reason' end;
   v_sent_attempts constant integer := new.attempts;
   -- What this statement says, not what an earlier one left in the columns.
   v_said text := coalesce(
@@ -735,7 +738,7 @@ declare
         then nullif(new.output_location, '')
     end,
     case when new.error_details is distinct from old.error_details then nullif(new.error_details, '') end,
-    nullif(current_setting('queue.reason', true), ''),
+    v_reason,
     -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was said again.
     case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
   );
@@ -743,6 +746,7 @@ declare
   v_category text;
   v_is_given_back boolean;
   v_is_forgiven boolean;
+  v_noticed jsonb;
 begin
   if not queue.is_legal_transition(old, new)
     or (v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and queue.is_overtaken_reset(old, new)) then
@@ -751,13 +755,13 @@ begin
   -- A worker that heard nothing says once more, here, how an earlier start of its own ended; another one has the task now.
   -- What the queue itself takes back brings the words of that earlier start along, and means this one.
   if v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
-    and current_setting('queue.forgives_starts', true) is distinct from 'on'
+    and strpos(v_mode, 'forgives_starts') = 0
     and queue.is_told_again(old, new.attempts, new.error_details) then
     return null;
   end if;
 
   -- A start ends for want of a result of which a failure was told, and held back: that says more than the silence after it.
-  if old.status = 'In Progress' and new.status = 'Queued' and coalesce(current_setting('queue.reason', true), '') = '' then
+  if old.status = 'In Progress' and new.status = 'Queued' and v_reason is null then
     v_told := queue.told_reason(old);
     if strpos(coalesce(v_said, ''), v_told) = 0 then
       v_said := concat_ws('; ', v_said, 'it was said to have failed: ' || v_told);
@@ -790,7 +794,7 @@ begin
   -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
   -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
   v_is_given_back := old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
-    and current_setting('queue.forgives_starts', true) = 'on';
+    and strpos(v_mode, 'forgives_starts') > 0;
   -- Not for ever: from the second time on the task waits, longer each time, and in the end its starts count. What is
   -- counted is the task's, whatever comes between: a start that counts is no reason to give as many again.
   v_is_forgiven := false;
@@ -835,7 +839,7 @@ begin
     );
     new.generation_started_at := old.generation_started_at;
     -- A machine is paid until it lets go (queue.let_go).
-    if current_setting('queue.bills', true) is distinct from 'on' then
+    if strpos(v_mode, 'bills') = 0 then
       new.generation_processed_at := old.generation_processed_at;
     end if;
     new.worker_id := old.worker_id;
@@ -843,7 +847,7 @@ begin
     new.error_message := queue.cut_text(coalesce(v_said, 'Failed without a reason'));
     if v_is_direct and new.error_message <> v_said then
       -- The history keeps more of it. A direct change says the same of all its rows.
-      perform set_config('queue.details', jsonb_build_object('error_message', queue.cut_ends(v_said))::text, true);
+      v_noticed := jsonb_build_object('error_message', queue.cut_ends(v_said));
     end if;
     new.output_location := case
       when new.output_location is distinct from old.output_location
@@ -924,7 +928,7 @@ begin
     and queue.subtask_of(new.id, new.user_id, new.task_type, new.params)
       is distinct from queue.subtask_of(old.id, old.user_id, old.task_type, old.params)
   ) then
-    perform set_config('queue.regroups', 'on', true);
+    v_noticed := coalesce(v_noticed, '{}') || jsonb_build_object('regroups', true);
   end if;
 
   if new.status = 'In Progress' then
@@ -945,6 +949,11 @@ begin
   end if;
   if not v_is_derived_again then
     new.updated_at := queue.now();
+  end if;
+  if v_noticed is not null then
+    perform set_config(
+      'queue.noticed', (coalesce(nullif(current_setting('queue.noticed', true), '')::jsonb, '{}') || v_noticed)::text, true
+    );
   end if;
   return new;
 end;
@@ -1700,6 +1709,80 @@ begin
 end;
 $$;
 
+-- The session variables of the queue: three, all on this page. Each is set for the transaction alone (set_config with
+-- true) and put back by whoever has set it, right after the statement that it is about. '' or null = nothing is said.
+-- Nothing else of a session steers a trigger, but PostgREST's own request.* and lock_timeout.
+--
+-- queue.event: who is behind the changes that follow, and why, as {actor, reason, details}. '' = a direct change: a
+--   caller's own write, through no function of the queue.
+--     set by   queue.say alone; queue.end_tasks, complete_for, put_back_part and note_enqueued speak for the cause of a
+--              change for a moment, and then put back what was said of it
+--     read by  queue.actor, tasks_before_update, and tasks_after_update, which writes it into public.task_events; whether
+--              a change is direct is asked by these two and by is_plain_write
+--
+-- queue.mode: what a function does itself, or means, so that a trigger need not, or may: words with a blank between.
+--     counts_itself    claim_next_task, start_task: standing, counters and history are set by the start itself. Beats
+--                      (show_signs_of_life, beat_of_token): nothing follows. It stands alone, so that the conditions of
+--                      tasks_before_update and tasks_after_update, which every update pays for, compare and do no more
+--     forgives_starts  put_back, free_work, update_task_status: a task that goes back with one start less gets it back
+--                      (tasks_before_update)
+--     let_go:<task>    put_back, and who ends its own start (complete_task, fail_task, update_task_status, start_again):
+--                      its holder holds no slot of this task any more (tasks_after_update, held_after)
+--     gone:<task>      put_back: the machine itself named this task in its last beat (signs_of_life)
+--     ends_in_turn     end_tasks: whoever ends these tasks looks after what waits for them (tasks_after_update)
+--     bills            let_go: until when a machine is paid is written on a task that has ended (tasks_before_update)
+--     rescues          rescue: it puts back what its workers ran (workers_after_write)
+--     moves_project    move_project: tasks and families go along (projects_after_update, tasks_after_update)
+--
+-- queue.noticed: what tasks_before_update has seen in a row and tasks_after_update is to know, of the same statement, as
+--   {regroups, error_message}; tasks_after_update takes it.
+
+-- What the history should say about the changes that follow in this transaction.
+-- Sets actor, reason and details of the task events that follow in this transaction; without an actor nothing is said.
+create function queue.say(p_actor text, p_reason text default null, p_details jsonb default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform set_config(
+    'queue.event',
+    case
+      when p_actor is null then ''
+      else json_build_object('actor', p_actor, 'reason', nullif(p_reason, ''), 'details', p_details)::text
+    end,
+    true
+  );
+end;
+$$;
+
+-- Who is behind a change, for the history: what the queue function in charge said (queue.say), else the user or the role
+-- in the caller's JWT, else the database user.
+create function queue.actor()
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_event constant text := current_setting('queue.event', true);
+  v_claims jsonb;
+begin
+  if v_event <> '' then
+    return v_event::json ->> 'actor';
+  end if;
+  v_claims := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+  return coalesce(
+    case when v_claims ->> 'role' = 'authenticated' then 'user:' || (v_claims ->> 'sub') end,
+    v_claims ->> 'role',
+    session_user::text
+  );
+end;
+$$;
+
 -- Which status follows which, and what the history says of a change: who is behind it, and why.
 
 -- The state machine (docs/architecture.md), as a question about two versions of a row. A claim and a requeue
@@ -1756,47 +1839,6 @@ begin
           and queue.is_beating(w.last_heartbeat)
       )
     );
-end;
-$$;
-
--- Who is behind a change, for the history: what the queue function in charge said (once per transaction), else the user
--- or the role in the caller's JWT, else the database user.
-create function queue.actor()
-returns text
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_claims jsonb;
-begin
-  if coalesce(current_setting('queue.actor', true), '') <> '' then
-    return current_setting('queue.actor', true);
-  end if;
-  v_claims := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
-  return coalesce(
-    case when v_claims ->> 'role' = 'authenticated' then 'user:' || (v_claims ->> 'sub') end,
-    v_claims ->> 'role',
-    session_user::text
-  );
-end;
-$$;
-
--- What the history should say about the changes that follow in this transaction.
--- Sets actor, reason and details of the task events that follow in this transaction; null clears each.
-create function queue.say(p_actor text, p_reason text default null, p_details jsonb default null)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  perform
-    set_config('queue.actor', coalesce(p_actor, ''), true),
-    set_config('queue.reason', coalesce(p_reason, ''), true),
-    set_config('queue.details', coalesce(p_details::text, ''), true);
 end;
 $$;
 
@@ -2137,9 +2179,10 @@ declare
   v_from text[];
   v_to text[];
   v_now timestamptz;
-  -- Whoever ends these tasks looks after what waits for them (queue.settle_deferred).
-  v_is_looked_after boolean := current_setting('queue.ends_in_turn', true) = 'on';
-  v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
+  v_event constant text := coalesce(current_setting('queue.event', true), '');
+  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
+  v_is_direct constant boolean := v_event = '';
+  v_noticed jsonb := nullif(current_setting('queue.noticed', true), '');
   v_reports jsonb;
   v_regrouped uuid[];
   v_children queue.subtasks[];
@@ -2149,13 +2192,12 @@ declare
   v_reporters uuid[];
   -- Not inside another trigger, which may mean to go on without the lock.
   v_is_plain boolean := v_is_direct and pg_trigger_depth() = 1 and queue.is_plain_write();
-  -- Their holders end these themselves, and hold nothing (queue.held_after).
-  v_let_go uuid[] := coalesce(nullif(current_setting('queue.let_go', true), ''), '{}')::uuid[];
   v_has_moved boolean;
   v_has_shifted boolean;
   v_has_left boolean;
   v_has_forgotten boolean;
   v_has_said boolean;
+  v_details jsonb;
 begin
   -- One look says what else is to be asked: a beat or a report of progress moves nothing.
   select
@@ -2170,7 +2212,7 @@ begin
       (n.user_id, n.pool, n.status, n.token_id, n.run_type, n.takes_slot, n.standing, n.lease_token)
         is distinct from (o.user_id, o.pool, o.status, o.token_id, o.run_type, o.takes_slot, o.standing, o.lease_token)
     ),
-    bool_or(o.standing = 'active' and n.standing is distinct from 'active' and o.id <> all (v_let_go)),
+    bool_or(o.standing = 'active' and n.standing is distinct from 'active' and (v_mode = '' or strpos(v_mode, 'let_go:' || o.id) = 0)),
     bool_or(o.standing = 'active' and n.standing is distinct from 'active' and not o.takes_slot),
     bool_or(n.status = 'In Progress' and n.output_location is distinct from o.output_location)
   into v_complete, v_lost, v_owners, v_moved, v_from, v_to, v_has_moved, v_has_shifted, v_has_left, v_has_forgotten, v_has_said
@@ -2182,10 +2224,13 @@ begin
       -- Ended, or put back after its end.
       select n.status <> o.status and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress')) as has_ended
     ) as e;
-  if v_is_looked_after then
+  if strpos(v_mode, 'ends_in_turn') > 0 then
     v_lost := null;
     -- Of this statement only, not of those that follow from it.
-    perform set_config('queue.ends_in_turn', 'off', true);
+    perform set_config('queue.mode', replace(v_mode, 'ends_in_turn', ''), true);
+  end if;
+  if v_noticed is not null then
+    perform set_config('queue.noticed', '', true);
   end if;
   if v_has_shifted then
     v_now := queue.now();
@@ -2210,8 +2255,7 @@ begin
   end if;
 
   -- What is a part of something else now, or waits for something else (queue.tasks_before_update has noticed).
-  if current_setting('queue.regroups', true) = 'on' then
-    perform set_config('queue.regroups', 'off', true);
+  if v_noticed ? 'regroups' then
     select
       array_agg(n.id order by n.id) filter (
         where queue.subtask_of(n.id, n.user_id, n.task_type, n.params)
@@ -2224,7 +2268,7 @@ begin
     from new_rows as n
       full join old_rows as o on o.id = n.id -- full as above
     where coalesce(n.id = o.id, false);
-    if coalesce(current_setting('queue.moves_project', true), '') <> '' then
+    if strpos(v_mode, 'moves_project') > 0 then
       v_regrouped := null; -- all of a family at once (queue.move_project)
     end if;
   end if;
@@ -2307,13 +2351,18 @@ begin
 
   -- The state, or the start (a second start by the same worker changes only the lease).
   if v_has_moved then
+    -- A direct change says the same of all its rows, and here more of it than they keep.
+    v_details := case
+      when v_event <> '' then nullif(v_event::jsonb -> 'details', 'null')
+      else nullif(coalesce(v_noticed, '{}') - 'regroups', '{}')
+    end;
     insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
     select
       n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id),
       greatest(n.attempts, o.attempts), -- a start that is taken off again is still told by its number
       queue.actor(),
       coalesce(
-        nullif(current_setting('queue.reason', true), ''),
+        case when v_event <> '' then v_event::json ->> 'reason' end,
         case
           when n.status <> 'Complete' then queue.reason_of_change(
             o.status, n.status, n.attempts <> o.attempts, o.error_message, n.error_message, o.error_details, n.error_details, v_is_direct
@@ -2322,17 +2371,13 @@ begin
       ),
       case
         when o.status = 'In Progress' and n.status in ('Queued', 'Failed') then
-          coalesce(nullif(current_setting('queue.details', true), '')::jsonb, '{}')
+          coalesce(v_details, '{}')
             || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at, o.delivered_at))
-        else nullif(current_setting('queue.details', true), '')::jsonb
+        else v_details
       end
     from new_rows as n
       full join old_rows as o on o.id = n.id -- full as above
     where coalesce(n.status <> o.status or n.lease_token <> o.lease_token, false);
-  end if;
-
-  if v_is_direct and coalesce(current_setting('queue.details', true), '') <> '' then
-    perform set_config('queue.details', '', true);
   end if;
 
   if v_moved is not null then
@@ -2615,7 +2660,7 @@ $$;
 -- Starts that another than their holder ended: the slot stays taken until the holder lets go.
 
 -- What queue.held_slots is to hold of a start which has just ended: the slot of one whose holder is there and did not
--- end it itself; null = nothing. Who ends a task for its holder says so in queue.let_go (queue.ends_itself). An
+-- end it itself; null = nothing. Who ends a task for its holder says so (let_go in queue.mode). An
 -- operator who works on the database itself frees at once what they end.
 create function queue.held_after(
   p_task_id uuid, p_user_id uuid, p_pool text, p_takes_slot boolean, p_worker_id text, p_token_id uuid, p_lease_token uuid,
@@ -2632,7 +2677,7 @@ declare
 begin
   if p_worker_id is null
     or queue.actor() = session_user::text
-    or p_task_id = any (nullif(current_setting('queue.let_go', true), '')::uuid[])
+    or strpos(current_setting('queue.mode', true), 'let_go:' || p_task_id) > 0
     or (not p_takes_slot and queue.is_handed_over(p_task_id, p_lease_token))
     or (
       p_token_id is null
@@ -2677,20 +2722,6 @@ begin
     h.task_id, h.user_id, h.pool, h.takes_slot, h.worker_id, h.token_id, h.lease_token, h.attempt, h.billed_from,
     h.held_since, h.held_until
   from unnest(p_held) as h;
-end;
-$$;
-
--- Says which task its holder is about to end or hand back in this transaction; null = nobody's. Then the slot is free
--- at once (queue.held_after).
-create function queue.ends_itself(p_task_id uuid)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  perform set_config('queue.let_go', case when p_task_id is null then '' else '{' || p_task_id || '}' end, true);
 end;
 $$;
 
@@ -2824,6 +2855,7 @@ as $$
 declare
   v_held queue.held_slots;
   v_task public.tasks;
+  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
 begin
   select h.* into v_held from queue.held_slots as h where h.id = p_held_id;
 
@@ -2851,9 +2883,9 @@ begin
   -- A machine of the fleet is paid until it lets go, also when the owner has ended its task.
   if v_held.billed_from is not null then
     if v_task.lease_token = v_held.lease_token and v_task.status in ('Complete', 'Failed', 'Cancelled') then
-      perform set_config('queue.bills', 'on', true);
+      perform set_config('queue.mode', concat_ws(' ', v_mode, 'bills'), true);
       update public.tasks as t set generation_processed_at = p_at where t.id = v_task.id;
-      perform set_config('queue.bills', 'off', true);
+      perform set_config('queue.mode', v_mode, true);
     end if;
     insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
     values (
@@ -3085,7 +3117,7 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return coalesce(current_setting('queue.actor', true), '') = ''
+  return coalesce(current_setting('queue.event', true), '') = ''
     and coalesce(current_setting('request.method', true), '') in ('POST', 'PATCH', 'PUT', 'DELETE')
     and coalesce(current_setting('request.path', true), '') not like '/rpc/%';
 end;
@@ -3832,7 +3864,7 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
-  if coalesce(current_setting('queue.moves_project', true), '') <> old.id::text
+  if current_setting('queue.mode', true) is distinct from 'moves_project'
     and (
       exists (select from public.tasks as t where t.project_id = old.id)
       or exists (select from public.generations as g where g.project_id = old.id)
@@ -3932,7 +3964,7 @@ begin
   end if;
 
   perform queue.say(queue.caller_name(v_caller), 'moved with its project to another user');
-  perform set_config('queue.moves_project', p_project_id::text, true);
+  perform set_config('queue.mode', 'moves_project', true);
   -- A key means the same request only among those of one owner.
   update public.tasks as t
   set user_id = p_user_id,
@@ -3959,7 +3991,7 @@ begin
   select t.id, t.user_id, queue.now(), t.status, t.status, t.worker_id, t.attempts, queue.actor(), 'moved with its project to another user'
   from public.tasks as t
   where t.id = any (v_tasks);
-  perform set_config('queue.moves_project', '', true);
+  perform set_config('queue.mode', '', true);
   perform queue.say(null);
   return json_build_object(
     'project_id', p_project_id, 'user_id', p_user_id, 'tasks', cardinality(v_tasks), 'generations', v_generations
@@ -4699,7 +4731,7 @@ begin
   end if;
 
   begin
-    perform set_config('queue.counts_itself', 'on', true);
+    perform set_config('queue.mode', 'counts_itself', true);
     with turn as materialized (
       -- Fewest starts first, then who has waited longest for a turn.
       select
@@ -4823,7 +4855,7 @@ begin
     )
     into v_reply
     from started as x;
-    perform set_config('queue.counts_itself', 'off', true);
+    perform set_config('queue.mode', '', true);
 
     if v_reply is null then
       raise sqlstate 'QU001' using message = 'This look found nothing, its locks are given back';
@@ -5828,14 +5860,14 @@ begin
   v_reason := coalesce(queue.told_reason(p_held), pg_catalog.format(
     'Given up after %s starts: worker %s %s without finishing it', p_held.attempts, queue.sent_name(p_held.worker_id), p_what
   ));
-  perform queue.ends_itself(p_held.id);
+  perform set_config('queue.mode', 'let_go:' || p_held.id, true);
   update public.tasks as t
   set status = 'Failed',
     error_message = v_reason,
     output_location = v_reason,
     claim_id = nullif(t.claim_id, p_claim_id) -- the claim goes on under it
   where t.id = p_held.id;
-  perform queue.ends_itself(null);
+  perform set_config('queue.mode', '', true);
   return null;
 end;
 $$;
@@ -5844,8 +5876,8 @@ $$;
 
 -- Hands a queued task out, to this worker (and token, and claim request): a new lease, one more start, the slot. The
 -- task and its owner's slots are locked by the caller.
--- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run while
--- queue.counts_itself is on); what it must come to is the same, and queue.drift says whether it did.
+-- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run in the mode
+-- counts_itself); what it must come to is the same, and queue.drift says whether it did.
 -- queue.claim_next_task says the same once more for the plain claim.
 create function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text, p_now timestamptz)
 returns public.tasks
@@ -5863,7 +5895,7 @@ declare
   v_turn_load integer;
   v_room integer;
 begin
-  perform set_config('queue.counts_itself', 'on', true);
+  perform set_config('queue.mode', 'counts_itself', true);
   update public.tasks as t
   set status = 'In Progress',
     standing = 'active',
@@ -5878,7 +5910,7 @@ begin
     updated_at = p_now
   where t.id = p_task_id
   returning t.* into v_task;
-  perform set_config('queue.counts_itself', 'off', true);
+  perform set_config('queue.mode', '', true);
 
   v_slot := v_task.takes_slot::integer;
   update queue.user_slots as s
@@ -6952,7 +6984,7 @@ begin
       end
     );
     if queue.is_holder(v_caller, v_task) then
-      perform queue.ends_itself(v_task.id);
+      perform set_config('queue.mode', 'let_go:' || v_task.id, true);
     end if;
     update public.tasks as t
     set status = 'Complete',
@@ -6963,7 +6995,7 @@ begin
       error_message = null
     where t.id = v_task.id
     returning t.* into v_task;
-    perform queue.ends_itself(null);
+    perform set_config('queue.mode', '', true);
     perform queue.say(null);
     if v_is_late then
       perform queue.let_go_by_report(v_caller, v_task.id);
@@ -7349,7 +7381,6 @@ begin
       select 'lost', m.id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.since
       from unnest(v_mine) as m (id)
       where exists (select from queue.task_dependencies as d where d.depends_on = m.id);
-      perform set_config('queue.ends_in_turn', 'on', true);
       perform queue.end_tasks(array(
         select (
           m.id, p_work.user_id, case p_work.status when 'Failed' then 'Failed' else 'Cancelled' end,
@@ -7370,7 +7401,7 @@ begin
           )
         )::queue.task_end
         from unnest(v_mine) as m (id)
-      ));
+      ), p_in_turn => true);
   end case;
   return cardinality(v_mine);
 end;
@@ -7573,8 +7604,9 @@ end;
 $$;
 
 -- Ends live tasks because of others: Failed or Cancelled, each with its own words. What the history says of the change
--- that is the cause must not be said of them, so it is put aside for a moment.
-create function queue.end_tasks(p_ends queue.task_end[])
+-- that is the cause must not be said of them, so it is put aside for a moment. p_in_turn: the caller looks after what waits
+-- for them (queue.settle_deferred).
+create function queue.end_tasks(p_ends queue.task_end[], p_in_turn boolean default false)
 returns void
 language plpgsql
 volatile
@@ -7582,11 +7614,11 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_actor text := current_setting('queue.actor', true);
-  v_reason text := current_setting('queue.reason', true);
-  v_details text := current_setting('queue.details', true);
+  v_event constant text := coalesce(current_setting('queue.event', true), '');
+  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
 begin
   perform queue.say(queue.actor());
+  perform set_config('queue.mode', concat_ws(' ', v_mode, case when p_in_turn then 'ends_in_turn' end), true);
   update public.tasks as t
   set status = e.status,
     error_message = queue.cut_text(e.reason),
@@ -7594,7 +7626,8 @@ begin
   from unnest(p_ends) as e
   where t.id = e.task_id
     and t.status in ('Queued', 'In Progress');
-  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+  perform set_config('queue.mode', v_mode, true);
+  perform set_config('queue.event', v_event, true);
 end;
 $$;
 
@@ -7957,7 +7990,7 @@ declare
 begin
   if v_applies and not v_may_be_anothers then
     if queue.is_holder(p_caller, p_task) then
-      perform queue.ends_itself(p_task.id);
+      perform set_config('queue.mode', 'let_go:' || p_task.id, true);
     end if;
     if p_may_retry and not p_waits and queue.is_retryable(p_task.task_type) then
       -- After its last start it ends there (queue.tasks_before_update).
@@ -7992,7 +8025,7 @@ begin
       where t.id = p_task.id
       returning t.* into v_task;
     end if;
-    perform queue.ends_itself(null);
+    perform set_config('queue.mode', '', true);
     perform queue.say(null);
     if p_task.status = 'Queued' then
       perform queue.let_go_by_report(p_caller, p_task.id);
@@ -8261,13 +8294,21 @@ begin
       when 'Cancelled' then coalesce(queue.cut_text(coalesce(nullif(p_error_message, ''), nullif(p_output_location, ''))), 'cancelled')
     end
   );
-  -- Workers hand back what they run; they cancel nothing, but those that prove that it is theirs.
-  if queue.is_holder(v_caller, v_task)
-    and (p_status = 'Queued' or (p_status = 'Cancelled' and (v_caller.kind = 'token' or p_lease_token is not null))) then
-    perform queue.ends_itself(v_task.id);
-  end if;
-  -- Who hands its task back itself has not failed at it.
-  perform set_config('queue.forgives_starts', case p_status when 'Queued' then 'on' else 'off' end, true);
+  perform set_config(
+    'queue.mode',
+    concat_ws(
+      ' ',
+      -- Who hands its task back itself has not failed at it.
+      case when p_status = 'Queued' then 'forgives_starts' end,
+      -- Workers hand back what they run; they cancel nothing, but those that prove that it is theirs.
+      case
+        when queue.is_holder(v_caller, v_task)
+          and (p_status = 'Queued' or (p_status = 'Cancelled' and (v_caller.kind = 'token' or p_lease_token is not null)))
+          then 'let_go:' || v_task.id
+      end
+    ),
+    true
+  );
   update public.tasks as t
   set status = p_status,
     attempts = t.attempts - (p_status = 'Queued')::integer,
@@ -8288,8 +8329,7 @@ begin
     reported_at = queue.now()
   where t.id = v_task.id
   returning t.* into v_task;
-  perform set_config('queue.forgives_starts', 'off', true);
-  perform queue.ends_itself(null);
+  perform set_config('queue.mode', '', true);
 
   -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now. What follows is
   -- still the reporter's doing.
@@ -9203,7 +9243,6 @@ begin
     where exists (
       select from queue.task_dependencies as d where d.depends_on = m.id and d.task_id <> all (p_task_ids)
     );
-    perform set_config('queue.ends_in_turn', 'on', true);
     perform queue.end_tasks(array(
       select (
         m.id, p_user_id, 'Failed',
@@ -9213,7 +9252,7 @@ begin
         )
       )::queue.task_end
       from unnest(p_task_ids) as m (id)
-    ));
+    ), p_in_turn => true);
   end if;
 end;
 $$;
@@ -9670,7 +9709,7 @@ as $$
 declare
   v_task public.tasks;
   v_had_children boolean;
-  v_actor text := current_setting('queue.actor', true);
+  v_event constant text := coalesce(current_setting('queue.event', true), '');
 begin
   select t.* into v_task from public.tasks as t where t.id = p_task_id;
   if v_task.user_id is null
@@ -9689,7 +9728,7 @@ begin
     update public.tasks as t
     set status = 'Complete', output_location = null, error_message = null
     where t.id = v_task.id;
-    perform queue.say(v_actor);
+    perform set_config('queue.event', v_event, true);
     return;
   end if;
 
@@ -9811,9 +9850,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_actor text := current_setting('queue.actor', true);
-  v_reason text := current_setting('queue.reason', true);
-  v_details text := current_setting('queue.details', true);
+  v_event constant text := coalesce(current_setting('queue.event', true), '');
 begin
   perform queue.say(queue.actor(), p_reason, jsonb_build_object('result_of', p_source.id));
   update public.tasks as t
@@ -9823,7 +9860,7 @@ begin
     thumbnail_url = coalesce(p_source.thumbnail_url, t.thumbnail_url),
     error_message = null
   where t.id = p_task_id;
-  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+  perform set_config('queue.event', v_event, true);
 end;
 $$;
 
@@ -10081,9 +10118,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_actor text := current_setting('queue.actor', true);
-  v_reason text := current_setting('queue.reason', true);
-  v_details text := current_setting('queue.details', true);
+  v_event constant text := coalesce(current_setting('queue.event', true), '');
 begin
   perform queue.say(queue.actor(), pg_catalog.format('put back: task %s, which had replaced it, was deleted', p_gone));
   update public.tasks as t
@@ -10109,7 +10144,7 @@ begin
   where t.id = p_task_id;
   -- Whoever waits for it had lost it.
   perform queue.settle_dependants(array[p_task_id]);
-  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+  perform set_config('queue.event', v_event, true);
 end;
 $$;
 
@@ -11590,7 +11625,7 @@ begin
 
   perform queue.say('queue.rescue');
   -- The trigger on workers would put the same tasks back (queue.workers_after_write).
-  perform set_config('queue.rescues', 'on', true);
+  perform set_config('queue.mode', 'rescues', true);
   for v_silent in
     select distinct l.worker_id
     from unnest(v_lost) as l
@@ -11611,7 +11646,7 @@ begin
       v_reaped := v_reaped || v_silent;
     end if;
   end loop;
-  perform set_config('queue.rescues', 'off', true);
+  perform set_config('queue.mode', '', true);
 
   v_lost := array(
     select l from unnest(v_lost) as l where l.worker_id is null or l.cause <> 'worker_silent' or l.worker_id <> all (v_spared)
@@ -11619,6 +11654,7 @@ begin
   v_put_back := queue.put_back(v_lost);
   -- Last, because it passes over what is locked and waits for nobody.
   perform queue.free_held_slots(p_limit);
+  perform queue.say(null);
   return json_build_object('put_back', v_put_back, 'workers_set_to_error', cardinality(v_reaped));
 end;
 $$;
@@ -11667,23 +11703,26 @@ declare
   v_count integer;
   v_total integer := 0;
 begin
-  -- A task that never reached its worker, or whose worker was shut out, gets its start back (queue.tasks_before_update).
-  perform set_config('queue.forgives_starts', 'on', true);
   perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
   from queue.settings as s;
-  -- Who is lost holds nothing; who only takes too long may be at work still (queue.held_slots).
-  perform set_config('queue.let_go', array(select l.task_id from unnest(p_lost) as l where l.cause <> 'timed_out')::text, true);
-  -- What a machine itself named in its last beat, it works on no more; what others may have run under its name, they may.
   perform set_config(
-    'queue.is_gone',
-    array(
-      select l.task_id
-      from unnest(p_lost) as l
-      where l.cause in ('terminated', 'crashed')
-        and exists (
-          select from queue.noted_beats as b where b.worker_id = l.worker_id and l.lease_token = any (b.leases)
-        )
-    )::text,
+    'queue.mode',
+    concat_ws(
+      ' ',
+      -- A task that never reached its worker, or whose worker was shut out, gets its start back.
+      'forgives_starts',
+      -- Who is lost holds nothing; who only takes too long may be at work still (queue.held_slots).
+      (select string_agg('let_go:' || l.task_id, ' ') from unnest(p_lost) as l where l.cause <> 'timed_out'),
+      -- What a machine itself named in its last beat, it works on no more; what others may have run under its name, they may.
+      (
+        select string_agg('gone:' || l.task_id, ' ')
+        from unnest(p_lost) as l
+        where l.cause in ('terminated', 'crashed')
+          and exists (
+            select from queue.noted_beats as b where b.worker_id = l.worker_id and l.lease_token = any (b.leases)
+          )
+      )
+    ),
     true
   );
   for v_lost in
@@ -11727,9 +11766,7 @@ begin
       perform set_config('lock_timeout', '1ms', true);
     end;
   end loop;
-  perform set_config('queue.forgives_starts', 'off', true);
-  perform queue.ends_itself(null);
-  perform set_config('queue.is_gone', '', true);
+  perform set_config('queue.mode', '', true);
   return v_total;
 end;
 $$;
@@ -12211,7 +12248,7 @@ begin
     -- By its own word or its guardian's; one that others have set aside may work on. Under a name that several share the
     -- row is that of all of them (queue.put_back).
     'worker_is_gone', coalesce(v_worker.goodbye_at is not null or v_worker.status in ('crashed', 'terminating'), false)
-      or p_task_id = any (coalesce(nullif(current_setting('queue.is_gone', true), ''), '{}')::uuid[]),
+      or coalesce(strpos(current_setting('queue.mode', true), 'gone:' || p_task_id) > 0, false),
     'was_named', p_delivered_at is not null,
     'log_lines', (
       select count(*)
@@ -12502,7 +12539,7 @@ as $$
 declare
   v_ended text[];
 begin
-  if current_setting('queue.rescues', true) = 'on' then
+  if current_setting('queue.mode', true) = 'rescues' then
     return null;
   end if;
   -- A beat writes its worker's row: it must pay neither for the join nor for the triggers of tasks, which run for no rows, too.
@@ -12623,7 +12660,7 @@ as $$
 begin
   perform set_config('lock_timeout', ceil(250 * extract(epoch from s.max_lock_wait)) || 'ms', true)
   from queue.settings as s;
-  perform set_config('queue.forgives_starts', 'on', true);
+  perform set_config('queue.mode', 'forgives_starts', true);
   begin
     update public.tasks as t
     set status = 'Queued',
@@ -12647,7 +12684,7 @@ begin
   exception when lock_not_available then
     null;
   end;
-  perform set_config('queue.forgives_starts', 'off', true);
+  perform set_config('queue.mode', '', true);
   -- And of what others had ended under them before nothing is held any more.
   perform queue.let_go_of(e.id, null, null, null) from (select i.id from unnest(p_worker_ids) as i (id) order by i.id) as e;
 end;
@@ -12861,7 +12898,7 @@ begin
   if p_names <> '{}' then
     v_made_up := exists (select from unnest(p_names) as n (name) where n.name ~ '^unknown_task_\d{1,20}$');
   end if;
-  perform set_config('queue.counts_itself', 'on', true); -- nothing follows from these columns
+  perform set_config('queue.mode', 'counts_itself', true); -- nothing follows from these columns
   -- Once, and before any task is joined to it: a plan that believes in an empty table would ask it again for each of all.
   with held as materialized (
     select
@@ -12895,7 +12932,7 @@ begin
   from held
   where t.id = held.id
     and (not v_is_shared or held.is_named);
-  perform set_config('queue.counts_itself', 'off', true);
+  perform set_config('queue.mode', '', true);
 end;
 $$;
 
@@ -13084,7 +13121,7 @@ begin
     return;
   end if;
 
-  perform set_config('queue.counts_itself', 'on', true); -- nothing follows from these columns
+  perform set_config('queue.mode', 'counts_itself', true); -- nothing follows from these columns
   update public.tasks as t
   set updated_at = p_now,
     seen_at = p_now,
@@ -13105,7 +13142,7 @@ begin
     for no key update skip locked
   ) as held
   where t.id = held.id;
-  perform set_config('queue.counts_itself', 'off', true);
+  perform set_config('queue.mode', '', true);
 end;
 $$;
 
@@ -18129,7 +18166,7 @@ drop function public.complete_old_task();
 create trigger tasks_before_update
   before update on public.tasks
   for each row
-  when (current_setting('queue.counts_itself', true) is distinct from 'on')
+  when (current_setting('queue.mode', true) is distinct from 'counts_itself')
   execute function queue.tasks_before_update();
 
 create trigger tasks_after_insert_keep_to_the_bound
@@ -18167,7 +18204,7 @@ create trigger tasks_after_update
   referencing old table as old_rows new table as new_rows
   for each statement
   -- A claim keeps the counters and the history itself (queue.claim_next_task, queue.start_task); a beat moves none.
-  when (current_setting('queue.counts_itself', true) is distinct from 'on')
+  when (current_setting('queue.mode', true) is distinct from 'counts_itself')
   execute function queue.tasks_after_update();
 
 create trigger user_lines_before_insert

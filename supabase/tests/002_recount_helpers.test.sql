@@ -136,7 +136,8 @@ as $$
   group by t.user_id, t.pool;
 $$;
 
--- Every counter that is not what the recount says; empty when all is well.
+-- Every counter that is not what the recount says, and every session variable that a call has left set (what it has said
+-- of itself must not be taken for the next one's); empty when all is well.
 create or replace function tests.drift()
 returns table (counter text, stored text, recounted text)
 language sql
@@ -153,6 +154,11 @@ as $$
     join tests.recounted_tasks() as r on r.id = t.id
   where r.standing is not null
     and (t.pool, t.takes_slot) is distinct from (r.pool, r.takes_slot)
+
+  union all
+  select 'session variable ' || v.name, current_setting(v.name, true), ''
+  from unnest(array['queue.event', 'queue.mode', 'queue.noticed']) as v (name)
+  where current_setting(v.name, true) <> ''
 
   union all
   select 'machines of task ' || t.id, t.runs_on_own_gpu::text, e.expected::text

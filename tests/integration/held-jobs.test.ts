@@ -129,12 +129,12 @@ async function startedOnDeadWorker(
 ): Promise<string> {
   const id = await createTask(owner);
   await startTask(id, worker);
-  await admin()`set queue.rescues = 'on'`;
+  await admin()`set queue.mode = 'rescues'`;
   await admin()`
     insert into public.workers (id, status) values (${worker}, 'active')
   `;
   await admin()`update public.workers set status = 'error' where id = ${worker}`;
-  await admin()`reset queue.rescues`;
+  await admin()`reset queue.mode`;
   return id;
 }
 

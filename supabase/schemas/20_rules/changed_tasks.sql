@@ -14,7 +14,10 @@ declare
   v_is_new_start boolean := new.lease_token is distinct from old.lease_token and new.lease_token is not null;
   -- No API role can write these two columns: the queue itself asks for them to be derived again.
   v_is_derived_again boolean := new.pool is null or (new.standing is null and old.standing is not null);
-  v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
+  v_event constant text := coalesce(current_setting('queue.event', true), '');
+  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
+  v_is_direct constant boolean := v_event = '';
+  v_reason constant text := case when v_event <> '' then v_event::json ->> 'reason' end;
   v_sent_attempts constant integer := new.attempts;
   -- What this statement says, not what an earlier one left in the columns.
   v_said text := coalesce(
@@ -24,7 +27,7 @@ declare
         then nullif(new.output_location, '')
     end,
     case when new.error_details is distinct from old.error_details then nullif(new.error_details, '') end,
-    nullif(current_setting('queue.reason', true), ''),
+    v_reason,
     -- Orchestrators give each reset of a task the same reason; a trigger cannot see that it was said again.
     case when v_is_direct and old.status = 'In Progress' and new.status = 'Queued' then nullif(new.error_message, '') end
   );
@@ -32,6 +35,7 @@ declare
   v_category text;
   v_is_given_back boolean;
   v_is_forgiven boolean;
+  v_noticed jsonb;
 begin
   if not queue.is_legal_transition(old, new)
     or (v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and queue.is_overtaken_reset(old, new)) then
@@ -40,13 +44,13 @@ begin
   -- A worker that heard nothing says once more, here, how an earlier start of its own ended; another one has the task now.
   -- What the queue itself takes back brings the words of that earlier start along, and means this one.
   if v_is_direct and old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
-    and current_setting('queue.forgives_starts', true) is distinct from 'on'
+    and strpos(v_mode, 'forgives_starts') = 0
     and queue.is_told_again(old, new.attempts, new.error_details) then
     return null;
   end if;
 
   -- A start ends for want of a result of which a failure was told, and held back: that says more than the silence after it.
-  if old.status = 'In Progress' and new.status = 'Queued' and coalesce(current_setting('queue.reason', true), '') = '' then
+  if old.status = 'In Progress' and new.status = 'Queued' and v_reason is null then
     v_told := queue.told_reason(old);
     if strpos(coalesce(v_said, ''), v_told) = 0 then
       v_said := concat_ws('; ', v_said, 'it was said to have failed: ' || v_told);
@@ -79,7 +83,7 @@ begin
   -- Only a claim or a requeue moves the count of starts; what a client read and wrote back does not. Only the queue
   -- itself takes a start off again: one that never reached its worker, or that its holder hands back.
   v_is_given_back := old.status = 'In Progress' and new.status = 'Queued' and new.attempts < old.attempts
-    and current_setting('queue.forgives_starts', true) = 'on';
+    and strpos(v_mode, 'forgives_starts') > 0;
   -- Not for ever: from the second time on the task waits, longer each time, and in the end its starts count. What is
   -- counted is the task's, whatever comes between: a start that counts is no reason to give as many again.
   v_is_forgiven := false;
@@ -124,7 +128,7 @@ begin
     );
     new.generation_started_at := old.generation_started_at;
     -- A machine is paid until it lets go (queue.let_go).
-    if current_setting('queue.bills', true) is distinct from 'on' then
+    if strpos(v_mode, 'bills') = 0 then
       new.generation_processed_at := old.generation_processed_at;
     end if;
     new.worker_id := old.worker_id;
@@ -132,7 +136,7 @@ begin
     new.error_message := queue.cut_text(coalesce(v_said, 'Failed without a reason'));
     if v_is_direct and new.error_message <> v_said then
       -- The history keeps more of it. A direct change says the same of all its rows.
-      perform set_config('queue.details', jsonb_build_object('error_message', queue.cut_ends(v_said))::text, true);
+      v_noticed := jsonb_build_object('error_message', queue.cut_ends(v_said));
     end if;
     new.output_location := case
       when new.output_location is distinct from old.output_location
@@ -213,7 +217,7 @@ begin
     and queue.subtask_of(new.id, new.user_id, new.task_type, new.params)
       is distinct from queue.subtask_of(old.id, old.user_id, old.task_type, old.params)
   ) then
-    perform set_config('queue.regroups', 'on', true);
+    v_noticed := coalesce(v_noticed, '{}') || jsonb_build_object('regroups', true);
   end if;
 
   if new.status = 'In Progress' then
@@ -235,6 +239,11 @@ begin
   if not v_is_derived_again then
     new.updated_at := queue.now();
   end if;
+  if v_noticed is not null then
+    perform set_config(
+      'queue.noticed', (coalesce(nullif(current_setting('queue.noticed', true), '')::jsonb, '{}') || v_noticed)::text, true
+    );
+  end if;
   return new;
 end;
 $$;
@@ -245,5 +254,5 @@ $$;
 create trigger tasks_before_update
   before update on public.tasks
   for each row
-  when (current_setting('queue.counts_itself', true) is distinct from 'on')
+  when (current_setting('queue.mode', true) is distinct from 'counts_itself')
   execute function queue.tasks_before_update();

@@ -57,47 +57,6 @@ begin
 end;
 $$;
 
--- Who is behind a change, for the history: what the queue function in charge said (once per transaction), else the user
--- or the role in the caller's JWT, else the database user.
-create function queue.actor()
-returns text
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_claims jsonb;
-begin
-  if coalesce(current_setting('queue.actor', true), '') <> '' then
-    return current_setting('queue.actor', true);
-  end if;
-  v_claims := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
-  return coalesce(
-    case when v_claims ->> 'role' = 'authenticated' then 'user:' || (v_claims ->> 'sub') end,
-    v_claims ->> 'role',
-    session_user::text
-  );
-end;
-$$;
-
--- What the history should say about the changes that follow in this transaction.
--- Sets actor, reason and details of the task events that follow in this transaction; null clears each.
-create function queue.say(p_actor text, p_reason text default null, p_details jsonb default null)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  perform
-    set_config('queue.actor', coalesce(p_actor, ''), true),
-    set_config('queue.reason', coalesce(p_reason, ''), true),
-    set_config('queue.details', coalesce(p_details::text, ''), true);
-end;
-$$;
-
 -- What the history says of a change of state, or of a start by the same holder, for which nobody has given it a reason
 -- (queue.say): what the row itself says anew.
 create function queue.reason_of_change(

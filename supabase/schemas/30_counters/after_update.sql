@@ -20,9 +20,10 @@ declare
   v_from text[];
   v_to text[];
   v_now timestamptz;
-  -- Whoever ends these tasks looks after what waits for them (queue.settle_deferred).
-  v_is_looked_after boolean := current_setting('queue.ends_in_turn', true) = 'on';
-  v_is_direct boolean := coalesce(current_setting('queue.actor', true), '') = '';
+  v_event constant text := coalesce(current_setting('queue.event', true), '');
+  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
+  v_is_direct constant boolean := v_event = '';
+  v_noticed jsonb := nullif(current_setting('queue.noticed', true), '');
   v_reports jsonb;
   v_regrouped uuid[];
   v_children queue.subtasks[];
@@ -32,13 +33,12 @@ declare
   v_reporters uuid[];
   -- Not inside another trigger, which may mean to go on without the lock.
   v_is_plain boolean := v_is_direct and pg_trigger_depth() = 1 and queue.is_plain_write();
-  -- Their holders end these themselves, and hold nothing (queue.held_after).
-  v_let_go uuid[] := coalesce(nullif(current_setting('queue.let_go', true), ''), '{}')::uuid[];
   v_has_moved boolean;
   v_has_shifted boolean;
   v_has_left boolean;
   v_has_forgotten boolean;
   v_has_said boolean;
+  v_details jsonb;
 begin
   -- One look says what else is to be asked: a beat or a report of progress moves nothing.
   select
@@ -53,7 +53,7 @@ begin
       (n.user_id, n.pool, n.status, n.token_id, n.run_type, n.takes_slot, n.standing, n.lease_token)
         is distinct from (o.user_id, o.pool, o.status, o.token_id, o.run_type, o.takes_slot, o.standing, o.lease_token)
     ),
-    bool_or(o.standing = 'active' and n.standing is distinct from 'active' and o.id <> all (v_let_go)),
+    bool_or(o.standing = 'active' and n.standing is distinct from 'active' and (v_mode = '' or strpos(v_mode, 'let_go:' || o.id) = 0)),
     bool_or(o.standing = 'active' and n.standing is distinct from 'active' and not o.takes_slot),
     bool_or(n.status = 'In Progress' and n.output_location is distinct from o.output_location)
   into v_complete, v_lost, v_owners, v_moved, v_from, v_to, v_has_moved, v_has_shifted, v_has_left, v_has_forgotten, v_has_said
@@ -65,10 +65,13 @@ begin
       -- Ended, or put back after its end.
       select n.status <> o.status and (n.status not in ('Queued', 'In Progress') or o.status not in ('Queued', 'In Progress')) as has_ended
     ) as e;
-  if v_is_looked_after then
+  if strpos(v_mode, 'ends_in_turn') > 0 then
     v_lost := null;
     -- Of this statement only, not of those that follow from it.
-    perform set_config('queue.ends_in_turn', 'off', true);
+    perform set_config('queue.mode', replace(v_mode, 'ends_in_turn', ''), true);
+  end if;
+  if v_noticed is not null then
+    perform set_config('queue.noticed', '', true);
   end if;
   if v_has_shifted then
     v_now := queue.now();
@@ -93,8 +96,7 @@ begin
   end if;
 
   -- What is a part of something else now, or waits for something else (queue.tasks_before_update has noticed).
-  if current_setting('queue.regroups', true) = 'on' then
-    perform set_config('queue.regroups', 'off', true);
+  if v_noticed ? 'regroups' then
     select
       array_agg(n.id order by n.id) filter (
         where queue.subtask_of(n.id, n.user_id, n.task_type, n.params)
@@ -107,7 +109,7 @@ begin
     from new_rows as n
       full join old_rows as o on o.id = n.id -- full as above
     where coalesce(n.id = o.id, false);
-    if coalesce(current_setting('queue.moves_project', true), '') <> '' then
+    if strpos(v_mode, 'moves_project') > 0 then
       v_regrouped := null; -- all of a family at once (queue.move_project)
     end if;
   end if;
@@ -190,13 +192,18 @@ begin
 
   -- The state, or the start (a second start by the same worker changes only the lease).
   if v_has_moved then
+    -- A direct change says the same of all its rows, and here more of it than they keep.
+    v_details := case
+      when v_event <> '' then nullif(v_event::jsonb -> 'details', 'null')
+      else nullif(coalesce(v_noticed, '{}') - 'regroups', '{}')
+    end;
     insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
     select
       n.id, n.user_id, v_now, o.status, n.status, coalesce(n.worker_id, o.worker_id),
       greatest(n.attempts, o.attempts), -- a start that is taken off again is still told by its number
       queue.actor(),
       coalesce(
-        nullif(current_setting('queue.reason', true), ''),
+        case when v_event <> '' then v_event::json ->> 'reason' end,
         case
           when n.status <> 'Complete' then queue.reason_of_change(
             o.status, n.status, n.attempts <> o.attempts, o.error_message, n.error_message, o.error_details, n.error_details, v_is_direct
@@ -205,17 +212,13 @@ begin
       ),
       case
         when o.status = 'In Progress' and n.status in ('Queued', 'Failed') then
-          coalesce(nullif(current_setting('queue.details', true), '')::jsonb, '{}')
+          coalesce(v_details, '{}')
             || jsonb_build_object('signs', queue.signs_of_life(o.id, o.worker_id, o.claimed_at, o.reported_at, o.delivered_at))
-        else nullif(current_setting('queue.details', true), '')::jsonb
+        else v_details
       end
     from new_rows as n
       full join old_rows as o on o.id = n.id -- full as above
     where coalesce(n.status <> o.status or n.lease_token <> o.lease_token, false);
-  end if;
-
-  if v_is_direct and coalesce(current_setting('queue.details', true), '') <> '' then
-    perform set_config('queue.details', '', true);
   end if;
 
   if v_moved is not null then
@@ -242,5 +245,5 @@ create trigger tasks_after_update
   referencing old table as old_rows new table as new_rows
   for each statement
   -- A claim keeps the counters and the history itself (queue.claim_next_task, queue.start_task); a beat moves none.
-  when (current_setting('queue.counts_itself', true) is distinct from 'on')
+  when (current_setting('queue.mode', true) is distinct from 'counts_itself')
   execute function queue.tasks_after_update();

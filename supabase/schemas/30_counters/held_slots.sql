@@ -1,7 +1,7 @@
 -- Starts that another than their holder ended: the slot stays taken until the holder lets go.
 
 -- What queue.held_slots is to hold of a start which has just ended: the slot of one whose holder is there and did not
--- end it itself; null = nothing. Who ends a task for its holder says so in queue.let_go (queue.ends_itself). An
+-- end it itself; null = nothing. Who ends a task for its holder says so (let_go in queue.mode). An
 -- operator who works on the database itself frees at once what they end.
 create function queue.held_after(
   p_task_id uuid, p_user_id uuid, p_pool text, p_takes_slot boolean, p_worker_id text, p_token_id uuid, p_lease_token uuid,
@@ -18,7 +18,7 @@ declare
 begin
   if p_worker_id is null
     or queue.actor() = session_user::text
-    or p_task_id = any (nullif(current_setting('queue.let_go', true), '')::uuid[])
+    or strpos(current_setting('queue.mode', true), 'let_go:' || p_task_id) > 0
     or (not p_takes_slot and queue.is_handed_over(p_task_id, p_lease_token))
     or (
       p_token_id is null
@@ -63,20 +63,6 @@ begin
     h.task_id, h.user_id, h.pool, h.takes_slot, h.worker_id, h.token_id, h.lease_token, h.attempt, h.billed_from,
     h.held_since, h.held_until
   from unnest(p_held) as h;
-end;
-$$;
-
--- Says which task its holder is about to end or hand back in this transaction; null = nobody's. Then the slot is free
--- at once (queue.held_after).
-create function queue.ends_itself(p_task_id uuid)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  perform set_config('queue.let_go', case when p_task_id is null then '' else '{' || p_task_id || '}' end, true);
 end;
 $$;
 
@@ -210,6 +196,7 @@ as $$
 declare
   v_held queue.held_slots;
   v_task public.tasks;
+  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
 begin
   select h.* into v_held from queue.held_slots as h where h.id = p_held_id;
 
@@ -237,9 +224,9 @@ begin
   -- A machine of the fleet is paid until it lets go, also when the owner has ended its task.
   if v_held.billed_from is not null then
     if v_task.lease_token = v_held.lease_token and v_task.status in ('Complete', 'Failed', 'Cancelled') then
-      perform set_config('queue.bills', 'on', true);
+      perform set_config('queue.mode', concat_ws(' ', v_mode, 'bills'), true);
       update public.tasks as t set generation_processed_at = p_at where t.id = v_task.id;
-      perform set_config('queue.bills', 'off', true);
+      perform set_config('queue.mode', v_mode, true);
     end if;
     insert into public.task_events (task_id, user_id, at, from_status, to_status, worker_id, attempt, actor, reason, details)
     values (

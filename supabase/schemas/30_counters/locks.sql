@@ -216,7 +216,7 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return coalesce(current_setting('queue.actor', true), '') = ''
+  return coalesce(current_setting('queue.event', true), '') = ''
     and coalesce(current_setting('request.method', true), '') in ('POST', 'PATCH', 'PUT', 'DELETE')
     and coalesce(current_setting('request.path', true), '') not like '/rpc/%';
 end;

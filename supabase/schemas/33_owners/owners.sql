@@ -120,7 +120,7 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 begin
-  if coalesce(current_setting('queue.moves_project', true), '') <> old.id::text
+  if current_setting('queue.mode', true) is distinct from 'moves_project'
     and (
       exists (select from public.tasks as t where t.project_id = old.id)
       or exists (select from public.generations as g where g.project_id = old.id)
@@ -226,7 +226,7 @@ begin
   end if;
 
   perform queue.say(queue.caller_name(v_caller), 'moved with its project to another user');
-  perform set_config('queue.moves_project', p_project_id::text, true);
+  perform set_config('queue.mode', 'moves_project', true);
   -- A key means the same request only among those of one owner.
   update public.tasks as t
   set user_id = p_user_id,
@@ -253,7 +253,7 @@ begin
   select t.id, t.user_id, queue.now(), t.status, t.status, t.worker_id, t.attempts, queue.actor(), 'moved with its project to another user'
   from public.tasks as t
   where t.id = any (v_tasks);
-  perform set_config('queue.moves_project', '', true);
+  perform set_config('queue.mode', '', true);
   perform queue.say(null);
   return json_build_object(
     'project_id', p_project_id, 'user_id', p_user_id, 'tasks', cardinality(v_tasks), 'generations', v_generations

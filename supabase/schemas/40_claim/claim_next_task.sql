@@ -84,7 +84,7 @@ begin
   end if;
 
   begin
-    perform set_config('queue.counts_itself', 'on', true);
+    perform set_config('queue.mode', 'counts_itself', true);
     with turn as materialized (
       -- Fewest starts first, then who has waited longest for a turn.
       select
@@ -208,7 +208,7 @@ begin
     )
     into v_reply
     from started as x;
-    perform set_config('queue.counts_itself', 'off', true);
+    perform set_config('queue.mode', '', true);
 
     if v_reply is null then
       raise sqlstate 'QU001' using message = 'This look found nothing, its locks are given back';

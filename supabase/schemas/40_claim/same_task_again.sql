@@ -262,14 +262,14 @@ begin
   v_reason := coalesce(queue.told_reason(p_held), pg_catalog.format(
     'Given up after %s starts: worker %s %s without finishing it', p_held.attempts, queue.sent_name(p_held.worker_id), p_what
   ));
-  perform queue.ends_itself(p_held.id);
+  perform set_config('queue.mode', 'let_go:' || p_held.id, true);
   update public.tasks as t
   set status = 'Failed',
     error_message = v_reason,
     output_location = v_reason,
     claim_id = nullif(t.claim_id, p_claim_id) -- the claim goes on under it
   where t.id = p_held.id;
-  perform queue.ends_itself(null);
+  perform set_config('queue.mode', '', true);
   return null;
 end;
 $$;

@@ -2,8 +2,8 @@
 
 -- Hands a queued task out, to this worker (and token, and claim request): a new lease, one more start, the slot. The
 -- task and its owner's slots are locked by the caller.
--- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run while
--- queue.counts_itself is on); what it must come to is the same, and queue.drift says whether it did.
+-- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run in the mode
+-- counts_itself); what it must come to is the same, and queue.drift says whether it did.
 -- queue.claim_next_task says the same once more for the plain claim.
 create function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text, p_now timestamptz)
 returns public.tasks
@@ -21,7 +21,7 @@ declare
   v_turn_load integer;
   v_room integer;
 begin
-  perform set_config('queue.counts_itself', 'on', true);
+  perform set_config('queue.mode', 'counts_itself', true);
   update public.tasks as t
   set status = 'In Progress',
     standing = 'active',
@@ -36,7 +36,7 @@ begin
     updated_at = p_now
   where t.id = p_task_id
   returning t.* into v_task;
-  perform set_config('queue.counts_itself', 'off', true);
+  perform set_config('queue.mode', '', true);
 
   v_slot := v_task.takes_slot::integer;
   update queue.user_slots as s

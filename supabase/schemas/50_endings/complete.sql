@@ -43,7 +43,7 @@ begin
       end
     );
     if queue.is_holder(v_caller, v_task) then
-      perform queue.ends_itself(v_task.id);
+      perform set_config('queue.mode', 'let_go:' || v_task.id, true);
     end if;
     update public.tasks as t
     set status = 'Complete',
@@ -54,7 +54,7 @@ begin
       error_message = null
     where t.id = v_task.id
     returning t.* into v_task;
-    perform queue.ends_itself(null);
+    perform set_config('queue.mode', '', true);
     perform queue.say(null);
     if v_is_late then
       perform queue.let_go_by_report(v_caller, v_task.id);

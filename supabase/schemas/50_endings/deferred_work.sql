@@ -201,7 +201,6 @@ begin
       select 'lost', m.id, p_work.user_id, p_work.status, p_work.root_id, p_work.reason, p_work.since
       from unnest(v_mine) as m (id)
       where exists (select from queue.task_dependencies as d where d.depends_on = m.id);
-      perform set_config('queue.ends_in_turn', 'on', true);
       perform queue.end_tasks(array(
         select (
           m.id, p_work.user_id, case p_work.status when 'Failed' then 'Failed' else 'Cancelled' end,
@@ -222,7 +221,7 @@ begin
           )
         )::queue.task_end
         from unnest(v_mine) as m (id)
-      ));
+      ), p_in_turn => true);
   end case;
   return cardinality(v_mine);
 end;

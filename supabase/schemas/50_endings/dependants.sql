@@ -195,8 +195,9 @@ end;
 $$;
 
 -- Ends live tasks because of others: Failed or Cancelled, each with its own words. What the history says of the change
--- that is the cause must not be said of them, so it is put aside for a moment.
-create function queue.end_tasks(p_ends queue.task_end[])
+-- that is the cause must not be said of them, so it is put aside for a moment. p_in_turn: the caller looks after what waits
+-- for them (queue.settle_deferred).
+create function queue.end_tasks(p_ends queue.task_end[], p_in_turn boolean default false)
 returns void
 language plpgsql
 volatile
@@ -204,11 +205,11 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_actor text := current_setting('queue.actor', true);
-  v_reason text := current_setting('queue.reason', true);
-  v_details text := current_setting('queue.details', true);
+  v_event constant text := coalesce(current_setting('queue.event', true), '');
+  v_mode constant text := coalesce(current_setting('queue.mode', true), '');
 begin
   perform queue.say(queue.actor());
+  perform set_config('queue.mode', concat_ws(' ', v_mode, case when p_in_turn then 'ends_in_turn' end), true);
   update public.tasks as t
   set status = e.status,
     error_message = queue.cut_text(e.reason),
@@ -216,7 +217,8 @@ begin
   from unnest(p_ends) as e
   where t.id = e.task_id
     and t.status in ('Queued', 'In Progress');
-  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+  perform set_config('queue.mode', v_mode, true);
+  perform set_config('queue.event', v_event, true);
 end;
 $$;
 

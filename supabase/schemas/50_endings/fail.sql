@@ -56,7 +56,7 @@ declare
 begin
   if v_applies and not v_may_be_anothers then
     if queue.is_holder(p_caller, p_task) then
-      perform queue.ends_itself(p_task.id);
+      perform set_config('queue.mode', 'let_go:' || p_task.id, true);
     end if;
     if p_may_retry and not p_waits and queue.is_retryable(p_task.task_type) then
       -- After its last start it ends there (queue.tasks_before_update).
@@ -91,7 +91,7 @@ begin
       where t.id = p_task.id
       returning t.* into v_task;
     end if;
-    perform queue.ends_itself(null);
+    perform set_config('queue.mode', '', true);
     perform queue.say(null);
     if p_task.status = 'Queued' then
       perform queue.let_go_by_report(p_caller, p_task.id);

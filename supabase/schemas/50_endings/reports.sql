@@ -90,13 +90,21 @@ begin
       when 'Cancelled' then coalesce(queue.cut_text(coalesce(nullif(p_error_message, ''), nullif(p_output_location, ''))), 'cancelled')
     end
   );
-  -- Workers hand back what they run; they cancel nothing, but those that prove that it is theirs.
-  if queue.is_holder(v_caller, v_task)
-    and (p_status = 'Queued' or (p_status = 'Cancelled' and (v_caller.kind = 'token' or p_lease_token is not null))) then
-    perform queue.ends_itself(v_task.id);
-  end if;
-  -- Who hands its task back itself has not failed at it.
-  perform set_config('queue.forgives_starts', case p_status when 'Queued' then 'on' else 'off' end, true);
+  perform set_config(
+    'queue.mode',
+    concat_ws(
+      ' ',
+      -- Who hands its task back itself has not failed at it.
+      case when p_status = 'Queued' then 'forgives_starts' end,
+      -- Workers hand back what they run; they cancel nothing, but those that prove that it is theirs.
+      case
+        when queue.is_holder(v_caller, v_task)
+          and (p_status = 'Queued' or (p_status = 'Cancelled' and (v_caller.kind = 'token' or p_lease_token is not null)))
+          then 'let_go:' || v_task.id
+      end
+    ),
+    true
+  );
   update public.tasks as t
   set status = p_status,
     attempts = t.attempts - (p_status = 'Queued')::integer,
@@ -117,8 +125,7 @@ begin
     reported_at = queue.now()
   where t.id = v_task.id
   returning t.* into v_task;
-  perform set_config('queue.forgives_starts', 'off', true);
-  perform queue.ends_itself(null);
+  perform set_config('queue.mode', '', true);
 
   -- With a text an orchestrator says that it has enqueued its children; they may all have ended by now. What follows is
   -- still the reporter's doing.

@@ -256,7 +256,6 @@ begin
     where exists (
       select from queue.task_dependencies as d where d.depends_on = m.id and d.task_id <> all (p_task_ids)
     );
-    perform set_config('queue.ends_in_turn', 'on', true);
     perform queue.end_tasks(array(
       select (
         m.id, p_user_id, 'Failed',
@@ -266,7 +265,7 @@ begin
         )
       )::queue.task_end
       from unnest(p_task_ids) as m (id)
-    ));
+    ), p_in_turn => true);
   end if;
 end;
 $$;

@@ -15,7 +15,7 @@ as $$
 declare
   v_task public.tasks;
   v_had_children boolean;
-  v_actor text := current_setting('queue.actor', true);
+  v_event constant text := coalesce(current_setting('queue.event', true), '');
 begin
   select t.* into v_task from public.tasks as t where t.id = p_task_id;
   if v_task.user_id is null
@@ -34,7 +34,7 @@ begin
     update public.tasks as t
     set status = 'Complete', output_location = null, error_message = null
     where t.id = v_task.id;
-    perform queue.say(v_actor);
+    perform set_config('queue.event', v_event, true);
     return;
   end if;
 
@@ -156,9 +156,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_actor text := current_setting('queue.actor', true);
-  v_reason text := current_setting('queue.reason', true);
-  v_details text := current_setting('queue.details', true);
+  v_event constant text := coalesce(current_setting('queue.event', true), '');
 begin
   perform queue.say(queue.actor(), p_reason, jsonb_build_object('result_of', p_source.id));
   update public.tasks as t
@@ -168,7 +166,7 @@ begin
     thumbnail_url = coalesce(p_source.thumbnail_url, t.thumbnail_url),
     error_message = null
   where t.id = p_task_id;
-  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+  perform set_config('queue.event', v_event, true);
 end;
 $$;
 

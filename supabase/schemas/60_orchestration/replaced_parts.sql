@@ -193,9 +193,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_actor text := current_setting('queue.actor', true);
-  v_reason text := current_setting('queue.reason', true);
-  v_details text := current_setting('queue.details', true);
+  v_event constant text := coalesce(current_setting('queue.event', true), '');
 begin
   perform queue.say(queue.actor(), pg_catalog.format('put back: task %s, which had replaced it, was deleted', p_gone));
   update public.tasks as t
@@ -221,7 +219,7 @@ begin
   where t.id = p_task_id;
   -- Whoever waits for it had lost it.
   perform queue.settle_dependants(array[p_task_id]);
-  perform queue.say(v_actor, v_reason, nullif(v_details, '')::jsonb);
+  perform set_config('queue.event', v_event, true);
 end;
 $$;
 

@@ -59,7 +59,7 @@ begin
 
   perform queue.say('queue.rescue');
   -- The trigger on workers would put the same tasks back (queue.workers_after_write).
-  perform set_config('queue.rescues', 'on', true);
+  perform set_config('queue.mode', 'rescues', true);
   for v_silent in
     select distinct l.worker_id
     from unnest(v_lost) as l
@@ -80,7 +80,7 @@ begin
       v_reaped := v_reaped || v_silent;
     end if;
   end loop;
-  perform set_config('queue.rescues', 'off', true);
+  perform set_config('queue.mode', '', true);
 
   v_lost := array(
     select l from unnest(v_lost) as l where l.worker_id is null or l.cause <> 'worker_silent' or l.worker_id <> all (v_spared)
@@ -88,6 +88,7 @@ begin
   v_put_back := queue.put_back(v_lost);
   -- Last, because it passes over what is locked and waits for nobody.
   perform queue.free_held_slots(p_limit);
+  perform queue.say(null);
   return json_build_object('put_back', v_put_back, 'workers_set_to_error', cardinality(v_reaped));
 end;
 $$;
@@ -136,23 +137,26 @@ declare
   v_count integer;
   v_total integer := 0;
 begin
-  -- A task that never reached its worker, or whose worker was shut out, gets its start back (queue.tasks_before_update).
-  perform set_config('queue.forgives_starts', 'on', true);
   perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
   from queue.settings as s;
-  -- Who is lost holds nothing; who only takes too long may be at work still (queue.held_slots).
-  perform set_config('queue.let_go', array(select l.task_id from unnest(p_lost) as l where l.cause <> 'timed_out')::text, true);
-  -- What a machine itself named in its last beat, it works on no more; what others may have run under its name, they may.
   perform set_config(
-    'queue.is_gone',
-    array(
-      select l.task_id
-      from unnest(p_lost) as l
-      where l.cause in ('terminated', 'crashed')
-        and exists (
-          select from queue.noted_beats as b where b.worker_id = l.worker_id and l.lease_token = any (b.leases)
-        )
-    )::text,
+    'queue.mode',
+    concat_ws(
+      ' ',
+      -- A task that never reached its worker, or whose worker was shut out, gets its start back.
+      'forgives_starts',
+      -- Who is lost holds nothing; who only takes too long may be at work still (queue.held_slots).
+      (select string_agg('let_go:' || l.task_id, ' ') from unnest(p_lost) as l where l.cause <> 'timed_out'),
+      -- What a machine itself named in its last beat, it works on no more; what others may have run under its name, they may.
+      (
+        select string_agg('gone:' || l.task_id, ' ')
+        from unnest(p_lost) as l
+        where l.cause in ('terminated', 'crashed')
+          and exists (
+            select from queue.noted_beats as b where b.worker_id = l.worker_id and l.lease_token = any (b.leases)
+          )
+      )
+    ),
     true
   );
   for v_lost in
@@ -196,9 +200,7 @@ begin
       perform set_config('lock_timeout', '1ms', true);
     end;
   end loop;
-  perform set_config('queue.forgives_starts', 'off', true);
-  perform queue.ends_itself(null);
-  perform set_config('queue.is_gone', '', true);
+  perform set_config('queue.mode', '', true);
   return v_total;
 end;
 $$;

@@ -147,7 +147,7 @@ begin
     -- By its own word or its guardian's; one that others have set aside may work on. Under a name that several share the
     -- row is that of all of them (queue.put_back).
     'worker_is_gone', coalesce(v_worker.goodbye_at is not null or v_worker.status in ('crashed', 'terminating'), false)
-      or p_task_id = any (coalesce(nullif(current_setting('queue.is_gone', true), ''), '{}')::uuid[]),
+      or coalesce(strpos(current_setting('queue.mode', true), 'gone:' || p_task_id) > 0, false),
     'was_named', p_delivered_at is not null,
     'log_lines', (
       select count(*)

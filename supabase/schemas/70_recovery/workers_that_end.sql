@@ -12,7 +12,7 @@ as $$
 declare
   v_ended text[];
 begin
-  if current_setting('queue.rescues', true) = 'on' then
+  if current_setting('queue.mode', true) = 'rescues' then
     return null;
   end if;
   -- A beat writes its worker's row: it must pay neither for the join nor for the triggers of tasks, which run for no rows, too.
@@ -153,7 +153,7 @@ as $$
 begin
   perform set_config('lock_timeout', ceil(250 * extract(epoch from s.max_lock_wait)) || 'ms', true)
   from queue.settings as s;
-  perform set_config('queue.forgives_starts', 'on', true);
+  perform set_config('queue.mode', 'forgives_starts', true);
   begin
     update public.tasks as t
     set status = 'Queued',
@@ -177,7 +177,7 @@ begin
   exception when lock_not_available then
     null;
   end;
-  perform set_config('queue.forgives_starts', 'off', true);
+  perform set_config('queue.mode', '', true);
   -- And of what others had ended under them before nothing is held any more.
   perform queue.let_go_of(e.id, null, null, null) from (select i.id from unnest(p_worker_ids) as i (id) order by i.id) as e;
 end;

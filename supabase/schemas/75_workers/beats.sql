@@ -206,7 +206,7 @@ begin
   if p_names <> '{}' then
     v_made_up := exists (select from unnest(p_names) as n (name) where n.name ~ '^unknown_task_\d{1,20}$');
   end if;
-  perform set_config('queue.counts_itself', 'on', true); -- nothing follows from these columns
+  perform set_config('queue.mode', 'counts_itself', true); -- nothing follows from these columns
   -- Once, and before any task is joined to it: a plan that believes in an empty table would ask it again for each of all.
   with held as materialized (
     select
@@ -240,7 +240,7 @@ begin
   from held
   where t.id = held.id
     and (not v_is_shared or held.is_named);
-  perform set_config('queue.counts_itself', 'off', true);
+  perform set_config('queue.mode', '', true);
 end;
 $$;
 

@@ -136,7 +136,7 @@ begin
     return;
   end if;
 
-  perform set_config('queue.counts_itself', 'on', true); -- nothing follows from these columns
+  perform set_config('queue.mode', 'counts_itself', true); -- nothing follows from these columns
   update public.tasks as t
   set updated_at = p_now,
     seen_at = p_now,
@@ -157,7 +157,7 @@ begin
     for no key update skip locked
   ) as held
   where t.id = held.id;
-  perform set_config('queue.counts_itself', 'off', true);
+  perform set_config('queue.mode', '', true);
 end;
 $$;
 

@@ -77,6 +77,10 @@ begin
     when 19 then
       update queue.settings set default_task_limit = floor(random() * 6)::integer;
   end case;
+  -- What it has said of itself (20_rules/session_variables.sql) must not be taken for the next one's.
+  if concat(current_setting('queue.event', true), current_setting('queue.mode', true), current_setting('queue.noticed', true)) <> '' then
+    raise exception 'Operation % has left a session variable set', p_operation;
+  end if;
 exception when sqlstate 'PT400' or sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' then
   null;
 end;

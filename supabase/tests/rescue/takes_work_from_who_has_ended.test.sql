@@ -59,9 +59,9 @@ select isnt((tests.task(:'worn')).error_message, null, 'With a reason');
 
 -- TEST: a claim that slipped in beside the worker's end is found by the rescue, without waiting for silence
 select pg_temp.worker_with_task(:'owner', 'gpu-raced') as raced \gset
-select set_config('queue.rescues', 'on', true);
+select set_config('queue.mode', 'rescues', true);
 update public.workers set status = 'error' where id = 'gpu-raced';
-select set_config('queue.rescues', 'off', true);
+select set_config('queue.mode', '', true);
 select is((tests.task(:'raced')).status, 'In Progress', 'The trigger has not seen it');
 select queue.rescue();
 select is((tests.task(:'raced')).status, 'Queued', 'The rescue has');

@@ -90,9 +90,9 @@ select pg_temp.forget_looks();
 insert into public.workers (id, status, last_heartbeat) values ('gpu-over', 'active', queue.now());
 select pg_temp.held(:'owner', 'gpu-over', '10 seconds');
 -- Past the trigger that would put its work back at once.
-set local queue.rescues = 'on';
+set local queue.mode = 'rescues';
 update public.workers set status = 'terminated' where id = 'gpu-over';
-set local queue.rescues = 'off';
+set local queue.mode = '';
 select pg_temp.look('12:00:00');
 select pg_temp.look('13:00:00');
 select is(pg_temp.lost(), 'worker_ended', 'Work of a terminated worker is lost also after a gap');
