@@ -469,6 +469,19 @@ begin
 end;
 $$;
 
+-- Whether a text is written as a UUID is.
+create function queue.is_uuid(p_text text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_text ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+end;
+$$;
+
 -- Who calls: a service key, a personal access token (looked up here, at each call) or a signed-in user; and under which name
 -- a worker holds tasks.
 
@@ -1783,7 +1796,7 @@ begin
 end;
 $$;
 
--- Which status follows which, and what the history says of a change: who is behind it, and why.
+-- Which status follows which, of tasks and of workers, and what the history says of a change.
 
 -- The state machine (docs/architecture.md), as a question about two versions of a row. A claim and a requeue
 -- prove themselves by a column that no API role may write, so a direct PATCH can be neither.
@@ -1835,7 +1848,7 @@ begin
         select
         from public.workers as w
         where w.id = p_old.worker_id
-          and w.status not in ('terminated', 'error', 'crashed')
+          and not queue.has_ended(w.status)
           and queue.is_beating(w.last_heartbeat)
       )
     );
@@ -1864,6 +1877,19 @@ begin
     -- Said again in the same words, which looks like not said.
     when p_from = 'In Progress' and p_is_direct then p_message
   end;
+end;
+$$;
+
+-- Whether this status of a worker says that it has ended, whoever says so.
+create function queue.has_ended(p_status text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_status in ('terminated', 'error', 'crashed');
 end;
 $$;
 
@@ -2447,8 +2473,8 @@ begin
     update queue.user_slots as s
     set running = s.running + v_running,
       orchestrating = s.orchestrating + v_change.orchestrating,
-      cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + v_running >= s.task_limit then 'user_at_limit' end),
-      local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + v_running >= s.task_limit then 'user_at_limit' end)
+      cloud_reason = queue.with_limit(s.cloud_reason, s.running + v_running, s.task_limit),
+      local_reason = queue.with_limit(s.local_reason, s.running + v_running, s.task_limit)
     where s.user_id = v_change.user_id
     returning s.* into v_slots;
     v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
@@ -2566,6 +2592,20 @@ begin
 end;
 $$;
 
+-- What an owner's cloud_reason or local_reason is once so many of its tasks run: user_at_limit comes and goes with them,
+-- and every other reason comes first.
+create function queue.with_limit(p_reason text, p_running integer, p_limit integer)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(nullif(p_reason, 'user_at_limit'), case when p_running >= p_limit then 'user_at_limit' end);
+end;
+$$;
+
 -- Adds to an owner's running, orchestrating and remembered, and brings the lines in step: what starts take, moved apart
 -- from any change of a task, when an orchestrator has handed over, a holder has let go, a start is forgotten. The
 -- caller holds the owner's lock.
@@ -2581,8 +2621,8 @@ begin
   set running = s.running + p_running,
     orchestrating = s.orchestrating + p_orchestrating,
     remembered = s.remembered + p_remembered,
-    cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + p_running >= s.task_limit then 'user_at_limit' end),
-    local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + p_running >= s.task_limit then 'user_at_limit' end)
+    cloud_reason = queue.with_limit(s.cloud_reason, s.running + p_running, s.task_limit),
+    local_reason = queue.with_limit(s.local_reason, s.running + p_running, s.task_limit)
   where s.user_id = p_user_id;
   perform queue.refresh_lines(array[p_user_id]);
 end;
@@ -2681,7 +2721,7 @@ begin
     or (not p_takes_slot and queue.is_handed_over(p_task_id, p_lease_token))
     or (
       p_token_id is null
-      and exists (select from public.workers as w where w.id = p_worker_id and w.status in ('terminated', 'error', 'crashed'))
+      and exists (select from public.workers as w where w.id = p_worker_id and queue.has_ended(w.status))
     )
     -- An owner that goes takes everything along.
     or not exists (select from public.users as u where u.id = p_user_id) then
@@ -2805,7 +2845,7 @@ begin
     where h.let_go_at is null
       and (
         h.held_until <= v_now
-        or w.status in ('terminated', 'error', 'crashed')
+        or queue.has_ended(w.status)
         or (
           h.token_id is null
           and greatest(h.held_since, queue.seen_at(w.last_heartbeat, v_now), v_trusted_since)
@@ -3326,6 +3366,7 @@ as $$
 declare
   v_next uuid[];
   v_mine uuid[];
+  v_changed uuid[];
 begin
   v_next := array(
     select s.user_id
@@ -3352,22 +3393,6 @@ begin
   from unnest(v_next) as h (id)
   where h.id <> all (v_mine);
 
-  perform queue.apply_default_limit(v_mine);
-  return cardinality(v_mine);
-end;
-$$;
-
--- The default limit for these users, as far as they have no limit of their own. Call it under the users' locks.
-create function queue.apply_default_limit(p_user_ids uuid[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_changed uuid[];
-begin
   with changed as (
     update queue.user_slots as s
     set (task_limit, cloud_reason, local_reason, orchestration_limit) = (
@@ -3375,14 +3400,14 @@ begin
       from queue.slots_of(u, s.running, s.orchestrating, s.remembered) as w
     )
     from public.users as u
-    where s.user_id = any (p_user_ids)
+    where s.user_id = any (v_mine)
       and u.id = s.user_id
       and (u.max_in_progress is null or u.max_orchestrating is null)
     returning s.user_id
   )
   select array_agg(c.user_id) into v_changed from changed as c;
-
   perform queue.refresh_lines(v_changed);
+  return cardinality(v_mine);
 end;
 $$;
 
@@ -4274,7 +4299,15 @@ begin
   into v_requests
   from jsonb_array_elements(p_tasks) with ordinality as b (body, place);
 
-  perform queue.lock_enqueuing(v_requests);
+  -- Requests of one owner are looked at one after the other: of the same id or key sent twice at once the second finds
+  -- the first. Taken before any row, in one order, by nobody else; so it cannot close a circle of waits.
+  perform pg_advisory_xact_lock(l.key)
+  from (
+    select distinct hashtextextended('enqueue:' || r.owner_id, 0) as key
+    from unnest(v_requests) as r
+    where r.owner_id is not null
+    order by 1
+  ) as l;
 
   foreach v_request in array v_requests loop
     v_task := queue.task_for_request(v_caller, v_request);
@@ -4317,26 +4350,6 @@ begin
 end;
 $$;
 
--- Requests of one owner are looked at one after the other: of the same id or key sent twice at once the second finds
--- the first. Taken before any row, in one order, by nobody else; so it cannot close a circle of waits.
-create function queue.lock_enqueuing(p_requests queue.task_request[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  perform pg_advisory_xact_lock(l.key)
-  from (
-    select distinct hashtextextended('enqueue:' || r.owner_id, 0) as key
-    from unnest(p_requests) as r
-    where r.owner_id is not null
-    order by 1
-  ) as l;
-end;
-$$;
-
 -- A task without a project would have no owner, and nobody's credits could pay for it: 404 PROJECT_NOT_FOUND or 400
 -- PROJECT_REQUIRED when the request leads to no project of the caller.
 create function queue.refuse_homeless_task(p_request queue.task_request)
@@ -4349,7 +4362,7 @@ as $$
 begin
   if p_request.project_id is not null then
     return;
-  elsif p_request.project ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+  elsif queue.is_uuid(p_request.project) then
     perform queue.refuse(
       404, 'PROJECT_NOT_FOUND',
       pg_catalog.format('There is no project %s', p_request.project),
@@ -4567,11 +4580,10 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_uuid constant text := '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
   v_is_service constant boolean := p_caller.kind = 'service';
   v_project public.projects;
 begin
-  if p_request.project ~* v_uuid then
+  if queue.is_uuid(p_request.project) then
     select p.*
     into v_project
     from public.projects as p
@@ -4588,7 +4600,7 @@ begin
     from unnest(queue.named_parents(p_request.params)) with ordinality as n (id, place)
       join public.tasks as t on t.id = n.id
     union all
-    select 2, 1, case when p_request.params ->> 'project_id' ~* v_uuid then (p_request.params ->> 'project_id')::uuid end
+    select 2, 1, case when queue.is_uuid(p_request.params ->> 'project_id') then (p_request.params ->> 'project_id')::uuid end
     union all
     -- A dependency of another owner's would never be met.
     select 3, d.place, t.project_id
@@ -4695,7 +4707,7 @@ begin
           select
           from public.workers as w
           where w.id = p_worker_id
-            and (w.current_model is not null or w.status in ('terminating', 'terminated', 'error', 'crashed'))
+            and (w.current_model is not null or w.status = 'terminating' or queue.has_ended(w.status))
         )
         and (
           case v_pool when 'gpu' then c.gpu_tasks_per_worker else c.api_tasks_per_worker end is null
@@ -5916,8 +5928,8 @@ begin
   update queue.user_slots as s
   set running = s.running + v_slot,
     orchestrating = s.orchestrating + 1 - v_slot,
-    cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + v_slot >= s.task_limit then 'user_at_limit' end),
-    local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + v_slot >= s.task_limit then 'user_at_limit' end)
+    cloud_reason = queue.with_limit(s.cloud_reason, s.running + v_slot, s.task_limit),
+    local_reason = queue.with_limit(s.local_reason, s.running + v_slot, s.task_limit)
   where s.user_id = v_task.user_id
   returning s.* into v_slots;
   v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
@@ -8141,7 +8153,8 @@ begin
             and s.from_status is distinct from 'In Progress'
         )
       )
-      and w.status not in ('terminating', 'terminated', 'error', 'crashed')
+      and w.status <> 'terminating'
+      and not queue.has_ended(w.status)
       and queue.is_beating(w.last_heartbeat)
     order by e.worker_id, e.id desc
   loop
@@ -9772,7 +9785,13 @@ begin
     return null;
   end if;
   select t.* into v_task from public.tasks as t where t.id = p_orchestrator_id;
-  perform queue.note_handover(v_family, v_task);
+  -- One that has enqueued everything, or that has said so in this start while there are no children, needs no worker any
+  -- more, and takes none of its owner's places. By children that are not there it is not judged (queue.is_enqueued).
+  if v_task.standing = 'active' and not v_task.takes_slot
+    and not queue.is_handed_over(v_task.id, v_task.lease_token)
+    and (v_family.enqueued_attempt = v_task.attempts or queue.is_enqueued(v_family, v_task)) then
+    perform queue.hand_over(v_task);
+  end if;
 
   v_verdict := case
     when v_family.failed_count > 0 then 'Failed'
@@ -10148,25 +10167,6 @@ begin
 end;
 $$;
 
--- An orchestrator that has enqueued everything, or that has said so in this start while there are no children, needs no
--- worker any more, and takes none of its owner's places for orchestration. By children that are not there it is not judged
--- (queue.is_enqueued). The caller holds the locks on the task and its owner.
-create function queue.note_handover(p_family queue.orchestrations, p_task public.tasks)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_task.standing = 'active' and not p_task.takes_slot
-    and not queue.is_handed_over(p_task.id, p_task.lease_token)
-    and (p_family.enqueued_attempt = p_task.attempts or queue.is_enqueued(p_family, p_task)) then
-    perform queue.hand_over(p_task);
-  end if;
-end;
-$$;
-
 -- A running orchestration task needs no worker any more in this start, and gives its place back. The caller has seen that it
 -- has not done so before, and holds the locks on the task and its owner.
 create function queue.hand_over(p_task public.tasks)
@@ -10440,15 +10440,8 @@ declare
     select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron'
   );
 begin
-  insert into queue.job_runs (job, period) values
-    ('sweep', interval '1 minute'),
-    ('rescue', interval '1 minute'),
-    ('settle', interval '1 minute'),
-    ('mend_orchestrations', interval '1 minute'),
-    ('count_on', interval '1 minute'),
-    ('cleanup', interval '10 minutes'),
-    ('purge', interval '1 hour'),
-    ('reconcile', interval '1 hour')
+  insert into queue.job_runs (job, period)
+  select j.job, j.period::interval from queue.jobs() as j
   on conflict (job) do update set period = excluded.period;
 
   perform cron.schedule('queue-sweep', '* * * * *', 'select queue.run_job(''sweep'')');
@@ -10479,6 +10472,22 @@ $$$job$, j.job))
   ) as j (name, schedule, job);
 end;
 $schedule_jobs$;
+
+-- All jobs, and how often each is to have run at least.
+create function queue.jobs()
+returns table (job text, period text)
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  values
+    ('sweep', '1 minute'), ('rescue', '1 minute'), ('mend_orchestrations', '1 minute'), ('count_on', '1 minute'),
+    ('settle', '1 minute'), ('cleanup', '10 minutes'), ('purge', '1 hour'), ('reconcile', '1 hour');
+end;
+$$;
 
 -- What pg_cron calls, and an operator by hand. A job that fails is recorded instead of raised: a raised error would take
 -- the record with it.
@@ -10787,7 +10796,7 @@ begin
     select
       r.*,
       case
-        when r.worker_status in ('terminated', 'error', 'crashed') then 'worker_ended'
+        when queue.has_ended(r.worker_status) then 'worker_ended'
         when r.said is not null then r.said
         when r.runs_since < v_now - r.timeout then 'timed_out'
         -- Whatever it does, nobody would listen to it.
@@ -11125,7 +11134,7 @@ begin
   v_workers := array(
     select w.id
     from public.workers as w
-    where w.status in ('terminated', 'error', 'crashed')
+    where queue.has_ended(w.status)
       and greatest(w.ended_at, w.last_heartbeat, w.created_at) < v_now - v_settings.worker_retention
       and not exists (
         select from queue.claim_refusals as r where r.worker_id = w.id and r.last_at >= v_now - v_settings.worker_retention
@@ -11491,11 +11500,7 @@ begin
   select
     pg_catalog.format('job %s of queue.job_runs', j.job),
     pg_catalog.format('insert into queue.job_runs (job, period) values (%L, %L)', j.job, j.period)
-  from (
-    values
-      ('sweep', '1 minute'), ('rescue', '1 minute'), ('mend_orchestrations', '1 minute'), ('count_on', '1 minute'),
-      ('settle', '1 minute'), ('cleanup', '10 minutes'), ('purge', '1 hour'), ('reconcile', '1 hour')
-  ) as j (job, period)
+  from queue.jobs() as j
   where not exists (select from queue.job_runs as r where r.job = j.job);
 end;
 $$;
@@ -11771,32 +11776,15 @@ begin
 end;
 $$;
 
--- Whether this running task of a worker that has ended loses its start only because the machine was sent home
--- (queue.is_sent_home), through no fault of its own: something was heard of it within the time after which a task
--- counts as stuck. A task that hangs has its machines switched off, too.
+-- Whether this running task of a worker that has ended loses its start only because an orchestrator has sent the machine
+-- home, through no fault of its own.
+-- Sent home: it set the row to terminated, or to terminating first, while the machine beat, for a termination_reason that
+-- names no fault. Then what the machine ran is not to blame, whether the machine's own goodbye comes before or after; and
+-- which of the two is first is chance. Narrow on purpose: a start is no task's fault only where somebody says why the
+-- machine went. Some orchestrators say it in error_reason, where faults are, too; so there it has to be known for what it
+-- is: that the machine was idle, or one too many. And a task that hangs has its machines switched off, too: so something
+-- was heard of this one within the time after which a task counts as stuck.
 create function queue.is_taken_home(p_worker public.workers, p_task public.tasks)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return queue.is_sent_home(p_worker)
-    and coalesce(
-      queue.seen_at(greatest(p_task.claimed_at, p_task.reported_at), queue.now())
-        > queue.now() - (select s.quiet_task_limit from queue.settings as s),
-      false
-    );
-end;
-$$;
-
--- Whether an orchestrator has sent this machine home: it set the row to terminated, or to terminating first, while the
--- machine beat, for a termination_reason that names no fault. Then what the machine ran is not to blame, whether the
--- machine's own goodbye comes before or after; and which of the two is first is chance. Narrow on purpose: a start is
--- no task's fault only where somebody says why the machine went. Some orchestrators say it in error_reason, where
--- faults are, too; so there it has to be known for what it is: that the machine was idle, or one too many.
-create function queue.is_sent_home(p_worker public.workers)
 returns boolean
 language plpgsql
 stable
@@ -11819,6 +11807,11 @@ begin
         -- It fell silent on its way out: had it been silent before, it would have failed (queue.workers_before_write).
         or (p_worker.last_heartbeat is not null and p_worker.failed_at is null),
       false
+    )
+    and coalesce(
+      queue.seen_at(greatest(p_task.claimed_at, p_task.reported_at), queue.now())
+        > queue.now() - (select s.quiet_task_limit from queue.settings as s),
+      false
     );
 end;
 $$;
@@ -11838,7 +11831,8 @@ begin
     reaped_at = queue.now(),
     metadata = w.metadata || jsonb_build_object('error_reason', p_reason, 'error_time', queue.now())
   where w.id = p_worker_id
-    and w.status not in ('terminating', 'terminated', 'error', 'crashed');
+    and w.status <> 'terminating'
+    and not queue.has_ended(w.status);
   return found;
 end;
 $$;
@@ -12543,14 +12537,14 @@ begin
     return null;
   end if;
   -- A beat writes its worker's row: it must pay neither for the join nor for the triggers of tasks, which run for no rows, too.
-  if not exists (select from new_rows as n where n.status in ('terminated', 'error', 'crashed')) then
+  if not exists (select from new_rows as n where queue.has_ended(n.status)) then
     return null;
   end if;
   v_ended := array(
     select n.id
     from new_rows as n
       full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
-    where coalesce(n.status in ('terminated', 'error', 'crashed') and o.status is distinct from n.status, false)
+    where coalesce(queue.has_ended(n.status) and o.status is distinct from n.status, false)
   );
   if cardinality(v_ended) > 0 then
     perform queue.free_work(v_ended);
@@ -12569,7 +12563,7 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_ended text[] := array(select n.id from new_rows as n where n.status in ('terminated', 'error', 'crashed'));
+  v_ended text[] := array(select n.id from new_rows as n where queue.has_ended(n.status));
 begin
   if cardinality(v_ended) > 0 then
     perform queue.free_work(v_ended);
@@ -12705,7 +12699,6 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_uuid constant text := '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$';
   v_body json := queue.readable_json(p_body);
   v_worker_id text := v_body ->> 'worker_id_param';
   v_now timestamptz := queue.now();
@@ -12718,7 +12711,7 @@ declare
     v_body -> 'vram_total_mb_param', v_body -> 'vram_used_mb_param', v_now
   );
   v_current uuid := case
-    when v_body ->> 'current_task_id_param' ~ v_uuid then (v_body ->> 'current_task_id_param')::uuid
+    when queue.is_uuid(v_body ->> 'current_task_id_param') then (v_body ->> 'current_task_id_param')::uuid
   end;
   v_logs json[];
   v_surplus integer;
@@ -12739,7 +12732,7 @@ begin
     v_named := array(
       select n.name::uuid
       from unnest(v_names) as n (name)
-      where n.name ~ v_uuid
+      where queue.is_uuid(n.name)
       union
       select v_current
       where v_current is not null
@@ -12750,7 +12743,7 @@ begin
   elsif v_status = 'terminating' and v_said in ('terminated', 'crashed') then
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
     perform queue.free_work(array[v_worker_id], v_said = 'terminated');
-  elsif v_status not in ('terminated', 'error', 'crashed') then
+  elsif not queue.has_ended(v_status) then
     perform queue.show_signs_of_life(v_worker_id, v_named, v_names, v_now);
   end if;
 
@@ -13006,7 +12999,6 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_uuid constant text := '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$';
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
   v_now timestamptz := queue.now();
   v_held uuid[];
@@ -13040,7 +13032,7 @@ begin
     select l.entry
     from unnest(v_logs) with ordinality as l (entry, place)
     where case
-        when json_typeof(l.entry) = 'object' and l.entry ->> 'task_id' ~ v_uuid then (l.entry ->> 'task_id')::uuid = any (v_held)
+        when json_typeof(l.entry) = 'object' and queue.is_uuid(l.entry ->> 'task_id') then (l.entry ->> 'task_id')::uuid = any (v_held)
       end
     order by l.place
   );
@@ -13571,7 +13563,7 @@ begin
     );
   end if;
 
-  if v_worker.kept_at is not null and v_worker.status in ('terminating', 'terminated', 'error', 'crashed') then
+  if v_worker.kept_at is not null and (v_worker.status = 'terminating' or queue.has_ended(v_worker.status)) then
     update public.workers as w
     set status = 'active',
       metadata = queue.metadata_without_end(w.metadata)
@@ -13730,7 +13722,7 @@ declare
   v_now timestamptz;
   v_was_leaving boolean := false; -- on its way out already, or gone
   v_was_over boolean := false;
-  v_is_over boolean := new.status in ('terminated', 'error', 'crashed');
+  v_is_over boolean := queue.has_ended(new.status);
 begin
   if tg_op = 'INSERT' then
     perform queue.refuse_name_of_a_token(new.id);
@@ -13738,7 +13730,7 @@ begin
   new.metadata := coalesce(new.metadata, case when tg_op = 'UPDATE' then old.metadata end, '{}');
 
   if tg_op = 'UPDATE' then
-    v_was_over := old.status in ('terminated', 'error', 'crashed');
+    v_was_over := queue.has_ended(old.status);
     v_was_leaving := v_was_over or old.status = 'terminating';
 
     -- A beat moves last_heartbeat and knows better than anyone.
@@ -14809,7 +14801,8 @@ begin
           select
           from public.workers as k
           -- A last beat, and those of machines that were sent away, bring no worker.
-          where k.status not in ('terminating', 'terminated', 'error', 'crashed')
+          where k.status <> 'terminating'
+          and not queue.has_ended(k.status)
             and queue.is_beating(k.last_heartbeat)
             and k.instance_type <> 'api'
         )
@@ -16425,10 +16418,11 @@ begin
 end;
 $$;
 
--- When a call or a log last said something new about a running task: queue.last_word, or, when its lines have said the
--- same for longer than p_limit, since when they do: a worker that hangs may go on to say the same again and again, and
--- that is no more than a beat. Only a start that has run for longer than p_limit is looked at, and only its last
--- thousand lines: normally the second line is another one already.
+-- When a call or a log last said something new about a running task: when it was handed out or one of them last named it
+-- (a beat says only that its worker lives), or, when its lines have said the same for longer than p_limit, since when they
+-- do: a worker that hangs may go on to say the same again and again, and that is no more than a beat. Only a start that
+-- has run for longer than p_limit is looked at, and only its last thousand lines: normally the second line is another one
+-- already.
 create function queue.last_news(p_task public.tasks, p_limit interval, p_now timestamptz)
 returns timestamptz
 language plpgsql
@@ -16438,7 +16432,7 @@ set search_path = ''
 as $$
 declare
   v_lines constant integer := 1000;
-  v_word timestamptz := queue.last_word(p_task);
+  v_word timestamptz := greatest(p_task.claimed_at, p_task.generation_started_at, p_task.delivered_at, p_task.reported_at);
   v_id constant text := p_task.id::text;
   v_text text;
   v_other timestamptz;
@@ -16488,20 +16482,6 @@ begin
   ) as l
   where l.at > coalesce(v_other, '-infinity');
   return case when v_first < p_now - p_limit then v_first else v_word end;
-end;
-$$;
-
--- When anybody last said a word about a running task: when it was handed out, or when a call or a log last named it,
--- whichever is later. A beat says only that its worker lives.
-create function queue.last_word(p_task public.tasks)
-returns timestamptz
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return greatest(p_task.claimed_at, p_task.generation_started_at, p_task.delivered_at, p_task.reported_at);
 end;
 $$;
 
@@ -16656,7 +16636,7 @@ begin
     s.current_task_id, s.current_task_type, s.task_started_at,
     round(extract(epoch from v_now - s.task_started_at), 1), s.task_quiet_since, s.current_model, s.metadata
   from seen as s
-  where s.status not in ('terminated', 'error', 'crashed')
+  where not queue.has_ended(s.status)
     or s.failed_at >= v_now - p_window
     or s.last_refusal_at is not null
   order by s.id;

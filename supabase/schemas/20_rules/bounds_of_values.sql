@@ -266,3 +266,16 @@ begin
   return left(p_text, v_head) || pg_catalog.format(' … [cut: %s characters in all] … ', length(p_text)) || right(p_text, v_tail);
 end;
 $$;
+
+-- Whether a text is written as a UUID is.
+create function queue.is_uuid(p_text text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_text ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+end;
+$$;

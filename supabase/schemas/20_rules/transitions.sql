@@ -1,4 +1,4 @@
--- Which status follows which, and what the history says of a change: who is behind it, and why.
+-- Which status follows which, of tasks and of workers, and what the history says of a change.
 
 -- The state machine (docs/architecture.md), as a question about two versions of a row. A claim and a requeue
 -- prove themselves by a column that no API role may write, so a direct PATCH can be neither.
@@ -50,7 +50,7 @@ begin
         select
         from public.workers as w
         where w.id = p_old.worker_id
-          and w.status not in ('terminated', 'error', 'crashed')
+          and not queue.has_ended(w.status)
           and queue.is_beating(w.last_heartbeat)
       )
     );
@@ -79,5 +79,18 @@ begin
     -- Said again in the same words, which looks like not said.
     when p_from = 'In Progress' and p_is_direct then p_message
   end;
+end;
+$$;
+
+-- Whether this status of a worker says that it has ended, whoever says so.
+create function queue.has_ended(p_status text)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return p_status in ('terminated', 'error', 'crashed');
 end;
 $$;

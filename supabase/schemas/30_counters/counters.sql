@@ -46,8 +46,8 @@ begin
     update queue.user_slots as s
     set running = s.running + v_running,
       orchestrating = s.orchestrating + v_change.orchestrating,
-      cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + v_running >= s.task_limit then 'user_at_limit' end),
-      local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + v_running >= s.task_limit then 'user_at_limit' end)
+      cloud_reason = queue.with_limit(s.cloud_reason, s.running + v_running, s.task_limit),
+      local_reason = queue.with_limit(s.local_reason, s.running + v_running, s.task_limit)
     where s.user_id = v_change.user_id
     returning s.* into v_slots;
     v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;
@@ -165,6 +165,20 @@ begin
 end;
 $$;
 
+-- What an owner's cloud_reason or local_reason is once so many of its tasks run: user_at_limit comes and goes with them,
+-- and every other reason comes first.
+create function queue.with_limit(p_reason text, p_running integer, p_limit integer)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(nullif(p_reason, 'user_at_limit'), case when p_running >= p_limit then 'user_at_limit' end);
+end;
+$$;
+
 -- Adds to an owner's running, orchestrating and remembered, and brings the lines in step: what starts take, moved apart
 -- from any change of a task, when an orchestrator has handed over, a holder has let go, a start is forgotten. The
 -- caller holds the owner's lock.
@@ -180,8 +194,8 @@ begin
   set running = s.running + p_running,
     orchestrating = s.orchestrating + p_orchestrating,
     remembered = s.remembered + p_remembered,
-    cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + p_running >= s.task_limit then 'user_at_limit' end),
-    local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + p_running >= s.task_limit then 'user_at_limit' end)
+    cloud_reason = queue.with_limit(s.cloud_reason, s.running + p_running, s.task_limit),
+    local_reason = queue.with_limit(s.local_reason, s.running + p_running, s.task_limit)
   where s.user_id = p_user_id;
   perform queue.refresh_lines(array[p_user_id]);
 end;

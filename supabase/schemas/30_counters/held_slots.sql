@@ -22,7 +22,7 @@ begin
     or (not p_takes_slot and queue.is_handed_over(p_task_id, p_lease_token))
     or (
       p_token_id is null
-      and exists (select from public.workers as w where w.id = p_worker_id and w.status in ('terminated', 'error', 'crashed'))
+      and exists (select from public.workers as w where w.id = p_worker_id and queue.has_ended(w.status))
     )
     -- An owner that goes takes everything along.
     or not exists (select from public.users as u where u.id = p_user_id) then
@@ -146,7 +146,7 @@ begin
     where h.let_go_at is null
       and (
         h.held_until <= v_now
-        or w.status in ('terminated', 'error', 'crashed')
+        or queue.has_ended(w.status)
         or (
           h.token_id is null
           and greatest(h.held_since, queue.seen_at(w.last_heartbeat, v_now), v_trusted_since)

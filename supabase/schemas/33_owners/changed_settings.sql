@@ -44,6 +44,7 @@ as $$
 declare
   v_next uuid[];
   v_mine uuid[];
+  v_changed uuid[];
 begin
   v_next := array(
     select s.user_id
@@ -70,22 +71,6 @@ begin
   from unnest(v_next) as h (id)
   where h.id <> all (v_mine);
 
-  perform queue.apply_default_limit(v_mine);
-  return cardinality(v_mine);
-end;
-$$;
-
--- The default limit for these users, as far as they have no limit of their own. Call it under the users' locks.
-create function queue.apply_default_limit(p_user_ids uuid[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_changed uuid[];
-begin
   with changed as (
     update queue.user_slots as s
     set (task_limit, cloud_reason, local_reason, orchestration_limit) = (
@@ -93,14 +78,14 @@ begin
       from queue.slots_of(u, s.running, s.orchestrating, s.remembered) as w
     )
     from public.users as u
-    where s.user_id = any (p_user_ids)
+    where s.user_id = any (v_mine)
       and u.id = s.user_id
       and (u.max_in_progress is null or u.max_orchestrating is null)
     returning s.user_id
   )
   select array_agg(c.user_id) into v_changed from changed as c;
-
   perform queue.refresh_lines(v_changed);
+  return cardinality(v_mine);
 end;
 $$;
 

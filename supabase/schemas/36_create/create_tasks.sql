@@ -34,7 +34,15 @@ begin
   into v_requests
   from jsonb_array_elements(p_tasks) with ordinality as b (body, place);
 
-  perform queue.lock_enqueuing(v_requests);
+  -- Requests of one owner are looked at one after the other: of the same id or key sent twice at once the second finds
+  -- the first. Taken before any row, in one order, by nobody else; so it cannot close a circle of waits.
+  perform pg_advisory_xact_lock(l.key)
+  from (
+    select distinct hashtextextended('enqueue:' || r.owner_id, 0) as key
+    from unnest(v_requests) as r
+    where r.owner_id is not null
+    order by 1
+  ) as l;
 
   foreach v_request in array v_requests loop
     v_task := queue.task_for_request(v_caller, v_request);
@@ -77,26 +85,6 @@ begin
 end;
 $$;
 
--- Requests of one owner are looked at one after the other: of the same id or key sent twice at once the second finds
--- the first. Taken before any row, in one order, by nobody else; so it cannot close a circle of waits.
-create function queue.lock_enqueuing(p_requests queue.task_request[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  perform pg_advisory_xact_lock(l.key)
-  from (
-    select distinct hashtextextended('enqueue:' || r.owner_id, 0) as key
-    from unnest(p_requests) as r
-    where r.owner_id is not null
-    order by 1
-  ) as l;
-end;
-$$;
-
 -- A task without a project would have no owner, and nobody's credits could pay for it: 404 PROJECT_NOT_FOUND or 400
 -- PROJECT_REQUIRED when the request leads to no project of the caller.
 create function queue.refuse_homeless_task(p_request queue.task_request)
@@ -109,7 +97,7 @@ as $$
 begin
   if p_request.project_id is not null then
     return;
-  elsif p_request.project ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+  elsif queue.is_uuid(p_request.project) then
     perform queue.refuse(
       404, 'PROJECT_NOT_FOUND',
       pg_catalog.format('There is no project %s', p_request.project),

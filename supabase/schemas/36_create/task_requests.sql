@@ -70,11 +70,10 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_uuid constant text := '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
   v_is_service constant boolean := p_caller.kind = 'service';
   v_project public.projects;
 begin
-  if p_request.project ~* v_uuid then
+  if queue.is_uuid(p_request.project) then
     select p.*
     into v_project
     from public.projects as p
@@ -91,7 +90,7 @@ begin
     from unnest(queue.named_parents(p_request.params)) with ordinality as n (id, place)
       join public.tasks as t on t.id = n.id
     union all
-    select 2, 1, case when p_request.params ->> 'project_id' ~* v_uuid then (p_request.params ->> 'project_id')::uuid end
+    select 2, 1, case when queue.is_uuid(p_request.params ->> 'project_id') then (p_request.params ->> 'project_id')::uuid end
     union all
     -- A dependency of another owner's would never be met.
     select 3, d.place, t.project_id

@@ -48,7 +48,7 @@ begin
           select
           from public.workers as w
           where w.id = p_worker_id
-            and (w.current_model is not null or w.status in ('terminating', 'terminated', 'error', 'crashed'))
+            and (w.current_model is not null or w.status = 'terminating' or queue.has_ended(w.status))
         )
         and (
           case v_pool when 'gpu' then c.gpu_tasks_per_worker else c.api_tasks_per_worker end is null

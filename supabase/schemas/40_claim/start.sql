@@ -42,8 +42,8 @@ begin
   update queue.user_slots as s
   set running = s.running + v_slot,
     orchestrating = s.orchestrating + 1 - v_slot,
-    cloud_reason = coalesce(nullif(s.cloud_reason, 'user_at_limit'), case when s.running + v_slot >= s.task_limit then 'user_at_limit' end),
-    local_reason = coalesce(nullif(s.local_reason, 'user_at_limit'), case when s.running + v_slot >= s.task_limit then 'user_at_limit' end)
+    cloud_reason = queue.with_limit(s.cloud_reason, s.running + v_slot, s.task_limit),
+    local_reason = queue.with_limit(s.local_reason, s.running + v_slot, s.task_limit)
   where s.user_id = v_task.user_id
   returning s.* into v_slots;
   v_turn_load := v_slots.running + v_slots.orchestrating + v_slots.remembered;

@@ -207,7 +207,8 @@ begin
             and s.from_status is distinct from 'In Progress'
         )
       )
-      and w.status not in ('terminating', 'terminated', 'error', 'crashed')
+      and w.status <> 'terminating'
+      and not queue.has_ended(w.status)
       and queue.is_beating(w.last_heartbeat)
     order by e.worker_id, e.id desc
   loop

@@ -78,7 +78,13 @@ begin
     return null;
   end if;
   select t.* into v_task from public.tasks as t where t.id = p_orchestrator_id;
-  perform queue.note_handover(v_family, v_task);
+  -- One that has enqueued everything, or that has said so in this start while there are no children, needs no worker any
+  -- more, and takes none of its owner's places. By children that are not there it is not judged (queue.is_enqueued).
+  if v_task.standing = 'active' and not v_task.takes_slot
+    and not queue.is_handed_over(v_task.id, v_task.lease_token)
+    and (v_family.enqueued_attempt = v_task.attempts or queue.is_enqueued(v_family, v_task)) then
+    perform queue.hand_over(v_task);
+  end if;
 
   v_verdict := case
     when v_family.failed_count > 0 then 'Failed'

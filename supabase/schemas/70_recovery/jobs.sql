@@ -14,15 +14,8 @@ declare
     select regexp_match(e.extversion, '^(\d+)\.(\d+)')::integer[] >= array[1, 5] from pg_extension as e where e.extname = 'pg_cron'
   );
 begin
-  insert into queue.job_runs (job, period) values
-    ('sweep', interval '1 minute'),
-    ('rescue', interval '1 minute'),
-    ('settle', interval '1 minute'),
-    ('mend_orchestrations', interval '1 minute'),
-    ('count_on', interval '1 minute'),
-    ('cleanup', interval '10 minutes'),
-    ('purge', interval '1 hour'),
-    ('reconcile', interval '1 hour')
+  insert into queue.job_runs (job, period)
+  select j.job, j.period::interval from queue.jobs() as j
   on conflict (job) do update set period = excluded.period;
 
   perform cron.schedule('queue-sweep', '* * * * *', 'select queue.run_job(''sweep'')');
@@ -53,6 +46,22 @@ $$$job$, j.job))
   ) as j (name, schedule, job);
 end;
 $schedule_jobs$;
+
+-- All jobs, and how often each is to have run at least.
+create function queue.jobs()
+returns table (job text, period text)
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+  values
+    ('sweep', '1 minute'), ('rescue', '1 minute'), ('mend_orchestrations', '1 minute'), ('count_on', '1 minute'),
+    ('settle', '1 minute'), ('cleanup', '10 minutes'), ('purge', '1 hour'), ('reconcile', '1 hour');
+end;
+$$;
 
 -- What pg_cron calls, and an operator by hand. A job that fails is recorded instead of raised: a raised error would take
 -- the record with it.

@@ -92,7 +92,7 @@ begin
     select
       r.*,
       case
-        when r.worker_status in ('terminated', 'error', 'crashed') then 'worker_ended'
+        when queue.has_ended(r.worker_status) then 'worker_ended'
         when r.said is not null then r.said
         when r.runs_since < v_now - r.timeout then 'timed_out'
         -- Whatever it does, nobody would listen to it.

@@ -198,7 +198,7 @@ begin
   v_workers := array(
     select w.id
     from public.workers as w
-    where w.status in ('terminated', 'error', 'crashed')
+    where queue.has_ended(w.status)
       and greatest(w.ended_at, w.last_heartbeat, w.created_at) < v_now - v_settings.worker_retention
       and not exists (
         select from queue.claim_refusals as r where r.worker_id = w.id and r.last_at >= v_now - v_settings.worker_retention

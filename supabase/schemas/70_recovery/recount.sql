@@ -110,11 +110,7 @@ begin
   select
     pg_catalog.format('job %s of queue.job_runs', j.job),
     pg_catalog.format('insert into queue.job_runs (job, period) values (%L, %L)', j.job, j.period)
-  from (
-    values
-      ('sweep', '1 minute'), ('rescue', '1 minute'), ('mend_orchestrations', '1 minute'), ('count_on', '1 minute'),
-      ('settle', '1 minute'), ('cleanup', '10 minutes'), ('purge', '1 hour'), ('reconcile', '1 hour')
-  ) as j (job, period)
+  from queue.jobs() as j
   where not exists (select from queue.job_runs as r where r.job = j.job);
 end;
 $$;

@@ -205,32 +205,15 @@ begin
 end;
 $$;
 
--- Whether this running task of a worker that has ended loses its start only because the machine was sent home
--- (queue.is_sent_home), through no fault of its own: something was heard of it within the time after which a task
--- counts as stuck. A task that hangs has its machines switched off, too.
+-- Whether this running task of a worker that has ended loses its start only because an orchestrator has sent the machine
+-- home, through no fault of its own.
+-- Sent home: it set the row to terminated, or to terminating first, while the machine beat, for a termination_reason that
+-- names no fault. Then what the machine ran is not to blame, whether the machine's own goodbye comes before or after; and
+-- which of the two is first is chance. Narrow on purpose: a start is no task's fault only where somebody says why the
+-- machine went. Some orchestrators say it in error_reason, where faults are, too; so there it has to be known for what it
+-- is: that the machine was idle, or one too many. And a task that hangs has its machines switched off, too: so something
+-- was heard of this one within the time after which a task counts as stuck.
 create function queue.is_taken_home(p_worker public.workers, p_task public.tasks)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return queue.is_sent_home(p_worker)
-    and coalesce(
-      queue.seen_at(greatest(p_task.claimed_at, p_task.reported_at), queue.now())
-        > queue.now() - (select s.quiet_task_limit from queue.settings as s),
-      false
-    );
-end;
-$$;
-
--- Whether an orchestrator has sent this machine home: it set the row to terminated, or to terminating first, while the
--- machine beat, for a termination_reason that names no fault. Then what the machine ran is not to blame, whether the
--- machine's own goodbye comes before or after; and which of the two is first is chance. Narrow on purpose: a start is
--- no task's fault only where somebody says why the machine went. Some orchestrators say it in error_reason, where
--- faults are, too; so there it has to be known for what it is: that the machine was idle, or one too many.
-create function queue.is_sent_home(p_worker public.workers)
 returns boolean
 language plpgsql
 stable
@@ -253,6 +236,11 @@ begin
         -- It fell silent on its way out: had it been silent before, it would have failed (queue.workers_before_write).
         or (p_worker.last_heartbeat is not null and p_worker.failed_at is null),
       false
+    )
+    and coalesce(
+      queue.seen_at(greatest(p_task.claimed_at, p_task.reported_at), queue.now())
+        > queue.now() - (select s.quiet_task_limit from queue.settings as s),
+      false
     );
 end;
 $$;
@@ -272,7 +260,8 @@ begin
     reaped_at = queue.now(),
     metadata = w.metadata || jsonb_build_object('error_reason', p_reason, 'error_time', queue.now())
   where w.id = p_worker_id
-    and w.status not in ('terminating', 'terminated', 'error', 'crashed');
+    and w.status <> 'terminating'
+    and not queue.has_ended(w.status);
   return found;
 end;
 $$;

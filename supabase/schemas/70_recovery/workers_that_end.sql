@@ -16,14 +16,14 @@ begin
     return null;
   end if;
   -- A beat writes its worker's row: it must pay neither for the join nor for the triggers of tasks, which run for no rows, too.
-  if not exists (select from new_rows as n where n.status in ('terminated', 'error', 'crashed')) then
+  if not exists (select from new_rows as n where queue.has_ended(n.status)) then
     return null;
   end if;
   v_ended := array(
     select n.id
     from new_rows as n
       full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
-    where coalesce(n.status in ('terminated', 'error', 'crashed') and o.status is distinct from n.status, false)
+    where coalesce(queue.has_ended(n.status) and o.status is distinct from n.status, false)
   );
   if cardinality(v_ended) > 0 then
     perform queue.free_work(v_ended);
@@ -47,7 +47,7 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_ended text[] := array(select n.id from new_rows as n where n.status in ('terminated', 'error', 'crashed'));
+  v_ended text[] := array(select n.id from new_rows as n where queue.has_ended(n.status));
 begin
   if cardinality(v_ended) > 0 then
     perform queue.free_work(v_ended);

@@ -13,7 +13,6 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_uuid constant text := '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$';
   v_body json := queue.readable_json(p_body);
   v_worker_id text := v_body ->> 'worker_id_param';
   v_now timestamptz := queue.now();
@@ -26,7 +25,7 @@ declare
     v_body -> 'vram_total_mb_param', v_body -> 'vram_used_mb_param', v_now
   );
   v_current uuid := case
-    when v_body ->> 'current_task_id_param' ~ v_uuid then (v_body ->> 'current_task_id_param')::uuid
+    when queue.is_uuid(v_body ->> 'current_task_id_param') then (v_body ->> 'current_task_id_param')::uuid
   end;
   v_logs json[];
   v_surplus integer;
@@ -47,7 +46,7 @@ begin
     v_named := array(
       select n.name::uuid
       from unnest(v_names) as n (name)
-      where n.name ~ v_uuid
+      where queue.is_uuid(n.name)
       union
       select v_current
       where v_current is not null
@@ -58,7 +57,7 @@ begin
   elsif v_status = 'terminating' and v_said in ('terminated', 'crashed') then
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
     perform queue.free_work(array[v_worker_id], v_said = 'terminated');
-  elsif v_status not in ('terminated', 'error', 'crashed') then
+  elsif not queue.has_ended(v_status) then
     perform queue.show_signs_of_life(v_worker_id, v_named, v_names, v_now);
   end if;
 

@@ -21,7 +21,6 @@ set plan_cache_mode = force_generic_plan -- planning anew costs more than the wo
 set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_uuid constant text := '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$';
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
   v_now timestamptz := queue.now();
   v_held uuid[];
@@ -55,7 +54,7 @@ begin
     select l.entry
     from unnest(v_logs) with ordinality as l (entry, place)
     where case
-        when json_typeof(l.entry) = 'object' and l.entry ->> 'task_id' ~ v_uuid then (l.entry ->> 'task_id')::uuid = any (v_held)
+        when json_typeof(l.entry) = 'object' and queue.is_uuid(l.entry ->> 'task_id') then (l.entry ->> 'task_id')::uuid = any (v_held)
       end
     order by l.place
   );

@@ -75,7 +75,7 @@ begin
     );
   end if;
 
-  if v_worker.kept_at is not null and v_worker.status in ('terminating', 'terminated', 'error', 'crashed') then
+  if v_worker.kept_at is not null and (v_worker.status = 'terminating' or queue.has_ended(v_worker.status)) then
     update public.workers as w
     set status = 'active',
       metadata = queue.metadata_without_end(w.metadata)

@@ -185,7 +185,8 @@ begin
           select
           from public.workers as k
           -- A last beat, and those of machines that were sent away, bring no worker.
-          where k.status not in ('terminating', 'terminated', 'error', 'crashed')
+          where k.status <> 'terminating'
+          and not queue.has_ended(k.status)
             and queue.is_beating(k.last_heartbeat)
             and k.instance_type <> 'api'
         )

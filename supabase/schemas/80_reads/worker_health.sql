@@ -114,10 +114,11 @@ begin
 end;
 $$;
 
--- When a call or a log last said something new about a running task: queue.last_word, or, when its lines have said the
--- same for longer than p_limit, since when they do: a worker that hangs may go on to say the same again and again, and
--- that is no more than a beat. Only a start that has run for longer than p_limit is looked at, and only its last
--- thousand lines: normally the second line is another one already.
+-- When a call or a log last said something new about a running task: when it was handed out or one of them last named it
+-- (a beat says only that its worker lives), or, when its lines have said the same for longer than p_limit, since when they
+-- do: a worker that hangs may go on to say the same again and again, and that is no more than a beat. Only a start that
+-- has run for longer than p_limit is looked at, and only its last thousand lines: normally the second line is another one
+-- already.
 create function queue.last_news(p_task public.tasks, p_limit interval, p_now timestamptz)
 returns timestamptz
 language plpgsql
@@ -127,7 +128,7 @@ set search_path = ''
 as $$
 declare
   v_lines constant integer := 1000;
-  v_word timestamptz := queue.last_word(p_task);
+  v_word timestamptz := greatest(p_task.claimed_at, p_task.generation_started_at, p_task.delivered_at, p_task.reported_at);
   v_id constant text := p_task.id::text;
   v_text text;
   v_other timestamptz;
@@ -177,20 +178,6 @@ begin
   ) as l
   where l.at > coalesce(v_other, '-infinity');
   return case when v_first < p_now - p_limit then v_first else v_word end;
-end;
-$$;
-
--- When anybody last said a word about a running task: when it was handed out, or when a call or a log last named it,
--- whichever is later. A beat says only that its worker lives.
-create function queue.last_word(p_task public.tasks)
-returns timestamptz
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return greatest(p_task.claimed_at, p_task.generation_started_at, p_task.delivered_at, p_task.reported_at);
 end;
 $$;
 

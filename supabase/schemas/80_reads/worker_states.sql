@@ -123,7 +123,7 @@ begin
     s.current_task_id, s.current_task_type, s.task_started_at,
     round(extract(epoch from v_now - s.task_started_at), 1), s.task_quiet_since, s.current_model, s.metadata
   from seen as s
-  where s.status not in ('terminated', 'error', 'crashed')
+  where not queue.has_ended(s.status)
     or s.failed_at >= v_now - p_window
     or s.last_refusal_at is not null
   order by s.id;
