@@ -100,6 +100,14 @@ const TaskFields = z.object({
   created_at: optional(Time).meta({
     description: "Default: now. Read from a service key only",
   }),
+  user_id: z.unknown().transform((value) =>
+    typeof value === "string" ? canonicalUuid(value) ?? undefined : undefined
+  ).optional().meta({
+    description:
+      "The owner, where owners need no project; elsewhere it means nothing, whatever it is",
+    type: "string",
+    format: "uuid",
+  }),
 });
 
 /**

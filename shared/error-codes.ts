@@ -126,6 +126,11 @@ export const ERROR_CODES = {
     meaning: "Nothing in the request leads to one project of the caller",
     action: "Send the project's UUID, or the orchestrator's id in params",
   },
+  OWNER_REQUIRED: {
+    status: 400,
+    meaning: "Neither a project nor user_id says whose task it is",
+    action: "Send user_id, or the UUID of a project",
+  },
   PROJECT_NOT_FOUND: {
     status: 404,
     meaning: "There is no such project, or it belongs to someone else",

@@ -206,6 +206,8 @@ create table queue.settings (
   fails_siblings boolean not null default false,
   token_beat_limit interval not null default interval '5 minutes',
   turn_memory interval not null default interval '1 minute',
+  registers_owners boolean not null default true,
+  requires_credits boolean not null default false,
   constraint settings_pkey primary key (is_only_row),
   constraint settings_has_one_row check (is_only_row),
   constraint settings_default_task_limit_is_not_negative check (default_task_limit >= 0),
@@ -320,6 +322,10 @@ comment on column queue.settings.turn_memory is
   'How long a start that another than its holder ended still counts for its owner''s turn once the holder has let go. Default 1 minute.';
 comment on column queue.settings.fails_siblings is
   'Whether the queued children of an orchestrator that failed, because one of them did, say, fail with it; those that run go on. Default false: all go on.';
+comment on column queue.settings.registers_owners is
+  'Whether an owner is any uuid and gets a row when it is first seen, and a task may name its owner without a project. False: the app keeps owners and projects, and a task belongs to the owner of its project. Default true; the fleet ships false.';
+comment on column queue.settings.requires_credits is
+  'Whether cloud tasks run only while their owner has credits. Default false; the fleet ships true.';
 comment on column queue.settings.event_retention is 'How long task_events are kept; null = for ever. Default null.';
 comment on column queue.settings.deleted_user_retention is
   'How long the history tells of a user who was deleted; then it is deleted, too. Default 30 days.';

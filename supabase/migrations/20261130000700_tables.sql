@@ -695,10 +695,14 @@ on conflict do nothing;
 -- What the fleet of today runs with, where that is not what the tables say by themselves (docs/operations.md, "Settings").
 -- As the default of the column, so that a row which is lost and made anew (queue.rebuild, queue.missing_rows) is the fleet's,
 -- too. A family of which a child has failed makes nothing any more; the backend that these clients know ends it as well.
+-- Users, projects and credits are the app's.
 alter table queue.settings
+  alter column registers_owners set default false,
+  alter column requires_credits set default true,
   alter column fails_siblings set default true,
   alter column shared_worker_ids set default array['gpu-20250723_221138-afa8403b', 'local-worker', 'token-worker'];
-update queue.settings set fails_siblings = default, shared_worker_ids = default;
+update queue.settings
+set registers_owners = default, requires_credits = default, fails_siblings = default, shared_worker_ids = default;
 
 comment on column queue.settings.fails_siblings is
   'Whether the queued children of an orchestrator that failed, because one of them did, say, fail with it; those that run go on. Default false: all go on. The fleet ships true.';

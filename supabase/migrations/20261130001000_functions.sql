@@ -572,6 +572,7 @@ begin
   perform set_config('lock_timeout', ceil(2000 * extract(epoch from s.max_lock_wait)) || 'ms', true) from queue.settings as s;
   -- Two requests at once: the second counts the token of the first.
   perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
+  perform queue.register_owner(v_user_id);
   -- A deletion that is under way is waited for, and one that comes later waits, and takes this token along.
   perform from public.users as u where u.id = v_user_id for key share;
   if queue.is_being_deleted(v_user_id) then
@@ -991,22 +992,24 @@ as $$
 declare
   v_cloud jsonb := p_user.settings #> queue.switch_path('cloud');
   v_local jsonb := p_user.settings #> queue.switch_path('local');
+  v_settings queue.settings;
   v_slots queue.user_slots;
 begin
+  select d.* into v_settings from queue.settings as d;
   v_slots.user_id := p_user.id;
   v_slots.running := p_running;
   v_slots.orchestrating := p_orchestrating;
   v_slots.remembered := p_remembered;
-  v_slots.task_limit := coalesce(p_user.max_in_progress, (select d.default_task_limit from queue.settings as d));
+  v_slots.task_limit := coalesce(p_user.max_in_progress, v_settings.default_task_limit);
   v_slots.orchestration_limit := coalesce(
-    p_user.max_orchestrating, (select d.default_orchestration_limit from queue.settings as d), v_slots.task_limit
+    p_user.max_orchestrating, v_settings.default_orchestration_limit, v_slots.task_limit
   );
   -- Nothing of a deleted user starts any more while what they had goes piece by piece.
   if queue.is_being_deleted(p_user.id) then
     v_slots.task_limit := 0;
     v_slots.orchestration_limit := 0;
   end if;
-  v_slots.has_credits := coalesce(p_user.credits, 0) > 0;
+  v_slots.has_credits := coalesce(p_user.credits, 0) > 0 or not v_settings.requires_credits;
   v_slots.cloud_on := v_cloud is distinct from 'false';
   v_slots.local_on := v_local is distinct from 'false';
   v_slots.settings_malformed := coalesce(jsonb_typeof(v_cloud) <> 'boolean', false)
@@ -1208,6 +1211,11 @@ begin
     end if;
     -- An unknown project is left to the foreign key.
     new.user_id := coalesce(v_owner, new.user_id);
+  else
+    if new.user_id is null and (select s.registers_owners from queue.settings as s) then
+      new.user_id := auth.uid(); -- null for the service, which names an owner
+    end if;
+    perform queue.register_owner(new.user_id);
   end if;
 
   new.run_type := coalesce(new.run_type, 'cloud');
@@ -3843,6 +3851,24 @@ begin
 end;
 $$;
 
+-- Gives an owner who is seen for the first time a row, where queue.settings.registers_owners says so. Null: nobody.
+create function queue.register_owner(p_user_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_user_id is not null
+    and (select s.registers_owners from queue.settings as s)
+    and not exists (select from public.users as u where u.id = p_user_id) then
+    -- Two first tasks at once: the second waits for the first, and has its row then.
+    insert into public.users (id) values (p_user_id) on conflict (id) do nothing;
+  end if;
+end;
+$$;
+
 -- What an app keeps beside its users is read with each of them, so it has the bounds of params (queue.json_fault): 413
 -- PARAMS_TOO_LARGE.
 create function queue.users_keep_settings_small()
@@ -3856,6 +3882,20 @@ begin
   if tg_op = 'INSERT' or new.settings is distinct from old.settings then
     perform queue.refuse_large_json(new.settings, 'settings');
   end if;
+  return new;
+end;
+$$;
+
+-- A project may be the first that is seen of its owner.
+create function queue.projects_before_insert()
+returns trigger
+language plpgsql
+security definer -- writes owners on behalf of any caller who may insert projects
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  perform queue.register_owner(new.user_id);
   return new;
 end;
 $$;
@@ -3929,7 +3969,9 @@ begin
   select p.user_id into v_from from public.projects as p where p.id = p_project_id and p.deleted_at is null for update;
   if v_from is null then
     perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
-  elsif not exists (select from public.users as u where u.id = p_user_id) or queue.is_being_deleted(p_user_id) then
+  end if;
+  perform queue.register_owner(p_user_id);
+  if not exists (select from public.users as u where u.id = p_user_id) or queue.is_being_deleted(p_user_id) then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no user %s', coalesce(p_user_id::text, 'null')));
   elsif v_from = p_user_id then
     return json_build_object('project_id', p_project_id, 'user_id', p_user_id, 'tasks', 0, 'generations', 0);
@@ -4512,8 +4554,8 @@ $$;
 
 -- What a caller asks for, with its owner looked up. Who is not the service decides neither age nor owner.
 -- Reads one requested task {task_id, task_type, family (whether the type was said so), params, project, depends_on,
--- run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at} and finds its project and
--- owner.
+-- run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at, user_id (its owner, where
+-- owners need no project)} and finds its project and owner. Raises 403 FORBIDDEN when user_id is not that owner.
 create function queue.read_task_request(p_caller queue.caller, p_body jsonb)
 returns queue.task_request
 language plpgsql
@@ -4540,6 +4582,15 @@ begin
   v_project := queue.project_for(p_caller, v_request);
   v_request.project_id := v_project.id;
   v_request.owner_id := coalesce(v_project.user_id, p_caller.user_id);
+  if p_body ->> 'user_id' is not null and (select s.registers_owners from queue.settings as s) then
+    v_request.owner_id := coalesce(v_request.owner_id, (p_body ->> 'user_id')::uuid);
+    if v_request.owner_id <> (p_body ->> 'user_id')::uuid then
+      perform queue.refuse(
+        403, 'FORBIDDEN', 'The task would belong to another owner than user_id says',
+        'Leave user_id out: the owner is that of the project, or whoever calls'
+      );
+    end if;
+  end if;
 
   -- A family may be a client's word for a type.
   if p_body ->> 'family' is not null then
@@ -4612,6 +4663,7 @@ begin
     where o.user_id = p_caller.user_id
       and o.deleted_at is null
       and not v_is_service
+      and not (select s.registers_owners from queue.settings as s)
     having count(*) = 1
   ) as l
     join public.projects as p on p.id = l.project_id
@@ -18227,6 +18279,10 @@ create trigger users_keep_settings_small
   when (pg_column_size(new.settings) > 100)
   execute function queue.users_keep_settings_small();
 
+create trigger projects_before_insert
+  before insert on public.projects
+  for each row execute function queue.projects_before_insert();
+
 create trigger projects_before_update
   before update of user_id on public.projects
   for each row
@@ -18415,7 +18471,7 @@ grant select, delete on table public.tasks to service_role;
 -- The columns that prove a claim or a requeue (lease_token, requeue_count, ...) are not among these:
 -- only the queue's own functions can write them, and the state machine asks for that proof.
 grant insert (
-  id, task_type, params, status, project_id, dependant_on, output_location, attempts, error_message, created_at,
+  id, task_type, params, status, project_id, user_id, dependant_on, output_location, attempts, error_message, created_at,
   updated_at, result_data, error_details, run_type, priority, available_at, idempotency_key, max_attempts, timeout
 ) on table public.tasks to service_role;
 

@@ -128,6 +128,18 @@ describe("create-task", () => {
     expectError(await create(orphan), "PROJECT_REQUIRED");
   });
 
+  it("takes no notice of user_id: a project says whose a task is", async () => {
+    for (const user_id of [stranger.id, "somebody", 7, null]) {
+      const reply = expectOk(
+        await create({ ...deployed(), user_id }),
+        CreateReply,
+      );
+      expect(await readTask(reply.task_id)).toMatchObject({
+        user_id: owner.id,
+      });
+    }
+  });
+
   it("is open to the owner's token and user, for own projects only", async () => {
     for (const key of [await createToken(owner), await userJwt(owner.id)]) {
       expect((await create(deployed(), key)).status).toBe(200);

@@ -88,6 +88,7 @@ begin
   perform set_config('lock_timeout', ceil(2000 * extract(epoch from s.max_lock_wait)) || 'ms', true) from queue.settings as s;
   -- Two requests at once: the second counts the token of the first.
   perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
+  perform queue.register_owner(v_user_id);
   -- A deletion that is under way is waited for, and one that comes later waits, and takes this token along.
   perform from public.users as u where u.id = v_user_id for key share;
   if queue.is_being_deleted(v_user_id) then

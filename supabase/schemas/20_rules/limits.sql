@@ -17,22 +17,24 @@ as $$
 declare
   v_cloud jsonb := p_user.settings #> queue.switch_path('cloud');
   v_local jsonb := p_user.settings #> queue.switch_path('local');
+  v_settings queue.settings;
   v_slots queue.user_slots;
 begin
+  select d.* into v_settings from queue.settings as d;
   v_slots.user_id := p_user.id;
   v_slots.running := p_running;
   v_slots.orchestrating := p_orchestrating;
   v_slots.remembered := p_remembered;
-  v_slots.task_limit := coalesce(p_user.max_in_progress, (select d.default_task_limit from queue.settings as d));
+  v_slots.task_limit := coalesce(p_user.max_in_progress, v_settings.default_task_limit);
   v_slots.orchestration_limit := coalesce(
-    p_user.max_orchestrating, (select d.default_orchestration_limit from queue.settings as d), v_slots.task_limit
+    p_user.max_orchestrating, v_settings.default_orchestration_limit, v_slots.task_limit
   );
   -- Nothing of a deleted user starts any more while what they had goes piece by piece.
   if queue.is_being_deleted(p_user.id) then
     v_slots.task_limit := 0;
     v_slots.orchestration_limit := 0;
   end if;
-  v_slots.has_credits := coalesce(p_user.credits, 0) > 0;
+  v_slots.has_credits := coalesce(p_user.credits, 0) > 0 or not v_settings.requires_credits;
   v_slots.cloud_on := v_cloud is distinct from 'false';
   v_slots.local_on := v_local is distinct from 'false';
   v_slots.settings_malformed := coalesce(jsonb_typeof(v_cloud) <> 'boolean', false)

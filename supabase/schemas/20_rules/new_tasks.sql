@@ -32,6 +32,11 @@ begin
     end if;
     -- An unknown project is left to the foreign key.
     new.user_id := coalesce(v_owner, new.user_id);
+  else
+    if new.user_id is null and (select s.registers_owners from queue.settings as s) then
+      new.user_id := auth.uid(); -- null for the service, which names an owner
+    end if;
+    perform queue.register_owner(new.user_id);
   end if;
 
   new.run_type := coalesce(new.run_type, 'cloud');

@@ -62,6 +62,24 @@ create trigger users_after_update
   referencing new table as new_rows
   for each statement execute function queue.users_after_write();
 
+-- Gives an owner who is seen for the first time a row, where queue.settings.registers_owners says so. Null: nobody.
+create function queue.register_owner(p_user_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_user_id is not null
+    and (select s.registers_owners from queue.settings as s)
+    and not exists (select from public.users as u where u.id = p_user_id) then
+    -- Two first tasks at once: the second waits for the first, and has its row then.
+    insert into public.users (id) values (p_user_id) on conflict (id) do nothing;
+  end if;
+end;
+$$;
+
 -- What an app keeps beside its users is read with each of them, so it has the bounds of params (queue.json_fault): 413
 -- PARAMS_TOO_LARGE.
 create function queue.users_keep_settings_small()
@@ -84,6 +102,24 @@ create trigger users_keep_settings_small
   for each row
   when (pg_column_size(new.settings) > 100)
   execute function queue.users_keep_settings_small();
+
+-- A project may be the first that is seen of its owner.
+create function queue.projects_before_insert()
+returns trigger
+language plpgsql
+security definer -- writes owners on behalf of any caller who may insert projects
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  perform queue.register_owner(new.user_id);
+  return new;
+end;
+$$;
+
+create trigger projects_before_insert
+  before insert on public.projects
+  for each row execute function queue.projects_before_insert();
 
 -- Locks a project that is given to another user against those who enqueue into it: they read its owner and hold the row
 -- until the tasks are there (queue.tasks_before_insert). Before the owner changes they are waited for, and those who
@@ -166,7 +202,9 @@ begin
   select p.user_id into v_from from public.projects as p where p.id = p_project_id and p.deleted_at is null for update;
   if v_from is null then
     perform queue.refuse(404, 'PROJECT_NOT_FOUND', pg_catalog.format('There is no project %s', p_project_id));
-  elsif not exists (select from public.users as u where u.id = p_user_id) or queue.is_being_deleted(p_user_id) then
+  end if;
+  perform queue.register_owner(p_user_id);
+  if not exists (select from public.users as u where u.id = p_user_id) or queue.is_being_deleted(p_user_id) then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('There is no user %s', coalesce(p_user_id::text, 'null')));
   elsif v_from = p_user_id then
     return json_build_object('project_id', p_project_id, 'user_id', p_user_id, 'tasks', 0, 'generations', 0);

@@ -2,8 +2,8 @@
 
 -- What a caller asks for, with its owner looked up. Who is not the service decides neither age nor owner.
 -- Reads one requested task {task_id, task_type, family (whether the type was said so), params, project, depends_on,
--- run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at} and finds its project and
--- owner.
+-- run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at, user_id (its owner, where
+-- owners need no project)} and finds its project and owner. Raises 403 FORBIDDEN when user_id is not that owner.
 create function queue.read_task_request(p_caller queue.caller, p_body jsonb)
 returns queue.task_request
 language plpgsql
@@ -30,6 +30,15 @@ begin
   v_project := queue.project_for(p_caller, v_request);
   v_request.project_id := v_project.id;
   v_request.owner_id := coalesce(v_project.user_id, p_caller.user_id);
+  if p_body ->> 'user_id' is not null and (select s.registers_owners from queue.settings as s) then
+    v_request.owner_id := coalesce(v_request.owner_id, (p_body ->> 'user_id')::uuid);
+    if v_request.owner_id <> (p_body ->> 'user_id')::uuid then
+      perform queue.refuse(
+        403, 'FORBIDDEN', 'The task would belong to another owner than user_id says',
+        'Leave user_id out: the owner is that of the project, or whoever calls'
+      );
+    end if;
+  end if;
 
   -- A family may be a client's word for a type.
   if p_body ->> 'family' is not null then
@@ -102,6 +111,7 @@ begin
     where o.user_id = p_caller.user_id
       and o.deleted_at is null
       and not v_is_service
+      and not (select s.registers_owners from queue.settings as s)
     having count(*) = 1
   ) as l
     join public.projects as p on p.id = l.project_id

@@ -78,7 +78,7 @@ grant select, delete on table public.tasks to service_role;
 -- The columns that prove a claim or a requeue (lease_token, requeue_count, ...) are not among these:
 -- only the queue's own functions can write them, and the state machine asks for that proof.
 grant insert (
-  id, task_type, params, status, project_id, dependant_on, output_location, attempts, error_message, created_at,
+  id, task_type, params, status, project_id, user_id, dependant_on, output_location, attempts, error_message, created_at,
   updated_at, result_data, error_details, run_type, priority, available_at, idempotency_key, max_attempts, timeout
 ) on table public.tasks to service_role;
 

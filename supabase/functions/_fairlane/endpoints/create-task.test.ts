@@ -124,8 +124,10 @@ describe("create-task", () => {
       max_attempts: 1,
       timeout_seconds: 90,
       created_at: "2026-01-01T00:00:00.5Z",
+      // The database decides whether that says anything.
+      user_id: USER_ID,
     };
-    const forged = { status: "Complete", user_id: USER_ID, owner_id: USER_ID };
+    const forged = { status: "Complete", owner_id: USER_ID };
     expect(await taskOf({ ...DEPLOYED, ...options, ...forged, attempts: 9 }))
       .toEqual({
         task_id: TASK_ID,
