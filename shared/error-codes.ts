@@ -156,6 +156,12 @@ export const ERROR_CODES = {
     meaning: "This form of the request is not served yet",
     action: "Use the form that the message names",
   },
+  SCHEMA_TOO_OLD: {
+    status: 503,
+    meaning:
+      "The database has an older version of the queue than the functions; nothing was done",
+    action: "Run `npx supabase db push --remote`, then repeat the request",
+  },
   UNAVAILABLE: {
     status: 503,
     meaning:

@@ -16,6 +16,7 @@ const Job = z.looseObject({
 
 /** Reply of `POST /health`. */
 export const HealthReply = z.looseObject({
+  version: z.string().describe("The version of the schema"),
   status: z.enum(["ok", "degraded"]),
   reasons: z.array(z.looseObject({
     code: z.enum([

@@ -5,6 +5,7 @@ import { functions } from "./functions.ts";
 import { concurrent, head, lock } from "./pieces.ts";
 import { schemaFiles } from "./schema-files.ts";
 import { type Share, sharesOf, texts } from "./shares.ts";
+import { versionFiles } from "./version.ts";
 
 /** A migration that follows from the schema files. */
 interface GeneratedMigration {
@@ -63,7 +64,7 @@ export function generatedMigrations(root: string): GeneratedMigration[] {
 
 /** Those that are not so, in words. */
 export function staleMigrations(root: string): string[] {
-  return generatedMigrations(root)
+  return [...versionFiles(root), ...generatedMigrations(root)]
     .filter(({ path, text }) => {
       const file = join(root, path);
       return !existsSync(file) || readFileSync(file, "utf8") !== text;

@@ -24,6 +24,7 @@ export const COMMON_ERRORS: readonly ErrorCode[] = [
   "INVALID_ARGUMENT",
   "BODY_TOO_LARGE",
   "UNAVAILABLE",
+  "SCHEMA_TOO_OLD",
   "INTERNAL",
 ];
 

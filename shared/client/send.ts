@@ -100,7 +100,7 @@ function judge(response: Response, text: string): Answer | Again {
   );
   const isPassing = code === undefined
     ? isMomentary(response.status)
-    : code === "UNAVAILABLE";
+    : code === "UNAVAILABLE" || code === "SCHEMA_TOO_OLD";
   if (!isPassing) throw refused;
   return { cause: refused, retryAfterMs: retryAfterMs(response.headers) };
 }

@@ -14728,6 +14728,7 @@ begin
   ) as r;
 
   return json_build_object(
+    'version', queue.version(),
     'status', case when json_array_length(v_reasons) = 0 then 'ok' else 'degraded' end,
     'reasons', v_reasons,
     'notices', (
@@ -14947,6 +14948,7 @@ as $$
 begin
   perform queue.resolve_caller(p_caller, array['service']);
   return json_build_object(
+    'version', queue.version(),
     'status', 'degraded',
     'reasons', (
       select coalesce(
@@ -16354,6 +16356,20 @@ begin
 end;
 $$;
 
+-- Which version of the queue this database has.
+
+-- The version of package.json, as `npm run migrations` writes it here. Functions of a younger version refuse to work
+-- with this schema (shared/version.ts).
+create function queue.version()
+returns text
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select '0.1.0';
+$$;
+
 -- How the fleet is: who is silent, and whether renting more makes sense.
 
 -- What an orchestrator should know before it rents another machine.
@@ -17727,7 +17743,7 @@ end;
 $$;
 
 comment on function public.health(jsonb) is
-  'Whether the queue''s jobs run and its counters agree: {status: ok or degraded, reasons: [{code: JOB_LATE, JOB_FAILED, DRIFT, ROW_MISSING, RESTORE_UNFINISHED, SETTLING_LATE or HELD_UP, message}], notices: [{code: FIELD_NOT_USED or UNKNOWN_TASK_TYPE, message}], which are no fault, checked_at, database_started_at, jobs: [{job, period_seconds, ran_at, took_ms, result, failed_at, error}]}. Errors: 403. service_role only.';
+  'Whether the queue''s jobs run and its counters agree: {version, status: ok or degraded, reasons: [{code: JOB_LATE, JOB_FAILED, DRIFT, ROW_MISSING, RESTORE_UNFINISHED, SETTLING_LATE or HELD_UP, message}], notices: [{code: FIELD_NOT_USED or UNKNOWN_TASK_TYPE, message}], which are no fault, checked_at, database_started_at, jobs: [{job, period_seconds, ran_at, took_ms, result, failed_at, error}]}. Errors: 403. service_role only.';
 
 -- Dead letters back into the queue, as operators call it (docs/operations.md).
 create function public.requeue_tasks(

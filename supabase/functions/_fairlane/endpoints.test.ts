@@ -1,6 +1,7 @@
 import { readdirSync } from "node:fs";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { ENDPOINTS as CONTRACTS } from "../../../shared/endpoints.ts";
+import { VERSION } from "../../../shared/version.ts";
 import { createFileWorld, target } from "./_test/fake-storage.ts";
 import {
   KEYS,
@@ -57,6 +58,7 @@ const OWN_LIMITS: Readonly<Record<string, number>> = {
 
 /** Replies of another shape. */
 const OWN_REPLIES: Readonly<Record<string, string>> = {
+  "health": JSON.stringify({ version: VERSION, status: "ok" }),
   "get-completed-segments": "[]",
   "generate-upload-url": target(),
   "sweep-files": '{"files": [], "next": null}',

@@ -60,6 +60,7 @@ begin
   ) as r;
 
   return json_build_object(
+    'version', queue.version(),
     'status', case when json_array_length(v_reasons) = 0 then 'ok' else 'degraded' end,
     'reasons', v_reasons,
     'notices', (

@@ -12,6 +12,7 @@ as $$
 begin
   perform queue.resolve_caller(p_caller, array['service']);
   return json_build_object(
+    'version', queue.version(),
     'status', 'degraded',
     'reasons', (
       select coalesce(

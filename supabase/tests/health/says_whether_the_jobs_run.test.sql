@@ -1,5 +1,5 @@
 begin;
-select plan(16);
+select plan(18);
 
 -- SETUP
 select tests.empty_queue();
@@ -32,6 +32,10 @@ select queue.run_job('rescue');
 select is(
   jsonb_path_query_first(pg_temp.health(), '$.jobs[*] ? (@.job == "rescue").result.put_back'), '0', 'With what it did last'
 );
+
+-- TEST: the version
+select matches(pg_temp.health() ->> 'version', '^\d+\.\d+\.\d+$', 'It tells the version of the schema');
+select is(queue.health_while_locked(tests.service()) ->> 'version', queue.version(), 'Also while a table is locked');
 
 -- TEST: a late one
 update queue.job_runs set period = '1 minute' where job = 'sweep';

@@ -65,13 +65,22 @@ describe("rpcError()", () => {
     expect(await response.text()).not.toMatch(/canary|queue\./);
   });
 
+  test("answers 503 to a function that is not there, with what to run", async () => {
+    const response = toResponse(rpcError(404, postgrest("PGRST202")));
+    expect(response.status).toBe(503);
+    expect(response.headers.get("retry-after")).toBe("30");
+    expect(await response.json()).toMatchObject({
+      code: "SCHEMA_TOO_OLD",
+      hint: expect.stringContaining("supabase db push"),
+    });
+  });
+
   test.each(["", "<html>Bad gateway</html>", "null", "[]", '"x"'])(
     "answers 503 to a 502 with the body %j",
     (body) => expect(rpcError(502, body).code).toBe("UNAVAILABLE"),
   );
 
   test.each([
-    [404, "PGRST202"],
     [400, "22P02"],
     [400, "42703"],
     [403, "42501"],

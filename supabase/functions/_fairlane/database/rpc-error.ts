@@ -3,6 +3,10 @@ import { isErrorCode } from "../../../../shared/error-codes.ts";
 import { isJsonObject } from "../../../../shared/fields.ts";
 import { ApiError, withoutValues } from "../frame/api-error.ts";
 import type { Repetition } from "./repetition.ts";
+import { schemaTooOld } from "./schema-version.ts";
+
+/** PostgREST's word for a function that is not there, or takes other arguments. */
+const NO_SUCH_FUNCTION = "PGRST202";
 
 /** PostgREST's error body; of an unknown body every field is null. */
 const PostgrestError = z.object({
@@ -29,6 +33,7 @@ export function rpcError(
   { hint }: Repetition,
 ): ApiError {
   const error = PostgrestError.parse(readObject(body));
+  if (error.code === NO_SUCH_FUNCTION) return schemaTooOld();
   if (error.code?.startsWith("PT") && isErrorCode(error.details)) {
     return new ApiError(error.details, error.message, {
       hint: error.hint ?? undefined,

@@ -9,6 +9,7 @@ import { ShotPromptsRequest } from "../../../../shared/shot-prompts.ts";
 import { TaskQuestion } from "../../../../shared/task-reads.ts";
 import { WorkerHealthRequest } from "../../../../shared/worker-health.ts";
 import { WorkerModelRequest } from "../../../../shared/worker-model.ts";
+import { ofThisVersion } from "../database/schema-version.ts";
 import {
   type Call,
   type CreateHandler,
@@ -106,7 +107,7 @@ export const ONE_CALL = named({
   "health": oneCall({
     callers: ["service"],
     schema: HealthRequest,
-    call: (rpc) => rpc("health", {}),
+    call: async (rpc) => ofThisVersion(await rpc("health", {})),
   }),
   "worker-health": oneCall({
     callers: ["service"],

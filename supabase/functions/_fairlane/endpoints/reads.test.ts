@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { VERSION } from "../../../../shared/version.ts";
 import { createWorld, post, TASK_ID } from "../_test/fakes.ts";
 import { type OneCallRow, testOneCall } from "../_test/one-call.ts";
 import { ONE_CALL } from "./one-call.ts";
@@ -116,7 +117,7 @@ const READS: readonly OneCallRow[] = [
     name: "health",
     calls: [[{}, "health", {}]],
     refused: [],
-    reply: '{"status": "ok"}',
+    reply: `{"version": "${VERSION}", "status": "ok"}`,
     valid: {},
   },
   {

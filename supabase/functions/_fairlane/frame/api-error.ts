@@ -14,6 +14,7 @@ export interface ErrorParts {
 /** After how many seconds another try may do better. */
 const RETRY_AFTER: Partial<Record<ErrorCode, string>> = {
   UNAVAILABLE: "1",
+  SCHEMA_TOO_OLD: "30",
   // Tasks run for minutes; room does not come sooner.
   QUEUE_FULL: "30",
 };

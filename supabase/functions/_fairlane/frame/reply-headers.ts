@@ -1,3 +1,5 @@
+import { VERSION } from "../../../../shared/version.ts";
+
 /**
  * Any page may ask, because no cookie identifies anyone here: the caller is
  * whoever holds the token, and credentials are not allowed along.
@@ -8,7 +10,7 @@ const CORS_HEADERS: Readonly<Record<string, string>> = {
     "authorization, apikey, content-type, x-client-info, x-request-id, x-region, traceparent, tracestate, baggage",
   "access-control-allow-methods": "POST, OPTIONS",
   "access-control-expose-headers":
-    "x-request-id, retry-after, x-fairlane-passed-over",
+    "x-request-id, retry-after, x-fairlane-passed-over, x-fairlane-version",
   "access-control-max-age": "86400",
 };
 
@@ -20,6 +22,7 @@ export function preflightResponse(): Response {
 /** Says on a reply whose it is, and that any page may read it. */
 export function setReplyHeaders(response: Response, requestId: string): void {
   response.headers.set("x-request-id", requestId);
+  response.headers.set("x-fairlane-version", VERSION);
   for (const [name, value] of Object.entries(CORS_HEADERS)) {
     response.headers.set(name, value);
   }
