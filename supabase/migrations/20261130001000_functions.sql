@@ -3334,7 +3334,7 @@ $$;
 
 -- A changed setting or type concerns tasks and owners that are there: few follow at once, many piece by piece.
 
--- A changed default of either limit concerns every user without a limit of their own, a longer stale_after every stale task. The
+-- A changed default of either limit, or of whether credits are needed, concerns every user, a longer stale_after every stale task. The
 -- first hundred follow at once, which mostly is all; the others by and by (queue.deferred_work).
 create function queue.settings_after_update()
 returns trigger
@@ -3352,8 +3352,8 @@ begin
     perform queue.settle_stale(v_work, 100);
   end if;
 
-  if (new.default_task_limit, new.default_orchestration_limit)
-    is distinct from (old.default_task_limit, old.default_orchestration_limit) then
+  if (new.default_task_limit, new.default_orchestration_limit, new.requires_credits)
+    is distinct from (old.default_task_limit, old.default_orchestration_limit, old.requires_credits) then
     insert into queue.deferred_work (kind, since) values ('limits', queue.now()) returning * into v_work;
     perform queue.settle_limits(v_work, 100);
   end if;
@@ -3403,14 +3403,13 @@ begin
 
   with changed as (
     update queue.user_slots as s
-    set (task_limit, cloud_reason, local_reason, orchestration_limit) = (
-      select w.task_limit, w.cloud_reason, w.local_reason, w.orchestration_limit
+    set (task_limit, has_credits, cloud_reason, local_reason, orchestration_limit) = (
+      select w.task_limit, w.has_credits, w.cloud_reason, w.local_reason, w.orchestration_limit
       from queue.slots_of(u, s.running, s.orchestrating, s.remembered) as w
     )
     from public.users as u
     where s.user_id = any (v_mine)
       and u.id = s.user_id
-      and (u.max_in_progress is null or u.max_orchestrating is null)
     returning s.user_id
   )
   select array_agg(c.user_id) into v_changed from changed as c;
@@ -4392,8 +4391,8 @@ begin
 end;
 $$;
 
--- A task without a project would have no owner, and nobody's credits could pay for it: 404 PROJECT_NOT_FOUND or 400
--- PROJECT_REQUIRED when the request leads to no project of the caller.
+-- A task without an owner would be nobody's: 404 PROJECT_NOT_FOUND or 400 PROJECT_REQUIRED when the request leads to no
+-- project of the caller; where owners need no project, 400 OWNER_REQUIRED when it names neither.
 create function queue.refuse_homeless_task(p_request queue.task_request)
 returns void
 language plpgsql
@@ -4403,6 +4402,11 @@ set search_path = ''
 as $$
 begin
   if p_request.project_id is not null then
+    return;
+  elsif coalesce(p_request.project, '') = '' and (select s.registers_owners from queue.settings as s) then
+    if p_request.owner_id is null then
+      perform queue.refuse(400, 'OWNER_REQUIRED', 'Neither a project nor user_id says whose task it is', 'Send user_id, or the UUID of a project');
+    end if;
     return;
   elsif queue.is_uuid(p_request.project) then
     perform queue.refuse(
@@ -4481,11 +4485,11 @@ declare
 begin
   with new_task as (
     insert into public.tasks (
-      id, task_type, params, project_id, dependant_on, run_type, priority, available_at, idempotency_key,
+      id, task_type, params, project_id, user_id, dependant_on, run_type, priority, available_at, idempotency_key,
       max_attempts, timeout, created_at
     )
     select
-      n.task_id, n.task_type, n.params, n.project_id, n.depends_on[1], coalesce(n.run_type, 'cloud'),
+      n.task_id, n.task_type, n.params, n.project_id, n.owner_id, n.depends_on[1], coalesce(n.run_type, 'cloud'),
       coalesce(n.priority, 0), n.available_at, n.idempotency_key, n.max_attempts,
       make_interval(secs => n.timeout_seconds),
       -- Tasks of one batch keep their order in line.

@@ -1,6 +1,6 @@
 -- A changed setting or type concerns tasks and owners that are there: few follow at once, many piece by piece.
 
--- A changed default of either limit concerns every user without a limit of their own, a longer stale_after every stale task. The
+-- A changed default of either limit, or of whether credits are needed, concerns every user, a longer stale_after every stale task. The
 -- first hundred follow at once, which mostly is all; the others by and by (queue.deferred_work).
 create function queue.settings_after_update()
 returns trigger
@@ -18,8 +18,8 @@ begin
     perform queue.settle_stale(v_work, 100);
   end if;
 
-  if (new.default_task_limit, new.default_orchestration_limit)
-    is distinct from (old.default_task_limit, old.default_orchestration_limit) then
+  if (new.default_task_limit, new.default_orchestration_limit, new.requires_credits)
+    is distinct from (old.default_task_limit, old.default_orchestration_limit, old.requires_credits) then
     insert into queue.deferred_work (kind, since) values ('limits', queue.now()) returning * into v_work;
     perform queue.settle_limits(v_work, 100);
   end if;
@@ -73,14 +73,13 @@ begin
 
   with changed as (
     update queue.user_slots as s
-    set (task_limit, cloud_reason, local_reason, orchestration_limit) = (
-      select w.task_limit, w.cloud_reason, w.local_reason, w.orchestration_limit
+    set (task_limit, has_credits, cloud_reason, local_reason, orchestration_limit) = (
+      select w.task_limit, w.has_credits, w.cloud_reason, w.local_reason, w.orchestration_limit
       from queue.slots_of(u, s.running, s.orchestrating, s.remembered) as w
     )
     from public.users as u
     where s.user_id = any (v_mine)
       and u.id = s.user_id
-      and (u.max_in_progress is null or u.max_orchestrating is null)
     returning s.user_id
   )
   select array_agg(c.user_id) into v_changed from changed as c;

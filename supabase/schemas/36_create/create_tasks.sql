@@ -85,8 +85,8 @@ begin
 end;
 $$;
 
--- A task without a project would have no owner, and nobody's credits could pay for it: 404 PROJECT_NOT_FOUND or 400
--- PROJECT_REQUIRED when the request leads to no project of the caller.
+-- A task without an owner would be nobody's: 404 PROJECT_NOT_FOUND or 400 PROJECT_REQUIRED when the request leads to no
+-- project of the caller; where owners need no project, 400 OWNER_REQUIRED when it names neither.
 create function queue.refuse_homeless_task(p_request queue.task_request)
 returns void
 language plpgsql
@@ -96,6 +96,11 @@ set search_path = ''
 as $$
 begin
   if p_request.project_id is not null then
+    return;
+  elsif coalesce(p_request.project, '') = '' and (select s.registers_owners from queue.settings as s) then
+    if p_request.owner_id is null then
+      perform queue.refuse(400, 'OWNER_REQUIRED', 'Neither a project nor user_id says whose task it is', 'Send user_id, or the UUID of a project');
+    end if;
     return;
   elsif queue.is_uuid(p_request.project) then
     perform queue.refuse(
@@ -174,11 +179,11 @@ declare
 begin
   with new_task as (
     insert into public.tasks (
-      id, task_type, params, project_id, dependant_on, run_type, priority, available_at, idempotency_key,
+      id, task_type, params, project_id, user_id, dependant_on, run_type, priority, available_at, idempotency_key,
       max_attempts, timeout, created_at
     )
     select
-      n.task_id, n.task_type, n.params, n.project_id, n.depends_on[1], coalesce(n.run_type, 'cloud'),
+      n.task_id, n.task_type, n.params, n.project_id, n.owner_id, n.depends_on[1], coalesce(n.run_type, 'cloud'),
       coalesce(n.priority, 0), n.available_at, n.idempotency_key, n.max_attempts,
       make_interval(secs => n.timeout_seconds),
       -- Tasks of one batch keep their order in line.
