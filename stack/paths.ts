@@ -70,7 +70,7 @@ function packageDir(module: string): string {
   } catch {
     throw new Error(
       `${module} is missing: run "npm ci". If that does not help, npm has no ` +
-        `such package for ${machine}: see docs/platforms.md`,
+        `such package for ${machine}: see docs/local-stack.md`,
     );
   }
 }

@@ -34,7 +34,7 @@ export function postgrestProgram(
   if (own !== undefined) return own;
   throw new Error(
     `npm has no PostgREST for ${machine}, and there is none on the PATH. ` +
-      "On a Mac: brew install postgrest. See docs/platforms.md",
+      "On a Mac: brew install postgrest. See docs/local-stack.md",
   );
 }
 

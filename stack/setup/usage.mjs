@@ -9,7 +9,7 @@ export const stackUsage = `npm run stack -- <command>
 
 API_PORT and DB_PORT name other ports than 54321 and 54322. Without them, and
 with one of those taken, both give way to 54331 and 54332, 54341 and 54342, ...
-POSTGRES=15 or 17 names the server; see docs/platforms.md.`;
+POSTGRES=15 or 17 names the server; see docs/local-stack.md.`;
 
 /** Whether somebody only asks what there is. */
 export function asksForHelp(args) {

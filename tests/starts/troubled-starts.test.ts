@@ -16,7 +16,7 @@ import { readState } from "../../stack/state-file.ts";
 import { CheckoutCopy, type Front } from "../support/checkout-copy.ts";
 
 // `npm start` in copies of this checkout, when something is not as it should
-// be. What each message means is in docs/when-it-does-not-start.md.
+// be. What each message means is in docs/local-stack.md.
 
 const A_START_MS = 600_000;
 /** supabase/seed.sql has so many. */
