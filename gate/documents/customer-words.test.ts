@@ -5,10 +5,21 @@ import { checkoutDir as root } from "../../stack/paths.ts";
 import { customerWords, customerWordsIn } from "./customer-words.ts";
 
 /** What knows no customer. */
-const GENERAL = ["supabase/schemas"];
+const GENERAL = [
+  "*.md",
+  "docs",
+  "supabase/schemas",
+];
 
 /** But for what is there for one. */
 const OF_THE_FLEET = [
+  "CHANGELOG.md",
+  "docs/contract.md",
+  "docs/fleet.md",
+  "docs/http-api.md",
+  "docs/incidents.md",
+  "docs/openapi.json",
+  "shared/",
   "supabase/schemas/85_fleet/",
   "supabase/schemas/91_grants/rights_of_the_fleet.sql",
 ];
