@@ -9,6 +9,7 @@ const GENERAL = [
   "*.md",
   "docs",
   "supabase/schemas",
+  "supabase/tests",
 ];
 
 /** But for what is there for one. */
@@ -22,6 +23,8 @@ const OF_THE_FLEET = [
   "shared/",
   "supabase/schemas/85_fleet/",
   "supabase/schemas/91_grants/rights_of_the_fleet.sql",
+  "supabase/tests/001_fleet_words.test.sql",
+  "supabase/tests/fleet/",
 ];
 
 test("no word of a customer stands outside what is the customer's", () => {

@@ -67,6 +67,7 @@ function check(
         ),
         await prove({ ...context, server }, strict, [
           "supabase/tests/000_helpers.test.sql",
+          "supabase/tests/001_fleet_words.test.sql",
           "supabase/tests/schema",
         ]),
         await findPlanted(

@@ -42,7 +42,7 @@ $$;
 -- A queued task of the user, in the user's first project; p_age back-dates it.
 create function tests.create_task(
   p_user_id uuid,
-  p_task_type text default 'travel_segment',
+  p_task_type text default 'clip',
   p_params jsonb default '{}',
   p_age interval default '0',
   p_dependant_on uuid default null,

@@ -178,7 +178,7 @@ $$;
 create or replace function tests.create_task_in(
   p_state text,
   p_user_id uuid,
-  p_task_type text default 'travel_segment',
+  p_task_type text default 'clip',
   p_worker_id text default 'gpu-holder',
   p_attempts integer default 1,
   p_params jsonb default '{}'

@@ -34,7 +34,7 @@ as $$
       and not exists (
         select
         from public.tasks as parent
-        where parent.id::text = lower(p_task.params ->> 'orchestrator_task_id_ref')
+        where parent.id::text = lower(p_task.params ->> queue.parent_key())
           and parent.status in ('Queued', 'In Progress')
       )
       then 'stale'
@@ -88,10 +88,10 @@ as $$
     ) + (select count(*) from queue.held_slots as h where h.user_id = u.id and h.takes_slot and h.let_go_at is null),
     coalesce(u.max_in_progress, (select s.default_task_limit from queue.settings as s)),
     u.credits > 0,
-    u.settings #>> '{ui,generationMethods,inCloud}' is distinct from 'false'
-      or jsonb_typeof(u.settings #> '{ui,generationMethods,inCloud}') <> 'boolean',
-    u.settings #>> '{ui,generationMethods,onComputer}' is distinct from 'false'
-      or jsonb_typeof(u.settings #> '{ui,generationMethods,onComputer}') <> 'boolean',
+    u.settings #>> queue.switch_path('cloud') is distinct from 'false'
+      or jsonb_typeof(u.settings #> queue.switch_path('cloud')) <> 'boolean',
+    u.settings #>> queue.switch_path('local') is distinct from 'false'
+      or jsonb_typeof(u.settings #> queue.switch_path('local')) <> 'boolean',
     (
       select count(*)
       from tests.recounted_tasks() as t

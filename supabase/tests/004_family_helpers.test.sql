@@ -1,11 +1,12 @@
 -- Families for tests: an orchestrator that runs, and its children. Commits, like the helpers before it.
 set client_min_messages = warning;
 
--- A running orchestrator that announces so many segments (travel) or clips (join); null announces nothing.
+-- A running orchestrator that announces so many parts (of a film), or so many that are merged (to a montage); null
+-- announces nothing.
 create or replace function tests.create_orchestrator(
   p_user_id uuid,
   p_announced integer default null,
-  p_task_type text default 'travel_orchestrator'
+  p_task_type text default 'film_orchestrator'
 )
 returns uuid
 language sql
@@ -16,19 +17,15 @@ as $$
     'In Progress', p_user_id, p_task_type, 'gpu-orchestrator',
     p_params => case
       when p_announced is null then '{}'::jsonb
-      when p_task_type = 'travel_orchestrator'
-        then jsonb_build_object('orchestrator_details', jsonb_build_object('num_new_segments_to_generate', p_announced))
-      else jsonb_build_object(
-        'orchestrator_details', jsonb_build_object('clip_list', to_jsonb(array_fill('clip'::text, array[p_announced])))
-      )
+      else tests.announcing(case p_task_type when 'film_orchestrator' then 'part' else 'merge' end, p_announced)
     end
   );
 $$;
 
--- A queued child; a segment or join by its index, a stitch without.
+-- A queued child: a part or a merge by its index, the final one without; or of any type.
 create or replace function tests.create_child(
   p_orchestrator_id uuid,
-  p_task_type text,
+  p_kind text,
   p_index integer default null,
   p_dependant_on uuid default null
 )
@@ -38,12 +35,7 @@ volatile
 set search_path = ''
 as $$
   select tests.create_task(
-    t.user_id, p_task_type,
-    jsonb_strip_nulls(jsonb_build_object(
-      'orchestrator_task_id_ref', p_orchestrator_id,
-      'segment_index', case when p_task_type = 'travel_segment' then p_index end,
-      'join_index', case when p_task_type <> 'travel_segment' then p_index end
-    )),
+    t.user_id, tests.type_of(p_kind), tests.child_params(p_orchestrator_id::text, p_kind, p_index),
     p_dependant_on => p_dependant_on
   )
   from public.tasks as t
@@ -103,7 +95,7 @@ set search_path = ''
 as $$
 begin
   perform tests.answer(format(
-    'public.update_task_status(tests.service(), %L, ''In Progress'', ''Successfully enqueued the children'') ->> ''status''', p_task_id
+    'public.update_task_status(tests.service(), %L, ''In Progress'', tests.says_enqueued()) ->> ''status''', p_task_id
   ));
   perform queue.note_enqueued(p_task_id);
 end;

@@ -7,7 +7,7 @@ insert into public.workers (id, status, metadata) values
   ('inactive', 'inactive', '{}'), ('spawning', 'spawning', '{}'), ('active', 'active', '{}'),
   ('crashed', 'crashed', '{}'), ('error', 'error', '{"error_reason": "operator"}'),
   ('terminating', 'terminating', '{}'), ('terminated', 'terminated', '{}'), ('odd', 'out to lunch', '{}'),
-  ('silent', 'active', '{"runpod_id": "pod"}'), ('dismissed', 'active', '{}');
+  ('silent', 'active', '{"machine": "pod"}'), ('dismissed', 'active', '{}');
 create function pg_temp.status_after_beat(p_worker_id text, p_status text default 'active') returns text language plpgsql as $$
 begin
   perform tests.beat(p_worker_id, '[]', jsonb_build_object('status_param', p_status));
@@ -34,7 +34,7 @@ select is((tests.worker('silent')).metadata ->> 'error_reason', 'No beat for 100
 select is(pg_temp.status_after_beat('silent'), 'active', 'The next beat takes that back');
 select is(
   (select w.metadata - array['vram_timestamp', 'vram_total_mb', 'vram_used_mb'] from public.workers as w where w.id = 'silent'),
-  '{"runpod_id": "pod", "last_error_reason": "No beat for 100 s"}', 'The reason is now what the last error was'
+  '{"machine": "pod", "last_error_reason": "No beat for 100 s"}', 'The reason is now what the last error was'
 );
 select is((tests.worker('silent')).reaped_at, null, 'The mark is gone');
 select ok(not queue.mark_reaped('error', 'silence'), 'The reaper does not touch a worker that is in error already');

@@ -3,13 +3,13 @@ select plan(10);
 
 -- SETUP
 delete from public.workers;
-insert into public.workers (id, status, metadata) values ('gpu-1', 'active', '{"runpod_id": "pod", "ram_tier": "64"}');
+insert into public.workers (id, status, metadata) values ('gpu-1', 'active', '{"machine": "pod", "ram_tier": "64"}');
 
 -- TEST: what is known stays
 select is(tests.beat('gpu-1') - 'stop', '{"success": true, "heartbeat_updated": true, "logs_inserted": 0, "log_errors": 0}', 'A beat answers an object');
 select is(
   (tests.worker('gpu-1')).metadata - 'vram_timestamp',
-  '{"runpod_id": "pod", "ram_tier": "64", "vram_total_mb": 24564, "vram_used_mb": 812}', 'A beat adds what it knows and keeps the rest'
+  '{"machine": "pod", "ram_tier": "64", "vram_total_mb": 24564, "vram_used_mb": 812}', 'A beat adds what it knows and keeps the rest'
 );
 select is(
   ((tests.worker('gpu-1')).metadata -> 'vram_timestamp')::numeric, round(extract(epoch from queue.now()), 3),

@@ -4,10 +4,10 @@ select plan(13);
 -- SETUP
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 20) as owner \gset
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator', 'gpu-1') as orchestrator \gset
-select tests.create_task_in('In Progress', :'owner', 'travel_segment', 'gpu-1') as mine \gset
-select tests.create_task_in('In Progress', :'owner', 'travel_segment', 'gpu-2') as theirs \gset
-select tests.create_task_in('In Progress', :'owner', 'travel_segment', 'gpu-1') as local \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator', 'gpu-1') as orchestrator \gset
+select tests.create_task_in('In Progress', :'owner', 'clip', 'gpu-1') as mine \gset
+select tests.create_task_in('In Progress', :'owner', 'clip', 'gpu-2') as theirs \gset
+select tests.create_task_in('In Progress', :'owner', 'clip', 'gpu-1') as local \gset
 select tests.with_token(:'owner') as token \gset
 update public.tasks set token_id = tests.token_id(:'token') where id = :'local';
 select tests.step_clock('1 minute');

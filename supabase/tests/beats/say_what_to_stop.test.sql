@@ -4,13 +4,13 @@ select plan(8);
 -- SETUP
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 20) as owner \gset
-select tests.create_task_in('In Progress', :'owner', 'travel_segment', 'gpu-1') as running \gset
-select tests.create_task_in('Cancelled', :'owner', 'travel_segment', 'gpu-1') as cancelled \gset
-select tests.create_task_in('Rescued', :'owner', 'travel_segment', 'gpu-1') as rescued \gset
-select tests.create_task_in('In Progress', :'owner', 'travel_segment', 'gpu-2') as theirs \gset
-select tests.create_task_in('Complete', :'owner', 'travel_segment', 'gpu-1') as done \gset
-select tests.create_task_in('Complete', :'owner', 'travel_segment', 'gpu-2') as overtaken \gset
-select tests.create_task_in('Failed', :'owner', 'travel_segment', 'gpu-1') as failed \gset
+select tests.create_task_in('In Progress', :'owner', 'clip', 'gpu-1') as running \gset
+select tests.create_task_in('Cancelled', :'owner', 'clip', 'gpu-1') as cancelled \gset
+select tests.create_task_in('Rescued', :'owner', 'clip', 'gpu-1') as rescued \gset
+select tests.create_task_in('In Progress', :'owner', 'clip', 'gpu-2') as theirs \gset
+select tests.create_task_in('Complete', :'owner', 'clip', 'gpu-1') as done \gset
+select tests.create_task_in('Complete', :'owner', 'clip', 'gpu-2') as overtaken \gset
+select tests.create_task_in('Failed', :'owner', 'clip', 'gpu-1') as failed \gset
 create function pg_temp.reasons(p_reply jsonb) returns jsonb language sql as $$
   select coalesce(jsonb_object_agg(s ->> 'task_id', s -> 'reason'), '{}') from jsonb_array_elements(p_reply -> 'stop') as s;
 $$;

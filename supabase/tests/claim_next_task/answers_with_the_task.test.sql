@@ -5,7 +5,7 @@ select plan(13);
 select tests.empty_queue();
 select tests.create_user() as owner \gset
 select tests.create_task(
-  :'owner', 'travel_segment', '{"seed": 9223372036854775807, "prompt": "a \"bus\" 🚌", "nested": {"b": [1, 2.50]}}'
+  :'owner', 'clip', '{"seed": 9223372036854775807, "prompt": "a \"bus\" 🚌", "nested": {"b": [1, 2.50]}}'
 ) as task \gset
 
 -- TEST: the reply, as the role that calls
@@ -19,7 +19,7 @@ select set_eq(
   'claim_next_task() answers what the contract names'
 );
 select is((:'reply'::json ->> 'task_id')::uuid, :'task', 'task_id is the task''s id');
-select is(:'reply'::json ->> 'task_type', 'travel_segment'::text, 'task_type is the task''s type');
+select is(:'reply'::json ->> 'task_type', 'clip'::text, 'task_type is the task''s type');
 select is(:'reply'::json ->> 'project_id', (tests.task(:'task')).project_id::text, 'project_id is the task''s project');
 select is((:'reply'::json ->> 'attempt')::integer, 1, 'attempt counts this start');
 select is(

@@ -71,10 +71,10 @@ update queue.settings set max_free_returns = 10;
 -- TEST: what belongs to nobody, to another holder or to another pool is not given back
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 20) as owner \gset
-select tests.create_task(:'owner', 'travel_orchestrator', p_priority => 9) as orchestrator \gset
+select tests.create_task(:'owner', 'film_orchestrator', p_priority => 9) as orchestrator \gset
 select tests.create_task(:'owner', p_priority => 8) as first \gset
 select tests.create_task(:'owner', p_priority => 7) as second \gset
-select tests.create_task(:'owner', 'qwen_image_edit') as api_task \gset
+select tests.create_task(:'owner', 'edit_image') as api_task \gset
 select tests.claim('gpu-1');
 select (tests.task(:'orchestrator')).lease_token as lost_lease \gset
 select is(tests.claim('gpu-1'), :'orchestrator', 'An orchestrator that nobody has named since it was handed out comes back as well');

@@ -4,7 +4,7 @@ select plan(11);
 -- SETUP: a user with room for one orchestrator at a time
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 1) as ana \gset
-select tests.create_task(:'ana', 'travel_orchestrator') from generate_series(1, 4);
+select tests.create_task(:'ana', 'film_orchestrator') from generate_series(1, 4);
 
 -- TEST: who has said that nothing is left to do, and has no children, gives the place back
 select tests.claim('gpu-1') as idempotent \gset
@@ -19,7 +19,7 @@ select id as unheard_of from public.tasks where worker_id = 'gpu-2' \gset
 select is(tests.claim('gpu-2'), :'unheard_of', 'A worker that never named it gets it again: the reply was lost');
 select is(tests.claim('gpu-3'), null, 'And keeps the place');
 update public.tasks set claimed_at = queue.now() - interval '1 second' where id = :'unheard_of';
-select tests.create_child(:'unheard_of', 'travel_segment', 0) as child \gset
+select tests.create_child(:'unheard_of', 'part', 0) as child \gset
 select tests.finish_task(:'child');
 select tests.claim('gpu-2') as next \gset
 select isnt(:'next'::uuid, :'unheard_of'::uuid, 'A worker that has enqueued a child and claims orchestrates nothing any more: it gets the next');

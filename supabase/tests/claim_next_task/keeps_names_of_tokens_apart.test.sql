@@ -83,9 +83,9 @@ select throws_ok(
 
 -- TEST: names that several machines share are shared by tokens, too
 select tests.create_task(:'ana') from generate_series(1, 2);
-select tests.claim('local-worker', 'gpu', null, :'token') as first_nameless \gset
+select tests.claim('token-worker', 'gpu', null, :'token') as first_nameless \gset
 select isnt(:'first_nameless'::text, '', 'A machine without a name claims');
-select isnt(tests.claim('local-worker', 'gpu', null, :'token'), :'first_nameless'::uuid, 'Another one without a name gets another task');
+select isnt(tests.claim('token-worker', 'gpu', null, :'token'), :'first_nameless'::uuid, 'Another one without a name gets another task');
 
 select * from finish();
 rollback;

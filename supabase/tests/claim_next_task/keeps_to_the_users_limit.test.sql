@@ -55,8 +55,8 @@ select is(cardinality(tests.claim_many(9)), 2, 'A changed default leaves limits 
 select tests.empty_queue();
 update queue.settings set default_task_limit = 5;
 select tests.create_user() as owner \gset
-select tests.create_task(:'owner', 'travel_segment') from generate_series(1, 4);
-select tests.create_task(:'owner', 'qwen_image_edit') from generate_series(1, 4);
+select tests.create_task(:'owner', 'clip') from generate_series(1, 4);
+select tests.create_task(:'owner', 'edit_image') from generate_series(1, 4);
 select is(
   cardinality(tests.claim_many(2, 'gpu') || tests.claim_many(2, 'api') || tests.claim_many(9, 'gpu', tests.with_token(:'owner'))),
   5, 'claim_next_task() counts gpu, api and the user''s own machine together'

@@ -5,7 +5,7 @@ select plan(4);
 select tests.empty_queue();
 select tests.create_user() as owner \gset
 select tests.create_task(:'owner') as gpu_task \gset
-select tests.create_task(:'owner', 'qwen_image_edit') as api_task \gset
+select tests.create_task(:'owner', 'edit_image') as api_task \gset
 
 -- TEST
 select is(tests.claim('worker-1', 'gpu', 'claim-1'), :'gpu_task', 'A claim of gpu work is answered');

@@ -22,21 +22,21 @@ update public.tasks set created_at = queue.now() - interval '30 days' where id =
 select is(tests.claim('gpu-2'), :'tried', 'claim_next_task() hands out an old task that was started before');
 
 -- TEST: a live parent keeps its children fresh, whatever the case of its id
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as parent \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator') as parent \gset
 select tests.create_task(
-  :'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', upper(:'parent')), p_age => '8 days'
+  :'owner', p_params => jsonb_build_object(queue.parent_key(), upper(:'parent')), p_age => '8 days'
 ) as child \gset
 select is(tests.claim('gpu-3'), :'child', 'claim_next_task() hands out an old child of a running orchestrator');
 select tests.create_task(
-  :'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'parent'::text), p_age => '8 days'
+  :'owner', p_params => jsonb_build_object(queue.parent_key(), :'parent'::text), p_age => '8 days'
 ) as orphan \gset
 select public.complete_task(tests.service(), :'parent');
 select is(tests.claim('gpu-4'), null, 'claim_next_task() leaves it once the orchestrator has ended');
 
 -- TEST: a parent that is no id or does not exist keeps nothing fresh
-select tests.create_task(:'owner', p_age => '8 days', p_params => '{"orchestrator_task_id_ref": "run_20251010"}');
+select tests.create_task(:'owner', p_age => '8 days', p_params => tests.child_params('run_20251010'));
 select tests.create_task(
-  :'owner', p_age => '8 days', p_params => jsonb_build_object('orchestrator_task_id_ref', gen_random_uuid())
+  :'owner', p_age => '8 days', p_params => jsonb_build_object(queue.parent_key(), gen_random_uuid())
 );
 select is(tests.claim('gpu-4'), null, 'claim_next_task() leaves tasks whose parent is not there');
 
@@ -63,7 +63,7 @@ select is(tests.claim('gpu-7'), :'two_days', 'claim_next_task() follows a longer
 select tests.empty_queue();
 select tests.create_user() as owner \gset
 insert into public.tasks (task_type, project_id, priority)
-select 'travel_segment', tests.create_project(:'owner'), 1 from generate_series(1, 600);
+select 'clip', tests.create_project(:'owner'), 1 from generate_series(1, 600);
 select tests.step_clock('8 days');
 select tests.create_task(:'owner') as fresh \gset
 select is(tests.claim('gpu-8'), :'fresh', 'claim_next_task() finds a fresh task behind hundreds that grew stale');

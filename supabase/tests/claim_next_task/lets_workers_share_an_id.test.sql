@@ -5,7 +5,7 @@ select plan(5);
 select tests.empty_queue();
 select tests.create_user() as owner \gset
 select tests.create_task(:'owner') from generate_series(1, 4);
-select 'gpu-20250723_221138-afa8403b' as nameless \gset
+select 'token-worker' as nameless \gset
 
 -- TEST: each claim is another process
 select is(

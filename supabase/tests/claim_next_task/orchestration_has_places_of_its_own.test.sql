@@ -1,12 +1,12 @@
 begin;
 select plan(18);
 
--- SETUP: one user with many orchestrators beside two who have a few segments; each may run one
+-- SETUP: one user with many orchestrators beside two who have a few parts; each may run one
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 1) as eager \gset
 select tests.create_user(p_max_in_progress => 1) as ana \gset
 select tests.create_user(p_max_in_progress => 1) as ben \gset
-select tests.create_task(:'eager', 'travel_orchestrator', p_age => '1 hour') from generate_series(1, 200);
+select tests.create_task(:'eager', 'film_orchestrator', p_age => '1 hour') from generate_series(1, 200);
 select tests.create_task(u.id) from unnest(array[:'ana', :'ben']::uuid[]) as u (id), generate_series(1, 3);
 
 -- TEST: nobody gets more machines than their limit says
@@ -25,17 +25,17 @@ select is(
 );
 
 -- TEST: behind orchestration that has no place the line goes on
-select tests.create_task(:'eager', 'travel_segment') as segment \gset
-select is(tests.claim('gpu-a'), :'segment', 'A segment behind two hundred orchestrators is handed out');
+select tests.create_task(:'eager', 'clip') as part \gset
+select is(tests.claim('gpu-a'), :'part', 'A part behind two hundred orchestrators is handed out');
 select is(tests.claim('gpu-b'), null, 'And no orchestrator with it');
 
 -- TEST: one that has enqueued everything needs no worker, and no place
-select public.complete_task(tests.service(), :'segment', 'https://files/a.mp4');
+select public.complete_task(tests.service(), :'part', 'https://files/a.mp4');
 select t.id as running from public.tasks as t where t.user_id = :'eager' and t.status = 'In Progress' \gset
 select public.update_task_status(tests.service(), :'running', 'In Progress', 'Successfully enqueued 0 tasks');
-select is((tests.task(tests.claim('gpu-b'))).task_type, 'travel_orchestrator', 'One that has said so gives its place to the next, also without children');
-select tests.create_task(:'eager', 'travel_stitch', jsonb_build_object('orchestrator_task_id_ref', :'running')) as stitch \gset
-select is(tests.claim('gpu-c'), :'stitch', 'And the child');
+select is((tests.task(tests.claim('gpu-b'))).task_type, 'film_orchestrator', 'One that has said so gives its place to the next, also without children');
+select tests.create_task(:'eager', 'film', jsonb_build_object(queue.parent_key(), :'running')) as whole \gset
+select is(tests.claim('gpu-c'), :'whole', 'And the child');
 select is(
   (select count(*)::integer from public.tasks where user_id = :'eager' and status = 'In Progress' and not takes_slot), 2,
   'Two run, of which one needs a worker'
@@ -44,7 +44,7 @@ select is_empty('select * from queue.drift()', 'The counters are what the tasks 
 
 -- TEST: the limit is the user's own, else the setting, else that of their tasks
 update public.users set max_orchestrating = 3 where id = :'eager';
-delete from public.tasks where id = :'stitch';
+delete from public.tasks where id = :'whole';
 select is(cardinality(tests.claim_many(9)), 2, 'A raised limit of the user''s own holds at once');
 update public.users set max_orchestrating = null where id = :'eager';
 update queue.settings set default_orchestration_limit = 5;
@@ -59,10 +59,10 @@ update queue.settings set default_orchestration_limit = default;
 select tests.create_user(p_max_in_progress => 3) as cleo \gset
 update public.users set max_orchestrating = 1 where id = :'cleo';
 update public.users set credits = 0 where id <> :'cleo';
-select tests.create_task(:'cleo', 'travel_orchestrator') from generate_series(1, 2);
+select tests.create_task(:'cleo', 'film_orchestrator') from generate_series(1, 2);
 select tests.claim('gpu-d');
-select tests.create_task(:'cleo', 'travel_segment', p_priority => 5) from generate_series(1, 250);
-update public.task_types set is_active = false where name = 'travel_segment';
+select tests.create_task(:'cleo', 'clip', p_priority => 5) from generate_series(1, 250);
+update public.task_types set is_active = false where name = 'clip';
 select is(tests.claim('gpu-e'), null, 'No claim finds orchestration beyond the limit behind tasks of a type that has changed');
 select is(
   (select count(*)::integer from public.tasks where user_id = :'cleo' and status = 'In Progress'), 1, 'One orchestrates, as the limit says'

@@ -5,7 +5,7 @@ select plan(13);
 select tests.empty_queue();
 select tests.create_user(p_credits => 0) as broke \gset
 select tests.create_user(p_credits => -3) as indebted \gset
-select tests.create_user(p_settings => '{"ui": {"generationMethods": {"inCloud": false}}}') as offline \gset
+select tests.create_user(p_settings => tests.switched('cloud', 'false')) as offline \gset
 select tests.create_task(:'broke', p_age => '3 days', p_priority => 9);
 select tests.create_task(:'indebted', p_age => '3 days', p_priority => 9);
 select tests.create_task(:'offline', p_age => '3 days', p_priority => 9);
@@ -19,7 +19,7 @@ select is(tests.claim_many(9), array[:'ana_task'::uuid], 'claim_next_task() serv
 -- TEST: a change counts at once
 update public.users set credits = 0.01 where id = :'broke';
 select is((tests.task(tests.claim('gpu-1'))).user_id, :'broke', 'A user with the least credit is served');
-update public.users set settings = '{"ui": {"generationMethods": {"inCloud": true}}}' where id = :'offline';
+update public.users set settings = tests.switched('cloud', 'true') where id = :'offline';
 select is((tests.task(tests.claim('gpu-2'))).user_id, :'offline', 'A user who switched the cloud on is served');
 select is(tests.claim('gpu-3'), null, 'A user in debt is not');
 select tests.create_task(:'ana');
@@ -30,9 +30,9 @@ select is(tests.claim('gpu-3'), null, 'A user whose credits ran out is not serve
 create temporary table oddity (settings jsonb);
 insert into oddity values
   (null), ('null'), ('"text"'), ('7'), ('[]'), ('{}'), ('{"ui": null}'), ('{"ui": []}'),
-  ('{"ui": {"generationMethods": "inCloud"}}'), ('{"ui": {"generationMethods": ["inCloud"]}}'),
-  ('{"ui": {"generationMethods": {"inCloud": null}}}'), ('{"ui": {"generationMethods": {"inCloud": "false"}}}'),
-  ('{"ui": {"generationMethods": {"inCloud": 0}}}'), ('{"ui": {"generationMethods": {"inCloud": {"on": false}}}}');
+  (tests.switched_as_a_whole('"cloud"')), (tests.switched_as_a_whole('["cloud"]')),
+  (tests.switched('cloud', 'null')), (tests.switched('cloud', '"false"')),
+  (tests.switched('cloud', '0')), (tests.switched('cloud', '{"on": false}'));
 select tests.create_task(tests.create_user(p_settings => o.settings)) from oddity as o;
 select is(
   cardinality(tests.claim_many(99)), (select count(*)::integer from oddity),
@@ -43,7 +43,7 @@ select is(
     select count(*)::integer
     from queue.user_slots as s
       join public.users as u on u.id = s.user_id
-    where s.settings_malformed and u.settings #>> '{ui,generationMethods,inCloud}' is not null
+    where s.settings_malformed and u.settings #>> queue.switch_path('cloud') is not null
   ),
   3, 'A switch that is not a boolean is reported for its own user'
 );
@@ -52,7 +52,7 @@ select ok(
   'Nobody else is reported'
 );
 select lives_ok(
-  format($$ update public.users set settings = '{"ui": {"generationMethods": {"inCloud": [false]}}}' where id = %L $$, :'ana'),
+  format($$ update public.users set settings = tests.switched('cloud', '[false]') where id = %L $$, :'ana'),
   'A malformed setting can be saved'
 );
 
@@ -60,7 +60,7 @@ select lives_ok(
 update public.users set credits = 1 where id = :'ana';
 create temporary table odd_task as
 select tests.create_task(:'ana', p_priority => 1) as id, o.params
-from (values ('[]'::jsonb), ('"text"'), ('7'), ('null'), ('{"orchestrator_task_id_ref": {"id": 1}}')) as o (params);
+from (values ('[]'::jsonb), ('"text"'), ('7'), ('null'), (jsonb_build_object(queue.parent_key(), '{"id": 1}'::jsonb))) as o (params);
 -- As rows from before the rule may be.
 alter table public.tasks disable trigger tasks_before_update;
 update public.tasks as t set params = o.params from odd_task as o where o.id = t.id;

@@ -56,10 +56,10 @@ insert into public.tasks (project_id, task_type, priority, params)
 select p.id, w.task_type, w.priority, w.params
 from (values (tests.create_project(:'plain')), (tests.create_project(:'careful'))) as p (id)
   cross join (values
-    ('travel_segment', 9, '{"seed": 9007199254740993}'::jsonb),
-    ('travel_orchestrator', 8, '{}'),
-    ('travel_segment', 7, '{}'),
-    ('qwen_image_edit', 6, '{}')
+    ('clip', 9, '{"seed": 9007199254740993}'::jsonb),
+    ('film_orchestrator', 8, '{}'),
+    ('clip', 7, '{}'),
+    ('edit_image', 6, '{}')
   ) as w (task_type, priority, params);
 select tests.step_clock('1 hour');
 

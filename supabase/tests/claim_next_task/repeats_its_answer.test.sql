@@ -4,7 +4,7 @@ select plan(17);
 -- SETUP
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 20) as owner \gset
-select tests.create_task(:'owner', 'qwen_image_edit') from generate_series(1, 8);
+select tests.create_task(:'owner', 'edit_image') from generate_series(1, 8);
 
 -- TEST: the same request gets the same answer, to the letter
 select public.claim_next_task(tests.service(), 'api-1', 'api', 'claim-a')::text as reply \gset
@@ -59,7 +59,7 @@ select is(
 
 -- TEST: what somebody else called their claim concerns nobody
 select tests.create_user() as stranger \gset
-select tests.create_task(:'stranger', 'qwen_image_edit') as strangers_task \gset
+select tests.create_task(:'stranger', 'edit_image') as strangers_task \gset
 select is(
   tests.answer(format('public.claim_next_task(%L, ''mac'', ''api'', ''claim-c'') ->> ''task_id''', tests.with_token(:'stranger'))),
   :'strangers_task', 'Another user''s machine may use the same worker id and claim_id'

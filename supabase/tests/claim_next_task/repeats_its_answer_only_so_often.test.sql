@@ -59,10 +59,10 @@ select is((tests.task(:'task')).delivered_at, null, 'Not yet delivered');
 -- TEST: an orchestrator that only waits for its children is not started again
 select tests.empty_queue();
 select tests.create_user() as owner \gset
-select tests.create_task(:'owner', 'travel_orchestrator') as orchestrator \gset
+select tests.create_task(:'owner', 'film_orchestrator') as orchestrator \gset
 select tests.claim('gpu-1', 'gpu', 'orchestrates');
-select tests.create_task(:'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'orchestrator')) as child \gset
-select public.update_task_status(tests.service(), :'orchestrator', 'In Progress', 'Enqueued 1 segment');
+select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'orchestrator')) as child \gset
+select public.update_task_status(tests.service(), :'orchestrator', 'In Progress', 'Enqueued 1 part');
 select is(
   tests.answer(format('public.claim_next_task(%L, ''gpu-1'', ''gpu'', ''orchestrates'')', tests.service())),
   '409 CLAIM_ID_USED', 'claim_next_task() refuses a claim_id whose orchestrator has enqueued everything'

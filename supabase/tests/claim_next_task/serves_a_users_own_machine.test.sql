@@ -28,13 +28,13 @@ select isnt(tests.claim('gpu-1'), :'second_local', 'A cloud worker gets another 
 select is(tests.claim('gpu-2'), null, 'A cloud worker gets no local task');
 
 -- TEST: the switch for local work; the one for the cloud does not matter
-update public.users set settings = '{"ui": {"generationMethods": {"onComputer": false}}}' where id = :'ana';
-select is(tests.claim('mac-3', 'gpu', null, :'token'), null, 'A token gets nothing while onComputer is off');
-update public.users set settings = '{"ui": {"generationMethods": {"inCloud": false}}}' where id = :'ana';
-select is(tests.claim('mac-3', 'gpu', null, :'token'), :'second_local', 'A token gets work while inCloud is off');
+update public.users set settings = tests.switched('local', 'false') where id = :'ana';
+select is(tests.claim('mac-3', 'gpu', null, :'token'), null, 'A token gets nothing while local work is switched off');
+update public.users set settings = tests.switched('cloud', 'false') where id = :'ana';
+select is(tests.claim('mac-3', 'gpu', null, :'token'), :'second_local', 'A token gets work while cloud work is switched off');
 
 -- TEST: the pool counts here as well
-select tests.create_task(:'ana', 'animate_character') as api_task \gset
+select tests.create_task(:'ana', 'animate') as api_task \gset
 select is(tests.claim('mac-4', 'gpu', null, :'token'), null, 'A token that asks for gpu work gets no api task that only API workers can run');
 select is(tests.claim('mac-4', 'api', null, :'token'), :'api_task', 'A token that asks for api work gets it');
 

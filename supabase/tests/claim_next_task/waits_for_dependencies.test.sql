@@ -26,7 +26,7 @@ select gen_random_uuid() as announced \gset
 select tests.create_task(:'owner', p_dependant_on => :'announced') as early \gset
 select is((tests.task(:'early')).standing, 'dependency_lost', 'A dependency that does not exist is lost');
 insert into public.tasks (id, task_type, project_id)
-select :'announced', 'travel_segment', t.project_id from public.tasks as t where t.id = :'early';
+select :'announced', 'clip', t.project_id from public.tasks as t where t.id = :'early';
 select is((tests.task(:'early')).standing, 'dependency_pending', 'A dependency that comes later is waited for');
 update public.tasks set status = 'Cancelled' where id = :'early';
 

@@ -48,14 +48,14 @@ select pg_temp.cleanup();
 select is((tests.task(:'rescued')).status, 'Queued', 'A task that was started once is left');
 
 -- TEST: family
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as parent \gset
-select tests.create_task(:'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'parent'), p_age => '8 days') as child \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator') as parent \gset
+select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'parent'), p_age => '8 days') as child \gset
 select tests.create_task(:'owner', p_age => '8 days') as old_dependency \gset
 select tests.create_task(:'owner', p_age => '1 day', p_dependant_on => :'old_dependency') as fresh_dependant \gset
 select tests.create_task(:'owner', p_age => '9 days') as old_first \gset
 select tests.create_task(:'owner', p_age => '9 days', p_dependant_on => :'old_first') as old_second \gset
-select tests.create_task(:'owner', p_age => '8 days', p_task_type => 'travel_orchestrator') as old_parent \gset
-select tests.create_task(:'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'old_parent'), p_age => '8 days') as old_child \gset
+select tests.create_task(:'owner', p_age => '8 days', p_task_type => 'film_orchestrator') as old_parent \gset
+select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'old_parent'), p_age => '8 days') as old_child \gset
 select jsonb_object_agg(d.due ->> 'task_id', d.due ->> 'reason') as listed
 from (select jsonb_array_elements(pg_temp.cleanup(true) -> 'due') as due) as d \gset
 select is((select count(*)::integer from jsonb_object_keys(:'listed')), 4, 'A dry run lists what would go, also along');

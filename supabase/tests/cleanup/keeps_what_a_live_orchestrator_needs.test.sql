@@ -5,10 +5,10 @@ select plan(4);
 select tests.empty_queue();
 update queue.settings set fails_siblings = false;
 select tests.create_user(p_max_in_progress => 10) as owner \gset
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as parent \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator') as parent \gset
 select tests.create_task(:'owner', p_age => '8 days') as old_task \gset
 select tests.create_task(
-  :'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'parent'::text), p_age => '8 days', p_dependant_on => :'old_task'
+  :'owner', p_params => jsonb_build_object(queue.parent_key(), :'parent'::text), p_age => '8 days', p_dependant_on => :'old_task'
 ) as child \gset
 
 -- TEST: neither goes while the parent lives, which would not go along

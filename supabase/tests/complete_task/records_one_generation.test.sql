@@ -32,8 +32,8 @@ select is(:'reply'::jsonb ->> 'generation_id', :'g_id'::text, 'The reply names t
 select is(:'reply'::jsonb ->> 'public_url', 'https://files/a.mp4'::text, 'The reply has the url under the name that clients read');
 
 -- TEST: types that leave none
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as orchestrator \gset
-select tests.create_task_in('In Progress', :'owner', 'wgp') as unknown \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator') as orchestrator \gset
+select tests.create_task_in('In Progress', :'owner', 'process') as unknown \gset
 select tests.create_task_in('In Progress', :'owner', p_params => '{"skip_generation": true}') as skipped \gset
 select tests.create_task_in('In Progress', :'owner', p_params => '{"skip_generation": false}') as not_skipped \gset
 select public.complete_task(tests.service(), t.id, 'https://files/b.mp4') from public.tasks as t where t.status = 'In Progress';

@@ -82,7 +82,7 @@ update public.workers set last_heartbeat = queue.now();
 select pg_temp.sampled(10, 0);
 select is(pg_temp.codes(), '', 'Once it is due, it is, also before a claim has released it');
 update public.tasks set available_at = null where user_id = :'ben';
-select tests.create_task(:'ana', 'qwen_image_edit') from generate_series(1, 10);
+select tests.create_task(:'ana', 'edit_image') from generate_series(1, 10);
 select is(pg_temp.warns('ONE_OWNER', 'api'), true, 'Each pool for itself');
 
 -- TEST: NO_WORKER_BEATING

@@ -13,7 +13,7 @@ returns jsonb language sql as $$
   select case when a.answer like '{%' then a.answer::jsonb else to_jsonb(a.answer) end
   from (
     select tests.answer(format('public.create_task(%L, %L)', p_caller, jsonb_build_object(
-      'task_id', p_id, 'task_type', 'travel_segment', 'project', p_project, 'idempotency_key', p_key, 'params', p_params
+      'task_id', p_id, 'task_type', 'clip', 'project', p_project, 'idempotency_key', p_key, 'params', p_params
     ))) as answer
   ) as a
 $$;

@@ -7,15 +7,15 @@ select tests.create_user() as owner \gset
 select tests.create_user() as stranger \gset
 select tests.create_project(:'owner') as project \gset
 select tests.create_project(:'stranger') as strangers_project \gset
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as parent \gset
-select tests.create_task_in('In Progress', :'stranger', 'travel_orchestrator') as strangers_parent \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator') as parent \gset
+select tests.create_task_in('In Progress', :'stranger', 'film_orchestrator') as strangers_parent \gset
 select tests.with_token(:'owner') as token \gset
 create function pg_temp.project_of(p_caller jsonb, p_project text, p_params jsonb default '{}') returns text language sql as $$
   select coalesce(substring(a.answer from '"project_id" : "([^"]*)"'), a.answer)
   from (
     select tests.answer(format(
       'public.create_task(%L, %L)', p_caller,
-      jsonb_build_object('task_type', 'travel_segment', 'project', p_project, 'params', p_params)
+      jsonb_build_object('task_type', 'clip', 'project', p_project, 'params', p_params)
     )) as answer
   ) as a
 $$;
@@ -40,28 +40,24 @@ create function pg_temp.takes_the_parents(p_params text, p_parent uuid, p_projec
   )
 $$;
 select pg_temp.takes_the_parents(p.params, :'parent', :'project')
-from (values
-  ('{"orchestrator_task_id_ref": "%s"}'), ('{"orchestrator_task_id": "%s"}'), ('{"parent_orchestrator_task_id": "%s"}'),
-  ('{"orchestrator_id": "%s"}'), ('{"orchestrator_details": {"orchestrator_task_id": "%s"}}'),
-  ('{"orchestrator_task_id": "test_travel_1", "orchestrator_details": {"orchestrator_task_id_ref": "%s"}}')
-) as p (params);
+from tests.ways_to_name_a_parent() as p (params);
 select is(
-  pg_temp.project_of(:'token', null, format('{"orchestrator_task_id_ref": "%s"}', :'parent')::jsonb), :'project',
+  pg_temp.project_of(:'token', null, tests.child_params(:'parent')), :'project',
   'A token takes its own parent''s project'
 );
 select is(
-  pg_temp.project_of(:'token', 'default_project_id', format('{"orchestrator_task_id_ref": "%s"}', :'strangers_parent')::jsonb),
+  pg_temp.project_of(:'token', 'default_project_id', tests.child_params(:'strangers_parent')),
   :'project', 'A stranger''s parent is none: the token''s own project is left'
 );
 
 -- TEST: neither project nor parent
 select is(pg_temp.project_of(tests.service(), 'default_project_id'), '400 PROJECT_REQUIRED', 'Without a parent it is refused');
 select is(
-  pg_temp.project_of(tests.service(), 'default_project_id', '{"orchestrator_task_id": "test_travel_1", "orchestrator_details": "x"}'),
+  pg_temp.project_of(tests.service(), 'default_project_id', tests.child_params('run_7')),
   '400 PROJECT_REQUIRED', 'With a parent that is no UUID as well'
 );
 select is(
-  pg_temp.project_of(tests.service(), null, format('{"orchestrator_task_id_ref": "%s"}', gen_random_uuid())::jsonb),
+  pg_temp.project_of(tests.service(), null, tests.child_params(gen_random_uuid()::text)),
   '400 PROJECT_REQUIRED', 'With a parent that does not exist as well'
 );
 

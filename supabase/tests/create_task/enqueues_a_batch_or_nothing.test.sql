@@ -14,7 +14,7 @@ create function pg_temp.id(p_letter text) returns uuid language sql immutable as
 $$;
 create function pg_temp.request(p_letter text, p_project text, variadic p_depends_on uuid[] default '{}') returns jsonb language sql as $$
   select jsonb_build_object(
-    'task_id', pg_temp.id(p_letter), 'task_type', 'travel_segment', 'project', p_project, 'depends_on', to_jsonb(p_depends_on)
+    'task_id', pg_temp.id(p_letter), 'task_type', 'clip', 'project', p_project, 'depends_on', to_jsonb(p_depends_on)
   )
 $$;
 create function pg_temp.create_tasks(variadic p_tasks jsonb[]) returns text language sql as $$
@@ -80,7 +80,7 @@ select is(
   ),
   '400 DEPENDENCY_CYCLE', 'By their second dependencies as well'
 );
-select tests.create_task(:'owner', 'travel_segment', '{}', '0', pg_temp.id('9')) as waiting \gset
+select tests.create_task(:'owner', 'clip', '{}', '0', pg_temp.id('9')) as waiting \gset
 select is(
   pg_temp.create_tasks(pg_temp.request('9', :'project', :'running', :'waiting')),
   '400 DEPENDENCY_CYCLE', 'And a circle through a task that was there before'

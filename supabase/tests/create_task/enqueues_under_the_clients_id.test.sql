@@ -35,7 +35,7 @@ select results_eq(
 );
 
 -- TEST: what is not said
-select pg_temp.create_task(jsonb_build_object('task_type', 'travel_segment', 'project', :'project', 'created_at', '2020-01-01'), tests.signed_in(:'owner')) as reply \gset
+select pg_temp.create_task(jsonb_build_object('task_type', 'clip', 'project', :'project', 'created_at', '2020-01-01'), tests.signed_in(:'owner')) as reply \gset
 select is(
   row((tests.task((:'reply'::jsonb ->> 'task_id')::uuid)).run_type, (tests.task((:'reply'::jsonb ->> 'task_id')::uuid)).standing)::text,
   '(cloud,ready)', 'A task of nothing but type and project is ready'

@@ -8,7 +8,7 @@ select tests.create_user() as stranger \gset
 select tests.create_project(:'owner') as project \gset
 select tests.create_project(:'owner') as second_project \gset
 select tests.create_project(:'stranger') as strangers_project \gset
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as parent \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator') as parent \gset
 select tests.create_task_in('Complete', :'owner') as first \gset
 select tests.create_task_in('Complete', :'stranger') as strangers_task \gset
 update public.tasks as t set project_id = :'second_project' where t.id = :'first';
@@ -21,7 +21,7 @@ language sql as $$
     select tests.answer(format(
       'public.create_task(%L, %L)', p_caller,
       jsonb_build_object(
-        'task_type', 'wgp', 'project', 'default_project_id', 'params', p_params, 'depends_on', p_depends_on
+        'task_type', 'process', 'project', 'default_project_id', 'params', p_params, 'depends_on', p_depends_on
       )
     )) as answer
   ) as a
@@ -66,7 +66,7 @@ select is(
 -- TEST: which of them
 select is(
   pg_temp.project_of(
-    tests.service(), pg_temp.named(:'second_project') || jsonb_build_object('orchestrator_task_id_ref', :'parent'),
+    tests.service(), pg_temp.named(:'second_project') || jsonb_build_object(queue.parent_key(), :'parent'),
     array[:'first']::uuid[]
   ),
   (select t.project_id::text from public.tasks as t where t.id = :'parent'), 'The parent comes before params and dependency'

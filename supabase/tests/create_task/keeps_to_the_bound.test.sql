@@ -9,16 +9,16 @@ select tests.create_user() as stranger \gset
 select tests.create_project(:'owner') as project \gset
 select tests.create_project(:'stranger') as strangers_project \gset
 select tests.create_task(:'owner') as task \gset
-select tests.create_task(:'owner', 'travel_segment', '{}', '0', :'task') \g /dev/null
+select tests.create_task(:'owner', 'clip', '{}', '0', :'task') \g /dev/null
 select tests.create_task_in('In Progress', :'owner') \g /dev/null
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as orchestrator \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator') as orchestrator \gset
 select tests.with_token(:'owner') as token \gset
 create function pg_temp.enqueue(p_caller jsonb, p_project text, p_params jsonb default '{}', p_count integer default 1)
 returns text language sql as $$
   select case when a.answer like '{%' then 'enqueued' else a.answer end
   from (
     select tests.answer(format('public.create_tasks(%L, %L)', p_caller, (
-      select jsonb_agg(jsonb_build_object('task_type', 'qwen_image_edit', 'project', p_project, 'params', p_params))
+      select jsonb_agg(jsonb_build_object('task_type', 'edit_image', 'project', p_project, 'params', p_params))
       from generate_series(1, p_count)
     ))) as answer
   ) as a
@@ -57,22 +57,22 @@ select lives_ok(
   format($$ insert into public.tasks (task_type, project_id) values ('test', %L) $$, :'project'), 'Nor is its plain insert'
 );
 select tests.clear_authentication();
-select format('{"orchestrator_task_id_ref": "%s"}', :'orchestrator') as child \gset
+select tests.child_params(:'orchestrator') as child \gset
 select is(pg_temp.enqueue(:'token', :'project', :'child', 2), 'enqueued', 'Nor are children of a running orchestrator');
 
 -- TEST: who only claims to be such a child
 select is(
-  pg_temp.enqueue(:'token', :'project', format('{"orchestrator_task_id_ref": "%s"}', :'task')::jsonb), '429 QUEUE_FULL',
+  pg_temp.enqueue(:'token', :'project', tests.child_params(:'task')), '429 QUEUE_FULL',
   'A parent that is no orchestrator does not help'
 );
-select tests.create_task(:'owner', 'travel_orchestrator') as idle \gset
+select tests.create_task(:'owner', 'film_orchestrator') as idle \gset
 select is(
-  pg_temp.enqueue(:'token', :'project', format('{"orchestrator_task_id_ref": "%s"}', :'idle')::jsonb), '429 QUEUE_FULL',
+  pg_temp.enqueue(:'token', :'project', tests.child_params(:'idle')), '429 QUEUE_FULL',
   'An orchestrator that nobody started does not help'
 );
-select tests.create_task_in('In Progress', :'stranger', 'travel_orchestrator') as strangers_orchestrator \gset
+select tests.create_task_in('In Progress', :'stranger', 'film_orchestrator') as strangers_orchestrator \gset
 select is(
-  pg_temp.enqueue(:'token', :'project', format('{"orchestrator_task_id_ref": "%s"}', :'strangers_orchestrator')::jsonb), '429 QUEUE_FULL',
+  pg_temp.enqueue(:'token', :'project', tests.child_params(:'strangers_orchestrator')), '429 QUEUE_FULL',
   'Somebody else''s orchestrator does not help'
 );
 update public.tasks set status = 'Complete' where id = :'orchestrator';

@@ -12,11 +12,11 @@ create function pg_temp.fill(p_project uuid, p_count integer) returns void langu
 declare
   v_orchestrator uuid;
 begin
-  insert into public.tasks (task_type, project_id) values ('travel_orchestrator', p_project) returning id into v_orchestrator;
+  insert into public.tasks (task_type, project_id) values ('film_orchestrator', p_project) returning id into v_orchestrator;
   insert into public.tasks (task_type, project_id, params, dependant_on)
   select
-    'travel_segment', p_project,
-    case when n % 2 = 0 then jsonb_build_object('orchestrator_task_id_ref', v_orchestrator) else '{}' end,
+    'clip', p_project,
+    case when n % 2 = 0 then jsonb_build_object(queue.parent_key(), v_orchestrator) else '{}' end,
     case when n % 3 = 0 then v_orchestrator end
   from generate_series(1, p_count - 1) as n;
 end;
@@ -69,11 +69,11 @@ select results_eq(
   'What is left to do is written down once, and who deleted'
 );
 select is(
-  pg_temp.sum_of(format('insert into public.tasks (task_type, project_id) values (''travel_segment'', %L)', :'large')), '404 PROJECT_NOT_FOUND',
+  pg_temp.sum_of(format('insert into public.tasks (task_type, project_id) values (''clip'', %L)', :'large')), '404 PROJECT_NOT_FOUND',
   'No task comes any more'
 );
 select is(
-  tests.answer(format('public.create_task(tests.service(), %L)', jsonb_build_object('task_type', 'travel_segment', 'project', :'large'))), '404 PROJECT_NOT_FOUND',
+  tests.answer(format('public.create_task(tests.service(), %L)', jsonb_build_object('task_type', 'clip', 'project', :'large'))), '404 PROJECT_NOT_FOUND',
   'Neither by the function'
 );
 select is(
@@ -119,7 +119,7 @@ update public.users set credits = 1000, max_in_progress = 10 where id = :'owner'
 select is((select s.task_limit from queue.user_slots as s where s.user_id = :'owner'), 0, 'Not even after a top-up');
 select is_empty('select * from queue.drift()', 'The counters are right');
 select is(
-  pg_temp.sum_of(format('insert into public.tasks (task_type, project_id) values (''travel_segment'', %L)', :'regretted')), '404 PROJECT_NOT_FOUND',
+  pg_temp.sum_of(format('insert into public.tasks (task_type, project_id) values (''clip'', %L)', :'regretted')), '404 PROJECT_NOT_FOUND',
   'No task comes any more'
 );
 select tests.authenticate_as(:'owner');

@@ -5,7 +5,7 @@ select plan(14);
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 2) as owner \gset
 select tests.create_orchestrator(:'owner') as orchestrator \gset
-select tests.create_child(:'orchestrator', 'travel_segment', n) from generate_series(0, 8) as n;
+select tests.create_child(:'orchestrator', 'part', n) from generate_series(0, 8) as n;
 select tests.create_task(:'owner', p_dependant_on => :'orchestrator');
 select tests.claim_many(2);
 select tests.create_task_in('Complete', :'owner');

@@ -7,10 +7,10 @@ select tests.create_user(p_max_in_progress => 20) as ana \gset
 select tests.create_user(p_max_in_progress => 20) as ben \gset
 create function pg_temp.fill(p_user uuid) returns void language plpgsql as $$
 declare
-  v_running uuid := tests.create_task_in('In Progress', p_user, 'travel_segment');
+  v_running uuid := tests.create_task_in('In Progress', p_user, 'clip');
   v_type text;
 begin
-  foreach v_type in array array['travel_segment', 'qwen_image_edit', 'travel_orchestrator', 'sharpen'] loop
+  foreach v_type in array array['clip', 'edit_image', 'film_orchestrator', 'sharpen'] loop
     perform tests.create_task_in(s, p_user, v_type) from unnest('{Queued,Rescued,In Progress,Complete,Failed,Cancelled}'::text[]) as s;
     perform tests.create_task(p_user, v_type, p_dependant_on => v_running);
     perform tests.create_task(p_user, v_type, p_age => '8 days');

@@ -7,8 +7,8 @@ select tests.create_user(p_max_in_progress => 5) as owner \gset
 select tests.create_user(p_max_in_progress => 1) as heir \gset
 select tests.create_project(:'owner') as project \gset
 select tests.create_orchestrator(:'owner') as orchestrator \gset
-select tests.create_child(:'orchestrator', 'travel_segment', 0) as child \gset
-select tests.create_child(:'orchestrator', 'travel_segment', 1, :'child') as second \gset
+select tests.create_child(:'orchestrator', 'part', 0) as child \gset
+select tests.create_child(:'orchestrator', 'part', 1, :'child') as second \gset
 select tests.create_task_in('Complete', :'owner') as done \gset
 select tests.create_task(:'owner', p_dependant_on => :'done') as ready \gset
 update public.tasks set idempotency_key = 'same' where id = :'ready';

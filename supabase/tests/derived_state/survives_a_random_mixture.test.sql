@@ -28,14 +28,14 @@ begin
   case p_operation
     when 0, 1, 2 then
       perform tests.create_task(
-        pg_temp.any_user(), pg_temp.any_of('travel_segment', 'qwen_image_edit', 'travel_orchestrator', 'wgp', 'moving'),
+        pg_temp.any_user(), pg_temp.any_of('clip', 'edit_image', 'film_orchestrator', 'process', 'moving'),
         p_age => random() * interval '9 days', p_dependant_on => case when random() < 0.3 then pg_temp.any_task() end,
         p_priority => floor(random() * 3)::integer
       );
     when 3 then
       insert into public.tasks (task_type, project_id, run_type, available_at)
       select
-        pg_temp.any_of('join_clips', 'video_upscale', 'moving'), p.id, pg_temp.any_of('cloud', 'local'),
+        pg_temp.any_of('montage', 'animate', 'moving'), p.id, pg_temp.any_of('cloud', 'local'),
         case when random() < 0.5 then queue.now() + random() * interval '1 hour' end
       from public.projects as p, generate_series(1, 3);
     when 4, 5, 6 then
@@ -57,9 +57,7 @@ begin
       update public.users set
         credits = floor(random() * 3),
         max_in_progress = (array[null, 0, 1, 3, 8])[1 + floor(random() * 5)::integer],
-        settings = jsonb_build_object('ui', jsonb_build_object('generationMethods', jsonb_build_object(
-          'inCloud', random() < 0.7, 'onComputer', random() < 0.7
-        )))
+        settings = tests.switches(random() < 0.7, random() < 0.7)
       where id = pg_temp.any_user();
     when 15 then
       update public.task_types
@@ -67,7 +65,7 @@ begin
       where name = 'moving';
     when 16 then
       update public.tasks
-      set task_type = pg_temp.any_of('moving', 'wgp', 'travel_segment', 'qwen_image_edit', 'travel_orchestrator'),
+      set task_type = pg_temp.any_of('moving', 'process', 'clip', 'edit_image', 'film_orchestrator'),
         run_type = pg_temp.any_of('cloud', 'local'), priority = floor(random() * 5)::integer
       where id in (pg_temp.any_task(), pg_temp.any_task('Queued'));
     when 17 then

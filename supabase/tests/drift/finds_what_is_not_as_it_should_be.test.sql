@@ -6,16 +6,16 @@ select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 3) as owner \gset
 select tests.create_user() as idle \gset
 select tests.create_task(:'idle') as last_of_idle \gset
-select tests.create_task(:'owner', t) from unnest('{travel_segment,travel_orchestrator,qwen_image_edit}'::text[]) as t, generate_series(1, 3);
+select tests.create_task(:'owner', t) from unnest('{clip,film_orchestrator,edit_image}'::text[]) as t, generate_series(1, 3);
 select tests.create_task(:'owner') as at_home \gset
 update public.tasks set run_type = 'local' where id = :'at_home';
 select tests.create_task(:'owner', p_age => '8 days');
 select tests.create_task(:'owner', p_dependant_on => gen_random_uuid()) from generate_series(1, 2);
 select tests.create_task(:'owner') as not_due \gset
 update public.tasks set available_at = queue.now() + interval '1 hour' where id = :'not_due';
-insert into public.tasks (task_type, project_id) values ('travel_segment', null);
+insert into public.tasks (task_type, project_id) values ('clip', null);
 update public.tasks set status = 'Cancelled' where id = :'last_of_idle';
-select tests.create_task_in('In Progress', :'owner', t) from unnest('{travel_segment,travel_orchestrator,qwen_image_edit}'::text[]) as t;
+select tests.create_task_in('In Progress', :'owner', t) from unnest('{clip,film_orchestrator,edit_image}'::text[]) as t;
 
 -- TEST: a mixture that came about by the rules
 select is_empty('select * from queue.drift()', 'drift() finds nothing in a mixture');

@@ -33,7 +33,7 @@ select is(
   pg_temp.refusal(tests.signed_in(:'stranger'), :'task'), pg_temp.refusal(tests.signed_in(:'stranger'), gen_random_uuid()),
   'In the words in which an unknown task is refused'
 );
-insert into public.tasks (task_type, project_id) values ('travel_segment', null) returning id as orphan \gset
+insert into public.tasks (task_type, project_id) values ('clip', null) returning id as orphan \gset
 select is(pg_temp.explain(tests.signed_in(:'owner'), :'orphan'), '404 TASK_NOT_FOUND', 'A task of nobody is nobody''s');
 
 -- TEST: what only the fleet may not run

@@ -17,7 +17,7 @@ begin
 end;
 $$;
 
-insert into public.tasks (task_type, project_id) values ('travel_segment', null) returning id as no_owner \gset
+insert into public.tasks (task_type, project_id) values ('clip', null) returning id as no_owner \gset
 select pg_temp.expect(:'no_owner', 'no_owner', 'Give it a project');
 
 select tests.create_user(p_max_in_progress => 10) as owner \gset
@@ -47,14 +47,14 @@ select tests.create_user(p_credits => 0) as poor \gset
 select tests.create_task(:'poor') as no_credits \gset
 select pg_temp.expect(:'no_credits', 'no_credits', 'Its owner needs credits');
 
-select tests.create_user(p_settings => '{"ui": {"generationMethods": {"inCloud": false}}}') as offline \gset
+select tests.create_user(p_settings => tests.switched('cloud', 'false')) as offline \gset
 select tests.create_task(:'offline') as cloud_disabled \gset
-select pg_temp.expect(:'cloud_disabled', 'cloud_disabled', 'Its owner switches settings.ui.generationMethods.inCloud on');
+select pg_temp.expect(:'cloud_disabled', 'cloud_disabled', format('Its owner switches settings.%s on', array_to_string(queue.switch_path('cloud'), '.')));
 
-select tests.create_user(p_settings => '{"ui": {"generationMethods": {"onComputer": false}}}') as travelling \gset
+select tests.create_user(p_settings => tests.switched('local', 'false')) as travelling \gset
 select tests.create_task(:'travelling') as local_disabled \gset
 update public.tasks set run_type = 'local' where id = :'local_disabled';
-select pg_temp.expect(:'local_disabled', 'local_disabled', 'Its owner switches settings.ui.generationMethods.onComputer on');
+select pg_temp.expect(:'local_disabled', 'local_disabled', format('Its owner switches settings.%s on', array_to_string(queue.switch_path('local'), '.')));
 
 select tests.create_user(p_max_in_progress => 1) as busy \gset
 select tests.create_task_in('In Progress', :'busy');

@@ -9,7 +9,7 @@ $$;
 insert into public.task_types (name, is_active) values ('resting', false);
 select tests.create_user(
   p_credits => 0,
-  p_settings => '{"ui": {"generationMethods": {"inCloud": false, "onComputer": false}}}',
+  p_settings => tests.switches(false, false),
   p_max_in_progress => 0
 ) as owner \gset
 select tests.create_project(:'owner') as project \gset
@@ -42,13 +42,13 @@ select queue.ask_standing_again(array[:'task'::uuid]);
 select is(pg_temp.reason(:'task'), 'no_credits', 'Then no_credits');
 update public.users set credits = 1 where id = :'owner';
 select is(pg_temp.reason(:'task'), 'cloud_disabled', 'Then cloud_disabled');
-update public.users set settings = '{"ui": {"generationMethods": {"onComputer": false}}}' where id = :'owner';
+update public.users set settings = tests.switched('local', 'false') where id = :'owner';
 select is(pg_temp.reason(:'task'), 'user_at_limit', 'Then user_at_limit');
 
 -- TEST: a local task asks its owner's machine, not the cloud
 update public.tasks set run_type = 'local' where id = :'task';
 select is(pg_temp.reason(:'task'), 'local_disabled', 'For a local task local_disabled comes before user_at_limit');
-update public.users set settings = '{"ui": {"generationMethods": {"inCloud": false}}}', credits = 0 where id = :'owner';
+update public.users set settings = tests.switched('cloud', 'false'), credits = 0 where id = :'owner';
 select is(pg_temp.reason(:'task'), 'user_at_limit', 'A local task asks for no credits and no cloud');
 update public.users set max_in_progress = 1 where id = :'owner';
 select tests.step_clock('8 days'); -- since what it waited for has ended

@@ -6,10 +6,10 @@ select tests.empty_queue();
 delete from public.workers;
 select tests.step_clock('1 day');
 select tests.create_user(p_max_in_progress => 50) as owner \gset
-insert into public.workers (id, status, last_heartbeat) values ('local-worker', 'active', queue.now());
-select tests.create_task_in('In Progress', :'owner', 'travel_segment', 'local-worker', 1) as task \gset
+insert into public.workers (id, status, last_heartbeat) values ('token-worker', 'active', queue.now());
+select tests.create_task_in('In Progress', :'owner', 'clip', 'token-worker', 1) as task \gset
 create function pg_temp.named_last(p_at timestamptz) returns void language sql as $$
-  update public.tasks set claimed_at = p_at, delivered_at = p_at, reported_at = p_at where worker_id = 'local-worker';
+  update public.tasks set claimed_at = p_at, delivered_at = p_at, reported_at = p_at where worker_id = 'token-worker';
   update queue.clock_watch set trusted_since = '-infinity', set_back_at = null, set_back_until = null;
   delete from queue.noted_beats;
 $$;
@@ -45,7 +45,7 @@ select is(pg_temp.lost_after('20 minutes'), array['', 'unnamed'], 'For the rescu
 -- TEST: a gap after one of the machines has ended
 select pg_temp.named_last(queue.now() - interval '5 minutes');
 insert into queue.noted_beats (worker_id, beat_at, status, leases, doubtful_leases)
-select 'local-worker', queue.now() - interval '4 minutes', 'terminated', '{}', array[t.lease_token] from public.tasks as t where t.id = :'task';
+select 'token-worker', queue.now() - interval '4 minutes', 'terminated', '{}', array[t.lease_token] from public.tasks as t where t.id = :'task';
 update queue.clock_watch set trusted_since = queue.now();
 select is(pg_temp.told(:'task'), interval '5 minutes', 'The time in which the others name what is theirs begins anew as well');
 select is(pg_temp.lost_after('5 minutes'), array['', 'terminated'], 'For the rescue, too');

@@ -29,7 +29,7 @@ select is(tests.claim('gpu-1'), :'urgent', 'The claim takes the one that stands 
 select is(pg_temp.place(:'older'), '0 behind 0', 'The next one moves up');
 
 -- TEST: other lines of the owner do not stand before it
-select tests.create_task(:'ana', 'qwen_image_edit', p_priority => 9);
+select tests.create_task(:'ana', 'edit_image', p_priority => 9);
 select tests.create_task(:'ana', p_priority => 9) as at_home \gset
 update public.tasks set run_type = 'local' where id = :'at_home';
 select tests.create_task(:'ana', p_priority => 9, p_dependant_on => :'older');
@@ -70,7 +70,7 @@ select is((pg_temp.explain(:'older') ->> 'users_ahead')::integer, 1, 'Only who r
 update public.users set max_in_progress = 2 where id = :'ana';
 select is(pg_temp.explain(:'older') ->> 'claimable', 'true', 'One more may run: the next in line');
 select is(pg_temp.explain(:'younger') ->> 'reason', 'user_at_limit', 'The one behind it waits for that one');
-select tests.create_task(:'ana', 'travel_orchestrator', p_priority => -5) as journey \gset
+select tests.create_task(:'ana', 'film_orchestrator', p_priority => -5) as journey \gset
 select is(pg_temp.explain(:'journey') ->> 'claimable', 'true', 'Orchestration has places of its own');
 
 select * from finish();

@@ -64,7 +64,7 @@ select is(pg_temp.reason('gpu-1'), null, 'An id that several workers share has n
 -- TEST: orchestration does not count
 update queue.settings set shared_worker_ids = '{}';
 update public.tasks set status = 'Complete' where id = :'task';
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator', 'gpu-1');
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator', 'gpu-1');
 select is(pg_temp.reason('gpu-1'), null, 'A worker that only orchestrates gets work');
 
 select * from finish();

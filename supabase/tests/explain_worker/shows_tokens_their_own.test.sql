@@ -27,8 +27,8 @@ select is(pg_temp.explain(:'token') -> 'gets_work', 'true', 'The machine gets it
 select is(pg_temp.explain(:'token') -> 'claimable', '1', 'That one alone');
 update public.users set credits = 0 where id = :'ana';
 select is(pg_temp.explain(:'token') -> 'gets_work', 'true', 'Also without credits');
-update public.users set settings = '{"ui": {"generationMethods": {"onComputer": false}}}' where id = :'ana';
-select is(pg_temp.explain(:'token') ->> 'reason', 'nothing_claimable', 'Not with onComputer switched off');
+update public.users set settings = tests.switched('local', 'false') where id = :'ana';
+select is(pg_temp.explain(:'token') ->> 'reason', 'nothing_claimable', 'Not with local work switched off');
 select is(pg_temp.explain(:'token') -> 'blocked', '{"local_disabled": 1}', 'Which is named');
 update public.users set settings = null where id = :'ana';
 

@@ -31,11 +31,11 @@ select is(
 );
 
 select is(
-  pg_temp.links(tests.create_task(:'owner', p_params => jsonb_build_object('parent_generation_id', :'parent_record', 'segment_index', 2))),
-  jsonb_build_array(:'parent_record', 2, true, null), 'A segment that is made once more may name its place by its index'
+  pg_temp.links(tests.create_task(:'owner', p_params => jsonb_build_object('parent_generation_id', :'parent_record', queue.place_key(), 2))),
+  jsonb_build_array(:'parent_record', 2, true, null), 'A part that is made once more may name its place by its index'
 );
 select is(
-  pg_temp.links(tests.create_task(:'owner', p_params => jsonb_build_object('parent_generation_id', :'parent_record', 'segment_index', 2, 'child_order', 0))),
+  pg_temp.links(tests.create_task(:'owner', p_params => jsonb_build_object('parent_generation_id', :'parent_record', queue.place_key(), 2, 'child_order', 0))),
   jsonb_build_array(:'parent_record', 0, true, null), 'If it names both, the place counts'
 );
 
@@ -55,13 +55,13 @@ select is(
 
 -- TEST: parts of what their orchestrator names
 select tests.create_task_in(
-  'In Progress', :'owner', 'travel_orchestrator', p_params => jsonb_build_object('parent_generation_id', :'parent_record')
-) as travel \gset
+  'In Progress', :'owner', 'film_orchestrator', p_params => jsonb_build_object('parent_generation_id', :'parent_record')
+) as film \gset
 select is(
-  pg_temp.links(tests.create_child(:'travel', 'travel_segment', 2)), jsonb_build_array(:'parent_record', 2, true, null),
-  'A segment is a part of what its orchestrator makes, by its index'
+  pg_temp.links(tests.create_child(:'film', 'part', 2)), jsonb_build_array(:'parent_record', 2, true, null),
+  'A part is a part of what its orchestrator makes, by its index'
 );
-select is(pg_temp.links(tests.create_child(:'travel', 'travel_stitch')), '[null, null, false, null]', 'A stitch is not');
+select is(pg_temp.links(tests.create_child(:'film', 'final')), '[null, null, false, null]', 'A whole is not');
 
 select * from finish();
 rollback;

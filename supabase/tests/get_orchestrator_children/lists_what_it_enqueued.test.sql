@@ -5,11 +5,11 @@ select plan(18);
 select tests.empty_queue();
 select tests.create_user() as owner \gset
 select tests.create_user() as stranger \gset
-select tests.create_task(:'owner', 'travel_orchestrator') as parent \gset
+select tests.create_task(:'owner', 'film_orchestrator') as parent \gset
 create function pg_temp.child(p_user_id uuid, p_parent text, p_more jsonb default '{}') returns uuid language plpgsql as $$
 begin
   perform tests.step_clock('1 second');
-  return tests.create_task(p_user_id, 'travel_segment', jsonb_build_object('orchestrator_task_id_ref', p_parent) || p_more);
+  return tests.create_task(p_user_id, 'clip', jsonb_build_object(queue.parent_key(), p_parent) || p_more);
 end;
 $$;
 create function pg_temp.children(p_parent uuid, p_caller jsonb default tests.service()) returns jsonb language sql as $$
@@ -54,7 +54,7 @@ delete from queue.orchestrations;
 select is(pg_temp.ids(:'parent'), array[:'first', :'second'], 'A family of old is found by its params');
 
 -- TEST: bounds
-select tests.create_task(:'owner', 'travel_orchestrator') as fertile \gset
+select tests.create_task(:'owner', 'film_orchestrator') as fertile \gset
 select count(pg_temp.child(:'owner', :'fertile')) from generate_series(1, 1000) \g /dev/null
 select is(pg_temp.children(:'fertile') -> 'is_cut', 'false'::jsonb, 'A thousand children are all listed');
 select pg_temp.child(:'owner', :'fertile') \g /dev/null
@@ -69,7 +69,7 @@ select is(
     || ', ' || tests.answer(format('public.get_orchestrator_children(%L, %L, %L)', tests.service(), :'fertile', 'infinity,x')),
   '400 INVALID_ARGUMENT, 400 INVALID_ARGUMENT', 'What was no next is refused'
 );
-select tests.create_task(:'owner', 'travel_orchestrator') as heavy \gset
+select tests.create_task(:'owner', 'film_orchestrator') as heavy \gset
 select count(pg_temp.child(:'owner', :'heavy', jsonb_build_object('ballast', repeat('x', 1000000))))
 from generate_series(1, 40) \g /dev/null
 select is(

@@ -28,7 +28,7 @@ select is(
   public.mark_task_failed(tests.service(), tests.create_task_in('In Progress', :'owner', p_attempts => 3), 'boom') ->> 'status',
   'Failed', 'The third start is the last'
 );
-update public.task_types set max_attempts = 5 where name = 'travel_segment';
+update public.task_types set max_attempts = 5 where name = 'clip';
 select is(
   public.mark_task_failed(tests.service(), tests.create_task_in('In Progress', :'owner', p_attempts => 3), 'boom') ->> 'status',
   'Queued', 'Unless its type allows five'

@@ -17,7 +17,7 @@ delete from public.tasks where dependant_on = :'orchestrator';
 
 -- TEST: a worker that has enqueued its children and claims on gets these
 select is(tests.claim('gpu-1'), :'orchestrator', 'It is handed out');
-select tests.create_child(:'orchestrator', 'join_clips_segment', 0) as child \gset
+select tests.create_child(:'orchestrator', 'merge', 0) as child \gset
 select tests.report_enqueued(:'orchestrator');
 select is(tests.claim('gpu-1'), :'child', 'Its worker is then given a child, not the orchestrator again');
 select is((tests.task(:'orchestrator')).attempts, 1, 'It was started once');

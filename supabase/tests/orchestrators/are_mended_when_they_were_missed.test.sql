@@ -26,15 +26,15 @@ $$;
 select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 0, "children_failed": 0}', 'Nothing to mend, nothing mended');
 
 -- TEST: a good end, a failure and a cancellation
-select tests.create_orchestrator(:'owner', 2, 'join_clips_orchestrator') as complete \gset
-select tests.create_child(:'complete', 'join_clips_segment', 0) as complete_child \gset
+select tests.create_orchestrator(:'owner', 2, 'montage_orchestrator') as complete \gset
+select tests.create_child(:'complete', 'merge', 0) as complete_child \gset
 select pg_temp.end_unnoticed(:'complete_child', 'Complete');
-select tests.create_orchestrator(:'owner', 3, 'join_clips_orchestrator') as failed \gset
-select tests.create_child(:'failed', 'join_clips_segment', n) from generate_series(0, 1) as n;
-select t.id as failed_child from public.tasks as t where t.params ->> 'orchestrator_task_id_ref' = :'failed' limit 1 \gset
+select tests.create_orchestrator(:'owner', 3, 'montage_orchestrator') as failed \gset
+select tests.create_child(:'failed', 'merge', n) from generate_series(0, 1) as n;
+select t.id as failed_child from public.tasks as t where t.params ->> queue.parent_key() = :'failed' limit 1 \gset
 select pg_temp.end_unnoticed(:'failed_child', 'Failed');
-select tests.create_orchestrator(:'owner', 2, 'join_clips_orchestrator') as cancelled \gset
-select tests.create_child(:'cancelled', 'join_clips_segment', 0) as cancelled_child \gset
+select tests.create_orchestrator(:'owner', 2, 'montage_orchestrator') as cancelled \gset
+select tests.create_child(:'cancelled', 'merge', 0) as cancelled_child \gset
 select pg_temp.end_unnoticed(:'cancelled_child', 'Cancelled');
 select is_empty('select * from queue.drift()', 'reconcile() has found the children''s ends');
 select is(tests.status(:'complete'), 'In Progress', 'But ends nothing');
@@ -45,19 +45,19 @@ select is(
 select is((tests.task(:'complete')).output_location, 'https://files/' || :'complete_child', 'With what the last child made');
 select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 0, "children_failed": 0}', 'Once');
 
--- TEST: a report that was lost for good: all segments are there, no stitch, and nothing has moved for a while
+-- TEST: a report that was lost for good: all parts are there, no whole, and nothing has moved for a while
 select tests.create_orchestrator(:'owner', 1) as unreported \gset
-select tests.create_child(:'unreported', 'travel_segment', 0) as segment \gset
-select tests.finish_task(:'segment');
+select tests.create_child(:'unreported', 'part', 0) as part \gset
+select tests.finish_task(:'part');
 select pg_temp.mend();
-select is(tests.status(:'unreported'), 'In Progress', 'A stitch may still come');
+select is(tests.status(:'unreported'), 'In Progress', 'A whole may still come');
 select tests.step_clock('11 minutes');
 select pg_temp.mend();
 select is(tests.status(:'unreported'), 'Complete', 'After ten quiet minutes nobody waits for it');
 
 -- TEST: children that a cancelled orchestrator left
 select tests.create_orchestrator(:'owner') as parent_task \gset
-select tests.create_child(:'parent_task', 'travel_segment', 0) as left_behind \gset
+select tests.create_child(:'parent_task', 'part', 0) as left_behind \gset
 select pg_temp.end_unnoticed(:'parent_task', 'Cancelled');
 select is(tests.status(:'left_behind'), 'Queued', 'A child was left behind');
 select is(pg_temp.mend(), '{"completed": 0, "failed": 0, "cancelled": 0, "children_cancelled": 1, "children_failed": 0}', 'mend_orchestrations() cancels it');
@@ -65,15 +65,15 @@ select is(tests.status(:'left_behind'), 'Cancelled', 'It goes after its orchestr
 
 -- TEST: counts that have drifted
 select tests.create_orchestrator(:'owner') as stray \gset
-select tests.create_child(:'stray', 'travel_segment', 0);
+select tests.create_child(:'stray', 'part', 0);
 update queue.orchestrations set open_count = open_count + 1, part_count = 0 where orchestrator_id = :'stray';
 select is((select count(*) from queue.drift()), 1::bigint, 'drift() lists a family that is counted wrongly');
 select queue.reconcile();
 select is_empty('select * from queue.drift()', 'reconcile() counts it again');
 
 -- TEST: children that are not known as such
-select tests.create_orchestrator(:'owner', 2, 'join_clips_orchestrator') as forgotten \gset
-select tests.create_child(:'forgotten', 'join_clips_segment', 0) as unknown \gset
+select tests.create_orchestrator(:'owner', 2, 'montage_orchestrator') as forgotten \gset
+select tests.create_child(:'forgotten', 'merge', 0) as unknown \gset
 delete from queue.subtasks where task_id = :'unknown';
 delete from queue.orchestrations where orchestrator_id = :'forgotten';
 select queue.reconcile();

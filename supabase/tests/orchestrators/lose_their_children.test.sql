@@ -7,20 +7,20 @@ select tests.create_user(p_max_in_progress => 50) as owner \gset
 
 -- TEST: all children of one that has reported
 select tests.create_orchestrator(:'owner') as reported \gset
-select tests.create_child(:'reported', 'travel_segment', n) from generate_series(0, 2) as n;
+select tests.create_child(:'reported', 'part', n) from generate_series(0, 2) as n;
 select tests.report_enqueued(:'reported');
-delete from public.tasks where params ->> 'orchestrator_task_id_ref' = :'reported' and params ->> 'segment_index' <> '0';
+delete from public.tasks where params ->> queue.parent_key() = :'reported' and params ->> queue.place_key() <> '0';
 select is(tests.status(:'reported'), 'In Progress', 'While a child is left, the orchestrator waits for it');
-delete from public.tasks where params ->> 'orchestrator_task_id_ref' = :'reported';
+delete from public.tasks where params ->> queue.parent_key() = :'reported';
 select is(tests.status(:'reported'), 'Cancelled', 'It is cancelled with the last of them');
 select is((tests.task(:'reported')).error_message, 'all children were deleted', 'It says why');
 
 -- TEST: one at a time, and of one whose announcement was met without a report
 select tests.create_orchestrator(:'owner', 2) as announced \gset
-select tests.create_child(:'announced', 'travel_segment', 0) as first \gset
-select tests.create_child(:'announced', 'travel_segment', 1, :'first') as second \gset
-select tests.create_child(:'announced', 'travel_stitch', null, :'second') as stitch \gset
-delete from public.tasks where id = :'stitch';
+select tests.create_child(:'announced', 'part', 0) as first \gset
+select tests.create_child(:'announced', 'part', 1, :'first') as second \gset
+select tests.create_child(:'announced', 'final', null, :'second') as whole \gset
+delete from public.tasks where id = :'whole';
 delete from public.tasks where id = :'second';
 select is(tests.status(:'announced'), 'In Progress', 'What was announced was there; the first child is still to come');
 delete from public.tasks where id = :'first';
@@ -28,17 +28,17 @@ select is(tests.status(:'announced'), 'Cancelled', 'Without any child left it is
 
 -- TEST: those that are there judge it
 select tests.create_orchestrator(:'owner', 2) as judged \gset
-select tests.create_child(:'judged', 'travel_segment', 0) as done \gset
-select tests.create_child(:'judged', 'travel_segment', 1) as open \gset
-select tests.create_child(:'judged', 'travel_stitch', null, :'open') as last \gset
+select tests.create_child(:'judged', 'part', 0) as done \gset
+select tests.create_child(:'judged', 'part', 1) as open \gset
+select tests.create_child(:'judged', 'final', null, :'open') as last \gset
 select tests.finish_task(:'done');
 delete from public.tasks where id = :'open';
 select is(tests.status(:'last'), 'Cancelled', 'What waits for a deleted child goes with it');
 select is(tests.status(:'judged'), 'Cancelled', 'And its orchestrator with that');
 select tests.create_orchestrator(:'owner', 2) as shortened \gset
-select tests.create_child(:'shortened', 'travel_segment', 0) as kept \gset
-select tests.create_child(:'shortened', 'travel_segment', 1) as dropped \gset
-select tests.create_child(:'shortened', 'travel_stitch') as end_piece \gset
+select tests.create_child(:'shortened', 'part', 0) as kept \gset
+select tests.create_child(:'shortened', 'part', 1) as dropped \gset
+select tests.create_child(:'shortened', 'final') as end_piece \gset
 select tests.finish_task(:'kept');
 select tests.finish_task(:'end_piece');
 delete from public.tasks where id = :'dropped';
@@ -47,34 +47,34 @@ select is((tests.task(:'shortened')).output_location, 'https://files/' || :'end_
 
 -- TEST: before it has enqueued all of them nobody judges it
 select tests.create_orchestrator(:'owner', 2) as early \gset
-select tests.create_child(:'early', 'travel_segment', 0) as early_child \gset
+select tests.create_child(:'early', 'part', 0) as early_child \gset
 delete from public.tasks where id = :'early_child';
 select is(tests.status(:'early'), 'In Progress', 'One that is still enqueuing goes on');
 select tests.answer(format('public.update_task_status(tests.service(), %L, ''In Progress'', ''Loading the model'')', :'early'));
 select is(tests.status(:'early'), 'In Progress', 'Whatever else it reports');
 select tests.create_orchestrator(:'owner') as late \gset
-select tests.create_child(:'late', 'travel_segment', 0) as late_child \gset
+select tests.create_child(:'late', 'part', 0) as late_child \gset
 delete from public.tasks where id = :'late_child';
-select tests.answer(format('public.update_task_status(tests.service(), %L, ''In Progress'', ''Successfully enqueued 1 segment'')', :'late'));
+select tests.answer(format('public.update_task_status(tests.service(), %L, ''In Progress'', ''Successfully enqueued 1 part'')', :'late'));
 select is(tests.status(:'late'), 'Cancelled', 'When it says that they are enqueued, it is cancelled');
 
 -- TEST: one that waits for a worker enqueues them again
 select tests.create_orchestrator(:'owner') as queued \gset
-select tests.create_child(:'queued', 'travel_segment', 0) as queued_child \gset
+select tests.create_child(:'queued', 'part', 0) as queued_child \gset
 update public.tasks set status = 'Queued' where id = :'queued';
 delete from public.tasks where id = :'queued_child';
 select is(tests.status(:'queued'), 'Queued', 'One that was put back is left to its next worker');
 
 -- TEST: with their project, and with what is purged
 select tests.create_orchestrator(:'owner') as elsewhere \gset
-select tests.create_child(:'elsewhere', 'travel_segment', 0) as moved \gset
+select tests.create_child(:'elsewhere', 'part', 0) as moved \gset
 select tests.report_enqueued(:'elsewhere');
 update public.tasks set project_id = tests.create_project(:'owner') where id = :'moved';
 delete from public.projects where id = (tests.task(:'moved')).project_id;
 select is(tests.status(:'elsewhere'), 'Cancelled', 'Children that go with their project count as deleted');
 update queue.settings set finished_task_retention = '1 day';
 select tests.create_orchestrator(:'owner', 2) as living \gset
-select tests.create_child(:'living', 'travel_segment', 0) as finished \gset
+select tests.create_child(:'living', 'part', 0) as finished \gset
 select tests.finish_task(:'finished');
 select tests.step_clock('3 days');
 select queue.purge();
@@ -83,9 +83,9 @@ select is(tests.status(:'living'), 'In Progress', 'Which goes on');
 
 -- TEST: an orchestrator that comes after its children counts them
 select gen_random_uuid() as awaited \gset
-select tests.create_task(:'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'awaited'::text)) as early_bird \gset
+select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'awaited'::text)) as early_bird \gset
 insert into public.tasks (id, task_type, project_id)
-values (:'awaited', 'travel_orchestrator', (tests.task(:'early_bird')).project_id);
+values (:'awaited', 'film_orchestrator', (tests.task(:'early_bird')).project_id);
 select results_eq(
   format('select open_count from queue.orchestrations where orchestrator_id = %L', :'awaited'), array[1],
   'A family whose orchestrator comes last is counted'

@@ -1,29 +1,29 @@
 begin;
 select plan(7);
 
--- SETUP: a chain of two children and a stitch, enqueued twice by an orchestrator that could not read its children
+-- SETUP: a chain of two children and a whole, enqueued twice by an orchestrator that could not read its children
 select tests.empty_queue();
 select tests.create_user() as owner \gset
 select tests.create_orchestrator(:'owner', 2) as orchestrator \gset
-select tests.create_child(:'orchestrator', 'travel_segment', 0) as first \gset
-select tests.create_child(:'orchestrator', 'travel_segment', 1, :'first') as second \gset
-select tests.create_child(:'orchestrator', 'travel_stitch', null, :'second') as stitch \gset
-select tests.create_child(:'orchestrator', 'travel_segment', 0) as first_again \gset
-select tests.create_child(:'orchestrator', 'travel_segment', 1, :'first_again') as second_again \gset
-select tests.create_child(:'orchestrator', 'travel_stitch', null, :'second_again') as stitch_again \gset
+select tests.create_child(:'orchestrator', 'part', 0) as first \gset
+select tests.create_child(:'orchestrator', 'part', 1, :'first') as second \gset
+select tests.create_child(:'orchestrator', 'final', null, :'second') as whole \gset
+select tests.create_child(:'orchestrator', 'part', 0) as first_again \gset
+select tests.create_child(:'orchestrator', 'part', 1, :'first_again') as second_again \gset
+select tests.create_child(:'orchestrator', 'final', null, :'second_again') as whole_again \gset
 
 -- TEST: the younger ones are deleted, in the order in which a client finds them
 delete from public.tasks where id = :'first_again';
 delete from public.tasks where id = :'second_again';
-delete from public.tasks where id = :'stitch_again';
+delete from public.tasks where id = :'whole_again';
 select set_eq(
-  format('select id, dependant_on, standing from public.tasks where id in (%L, %L, %L)', :'first', :'second', :'stitch'),
-  format($$ values (%1$L::uuid, null::uuid, 'ready'), (%2$L, %1$L, 'dependency_pending'), (%3$L, %2$L, 'dependency_pending') $$, :'first', :'second', :'stitch'),
+  format('select id, dependant_on, standing from public.tasks where id in (%L, %L, %L)', :'first', :'second', :'whole'),
+  format($$ values (%1$L::uuid, null::uuid, 'ready'), (%2$L, %1$L, 'dependency_pending'), (%3$L, %2$L, 'dependency_pending') $$, :'first', :'second', :'whole'),
   'The older ones are put back and wait for each other'
 );
 select set_eq(
   'select task_id, depends_on from queue.task_dependencies',
-  format('values (%1$L::uuid, %2$L::uuid), (%3$L, %1$L)', :'second', :'first', :'stitch'),
+  format('values (%1$L::uuid, %2$L::uuid), (%3$L, %1$L)', :'second', :'first', :'whole'),
   'Nobody waits for what is gone'
 );
 
@@ -36,11 +36,11 @@ select is_empty('select * from queue.drift()', 'All of it is counted');
 select tests.empty_queue();
 select tests.create_user() as owner \gset
 select tests.create_orchestrator(:'owner', 2) as orchestrator \gset
-select tests.create_child(:'orchestrator', 'travel_segment', 0) as first \gset
-select tests.create_child(:'orchestrator', 'travel_segment', 0) as first_again \gset
-select tests.create_child(:'orchestrator', 'travel_segment', 1, :'first_again') as second \gset
+select tests.create_child(:'orchestrator', 'part', 0) as first \gset
+select tests.create_child(:'orchestrator', 'part', 0) as first_again \gset
+select tests.create_child(:'orchestrator', 'part', 1, :'first_again') as second \gset
 select queue.depend_on(:'second', array[:'first'::uuid]);
-select tests.create_child(:'orchestrator', 'travel_segment', 1) as second_again \gset
+select tests.create_child(:'orchestrator', 'part', 1) as second_again \gset
 delete from public.tasks where id = :'first_again';
 select set_eq(
   'select task_id, depends_on from queue.task_dependencies', format('values (%L::uuid, %L::uuid)', :'second', :'first'),

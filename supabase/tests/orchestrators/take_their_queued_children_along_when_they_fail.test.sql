@@ -12,7 +12,7 @@ declare
   v_ids uuid[] := array[tests.create_orchestrator((select user_id from pg_temp.owner))];
 begin
   for v_index in 0 .. 2 loop
-    v_ids := v_ids || tests.create_child(v_ids[1], 'travel_segment', v_index);
+    v_ids := v_ids || tests.create_child(v_ids[1], 'part', v_index);
   end loop;
   perform tests.start(v_ids[2]);
   perform tests.start(v_ids[3]);
@@ -72,7 +72,7 @@ select ok(pg_temp.names(:'ids', (:'ids'::uuid[])[2]), 'Which names it');
 
 select pg_temp.family() as ids \gset
 select tests.create_task(:'owner') as awaited \gset
-select tests.create_child((:'ids'::uuid[])[1], 'travel_segment', 7, :'awaited') as waiting \gset
+select tests.create_child((:'ids'::uuid[])[1], 'part', 7, :'awaited') as waiting \gset
 select tests.fail_child(:'awaited', 'not of the family');
 select is(pg_temp.statuses(:'ids'), 'Failed, In Progress, In Progress, Failed', 'A child that fails with what it waited for');
 select ok(pg_temp.names(:'ids', :'waiting'), 'Which the others name');
@@ -94,8 +94,8 @@ update public.tasks set created_at = queue.now() - interval '8 days' where id = 
 update public.tasks set status = 'Cancelled' where id = (:'ids'::uuid[])[1];
 select is(pg_temp.statuses(:'ids'), 'Cancelled, Cancelled, Cancelled, Cancelled', 'A cancelled orchestrator cancels all of them, as ever');
 select tests.create_orchestrator(:'owner') as early \gset
-select tests.create_child(:'early', 'travel_segment', 0) as early_child \gset
-select tests.create_child(:'early', 'travel_segment', 1) as early_sibling \gset
+select tests.create_child(:'early', 'part', 0) as early_child \gset
+select tests.create_child(:'early', 'part', 1) as early_sibling \gset
 select tests.fail_child(:'early_child');
 select is(tests.status(:'early_sibling'), 'Queued', 'While its orchestrator still enqueues, a failed child fails nobody');
 select tests.report_enqueued(:'early');
@@ -103,7 +103,7 @@ select is(tests.status(:'early_sibling'), 'Failed', 'But once it has');
 
 -- TEST: who is not of the family, and what hangs on a child
 select pg_temp.family() as ids \gset
-select tests.create_task(:'stranger', p_params => jsonb_build_object('orchestrator_task_id_ref', (:'ids'::uuid[])[1])) as strangers \gset
+select tests.create_task(:'stranger', p_params => jsonb_build_object(queue.parent_key(), (:'ids'::uuid[])[1])) as strangers \gset
 select tests.create_task(:'owner', p_dependant_on => (:'ids'::uuid[])[4]) as outside \gset
 select tests.create_task(:'owner', p_dependant_on => :'outside') as further \gset
 select tests.create_task(:'stranger', p_dependant_on => (:'ids'::uuid[])[4]) as not_theirs \gset
@@ -116,11 +116,11 @@ select is((select count(*)::integer from queue.deferred_work), 0, 'Nothing is le
 
 -- TEST: families of families
 select pg_temp.family() as ids \gset
-select tests.create_child((:'ids'::uuid[])[1], 'join_clips_orchestrator') as below \gset
-select tests.create_child(:'below', 'join_clips_segment', 0) as grandchild \gset
-select tests.create_child((:'ids'::uuid[])[1], 'join_clips_orchestrator') as at_work \gset
+select tests.create_child((:'ids'::uuid[])[1], 'montage_orchestrator') as below \gset
+select tests.create_child(:'below', 'merge', 0) as grandchild \gset
+select tests.create_child((:'ids'::uuid[])[1], 'montage_orchestrator') as at_work \gset
 select tests.start(:'at_work');
-select tests.create_child(:'at_work', 'join_clips_segment', 0) as at_works \gset
+select tests.create_child(:'at_work', 'merge', 0) as at_works \gset
 select tests.fail_child((:'ids'::uuid[])[2], 'broken');
 select is(
   array[tests.status(:'below'), tests.status(:'grandchild'), tests.status(:'at_work'), tests.status(:'at_works')],
@@ -157,7 +157,7 @@ select tests.fail_child((:'ids'::uuid[])[2], 'broken');
 select tests.create_task(:'owner') as runs \gset
 select tests.start(:'runs');
 select tests.create_task(:'owner') as waits \gset
-update public.tasks set params = jsonb_build_object('orchestrator_task_id_ref', (:'ids'::uuid[])[1]) where id in (:'runs', :'waits');
+update public.tasks set params = jsonb_build_object(queue.parent_key(), (:'ids'::uuid[])[1]) where id in (:'runs', :'waits');
 select is(tests.status(:'runs') || ', ' || tests.status(:'waits'), 'In Progress, Failed', 'Fails while it waits, not while it runs');
 select is((select count(*)::integer from queue.drift()) + (select count(*)::integer from tests.drift()), 0, 'Nothing has drifted');
 

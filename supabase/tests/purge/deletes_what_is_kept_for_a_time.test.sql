@@ -47,10 +47,10 @@ select set_eq(
 -- TEST: history and finished tasks stay for ever, until the settings say otherwise
 select tests.create_task_in('Complete', :'owner') as old_task \gset
 select tests.create_task_in('Complete', :'owner') as needed \gset
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as parent \gset
-select tests.create_task_in('Complete', :'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'parent')) as child \gset
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as failed_parent \gset
-select tests.create_task_in('In Progress', :'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'failed_parent')) as live_child \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator') as parent \gset
+select tests.create_task_in('Complete', :'owner', p_params => jsonb_build_object(queue.parent_key(), :'parent')) as child \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator') as failed_parent \gset
+select tests.create_task_in('In Progress', :'owner', p_params => jsonb_build_object(queue.parent_key(), :'failed_parent')) as live_child \gset
 update public.tasks set status = 'Failed', error_message = 'broken' where id = :'failed_parent';
 select tests.step_clock('400 days');
 select tests.create_task(:'owner', p_dependant_on => :'needed') as dependant \gset

@@ -9,8 +9,8 @@ select tests.create_user() as owner \gset
 insert into public.workers (id, status, created_at, last_heartbeat)
 select w, 'active', queue.now(), queue.now()
 from unnest(array['ended', 'beating', 'knocking', 'conductor', 'live', 'silent']) as w;
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator', 'conductor') as waiting \gset
-select tests.create_task(:'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'waiting'));
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator', 'conductor') as waiting \gset
+select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'waiting'));
 select queue.note_enqueued(:'waiting');
 update public.workers set status = 'terminated' where id not in ('live', 'silent');
 select public.note_refused_claim(tests.service(), w) from unnest(array['ended', 'knocking']) as w;

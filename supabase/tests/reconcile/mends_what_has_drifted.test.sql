@@ -7,13 +7,13 @@ select tests.create_user(p_max_in_progress => 3) as ana \gset
 select tests.create_user() as ben \gset
 select tests.create_user() as cleo \gset
 select tests.create_task(u, t)
-from unnest(array[:'ana', :'ben']::uuid[]) as u, unnest('{travel_segment,travel_orchestrator,qwen_image_edit}'::text[]) as t, generate_series(1, 3);
+from unnest(array[:'ana', :'ben']::uuid[]) as u, unnest('{clip,film_orchestrator,edit_image}'::text[]) as t, generate_series(1, 3);
 select tests.create_task(:'ana', p_dependant_on => gen_random_uuid());
 select tests.create_task(:'ana') as at_home \gset
 update public.tasks set run_type = 'local' where id = :'at_home';
 select tests.create_task(:'cleo') as last_of_cleo \gset
 update public.tasks set status = 'Cancelled' where id = :'last_of_cleo';
-insert into public.tasks (task_type, project_id) values ('travel_segment', null);
+insert into public.tasks (task_type, project_id) values ('clip', null);
 select tests.claim_many(4), tests.claim('api-1', 'api');
 create function pg_temp.reconcile() returns integer language plpgsql as $$
 declare v_mended integer;

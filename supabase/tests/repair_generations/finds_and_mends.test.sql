@@ -8,7 +8,7 @@ select tests.create_task_in('Complete', :'owner') as whole \gset
 select tests.create_task_in('Complete', :'owner') as missing \gset
 select tests.create_task_in('Complete', :'owner') as torn \gset
 select tests.create_task_in('Complete', :'owner', p_params => '{"skip_generation": true}') as skipped \gset
-select tests.create_task_in('Complete', :'owner', 'travel_orchestrator') as orchestrator \gset
+select tests.create_task_in('Complete', :'owner', 'film_orchestrator') as orchestrator \gset
 select tests.create_task_in('Failed', :'owner') as failed \gset
 delete from public.generations where task_id = :'missing';
 update public.tasks set generation_created = false where id = :'missing';

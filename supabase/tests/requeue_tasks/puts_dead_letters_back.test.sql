@@ -15,7 +15,7 @@ begin
   return v_reply;
 end;
 $$;
-create function pg_temp.dead(p_owner uuid, p_reason text default 'boom', p_type text default 'travel_segment') returns uuid language plpgsql as $$
+create function pg_temp.dead(p_owner uuid, p_reason text default 'boom', p_type text default 'clip') returns uuid language plpgsql as $$
 declare
   v_task_id uuid := tests.create_task_in('In Progress', p_owner, p_type, p_attempts => 3);
 begin
@@ -56,7 +56,7 @@ select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 100) as owner \gset
 select tests.create_user(p_max_in_progress => 100) as other \gset
 select count(pg_temp.dead(:'owner', 'CUDA out of memory')) from generate_series(1, 3);
-select pg_temp.dead(:'other', 'cuda OUT of memory', 'join_clips');
+select pg_temp.dead(:'other', 'cuda OUT of memory', 'montage');
 select pg_temp.dead(:'owner', 'the prompt is empty');
 select tests.create_task_in('Cancelled', :'owner') as cancelled \gset
 select is(
@@ -65,7 +65,7 @@ select is(
 );
 select is((select count(*)::integer from public.tasks where status = 'Queued'), 0, 'And changes nothing');
 select is(
-  pg_temp.requeue('p_filter => ''{"error_contains": "cuda out of memory", "task_type": "travel_segment"}'', p_limit => 2') ->> 'requeued', '2',
+  pg_temp.requeue('p_filter => ''{"error_contains": "cuda out of memory", "task_type": "clip"}'', p_limit => 2') ->> 'requeued', '2',
   'The filter''s keys all hold, and the limit too'
 );
 select is(

@@ -15,7 +15,7 @@ end;
 $$;
 create function pg_temp.orchestrate(p_owner uuid, p_worker text) returns uuid language plpgsql as $$
 begin
-  perform tests.create_task(p_owner, 'travel_orchestrator');
+  perform tests.create_task(p_owner, 'film_orchestrator');
   return tests.claim(p_worker);
 end;
 $$;
@@ -48,7 +48,7 @@ select pg_temp.orchestrate(:'owner', 'gpu-1') as planning \gset
 select pg_temp.report(:'planning', 'Planning');
 select pg_temp.orchestrate(:'owner', 'gpu-2') as parent \gset
 select pg_temp.report(:'parent', 'Planning');
-select tests.create_child(:'parent', 'join_clips_segment', 0) as child \gset
+select tests.create_child(:'parent', 'merge', 0) as child \gset
 select tests.step_clock('6 minutes');
 select tests.beat('gpu-1', p_more => jsonb_build_object('current_task_id_param', :'planning'));
 select pg_temp.later('6 minutes');
@@ -72,10 +72,10 @@ select is((tests.task(:'left_behind')).attempts, 1, 'The start counts');
 
 -- TEST: what a report brings about is the reporter's doing
 select tests.create_orchestrator(:'owner') as judged \gset
-select tests.create_child(:'judged', 'travel_segment', 0) as failed_child \gset
+select tests.create_child(:'judged', 'part', 0) as failed_child \gset
 select tests.start(:'failed_child');
 update public.tasks set status = 'Failed', error_message = 'broke' where id = :'failed_child';
-select pg_temp.report(:'judged', 'Successfully enqueued 1 segment');
+select pg_temp.report(:'judged', 'Successfully enqueued 1 part');
 select results_eq(
   format('select to_status, actor from public.task_events where task_id = %L and to_status = ''Failed''', :'judged'),
   $$values ('Failed', 'service')$$, 'The history names who reported, not the role it came with'

@@ -6,8 +6,8 @@ select tests.empty_queue();
 select tests.step_clock('1 hour');
 select tests.create_user(p_max_in_progress => 100) as owner \gset
 insert into public.workers (id, status, last_heartbeat) values ('gpu-alive', 'active', queue.now());
-update public.task_types set timeout = '30 minutes' where name = 'travel_segment';
-create function pg_temp.running(p_owner uuid, p_for interval, p_timeout interval default null, p_type text default 'travel_segment')
+update public.task_types set timeout = '30 minutes' where name = 'clip';
+create function pg_temp.running(p_owner uuid, p_for interval, p_timeout interval default null, p_type text default 'clip')
 returns uuid language plpgsql as $$
 declare
   v_task_id uuid := tests.create_task_in('In Progress', p_owner, p_type, 'gpu-alive');
@@ -24,7 +24,7 @@ select pg_temp.running(:'owner', '30 minutes') as in_time \gset
 select pg_temp.running(:'owner', '30 minutes 1 second') as late \gset
 select pg_temp.running(:'owner', '3 hours', '4 hours') as longer \gset
 select pg_temp.running(:'owner', '2 minutes', '1 minute') as shorter \gset
-select pg_temp.running(:'owner', '9 hours', null, 'join_clips') as endless \gset
+select pg_temp.running(:'owner', '9 hours', null, 'montage') as endless \gset
 select queue.rescue();
 select is((tests.task(:'in_time')).status, 'In Progress', 'A task within its type''s timeout goes on');
 select is((tests.task(:'late')).status, 'Queued', 'One beyond it is put back, although its worker beats');

@@ -9,7 +9,7 @@ insert into public.workers (id, status, last_heartbeat) values ('never-beat', 'a
 create temporary table holder as
 select
   tests.create_task_in('In Progress', :'owner', y.task_type, w.worker_id) as task_id, w.worker_id, n.is_bare, k.has_token
-from unnest(array['travel_segment', 'qwen_image_edit', 'travel_orchestrator', 'never heard of']) as y (task_type)
+from unnest(array['clip', 'edit_image', 'film_orchestrator', 'never heard of']) as y (task_type)
   cross join unnest(array['known', 'never-beat', 'no-row', '', null]) as w (worker_id)
   cross join unnest(array[false, true]) as n (is_bare)
   cross join unnest(array[false, true]) as k (has_token);

@@ -6,7 +6,7 @@ select tests.empty_queue();
 delete from public.workers;
 select tests.create_user() as owner \gset
 insert into public.workers (id, status, last_heartbeat) values ('gpu-old', 'active', queue.now()), ('gpu-new', 'active', queue.now());
-select tests.create_task(:'owner', 'travel_segment') as task \gset
+select tests.create_task(:'owner', 'clip') as task \gset
 select tests.claim('gpu-old');
 update public.tasks set status = 'Queued', error_message = 'Reset - by hand' where id = :'task';
 select tests.claim('gpu-new');

@@ -17,7 +17,7 @@ end;
 $$;
 -- A running task whose holder gave its last sign p_silence ago.
 create function pg_temp.held(
-  p_owner uuid, p_worker_id text, p_silence interval, p_type text default 'travel_segment', p_attempts integer default 1
+  p_owner uuid, p_worker_id text, p_silence interval, p_type text default 'clip', p_attempts integer default 1
 ) returns uuid language plpgsql as $$
 declare
   v_task_id uuid := tests.create_task_in('In Progress', p_owner, p_type, p_worker_id, p_attempts);
@@ -81,8 +81,8 @@ select is(pg_temp.status_of(:'going'), 'Queued', 'Work of a terminating worker t
 select is((select w.status from public.workers as w where w.id = 'gpu-going'), 'terminating', 'And it stays terminating');
 
 -- TEST: api workers and users' own machines never beat: limits of their own
-select pg_temp.held(:'owner', 'api-worker-main', '7 minutes', 'qwen_image_edit') as api_in_time \gset
-select pg_temp.held(:'owner', 'api-worker-main', '7 minutes 1 second', 'qwen_image_edit') as api_late \gset
+select pg_temp.held(:'owner', 'api-worker-main', '7 minutes', 'edit_image') as api_in_time \gset
+select pg_temp.held(:'owner', 'api-worker-main', '7 minutes 1 second', 'edit_image') as api_late \gset
 select pg_temp.held(:'owner', 'laptop', '58 minutes') as own_in_time \gset
 select pg_temp.held(:'owner', 'laptop', '58 minutes 1 second') as own_late \gset
 select tests.with_token(:'owner') as own_token \gset

@@ -6,7 +6,7 @@ select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 100) as owner \gset
 create function pg_temp.worker_with_task(p_owner uuid, p_id text, p_attempts integer default 1) returns uuid language plpgsql as $$
 begin
-  insert into public.workers (id, status, last_heartbeat, metadata) values (p_id, 'active', queue.now(), '{"runpod_id": "pod-1"}');
+  insert into public.workers (id, status, last_heartbeat, metadata) values (p_id, 'active', queue.now(), '{"machine": "pod-1"}');
   return tests.create_task_in('In Progress', p_owner, p_worker_id => p_id, p_attempts => p_attempts);
 end;
 $$;

@@ -7,7 +7,7 @@ select tests.step_clock('1 day');
 select tests.create_user(p_max_in_progress => 100) as owner \gset
 update queue.job_runs set period = '1 minute' where job = 'rescue';
 -- A running task whose holder gave its last sign p_silence ago.
-create function pg_temp.held(p_owner uuid, p_worker_id text, p_silence interval, p_type text default 'travel_segment')
+create function pg_temp.held(p_owner uuid, p_worker_id text, p_silence interval, p_type text default 'clip')
 returns uuid language plpgsql as $$
 declare
   v_task_id uuid := tests.create_task_in('In Progress', p_owner, p_type, p_worker_id, 1);
@@ -55,7 +55,7 @@ select pg_temp.forget_looks();
 select pg_temp.held(:'owner', 'gpu-beats', '1 hour');
 insert into public.workers (id, status, last_heartbeat) values ('gpu-beats', 'active', queue.now() - interval '1 hour');
 select pg_temp.held(:'owner', 'gpu-never-beat', '1 hour');
-select pg_temp.held(:'owner', 'api-worker-main', '1 hour', 'qwen_image_edit');
+select pg_temp.held(:'owner', 'api-worker-main', '1 hour', 'edit_image');
 select pg_temp.held(:'owner', 'laptop', '61 minutes') as own \gset
 select tests.with_token(:'owner') as own_token \gset
 update public.tasks set token_id = tests.token_id(:'own_token') where id = :'own';

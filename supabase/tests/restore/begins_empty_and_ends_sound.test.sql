@@ -20,7 +20,7 @@ select is((select count(*)::integer from public.users where id = :'owner'), 1, '
 
 -- TEST: rows come as they are, also those that no insert may make
 insert into public.tasks (id, task_type, status, user_id, project_id, output_location, standing, pool, takes_slot)
-select gen_random_uuid(), 'travel_segment', 'Complete', p.user_id, p.id, 'a.mp4', null, 'gpu', true
+select gen_random_uuid(), 'clip', 'Complete', p.user_id, p.id, 'a.mp4', null, 'gpu', true
 from public.projects as p
 where p.user_id = :'owner';
 insert into public.task_events (id, task_id, at, to_status, attempt, actor) overriding system value

@@ -6,15 +6,15 @@ select plan(14);
 select tests.empty_queue();
 select tests.create_user() as owner \gset
 select tests.create_orchestrator(:'owner') as orchestrator \gset
-select tests.create_child(:'orchestrator', 'travel_segment', 0) as former \gset
-select tests.create_child(:'orchestrator', 'travel_segment', 0) as spare \gset
-select tests.create_child(:'orchestrator', 'travel_segment', 1) as alone \gset
-select tests.create_child(:'orchestrator', 'travel_segment', 2) as former_of_running \gset
-select tests.create_child(:'orchestrator', 'travel_segment', 2) as running \gset
+select tests.create_child(:'orchestrator', 'part', 0) as former \gset
+select tests.create_child(:'orchestrator', 'part', 0) as spare \gset
+select tests.create_child(:'orchestrator', 'part', 1) as alone \gset
+select tests.create_child(:'orchestrator', 'part', 2) as former_of_running \gset
+select tests.create_child(:'orchestrator', 'part', 2) as running \gset
 select tests.start(:'running');
-select tests.create_child(:'orchestrator', 'travel_segment', 3) as failed \gset
+select tests.create_child(:'orchestrator', 'part', 3) as failed \gset
 update public.tasks set status = 'Failed', error_message = 'boom' where id = :'failed';
-select tests.create_child(:'orchestrator', 'travel_segment', 3) as in_place_of_failed \gset
+select tests.create_child(:'orchestrator', 'part', 3) as in_place_of_failed \gset
 
 -- As PostgREST writes a DELETE that wants its rows back.
 create function pg_temp.remove(p_id uuid) returns text language plpgsql as $$

@@ -76,16 +76,12 @@ insert into listed_function values
   ('service_role', 'queue.get_task_output'),
   ('service_role', 'get_predecessor_output'),
   ('service_role', 'queue.get_predecessor_output'),
-  ('service_role', 'get_completed_segments'),
-  ('service_role', 'queue.get_completed_segments'),
   ('service_role', 'cancel_tasks'),
   ('service_role', 'queue.cancel_tasks'),
   ('service_role', 'get_orchestrator_children'),
   ('service_role', 'queue.get_orchestrator_children'),
   ('service_role', 'update_worker_model'),
   ('service_role', 'queue.update_worker_model'),
-  ('service_role', 'update_shot_pair_prompts'),
-  ('service_role', 'queue.update_shot_pair_prompts'),
   ('service_role', 'task_counts'),
   ('service_role', 'queue.task_counts'),
   ('service_role', 'update_task_status'),
@@ -94,6 +90,8 @@ insert into listed_function values
   ('service_role', 'queue.files_to_sweep'),
   ('service_role', 'upload_target'),
   ('service_role', 'queue.upload_target');
+
+insert into listed_function select 'service_role', n.name from tests.functions_of_the_fleet() as n (name);
 
 create temporary view executable_function as
 select r.role_name, p.oid::regproc::text as function_name

@@ -46,7 +46,7 @@ select is(pg_temp.sweep(), '{"released": 0, "grown_stale": 0}', 'A second sweep 
 
 -- TEST: what has grown stale
 select tests.create_task(:'owner') as parent_task \gset
-select tests.create_task(:'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'parent_task')) as kept_fresh \gset
+select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'parent_task')) as kept_fresh \gset
 update public.tasks set attempts = 1, status = 'In Progress', worker_id = 'w', lease_token = gen_random_uuid() where id = :'parent_task';
 select tests.step_clock('7 days 1 microsecond'); -- since they were due
 select is(pg_temp.sweep(), '{"released": 1, "grown_stale": 3}', 'sweep() sets aside what is older than seven days, and releases what is due');

@@ -10,11 +10,11 @@ create function pg_temp.samples() returns text language sql as $$
   select coalesce(string_agg(format('%s %s+%s-%s', m.pool, m.claimable, m.arrivals, m.completions), ', ' order by m.pool desc), '')
   from queue.minute_samples as m
   where m.sampled_at = queue.now()
-    and m.pool <> 'banodoco';
+    and m.pool in ('gpu', 'api');
 $$;
 select tests.create_user(p_max_in_progress => 4) as owner \gset
 select tests.create_task(:'owner') from generate_series(1, 6);
-select tests.create_task(:'owner', 'qwen_image_edit') from generate_series(1, 2);
+select tests.create_task(:'owner', 'edit_image') from generate_series(1, 2);
 -- What was before the first sample.
 update public.task_events set at = queue.now() - interval '6 minutes';
 
@@ -35,7 +35,7 @@ select tests.create_task(:'owner') from generate_series(1, 3);
 select tests.claim('gpu-1') as done \gset
 update public.tasks set status = 'Complete' where id = :'done';
 select tests.create_task_in('Failed', :'owner');
-select tests.create_task_in('Complete', :'owner', 'qwen_image_edit');
+select tests.create_task_in('Complete', :'owner', 'edit_image');
 select tests.step_clock('1 minute');
 select queue.sweep();
 select is(pg_temp.samples(), 'gpu 4+4-1, api 2+1-1', 'Each pool has its own arrivals and completions');

@@ -5,13 +5,13 @@ select plan(4);
 select tests.empty_queue();
 create temporary table owners as
 select tests.create_user(p_max_in_progress => n % 4, p_credits => (n % 5 > 0)::integer,
-  p_settings => jsonb_build_object('ui', jsonb_build_object('generationMethods', jsonb_build_object('inCloud', n % 7 > 0)))) as id, n
+  p_settings => tests.switched('cloud', to_jsonb(n % 7 > 0))) as id, n
 from generate_series(1, 60) as n;
 select tests.create_task(o.id, t.task_type, p_age => case when o.n % 11 = 0 then interval '6 days' else '0' end)
-from owners as o, unnest('{travel_segment,travel_segment,qwen_image_edit,travel_orchestrator}'::text[]) with ordinality as t (task_type, k)
+from owners as o, unnest('{clip,clip,edit_image,film_orchestrator}'::text[]) with ordinality as t (task_type, k)
 where (o.n + t.k) % 3 > 0;
 update public.tasks as t set available_at = queue.now() + interval '1 hour' from owners as o where o.id = t.user_id and o.n % 6 = 0;
-update public.tasks as t set run_type = 'local' from owners as o where o.id = t.user_id and o.n % 8 = 0 and t.task_type = 'travel_segment';
+update public.tasks as t set run_type = 'local' from owners as o where o.id = t.user_id and o.n % 8 = 0 and t.task_type = 'clip';
 select tests.claim_many(9), tests.claim_many(5, 'api');
 
 -- What the sums say and what the users looked at one by one add up to.

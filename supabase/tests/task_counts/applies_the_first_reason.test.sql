@@ -6,7 +6,7 @@ select tests.empty_queue();
 select tests.create_user(p_credits => 0) as owner \gset
 insert into public.task_types (name, is_active) values ('retired', false);
 select tests.create_project(:'owner') as project \gset
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as pending \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator') as pending \gset
 select tests.create_task(:'owner', 'retired', p_age => '30 days', p_dependant_on => :'pending') as task \gset
 update public.tasks set available_at = queue.now() + interval '1 day', run_type = null, user_id = null, project_id = null
 where id = :'task';

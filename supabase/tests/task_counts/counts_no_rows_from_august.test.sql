@@ -5,7 +5,7 @@ select plan(7);
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 100) as owner \gset
 select tests.create_task(
-  :'owner', case when n % 2 = 0 then 'travel_segment' else 'travel_stitch' end, p_age => '65 days'
+  :'owner', case when n % 2 = 0 then 'clip' else 'film' end, p_age => '65 days'
 )
 from generate_series(1, 51) as n;
 update public.tasks set run_type = null;

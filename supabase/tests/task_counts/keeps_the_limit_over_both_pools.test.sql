@@ -4,9 +4,9 @@ select plan(12);
 -- SETUP: room for three; two tasks for gpu workers, four for api workers
 select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 3) as owner \gset
-select tests.create_task(:'owner', 'travel_segment') from generate_series(1, 2);
-select tests.create_task(:'owner', 'qwen_image_edit') from generate_series(1, 4);
-select tests.create_task(:'owner', 'wgp');
+select tests.create_task(:'owner', 'clip') from generate_series(1, 2);
+select tests.create_task(:'owner', 'edit_image') from generate_series(1, 4);
+select tests.create_task(:'owner', 'process');
 
 -- TEST: each pool, and both together
 select is(tests.claimable('gpu'), 3, 'The gpu pool counts gpu tasks and unknown types');
@@ -26,7 +26,7 @@ select is(
 );
 
 -- TEST: an orchestrator runs beside the limit but is neither a slot nor workload
-select tests.create_task(:'owner', 'travel_orchestrator', p_priority => 1);
+select tests.create_task(:'owner', 'film_orchestrator', p_priority => 1);
 select tests.claim('gpu-1');
 select is(tests.counts('gpu') #> '{totals,active_only}', '0', 'A running orchestrator is not counted as active work');
 select is(

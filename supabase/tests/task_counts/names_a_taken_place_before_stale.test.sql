@@ -1,27 +1,27 @@
 begin;
 select plan(9);
 
--- SETUP: Ana has one place of orchestration and it is taken; an old orchestrator of hers waits, and an old segment
+-- SETUP: Ana has one place of orchestration and it is taken; an old orchestrator of hers waits, and an old part
 select tests.empty_queue();
 create function pg_temp.reason(p_task_id uuid) returns text language sql as $$
   select tests.answer(format('public.explain_task(tests.service(), %L) ->> ''reason''', p_task_id));
 $$;
 select tests.create_user() as ana \gset
 update public.users set max_orchestrating = 1 where id = :'ana';
-select tests.create_task_in('In Progress', :'ana', 'travel_orchestrator') as runs \gset
-select tests.create_task(:'ana', 'travel_orchestrator') as waits \gset
-select tests.create_task(:'ana', 'travel_segment') as segment \gset
+select tests.create_task_in('In Progress', :'ana', 'film_orchestrator') as runs \gset
+select tests.create_task(:'ana', 'film_orchestrator') as waits \gset
+select tests.create_task(:'ana', 'clip') as part \gset
 select tests.step_clock('8 days');
 
 -- TEST: only time has passed
-select is(tests.counts() -> 'blocked', '{"stale": 1, "user_at_limit": 1}', 'The orchestrator waits for a place, the segment is stale');
+select is(tests.counts() -> 'blocked', '{"stale": 1, "user_at_limit": 1}', 'The orchestrator waits for a place, the part is stale');
 select is(pg_temp.reason(:'waits'), 'user_at_limit', 'And so says explain_task of the orchestrator');
-select is(pg_temp.reason(:'segment'), 'stale', 'And of the segment');
+select is(pg_temp.reason(:'part'), 'stale', 'And of the part');
 
 -- TEST: the sweep has written it down
 select queue.sweep();
 select results_eq(
-  format('select t.standing from public.tasks as t where t.id in (%L, %L)', :'waits', :'segment'),
+  format('select t.standing from public.tasks as t where t.id in (%L, %L)', :'waits', :'part'),
   $$ values ('stale'), ('stale') $$, 'Both are stored as stale'
 );
 select is(tests.counts() -> 'blocked', '{"stale": 1, "user_at_limit": 1}', 'Counts say the same');

@@ -32,7 +32,7 @@ select tests.create_user(p_credits => 0) as broke \gset
 select tests.create_task(:'broke') from generate_series(1, 3);
 insert into expected values ('no_credits', 3);
 
-select tests.create_user(p_settings => '{"ui": {"generationMethods": {"inCloud": false}}}') as offline \gset
+select tests.create_user(p_settings => tests.switched('cloud', 'false')) as offline \gset
 select tests.create_task(:'offline') from generate_series(1, 4);
 insert into expected values ('cloud_disabled', 4);
 
@@ -77,8 +77,8 @@ $$;
 select is(pg_temp.explained('gpu'), pg_temp.queued(), 'Claimable and blocked together are all that is queued');
 select tests.claim_many(3);
 select is(pg_temp.explained('gpu'), pg_temp.queued(), 'Also while some run');
-select tests.create_task(:'owner', 'qwen_image_edit', p_age => '9 days') from generate_series(1, 2);
-select tests.create_task(:'busy', 'qwen_image_edit') from generate_series(1, 2);
+select tests.create_task(:'owner', 'edit_image', p_age => '9 days') from generate_series(1, 2);
+select tests.create_task(:'busy', 'edit_image') from generate_series(1, 2);
 select is(pg_temp.explained(null), pg_temp.queued(), 'Also over both pools');
 select is(
   pg_temp.explained('gpu') + pg_temp.explained('api'), pg_temp.queued(), 'Each pool explains its own'
@@ -86,7 +86,7 @@ select is(
 
 -- TEST: several reasons at once: the first of the order applies
 select tests.empty_queue();
-select tests.create_user(p_credits => 0, p_settings => '{"ui": {"generationMethods": {"inCloud": false}}}', p_max_in_progress => 0) as none \gset
+select tests.create_user(p_credits => 0, p_settings => tests.switched('cloud', 'false'), p_max_in_progress => 0) as none \gset
 select tests.create_task(:'none');
 select tests.create_task(:'none', p_age => '30 days');
 select is(tests.counts() -> 'blocked', '{"no_credits": 2}', 'no_credits comes before cloud_disabled, user_at_limit and stale');

@@ -67,8 +67,8 @@ select is(
   tests.counts('gpu', true, :'token') -> 'blocked', '{"dependency_pending": 1, "stale": 1}',
   'A token is not told of credits, which it does not need'
 );
-update public.users set settings = '{"ui": {"generationMethods": {"onComputer": false}}}' where id = :'ana';
-select is(tests.claimable('gpu', :'token'), 0, 'With onComputer off a token counts nothing');
+update public.users set settings = tests.switched('local', 'false') where id = :'ana';
+select is(tests.claimable('gpu', :'token'), 0, 'With local work off a token counts nothing');
 select is(tests.claimable('gpu', :'signed_in'), 0, 'Nor does the owner, without credits');
 select is(
   tests.counts('gpu', true, :'signed_in') -> 'blocked', '{"no_credits": 2, "local_disabled": 1, "dependency_pending": 1}',

@@ -6,11 +6,11 @@ select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 3) as ana \gset
 select tests.with_token(:'ana') as token \gset
 select tests.signed_in(:'ana') as signed_in \gset
-select tests.create_task(:'ana', 'z_image_turbo', p_age => '3 hours') as image \gset
-select tests.create_task(:'ana', 'qwen_image', p_age => '2 hours') as local_image \gset
+select tests.create_task(:'ana', 'sketch_image', p_age => '3 hours') as image \gset
+select tests.create_task(:'ana', 'draw_image', p_age => '2 hours') as local_image \gset
 update public.tasks set run_type = 'local' where id = :'local_image';
-select tests.create_task(:'ana', p_age => '1 hour') as segment \gset
-select tests.create_task(:'ana', 'animate_character', p_age => '4 hours') as film \gset
+select tests.create_task(:'ana', p_age => '1 hour') as part \gset
+select tests.create_task(:'ana', 'animate', p_age => '4 hours') as film \gset
 create function pg_temp.listed(p_counts jsonb, p_list text) returns uuid[] language sql as $$
   select coalesce(array_agg((e.task ->> 'task_id')::uuid order by e.place), '{}') from jsonb_array_elements(p_counts -> p_list) with ordinality as e (task, place);
 $$;
@@ -24,16 +24,16 @@ $$;
 -- TEST: what waits
 select is(tests.claimable('gpu', :'token'), 3, 'A token counts for gpu what its machine would get');
 select is(
-  pg_temp.listed(tests.counts('gpu', true, :'token'), 'queued_tasks'), array[:'image', :'local_image', :'segment']::uuid[],
+  pg_temp.listed(tests.counts('gpu', true, :'token'), 'queued_tasks'), array[:'image', :'local_image', :'part']::uuid[],
   'And lists it in the order of claims'
 );
-select is(tests.claimable(), 1, 'The fleet''s gpu workers count the segment');
+select is(tests.claimable(), 1, 'The fleet''s gpu workers count the part');
 select is(tests.claimable('api'), 2, 'And its api workers what is for the cloud');
 select is(tests.claimable('api', :'token'), 3, 'A token that names api counts that pool, local images too');
 select is(tests.claimable(null, :'token'), 3, 'Of all pools together each task is counted once, as far as there is room');
 select is(tests.claimable('gpu', :'signed_in'), 2, 'In person only what is local is for the own machine');
 select is(
-  pg_temp.listed(tests.counts('gpu', true, :'signed_in'), 'queued_tasks'), array[:'local_image', :'segment']::uuid[], 'And listed so'
+  pg_temp.listed(tests.counts('gpu', true, :'signed_in'), 'queued_tasks'), array[:'local_image', :'part']::uuid[], 'And listed so'
 );
 select is((pg_temp.worker(:'token') ->> 'claimable')::integer, 3, 'explain says the same of the machine');
 
@@ -43,7 +43,7 @@ create function pg_temp.preview(p_pool text, p_caller jsonb) returns jsonb langu
 $$;
 select is(pg_temp.preview('gpu', :'token') #>> '{task,task_id}', :'image', 'A dry run of the machine finds the image');
 select is(pg_temp.preview('gpu', :'token') ->> 'available_tasks', '3', 'And counts the same');
-select is(pg_temp.preview('gpu', tests.service()) #>> '{task,task_id}', :'segment', 'The fleet''s finds the segment');
+select is(pg_temp.preview('gpu', tests.service()) #>> '{task,task_id}', :'part', 'The fleet''s finds the part');
 
 -- TEST: what the owner is told of tasks that the fleet may not run
 update public.users set credits = 0 where id = :'ana';
@@ -53,11 +53,11 @@ select is(pg_temp.explain(:'image', :'token') -> 'claimable', 'true', 'To the ma
 update public.users set credits = 100 where id = :'ana';
 
 -- TEST: its place in line
-select is((pg_temp.explain(:'segment', :'token') ->> 'tasks_ahead')::integer, 1, 'An image of the same kind is before the segment');
+select is((pg_temp.explain(:'part', :'token') ->> 'tasks_ahead')::integer, 1, 'An image of the same kind is before the part');
 select is((pg_temp.explain(:'image', :'token') ->> 'tasks_ahead')::integer, 0, 'The film, which its machine never gets, is not before the image');
 select is((pg_temp.explain(:'image', tests.service()) ->> 'tasks_ahead')::integer, 1, 'For the fleet it is');
 select is(
-  array[pg_temp.explain(:'image', :'token') ->> 'runs_on_own_gpu', pg_temp.explain(:'film', :'token') ->> 'runs_on_own_gpu', pg_temp.explain(:'segment', :'token') ->> 'runs_on_own_gpu'],
+  array[pg_temp.explain(:'image', :'token') ->> 'runs_on_own_gpu', pg_temp.explain(:'film', :'token') ->> 'runs_on_own_gpu', pg_temp.explain(:'part', :'token') ->> 'runs_on_own_gpu'],
   '{true,false,false}', 'And it is told which of another pool it gets'
 );
 
@@ -72,10 +72,10 @@ select is(pg_temp.worker(:'token') ->> 'reason', 'holds_all_it_may', 'And that i
 select is(tests.counts('gpu', true, :'token') #>> '{totals,queued_only}', '2', 'Two wait');
 
 -- TEST: each queued task is claimable or under one reason
-select tests.create_task(:'ana', 'qwen_image', p_dependant_on => :'image');
-select tests.create_task(:'ana', 'qwen_image') as later \gset
+select tests.create_task(:'ana', 'draw_image', p_dependant_on => :'image');
+select tests.create_task(:'ana', 'draw_image') as later \gset
 update public.tasks set available_at = queue.now() + interval '1 hour' where id = :'later';
-select tests.create_task(:'ana', 'qwen_image') from generate_series(1, 2);
+select tests.create_task(:'ana', 'draw_image') from generate_series(1, 2);
 select is(
   tests.counts('gpu', true, :'token') -> 'blocked', '{"dependency_pending": 1, "not_yet": 1, "user_at_limit": 2}', 'What waits is told by its reason'
 );
@@ -88,13 +88,13 @@ update queue.settings set paused_pools = '{api}';
 select is(
   tests.counts('gpu', true, :'token') -> 'blocked', '{"dependency_pending": 1, "pool_paused": 4}', 'So does what a pause holds back'
 );
-select is(tests.claimable('gpu', :'token'), 1, 'The segment is left');
+select is(tests.claimable('gpu', :'token'), 1, 'The part is left');
 update queue.settings set paused_pools = '{}';
-update public.task_types set is_active = false where name = 'qwen_image';
+update public.task_types set is_active = false where name = 'draw_image';
 select is(
   tests.counts('gpu', true, :'token') -> 'blocked', '{"type_inactive": 5}', 'And a type that is switched off'
 );
-update public.task_types set is_active = true where name = 'qwen_image';
+update public.task_types set is_active = true where name = 'draw_image';
 select tests.step_clock('8 days');
 select is(
   tests.counts('gpu', true, :'token') -> 'blocked', '{"dependency_pending": 1, "stale": 5}', 'And what has grown stale, before anybody sets it aside'

@@ -14,7 +14,7 @@ create function pg_temp.active_only() returns integer language sql as $$
 $$;
 
 -- TEST: machines that orchestrate
-select tests.create_task(:'owner', 'travel_orchestrator') from generate_series(1, 50);
+select tests.create_task(:'owner', 'film_orchestrator') from generate_series(1, 50);
 select is(pg_temp.suggested(), 5, 'Five of fifty orchestrators can run');
 select tests.claim('gpu-' || n) from generate_series(1, 5) as n;
 select is(pg_temp.suggested(), 5, 'While they run five machines are busy');
@@ -24,9 +24,9 @@ select is(pg_temp.suggested(), 8, 'Tasks that take a slot could run beside them'
 
 -- TEST: one that waits for its children keeps no machine
 select t.id as waiting from public.tasks as t where t.worker_id = 'gpu-1' \gset
-select tests.create_task(:'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'waiting')) as child \gset
+select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'waiting')) as child \gset
 select is(pg_temp.suggested(), 9, 'The child could run while its orchestrator enqueues');
-delete from public.tasks as t where t.status = 'Queued' and t.task_type = 'travel_orchestrator';
+delete from public.tasks as t where t.status = 'Queued' and t.task_type = 'film_orchestrator';
 select is(pg_temp.suggested(), 9, 'That the rest is gone changes nothing');
 select queue.note_enqueued(:'waiting');
 select is(pg_temp.suggested(), 8, 'Then it waits, and its machine is free for the child');
@@ -39,7 +39,7 @@ select is(pg_temp.suggested('api'), 0, 'In the other pool nothing runs');
 select tests.create_task_in('In Progress', :'owner', 'api_orchestrator', 'api-1') as elsewhere \gset
 select is(pg_temp.suggested('api'), 1, 'There one runs now');
 select is(pg_temp.suggested('gpu'), 8, 'Which changes nothing here');
-select tests.create_task(:'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'elsewhere')) as other_child \gset
+select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'elsewhere')) as other_child \gset
 select queue.note_enqueued(:'elsewhere');
 select is(pg_temp.suggested('api'), 0, 'It waits');
 select is(pg_temp.suggested('gpu'), 9, 'And its child could run here, with the last free slot');

@@ -6,7 +6,7 @@ select tests.empty_queue();
 select tests.create_user() as owner \gset
 select tests.create_project(:'owner') as project \gset
 select tests.authenticate_as(:'owner');
-insert into public.tasks (task_type, project_id) values ('travel_segment', :'project') returning id as task \gset
+insert into public.tasks (task_type, project_id) values ('clip', :'project') returning id as task \gset
 select tests.clear_authentication();
 select tests.claim('gpu-1');
 select tests.authenticate_as('service_role');

@@ -15,7 +15,7 @@ select is(
   'A type of which nothing is said is what it was taken for'
 );
 select is(
-  pg_temp.set_type('film_orchestrator')::jsonb #>> '{type,category}', 'orchestration', 'Orchestration, if it is named so'
+  pg_temp.set_type('opera_orchestrator')::jsonb #>> '{type,category}', 'orchestration', 'Orchestration, if it is named so'
 );
 select is(pg_temp.set_type('sharpen')::jsonb ->> 'change', 'none', 'To say it again changes nothing');
 select is(
@@ -29,7 +29,7 @@ select is(
   'null takes away what may be absent, and what is not named stays'
 );
 select is(
-  pg_temp.set_type('sharpen', '{"pool": "banodoco"}')::jsonb #>> '{before,pool}', 'api', 'The answer has what it was before'
+  pg_temp.set_type('sharpen', '{"pool": "gpu"}')::jsonb #>> '{before,pool}', 'api', 'The answer has what it was before'
 );
 
 -- TEST: what is refused, and changes nothing
@@ -46,7 +46,7 @@ select is(pg_temp.set_type(repeat('x', 201)), '400 INVALID_ARGUMENT', 'And one t
 select is(
   tests.answer(format('public.set_task_type(''sharpen'', ''{}'', %L)', tests.signed_in(:'owner'))), '403 FORBIDDEN', 'A user sets no types'
 );
-select is((select queue.type_as_json(y) ->> 'pool' from public.task_types as y where y.name = 'sharpen'), 'banodoco', 'It is as it was');
+select is((select queue.type_as_json(y) ->> 'pool' from public.task_types as y where y.name = 'sharpen'), 'gpu', 'It is as it was');
 
 -- TEST: what waits follows, what runs when it goes back; that it is orchestration holds at once
 select tests.create_task(:'owner', 'dub') as waiting \gset

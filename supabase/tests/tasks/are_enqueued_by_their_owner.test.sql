@@ -11,7 +11,7 @@ select tests.authenticate_as(:'owner');
 
 -- TEST: into one's own project
 insert into public.tasks (task_type, params, project_id, priority, run_type, idempotency_key)
-values ('travel_segment', '{"prompt": "a bus"}', :'project', 3, 'local', 'mine')
+values ('clip', '{"prompt": "a bus"}', :'project', 3, 'local', 'mine')
 returning id as task, user_id as task_owner \gset
 select is(:'task_owner'::uuid, :'owner', 'A signed-in user enqueues a task of their own');
 select isnt_empty(format('select from public.tasks where id = %L', :'task'), 'And sees it');
@@ -41,7 +41,7 @@ from (values
 ) as c (name, value);
 
 -- TEST: nobody gets ahead by an old date
-insert into public.tasks (task_type, project_id, created_at) values ('travel_segment', :'project', '2020-01-01') returning id as old \gset
+insert into public.tasks (task_type, project_id, created_at) values ('clip', :'project', '2020-01-01') returning id as old \gset
 select is((tests.task(:'old')).created_at, queue_now.at, 'A time of creation that a client sends is replaced by the queue''s')
 from (select now() as at) as queue_now;
 select is((tests.task(:'old')).standing, 'ready', 'So it is not stale either');

@@ -9,7 +9,7 @@ select tests.create_project(:'owner') as project \gset
 select tests.authenticate_as('service_role');
 
 -- TEST: what a new row gets
-insert into public.tasks (task_type, project_id) values ('travel_segment', :'project') returning id as task \gset
+insert into public.tasks (task_type, project_id) values ('clip', :'project') returning id as task \gset
 select is((tests.task(:'task')).status, 'Queued', 'A task begins Queued');
 select is((tests.task(:'task')).user_id, :'owner', 'Its owner is the project''s owner');
 select is((tests.task(:'task')).run_type, 'cloud', 'It runs in the cloud');
@@ -23,7 +23,7 @@ select is((tests.task(:'task')).updated_at, (tests.task(:'task')).created_at, 'I
 select lives_ok(
   format(
     $$ insert into public.tasks (id, task_type, params, status, project_id, attempts)
-       values (gen_random_uuid(), 'wgp', '{"task_id": "unknown_task_1"}', 'Queued', %L, 0) $$, :'project'
+       values (gen_random_uuid(), 'process', '{"task_id": "unknown_task_1"}', 'Queued', %L, 0) $$, :'project'
   ),
   'A row with an id of its own, a status and no attempts is taken'
 );

@@ -49,7 +49,7 @@ select is(
 );
 
 -- TEST: no type that creates none gets one
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator') as orchestrator \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator') as orchestrator \gset
 select tests.authenticate_as('service_role');
 update public.tasks set status = 'Complete' where id = :'orchestrator';
 select tests.clear_authentication();

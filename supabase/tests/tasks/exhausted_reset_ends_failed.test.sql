@@ -36,7 +36,7 @@ select is(
 );
 
 -- TEST: the reason of this reset, not of an earlier one, and not a progress text
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator', p_attempts => 3) as orchestrator \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator', p_attempts => 3) as orchestrator \gset
 update public.tasks set output_location = 'Successfully enqueued 3 tasks', error_message = 'Reset - an earlier one' where id = :'orchestrator';
 select pg_temp.reset(:'orchestrator', p_error_details => 'FATAL cuda_driver: device lost');
 select matches(

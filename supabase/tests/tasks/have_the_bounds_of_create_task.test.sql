@@ -92,7 +92,7 @@ select is(pg_temp.write('update queue.settings set stale_after = ''5000 years'''
 
 -- TEST: a requeue grants starts beyond that
 select tests.create_task_in('Failed', :'owner') as dead \gset
-update public.task_types set max_attempts = 1000 where name = 'travel_segment';
+update public.task_types set max_attempts = 1000 where name = 'clip';
 select matches(
   tests.answer(format('public.requeue_tasks(array[%L::uuid])', :'dead')), '"requeued" : 1', 'A dead letter comes back'
 );

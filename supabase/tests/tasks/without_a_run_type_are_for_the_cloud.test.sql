@@ -8,7 +8,7 @@ select tests.create_task(:'owner') as other \gset
 
 -- TEST: a client that sends the column as null means what one means that leaves it out
 insert into public.tasks (task_type, project_id, run_type)
-select 'travel_segment', t.project_id, null from public.tasks as t where t.id = :'other'
+select 'clip', t.project_id, null from public.tasks as t where t.id = :'other'
 returning id as task \gset
 select is((tests.task(:'task')).run_type, 'cloud', 'A null run_type is stored as cloud');
 select is((tests.task(:'task')).standing, 'ready', 'And the task is ready');

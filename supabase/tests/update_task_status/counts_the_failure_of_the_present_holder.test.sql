@@ -6,10 +6,10 @@ select tests.empty_queue();
 delete from public.workers;
 select tests.create_user(p_max_in_progress => 100) as owner \gset
 insert into public.workers (id, status, last_heartbeat) values
-  ('gpu-old', 'active', queue.now()), ('gpu-new', 'active', queue.now()), ('local-worker', 'active', queue.now());
+  ('gpu-old', 'active', queue.now()), ('gpu-new', 'active', queue.now()), ('token-worker', 'active', queue.now());
 create function pg_temp.passed_on(p_owner uuid, p_from text default 'gpu-old') returns uuid language plpgsql as $$
 declare
-  v_task_id uuid := tests.create_task(p_owner, 'travel_segment');
+  v_task_id uuid := tests.create_task(p_owner, 'clip');
 begin
   update public.tasks set status = 'Cancelled' where status = 'In Progress';
   update public.tasks set priority = 9 where id = v_task_id;
@@ -34,7 +34,7 @@ select ok(not pg_temp.may_be_anothers(:'task'), 'Who is being sent away is not w
 update public.workers set status = 'active' where id = 'gpu-old';
 
 -- TEST: another task since
-select tests.create_task(:'owner', 'travel_segment') as other \gset
+select tests.create_task(:'owner', 'clip') as other \gset
 select tests.claim('gpu-old');
 select ok(not pg_temp.may_be_anothers(:'task'), 'Who runs one task at a time and has another has left the first');
 update public.tasks set status = 'Queued', error_message = 'Reset - by hand' where id = :'other';
@@ -42,9 +42,9 @@ select ok(not pg_temp.may_be_anothers(:'task'), 'Also when that one was taken fr
 update queue.settings set gpu_tasks_per_worker = 2;
 select ok(pg_temp.may_be_anothers(:'task'), 'Who runs more at a time may be at work on either');
 update queue.settings set gpu_tasks_per_worker = 1;
-select pg_temp.passed_on(:'owner', 'local-worker') as task \gset
-select tests.create_task(:'owner', 'travel_segment');
-select tests.claim('local-worker');
+select pg_temp.passed_on(:'owner', 'token-worker') as task \gset
+select tests.create_task(:'owner', 'clip');
+select tests.claim('token-worker');
 select ok(pg_temp.may_be_anothers(:'task'), 'So may the others under a name that several share');
 
 -- TEST: what is not applied

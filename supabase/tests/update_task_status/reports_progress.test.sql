@@ -4,7 +4,7 @@ select plan(16);
 -- SETUP
 select tests.empty_queue();
 select tests.create_user() as owner \gset
-select tests.create_task(:'owner', 'travel_orchestrator') as task \gset
+select tests.create_task(:'owner', 'film_orchestrator') as task \gset
 select tests.claim('gpu-1');
 select lease_token as lease, generation_started_at as started_at, updated_at as updated_at from public.tasks where id = :'task' \gset
 select tests.step_clock('10 minutes');

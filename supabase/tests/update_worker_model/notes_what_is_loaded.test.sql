@@ -4,7 +4,7 @@ select plan(12);
 -- SETUP
 select tests.empty_queue();
 select tests.create_user() as owner \gset
-insert into public.workers (id, status, metadata) values ('gpu-1', 'active', '{"runpod_id": "pod"}');
+insert into public.workers (id, status, metadata) values ('gpu-1', 'active', '{"machine": "pod"}');
 create function pg_temp.note(p_worker_id text, p_model text, p_caller jsonb default tests.service())
 returns text language sql as $$
   select tests.answer(format('public.update_worker_model(%L, %L, %L) ->> ''current_model''', p_caller, p_worker_id, p_model));
@@ -16,7 +16,7 @@ $$;
 -- TEST: it is noted
 select is(pg_temp.note('gpu-1', 'wan'), 'wan', 'The reply names the model');
 select is((pg_temp.worker()).current_model, 'wan', 'And the worker has it');
-select is((pg_temp.worker()).metadata, '{"runpod_id": "pod"}', 'Nothing else of the worker changes');
+select is((pg_temp.worker()).metadata, '{"machine": "pod"}', 'Nothing else of the worker changes');
 select is((pg_temp.worker()).last_heartbeat, null, 'It is no beat');
 
 -- TEST: saying it again writes nothing
@@ -25,7 +25,7 @@ select is(pg_temp.note('gpu-1', 'wan'), 'wan', 'The same again is answered alike
 select is((select w.ctid::text from public.workers as w), :'before', 'And writes nothing');
 
 -- TEST: claims heed it
-select tests.create_task(:'owner', p_params => '{"model": "flux"}') \g /dev/null
+select tests.create_task(:'owner', p_params => '{"model": "blue"}') \g /dev/null
 select tests.create_task(:'owner', p_params => '{"model": "wan"}') as suits \gset
 select is(tests.claim('gpu-1'), :'suits'::uuid, 'The next claim prefers a task of that model');
 

@@ -15,7 +15,7 @@ values
   ('c', 'external', 'spawning', null, queue.now(), '{}'),
   ('d', 'gpu', 'inactive', null, queue.now(), '{}'),
   ('e', 'gpu', 'terminated', null, queue.now(), '{}');
-select tests.create_task_in('In Progress', :'owner', 'travel_segment', 'a') as running \gset
+select tests.create_task_in('In Progress', :'owner', 'clip', 'a') as running \gset
 update public.tasks set claimed_at = queue.now() - interval '1 minute' where id = :'running';
 
 -- TEST: the row of numbers, as the role that reads it
@@ -34,7 +34,7 @@ select is(
   jsonb_build_object(
     'id', 'a', 'instance_type', 'gpu', 'status', 'active', 'health_status', 'healthy', 'heartbeat_age_seconds', 0.0,
     'vram_total_mb', 24564, 'vram_used_mb', 812, 'vram_timestamp', 1, 'current_task_id', :'running',
-    'current_task_type', 'travel_segment', 'task_runtime_seconds', 60.0, 'tasks_held', 1, 'current_model', null
+    'current_task_type', 'clip', 'task_runtime_seconds', 60.0, 'tasks_held', 1, 'current_model', null
   ), 'active_workers_health says how a worker is doing and what it runs'
 );
 select results_eq(

@@ -6,7 +6,7 @@ select tests.empty_queue();
 select tests.create_user(p_max_in_progress => 50) as owner \gset
 insert into public.workers (id, instance_type, status, created_at)
 select 'gpu-' || i, 'gpu', 'active', queue.now() from generate_series(1, 6) as i;
-select array_agg(tests.create_task_in('In Progress', :'owner', 'travel_segment', 'gpu-' || i) order by i) as tasks
+select array_agg(tests.create_task_in('In Progress', :'owner', 'clip', 'gpu-' || i) order by i) as tasks
 from generate_series(1, 6) as i \gset
 create function pg_temp.health(p_minutes numeric default 30) returns jsonb language plpgsql as $$
 declare

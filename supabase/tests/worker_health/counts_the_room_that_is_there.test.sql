@@ -45,9 +45,9 @@ select is(pg_temp.suggested(), 1, 'While it runs it needs the one it has');
 select is(pg_temp.spawning(), 'NOTHING_CLAIMABLE 0', 'And nobody else');
 
 -- TEST: an orchestrator that waits for its children keeps nobody busy
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator', 'gpu-3') as waiting \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator', 'gpu-3') as waiting \gset
 select pg_temp.rent('gpu-3');
-select tests.create_task(:'owner', p_params => jsonb_build_object('orchestrator_task_id_ref', :'waiting')) as child \gset
+select tests.create_task(:'owner', p_params => jsonb_build_object(queue.parent_key(), :'waiting')) as child \gset
 select is(pg_temp.spawning(), 'MORE_WORK_THAN_WORKERS 0', 'While it enqueues, its worker is busy');
 select queue.note_enqueued(:'waiting');
 select is(pg_temp.spawning(), 'ENOUGH_WORKERS 1', 'Then its worker is free for the child');

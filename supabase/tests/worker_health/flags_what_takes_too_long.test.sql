@@ -1,7 +1,7 @@
 begin;
 select plan(19);
 
--- SETUP: workers that beat and log, each with a task since a while; segments take a minute
+-- SETUP: workers that beat and log, each with a task since a while; parts take a minute
 select tests.empty_queue();
 delete from public.system_logs;
 delete from queue.type_durations;
@@ -9,7 +9,7 @@ select tests.create_user(p_max_in_progress => 50) as owner \gset
 insert into public.workers (id, instance_type, status, created_at, last_heartbeat)
 select w, 'gpu', 'active', queue.now() - interval '13 hours', queue.now()
 from unnest(array['quick', 'slow', 'parrot', 'talker', 'conductor', 'odd']) as w;
-create function pg_temp.running(p_worker_id text, p_for interval, p_type text default 'travel_segment') returns uuid language plpgsql as $$
+create function pg_temp.running(p_worker_id text, p_for interval, p_type text default 'clip') returns uuid language plpgsql as $$
 declare
   v_id uuid := tests.create_task_in('In Progress', (select id from public.users), p_type, p_worker_id);
 begin
@@ -27,7 +27,7 @@ $$;
 create function pg_temp.health(p_worker_id text) returns text language sql as $$
   select s.health from queue.worker_states(interval '30 minutes') as s where s.worker_id = p_worker_id;
 $$;
-create function pg_temp.complete(p_count integer, p_took interval, p_type text default 'travel_segment') returns void language plpgsql as $$
+create function pg_temp.complete(p_count integer, p_took interval, p_type text default 'clip') returns void language plpgsql as $$
 begin
   for i in 1..p_count loop
     perform public.complete_task(tests.service(), pg_temp.running('done', p_took, p_type), 'https://x.test/o.mp4');
@@ -36,7 +36,7 @@ end;
 $$;
 
 -- TEST: the same again and again
-select pg_temp.running('parrot', '12 hours', 'comfy') as parroted \gset
+select pg_temp.running('parrot', '12 hours', 'upscale') as parroted \gset
 select pg_temp.logs('parrot', :'parroted', '12 hours', 'still working');
 select is(pg_temp.health('parrot'), 'stuck_task', 'A worker that has said the same of its task for hours is stuck');
 select is(
@@ -46,7 +46,7 @@ select is(
 select is((select f.stuck_tasks from queue.fleet_summary() as f), 1::bigint, 'The numbers of the fleet know it, too');
 select pg_temp.logs('parrot', :'parroted', '0', 'at last');
 select isnt(pg_temp.health('parrot'), 'stuck_task', 'A new word unflags it');
-select pg_temp.running('talker', '90 minutes', 'comfy') as talked \gset
+select pg_temp.running('talker', '90 minutes', 'upscale') as talked \gset
 select pg_temp.logs('talker', :'talked', '90 minutes', 'step %s');
 select is(pg_temp.health('talker'), 'healthy', 'One that says something new each time is not');
 delete from public.system_logs where task_id = :'talked';
@@ -63,7 +63,7 @@ select pg_temp.complete(4, '1 minute');
 select tests.step_clock('3 minutes');
 select queue.count_on();
 select tests.beat(w) from unnest(array['quick', 'slow', 'odd', 'conductor']) as w;
-select is((select cardinality(d.durations) from queue.type_durations as d where d.task_type = 'travel_segment'), 4, 'Completions tell what is usual');
+select is((select cardinality(d.durations) from queue.type_durations as d where d.task_type = 'clip'), 4, 'Completions tell what is usual');
 select is(pg_temp.health('slow'), 'healthy', 'Four say little');
 select pg_temp.complete(60, '1 minute');
 select pg_temp.complete(1, '5 hours');
@@ -71,7 +71,7 @@ select tests.step_clock('3 minutes');
 select queue.count_on();
 select tests.beat(w) from unnest(array['quick', 'slow', 'odd', 'conductor']) as w;
 select results_eq(
-  $$ select cardinality(d.durations), d.usual from queue.type_durations as d where d.task_type = 'travel_segment' $$,
+  $$ select cardinality(d.durations), d.usual from queue.type_durations as d where d.task_type = 'clip' $$,
   $$ values (50, interval '1 minute') $$, 'The last fifty count, and one that took hours does not change what is usual'
 );
 select is(pg_temp.health('slow'), 'overlong_task', 'Forty minutes are too long where one is usual');
@@ -85,16 +85,16 @@ select pg_temp.logs('odd', :'odd', '121 minutes', 'step %s');
 select is(pg_temp.health('odd'), 'overlong_task', 'Of a type that nobody knows two hours are');
 update queue.settings set overlong_after = '3 hours';
 select is(pg_temp.health('odd'), 'healthy', 'As another setting says');
-select pg_temp.running('conductor', '13 hours', 'travel_orchestrator');
+select pg_temp.running('conductor', '13 hours', 'film_orchestrator');
 select isnt(pg_temp.health('conductor'), 'overlong_task', 'Orchestration may take as long as its children');
 
 -- TEST: what is kept
-select is((select count(*)::integer from queue.type_durations as d where d.task_type = 'travel_orchestrator'), 0, 'Nothing is noted of orchestration');
+select is((select count(*)::integer from queue.type_durations as d where d.task_type = 'film_orchestrator'), 0, 'Nothing is noted of orchestration');
 select tests.step_clock('31 days');
-select pg_temp.complete(1, '1 minute', 'comfy');
+select pg_temp.complete(1, '1 minute', 'upscale');
 select tests.step_clock('3 minutes');
 select queue.count_on();
-select set_eq('select task_type from queue.type_durations', array['comfy'], 'What was not run for a month is forgotten');
+select set_eq('select task_type from queue.type_durations', array['upscale'], 'What was not run for a month is forgotten');
 
 select * from finish();
 rollback;

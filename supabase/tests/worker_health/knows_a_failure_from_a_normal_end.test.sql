@@ -19,9 +19,9 @@ from (values
   ('crashing', 'gpu', interval '1 hour', interval '5 s')
 ) as w (id, type, age, silence);
 select tests.create_task(:'owner') from generate_series(1, 4);
-select tests.create_task_in('In Progress', :'owner', 'travel_segment', 'busy');
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator', 'conductor') as waiting \gset
-select tests.create_task(:'owner', 'travel_segment', p_params => jsonb_build_object('orchestrator_task_id_ref', :'waiting'));
+select tests.create_task_in('In Progress', :'owner', 'clip', 'busy');
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator', 'conductor') as waiting \gset
+select tests.create_task(:'owner', 'clip', p_params => jsonb_build_object(queue.parent_key(), :'waiting'));
 select queue.note_enqueued(:'waiting');
 create function pg_temp.patch(p_id text, p_status text, p_more jsonb default '{}') returns void language plpgsql as $$
 begin
@@ -75,7 +75,7 @@ select is(pg_temp.failures(), 'silent silent-going', 'Also when it is sent away 
 select pg_temp.patch('silent-going', 'terminated');
 select is(pg_temp.failures(), 'silent silent-going', 'And ends then');
 select pg_temp.patch('mute', 'terminated', '{"error_reason": "Idle timeout (660s)"}');
-select pg_temp.patch('never-spawned', 'error', '{"error_reason": "Failed to spawn Runpod instance"}');
+select pg_temp.patch('never-spawned', 'error', '{"error_reason": "Failed to spawn instance"}');
 select is(pg_temp.failures(), 'mute never-spawned silent silent-going', 'So has one that never beat, and one that could not be started');
 update public.tasks as t set claimed_at = t.claimed_at - interval '2 minutes' where t.worker_id = 'busy';
 select pg_temp.patch('busy', 'terminated');

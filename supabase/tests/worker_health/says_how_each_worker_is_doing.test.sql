@@ -26,10 +26,10 @@ select queue.now() - interval '1 minute', 'worker', 'INFO', 'polling', w
 from unnest(array['healthy', 'newcomer', 'idle', 'stuck', 'conductor']) as w;
 insert into public.system_logs ("timestamp", source_type, log_level, message, worker_id)
 values (queue.now(), 'orchestrator_gpu', 'INFO', 'is it alive?', 'silent');
-select tests.create_task_in('Complete', :'owner', 'travel_segment', w) from unnest(array['healthy', 'silent']) as w;
-select tests.create_task_in('In Progress', :'owner', 'travel_segment', 'stuck') as stuck \gset
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator', 'conductor') as conducted \gset
-select tests.create_task_in('In Progress', :'owner', 'travel_segment', 'mute-with-work') as unheard \gset
+select tests.create_task_in('Complete', :'owner', 'clip', w) from unnest(array['healthy', 'silent']) as w;
+select tests.create_task_in('In Progress', :'owner', 'clip', 'stuck') as stuck \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator', 'conductor') as conducted \gset
+select tests.create_task_in('In Progress', :'owner', 'clip', 'mute-with-work') as unheard \gset
 update public.tasks set claimed_at = queue.now() - interval '21 minutes', generation_started_at = queue.now() - interval '21 minutes'
 where id in (:'stuck', :'conducted');
 update public.tasks set claimed_at = queue.now() - interval '101 s', generation_started_at = queue.now() - interval '101 s' where id = :'unheard';
@@ -55,7 +55,7 @@ select is(pg_temp.health('gone'), null, 'A worker that left without failing is n
 select tests.create_task(:'owner') as waiting \gset
 select is(pg_temp.health('idle'), 'never_claimed', 'A worker that never claimed although there is work');
 select is(pg_temp.health('healthy'), 'healthy', 'One that claimed before is only slow');
-select tests.create_task_in('In Progress', :'owner', 'travel_segment', 'idle') as handed_back \gset
+select tests.create_task_in('In Progress', :'owner', 'clip', 'idle') as handed_back \gset
 select public.update_task_status(tests.service(), :'handed_back', 'Queued');
 select is(pg_temp.health('idle'), 'healthy', 'So is one that gave back all it had');
 insert into public.workers (id, instance_type, status, created_at, last_heartbeat)

@@ -41,7 +41,7 @@ select is(pg_temp.set_aside('gpu-alive'), 'active', 'One that beats stays');
 select is(pg_temp.set_aside('gpu-dead'), 'error', 'One that has died does not, an hour before its last beat comes round again');
 
 -- TEST: an api worker lives by its calls
-select tests.create_task_in('In Progress', :'owner', 'qwen_image_edit', 'api-quiet') as called \gset
+select tests.create_task_in('In Progress', :'owner', 'edit_image', 'api-quiet') as called \gset
 update public.tasks set claimed_at = queue.now() + interval '50 minutes', reported_at = null where id = :'called';
 update queue.clock_watch set set_back_at = queue.now() - interval '30 minutes';
 select is(pg_temp.set_aside('api-quiet'), 'error', 'One whose last call was before the clock went back is not believed to be there');

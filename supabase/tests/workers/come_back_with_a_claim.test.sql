@@ -6,14 +6,14 @@ select tests.empty_queue();
 delete from public.workers;
 select tests.create_user() as owner \gset
 insert into public.workers (id, status, last_heartbeat, metadata)
-select w, 'active', queue.now(), '{"runpod_id": "pod-1"}' from unnest(array['gpu-1', 'gpu-2']) as w;
+select w, 'active', queue.now(), '{"machine": "pod-1"}' from unnest(array['gpu-1', 'gpu-2']) as w;
 create function pg_temp.crash(p_worker_id text) returns void language sql as $$
   select tests.beat(p_worker_id, '[]', '{"status_param": "crashed"}');
 $$;
 
 -- TEST: a crash, and a claim before the first beat
 select pg_temp.crash('gpu-1');
-select tests.create_task(:'owner', 'travel_segment') as task \gset
+select tests.create_task(:'owner', 'clip') as task \gset
 select is(tests.claim('gpu-1')::text, :'task', 'A worker that crashed gets work');
 select is((tests.worker('gpu-1')).status, 'active', 'And is there again');
 select ok(

@@ -7,12 +7,12 @@ delete from public.workers;
 select tests.create_user(p_max_in_progress => 50) as owner \gset
 insert into public.workers (id, status, last_heartbeat, metadata)
 select w, 'active', queue.now(), '{"orchestrator_status": "active"}' from unnest(array['gpu-1', 'gpu-2', 'gpu-3', 'gpu-4']) as w;
-insert into public.workers (id, status, last_heartbeat) values ('gpu-20250723_221138-afa8403b', 'active', queue.now());
-select tests.create_task_in('In Progress', :'owner', 'travel_segment', 'gpu-1') as held \gset
-select tests.create_task_in('In Progress', :'owner', 'travel_orchestrator', 'gpu-1') as waiting \gset
-select tests.create_task(:'owner', 'travel_segment', p_params => jsonb_build_object('orchestrator_task_id_ref', :'waiting')) as child \gset
+insert into public.workers (id, status, last_heartbeat) values ('token-worker', 'active', queue.now());
+select tests.create_task_in('In Progress', :'owner', 'clip', 'gpu-1') as held \gset
+select tests.create_task_in('In Progress', :'owner', 'film_orchestrator', 'gpu-1') as waiting \gset
+select tests.create_task(:'owner', 'clip', p_params => jsonb_build_object(queue.parent_key(), :'waiting')) as child \gset
 select queue.note_enqueued(:'waiting');
-select tests.create_task_in('In Progress', :'owner', 'travel_segment', 'gpu-20250723_221138-afa8403b') as of_many \gset
+select tests.create_task_in('In Progress', :'owner', 'clip', 'token-worker') as of_many \gset
 create function pg_temp.leave(p_worker_id text, p_status text default 'terminated') returns text language plpgsql as $$
 begin
   perform tests.beat(p_worker_id, '[]', jsonb_build_object('status_param', p_status, 'vram_total_mb_param', 0, 'vram_used_mb_param', 0));
@@ -62,7 +62,7 @@ select is(
 set local role service_role;
 update public.workers set status = 'terminating' where id = 'gpu-2';
 reset role;
-select tests.create_task_in('In Progress', :'owner', 'travel_segment', 'gpu-2') as last \gset
+select tests.create_task_in('In Progress', :'owner', 'clip', 'gpu-2') as last \gset
 select is(pg_temp.leave('gpu-2'), 'terminating', 'Whoever sent a worker away says when it is gone');
 select is((select t.status from public.tasks as t where t.id = :'last'), 'Queued', 'Its work is free at once all the same');
 select pg_temp.leave('gpu-3');
@@ -77,7 +77,7 @@ select is(pg_temp.leave('newcomer', 'active'), 'active', 'And is not locked out'
 select is(pg_temp.leave('confused', 'error'), 'active', 'A worker cannot lock itself out by what it says');
 
 -- TEST: names that many machines share
-select is(pg_temp.leave('gpu-20250723_221138-afa8403b'), 'active', 'The end of one machine is not that of all');
+select is(pg_temp.leave('token-worker'), 'active', 'The end of one machine is not that of all');
 select is((select t.status from public.tasks as t where t.id = :'of_many'), 'In Progress', 'The others keep their work');
 select throws_ok(
   $$ set local role service_role; update public.workers set goodbye_at = now() $$, '42501', null, 'No API role can say goodbye for a worker'

@@ -37,13 +37,13 @@ select is(tests.status(:'patched'), 'Complete', 'A direct change says the same')
 
 -- TEST: other words, other tasks, other families
 select tests.create_orchestrator(:'owner', 0) as talking \gset
-select pg_temp.report(:'talking', 'Found no new segments to generate yet');
+select pg_temp.report(:'talking', 'Found no new parts to generate yet');
 select is(tests.status(:'talking'), 'In Progress', 'Other words do not complete it');
-select tests.create_task_in('In Progress', :'owner') as segment \gset
-select pg_temp.report(:'segment', 'No new segments to generate');
-select is(tests.status(:'segment'), 'In Progress', 'Nor do these words another task');
+select tests.create_task_in('In Progress', :'owner') as part \gset
+select pg_temp.report(:'part', 'No new segments to generate');
+select is(tests.status(:'part'), 'In Progress', 'Nor do these words another task');
 select tests.create_orchestrator(:'owner') as parent \gset
-select tests.create_child(:'parent', 'travel_segment', 0) as child \gset
+select tests.create_child(:'parent', 'part', 0) as child \gset
 select pg_temp.report(:'parent', 'No new segments to generate');
 select is(tests.status(:'parent'), 'In Progress', 'One with children waits for them');
 select tests.finish_task(:'child');
@@ -51,8 +51,8 @@ select is(tests.status(:'parent'), 'Complete', 'And completes with them');
 
 -- TEST: a direct report that the children are enqueued counts like one through the function
 select tests.create_orchestrator(:'owner') as direct \gset
-select tests.create_child(:'direct', 'travel_segment', 0) as direct_child \gset
-update public.tasks set output_location = 'Successfully enqueued 1 segment' where id = :'direct';
+select tests.create_child(:'direct', 'part', 0) as direct_child \gset
+update public.tasks set output_location = 'Successfully enqueued 1 part' where id = :'direct';
 select tests.finish_task(:'direct_child');
 select is(tests.status(:'direct'), 'Complete', 'An orchestrator that is patched to have enqueued its children ends with them');
 
