@@ -9,12 +9,17 @@ const statements = files.flatMap(({ name, text }) =>
   schemaStatements(text).map((statement) => ({ name, ...statement }))
 );
 
+/** The steps of one call stand together, or are pages to look up in: a claim, a beat, a count, the wrappers (ADR 0024). */
+const OF_ONE_CALL = /^(?:40_claim|75_workers|80_reads|90_api)\//;
+
 /** What it makes. */
 const MAKES = /^create (?:or replace )?(?:function|table|view|type) \S+/;
 
 describe("a schema file", () => {
-  it.each(files)("$name is read in one go", ({ text }) => {
-    expect(text.split("\n").length - 1).toBeLessThanOrEqual(300);
+  it.each(files)("$name is read in one go", ({ name, text }) => {
+    expect(text.split("\n").length - 1).toBeLessThanOrEqual(
+      OF_ONE_CALL.test(name) ? 400 : 300,
+    );
   });
 
   it.each(files)("$name begins with what it is about", ({ text }) => {

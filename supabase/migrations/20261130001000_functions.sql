@@ -1901,73 +1901,6 @@ begin
 end;
 $$;
 
--- What clients send and this queue does not use: counted, so that nothing is dropped silently; health tells it.
-
--- Writes down what an instance of an endpoint has counted. The names come from clients, so there is a bound on how many
--- are kept; a name that is old makes room after thirty days.
--- See public.note_unused_fields.
-create function queue.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
-returns void
-language plpgsql
-volatile
-security definer -- the table is read by others, never written
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-declare
-  v_now timestamptz := queue.now();
-  v_kept_for constant interval := interval '30 days';
-  v_most constant integer := 500;
-begin
-  perform queue.resolve_caller(p_caller, array['service']);
-
-  delete from queue.unused_fields as u
-  where u.last_at < v_now - v_kept_for;
-
-  insert into queue.unused_fields as u (endpoint, field, calls, first_at, last_at)
-  select p_endpoint, c.key, c.value::bigint, v_now, v_now
-  from jsonb_each_text(p_counts) as c
-  where length(c.key) <= 63
-    and c.value ~ '^[0-9]{1,9}$'
-    and (
-      exists (select from queue.unused_fields as k where k.endpoint = p_endpoint and k.field = c.key)
-      or (select count(*) from queue.unused_fields) < v_most
-    )
-  order by c.key -- two instances lock in one order
-  limit 50
-  on conflict (endpoint, field) do update
-    set calls = u.calls + excluded.calls, last_at = greatest(u.last_at, excluded.last_at);
-end;
-$$;
-
--- What a plain write sends for a column and does not get stored. A function counts what it got for nothing and writes that
--- down once a minute; here there is nobody to count, so it is what came in as many minutes. One transaction at a time
--- writes, and nobody waits for it.
-create function queue.note_unused_column(p_table text, p_column text)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_now timestamptz := queue.now();
-  v_before timestamptz := v_now - interval '1 minute';
-begin
-  if exists (
-      select from queue.unused_fields as u where u.endpoint = p_table and u.field = p_column and u.last_at > v_before
-    )
-    or not pg_try_advisory_xact_lock(hashtextextended('queue.unused_fields:' || p_table || ':' || p_column, 0)) then
-    return;
-  end if;
-  insert into queue.unused_fields as u (endpoint, field, calls, first_at, last_at)
-  values (p_table, p_column, 1, v_now, v_now)
-  on conflict (endpoint, field) do update
-    set calls = u.calls + 1, last_at = excluded.last_at
-    where u.last_at <= v_before;
-end;
-$$;
-
 -- What follows from new tasks and from deleted ones: dependencies, families, counters, history.
 
 -- After an insert statement: dependencies recorded, counters moved, history begun. Per statement, so that a bulk
@@ -4554,7 +4487,7 @@ begin
 end;
 $$;
 
--- One task of such a request: how it is read, and whose project it goes into.
+-- One task of such a request: how it is read, whose project it goes into, and what was sent that the queue does not use.
 
 -- What a caller asks for, with its owner looked up. Who is not the service decides neither age nor owner.
 -- Reads one requested task {task_id, task_type, family (whether the type was said so), params, project, depends_on,
@@ -4713,7 +4646,73 @@ begin
 end;
 $$;
 
--- The claim. Most are plain: one statement, here. All others go to general_claim.sql.
+-- Writes down what an instance of an endpoint has counted. The names come from clients, so there is a bound on how many
+-- are kept; a name that is old makes room after thirty days.
+-- See public.note_unused_fields.
+create function queue.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
+returns void
+language plpgsql
+volatile
+security definer -- the table is read by others, never written
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_kept_for constant interval := interval '30 days';
+  v_most constant integer := 500;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  delete from queue.unused_fields as u
+  where u.last_at < v_now - v_kept_for;
+
+  insert into queue.unused_fields as u (endpoint, field, calls, first_at, last_at)
+  select p_endpoint, c.key, c.value::bigint, v_now, v_now
+  from jsonb_each_text(p_counts) as c
+  where length(c.key) <= 63
+    and c.value ~ '^[0-9]{1,9}$'
+    and (
+      exists (select from queue.unused_fields as k where k.endpoint = p_endpoint and k.field = c.key)
+      or (select count(*) from queue.unused_fields) < v_most
+    )
+  order by c.key -- two instances lock in one order
+  limit 50
+  on conflict (endpoint, field) do update
+    set calls = u.calls + excluded.calls, last_at = greatest(u.last_at, excluded.last_at);
+end;
+$$;
+
+-- What a plain write sends for a column and does not get stored. A function counts what it got for nothing and writes that
+-- down once a minute; here there is nobody to count, so it is what came in as many minutes. One transaction at a time
+-- writes, and nobody waits for it.
+create function queue.note_unused_column(p_table text, p_column text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_before timestamptz := v_now - interval '1 minute';
+begin
+  if exists (
+      select from queue.unused_fields as u where u.endpoint = p_table and u.field = p_column and u.last_at > v_before
+    )
+    or not pg_try_advisory_xact_lock(hashtextextended('queue.unused_fields:' || p_table || ':' || p_column, 0)) then
+    return;
+  end if;
+  insert into queue.unused_fields as u (endpoint, field, calls, first_at, last_at)
+  values (p_table, p_column, 1, v_now, v_now)
+  on conflict (endpoint, field) do update
+    set calls = u.calls + 1, last_at = excluded.last_at
+    where u.last_at <= v_before;
+end;
+$$;
+
+-- The claim. Most are plain: one statement, here. Every other one goes on step by step, each looked at under its lock: the
+-- same task again (start.sql), whose turn (whose_turn.sql), which of that owner's tasks (which_task.sql).
 
 -- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
 --
@@ -4939,6 +4938,146 @@ begin
 end;
 $$;
 
+-- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id that was sent before, a model, work
+-- already held, tasks that have just become due, users whom others are serving. One step at a time, each looked at
+-- under its lock.
+create function queue.claim_with_care(
+  p_caller jsonb,
+  p_worker_id text,
+  p_run_type text,
+  p_claim_id text,
+  p_same_model_only boolean,
+  p_max_task_wait_minutes numeric,
+  p_dry_run boolean
+)
+returns json
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_holder text;
+  v_now timestamptz := queue.now();
+  v_affinity queue.affinity;
+  v_task public.tasks;
+  v_has_worked boolean := false;
+begin
+  if coalesce(p_worker_id, '') = '' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
+  elsif length(p_worker_id) > 255 or length(p_claim_id) > 255 then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
+  end if;
+  perform queue.refuse_unknown_pool(v_pool);
+
+  v_holder := queue.holder_name(v_caller, p_worker_id);
+
+  -- The workers table is the fleet's: API workers are not in it, and a user's machine may choose any id.
+  if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id) then
+    v_affinity := queue.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
+  end if;
+
+  if p_dry_run then
+    return queue.preview_claim(v_caller, v_pool);
+  end if;
+
+  begin
+    if p_claim_id is not null then
+      v_task := queue.repeat_claim(v_caller, v_holder, v_pool, p_claim_id, v_now);
+      if v_task.id is not null then
+        return queue.claim_reply(v_task);
+      end if;
+    end if;
+    v_task := queue.give_back_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
+  exception when lock_not_available then
+    -- What the worker holds is being changed: neither that task nor another one is to be had before it is known how.
+    perform queue.say_passed_over(1);
+    return null;
+  end;
+  -- What a worker holds it gets back, but a pool that is paused gives out nothing new.
+  while v_task.id is null and not exists (select from queue.settings as s where v_pool = any (s.paused_pools)) loop
+    if v_caller.kind = 'token' then
+      v_task := queue.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
+    else
+      v_task := queue.take_next_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
+    end if;
+    -- Once more if this claim has done work that the queue was behind with: there may be a task now.
+    exit when v_task.id is null and (v_has_worked or queue.work_while_idle() = 0);
+    v_has_worked := true;
+  end loop;
+
+  -- A worker that said goodbye or crashed and claims has come back; else the next rescue would take what it gets here.
+  -- Its row is not waited for: a beat that holds it says the same.
+  if v_caller.kind = 'service' and exists (
+    select from public.workers as w where w.id = p_worker_id and (w.goodbye_at is not null or w.status = 'crashed')
+  ) then
+    update public.workers as w
+    set status = 'active', metadata = queue.metadata_after_return(w)
+    from (
+      select x.id
+      from public.workers as x
+      where x.id = p_worker_id
+        and (x.goodbye_at is not null or x.status = 'crashed')
+      for no key update skip locked
+    ) as held
+    where w.id = held.id;
+  end if;
+
+  return case when v_task.id is not null then queue.claim_reply(v_task) end;
+end;
+$$;
+
+-- What a claim answers. params leave as jsonb text: a 64-bit seed stays what it was. Workers die on params that are no
+-- object; a row from before that was asked for is wrapped in one.
+-- The reply of a claim: task_id, task_type, params, project_id, lease_token, attempt (which start this is), attempts (how
+-- many have failed so far).
+create function queue.claim_reply(p_task public.tasks)
+returns json
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return json_build_object(
+    'task_id', p_task.id,
+    'task_type', p_task.task_type,
+    'params', case when jsonb_typeof(p_task.params) = 'object' then p_task.params else jsonb_build_object('params', p_task.params) end,
+    'project_id', p_task.project_id,
+    'lease_token', p_task.lease_token,
+    'attempt', p_task.attempts,
+    -- Failures so far: by this deployed workers count when to give up.
+    'attempts', greatest(p_task.attempts - (p_task.status = 'In Progress')::integer, 0)
+  );
+end;
+$$;
+
+-- An empty answer is not the whole truth while somebody else's transaction holds owners with work: the header
+-- x-fairlane-passed-over says how many were passed over; none for 0. PostgREST sends what response.headers holds, and
+-- the functions hand it on.
+create function queue.say_passed_over(p_count integer)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_count > 0 then
+    perform set_config(
+      'response.headers',
+      (
+        coalesce(nullif(current_setting('response.headers', true), '')::jsonb, '[]')
+          || jsonb_build_array(jsonb_build_object('x-fairlane-passed-over', p_count::text))
+      )::text,
+      true
+    );
+  end if;
+end;
+$$;
+
 -- What a claim that found nothing does for the queue before it goes: a piece of what changes have left to do, or else
 -- the work of a rescue that is late. Mostly there is neither, and it writes nothing. Returns how many tasks it changed.
 create function queue.work_while_idle()
@@ -4961,7 +5100,8 @@ begin
 end;
 $$;
 
--- Tasks whose time has come, released by claims and by the sweep.
+-- What a claim sees beside the lines: tasks whose time has come, which it releases; and, of users' own machines, the tasks of
+-- other pools that their GPUs run as well. What a worker holds for nothing it leaves.
 
 -- Makes tasks ready whose available_at has come, of users who could run one now (for a token: of its owner): some 100,
 -- of up to 100 owners, of each the most urgent, so that neither a user with ten thousand nor an earlier time comes
@@ -5168,260 +5308,6 @@ begin
 end;
 $$;
 
--- A claim in all its cases, step by step, each looked at under its lock: whose turn (whose_turn.sql), which of that
--- owner's tasks (which_task.sql), the start (start.sql).
-
--- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id that was sent before, a model, work
--- already held, tasks that have just become due, users whom others are serving. One step at a time, each looked at
--- under its lock.
-create function queue.claim_with_care(
-  p_caller jsonb,
-  p_worker_id text,
-  p_run_type text,
-  p_claim_id text,
-  p_same_model_only boolean,
-  p_max_task_wait_minutes numeric,
-  p_dry_run boolean
-)
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
-  v_pool text := coalesce(p_run_type, 'gpu');
-  v_holder text;
-  v_now timestamptz := queue.now();
-  v_affinity queue.affinity;
-  v_task public.tasks;
-  v_has_worked boolean := false;
-begin
-  if coalesce(p_worker_id, '') = '' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
-  elsif length(p_worker_id) > 255 or length(p_claim_id) > 255 then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
-  end if;
-  perform queue.refuse_unknown_pool(v_pool);
-
-  v_holder := queue.holder_name(v_caller, p_worker_id);
-
-  -- The workers table is the fleet's: API workers are not in it, and a user's machine may choose any id.
-  if v_caller.kind = 'service' and exists (select from public.workers as w where w.id = p_worker_id) then
-    v_affinity := queue.affinity_of(p_worker_id, p_same_model_only, p_max_task_wait_minutes);
-  end if;
-
-  if p_dry_run then
-    return queue.preview_claim(v_caller, v_pool);
-  end if;
-
-  begin
-    if p_claim_id is not null then
-      v_task := queue.repeat_claim(v_caller, v_holder, v_pool, p_claim_id, v_now);
-      if v_task.id is not null then
-        return queue.claim_reply(v_task);
-      end if;
-    end if;
-    v_task := queue.give_back_held_task(v_caller, v_holder, v_pool, p_claim_id, v_now);
-  exception when lock_not_available then
-    -- What the worker holds is being changed: neither that task nor another one is to be had before it is known how.
-    perform queue.say_passed_over(1);
-    return null;
-  end;
-  -- What a worker holds it gets back, but a pool that is paused gives out nothing new.
-  while v_task.id is null and not exists (select from queue.settings as s where v_pool = any (s.paused_pools)) loop
-    if v_caller.kind = 'token' then
-      v_task := queue.take_own_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
-    else
-      v_task := queue.take_next_task(v_caller, v_holder, v_pool, p_claim_id, v_affinity, v_now);
-    end if;
-    -- Once more if this claim has done work that the queue was behind with: there may be a task now.
-    exit when v_task.id is null and (v_has_worked or queue.work_while_idle() = 0);
-    v_has_worked := true;
-  end loop;
-
-  -- A worker that said goodbye or crashed and claims has come back; else the next rescue would take what it gets here.
-  -- Its row is not waited for: a beat that holds it says the same.
-  if v_caller.kind = 'service' and exists (
-    select from public.workers as w where w.id = p_worker_id and (w.goodbye_at is not null or w.status = 'crashed')
-  ) then
-    update public.workers as w
-    set status = 'active', metadata = queue.metadata_after_return(w)
-    from (
-      select x.id
-      from public.workers as x
-      where x.id = p_worker_id
-        and (x.goodbye_at is not null or x.status = 'crashed')
-      for no key update skip locked
-    ) as held
-    where w.id = held.id;
-  end if;
-
-  return case when v_task.id is not null then queue.claim_reply(v_task) end;
-end;
-$$;
-
--- Looks for work until it has a task or knows that there is none that nobody holds. The first looks pass over users whom
--- somebody else is just serving, then one waits for such a user, once and a moment; the last looks pass over again, and
--- the reply says how many (docs/adr/0019-a-claim-does-not-wait-for-an-open-transaction.md). Each look is a subtransaction:
--- one that does not end in a claim gives its locks back, so that nobody ever waits while holding somebody's slots.
--- Claims the next cloud task of the pool for this worker and returns it; null when there is none that nobody else holds
--- (queue.say_passed_over).
-create function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
-returns public.tasks
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_old_before timestamptz := p_now - (select s.stale_after from queue.settings as s);
-  v_passed_over uuid[] := array[]::uuid[];
-  v_user_id uuid;
-  v_task_id uuid;
-  v_wait boolean := false;
-  v_has_written boolean;
-  v_is_held boolean;
-  v_is_locked boolean;
-  v_held_count integer := 0;
-  v_unfit_id uuid;
-  v_unfit_count integer := 0;
-  -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
-  v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
-  v_task public.tasks;
-  -- Types that have changed, and whose tasks are not all derived again yet: each head is looked at.
-  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
-begin
-  -- Nothing tells the queue that a task's time has come, so every claim asks; owners' locks are held from here on, if only
-  -- because what is due is held by somebody else.
-  perform queue.release_due_tasks(p_pool, p_caller);
-  v_may_wait := v_may_wait and pg_current_xact_id_if_assigned() is null;
-
-  loop
-    begin
-      v_task_id := null;
-      v_has_written := false;
-      v_is_held := false;
-      v_is_locked := true;
-      if v_wait then
-        select w.user_id, w.is_locked
-        into v_user_id, v_is_locked
-        from queue.wait_for_open_user(p_pool, v_passed_over) as w;
-      elsif p_affinity.model is not null then
-        v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
-      else
-        with turn as materialized (
-          -- Fewest starts first, then who has waited longest for a turn.
-          select
-            s.user_id, s.running, s.task_limit, l.ready_cloud > 0 as has_slot_tasks,
-            l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
-          from queue.user_lines as l
-            join queue.user_slots as s on s.user_id = l.user_id
-          where l.pool = p_pool
-            and l.is_open
-            and l.user_id <> all (v_passed_over)
-          order by l.turn_load, l.turn_at
-          limit 1
-          for no key update of s skip locked
-        )
-        select u.user_id, h.id
-        into v_user_id, v_task_id
-        from turn as u
-          left join lateral (
-            select k.id, k.attempts, k.since, k.has_bounded_params
-            from (
-              select s.*
-              from (
-                select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
-                from public.tasks as t
-                where t.user_id = u.user_id
-                  and t.pool = p_pool
-                  and t.run_type = 'cloud'
-                  and t.takes_slot
-                  and t.standing = 'ready'
-                  and u.has_slot_tasks
-                order by t.priority desc, t.created_at, t.id
-                limit 1
-                for no key update skip locked
-              ) as s
-              union all
-              select o.*
-              from (
-                select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
-                from public.tasks as t
-                where t.user_id = u.user_id
-                  and t.pool = p_pool
-                  and t.run_type = 'cloud'
-                  and not t.takes_slot
-                  and t.standing = 'ready'
-                  and u.may_orchestrate
-                order by t.priority desc, t.created_at, t.id
-                limit 1
-                for no key update skip locked
-              ) as o
-            ) as k
-            order by k.priority desc, k.created_at, k.id
-            limit 1
-          ) as h on u.running < u.task_limit
-            and h.has_bounded_params
-            and (h.attempts > 0 or h.since >= v_old_before)
-            and not v_is_behind;
-      end if;
-
-      -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
-      if v_user_id is not null and v_task_id is null and v_is_locked then
-        select h.task_id, h.has_written, h.is_held
-        into v_task_id, v_has_written, v_is_held
-        from queue.lock_head_of_line(v_user_id, p_pool, p_caller, p_affinity) as h;
-      end if;
-
-      if v_task_id is not null then
-        return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
-      elsif v_user_id is not null and v_has_written then
-        v_passed_over := v_passed_over || v_user_id;
-        v_held_count := v_held_count + v_is_held::integer;
-        v_may_wait := false;
-      elsif v_user_id is not null and v_is_locked then
-        raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
-      end if;
-    exception
-      when sqlstate 'QU001' then
-        v_passed_over := v_passed_over || v_user_id;
-        v_held_count := v_held_count + v_is_held::integer;
-      when sqlstate 'QU002' then
-        v_unfit_id := sqlerrm::uuid;
-    end;
-
-    -- A few of them, and the look goes on with this user; more than that are left for the next claims.
-    if v_unfit_id is not null then
-      v_unfit_count := v_unfit_count + 1;
-      v_is_held := not queue.end_unfit_task(v_unfit_id);
-      if v_is_held or v_unfit_count >= 5 then
-        v_passed_over := v_passed_over || v_user_id;
-        v_held_count := v_held_count + v_is_held::integer;
-      end if;
-      v_unfit_id := null;
-      v_may_wait := false;
-    end if;
-
-    if not v_is_locked and v_user_id is not null then
-      -- Its holder does not let go: look over all once more.
-      v_wait := false;
-      v_may_wait := false;
-    elsif v_user_id is null then
-      exit when v_wait or not v_may_wait;
-      v_wait := true;
-    end if;
-  end loop;
-
-  perform queue.say_passed_over(v_held_count + queue.owners_held(p_pool, v_passed_over));
-  return v_task;
-end;
-$$;
-
--- Users' own machines: their claims, and the tasks of other pools that their GPU machines run as well.
-
 -- What queue.take_next_task is for the fleet, for a user's own machine: one user, so no turns. Claims the next task,
 -- cloud or local, of the token's owner and returns it; null when there is none that nobody else holds
 -- (queue.say_passed_over).
@@ -5474,132 +5360,6 @@ begin
     perform queue.say_passed_over(v_is_held::integer);
   end if;
   return v_task;
-end;
-$$;
-
--- What counts by this caller for gpu have beside the counters of that pool, which are of its own tasks, those that the
--- fleet runs: ready and active tasks of other pools (queue.is_served_by), counted as they are, up to 1000 of each pool
--- and run type; and by how much time or a change of type has overtaken what is stored. queue.own_gpu_waiting has the
--- rest.
-create function queue.own_gpu_load(p_caller queue.caller, p_pool text)
-returns setof queue.load_change
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set enable_sort = off -- as in queue.own_gpu_line
-as $$
-declare
-  v_most constant integer := 1000;
-  v_old_before timestamptz;
-  v_is_behind boolean;
-  v_paused text[];
-begin
-  -- Most users have none.
-  if p_pool is distinct from 'gpu' or p_caller.user_id is null or (
-    select true
-    from public.tasks as t
-    where t.user_id = p_caller.user_id
-      and t.runs_on_own_gpu
-      and t.standing is not null
-    order by t.pool, t.standing
-    limit 1
-  ) is null then
-    return;
-  end if;
-  v_old_before := queue.stale_before();
-  v_is_behind := exists (select from queue.deferred_work as w where w.task_type is not null);
-  v_paused := (select s.paused_pools from queue.settings as s);
-
-  return query
-  with found as (
-    select
-      t.run_type,
-      case
-        when v_is_behind and queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) then
-          case when (select not y.is_active from public.task_types as y where y.name = t.task_type) then 'type_inactive' end
-        when l.is_paused then 'pool_paused'
-        when t.attempts = 0 and greatest(t.created_at, t.available_at, t.released_at) < v_old_before
-          and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.claimed_at is not null, t.params)
-          then 'stale'
-        else 'ready'
-      end as standing,
-      1 as delta
-    from unnest(array[false, true]) as l (is_paused)
-      cross join lateral queue.own_gpu_line(p_caller, p_pool, v_most, l.is_paused) as t
-    union all
-    select d.run_type, c.standing, c.delta
-    from queue.own_gpu_due(p_caller, p_pool, v_most) as d
-      cross join lateral queue.task_standing(d) as s (standing)
-      cross join lateral (
-        values
-          ('not_yet', -1),
-          (case when s.standing in ('ready', 'stale') and d.pool = any (v_paused) then 'pool_paused' else s.standing end, 1)
-      ) as c (standing, delta)
-    union all
-    select r.run_type, 'active', 1
-    from unnest(queue.pools()) as p (pool)
-      cross join lateral (
-        select t.run_type
-        from public.tasks as t
-        where t.user_id = p_caller.user_id
-          and t.pool = p.pool
-          and t.standing = 'active'
-          and t.runs_on_own_gpu
-          and (p_caller.kind = 'token' or t.run_type = 'local')
-        order by t.run_type
-        limit v_most
-      ) as r
-  )
-  select p_caller.user_id, p_pool, f.run_type is distinct from 'local', true, f.standing, sum(f.delta)::integer
-  from found as f
-  where f.standing is not null
-  group by 3, 5;
-end;
-$$;
-
--- Queued tasks of other pools that counts by this caller for gpu have beside that pool (queue.is_served_by), by the
--- reason of their own that is stored, up to 1000 of each pool and reason.
-create function queue.own_gpu_waiting(p_caller queue.caller, p_pool text)
-returns setof queue.load_change
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set enable_sort = off -- as in queue.own_gpu_line
-as $$
-declare
-  v_most constant integer := 1000;
-  v_paused text[] := (select s.paused_pools from queue.settings as s);
-begin
-  if p_pool is distinct from 'gpu' or p_caller.user_id is null then
-    return;
-  end if;
-
-  return query
-  select p_caller.user_id, p_pool, w.is_cloud, true, w.standing, sum(w.task_count)::integer
-  from unnest(queue.pools()) as p (pool)
-    cross join unnest(array[
-      'no_run_type', 'type_inactive', 'not_yet', 'dependency_pending', 'dependency_lost', 'stale'
-    ]) as s (standing)
-    cross join lateral (
-      select
-        r.is_cloud, case when s.standing = 'stale' and p.pool = any (v_paused) then 'pool_paused' else s.standing end as standing,
-        count(*) as task_count
-      from (
-        select t.run_type is distinct from 'local' as is_cloud
-        from public.tasks as t
-        where t.user_id = p_caller.user_id
-          and t.pool = p.pool
-          and t.standing = s.standing
-          and t.runs_on_own_gpu
-          and (p_caller.kind = 'token' or t.run_type = 'local')
-        order by t.run_type
-        limit v_most
-      ) as r
-      group by 1
-    ) as w
-  group by 3, 5;
 end;
 $$;
 
@@ -5664,7 +5424,51 @@ begin
 end;
 $$;
 
--- A claim that gets a task the worker already has: the reply was lost, or the worker came back.
+-- A worker that runs one task at a time and asks for another orchestrates nothing any more, whatever it has said of it: the
+-- places are free, but that of the one whose reply was lost (queue.lost_orchestration). Waits for nobody: what somebody is
+-- just changing is left for the next claim.
+-- Frees the places of the orchestration tasks that this worker still holds in this pool, but that of p_but.
+create function queue.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text, p_but uuid default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task_id uuid;
+  v_task public.tasks;
+begin
+  for v_task_id in
+    -- Ordered apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
+    with held as materialized (
+      select t.id, t.user_id
+      from public.tasks as t
+      where t.worker_id = p_worker_id
+        and t.status = 'In Progress'
+        and t.token_id is not distinct from p_token_id
+        and t.pool = p_pool
+        and not t.takes_slot
+        and t.id is distinct from p_but
+        and not queue.is_handed_over(t.id, t.lease_token)
+    )
+    select h.id from held as h order by h.user_id, h.id
+  loop
+    -- The task before its owner, like everywhere.
+    select t.* into v_task from public.tasks as t where t.id = v_task_id for no key update skip locked;
+    continue when v_task.id is null;
+    perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update skip locked;
+    continue when not found;
+    if v_task.standing = 'active' and v_task.worker_id = p_worker_id and v_task.token_id is not distinct from p_token_id
+      and not v_task.takes_slot and not queue.is_handed_over(v_task.id, v_task.lease_token) then
+      perform queue.hand_over(v_task);
+    end if;
+  end loop;
+end;
+$$;
+
+-- The start of a task; and a claim that gets the task which the worker has already, because the reply was lost or the worker
+-- came back.
 
 -- A claim request that was already answered gets the same answer: the reply was lost on the way. But a claim_id may also
 -- be derived from something that stays, or kept over a restart: then the worker may have died of the task, each time, and
@@ -5940,8 +5744,6 @@ begin
 end;
 $$;
 
--- The start of a task, and what a claim answers.
-
 -- Hands a queued task out, to this worker (and token, and claim request): a new lease, one more start, the slot. The
 -- task and its owner's slots are locked by the caller.
 -- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run in the mode
@@ -6034,185 +5836,8 @@ begin
 end;
 $$;
 
--- What a claim answers. params leave as jsonb text: a 64-bit seed stays what it was. Workers die on params that are no
--- object; a row from before that was asked for is wrapped in one.
--- The reply of a claim: task_id, task_type, params, project_id, lease_token, attempt (which start this is), attempts (how
--- many have failed so far).
-create function queue.claim_reply(p_task public.tasks)
-returns json
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return json_build_object(
-    'task_id', p_task.id,
-    'task_type', p_task.task_type,
-    'params', case when jsonb_typeof(p_task.params) = 'object' then p_task.params else jsonb_build_object('params', p_task.params) end,
-    'project_id', p_task.project_id,
-    'lease_token', p_task.lease_token,
-    'attempt', p_task.attempts,
-    -- Failures so far: by this deployed workers count when to give up.
-    'attempts', greatest(p_task.attempts - (p_task.status = 'In Progress')::integer, 0)
-  );
-end;
-$$;
-
--- What a worker would rather run: the model it has loaded. The guard holds for every caller that has a model, so that
--- no task waits for ever because other tasks suit the workers better.
--- The affinity of a worker that claims: its current model, null when none is known; a wait in minutes,
--- queue.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when somebody else than the worker itself
--- has set it to terminating, terminated or error.
-create function queue.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
-returns queue.affinity
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_worker public.workers;
-  v_affinity queue.affinity;
-begin
-  select w.* into v_worker from public.workers as w where w.id = p_worker_id;
-
-  -- Its own goodbye binds nobody: it has come back.
-  if v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then
-    perform queue.refuse(
-      409, 'WORKER_NOT_ELIGIBLE',
-      pg_catalog.format(
-        'Worker %s gets no tasks: its status is %s%s',
-        p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
-      ),
-      case
-        when queue.is_rented(v_worker) then 'Stop claiming; a replacement claims under an id of its own'
-        else pg_catalog.format(
-          'Stop claiming; a replacement claims under an id of its own. A machine that was started by hand is brought back by: select keep_worker(%L)',
-          p_worker_id
-        )
-      end
-    );
-  end if;
-
-  if v_worker.current_model is not null then
-    v_affinity.model := v_worker.current_model;
-    v_affinity.is_required := coalesce(p_same_model_only, false);
-    v_affinity.waited_since := queue.now() - coalesce(
-      make_interval(secs => (p_max_task_wait_minutes * 60)::double precision),
-      (select s.max_affinity_wait from queue.settings as s)
-    );
-  end if;
-  return v_affinity;
-end;
-$$;
-
--- An empty answer is not the whole truth while somebody else's transaction holds owners with work: the header
--- x-fairlane-passed-over says how many were passed over; none for 0. PostgREST sends what response.headers holds, and
--- the functions hand it on.
-create function queue.say_passed_over(p_count integer)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_count > 0 then
-    perform set_config(
-      'response.headers',
-      (
-        coalesce(nullif(current_setting('response.headers', true), '')::jsonb, '[]')
-          || jsonb_build_array(jsonb_build_object('x-fairlane-passed-over', p_count::text))
-      )::text,
-      true
-    );
-  end if;
-end;
-$$;
-
--- Ends a queued task Failed when its params are too large to be handed out: it would hold up everything behind it, for
--- ever. They leave the row, too, and how many bytes they were stored in takes their place: every list of its owner's
--- tasks would stop at what cannot be written out. Called while no user is locked, because an end locks tasks first;
--- false when somebody else holds what has to be locked.
-create function queue.end_unfit_task(p_task_id uuid)
-returns boolean
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_timeout text := current_setting('lock_timeout');
-  v_reason constant text := 'Its params are too large to be handed out: written out, they have more than 8388608 characters';
-begin
-  perform set_config('lock_timeout', '200ms', true);
-  perform queue.lock_relatives(p_task_id, 'Failed');
-  perform queue.say('queue', v_reason);
-  update public.tasks as t
-  set status = 'Failed',
-    error_message = v_reason,
-    output_location = v_reason,
-    params = jsonb_strip_nulls(jsonb_build_object(
-      'params_too_large', pg_column_size(t.params),
-      queue.parent_key(), queue.parent_task_id(t.params)
-    ))
-  where t.id = p_task_id
-    and t.status = 'Queued'
-    and not queue.fits_a_reply(t.has_bounded_params, t.params);
-  perform queue.say(null);
-  perform set_config('lock_timeout', v_timeout, true);
-  return true;
-exception
-  when lock_not_available or deadlock_detected then
-    return false;
-end;
-$$;
-
--- A worker that runs one task at a time and asks for another orchestrates nothing any more, whatever it has said of it: the
--- places are free, but that of the one whose reply was lost (queue.lost_orchestration). Waits for nobody: what somebody is
--- just changing is left for the next claim.
--- Frees the places of the orchestration tasks that this worker still holds in this pool, but that of p_but.
-create function queue.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text, p_but uuid default null)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_task_id uuid;
-  v_task public.tasks;
-begin
-  for v_task_id in
-    -- Ordered apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
-    with held as materialized (
-      select t.id, t.user_id
-      from public.tasks as t
-      where t.worker_id = p_worker_id
-        and t.status = 'In Progress'
-        and t.token_id is not distinct from p_token_id
-        and t.pool = p_pool
-        and not t.takes_slot
-        and t.id is distinct from p_but
-        and not queue.is_handed_over(t.id, t.lease_token)
-    )
-    select h.id from held as h order by h.user_id, h.id
-  loop
-    -- The task before its owner, like everywhere.
-    select t.* into v_task from public.tasks as t where t.id = v_task_id for no key update skip locked;
-    continue when v_task.id is null;
-    perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update skip locked;
-    continue when not found;
-    if v_task.standing = 'active' and v_task.worker_id = p_worker_id and v_task.token_id is not distinct from p_token_id
-      and not v_task.takes_slot and not queue.is_handed_over(v_task.id, v_task.lease_token) then
-      perform queue.hand_over(v_task);
-    end if;
-  end loop;
-end;
-$$;
-
--- Which of an owner's tasks runs next: the head of the line, past what is held, stale, or behind its type.
+-- Which of an owner's tasks runs next: the head of the line, past what is held, stale, behind its type or, for a worker
+-- with a model, of another model.
 
 -- The task of a user that should run next, locked. Call it under the user's lock: what is ready and whether the user has
 -- a free slot cannot change then, and is looked at again here.
@@ -6329,6 +5954,118 @@ begin
     is_held := task_id is null and v_head.id is not null and not v_is_behind;
     exit;
   end loop;
+end;
+$$;
+
+-- What a worker would rather run: the model it has loaded. The guard holds for every caller that has a model, so that
+-- no task waits for ever because other tasks suit the workers better.
+-- The affinity of a worker that claims: its current model, null when none is known; a wait in minutes,
+-- queue.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when somebody else than the worker itself
+-- has set it to terminating, terminated or error.
+create function queue.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
+returns queue.affinity
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_worker public.workers;
+  v_affinity queue.affinity;
+begin
+  select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+
+  -- Its own goodbye binds nobody: it has come back.
+  if v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then
+    perform queue.refuse(
+      409, 'WORKER_NOT_ELIGIBLE',
+      pg_catalog.format(
+        'Worker %s gets no tasks: its status is %s%s',
+        p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
+      ),
+      case
+        when queue.is_rented(v_worker) then 'Stop claiming; a replacement claims under an id of its own'
+        else pg_catalog.format(
+          'Stop claiming; a replacement claims under an id of its own. A machine that was started by hand is brought back by: select keep_worker(%L)',
+          p_worker_id
+        )
+      end
+    );
+  end if;
+
+  if v_worker.current_model is not null then
+    v_affinity.model := v_worker.current_model;
+    v_affinity.is_required := coalesce(p_same_model_only, false);
+    v_affinity.waited_since := queue.now() - coalesce(
+      make_interval(secs => (p_max_task_wait_minutes * 60)::double precision),
+      (select s.max_affinity_wait from queue.settings as s)
+    );
+  end if;
+  return v_affinity;
+end;
+$$;
+
+-- The tasks among which the next one of a user is chosen: the head of the line of this pool and run type, and with an
+-- affinity the heads of both kinds and the first of that model and of no model; orchestration, whatever its model, only
+-- where the owner has a place for it.
+create function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  -- Orchestration only where its owner has a place for it; else the line goes on behind it.
+  v_kinds boolean[] := (
+    select case when s.orchestrating < s.orchestration_limit then array[true, false] else array[true] end
+    from queue.user_slots as s
+    where s.user_id = p_user_id
+  );
+begin
+  -- Each look is one step into an index that is already in claim order.
+  return query
+  select h.*
+  from unnest(v_kinds) as kind (takes_slot)
+    cross join lateral (
+      select t.*
+      from public.tasks as t
+      where t.user_id = p_user_id
+        and t.pool = p_pool
+        and t.run_type = p_run_type
+        and t.takes_slot = kind.takes_slot
+        and t.standing = 'ready'
+      order by t.priority desc, t.created_at, t.id
+      limit 1
+    ) as h
+  order by h.priority desc, h.created_at, h.id
+  limit case when p_affinity.model is null then 1 end;
+
+  if p_affinity.model is not null then
+    return query
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = p_run_type
+      and t.takes_slot
+      and t.standing = 'ready'
+      and t.model = p_affinity.model
+    order by t.priority desc, t.created_at, t.id
+    limit 1;
+
+    return query
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = p_run_type
+      and t.takes_slot
+      and t.standing = 'ready'
+      and t.model is null
+    order by t.priority desc, t.created_at, t.id
+    limit 1;
+  end if;
 end;
 $$;
 
@@ -6499,7 +6236,166 @@ begin
 end;
 $$;
 
--- Which owner a claim serves: the first in turn who is free and has something for this worker.
+-- Which owner a claim serves: the first in turn who is free and has something for this worker; who is waited for when all
+-- are held; and what cannot be handed out at all.
+
+-- Looks for work until it has a task or knows that there is none that nobody holds. The first looks pass over users whom
+-- somebody else is just serving, then one waits for such a user, once and a moment; the last looks pass over again, and
+-- the reply says how many (docs/adr/0019-a-claim-does-not-wait-for-an-open-transaction.md). Each look is a subtransaction:
+-- one that does not end in a claim gives its locks back, so that nobody ever waits while holding somebody's slots.
+-- Claims the next cloud task of the pool for this worker and returns it; null when there is none that nobody else holds
+-- (queue.say_passed_over).
+create function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_old_before timestamptz := p_now - (select s.stale_after from queue.settings as s);
+  v_passed_over uuid[] := array[]::uuid[];
+  v_user_id uuid;
+  v_task_id uuid;
+  v_wait boolean := false;
+  v_has_written boolean;
+  v_is_held boolean;
+  v_is_locked boolean;
+  v_held_count integer := 0;
+  v_unfit_id uuid;
+  v_unfit_count integer := 0;
+  -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
+  v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
+  v_task public.tasks;
+  -- Types that have changed, and whose tasks are not all derived again yet: each head is looked at.
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+begin
+  -- Nothing tells the queue that a task's time has come, so every claim asks; owners' locks are held from here on, if only
+  -- because what is due is held by somebody else.
+  perform queue.release_due_tasks(p_pool, p_caller);
+  v_may_wait := v_may_wait and pg_current_xact_id_if_assigned() is null;
+
+  loop
+    begin
+      v_task_id := null;
+      v_has_written := false;
+      v_is_held := false;
+      v_is_locked := true;
+      if v_wait then
+        select w.user_id, w.is_locked
+        into v_user_id, v_is_locked
+        from queue.wait_for_open_user(p_pool, v_passed_over) as w;
+      elsif p_affinity.model is not null then
+        v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
+      else
+        with turn as materialized (
+          -- Fewest starts first, then who has waited longest for a turn.
+          select
+            s.user_id, s.running, s.task_limit, l.ready_cloud > 0 as has_slot_tasks,
+            l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
+          from queue.user_lines as l
+            join queue.user_slots as s on s.user_id = l.user_id
+          where l.pool = p_pool
+            and l.is_open
+            and l.user_id <> all (v_passed_over)
+          order by l.turn_load, l.turn_at
+          limit 1
+          for no key update of s skip locked
+        )
+        select u.user_id, h.id
+        into v_user_id, v_task_id
+        from turn as u
+          left join lateral (
+            select k.id, k.attempts, k.since, k.has_bounded_params
+            from (
+              select s.*
+              from (
+                select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
+                from public.tasks as t
+                where t.user_id = u.user_id
+                  and t.pool = p_pool
+                  and t.run_type = 'cloud'
+                  and t.takes_slot
+                  and t.standing = 'ready'
+                  and u.has_slot_tasks
+                order by t.priority desc, t.created_at, t.id
+                limit 1
+                for no key update skip locked
+              ) as s
+              union all
+              select o.*
+              from (
+                select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
+                from public.tasks as t
+                where t.user_id = u.user_id
+                  and t.pool = p_pool
+                  and t.run_type = 'cloud'
+                  and not t.takes_slot
+                  and t.standing = 'ready'
+                  and u.may_orchestrate
+                order by t.priority desc, t.created_at, t.id
+                limit 1
+                for no key update skip locked
+              ) as o
+            ) as k
+            order by k.priority desc, k.created_at, k.id
+            limit 1
+          ) as h on u.running < u.task_limit
+            and h.has_bounded_params
+            and (h.attempts > 0 or h.since >= v_old_before)
+            and not v_is_behind;
+      end if;
+
+      -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
+      if v_user_id is not null and v_task_id is null and v_is_locked then
+        select h.task_id, h.has_written, h.is_held
+        into v_task_id, v_has_written, v_is_held
+        from queue.lock_head_of_line(v_user_id, p_pool, p_caller, p_affinity) as h;
+      end if;
+
+      if v_task_id is not null then
+        return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
+      elsif v_user_id is not null and v_has_written then
+        v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
+        v_may_wait := false;
+      elsif v_user_id is not null and v_is_locked then
+        raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
+      end if;
+    exception
+      when sqlstate 'QU001' then
+        v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
+      when sqlstate 'QU002' then
+        v_unfit_id := sqlerrm::uuid;
+    end;
+
+    -- A few of them, and the look goes on with this user; more than that are left for the next claims.
+    if v_unfit_id is not null then
+      v_unfit_count := v_unfit_count + 1;
+      v_is_held := not queue.end_unfit_task(v_unfit_id);
+      if v_is_held or v_unfit_count >= 5 then
+        v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
+      end if;
+      v_unfit_id := null;
+      v_may_wait := false;
+    end if;
+
+    if not v_is_locked and v_user_id is not null then
+      -- Its holder does not let go: look over all once more.
+      v_wait := false;
+      v_may_wait := false;
+    elsif v_user_id is null then
+      exit when v_wait or not v_may_wait;
+      v_wait := true;
+    end if;
+  end loop;
+
+  perform queue.say_passed_over(v_held_count + queue.owners_held(p_pool, v_passed_over));
+  return v_task;
+end;
+$$;
 
 -- Locks the user whose turn it is for a worker with a model, and returns the id. With is_required it is, of the next 20
 -- in turn, the first who has something that suits (queue.suits); when none of them has, whose turn it is: no worker
@@ -6601,70 +6497,6 @@ begin
 end;
 $$;
 
--- The tasks among which the next one of a user is chosen: the head of the line of this pool and run type, and with an
--- affinity the heads of both kinds and the first of that model and of no model; orchestration, whatever its model, only
--- where the owner has a place for it.
-create function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
-returns setof public.tasks
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  -- Orchestration only where its owner has a place for it; else the line goes on behind it.
-  v_kinds boolean[] := (
-    select case when s.orchestrating < s.orchestration_limit then array[true, false] else array[true] end
-    from queue.user_slots as s
-    where s.user_id = p_user_id
-  );
-begin
-  -- Each look is one step into an index that is already in claim order.
-  return query
-  select h.*
-  from unnest(v_kinds) as kind (takes_slot)
-    cross join lateral (
-      select t.*
-      from public.tasks as t
-      where t.user_id = p_user_id
-        and t.pool = p_pool
-        and t.run_type = p_run_type
-        and t.takes_slot = kind.takes_slot
-        and t.standing = 'ready'
-      order by t.priority desc, t.created_at, t.id
-      limit 1
-    ) as h
-  order by h.priority desc, h.created_at, h.id
-  limit case when p_affinity.model is null then 1 end;
-
-  if p_affinity.model is not null then
-    return query
-    select t.*
-    from public.tasks as t
-    where t.user_id = p_user_id
-      and t.pool = p_pool
-      and t.run_type = p_run_type
-      and t.takes_slot
-      and t.standing = 'ready'
-      and t.model = p_affinity.model
-    order by t.priority desc, t.created_at, t.id
-    limit 1;
-
-    return query
-    select t.*
-    from public.tasks as t
-    where t.user_id = p_user_id
-      and t.pool = p_pool
-      and t.run_type = p_run_type
-      and t.takes_slot
-      and t.standing = 'ready'
-      and t.model is null
-    order by t.priority desc, t.created_at, t.id
-    limit 1;
-  end if;
-end;
-$$;
-
 -- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
 -- turn it is in the pool. That user (null when there is none), and whether the lock could be had
 -- (queue.wait_for_owner).
@@ -6762,6 +6594,44 @@ begin
         and s.cloud_reason is null
     ) as o
   );
+end;
+$$;
+
+-- Ends a queued task Failed when its params are too large to be handed out: it would hold up everything behind it, for
+-- ever. They leave the row, too, and how many bytes they were stored in takes their place: every list of its owner's
+-- tasks would stop at what cannot be written out. Called while no user is locked, because an end locks tasks first;
+-- false when somebody else holds what has to be locked.
+create function queue.end_unfit_task(p_task_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_timeout text := current_setting('lock_timeout');
+  v_reason constant text := 'Its params are too large to be handed out: written out, they have more than 8388608 characters';
+begin
+  perform set_config('lock_timeout', '200ms', true);
+  perform queue.lock_relatives(p_task_id, 'Failed');
+  perform queue.say('queue', v_reason);
+  update public.tasks as t
+  set status = 'Failed',
+    error_message = v_reason,
+    output_location = v_reason,
+    params = jsonb_strip_nulls(jsonb_build_object(
+      'params_too_large', pg_column_size(t.params),
+      queue.parent_key(), queue.parent_task_id(t.params)
+    ))
+  where t.id = p_task_id
+    and t.status = 'Queued'
+    and not queue.fits_a_reply(t.has_bounded_params, t.params);
+  perform queue.say(null);
+  perform set_config('lock_timeout', v_timeout, true);
+  return true;
+exception
+  when lock_not_available or deadlock_detected then
+    return false;
 end;
 $$;
 
@@ -12577,7 +12447,8 @@ $$;
 
 -- Whose row or token says that they have ended, give their work back at once.
 
--- A worker whose row says that it has ended gives its work back at once, whoever wrote the row.
+-- A worker whose row says that it has ended gives its work back at once, whoever wrote the row; also one whose row comes
+-- only then: workers may claim before they have one.
 create function queue.workers_after_write()
 returns trigger
 language plpgsql
@@ -12596,31 +12467,16 @@ begin
   if not exists (select from new_rows as n where queue.has_ended(n.status)) then
     return null;
   end if;
-  v_ended := array(
-    select n.id
-    from new_rows as n
-      full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
-    where coalesce(queue.has_ended(n.status) and o.status is distinct from n.status, false)
-  );
-  if cardinality(v_ended) > 0 then
-    perform queue.free_work(v_ended);
+  if tg_op = 'INSERT' then
+    v_ended := array(select n.id from new_rows as n where queue.has_ended(n.status));
+  else
+    v_ended := array(
+      select n.id
+      from new_rows as n
+        full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
+      where coalesce(queue.has_ended(n.status) and o.status is distinct from n.status, false)
+    );
   end if;
-  return null;
-end;
-$$;
-
--- The same for a worker whose row comes only when it has ended: workers may claim before they have one.
-create function queue.workers_after_insert()
-returns trigger
-language plpgsql
-security definer -- puts tasks back on behalf of any caller who may write workers
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-declare
-  v_ended text[] := array(select n.id from new_rows as n where queue.has_ended(n.status));
-begin
   if cardinality(v_ended) > 0 then
     perform queue.free_work(v_ended);
   end if;
@@ -12740,7 +12596,7 @@ begin
 end;
 $$;
 
--- Beats of the fleet's workers, with their logs.
+-- Beats of the fleet's workers, with their logs; and calls that are a sign of life.
 
 -- The guardian's beat. One unnamed argument of type json, because PostgREST hands the body of a request over to such a
 -- function as it came; for named arguments it unpacks the body, and one \u0000 in a log line fails the whole beat.
@@ -13032,7 +12888,42 @@ begin
 end;
 $$;
 
--- Beats over HTTP, of users' own machines above all, and calls that are a sign.
+-- A call that only reads cannot write down that it came; so whoever answers it says it here. It speaks for the task that it
+-- names, and for no other: what else runs under the same token may be another machine, dead or alive.
+-- See public.note_call.
+create function queue.note_call(p_caller jsonb, p_task_id uuid)
+returns boolean
+language plpgsql
+volatile
+security definer -- writes columns of tasks that no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['token']);
+  v_now timestamptz := queue.now();
+begin
+  update public.tasks as t
+  set seen_at = v_now,
+    updated_at = v_now,
+    delivered_at = coalesce(t.delivered_at, v_now)
+  from (
+    select h.id
+    from public.tasks as h
+    where h.id = p_task_id
+      and h.token_id = v_caller.token_id
+      and h.status = 'In Progress'
+      and greatest(h.claimed_at, h.reported_at, h.seen_at) < v_now - interval '10 seconds'
+    for no key update skip locked
+  ) as held
+  where t.id = held.id;
+  return found;
+end;
+$$;
+
+-- Beats over HTTP, of users' own machines above all; and one name that several machines share (settings.shared_worker_ids;
+-- two machines of one token under one name), of which one ends and the others go on.
 
 -- A beat through the functions, where every call has a route: by the service key for a worker of the fleet, which is the
 -- guardian's beat; by a token for the machine of its owner.
@@ -13194,41 +13085,139 @@ begin
 end;
 $$;
 
--- A call that only reads cannot write down that it came; so whoever answers it says it here. It speaks for the task that it
--- names, and for no other: what else runs under the same token may be another machine, dead or alive.
--- See public.note_call.
-create function queue.note_call(p_caller jsonb, p_task_id uuid)
-returns boolean
+-- The last beat of one of several machines under one name. What it names goes back at once; of all else that runs under the
+-- name nobody knows whose it was, so it is noted, and goes back when no machine names it again (queue.lost_tasks).
+--
+-- Lines that were written before a task was handed out speak of an earlier start of it: the machine gave it back, and
+-- another one under the same name may have it now. They name nothing.
+-- Ends a machine under a name that several share, with the service key: puts what it names (p_current, or a line of
+-- p_logs that is not older than the start) back at once, the start not counted when it said goodbye, lets go of what
+-- others had ended under it (p_named), and notes all else that runs under the name as possibly its own.
+create function queue.end_one_of_many(
+  p_worker_id text, p_said text, p_current uuid, p_named uuid[], p_logs json[], p_now timestamptz
+)
+returns void
 language plpgsql
 volatile
-security definer -- writes columns of tasks that no API role may
+security invoker
 set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
 as $$
 declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['token']);
-  v_now timestamptz := queue.now();
+  v_lost queue.lost_task[];
+  v_left uuid[];
 begin
-  update public.tasks as t
-  set seen_at = v_now,
-    updated_at = v_now,
-    delivered_at = coalesce(t.delivered_at, v_now)
-  from (
-    select h.id
-    from public.tasks as h
-    where h.id = p_task_id
-      and h.token_id = v_caller.token_id
-      and h.status = 'In Progress'
-      and greatest(h.claimed_at, h.reported_at, h.seen_at) < v_now - interval '10 seconds'
-    for no key update skip locked
-  ) as held
-  where t.id = held.id;
-  return found;
+  v_lost := array(
+    select (
+      t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id, false)
+    )::queue.lost_task
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.token_id is null
+      and t.status = 'In Progress'
+      and (
+        t.id = p_current
+        or exists (
+          select
+          from unnest(p_logs) as l (entry)
+          where case
+              when json_typeof(l.entry) = 'object' and l.entry ->> 'task_id' is not null then
+                lower(l.entry ->> 'task_id') in (t.id::text, lower(t.params ->> 'task_id'))
+                and queue.log_time(l.entry ->> 'timestamp', p_now) >= coalesce(t.claimed_at, '-infinity')
+            end
+        )
+      )
+      and not queue.needs_no_worker(t)
+  );
+  v_left := queue.put_back_or_leave(v_lost, 'service');
+  perform queue.let_go_of(p_worker_id, null, null, n.id) from unnest(p_named) as n (id) order by n.id;
+  perform queue.note_end_of_many(p_worker_id, null, p_said, v_left, p_now);
 end;
 $$;
 
--- Log lines of workers, bounded and stored.
+-- One of several machines under one name has ended. Which of the tasks under that name were its own nobody can know; those
+-- of the others will be named again. Not so the tasks of users' machines that never beat: these may be silent for longer
+-- (token_silence_limit).
+-- Leaves to the rescue what a machine that ended under a shared name may have run: p_left surely, all else under that
+-- name and token (null = the service key) if no machine names it again.
+create function queue.note_end_of_many(p_worker_id text, p_token_id uuid, p_said text, p_left uuid[], p_now timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_doubtful uuid[] := array(
+    select t.lease_token
+    from public.tasks as t
+    where t.worker_id = p_worker_id
+      and t.token_id is not distinct from p_token_id
+      and t.status = 'In Progress'
+      and (p_token_id is null or t.is_beaten_for)
+      and t.lease_token <> all (p_left)
+      and not queue.needs_no_worker(t)
+    order by t.id
+  );
+begin
+  if cardinality(v_doubtful) + cardinality(p_left) = 0 then
+    return;
+  end if;
+  insert into queue.noted_beats as b (worker_id, beat_at, status, leases, doubtful_leases)
+  values (p_worker_id, p_now, p_said, p_left, v_doubtful)
+  on conflict (worker_id, beat_at) do update
+  set status = excluded.status,
+    leases = coalesce(b.leases, '{}') || excluded.leases,
+    doubtful_leases = coalesce(b.doubtful_leases, '{}') || excluded.doubtful_leases;
+end;
+$$;
+
+-- Until when a task that runs under a name that several share has to be named so as not to be put back; null for any
+-- other. Only a call, a log line or a beat that names it shows that it still runs. queue.lost_tasks says so of all that
+-- runs, this of one task. Times are asked as there: after a gap or a step of the clock everybody has the whole time
+-- again.
+create function queue.named_before(p_task public.tasks)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := queue.now();
+  v_settings queue.settings;
+  v_trusted_since timestamptz;
+  v_named_at timestamptz;
+begin
+  select s.* into v_settings from queue.settings as s;
+  if p_task.status <> 'In Progress' or coalesce(queue.sent_name(p_task.worker_id) <> all (v_settings.shared_worker_ids), true)
+    or queue.needs_no_worker(p_task) then
+    return null;
+  end if;
+
+  v_trusted_since := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
+  v_named_at := greatest(
+    queue.seen_at(p_task.claimed_at, v_now), queue.seen_at(p_task.reported_at, v_now), queue.seen_at(p_task.seen_at, v_now), v_trusted_since
+  );
+  return least(
+    v_named_at + case
+      when p_task.token_id is not null and p_task.is_beaten_for then v_settings.token_beat_limit
+      when p_task.token_id is not null then v_settings.token_silence_limit
+      when p_task.pool <> 'gpu' then least(v_settings.api_silence_limit, v_settings.quiet_task_limit)
+      when p_task.delivered_at is null then least(v_settings.undelivered_limit, v_settings.quiet_task_limit)
+      else v_settings.quiet_task_limit
+    end,
+    (
+      select min(greatest(b.beat_at, v_trusted_since)) + v_settings.token_beat_limit
+      from queue.noted_beats as b
+      where b.worker_id = p_task.worker_id
+        and p_task.lease_token = any (b.doubtful_leases)
+        and b.beat_at > coalesce(greatest(p_task.reported_at, p_task.seen_at), '-infinity')
+    )
+  );
+end;
+$$;
+
+-- What workers say beside their beats: log lines, bounded and stored; the model they have loaded; claims that were refused.
 
 -- Log lines of orchestrators, which never try twice: what can be stored is stored, the rest is counted.
 -- See public.func_insert_logs_batch.
@@ -13422,216 +13411,6 @@ begin
 end;
 $$;
 
--- One name, several machines (settings.shared_worker_ids; two machines of one token under one name): when one of them ends,
--- nobody can know which tasks were its own. They are waited for until somebody names them again.
-
--- The last beat of one of several machines under one name. What it names goes back at once; of all else that runs under the
--- name nobody knows whose it was, so it is noted, and goes back when no machine names it again (queue.lost_tasks).
---
--- Lines that were written before a task was handed out speak of an earlier start of it: the machine gave it back, and
--- another one under the same name may have it now. They name nothing.
--- Ends a machine under a name that several share, with the service key: puts what it names (p_current, or a line of
--- p_logs that is not older than the start) back at once, the start not counted when it said goodbye, lets go of what
--- others had ended under it (p_named), and notes all else that runs under the name as possibly its own.
-create function queue.end_one_of_many(
-  p_worker_id text, p_said text, p_current uuid, p_named uuid[], p_logs json[], p_now timestamptz
-)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_lost queue.lost_task[];
-  v_left uuid[];
-begin
-  v_lost := array(
-    select (
-      t.id, t.lease_token, t.reported_at, t.worker_id, p_said, queue.reason_of_goodbye(p_said, t.attempts, p_worker_id, false)
-    )::queue.lost_task
-    from public.tasks as t
-    where t.worker_id = p_worker_id
-      and t.token_id is null
-      and t.status = 'In Progress'
-      and (
-        t.id = p_current
-        or exists (
-          select
-          from unnest(p_logs) as l (entry)
-          where case
-              when json_typeof(l.entry) = 'object' and l.entry ->> 'task_id' is not null then
-                lower(l.entry ->> 'task_id') in (t.id::text, lower(t.params ->> 'task_id'))
-                and queue.log_time(l.entry ->> 'timestamp', p_now) >= coalesce(t.claimed_at, '-infinity')
-            end
-        )
-      )
-      and not queue.needs_no_worker(t)
-  );
-  v_left := queue.put_back_or_leave(v_lost, 'service');
-  perform queue.let_go_of(p_worker_id, null, null, n.id) from unnest(p_named) as n (id) order by n.id;
-  perform queue.note_end_of_many(p_worker_id, null, p_said, v_left, p_now);
-end;
-$$;
-
--- One of several machines under one name has ended. Which of the tasks under that name were its own nobody can know; those
--- of the others will be named again. Not so the tasks of users' machines that never beat: these may be silent for longer
--- (token_silence_limit).
--- Leaves to the rescue what a machine that ended under a shared name may have run: p_left surely, all else under that
--- name and token (null = the service key) if no machine names it again.
-create function queue.note_end_of_many(p_worker_id text, p_token_id uuid, p_said text, p_left uuid[], p_now timestamptz)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_doubtful uuid[] := array(
-    select t.lease_token
-    from public.tasks as t
-    where t.worker_id = p_worker_id
-      and t.token_id is not distinct from p_token_id
-      and t.status = 'In Progress'
-      and (p_token_id is null or t.is_beaten_for)
-      and t.lease_token <> all (p_left)
-      and not queue.needs_no_worker(t)
-    order by t.id
-  );
-begin
-  if cardinality(v_doubtful) + cardinality(p_left) = 0 then
-    return;
-  end if;
-  insert into queue.noted_beats as b (worker_id, beat_at, status, leases, doubtful_leases)
-  values (p_worker_id, p_now, p_said, p_left, v_doubtful)
-  on conflict (worker_id, beat_at) do update
-  set status = excluded.status,
-    leases = coalesce(b.leases, '{}') || excluded.leases,
-    doubtful_leases = coalesce(b.doubtful_leases, '{}') || excluded.doubtful_leases;
-end;
-$$;
-
--- Until when a task that runs under a name that several share has to be named so as not to be put back; null for any
--- other. Only a call, a log line or a beat that names it shows that it still runs. queue.lost_tasks says so of all that
--- runs, this of one task. Times are asked as there: after a gap or a step of the clock everybody has the whole time
--- again.
-create function queue.named_before(p_task public.tasks)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_now timestamptz := queue.now();
-  v_settings queue.settings;
-  v_trusted_since timestamptz;
-  v_named_at timestamptz;
-begin
-  select s.* into v_settings from queue.settings as s;
-  if p_task.status <> 'In Progress' or coalesce(queue.sent_name(p_task.worker_id) <> all (v_settings.shared_worker_ids), true)
-    or queue.needs_no_worker(p_task) then
-    return null;
-  end if;
-
-  v_trusted_since := (select least(w.trusted_since, v_now) from queue.clock_watch as w);
-  v_named_at := greatest(
-    queue.seen_at(p_task.claimed_at, v_now), queue.seen_at(p_task.reported_at, v_now), queue.seen_at(p_task.seen_at, v_now), v_trusted_since
-  );
-  return least(
-    v_named_at + case
-      when p_task.token_id is not null and p_task.is_beaten_for then v_settings.token_beat_limit
-      when p_task.token_id is not null then v_settings.token_silence_limit
-      when p_task.pool <> 'gpu' then least(v_settings.api_silence_limit, v_settings.quiet_task_limit)
-      when p_task.delivered_at is null then least(v_settings.undelivered_limit, v_settings.quiet_task_limit)
-      else v_settings.quiet_task_limit
-    end,
-    (
-      select min(greatest(b.beat_at, v_trusted_since)) + v_settings.token_beat_limit
-      from queue.noted_beats as b
-      where b.worker_id = p_task.worker_id
-        and p_task.lease_token = any (b.doubtful_leases)
-        and b.beat_at > coalesce(greatest(p_task.reported_at, p_task.seen_at), '-infinity')
-    )
-  );
-end;
-$$;
-
--- What is kept beside a worker: its metadata, its model, refused claims.
-
--- The orchestrator, the machine's startup script and the worker itself all read metadata whole and write it whole, each
--- with keys of its own. What one has written since the other read must survive that. So a direct write adds and changes
--- keys, and takes none away; null is a value. What was said of an end belongs to that end and goes with it.
--- Keys of a worker's metadata survive a direct write of the service key that does not name them, but error_reason,
--- error_time, termination_reason and self_terminated.
-create function queue.workers_before_metadata()
-returns trigger
-language plpgsql
-security invoker
-set search_path = ''
-as $$
-begin
-  new.metadata := queue.metadata_without_end(old.metadata) || new.metadata;
-  return new;
-end;
-$$;
-
--- What orchestrators keep beside their workers is read with each of them, so it has the bounds of params.
--- Refuses metadata of workers that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
-create function queue.workers_keep_metadata_small()
-returns trigger
-language plpgsql
-security definer -- whoever may write may hear the refusal
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-begin
-  if tg_op = 'INSERT' or new.metadata is distinct from old.metadata then
-    perform queue.refuse_large_json(new.metadata, 'metadata');
-  end if;
-  return new;
-end;
-$$;
-
--- Orchestrators set aside machines that they did not rent: those that are not rented (queue.is_rented). Their word stands, so such a
--- machine gets no work, and it would be set aside again at their next cycle. Whoever started it by hand says so here.
--- See public.keep_worker.
-create function queue.keep_worker(p_caller jsonb, p_worker_id text, p_keep boolean)
-returns json
-language plpgsql
-volatile
-security definer -- writes kept_at, which no API role may
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-declare
-  v_worker public.workers;
-begin
-  perform queue.resolve_caller(p_caller, array['service']);
-
-  update public.workers as w
-  set kept_at = case when coalesce(p_keep, true) then queue.now() end
-  where w.id = p_worker_id
-  returning w.* into v_worker;
-  if not found then
-    perform queue.refuse(
-      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first beat announces it'
-    );
-  end if;
-
-  if v_worker.kept_at is not null and (v_worker.status = 'terminating' or queue.has_ended(v_worker.status)) then
-    update public.workers as w
-    set status = 'active',
-      metadata = queue.metadata_without_end(w.metadata)
-        || jsonb_build_object('last_error_reason', w.metadata -> 'error_reason')
-    where w.id = p_worker_id
-    returning w.* into v_worker;
-  end if;
-
-  return json_build_object('worker_id', v_worker.id, 'status', v_worker.status, 'kept_at', v_worker.kept_at);
-end;
-$$;
-
 -- Which model a worker has loaded: claims prefer tasks that suit it. A worker that never announced itself is not
 -- created here, because a row would make it one that is expected to beat.
 -- See public.update_worker_model.
@@ -13721,40 +13500,7 @@ begin
 end;
 $$;
 
--- What a worker's metadata say when it is there again after an end of its own: what was wrong then is over.
--- The metadata of this worker without what was said of its goodbye, crash or silence; of the latter two the reason stays
--- as last_error_reason.
-create function queue.metadata_after_return(p_worker public.workers)
-returns jsonb
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return case
-    when p_worker.goodbye_at is not null then queue.metadata_without_end(p_worker.metadata)
-    when p_worker.reaped_at is null and p_worker.status <> 'crashed' then p_worker.metadata
-    else queue.metadata_without_end(p_worker.metadata)
-      || jsonb_build_object('last_error_reason', p_worker.metadata -> 'error_reason')
-  end;
-end;
-$$;
-
--- What was said of one end of a worker belongs to that end: once it is over it must neither be read as the reason of the
--- next one, nor bring it about.
--- A worker's metadata without error_reason, error_time, termination_reason and self_terminated.
-create function queue.metadata_without_end(p_metadata jsonb)
-returns jsonb
-language sql
-immutable
-security invoker
-set search_path = ''
-as $$
-  select p_metadata - '{error_reason,error_time,termination_reason,self_terminated}'::text[];
-$$;
-
--- What may be written into the row of a worker, and what a worker says of itself.
+-- What may be written into the row of a worker and its metadata, and what follows from it.
 
 -- Orchestrators read a worker, think, and PATCH status and metadata whole. What a beat wrote in between must survive
 -- that.
@@ -13960,6 +13706,79 @@ begin
 end;
 $$;
 
+-- The orchestrator, the machine's startup script and the worker itself all read metadata whole and write it whole, each
+-- with keys of its own. What one has written since the other read must survive that. So a direct write adds and changes
+-- keys, and takes none away; null is a value. What was said of an end belongs to that end and goes with it.
+-- Keys of a worker's metadata survive a direct write of the service key that does not name them, but error_reason,
+-- error_time, termination_reason and self_terminated.
+create function queue.workers_before_metadata()
+returns trigger
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+begin
+  new.metadata := queue.metadata_without_end(old.metadata) || new.metadata;
+  return new;
+end;
+$$;
+
+-- What orchestrators keep beside their workers is read with each of them, so it has the bounds of params.
+-- Refuses metadata of workers that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
+create function queue.workers_keep_metadata_small()
+returns trigger
+language plpgsql
+security definer -- whoever may write may hear the refusal
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if tg_op = 'INSERT' or new.metadata is distinct from old.metadata then
+    perform queue.refuse_large_json(new.metadata, 'metadata');
+  end if;
+  return new;
+end;
+$$;
+
+-- Orchestrators set aside machines that they did not rent: those that are not rented (queue.is_rented). Their word stands, so such a
+-- machine gets no work, and it would be set aside again at their next cycle. Whoever started it by hand says so here.
+-- See public.keep_worker.
+create function queue.keep_worker(p_caller jsonb, p_worker_id text, p_keep boolean)
+returns json
+language plpgsql
+volatile
+security definer -- writes kept_at, which no API role may
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_worker public.workers;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  update public.workers as w
+  set kept_at = case when coalesce(p_keep, true) then queue.now() end
+  where w.id = p_worker_id
+  returning w.* into v_worker;
+  if not found then
+    perform queue.refuse(
+      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first beat announces it'
+    );
+  end if;
+
+  if v_worker.kept_at is not null and (v_worker.status = 'terminating' or queue.has_ended(v_worker.status)) then
+    update public.workers as w
+    set status = 'active',
+      metadata = queue.metadata_without_end(w.metadata)
+        || jsonb_build_object('last_error_reason', w.metadata -> 'error_reason')
+    where w.id = p_worker_id
+    returning w.* into v_worker;
+  end if;
+
+  return json_build_object('worker_id', v_worker.id, 'status', v_worker.status, 'kept_at', v_worker.kept_at);
+end;
+$$;
+
 -- Api workers never beat: what shows that one lives is what it claims and reports. Calls that come away empty leave no trace.
 -- Whether this worker has claimed or completed a task, or reported on one that it runs, with the service key, within
 -- api_silence_limit.
@@ -13995,209 +13814,37 @@ begin
 end;
 $$;
 
--- What waits for which reason, and what keeps machines busy beside the tasks that count.
-
--- Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one
--- reason. A reason of the owner comes before stale, and so does that all places of orchestration are taken: only then are
--- the stale tasks of an owner told apart by kind, which no counter does.
-create function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_own boolean := p_caller.user_id is not null;
-  v_paused text[] := (select s.paused_pools from queue.settings as s);
-begin
-  return (
-    with waiting as (
-      select b.user_id, b.pool, b.is_cloud, null::boolean as takes_slot, b.reason, b.task_count
-      from queue.blocked_tasks as b
-      where not v_own
-        and b.is_cloud
-      union all
-      select b.user_id, b.pool, b.is_cloud, null, b.reason, b.task_count
-      from queue.blocked_tasks as b
-      where b.user_id = p_caller.user_id
-      union all
-      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
-      from unnest(p_load.overtaken) as o
-      where o.standing not in ('ready', 'active')
-        and (v_own or o.is_cloud)
-      union all
-      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
-      from queue.own_gpu_waiting(p_caller, p_pool) as o
-    ),
-    stale as (
-      select
-        w.pool, w.is_cloud, w.takes_slot, w.task_count, s.user_id,
-        case
-          when w.pool = any (v_paused) then 'pool_paused'
-          else queue.reason_of(s, p_caller, w.is_cloud)
-        end as reason,
-        s.orchestrating >= s.orchestration_limit as has_no_place
-      from waiting as w
-        left join queue.user_slots as s on s.user_id = w.user_id
-      where w.reason = 'stale'
-        and (p_pool is null or w.pool = p_pool)
-    ),
-    orchestration as materialized (
-      select y.name from public.task_types as y where y.category = 'orchestration'
-      union
-      -- A task that has grown stale was noted long before.
-      select u.name
-      from queue.unknown_types as u
-      where not queue.takes_slot(u.name, null)
-        and not exists (select from public.task_types as y where y.name = u.name)
-    ),
-    stale_by_kind as (
-      select
-        w.reason, w.task_count,
-        case
-          when w.reason is not null or w.has_no_place is not true or w.takes_slot then 0
-          when not w.takes_slot then w.task_count
-          -- Type by type through the index of live tasks, so that nothing else of the owner's is gone through.
-          else (
-            select coalesce(sum((
-              select count(*)
-              from public.tasks as t
-              where t.user_id = w.user_id
-                and t.task_type = y.name
-                and t.standing = 'stale'
-                and t.pool = w.pool
-                and t.run_type = case when w.is_cloud then 'cloud' else 'local' end
-                and not t.takes_slot
-            )), 0)
-            from orchestration as y
-          )
-        end as without_place
-      from stale as w
-    )
-    select coalesce(json_object_agg(r.reason, r.task_count order by r.reason), '{}')
-    from (
-      select b.reason, sum(b.task_count) as task_count
-      from (
-        select w.reason, sum(w.task_count) as task_count
-        from waiting as w
-        where w.reason <> 'stale'
-          and (p_pool is null or w.pool = p_pool)
-        group by w.reason
-        union all
-        select coalesce(k.reason, c.reason), c.task_count
-        from stale_by_kind as k
-          cross join lateral (
-            values ('user_at_limit', k.without_place), ('stale', k.task_count - k.without_place)
-          ) as c (reason, task_count)
-        union all
-        select o.reason, o.task_count
-        from (
-          values
-            ('pool_paused', p_load.pool_paused),
-            ('user_at_limit', p_load.user_at_limit),
-            ('no_credits', p_load.no_credits),
-            ('cloud_disabled', p_load.cloud_disabled),
-            ('local_disabled', p_load.local_disabled)
-        ) as o (reason, task_count)
-      ) as b
-      group by b.reason
-      having sum(b.task_count) > 0
-    ) as r
-  );
-end;
-$$;
-
--- How many of the tasks that queue.blocked_by_reason counted wait for one of these reasons: several as one number, for
--- autoscalers that know fewer (docs/adr/0021).
-create function queue.blocked_sum(p_blocked json, p_reasons text[])
-returns integer
+-- What a worker's metadata say when it is there again after an end of its own: what was wrong then is over.
+-- The metadata of this worker without what was said of its goodbye, crash or silence; of the latter two the reason stays
+-- as last_error_reason.
+create function queue.metadata_after_return(p_worker public.workers)
+returns jsonb
 language plpgsql
 immutable
 security invoker
 set search_path = ''
 as $$
 begin
-  return (
-    select coalesce(sum((p_blocked ->> r.reason)::integer), 0)
-    from unnest(p_reasons) as r (reason)
-  );
+  return case
+    when p_worker.goodbye_at is not null then queue.metadata_without_end(p_worker.metadata)
+    when p_worker.reaped_at is null and p_worker.status <> 'crashed' then p_worker.metadata
+    else queue.metadata_without_end(p_worker.metadata)
+      || jsonb_build_object('last_error_reason', p_worker.metadata -> 'error_reason')
+  end;
 end;
 $$;
 
--- What keeps machines busy beside the tasks that take a slot: orchestrators that have not enqueued everything yet (the
--- others only wait for their children), and starts that others ended under machines that have not let go yet. Without
--- these an autoscaler would stop machines at work.
-create function queue.busy_beside(p_caller queue.caller, p_pool text, p_load queue.load_summary)
-returns integer
-language plpgsql
-stable
+-- What was said of one end of a worker belongs to that end: once it is over it must neither be read as the reason of the
+-- next one, nor bring it about.
+-- A worker's metadata without error_reason, error_time, termination_reason and self_terminated.
+create function queue.metadata_without_end(p_metadata jsonb)
+returns jsonb
+language sql
+immutable
 security invoker
 set search_path = ''
 as $$
-declare
-  v_most constant integer := 1000;
-  v_own boolean := p_caller.user_id is not null;
-  v_orchestrating integer := 0;
-  v_held integer;
-begin
-  -- Not looked for where the sums know of none.
-  if p_load.active_orchestration > 0 then
-    with kind as (
-      -- The owner's places say how many still need a worker, over all pools and whoever runs them.
-      select
-        l.user_id,
-        sum(case when p_pool is null or l.pool = p_pool then l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end else 0 end) as here,
-        sum(l.active_cloud_orchestration + l.active_local_orchestration) as everywhere,
-        min(s.orchestrating) as orchestrating
-      from queue.user_lines as l
-        join queue.user_slots as s on s.user_id = l.user_id
-      where l.active_cloud_orchestration + l.active_local_orchestration > 0
-        and s.orchestrating > 0
-        and (not v_own or l.user_id = p_caller.user_id)
-      group by l.user_id
-    ),
-    working as (
-      select
-        k.user_id, k.here, k.everywhere,
-        k.orchestrating - (
-          select count(*) from queue.held_slots as h where h.user_id = k.user_id and h.let_go_at is null and not h.takes_slot
-        ) as orchestrating
-      from kind as k
-      where k.here > 0
-    ),
-    -- Looked at only for an owner who has some here, some elsewhere, and only some that wait.
-    waiting as materialized (
-      select t.user_id
-      from (select h.orchestrator_id from queue.handovers as h limit v_most) as h
-        join public.tasks as t on t.id = h.orchestrator_id
-      where (p_pool is null or t.pool = p_pool)
-        and (v_own or t.token_id is null)
-    )
-    select coalesce(sum(
-      case
-        when w.here = w.everywhere or w.orchestrating in (0, w.everywhere) then least(w.here, w.orchestrating)
-        else least(w.here - (select count(*) from waiting as h where h.user_id = w.user_id), w.orchestrating)
-      end
-    ), 0)
-    into v_orchestrating
-    from working as w;
-  end if;
-
-  select count(*)
-  into v_held
-  from queue.held_slots as h
-  where h.let_go_at is null
-    and (
-      p_pool is null or h.pool = p_pool
-      or (v_own and (
-        select queue.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type) from public.tasks as t where t.id = h.task_id
-      ))
-    )
-    and (v_own or h.token_id is null)
-    and (not v_own or h.user_id = p_caller.user_id);
-  return greatest(v_orchestrating, 0) + v_held;
-end;
+  select p_metadata - '{error_reason,error_time,termination_reason,self_terminated}'::text[];
 $$;
 
 -- What an orchestrator has enqueued.
@@ -14598,79 +14245,7 @@ begin
 end;
 $$;
 
--- What explain answers about a worker.
-
--- Why a worker gets nothing.
--- See public.explain_worker.
-create function queue.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text)
-returns json
-language plpgsql
-stable
-security definer -- reads the derived state
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
-declare
-  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
-  v_pool text := coalesce(p_run_type, 'gpu');
-  v_worker public.workers;
-  v_limit integer;
-  v_held json;
-  v_held_count integer;
-  v_load queue.load_summary;
-  v_reason text;
-begin
-  perform queue.refuse_unknown_pool(v_pool);
-
-  if v_caller.kind = 'service' then
-    select w.* into v_worker from public.workers as w where w.id = p_worker_id;
-  end if;
-
-  select case v_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
-  into v_limit
-  from queue.settings as s
-  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
-
-  select
-    count(*),
-    coalesce(json_agg(json_build_object('task_id', t.id, 'task_type', t.task_type, 'claimed_at', t.claimed_at)), '[]')
-  into v_held_count, v_held
-  from public.tasks as t
-  where t.worker_id = case v_caller.kind when 'token' then queue.holder_name(v_caller, p_worker_id) else p_worker_id end
-    and t.status = 'In Progress'
-    and queue.is_served_by(v_caller, v_pool, t.pool, t.runs_on_own_gpu, t.run_type)
-    and t.takes_slot;
-
-  v_load := queue.load_summary(v_caller, v_pool);
-
-  v_reason := case
-    when v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then 'worker_' || v_worker.status
-    when v_held_count >= v_limit then 'holds_all_it_may'
-    when v_load.claimable = 0 then 'nothing_claimable'
-  end;
-
-  return json_build_object(
-    'worker_id', p_worker_id,
-    'known', v_worker.id is not null,
-    'status', v_worker.status,
-    'last_heartbeat', v_worker.last_heartbeat,
-    'current_model', v_worker.current_model,
-    'pool', v_pool,
-    'gets_work', v_reason is null,
-    'reason', v_reason,
-    'remedy', case v_reason
-      when 'holds_all_it_may' then 'It gets back what it holds until it completes or fails it'
-      when 'nothing_claimable' then 'Nothing waits that this worker may run; blocked says what waits for what'
-      else case when v_reason is null then 'Nothing: its next claim gets a task' else 'Claim under a new worker id' end
-    end,
-    'claimable', v_load.claimable,
-    'holds', v_held,
-    'blocked', queue.blocked_by_reason(v_caller, v_pool, v_load)
-  );
-end;
-$$;
-
--- What health answers, and when a count is to be looked at twice.
+-- What health answers, also while somebody holds a table; what stands in whose way; when a count is to be looked at twice.
 
 -- Whether the queue looks after itself: its jobs run, its counters agree. What the fleet does is in worker_health, what
 -- waits in task_counts.
@@ -14938,8 +14513,6 @@ exception
 end;
 $$;
 
--- What stands in whose way: locks that are held, and what health answers meanwhile.
-
 -- The answer of health while a table that it reads is locked: HELD_UP, and which session holds it; no jobs.
 create function queue.health_while_locked(p_caller jsonb)
 returns json
@@ -15058,7 +14631,7 @@ begin
 end;
 $$;
 
--- What the queue adds up to for a caller, from the counters.
+-- What the queue adds up to for a caller, from the counters; and what keeps machines busy beside the tasks that count.
 
 -- How many tasks this caller could claim one after another now.
 create function queue.claimable_count(p_caller queue.caller, p_pool text)
@@ -15342,6 +14915,81 @@ begin
 end;
 $$;
 
+-- What keeps machines busy beside the tasks that take a slot: orchestrators that have not enqueued everything yet (the
+-- others only wait for their children), and starts that others ended under machines that have not let go yet. Without
+-- these an autoscaler would stop machines at work.
+create function queue.busy_beside(p_caller queue.caller, p_pool text, p_load queue.load_summary)
+returns integer
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_most constant integer := 1000;
+  v_own boolean := p_caller.user_id is not null;
+  v_orchestrating integer := 0;
+  v_held integer;
+begin
+  -- Not looked for where the sums know of none.
+  if p_load.active_orchestration > 0 then
+    with kind as (
+      -- The owner's places say how many still need a worker, over all pools and whoever runs them.
+      select
+        l.user_id,
+        sum(case when p_pool is null or l.pool = p_pool then l.active_cloud_orchestration + case when v_own then l.active_local_orchestration else 0 end else 0 end) as here,
+        sum(l.active_cloud_orchestration + l.active_local_orchestration) as everywhere,
+        min(s.orchestrating) as orchestrating
+      from queue.user_lines as l
+        join queue.user_slots as s on s.user_id = l.user_id
+      where l.active_cloud_orchestration + l.active_local_orchestration > 0
+        and s.orchestrating > 0
+        and (not v_own or l.user_id = p_caller.user_id)
+      group by l.user_id
+    ),
+    working as (
+      select
+        k.user_id, k.here, k.everywhere,
+        k.orchestrating - (
+          select count(*) from queue.held_slots as h where h.user_id = k.user_id and h.let_go_at is null and not h.takes_slot
+        ) as orchestrating
+      from kind as k
+      where k.here > 0
+    ),
+    -- Looked at only for an owner who has some here, some elsewhere, and only some that wait.
+    waiting as materialized (
+      select t.user_id
+      from (select h.orchestrator_id from queue.handovers as h limit v_most) as h
+        join public.tasks as t on t.id = h.orchestrator_id
+      where (p_pool is null or t.pool = p_pool)
+        and (v_own or t.token_id is null)
+    )
+    select coalesce(sum(
+      case
+        when w.here = w.everywhere or w.orchestrating in (0, w.everywhere) then least(w.here, w.orchestrating)
+        else least(w.here - (select count(*) from waiting as h where h.user_id = w.user_id), w.orchestrating)
+      end
+    ), 0)
+    into v_orchestrating
+    from working as w;
+  end if;
+
+  select count(*)
+  into v_held
+  from queue.held_slots as h
+  where h.let_go_at is null
+    and (
+      p_pool is null or h.pool = p_pool
+      or (v_own and (
+        select queue.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type) from public.tasks as t where t.id = h.task_id
+      ))
+    )
+    and (v_own or h.token_id is null)
+    and (not v_own or h.user_id = p_caller.user_id);
+  return greatest(v_orchestrating, 0) + v_held;
+end;
+$$;
+
 -- What claims would hand out next.
 
 -- What a claim by this caller in this pool would find, without taking it or locking anything:
@@ -15617,7 +15265,8 @@ begin
 end;
 $$;
 
--- By how much the counters are behind, because time has passed or a type has changed.
+-- By how much the counters are behind, because time has passed or a type has changed; and what they do not tell apart: the
+-- tasks of other pools that users' own GPUs run as well.
 
 -- By how much the derived counters are behind because time has passed and nothing else: tasks that are due now, or have
 -- grown stale; of one owner, or of all (null). Claims and the sweep put them right; who only reads takes them into
@@ -15880,8 +15529,134 @@ begin
 end;
 $$;
 
--- How many machines are needed: the counts of an autoscaler, from one snapshot. What they are added up of is in load.sql,
--- blocked_counts.sql and next_tasks.sql.
+-- What counts by this caller for gpu have beside the counters of that pool, which are of its own tasks, those that the
+-- fleet runs: ready and active tasks of other pools (queue.is_served_by), counted as they are, up to 1000 of each pool
+-- and run type; and by how much time or a change of type has overtaken what is stored. queue.own_gpu_waiting has the
+-- rest.
+create function queue.own_gpu_load(p_caller queue.caller, p_pool text)
+returns setof queue.load_change
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- as in queue.own_gpu_line
+as $$
+declare
+  v_most constant integer := 1000;
+  v_old_before timestamptz;
+  v_is_behind boolean;
+  v_paused text[];
+begin
+  -- Most users have none.
+  if p_pool is distinct from 'gpu' or p_caller.user_id is null or (
+    select true
+    from public.tasks as t
+    where t.user_id = p_caller.user_id
+      and t.runs_on_own_gpu
+      and t.standing is not null
+    order by t.pool, t.standing
+    limit 1
+  ) is null then
+    return;
+  end if;
+  v_old_before := queue.stale_before();
+  v_is_behind := exists (select from queue.deferred_work as w where w.task_type is not null);
+  v_paused := (select s.paused_pools from queue.settings as s);
+
+  return query
+  with found as (
+    select
+      t.run_type,
+      case
+        when v_is_behind and queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing) then
+          case when (select not y.is_active from public.task_types as y where y.name = t.task_type) then 'type_inactive' end
+        when l.is_paused then 'pool_paused'
+        when t.attempts = 0 and greatest(t.created_at, t.available_at, t.released_at) < v_old_before
+          and queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.claimed_at is not null, t.params)
+          then 'stale'
+        else 'ready'
+      end as standing,
+      1 as delta
+    from unnest(array[false, true]) as l (is_paused)
+      cross join lateral queue.own_gpu_line(p_caller, p_pool, v_most, l.is_paused) as t
+    union all
+    select d.run_type, c.standing, c.delta
+    from queue.own_gpu_due(p_caller, p_pool, v_most) as d
+      cross join lateral queue.task_standing(d) as s (standing)
+      cross join lateral (
+        values
+          ('not_yet', -1),
+          (case when s.standing in ('ready', 'stale') and d.pool = any (v_paused) then 'pool_paused' else s.standing end, 1)
+      ) as c (standing, delta)
+    union all
+    select r.run_type, 'active', 1
+    from unnest(queue.pools()) as p (pool)
+      cross join lateral (
+        select t.run_type
+        from public.tasks as t
+        where t.user_id = p_caller.user_id
+          and t.pool = p.pool
+          and t.standing = 'active'
+          and t.runs_on_own_gpu
+          and (p_caller.kind = 'token' or t.run_type = 'local')
+        order by t.run_type
+        limit v_most
+      ) as r
+  )
+  select p_caller.user_id, p_pool, f.run_type is distinct from 'local', true, f.standing, sum(f.delta)::integer
+  from found as f
+  where f.standing is not null
+  group by 3, 5;
+end;
+$$;
+
+-- Queued tasks of other pools that counts by this caller for gpu have beside that pool (queue.is_served_by), by the
+-- reason of their own that is stored, up to 1000 of each pool and reason.
+create function queue.own_gpu_waiting(p_caller queue.caller, p_pool text)
+returns setof queue.load_change
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- as in queue.own_gpu_line
+as $$
+declare
+  v_most constant integer := 1000;
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
+begin
+  if p_pool is distinct from 'gpu' or p_caller.user_id is null then
+    return;
+  end if;
+
+  return query
+  select p_caller.user_id, p_pool, w.is_cloud, true, w.standing, sum(w.task_count)::integer
+  from unnest(queue.pools()) as p (pool)
+    cross join unnest(array[
+      'no_run_type', 'type_inactive', 'not_yet', 'dependency_pending', 'dependency_lost', 'stale'
+    ]) as s (standing)
+    cross join lateral (
+      select
+        r.is_cloud, case when s.standing = 'stale' and p.pool = any (v_paused) then 'pool_paused' else s.standing end as standing,
+        count(*) as task_count
+      from (
+        select t.run_type is distinct from 'local' as is_cloud
+        from public.tasks as t
+        where t.user_id = p_caller.user_id
+          and t.pool = p.pool
+          and t.standing = s.standing
+          and t.runs_on_own_gpu
+          and (p_caller.kind = 'token' or t.run_type = 'local')
+        order by t.run_type
+        limit v_most
+      ) as r
+      group by 1
+    ) as w
+  group by 3, 5;
+end;
+$$;
+
+-- How many machines are needed: the counts of an autoscaler, from one snapshot, and what waits for which reason. What they
+-- are added up of is in load.sql, how far that is behind in overtaken_counters.sql, what is next in next_tasks.sql.
 
 -- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
 -- See public.task_counts.
@@ -16121,6 +15896,134 @@ begin
         limit v_missing
       )
     ) as u
+  );
+end;
+$$;
+
+-- Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one
+-- reason. A reason of the owner comes before stale, and so does that all places of orchestration are taken: only then are
+-- the stale tasks of an owner told apart by kind, which no counter does.
+create function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
+returns json
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_own boolean := p_caller.user_id is not null;
+  v_paused text[] := (select s.paused_pools from queue.settings as s);
+begin
+  return (
+    with waiting as (
+      select b.user_id, b.pool, b.is_cloud, null::boolean as takes_slot, b.reason, b.task_count
+      from queue.blocked_tasks as b
+      where not v_own
+        and b.is_cloud
+      union all
+      select b.user_id, b.pool, b.is_cloud, null, b.reason, b.task_count
+      from queue.blocked_tasks as b
+      where b.user_id = p_caller.user_id
+      union all
+      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
+      from unnest(p_load.overtaken) as o
+      where o.standing not in ('ready', 'active')
+        and (v_own or o.is_cloud)
+      union all
+      select o.user_id, o.pool, o.is_cloud, o.takes_slot, o.standing, o.delta
+      from queue.own_gpu_waiting(p_caller, p_pool) as o
+    ),
+    stale as (
+      select
+        w.pool, w.is_cloud, w.takes_slot, w.task_count, s.user_id,
+        case
+          when w.pool = any (v_paused) then 'pool_paused'
+          else queue.reason_of(s, p_caller, w.is_cloud)
+        end as reason,
+        s.orchestrating >= s.orchestration_limit as has_no_place
+      from waiting as w
+        left join queue.user_slots as s on s.user_id = w.user_id
+      where w.reason = 'stale'
+        and (p_pool is null or w.pool = p_pool)
+    ),
+    orchestration as materialized (
+      select y.name from public.task_types as y where y.category = 'orchestration'
+      union
+      -- A task that has grown stale was noted long before.
+      select u.name
+      from queue.unknown_types as u
+      where not queue.takes_slot(u.name, null)
+        and not exists (select from public.task_types as y where y.name = u.name)
+    ),
+    stale_by_kind as (
+      select
+        w.reason, w.task_count,
+        case
+          when w.reason is not null or w.has_no_place is not true or w.takes_slot then 0
+          when not w.takes_slot then w.task_count
+          -- Type by type through the index of live tasks, so that nothing else of the owner's is gone through.
+          else (
+            select coalesce(sum((
+              select count(*)
+              from public.tasks as t
+              where t.user_id = w.user_id
+                and t.task_type = y.name
+                and t.standing = 'stale'
+                and t.pool = w.pool
+                and t.run_type = case when w.is_cloud then 'cloud' else 'local' end
+                and not t.takes_slot
+            )), 0)
+            from orchestration as y
+          )
+        end as without_place
+      from stale as w
+    )
+    select coalesce(json_object_agg(r.reason, r.task_count order by r.reason), '{}')
+    from (
+      select b.reason, sum(b.task_count) as task_count
+      from (
+        select w.reason, sum(w.task_count) as task_count
+        from waiting as w
+        where w.reason <> 'stale'
+          and (p_pool is null or w.pool = p_pool)
+        group by w.reason
+        union all
+        select coalesce(k.reason, c.reason), c.task_count
+        from stale_by_kind as k
+          cross join lateral (
+            values ('user_at_limit', k.without_place), ('stale', k.task_count - k.without_place)
+          ) as c (reason, task_count)
+        union all
+        select o.reason, o.task_count
+        from (
+          values
+            ('pool_paused', p_load.pool_paused),
+            ('user_at_limit', p_load.user_at_limit),
+            ('no_credits', p_load.no_credits),
+            ('cloud_disabled', p_load.cloud_disabled),
+            ('local_disabled', p_load.local_disabled)
+        ) as o (reason, task_count)
+      ) as b
+      group by b.reason
+      having sum(b.task_count) > 0
+    ) as r
+  );
+end;
+$$;
+
+-- How many of the tasks that queue.blocked_by_reason counted wait for one of these reasons: several as one number, for
+-- autoscalers that know fewer (docs/adr/0021).
+create function queue.blocked_sum(p_blocked json, p_reasons text[])
+returns integer
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(sum((p_blocked ->> r.reason)::integer), 0)
+    from unnest(p_reasons) as r (reason)
   );
 end;
 $$;
@@ -16583,7 +16486,7 @@ begin
 end;
 $$;
 
--- Each worker's state, from its row, its beats and its tasks; and which have failed.
+-- Each worker's state, from its row, its beats and its tasks; which have failed; and what explain answers about one.
 
 -- How each machine of the fleet is doing: those that have not ended, and those that failed within the window or still
 -- claim. One word each, the first that applies, and what it follows from.
@@ -16807,6 +16710,76 @@ begin
         from (select x.* from failed as x order by x.failed_at desc, x.id limit 100) as f
       )
     )
+  );
+end;
+$$;
+
+-- Why a worker gets nothing.
+-- See public.explain_worker.
+create function queue.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text)
+returns json
+language plpgsql
+stable
+security definer -- reads the derived state
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
+  v_pool text := coalesce(p_run_type, 'gpu');
+  v_worker public.workers;
+  v_limit integer;
+  v_held json;
+  v_held_count integer;
+  v_load queue.load_summary;
+  v_reason text;
+begin
+  perform queue.refuse_unknown_pool(v_pool);
+
+  if v_caller.kind = 'service' then
+    select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+  end if;
+
+  select case v_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
+  into v_limit
+  from queue.settings as s
+  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
+
+  select
+    count(*),
+    coalesce(json_agg(json_build_object('task_id', t.id, 'task_type', t.task_type, 'claimed_at', t.claimed_at)), '[]')
+  into v_held_count, v_held
+  from public.tasks as t
+  where t.worker_id = case v_caller.kind when 'token' then queue.holder_name(v_caller, p_worker_id) else p_worker_id end
+    and t.status = 'In Progress'
+    and queue.is_served_by(v_caller, v_pool, t.pool, t.runs_on_own_gpu, t.run_type)
+    and t.takes_slot;
+
+  v_load := queue.load_summary(v_caller, v_pool);
+
+  v_reason := case
+    when v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then 'worker_' || v_worker.status
+    when v_held_count >= v_limit then 'holds_all_it_may'
+    when v_load.claimable = 0 then 'nothing_claimable'
+  end;
+
+  return json_build_object(
+    'worker_id', p_worker_id,
+    'known', v_worker.id is not null,
+    'status', v_worker.status,
+    'last_heartbeat', v_worker.last_heartbeat,
+    'current_model', v_worker.current_model,
+    'pool', v_pool,
+    'gets_work', v_reason is null,
+    'reason', v_reason,
+    'remedy', case v_reason
+      when 'holds_all_it_may' then 'It gets back what it holds until it completes or fails it'
+      when 'nothing_claimable' then 'Nothing waits that this worker may run; blocked says what waits for what'
+      else case when v_reason is null then 'Nothing: its next claim gets a task' else 'Claim under a new worker id' end
+    end,
+    'claimable', v_load.claimable,
+    'holds', v_held,
+    'blocked', queue.blocked_by_reason(v_caller, v_pool, v_load)
   );
 end;
 $$;
@@ -17508,7 +17481,7 @@ begin
 end;
 $$;
 
--- What apps and their users call: create, cancel, ask.
+-- What apps and their users call (create, cancel, ask), and what operators, autoscalers and jobs outside the database call.
 
 -- Enqueuing one task, as functions call it.
 create function public.create_task(p_caller jsonb, p_task jsonb)
@@ -17662,8 +17635,6 @@ $$;
 
 comment on function public.revoke_api_token(uuid) is
   'Revokes one of the signed-in user''s tokens; false when there is no such token in use.';
-
--- What operators, autoscalers and jobs outside the database call.
 
 -- The counts, as functions call them.
 create function public.task_counts(
@@ -18340,7 +18311,7 @@ create trigger workers_after_write
 create trigger workers_after_insert
   after insert on public.workers
   referencing new table as new_rows
-  for each statement execute function queue.workers_after_insert();
+  for each statement execute function queue.workers_after_write();
 
 create trigger workers_after_delete
   after delete on public.workers
@@ -18351,6 +18322,16 @@ create trigger user_api_tokens_after_update
   after update on public.user_api_tokens
   referencing old table as old_rows new table as new_rows
   for each statement execute function queue.user_api_tokens_after_update();
+
+create trigger workers_before_write
+  before insert or update of status, metadata, reaped_at on public.workers
+  for each row execute function queue.workers_before_write();
+
+create trigger workers_before_status
+  before update of status on public.workers
+  for each row
+  when (old.reaped_at is not null or old.goodbye_at is not null or old.kept_at is not null or old.status = 'crashed' or old.instance_type = 'api')
+  execute function queue.workers_before_status();
 
 create trigger workers_before_metadata
   before update of metadata on public.workers
@@ -18366,16 +18347,6 @@ create trigger workers_keep_metadata_small
   for each row
   when (pg_column_size(new.metadata) > 100)
   execute function queue.workers_keep_metadata_small();
-
-create trigger workers_before_write
-  before insert or update of status, metadata, reaped_at on public.workers
-  for each row execute function queue.workers_before_write();
-
-create trigger workers_before_status
-  before update of status on public.workers
-  for each row
-  when (old.reaped_at is not null or old.goodbye_at is not null or old.kept_at is not null or old.status = 'crashed' or old.instance_type = 'api')
-  execute function queue.workers_before_status();
 
 -- Before workers_before_write, which looks at the metadata as they will be.
 create trigger workers_before_update_keep_runpod_id

@@ -1,4 +1,279 @@
--- The start of a task, and what a claim answers.
+-- The start of a task; and a claim that gets the task which the worker has already, because the reply was lost or the worker
+-- came back.
+
+-- A claim request that was already answered gets the same answer: the reply was lost on the way. But a claim_id may also
+-- be derived from something that stays, or kept over a restart: then the worker may have died of the task, each time, and
+-- each answer would be as free as the one before. So it is free as often as starts are taken off (max_free_returns), and
+-- only until the worker has named the task: then it has had the reply. Beyond that it is a start, and the end of the task
+-- when that was its last (as queue.give_back_held_task).
+-- The running task that this claim request was answered with, as a new start where it was answered too often; null when
+-- the request is new, or that task has had its last start. 409 CLAIM_ID_USED when the task has ended, is of another pool
+-- or needs no worker any more. Raises 55P03 when somebody else's transaction holds its owner.
+create function queue.repeat_claim(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_task public.tasks;
+  v_locked public.tasks;
+begin
+  -- The same request twice at once: the second waits for the first.
+  perform queue.wait_for_name(
+    'queue.claim:' || p_worker_id || ':' || p_claim_id, pg_catalog.format('claim_id %s', p_claim_id)
+  );
+
+  select t.*
+  into v_task
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.claim_id = p_claim_id
+    and t.token_id is not distinct from p_caller.token_id;
+
+  if v_task.status <> 'In Progress' then
+    perform queue.refuse(
+      409, 'CLAIM_ID_USED',
+      pg_catalog.format('claim_id %s was already answered, with a task that has ended since', p_claim_id),
+      'Use a new claim_id for a new claim'
+    );
+  elsif v_task.id is not null and not queue.is_served_by(p_caller, p_pool, v_task.pool, v_task.runs_on_own_gpu, v_task.run_type) then
+    perform queue.refuse(
+      409, 'CLAIM_ID_USED',
+      pg_catalog.format('claim_id %s was already answered, with a task of the pool %s', p_claim_id, v_task.pool),
+      'Use a new claim_id for a claim of another pool'
+    );
+  elsif queue.is_handed_over(v_task.id, v_task.lease_token) then
+    perform queue.refuse(
+      409, 'CLAIM_ID_USED',
+      pg_catalog.format('claim_id %s was already answered, with an orchestrator that needs no worker any more', p_claim_id),
+      'Use a new claim_id for a new claim'
+    );
+  elsif v_task.id is null then
+    return null;
+  end if;
+
+  -- Whoever else holds it is not waited for: then this answer is not counted. Its owner is waited for only a moment, when
+  -- it ends (queue.claim_with_care).
+  perform set_config('lock_timeout', ceil(500 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  select t.*
+  into v_locked
+  from public.tasks as t
+  where t.id = v_task.id
+    and t.lease_token = v_task.lease_token
+    and t.status = 'In Progress'
+  for no key update skip locked;
+
+  if v_locked.id is null then
+    select t.*
+    into v_task
+    from public.tasks as t
+    where t.id = v_task.id
+      and t.worker_id = p_worker_id
+      and t.claim_id = p_claim_id
+      and t.status = 'In Progress';
+    return v_task;
+  end if;
+
+  perform queue.say(queue.caller_name(p_caller));
+  if v_locked.claim_repeats < (select s.max_free_returns from queue.settings as s)
+    -- A request that was held up on its way comes late, but not as late as this.
+    and (v_locked.delivered_at is null or v_locked.claimed_at > p_now - interval '1 minute') then
+    update public.tasks as t
+    set claim_repeats = t.claim_repeats + 1
+    where t.id = v_locked.id
+    returning t.* into v_task;
+  else
+    v_task := queue.start_again(v_locked, p_claim_id, p_now, 'repeated its claim again and again');
+  end if;
+  perform queue.say(null);
+  return v_task;
+end;
+$$;
+
+-- A worker that claims although it holds all it may, or was handed an orchestration task and has never named it. Either it
+-- never heard of the task (the reply was lost: the same attempt under a new lease) or it died and came back under its name
+-- (a new start, and the end of the task when that was its last). Which of the two it is nobody knows of a task that kills
+-- its worker before the first report: as often as starts are taken off again (max_free_returns) its reply is taken for
+-- lost, then each is a start.
+-- The task that a worker at its own limit already holds, or the orchestration task of which nothing was heard since it
+-- was handed out, handed out again; null when it may take another one. Raises 55P03 when somebody else's transaction
+-- holds that task or its owner.
+create function queue.give_back_held_task(
+  p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz
+)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
+as $$
+declare
+  v_limit integer;
+  v_held_count integer;
+  v_held_id uuid;
+  v_lost_id uuid;
+  v_held public.tasks;
+begin
+  select case p_pool when 'gpu' then s.gpu_tasks_per_worker else s.api_tasks_per_worker end
+  into v_limit
+  from queue.settings as s
+  where queue.sent_name(p_worker_id) <> all (s.shared_worker_ids);
+
+  if v_limit is null then
+    return null;
+  end if;
+
+  -- Two claims at once under one name: the second waits here and then sees what the first got.
+  perform queue.wait_for_name(
+    'queue.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', queue.sent_name(p_worker_id))
+  );
+
+  select count(*), (array_agg(t.id order by t.claimed_at))[1]
+  into v_held_count, v_held_id
+  from public.tasks as t
+  where t.worker_id = p_worker_id
+    and t.status = 'In Progress'
+    and t.token_id is not distinct from p_caller.token_id
+    and queue.is_served_by(p_caller, p_pool, t.pool, t.runs_on_own_gpu, t.run_type)
+    and t.takes_slot;
+
+  -- A worker that runs one task at a time and asks for another has let go of what others ended under it, and orchestrates
+  -- nothing any more. But of an orchestration task that it was handed last it may never have heard.
+  if v_limit = 1 then
+    if v_held_count = 0 then
+      v_lost_id := queue.lost_orchestration(p_worker_id, p_caller.token_id, p_pool);
+    end if;
+    perform queue.let_go_of(p_worker_id, p_caller.token_id, p_pool, null);
+    perform queue.leave_orchestration(p_worker_id, p_caller.token_id, p_pool, v_lost_id);
+  end if;
+
+  if v_held_count < v_limit and v_lost_id is null then
+    return null;
+  end if;
+
+  -- It may be ending just now; then the worker holds it no more. Whoever leaves it locked is not waited for, nor is its
+  -- owner (queue.claim_with_care).
+  perform set_config('lock_timeout', ceil(500 * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+  select t.*
+  into v_held
+  from public.tasks as t
+  where t.id = coalesce(v_lost_id, v_held_id)
+    and t.status = 'In Progress'
+    and t.worker_id = p_worker_id
+  for no key update;
+
+  if v_held.id is null then
+    return null;
+  elsif v_lost_id is not null
+    and queue.lost_orchestration(p_worker_id, p_caller.token_id, p_pool) is distinct from v_lost_id then
+    -- A word of it came meanwhile.
+    perform queue.leave_orchestration(p_worker_id, p_caller.token_id, p_pool);
+    return null;
+  end if;
+
+  perform queue.say(queue.caller_name(p_caller));
+  if v_held.delivered_at is null and v_held.free_returns < (select s.max_free_returns from queue.settings as s) then
+    update public.tasks as t
+    set lease_token = gen_random_uuid(), claim_id = p_claim_id, claimed_at = p_now, free_returns = t.free_returns + 1
+    where t.id = v_held.id
+    returning t.* into v_held;
+  else
+    v_held := queue.start_again(v_held, p_claim_id, p_now, 'claimed again');
+  end if;
+  perform queue.say(null);
+  return v_held;
+end;
+$$;
+
+-- The orchestration task in this pool that this worker was handed last and never heard of: it claims again, and since
+-- that claim nothing has named the task, no report, no log and no child; null when there is none. Who runs one task at
+-- a time would have said something of it first.
+create function queue.lost_orchestration(p_worker_id text, p_token_id uuid, p_pool text)
+returns uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    -- Looked for apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
+    with held as materialized (
+      select t.id, t.claimed_at
+      from public.tasks as t
+      where t.worker_id = p_worker_id
+        and t.status = 'In Progress'
+        and t.token_id is not distinct from p_token_id
+        and t.pool = p_pool
+        and not t.takes_slot
+        and t.delivered_at is null
+        and not queue.is_handed_over(t.id, t.lease_token)
+        and not queue.needs_no_worker(t)
+        -- As a value: an anti-join would be planned together with all tasks there are.
+        and (
+          select true
+          from queue.subtasks as s
+            join public.tasks as c on c.id = s.task_id
+          where s.orchestrator_id = t.id
+            and c.created_at >= t.claimed_at
+          limit 1
+        ) is null
+    )
+    select h.id from held as h order by h.claimed_at desc, h.id limit 1
+  );
+end;
+$$;
+
+-- A holder that asks again for what it runs, and is not taken for one that never had the reply, has died of the task or
+-- forgotten it: that is a start more, or the end of the task when it was the last.
+-- Gives this running task, which the caller has locked, to its holder anew: another lease, one more start; or ends it as
+-- Failed after its last one, and returns null. p_what: what the holder did instead of finishing it, for the reason.
+create function queue.start_again(p_held public.tasks, p_claim_id text, p_now timestamptz, p_what text)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_reason text;
+  v_task public.tasks;
+begin
+  if p_held.attempts < queue.starts_allowed(p_held) then
+    update public.tasks as t
+    set claim_id = p_claim_id,
+      lease_token = gen_random_uuid(),
+      attempts = t.attempts + 1,
+      claimed_at = p_now,
+      generation_started_at = p_now,
+      delivered_at = null,
+      seen_at = null,
+      is_beaten_for = false
+    where t.id = p_held.id
+    returning t.* into v_task;
+    return v_task;
+  end if;
+
+  v_reason := coalesce(queue.told_reason(p_held), pg_catalog.format(
+    'Given up after %s starts: worker %s %s without finishing it', p_held.attempts, queue.sent_name(p_held.worker_id), p_what
+  ));
+  perform set_config('queue.mode', 'let_go:' || p_held.id, true);
+  update public.tasks as t
+  set status = 'Failed',
+    error_message = v_reason,
+    output_location = v_reason,
+    claim_id = nullif(t.claim_id, p_claim_id) -- the claim goes on under it
+  where t.id = p_held.id;
+  perform set_config('queue.mode', '', true);
+  return null;
+end;
+$$;
 
 -- Hands a queued task out, to this worker (and token, and claim request): a new lease, one more start, the slot. The
 -- task and its owner's slots are locked by the caller.
@@ -89,183 +364,5 @@ begin
   );
 
   return v_task;
-end;
-$$;
-
--- What a claim answers. params leave as jsonb text: a 64-bit seed stays what it was. Workers die on params that are no
--- object; a row from before that was asked for is wrapped in one.
--- The reply of a claim: task_id, task_type, params, project_id, lease_token, attempt (which start this is), attempts (how
--- many have failed so far).
-create function queue.claim_reply(p_task public.tasks)
-returns json
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return json_build_object(
-    'task_id', p_task.id,
-    'task_type', p_task.task_type,
-    'params', case when jsonb_typeof(p_task.params) = 'object' then p_task.params else jsonb_build_object('params', p_task.params) end,
-    'project_id', p_task.project_id,
-    'lease_token', p_task.lease_token,
-    'attempt', p_task.attempts,
-    -- Failures so far: by this deployed workers count when to give up.
-    'attempts', greatest(p_task.attempts - (p_task.status = 'In Progress')::integer, 0)
-  );
-end;
-$$;
-
--- What a worker would rather run: the model it has loaded. The guard holds for every caller that has a model, so that
--- no task waits for ever because other tasks suit the workers better.
--- The affinity of a worker that claims: its current model, null when none is known; a wait in minutes,
--- queue.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when somebody else than the worker itself
--- has set it to terminating, terminated or error.
-create function queue.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
-returns queue.affinity
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_worker public.workers;
-  v_affinity queue.affinity;
-begin
-  select w.* into v_worker from public.workers as w where w.id = p_worker_id;
-
-  -- Its own goodbye binds nobody: it has come back.
-  if v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then
-    perform queue.refuse(
-      409, 'WORKER_NOT_ELIGIBLE',
-      pg_catalog.format(
-        'Worker %s gets no tasks: its status is %s%s',
-        p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
-      ),
-      case
-        when queue.is_rented(v_worker) then 'Stop claiming; a replacement claims under an id of its own'
-        else pg_catalog.format(
-          'Stop claiming; a replacement claims under an id of its own. A machine that was started by hand is brought back by: select keep_worker(%L)',
-          p_worker_id
-        )
-      end
-    );
-  end if;
-
-  if v_worker.current_model is not null then
-    v_affinity.model := v_worker.current_model;
-    v_affinity.is_required := coalesce(p_same_model_only, false);
-    v_affinity.waited_since := queue.now() - coalesce(
-      make_interval(secs => (p_max_task_wait_minutes * 60)::double precision),
-      (select s.max_affinity_wait from queue.settings as s)
-    );
-  end if;
-  return v_affinity;
-end;
-$$;
-
--- An empty answer is not the whole truth while somebody else's transaction holds owners with work: the header
--- x-fairlane-passed-over says how many were passed over; none for 0. PostgREST sends what response.headers holds, and
--- the functions hand it on.
-create function queue.say_passed_over(p_count integer)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  if p_count > 0 then
-    perform set_config(
-      'response.headers',
-      (
-        coalesce(nullif(current_setting('response.headers', true), '')::jsonb, '[]')
-          || jsonb_build_array(jsonb_build_object('x-fairlane-passed-over', p_count::text))
-      )::text,
-      true
-    );
-  end if;
-end;
-$$;
-
--- Ends a queued task Failed when its params are too large to be handed out: it would hold up everything behind it, for
--- ever. They leave the row, too, and how many bytes they were stored in takes their place: every list of its owner's
--- tasks would stop at what cannot be written out. Called while no user is locked, because an end locks tasks first;
--- false when somebody else holds what has to be locked.
-create function queue.end_unfit_task(p_task_id uuid)
-returns boolean
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_timeout text := current_setting('lock_timeout');
-  v_reason constant text := 'Its params are too large to be handed out: written out, they have more than 8388608 characters';
-begin
-  perform set_config('lock_timeout', '200ms', true);
-  perform queue.lock_relatives(p_task_id, 'Failed');
-  perform queue.say('queue', v_reason);
-  update public.tasks as t
-  set status = 'Failed',
-    error_message = v_reason,
-    output_location = v_reason,
-    params = jsonb_strip_nulls(jsonb_build_object(
-      'params_too_large', pg_column_size(t.params),
-      queue.parent_key(), queue.parent_task_id(t.params)
-    ))
-  where t.id = p_task_id
-    and t.status = 'Queued'
-    and not queue.fits_a_reply(t.has_bounded_params, t.params);
-  perform queue.say(null);
-  perform set_config('lock_timeout', v_timeout, true);
-  return true;
-exception
-  when lock_not_available or deadlock_detected then
-    return false;
-end;
-$$;
-
--- A worker that runs one task at a time and asks for another orchestrates nothing any more, whatever it has said of it: the
--- places are free, but that of the one whose reply was lost (queue.lost_orchestration). Waits for nobody: what somebody is
--- just changing is left for the next claim.
--- Frees the places of the orchestration tasks that this worker still holds in this pool, but that of p_but.
-create function queue.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text, p_but uuid default null)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-  v_task_id uuid;
-  v_task public.tasks;
-begin
-  for v_task_id in
-    -- Ordered apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
-    with held as materialized (
-      select t.id, t.user_id
-      from public.tasks as t
-      where t.worker_id = p_worker_id
-        and t.status = 'In Progress'
-        and t.token_id is not distinct from p_token_id
-        and t.pool = p_pool
-        and not t.takes_slot
-        and t.id is distinct from p_but
-        and not queue.is_handed_over(t.id, t.lease_token)
-    )
-    select h.id from held as h order by h.user_id, h.id
-  loop
-    -- The task before its owner, like everywhere.
-    select t.* into v_task from public.tasks as t where t.id = v_task_id for no key update skip locked;
-    continue when v_task.id is null;
-    perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update skip locked;
-    continue when not found;
-    if v_task.standing = 'active' and v_task.worker_id = p_worker_id and v_task.token_id is not distinct from p_token_id
-      and not v_task.takes_slot and not queue.is_handed_over(v_task.id, v_task.lease_token) then
-      perform queue.hand_over(v_task);
-    end if;
-  end loop;
 end;
 $$;

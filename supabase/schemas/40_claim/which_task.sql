@@ -1,4 +1,5 @@
--- Which of an owner's tasks runs next: the head of the line, past what is held, stale, or behind its type.
+-- Which of an owner's tasks runs next: the head of the line, past what is held, stale, behind its type or, for a worker
+-- with a model, of another model.
 
 -- The task of a user that should run next, locked. Call it under the user's lock: what is ready and whether the user has
 -- a free slot cannot change then, and is looked at again here.
@@ -115,6 +116,118 @@ begin
     is_held := task_id is null and v_head.id is not null and not v_is_behind;
     exit;
   end loop;
+end;
+$$;
+
+-- What a worker would rather run: the model it has loaded. The guard holds for every caller that has a model, so that
+-- no task waits for ever because other tasks suit the workers better.
+-- The affinity of a worker that claims: its current model, null when none is known; a wait in minutes,
+-- queue.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when somebody else than the worker itself
+-- has set it to terminating, terminated or error.
+create function queue.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
+returns queue.affinity
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_worker public.workers;
+  v_affinity queue.affinity;
+begin
+  select w.* into v_worker from public.workers as w where w.id = p_worker_id;
+
+  -- Its own goodbye binds nobody: it has come back.
+  if v_worker.status in ('terminating', 'terminated', 'error') and v_worker.goodbye_at is null then
+    perform queue.refuse(
+      409, 'WORKER_NOT_ELIGIBLE',
+      pg_catalog.format(
+        'Worker %s gets no tasks: its status is %s%s',
+        p_worker_id, v_worker.status, coalesce(' (' || (v_worker.metadata ->> 'error_reason') || ')', '')
+      ),
+      case
+        when queue.is_rented(v_worker) then 'Stop claiming; a replacement claims under an id of its own'
+        else pg_catalog.format(
+          'Stop claiming; a replacement claims under an id of its own. A machine that was started by hand is brought back by: select keep_worker(%L)',
+          p_worker_id
+        )
+      end
+    );
+  end if;
+
+  if v_worker.current_model is not null then
+    v_affinity.model := v_worker.current_model;
+    v_affinity.is_required := coalesce(p_same_model_only, false);
+    v_affinity.waited_since := queue.now() - coalesce(
+      make_interval(secs => (p_max_task_wait_minutes * 60)::double precision),
+      (select s.max_affinity_wait from queue.settings as s)
+    );
+  end if;
+  return v_affinity;
+end;
+$$;
+
+-- The tasks among which the next one of a user is chosen: the head of the line of this pool and run type, and with an
+-- affinity the heads of both kinds and the first of that model and of no model; orchestration, whatever its model, only
+-- where the owner has a place for it.
+create function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  -- Orchestration only where its owner has a place for it; else the line goes on behind it.
+  v_kinds boolean[] := (
+    select case when s.orchestrating < s.orchestration_limit then array[true, false] else array[true] end
+    from queue.user_slots as s
+    where s.user_id = p_user_id
+  );
+begin
+  -- Each look is one step into an index that is already in claim order.
+  return query
+  select h.*
+  from unnest(v_kinds) as kind (takes_slot)
+    cross join lateral (
+      select t.*
+      from public.tasks as t
+      where t.user_id = p_user_id
+        and t.pool = p_pool
+        and t.run_type = p_run_type
+        and t.takes_slot = kind.takes_slot
+        and t.standing = 'ready'
+      order by t.priority desc, t.created_at, t.id
+      limit 1
+    ) as h
+  order by h.priority desc, h.created_at, h.id
+  limit case when p_affinity.model is null then 1 end;
+
+  if p_affinity.model is not null then
+    return query
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = p_run_type
+      and t.takes_slot
+      and t.standing = 'ready'
+      and t.model = p_affinity.model
+    order by t.priority desc, t.created_at, t.id
+    limit 1;
+
+    return query
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_user_id
+      and t.pool = p_pool
+      and t.run_type = p_run_type
+      and t.takes_slot
+      and t.standing = 'ready'
+      and t.model is null
+    order by t.priority desc, t.created_at, t.id
+    limit 1;
+  end if;
 end;
 $$;
 

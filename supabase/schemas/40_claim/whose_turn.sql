@@ -1,4 +1,163 @@
--- Which owner a claim serves: the first in turn who is free and has something for this worker.
+-- Which owner a claim serves: the first in turn who is free and has something for this worker; who is waited for when all
+-- are held; and what cannot be handed out at all.
+
+-- Looks for work until it has a task or knows that there is none that nobody holds. The first looks pass over users whom
+-- somebody else is just serving, then one waits for such a user, once and a moment; the last looks pass over again, and
+-- the reply says how many (docs/adr/0019-a-claim-does-not-wait-for-an-open-transaction.md). Each look is a subtransaction:
+-- one that does not end in a claim gives its locks back, so that nobody ever waits while holding somebody's slots.
+-- Claims the next cloud task of the pool for this worker and returns it; null when there is none that nobody else holds
+-- (queue.say_passed_over).
+create function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_old_before timestamptz := p_now - (select s.stale_after from queue.settings as s);
+  v_passed_over uuid[] := array[]::uuid[];
+  v_user_id uuid;
+  v_task_id uuid;
+  v_wait boolean := false;
+  v_has_written boolean;
+  v_is_held boolean;
+  v_is_locked boolean;
+  v_held_count integer := 0;
+  v_unfit_id uuid;
+  v_unfit_count integer := 0;
+  -- A transaction that has written may hold locks that others wait for: then this claim waits for nobody.
+  v_may_wait boolean := pg_current_xact_id_if_assigned() is null;
+  v_task public.tasks;
+  -- Types that have changed, and whose tasks are not all derived again yet: each head is looked at.
+  v_is_behind boolean := exists (select from queue.deferred_work as w where w.task_type is not null);
+begin
+  -- Nothing tells the queue that a task's time has come, so every claim asks; owners' locks are held from here on, if only
+  -- because what is due is held by somebody else.
+  perform queue.release_due_tasks(p_pool, p_caller);
+  v_may_wait := v_may_wait and pg_current_xact_id_if_assigned() is null;
+
+  loop
+    begin
+      v_task_id := null;
+      v_has_written := false;
+      v_is_held := false;
+      v_is_locked := true;
+      if v_wait then
+        select w.user_id, w.is_locked
+        into v_user_id, v_is_locked
+        from queue.wait_for_open_user(p_pool, v_passed_over) as w;
+      elsif p_affinity.model is not null then
+        v_user_id := queue.lock_user_with_affinity(p_pool, v_passed_over, p_affinity);
+      else
+        with turn as materialized (
+          -- Fewest starts first, then who has waited longest for a turn.
+          select
+            s.user_id, s.running, s.task_limit, l.ready_cloud > 0 as has_slot_tasks,
+            l.ready_cloud_orchestration > 0 and s.orchestrating < s.orchestration_limit as may_orchestrate
+          from queue.user_lines as l
+            join queue.user_slots as s on s.user_id = l.user_id
+          where l.pool = p_pool
+            and l.is_open
+            and l.user_id <> all (v_passed_over)
+          order by l.turn_load, l.turn_at
+          limit 1
+          for no key update of s skip locked
+        )
+        select u.user_id, h.id
+        into v_user_id, v_task_id
+        from turn as u
+          left join lateral (
+            select k.id, k.attempts, k.since, k.has_bounded_params
+            from (
+              select s.*
+              from (
+                select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
+                from public.tasks as t
+                where t.user_id = u.user_id
+                  and t.pool = p_pool
+                  and t.run_type = 'cloud'
+                  and t.takes_slot
+                  and t.standing = 'ready'
+                  and u.has_slot_tasks
+                order by t.priority desc, t.created_at, t.id
+                limit 1
+                for no key update skip locked
+              ) as s
+              union all
+              select o.*
+              from (
+                select t.id, t.attempts, t.created_at, greatest(t.created_at, t.available_at, t.released_at) as since, t.priority, t.has_bounded_params
+                from public.tasks as t
+                where t.user_id = u.user_id
+                  and t.pool = p_pool
+                  and t.run_type = 'cloud'
+                  and not t.takes_slot
+                  and t.standing = 'ready'
+                  and u.may_orchestrate
+                order by t.priority desc, t.created_at, t.id
+                limit 1
+                for no key update skip locked
+              ) as o
+            ) as k
+            order by k.priority desc, k.created_at, k.id
+            limit 1
+          ) as h on u.running < u.task_limit
+            and h.has_bounded_params
+            and (h.attempts > 0 or h.since >= v_old_before)
+            and not v_is_behind;
+      end if;
+
+      -- The plain case is settled by one statement; everything else is looked at again under the user's lock.
+      if v_user_id is not null and v_task_id is null and v_is_locked then
+        select h.task_id, h.has_written, h.is_held
+        into v_task_id, v_has_written, v_is_held
+        from queue.lock_head_of_line(v_user_id, p_pool, p_caller, p_affinity) as h;
+      end if;
+
+      if v_task_id is not null then
+        return queue.start_task(v_task_id, p_worker_id, null, p_claim_id, p_now);
+      elsif v_user_id is not null and v_has_written then
+        v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
+        v_may_wait := false;
+      elsif v_user_id is not null and v_is_locked then
+        raise sqlstate 'QU001' using message = 'This user has nothing for the caller now';
+      end if;
+    exception
+      when sqlstate 'QU001' then
+        v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
+      when sqlstate 'QU002' then
+        v_unfit_id := sqlerrm::uuid;
+    end;
+
+    -- A few of them, and the look goes on with this user; more than that are left for the next claims.
+    if v_unfit_id is not null then
+      v_unfit_count := v_unfit_count + 1;
+      v_is_held := not queue.end_unfit_task(v_unfit_id);
+      if v_is_held or v_unfit_count >= 5 then
+        v_passed_over := v_passed_over || v_user_id;
+        v_held_count := v_held_count + v_is_held::integer;
+      end if;
+      v_unfit_id := null;
+      v_may_wait := false;
+    end if;
+
+    if not v_is_locked and v_user_id is not null then
+      -- Its holder does not let go: look over all once more.
+      v_wait := false;
+      v_may_wait := false;
+    elsif v_user_id is null then
+      exit when v_wait or not v_may_wait;
+      v_wait := true;
+    end if;
+  end loop;
+
+  perform queue.say_passed_over(v_held_count + queue.owners_held(p_pool, v_passed_over));
+  return v_task;
+end;
+$$;
 
 -- Locks the user whose turn it is for a worker with a model, and returns the id. With is_required it is, of the next 20
 -- in turn, the first who has something that suits (queue.suits); when none of them has, whose turn it is: no worker
@@ -100,70 +259,6 @@ begin
 end;
 $$;
 
--- The tasks among which the next one of a user is chosen: the head of the line of this pool and run type, and with an
--- affinity the heads of both kinds and the first of that model and of no model; orchestration, whatever its model, only
--- where the owner has a place for it.
-create function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
-returns setof public.tasks
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  -- Orchestration only where its owner has a place for it; else the line goes on behind it.
-  v_kinds boolean[] := (
-    select case when s.orchestrating < s.orchestration_limit then array[true, false] else array[true] end
-    from queue.user_slots as s
-    where s.user_id = p_user_id
-  );
-begin
-  -- Each look is one step into an index that is already in claim order.
-  return query
-  select h.*
-  from unnest(v_kinds) as kind (takes_slot)
-    cross join lateral (
-      select t.*
-      from public.tasks as t
-      where t.user_id = p_user_id
-        and t.pool = p_pool
-        and t.run_type = p_run_type
-        and t.takes_slot = kind.takes_slot
-        and t.standing = 'ready'
-      order by t.priority desc, t.created_at, t.id
-      limit 1
-    ) as h
-  order by h.priority desc, h.created_at, h.id
-  limit case when p_affinity.model is null then 1 end;
-
-  if p_affinity.model is not null then
-    return query
-    select t.*
-    from public.tasks as t
-    where t.user_id = p_user_id
-      and t.pool = p_pool
-      and t.run_type = p_run_type
-      and t.takes_slot
-      and t.standing = 'ready'
-      and t.model = p_affinity.model
-    order by t.priority desc, t.created_at, t.id
-    limit 1;
-
-    return query
-    select t.*
-    from public.tasks as t
-    where t.user_id = p_user_id
-      and t.pool = p_pool
-      and t.run_type = p_run_type
-      and t.takes_slot
-      and t.standing = 'ready'
-      and t.model is null
-    order by t.priority desc, t.created_at, t.id
-    limit 1;
-  end if;
-end;
-$$;
-
 -- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
 -- turn it is in the pool. That user (null when there is none), and whether the lock could be had
 -- (queue.wait_for_owner).
@@ -261,5 +356,43 @@ begin
         and s.cloud_reason is null
     ) as o
   );
+end;
+$$;
+
+-- Ends a queued task Failed when its params are too large to be handed out: it would hold up everything behind it, for
+-- ever. They leave the row, too, and how many bytes they were stored in takes their place: every list of its owner's
+-- tasks would stop at what cannot be written out. Called while no user is locked, because an end locks tasks first;
+-- false when somebody else holds what has to be locked.
+create function queue.end_unfit_task(p_task_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_timeout text := current_setting('lock_timeout');
+  v_reason constant text := 'Its params are too large to be handed out: written out, they have more than 8388608 characters';
+begin
+  perform set_config('lock_timeout', '200ms', true);
+  perform queue.lock_relatives(p_task_id, 'Failed');
+  perform queue.say('queue', v_reason);
+  update public.tasks as t
+  set status = 'Failed',
+    error_message = v_reason,
+    output_location = v_reason,
+    params = jsonb_strip_nulls(jsonb_build_object(
+      'params_too_large', pg_column_size(t.params),
+      queue.parent_key(), queue.parent_task_id(t.params)
+    ))
+  where t.id = p_task_id
+    and t.status = 'Queued'
+    and not queue.fits_a_reply(t.has_bounded_params, t.params);
+  perform queue.say(null);
+  perform set_config('lock_timeout', v_timeout, true);
+  return true;
+exception
+  when lock_not_available or deadlock_detected then
+    return false;
 end;
 $$;

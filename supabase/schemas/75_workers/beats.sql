@@ -1,4 +1,4 @@
--- Beats of the fleet's workers, with their logs.
+-- Beats of the fleet's workers, with their logs; and calls that are a sign of life.
 
 -- The guardian's beat. One unnamed argument of type json, because PostgREST hands the body of a request over to such a
 -- function as it came; for named arguments it unpacks the body, and one \u0000 in a log line fails the whole beat.
@@ -287,5 +287,39 @@ begin
       end
     ) as s
   );
+end;
+$$;
+
+-- A call that only reads cannot write down that it came; so whoever answers it says it here. It speaks for the task that it
+-- names, and for no other: what else runs under the same token may be another machine, dead or alive.
+-- See public.note_call.
+create function queue.note_call(p_caller jsonb, p_task_id uuid)
+returns boolean
+language plpgsql
+volatile
+security definer -- writes columns of tasks that no API role may
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['token']);
+  v_now timestamptz := queue.now();
+begin
+  update public.tasks as t
+  set seen_at = v_now,
+    updated_at = v_now,
+    delivered_at = coalesce(t.delivered_at, v_now)
+  from (
+    select h.id
+    from public.tasks as h
+    where h.id = p_task_id
+      and h.token_id = v_caller.token_id
+      and h.status = 'In Progress'
+      and greatest(h.claimed_at, h.reported_at, h.seen_at) < v_now - interval '10 seconds'
+    for no key update skip locked
+  ) as held
+  where t.id = held.id;
+  return found;
 end;
 $$;

@@ -1,4 +1,4 @@
--- What may be written into the row of a worker, and what a worker says of itself.
+-- What may be written into the row of a worker and its metadata, and what follows from it.
 
 -- Orchestrators read a worker, think, and PATCH status and metadata whole. What a beat wrote in between must survive
 -- that.
@@ -214,6 +214,94 @@ create trigger workers_before_status
   when (old.reaped_at is not null or old.goodbye_at is not null or old.kept_at is not null or old.status = 'crashed' or old.instance_type = 'api')
   execute function queue.workers_before_status();
 
+-- The orchestrator, the machine's startup script and the worker itself all read metadata whole and write it whole, each
+-- with keys of its own. What one has written since the other read must survive that. So a direct write adds and changes
+-- keys, and takes none away; null is a value. What was said of an end belongs to that end and goes with it.
+-- Keys of a worker's metadata survive a direct write of the service key that does not name them, but error_reason,
+-- error_time, termination_reason and self_terminated.
+create function queue.workers_before_metadata()
+returns trigger
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+begin
+  new.metadata := queue.metadata_without_end(old.metadata) || new.metadata;
+  return new;
+end;
+$$;
+
+create trigger workers_before_metadata
+  before update of metadata on public.workers
+  for each row
+  -- Asked here, with the rights of whoever writes: the beats of the queue itself need not call it.
+  when (
+    new.metadata is distinct from old.metadata and current_user = 'service_role' and jsonb_typeof(new.metadata) = 'object'
+  )
+  execute function queue.workers_before_metadata();
+
+-- What orchestrators keep beside their workers is read with each of them, so it has the bounds of params.
+-- Refuses metadata of workers that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
+create function queue.workers_keep_metadata_small()
+returns trigger
+language plpgsql
+security definer -- whoever may write may hear the refusal
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+begin
+  if tg_op = 'INSERT' or new.metadata is distinct from old.metadata then
+    perform queue.refuse_large_json(new.metadata, 'metadata');
+  end if;
+  return new;
+end;
+$$;
+
+create trigger workers_keep_metadata_small
+  before insert or update of metadata on public.workers
+  for each row
+  when (pg_column_size(new.metadata) > 100)
+  execute function queue.workers_keep_metadata_small();
+
+-- Orchestrators set aside machines that they did not rent: those that are not rented (queue.is_rented). Their word stands, so such a
+-- machine gets no work, and it would be set aside again at their next cycle. Whoever started it by hand says so here.
+-- See public.keep_worker.
+create function queue.keep_worker(p_caller jsonb, p_worker_id text, p_keep boolean)
+returns json
+language plpgsql
+volatile
+security definer -- writes kept_at, which no API role may
+set search_path = ''
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_worker public.workers;
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  update public.workers as w
+  set kept_at = case when coalesce(p_keep, true) then queue.now() end
+  where w.id = p_worker_id
+  returning w.* into v_worker;
+  if not found then
+    perform queue.refuse(
+      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first beat announces it'
+    );
+  end if;
+
+  if v_worker.kept_at is not null and (v_worker.status = 'terminating' or queue.has_ended(v_worker.status)) then
+    update public.workers as w
+    set status = 'active',
+      metadata = queue.metadata_without_end(w.metadata)
+        || jsonb_build_object('last_error_reason', w.metadata -> 'error_reason')
+    where w.id = p_worker_id
+    returning w.* into v_worker;
+  end if;
+
+  return json_build_object('worker_id', v_worker.id, 'status', v_worker.status, 'kept_at', v_worker.kept_at);
+end;
+$$;
+
 -- Api workers never beat: what shows that one lives is what it claims and reports. Calls that come away empty leave no trace.
 -- Whether this worker has claimed or completed a task, or reported on one that it runs, with the service key, within
 -- api_silence_limit.
@@ -247,4 +335,37 @@ begin
       and queue.seen_at(t.generation_processed_at, v_now) > v_since
   );
 end;
+$$;
+
+-- What a worker's metadata say when it is there again after an end of its own: what was wrong then is over.
+-- The metadata of this worker without what was said of its goodbye, crash or silence; of the latter two the reason stays
+-- as last_error_reason.
+create function queue.metadata_after_return(p_worker public.workers)
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when p_worker.goodbye_at is not null then queue.metadata_without_end(p_worker.metadata)
+    when p_worker.reaped_at is null and p_worker.status <> 'crashed' then p_worker.metadata
+    else queue.metadata_without_end(p_worker.metadata)
+      || jsonb_build_object('last_error_reason', p_worker.metadata -> 'error_reason')
+  end;
+end;
+$$;
+
+-- What was said of one end of a worker belongs to that end: once it is over it must neither be read as the reason of the
+-- next one, nor bring it about.
+-- A worker's metadata without error_reason, error_time, termination_reason and self_terminated.
+create function queue.metadata_without_end(p_metadata jsonb)
+returns jsonb
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select p_metadata - '{error_reason,error_time,termination_reason,self_terminated}'::text[];
 $$;

@@ -1,4 +1,5 @@
--- Tasks whose time has come, released by claims and by the sweep.
+-- What a claim sees beside the lines: tasks whose time has come, which it releases; and, of users' own machines, the tasks of
+-- other pools that their GPUs run as well. What a worker holds for nothing it leaves.
 
 -- Makes tasks ready whose available_at has come, of users who could run one now (for a token: of its owner): some 100,
 -- of up to 100 owners, of each the most urgent, so that neither a user with ten thousand nor an earlier time comes
@@ -202,5 +203,164 @@ begin
     v_priority := v_priority - 1;
   end loop;
   return query select f.id from unnest(v_found) as f (id);
+end;
+$$;
+
+-- What queue.take_next_task is for the fleet, for a user's own machine: one user, so no turns. Claims the next task,
+-- cloud or local, of the token's owner and returns it; null when there is none that nobody else holds
+-- (queue.say_passed_over).
+create function queue.take_own_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
+returns public.tasks
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task_id uuid;
+  v_is_held boolean := true;
+  v_unfit_id uuid;
+  v_task public.tasks;
+begin
+  -- Looked at without a lock first: an idle poll writes nothing, not even a lock. Counting is left out where one step into
+  -- an index says that there is something, or that there can be nothing.
+  if exists (select from queue.user_slots as s where s.user_id = p_caller.user_id and s.local_reason is not null) then
+    return v_task;
+  elsif not exists (
+    select
+    from queue.own_gpu_line(p_caller, p_pool, 1) as t
+    where not queue.is_stale(greatest(t.created_at, t.available_at, t.released_at), t.attempts > 0 or t.claimed_at is not null, t.params)
+      and not queue.is_behind_its_type(t.task_type, t.pool, t.takes_slot, t.runs_on_own_gpu, t.standing)
+  ) and queue.claimable_count(p_caller, p_pool) = 0 then
+    return v_task;
+  end if;
+
+  perform queue.release_due_tasks(p_pool, p_caller);
+
+  -- A few heads that cannot be handed out are ended on the way, each after the user's lock was given back.
+  for v_look in 1..5 loop
+    begin
+      if queue.wait_for_owner(p_caller.user_id) then
+        select h.task_id, h.is_held
+        into v_task_id, v_is_held
+        from queue.lock_head_of_line(p_caller.user_id, p_pool, p_caller, p_affinity) as h;
+      end if;
+      exit;
+    exception when sqlstate 'QU002' then
+      v_unfit_id := sqlerrm::uuid;
+    end;
+    exit when not queue.end_unfit_task(v_unfit_id);
+  end loop;
+
+  if v_task_id is not null then
+    v_task := queue.start_task(v_task_id, p_worker_id, p_caller.token_id, p_claim_id, p_now);
+  else
+    perform queue.say_passed_over(v_is_held::integer);
+  end if;
+  return v_task;
+end;
+$$;
+
+-- What a claim or count for gpu comes to beside the pool itself (queue.is_served_by): the owner's ready tasks of types that
+-- GPU machines run, too. Each line comes from the index that holds nothing else, in the order of claims.
+-- Ready tasks of other pools that this caller's claims or counts for gpu are about, per pool and run type the first
+-- p_limit of the line; of pools that are paused with p_is_paused. None for any other pool or caller.
+create function queue.own_gpu_line(p_caller queue.caller, p_pool text, p_limit integer, p_is_paused boolean default false)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- under no statistics may it be as good to sort a line as to take it from the index in order
+as $$
+begin
+  if p_pool = 'gpu' and p_caller.user_id is not null then
+    return query
+    select h.*
+    from unnest(queue.pools()) as p (pool)
+      cross join unnest(case p_caller.kind when 'token' then array['cloud', 'local'] else array['local'] end) as y (run_type)
+      cross join lateral (
+        select t.*
+        from public.tasks as t
+        where t.user_id = p_caller.user_id
+          and t.pool = p.pool
+          and t.standing = 'ready'
+          and t.run_type = y.run_type
+          and t.runs_on_own_gpu
+        order by t.priority desc, t.created_at, t.id
+        limit p_limit
+      ) as h
+    where p.pool <> 'gpu'
+      and (p.pool = any ((select s.paused_pools from queue.settings as s)::text[])) = p_is_paused;
+  end if;
+end;
+$$;
+
+-- Up to p_limit tasks like those of queue.own_gpu_line whose available_at has come and whose standing does not say so
+-- yet, the longest due first.
+create function queue.own_gpu_due(p_caller queue.caller, p_pool text, p_limit integer)
+returns setof public.tasks
+language plpgsql
+stable
+security invoker
+set search_path = ''
+set enable_sort = off -- under no statistics may it be as good to sort all that waits as to take it from the index in order
+as $$
+begin
+  if p_pool = 'gpu' and p_caller.user_id is not null then
+    return query
+    select t.*
+    from public.tasks as t
+    where t.user_id = p_caller.user_id
+      and t.standing = 'not_yet'
+      and t.runs_on_own_gpu
+      and t.available_at <= queue.now()
+      and (p_caller.kind = 'token' or t.run_type = 'local')
+    order by t.available_at
+    limit p_limit;
+  end if;
+end;
+$$;
+
+-- A worker that runs one task at a time and asks for another orchestrates nothing any more, whatever it has said of it: the
+-- places are free, but that of the one whose reply was lost (queue.lost_orchestration). Waits for nobody: what somebody is
+-- just changing is left for the next claim.
+-- Frees the places of the orchestration tasks that this worker still holds in this pool, but that of p_but.
+create function queue.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text, p_but uuid default null)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_task_id uuid;
+  v_task public.tasks;
+begin
+  for v_task_id in
+    -- Ordered apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
+    with held as materialized (
+      select t.id, t.user_id
+      from public.tasks as t
+      where t.worker_id = p_worker_id
+        and t.status = 'In Progress'
+        and t.token_id is not distinct from p_token_id
+        and t.pool = p_pool
+        and not t.takes_slot
+        and t.id is distinct from p_but
+        and not queue.is_handed_over(t.id, t.lease_token)
+    )
+    select h.id from held as h order by h.user_id, h.id
+  loop
+    -- The task before its owner, like everywhere.
+    select t.* into v_task from public.tasks as t where t.id = v_task_id for no key update skip locked;
+    continue when v_task.id is null;
+    perform from queue.user_slots as s where s.user_id = v_task.user_id for no key update skip locked;
+    continue when not found;
+    if v_task.standing = 'active' and v_task.worker_id = p_worker_id and v_task.token_id is not distinct from p_token_id
+      and not v_task.takes_slot and not queue.is_handed_over(v_task.id, v_task.lease_token) then
+      perform queue.hand_over(v_task);
+    end if;
+  end loop;
 end;
 $$;

@@ -1,4 +1,4 @@
--- Log lines of workers, bounded and stored.
+-- What workers say beside their beats: log lines, bounded and stored; the model they have loaded; claims that were refused.
 
 -- Log lines of orchestrators, which never try twice: what can be stored is stored, the rest is counted.
 -- See public.func_insert_logs_batch.
@@ -189,5 +189,94 @@ begin
   v_text := regexp_replace(v_text, '\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})', '\\ufffd', 'gi');
   v_text := regexp_replace(v_text, '(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2}', '\\ufffd', 'gi');
   return replace(v_text, v_backslash, '\\')::json;
+end;
+$$;
+
+-- Which model a worker has loaded: claims prefer tasks that suit it. A worker that never announced itself is not
+-- created here, because a row would make it one that is expected to beat.
+-- See public.update_worker_model.
+create function queue.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
+returns json
+language plpgsql
+volatile
+security definer -- looks up the caller's token
+set search_path = ''
+as $$
+declare
+  v_model constant text := left(p_model, 200); -- as tasks.model is cut
+begin
+  perform queue.resolve_caller(p_caller, array['service']);
+
+  if v_model is null or v_model = '' then
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The model must be named');
+  end if;
+
+  -- Workers say it before every generation: the same model again writes nothing.
+  update public.workers as w
+  set current_model = v_model
+  where w.id = p_worker_id
+    and w.current_model is distinct from v_model;
+
+  if not found and not exists (select from public.workers as w where w.id = p_worker_id) then
+    perform queue.refuse(
+      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first beat announces it'
+    );
+  end if;
+
+  return json_build_object('worker_id', p_worker_id, 'current_model', v_model);
+end;
+$$;
+
+-- Notes that a worker claims although it gets nothing. The refused claim has rolled back, so the function that answers
+-- it calls this; an idle poll of a refused worker writes once a minute.
+-- See public.note_refused_claim.
+create function queue.note_refused_claim(p_caller jsonb, p_worker_id text)
+returns boolean
+language plpgsql
+volatile
+security definer -- API roles only read the table
+set search_path = ''
+as $$
+declare
+  v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
+  v_now timestamptz := queue.now();
+  v_status text;
+begin
+  -- An api worker of which an orchestrator said that it is silent or gone: it is not. Its next claim is answered.
+  update public.workers as w
+  set status = 'active', metadata = queue.metadata_after_return(w)
+  where w.id = p_worker_id
+    and v_caller.kind = 'service'
+    and w.instance_type = 'api'
+    and w.status in ('terminating', 'terminated', 'error')
+    and w.reaped_at is not null;
+  if found then
+    return false;
+  end if;
+
+  select w.status
+  into v_status
+  from public.workers as w
+  where w.id = p_worker_id
+    and v_caller.kind = 'service'
+    and w.status in ('terminating', 'terminated', 'error')
+    and w.goodbye_at is null
+    and not exists (
+      select
+      from queue.claim_refusals as r
+      where r.worker_id = w.id
+        and r.last_at > v_now - interval '1 minute'
+    );
+  if not found then
+    return false;
+  end if;
+
+  insert into queue.claim_refusals as r (worker_id, status, first_at, last_at)
+  values (p_worker_id, v_status, v_now, v_now)
+  on conflict (worker_id) do update
+  set status = excluded.status, last_at = excluded.last_at;
+
+  delete from queue.claim_refusals as r where r.last_at < v_now - interval '7 days';
+  return true;
 end;
 $$;
