@@ -51,7 +51,6 @@ export default defineConfig({
       onTheStack("e2e", 2),
       onTheStack("incidents", 3),
       onTheStack("upgrade", 4),
-      onTheStack("property", 5),
       onTheStack("model", 6),
       onTheStack("isolation", 7),
       onTheStack("faults", 8),

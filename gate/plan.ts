@@ -25,7 +25,6 @@ import {
   integration,
   isolation,
   model,
-  property,
   upgrade,
 } from "./steps/suites-on-the-stack.ts";
 import { triggerLint } from "./steps/trigger-lint.ts";
@@ -77,7 +76,6 @@ const onAnyStack: readonly StackStep[] = [
   upgrade,
   isolation,
   model,
-  property,
   ...[e2e, fleet, faults, incidents],
 ];
 

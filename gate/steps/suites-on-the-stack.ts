@@ -9,13 +9,7 @@ export const integration: StackStep = {
   run: (context) => suite(context, "integration"),
 };
 
-/** Random states of the queue: every answer follows the one rule. */
-export const property: StackStep = {
-  name: "property",
-  run: (context) => suite(context, "property"),
-};
-
-/** Random runs of commands: the queue does what its model does. */
+/** Random states and random runs: the queue answers and does as its model. */
 export const model: StackStep = {
   name: "model",
   run: (context) => suite(context, "model"),

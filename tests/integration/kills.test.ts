@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { drain, observe } from "../soak/drain.ts";
-import { type OwnStack, startOwnStack } from "../soak/own-stack.ts";
-import { kill, type Part, shuffledParts } from "../soak/parts.ts";
-import { lateRescues, rescuesOf } from "../soak/rescues.ts";
-import { wrongs } from "../soak/verdict.ts";
+import { drain, observe } from "../survival/drain.ts";
+import { type OwnStack, startOwnStack } from "../survival/own-stack.ts";
+import { kill, type Part, shuffledParts } from "../survival/parts.ts";
+import { lateRescues, rescuesOf } from "../survival/rescues.ts";
+import { wrongs } from "../survival/verdict.ts";
 import { Chance } from "../support/chance.ts";
 import { size } from "../support/size.ts";
 

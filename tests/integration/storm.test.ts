@@ -1,6 +1,6 @@
 import process from "node:process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { anySeed } from "../property/random-runs.ts";
+import { anySeed } from "../model/random-runs.ts";
 import { Chance } from "../support/chance.ts";
 import { admin, as } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";

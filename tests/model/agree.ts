@@ -3,7 +3,7 @@ import { expectAgreement, expectBounded, expectPromises } from "./expect.ts";
 import { countedFor, play } from "./play.ts";
 import { emptyState } from "./state.ts";
 import { stepsOf, takeStep } from "./step.ts";
-import { placeOf } from "../property/ids.ts";
+import { placeOf } from "./worlds/ids.ts";
 
 /** Plays a run on the queue and on the model; throws where they part. */
 export async function expectBothAgree(

@@ -1,4 +1,4 @@
-import type { Pool, Status } from "../property/world.ts";
+import type { Pool, Status } from "./worlds/world.ts";
 
 /**
  * What can happen to the queue. Commands are data: a run is a list of them that

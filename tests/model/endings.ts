@@ -3,7 +3,7 @@ import { hold } from "./holding.ts";
 import { KINDS } from "./kinds.ts";
 import { MAX_ATTEMPTS, MAX_FREE_RETURNS, RETRY_DELAY } from "./numbers.ts";
 import { isLive, type State, type Task } from "./state.ts";
-import type { Status } from "../property/world.ts";
+import type { Status } from "./worlds/world.ts";
 
 /** A task that has ended, or was put back after its end. */
 export interface Moved {

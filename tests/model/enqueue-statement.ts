@@ -1,4 +1,4 @@
-import { taskId, userId } from "../property/ids.ts";
+import { taskId, userId } from "./worlds/ids.ts";
 import { type Enqueue, meant } from "./commands.ts";
 import { announcedBy } from "./enqueuing.ts";
 import { KINDS } from "./kinds.ts";

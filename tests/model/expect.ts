@@ -1,6 +1,6 @@
 import { expect } from "vitest";
-import { placeOf, taskId } from "../property/ids.ts";
-import type { Caller } from "../property/model.ts";
+import { placeOf, taskId } from "./worlds/ids.ts";
+import type { Caller } from "./worlds/model.ts";
 import { startsAllowed } from "./endings.ts";
 import { KINDS } from "./kinds.ts";
 import { MAX_FREE_RETURNS } from "./numbers.ts";

@@ -1,4 +1,4 @@
-import type { Pool } from "../property/world.ts";
+import type { Pool } from "./worlds/world.ts";
 import type { Kind } from "./commands.ts";
 
 /** What the queue knows of a kind of task. */

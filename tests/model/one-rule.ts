@@ -7,14 +7,14 @@ import {
   reasonOf,
   running,
   turnLoad,
-} from "../property/model.ts";
-import type { World } from "../property/world.ts";
+} from "./worlds/model.ts";
+import type { World } from "./worlds/world.ts";
 import { apart } from "./holding.ts";
 import { KINDS } from "./kinds.ts";
 import { STALE_AFTER } from "./numbers.ts";
 import type { State, Task } from "./state.ts";
 
-// The one rule itself is tests/property/model.ts: the state as a world of it.
+// The one rule itself is worlds/model.ts: the state as a world of it.
 
 /** What counts say of one pool. */
 export interface Counts {

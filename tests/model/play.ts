@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { admin } from "../support/db.ts";
-import { asCaller } from "../property/claims.ts";
-import { tokenHash, userId } from "../property/ids.ts";
-import type { Caller } from "../property/model.ts";
+import { asCaller } from "./worlds/claims.ts";
+import { tokenHash, userId } from "./worlds/ids.ts";
+import type { Caller } from "./worlds/model.ts";
 import * as numbers from "./numbers.ts";
 import { KINDS } from "./kinds.ts";
 import { workerName } from "./state.ts";

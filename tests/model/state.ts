@@ -1,4 +1,4 @@
-import type { Status } from "../property/world.ts";
+import type { Status } from "./worlds/world.ts";
 import type { Kind } from "./commands.ts";
 import { KNOWN_WORKERS, OWNERS, TASK_LIMIT } from "./numbers.ts";
 

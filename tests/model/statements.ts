@@ -1,6 +1,6 @@
-import { taskId, tokenHash, userId } from "../property/ids.ts";
+import { taskId, tokenHash, userId } from "./worlds/ids.ts";
 import { meant, type Report, type Speaker, type TaskRef } from "./commands.ts";
-import type { Status } from "../property/world.ts";
+import type { Status } from "./worlds/world.ts";
 import { enqueueing } from "./enqueue-statement.ts";
 import { text } from "./literals.ts";
 import { workerName } from "./state.ts";

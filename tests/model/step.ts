@@ -8,7 +8,7 @@ import {
   type Report,
   type TaskRef,
 } from "./commands.ts";
-import type { Status } from "../property/world.ts";
+import type { Status } from "./worlds/world.ts";
 import { complete, end, putBack, settle } from "./endings.ts";
 import { enqueue } from "./enqueuing.ts";
 import { remove, requeue } from "./parts.ts";

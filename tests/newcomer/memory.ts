@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { commandLine } from "../../stack/process-info.ts";
-import { childrenOf, processesOf } from "../soak/parts.ts";
+import { childrenOf, processesOf } from "../survival/parts.ts";
 
 /** What one part of a stack takes. */
 export interface PartMemory {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { drain, observe } from "../soak/drain.ts";
-import { wrongs } from "../soak/verdict.ts";
+import { drain, observe } from "../survival/drain.ts";
+import { wrongs } from "../survival/verdict.ts";
 import {
   type Blow,
   killEverything,

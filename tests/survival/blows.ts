@@ -1,8 +1,8 @@
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { commandLine, processStart } from "../../stack/process-info.ts";
-import type { Ledger } from "../soak/ledger.ts";
-import { childrenOf, kill, type Part, PARTS } from "../soak/parts.ts";
+import type { Ledger } from "./ledger.ts";
+import { childrenOf, kill, type Part, PARTS } from "./parts.ts";
 import type { Chance } from "../support/chance.ts";
 import type { NpmStart } from "./npm-start.ts";
 

@@ -12,7 +12,7 @@ import {
 } from "../../stack/stack-addresses.ts";
 import { prepareStateDirs } from "../../stack/state-dir.ts";
 import { readState, type StackState } from "../../stack/state-file.ts";
-import { observe } from "../soak/drain.ts";
+import { observe } from "./drain.ts";
 import { pauseJobs } from "../support/pause-jobs.ts";
 
 const PATIENCE_MS = 300_000;

@@ -1,4 +1,4 @@
-import type { Connection } from "../support/db.ts";
+import type { Connection } from "../../support/db.ts";
 import { tokenHash, userId } from "./ids.ts";
 import {
   type Settings,

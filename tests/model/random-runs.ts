@@ -9,12 +9,13 @@ export const anySeed = process.env["CI"] === "true"
   ? 20_261_123
   : Date.now() % 1e9;
 
-/** What a failing run is repeated with: PROPERTY_SEED and PROPERTY_RUNS. */
-export const seed = Number(process.env["PROPERTY_SEED"] ?? anySeed);
+/** What a failing run is repeated with: MODEL_SEED, MODEL_PATH, MODEL_RUNS. */
+export const seed = Number(process.env["MODEL_SEED"] ?? anySeed);
+const path = process.env["MODEL_PATH"];
 
 const DEFAULT_RUNS = 150;
 /** Much more than any machine needs; also for finding the smallest that fails. */
-const MAX_SECONDS = Number(process.env["PROPERTY_SECONDS"] ?? 600);
+const MAX_SECONDS = Number(process.env["MODEL_SECONDS"] ?? 600);
 
 /** Milliseconds that a test with one of these properties may take. */
 export const timeout = (MAX_SECONDS + 20) * 1000;
@@ -27,8 +28,9 @@ export async function holds<T>(
 ): Promise<void> {
   await fc.assert(fc.asyncProperty(arbitrary, check), {
     seed,
-    numRuns: Number(process.env["PROPERTY_RUNS"] ?? runs),
-    // Shrinking ends in time as well, with the smallest world so far.
+    ...(path === undefined ? {} : { path }),
+    numRuns: Number(process.env["MODEL_RUNS"] ?? runs),
+    // Shrinking ends in time as well, with the smallest value so far.
     interruptAfterTimeLimit: MAX_SECONDS * 1000,
     markInterruptAsFailure: true,
     verbose: 0,

@@ -1,4 +1,4 @@
-import type { Connection } from "../support/db.ts";
+import type { Connection } from "../../support/db.ts";
 import { ageOf, type Plan, type Planned } from "./cleaning-plans.ts";
 import type { Limits, Row } from "./cleaning-rule.ts";
 

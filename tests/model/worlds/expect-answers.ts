@@ -1,8 +1,8 @@
 import { expect } from "vitest";
-import { CountsReply } from "../../shared/counts.ts";
-import { WorkerExplanation } from "../../shared/explain.ts";
-import type { Connection } from "../support/db.ts";
-import { rpc, SERVICE } from "../support/operations.ts";
+import { CountsReply } from "../../../shared/counts.ts";
+import { WorkerExplanation } from "../../../shared/explain.ts";
+import type { Connection } from "../../support/db.ts";
+import { rpc, SERVICE } from "../../support/operations.ts";
 import { asCaller } from "./claims.ts";
 import { taskId } from "./ids.ts";
 import { reasonInLine } from "./line.ts";

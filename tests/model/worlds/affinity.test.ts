@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { beforeAll, describe, it } from "vitest";
-import type { Connection } from "../support/db.ts";
-import { reset } from "../support/world.ts";
+import type { Connection } from "../../support/db.ts";
+import { reset } from "../../support/world.ts";
 import { worlds } from "./arbitraries.ts";
 import { claimEverything, type Wishes } from "./claims.ts";
 import { inWorld } from "./in-world.ts";
-import { holds, seed, timeout } from "./random-runs.ts";
+import { holds, seed, timeout } from "../random-runs.ts";
 
 /** What a worker with a loaded model says with its claims. */
 interface Affinity {
@@ -23,7 +23,7 @@ const affinities: fc.Arbitrary<Affinity> = fc.record({
 
 beforeAll(reset);
 
-describe(`a worker with a model (PROPERTY_SEED=${seed})`, () => {
+describe(`a worker with a model (MODEL_SEED=${seed})`, () => {
   it(
     "gets what suits it or has waited too long, and the rest rather than nothing",
     async () => {

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { Chance } from "../support/chance.ts";
+import type { Chance } from "../../support/chance.ts";
 import type { Limits, Row } from "./cleaning-rule.ts";
 
 const HOUR = 3_600e6;

@@ -1,4 +1,4 @@
-import { admin, type Connection } from "../support/db.ts";
+import { admin, type Connection } from "../../support/db.ts";
 import { settled } from "./settle.ts";
 import type { World } from "./world.ts";
 import { writeWorld } from "./write-world.ts";

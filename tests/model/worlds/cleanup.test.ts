@@ -1,13 +1,13 @@
 import process from "node:process";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Chance } from "../support/chance.ts";
-import type { Connection } from "../support/db.ts";
+import { Chance } from "../../support/chance.ts";
+import type { Connection } from "../../support/db.ts";
 import { anyLimits, anyPlan, limitsAt, type Plan } from "./cleaning-plans.ts";
 import { type Limits, type Row, toCancel, toPurge } from "./cleaning-rule.ts";
 import { readRows, setLimits, writeWorld } from "./cleaning-world.ts";
 import { inTransaction, tentatively } from "./in-world.ts";
-import { holds, seed, timeout } from "./random-runs.ts";
+import { holds, seed, timeout } from "../random-runs.ts";
 
 /**
  * CLEANING_ROWS=10000 CLEANING_WORLDS=10 CLEANING_CASES=20 plays 200 cases of
@@ -21,7 +21,7 @@ const EVERYTHING = 1_000_000;
 /** Small worlds: each is cleaned four times, twice for real. */
 const RUNS = 60;
 
-describe(`cleanup and purge (PROPERTY_SEED=${seed})`, () => {
+describe(`cleanup and purge (MODEL_SEED=${seed})`, () => {
   it("take exactly what a plain reading of their rules says", async () => {
     await holds(
       fc.tuple(anyPlan, anyLimits),

@@ -1,4 +1,4 @@
-import type { Connection } from "../support/db.ts";
+import type { Connection } from "../../support/db.ts";
 import { MISSING_TASK, taskId, userId } from "./ids.ts";
 import { isOldRow, type Task, type World } from "./world.ts";
 

@@ -1,19 +1,19 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { CountsReply } from "../../shared/counts.ts";
-import { WorkerHealthReply } from "../../shared/worker-health.ts";
-import type { Connection } from "../support/db.ts";
-import { rpc } from "../support/operations.ts";
-import { reset } from "../support/world.ts";
+import { CountsReply } from "../../../shared/counts.ts";
+import { WorkerHealthReply } from "../../../shared/worker-health.ts";
+import type { Connection } from "../../support/db.ts";
+import { rpc } from "../../support/operations.ts";
+import { reset } from "../../support/world.ts";
 import { worlds } from "./arbitraries.ts";
 import { userId } from "./ids.ts";
 import { inWorld, tentatively } from "./in-world.ts";
-import { holds, seed, timeout } from "./random-runs.ts";
+import { holds, seed, timeout } from "../random-runs.ts";
 import type { World } from "./world.ts";
 
 // Everything is counted, so nothing may be left from another suite.
 beforeAll(reset);
 
-describe(`in any world (PROPERTY_SEED=${seed})`, () => {
+describe(`in any world (MODEL_SEED=${seed})`, () => {
   it("no more machines are suggested than find work", async () => {
     await holds(worlds, (written) =>
       inWorld(written, async (sql, world) => {

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { counterDrift } from "../support/drift.ts";
-import { reset } from "../support/world.ts";
+import { counterDrift } from "../../support/drift.ts";
+import { reset } from "../../support/world.ts";
 import { worlds } from "./arbitraries.ts";
 import { claimEverything } from "./claims.ts";
 import {
@@ -10,7 +10,7 @@ import {
 } from "./expect-answers.ts";
 import { inWorld, tentatively } from "./in-world.ts";
 import type { Caller } from "./model.ts";
-import { holds, seed, timeout } from "./random-runs.ts";
+import { holds, seed, timeout } from "../random-runs.ts";
 import type { Pool, World } from "./world.ts";
 
 const POOLS: readonly Pool[] = ["gpu", "api"];
@@ -18,7 +18,7 @@ const POOLS: readonly Pool[] = ["gpu", "api"];
 // Everything is counted, so nothing may be left from another suite.
 beforeAll(reset);
 
-describe(`in any world (PROPERTY_SEED=${seed})`, () => {
+describe(`in any world (MODEL_SEED=${seed})`, () => {
   it("claim, counts and explain follow the one rule", async () => {
     await holds(worlds, (written) =>
       inWorld(written, async (sql, world) => {

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
-import type { Connection } from "../support/db.ts";
-import { type Arguments, claim, SERVICE } from "../support/operations.ts";
+import type { Connection } from "../../support/db.ts";
+import { type Arguments, claim, SERVICE } from "../../support/operations.ts";
 import { taskId, tokenHash } from "./ids.ts";
 import { type Caller, claimable, takesSlot, turnLoad } from "./model.ts";
 import { isBefore } from "./line.ts";
