@@ -1,4 +1,8 @@
-import type { DumpEntry } from "./dump-entries.ts";
+/** One thing of a database, or one property of it, in words. */
+export interface Entry {
+  readonly title: string;
+  readonly text: string;
+}
 
 /** What the two sides are called in a report. */
 export interface Sides {
@@ -8,8 +12,8 @@ export interface Sides {
 
 /** Every entry that is not the same on both sides, in words. */
 export function differences(
-  left: readonly DumpEntry[],
-  right: readonly DumpEntry[],
+  left: readonly Entry[],
+  right: readonly Entry[],
   sides: Sides,
 ): string[] {
   const inLeft = byTitle(left);
@@ -29,7 +33,7 @@ export function differences(
   });
 }
 
-function byTitle(entries: readonly DumpEntry[]): Map<string, string> {
+function byTitle(entries: readonly Entry[]): Map<string, string> {
   const texts = new Map<string, string[]>();
   for (const { title, text } of entries) {
     texts.set(title, [...texts.get(title) ?? [], text]);

@@ -1,7 +1,6 @@
 import { type Outcome, passesWithout, total } from "../outcome.ts";
 import { query } from "../query.ts";
-import { differences } from "./differences.ts";
-import type { DumpEntry } from "./dump-entries.ts";
+import { differences, type Entry } from "./differences.ts";
 import type { Planted } from "./planted.ts";
 
 /**
@@ -11,7 +10,7 @@ import type { Planted } from "./planted.ts";
 export async function findPlanted(
   planted: readonly Planted[],
   [left, right]: readonly [left: string, right: string],
-  describe: (url: string) => Promise<DumpEntry[]>,
+  describe: (url: string) => Promise<Entry[]>,
 ): Promise<Outcome> {
   for (const { common, change } of planted) {
     await query(left, common);

@@ -1,5 +1,6 @@
 import postgres from "postgres";
-import type { DumpEntry } from "../equality/dump-entries.ts";
+import type { Entry } from "../equality/differences.ts";
+import type { Planted } from "../equality/planted.ts";
 
 const MOMENT = /\b\d{4}-\d\d-\d\dT[0-9:.]+(?:[+-][0-9:]+|Z)/g;
 
@@ -22,7 +23,7 @@ const ROWS_OF: Readonly<Record<string, string>> = {
  * Every row of every table, a line for each value, each under its key. Two
  * upgrades do not run at the same time: their own moments are all one.
  */
-export async function rowsOf(url: string, since: Date): Promise<DumpEntry[]> {
+export async function rowsOf(url: string, since: Date): Promise<Entry[]> {
   const sql = postgres(url, { max: 1, onnotice: () => {} });
   try {
     const tables = await sql<{ name: string }[]>`
@@ -33,7 +34,7 @@ export async function rowsOf(url: string, since: Date): Promise<DumpEntry[]> {
         and (n.nspname in ('public', 'queue') or c.oid = to_regclass('storage.buckets'))
       order by 1
     `;
-    const entries: DumpEntry[] = [];
+    const entries: Entry[] = [];
     for (const { name } of tables) {
       const rows = await sql.unsafe<{ key: string; text: string }[]>(`
         select
@@ -67,3 +68,25 @@ function withoutMoments(text: string, since: Date): string {
       : moment;
   });
 }
+
+/** What a comparison of rows has to see. */
+export const PLANTED_ROWS: readonly Planted[] = [
+  {
+    what: "a value in a row",
+    object: "row of queue.settings",
+    common: "",
+    change: "update queue.settings set default_task_limit = 6",
+  },
+  {
+    what: "a row that is missing",
+    object: "rows of public.task_types",
+    common: "",
+    change: "delete from public.task_types where name = 'flux'",
+  },
+  {
+    what: "a bucket",
+    object: "row of storage.buckets",
+    common: "",
+    change: "update storage.buckets set public = false",
+  },
+];

@@ -3,11 +3,10 @@ import {
   serversHere,
 } from "../../stack/postgres-server.ts";
 import { withBoth } from "../equality/both-grants.ts";
-import { differences } from "../equality/differences.ts";
-import type { DumpEntry } from "../equality/dump-entries.ts";
+import { describeCatalog } from "../equality/catalog.ts";
+import { differences, type Entry } from "../equality/differences.ts";
 import { findPlanted } from "../equality/find-planted.ts";
-import { PLANTED, type Planted } from "../equality/planted.ts";
-import { describeWholeCatalog } from "../equality/whole-catalog.ts";
+import { PLANTED } from "../equality/planted.ts";
 import { type Outcome, passesWithout, skips, total } from "../outcome.ts";
 import { prove } from "../prove.ts";
 import type { CheckoutContext, CheckoutStep } from "../step.ts";
@@ -17,23 +16,6 @@ const SIDES = { left: "auto_expose_new_tables on", right: "off" };
 /** The defaults themselves, of tables, functions and sequences, do differ. */
 const DEFAULTS = /default privileges of postgres in public/;
 const DEFAULTS_THAT_DIFFER = 3;
-
-/** What has to be seen where rights are compared. */
-const PLANTED_RIGHTS: readonly Planted[] = [
-  {
-    what: "a right on a schema",
-    object: "schema queue",
-    common: "",
-    change: "grant usage on schema queue to anon",
-  },
-  {
-    what: "a default for what is made later",
-    object: "default privileges of postgres in queue",
-    common: "",
-    change:
-      "alter default privileges in schema queue grant select on tables to anon",
-  },
-];
 
 /**
  * Supabase projects differ in what new tables are granted by default. Either
@@ -61,8 +43,8 @@ function check(
     async ({ url: generous }, { url: strict }) =>
       total([
         sameBut(
-          await describeWholeCatalog(generous),
-          await describeWholeCatalog(strict),
+          await describeCatalog(generous),
+          await describeCatalog(strict),
           server,
         ),
         await prove({ ...context, server }, strict, [
@@ -71,9 +53,9 @@ function check(
           "supabase/tests/schema",
         ]),
         await findPlanted(
-          [...PLANTED, ...PLANTED_RIGHTS],
+          PLANTED,
           [generous, strict],
-          describeWholeCatalog,
+          describeCatalog,
         ),
       ]),
   );
@@ -81,8 +63,8 @@ function check(
 
 /** Nothing may differ but the defaults, and they have to: else it is one mode. */
 function sameBut(
-  generous: readonly DumpEntry[],
-  strict: readonly DumpEntry[],
+  generous: readonly Entry[],
+  strict: readonly Entry[],
   { major }: PostgresServer,
 ): Outcome {
   const found = differences(generous, strict, SIDES);

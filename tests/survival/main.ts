@@ -1,5 +1,6 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { ExplainedError } from "../../stack/setup/explained-error.mjs";
 import { Chance } from "../support/chance.ts";
 import type { Connection } from "../support/db.ts";
 import { wholeNumbers } from "../support/whole-numbers.ts";
@@ -15,10 +16,7 @@ import { wrongs } from "./verdict.ts";
 // in turn, and nobody may go unanswered for long; with --soak its parts alone, at
 // random moments, also several at once. Ends with 1 when anything is wrong.
 
-const { values: { soak }, positionals } = parseArgs({
-  options: { soak: { type: "boolean", default: false } },
-  allowPositionals: true,
-});
+const { values: { soak }, positionals } = asked();
 const [
   rounds = soak ? 3 : 1,
   tasks = soak ? 1000 : 600,
@@ -27,6 +25,15 @@ const [
 /** In turn; with --soak a blow per part for so many. */
 const TASKS_PER_BLOW = soak ? 150 : 30;
 const SILENCE_LIMIT_MS = 5_000;
+
+function asked() {
+  const options = { soak: { type: "boolean", default: false } } as const;
+  try {
+    return parseArgs({ options, allowPositionals: true });
+  } catch (error) {
+    throw new ExplainedError((error as Error).message);
+  }
+}
 
 let wrong = 0;
 for (let round = 0; round < rounds; round++) {

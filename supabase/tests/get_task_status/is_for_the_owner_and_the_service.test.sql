@@ -1,5 +1,5 @@
 begin;
-select plan(10);
+select plan(7);
 
 -- SETUP
 select tests.empty_queue();
@@ -17,24 +17,12 @@ select is(pg_temp.status_of(tests.with_token(:'owner'), :'task'), 'Failed', 'The
 select is(pg_temp.status_of(tests.signed_in(:'stranger'), :'task'), '404 TASK_NOT_FOUND', 'A stranger finds no such task');
 select is(pg_temp.status_of(tests.with_token(:'stranger'), :'task'), '404 TASK_NOT_FOUND', 'Nor does a stranger''s machine');
 select is(pg_temp.status_of(tests.service(), gen_random_uuid()), '404 TASK_NOT_FOUND', 'An unknown task is not found');
-select is(pg_temp.status_of('{"kind": "token", "hash": "nobody"}', :'task'), '403 UNKNOWN_TOKEN', 'An unknown token is refused');
 
 -- TEST: what is told
 select is(
   (select array_agg(k.key) from json_object_keys(public.get_task_status(tests.service(), :'task')) as k (key)),
   '{task_id,task_type,status,attempt,error_message,created_at,updated_at,generation_started_at,generation_processed_at}',
   'All keys are there'
-);
-
--- TEST: through the functions only
-select tests.authenticate_as(:'owner');
-select throws_ok(
-  format('select public.get_task_status(''{"kind": "service"}'', %L)', :'task'), '42501', null,
-  'get_task_status() is not for signed-in users directly'
-);
-select tests.authenticate_as('anon');
-select throws_ok(
-  format('select queue.get_task_status(''{"kind": "service"}'', %L)', :'task'), '42501', null, 'Nor for anon'
 );
 
 select * from finish();
