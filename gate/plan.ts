@@ -1,37 +1,34 @@
 import { chosenServer, postgresServer } from "../stack/postgres-server.ts";
 import { startFreshStack, startStackAsHosted } from "./fresh-stack.ts";
 import type { CheckoutStep, Crew, LastStep, StackStep } from "./step.ts";
-import { advisors } from "./steps/advisors.ts";
-import { databaseAsHosted, e2eAsHosted } from "./steps/as-hosted.ts";
 import { closedByDefault } from "./steps/closed-by-default.ts";
+import { advisors, dbLint, format, lint, typesNode } from "./steps/commands.ts";
 import { coreAlone } from "./steps/core-alone.ts";
-import { cron } from "./steps/cron.ts";
-import { database } from "./steps/database.ts";
-import { dbLint } from "./steps/db-lint.ts";
-import { deploy } from "./steps/deploy.ts";
-import { format } from "./steps/format.ts";
+import { database, databaseAsHosted } from "./steps/database.ts";
 import { functionsExecuted } from "./steps/functions-executed.ts";
 import { generatedTypes } from "./steps/generated-types.ts";
-import { integrationInFull, starts } from "./steps/in-full.ts";
-import { lint } from "./steps/lint.ts";
 import { migrationsEqualSchemas } from "./steps/migrations-equal-schemas.ts";
 import { openApi } from "./steps/openapi.ts";
 import { databaseInOtherCorners } from "./steps/other-corners.ts";
 import {
+  cron,
+  deploy,
   e2e,
+  e2eAsHosted,
   faults,
   fleet,
   incidents,
   integration,
+  integrationInFull,
   isolation,
   model,
+  starts,
+  unit,
   upgrade,
-} from "./steps/suites-on-the-stack.ts";
+} from "./steps/suites.ts";
 import { triggerLint } from "./steps/trigger-lint.ts";
 import { typesDenoHosted } from "./steps/types-deno-hosted.ts";
 import { typesDeno } from "./steps/types-deno.ts";
-import { typesNode } from "./steps/types-node.ts";
-import { unit } from "./steps/unit.ts";
 
 /** What runs side by side, and what looks back at all of it. */
 export interface Plan {

@@ -14,6 +14,12 @@ export const database: StackStep = {
   run: proveDatabase,
 };
 
+/** The same on Postgres 17 under strict grants. */
+export const databaseAsHosted: StackStep = {
+  name: "database-as-hosted",
+  run: proveDatabase,
+};
+
 /** Runs all pgTAP tests on the context's stack. */
 export async function proveDatabase(context: Proven): Promise<Outcome> {
   // One that runs just then has the lock that a test of it wants.

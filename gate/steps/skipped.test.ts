@@ -3,7 +3,7 @@ import { postgresServer } from "../../stack/postgres-server.ts";
 import { stackAddresses } from "../../stack/stack-addresses.ts";
 import { FunctionCalls } from "../function-calls.ts";
 import type { StackContext } from "../step.ts";
-import { dbLint } from "./db-lint.ts";
+import { dbLint } from "./commands.ts";
 import { triggerLint } from "./trigger-lint.ts";
 
 /** On npm's Postgres; nothing may be run or connected to. */

@@ -1,0 +1,94 @@
+import { hasHostedDeno } from "../../stack/paths.ts";
+import { stackEnvironment } from "../../tests/support/stack.ts";
+import { type Outcome, skips, total } from "../outcome.ts";
+import type { CheckoutStep, StackContext, StackStep } from "../step.ts";
+import { vitest } from "../vitest.ts";
+import { NO_HOSTED_DENO } from "./types-deno-hosted.ts";
+
+/** Tests that need nothing but the files. */
+export const unit = alone("unit");
+
+/** What `supabase functions deploy` would upload is complete. */
+export const deploy = alone("deploy");
+
+/** pg_cron itself, which begins with the next minute; on a stack of its own. */
+export const cron = alone("cron");
+
+/** `npm start` itself: what keeps it from starting, and killed as a whole. */
+export const starts = alone("starts");
+
+/** What `integration` does with fewer rows than are promised; on its own stack. */
+export const integrationInFull: CheckoutStep = {
+  name: "integration-in-full",
+  run: (context) =>
+    vitest(context, "integration", { SIZES: "full" }, [
+      ...["kills", "mending", "plans"],
+    ]),
+};
+
+/** What one transaction cannot show: two sessions at once. */
+export const integration = onTheStack("integration");
+
+/** Databases from before, brought up to date; each in a stack of its own. */
+export const upgrade = onTheStack("upgrade");
+
+/** Random states and random runs: the queue answers and does as its model. */
+export const model = onTheStack("model");
+
+/** Every order in which the steps of two transactions can meet. */
+export const isolation = onTheStack("isolation");
+
+/** Requests as clients send them. */
+export const e2e = requests("e2e");
+
+/** Every call that a function makes, failing in every way. */
+export const faults = requests("faults");
+
+/** The deployed fleet: what its programs send, and whole jobs run by them. */
+export const fleet = requests("fleet");
+
+/** What has once gone wrong, replayed. */
+export const incidents = requests("incidents");
+
+/** Requests to functions that run on Deno 2.1, under strict grants; in full. */
+export const e2eAsHosted: StackStep = {
+  name: "e2e-as-hosted",
+  async run(context) {
+    const outcome = await suite(context, "e2e", { SIZES: "full" });
+    return hasHostedDeno
+      ? outcome
+      : total([outcome, skips(`e2e-as-hosted on Deno 2.1: ${NO_HOSTED_DENO}`)]);
+  },
+};
+
+function alone(name: string): CheckoutStep {
+  return { name, run: (context) => vitest(context, name) };
+}
+
+function onTheStack(name: string): StackStep {
+  return { name, run: (context) => suite(context, name) };
+}
+
+/** A suite whose calls count as requests. */
+function requests(name: string): StackStep {
+  return {
+    name,
+    async run(context) {
+      await context.functionCalls.beginHttp();
+      return await suite(context, name);
+    },
+  };
+}
+
+/** Runs a project of vitest on the context's stack. */
+async function suite(
+  context: StackContext,
+  name: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
+  const env = { ...stackEnvironment(context.stack), ...more };
+  const outcome = await vitest(context, name, env);
+  if (outcome.failed === 0) return outcome;
+  const log = `What the stack did is in ${context.stackLog}`;
+  return { ...outcome, report: `${outcome.report}\n${log}` };
+}
