@@ -3,11 +3,13 @@ import { CompleteReply } from "../../shared/complete.ts";
 import { admin } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { callFunction } from "../support/http.ts";
-import { expectOk } from "../support/replies.ts";
+import { expectError, expectOk } from "../support/replies.ts";
 import { stack } from "../support/stack.ts";
+import { userJwt } from "../support/tokens.ts";
 import {
   createOwner,
   createTask,
+  createToken,
   type Owner,
   readTask,
   reset,
@@ -126,6 +128,59 @@ describe("complete-task", () => {
     `;
     expect(row?.text).toContain("9223372036854775807");
     expect(row?.text).toContain("0.10000000000000000001");
+  });
+
+  it("takes a late result after a rescue", async () => {
+    const task_id = await running();
+    await admin()`update public.tasks set status = 'Queued' where id = ${task_id}`;
+    const reply = await complete({ task_id, output_location: OUTPUT });
+    expect(expectOk(reply, CompleteReply).status).toBe("Complete");
+  });
+
+  it("is open to the owner's token and user, to others it is 404", async () => {
+    const stranger = await createOwner();
+    const keys = [await createToken(stranger), await userJwt(stranger.id)];
+    const task_id = await running();
+    for (const key of keys) {
+      expectError(
+        await complete({ task_id }, "complete-task", key),
+        "TASK_NOT_FOUND",
+      );
+    }
+    const own = await complete(
+      { task_id },
+      "complete-task",
+      await userJwt(owner.id),
+    );
+    expect(own.status).toBe(200);
+    const next = await running();
+    const token = await createToken(owner);
+    expect((await complete({ task_id: next }, "complete-task", token)).status)
+      .toBe(200);
+  });
+
+  it.each([
+    ["no id", {}],
+    ["an id that is no UUID", { task_id: "unknown_task_1760000000" }],
+    ["a number as id", { task_id: 7 }],
+    ["a path that leaves the bucket", { storage_path: "../../secrets" }],
+  ])("refuses %s with 400", async (_what, fields) => {
+    const id = "task_id" in fields ? {} : { task_id: await running() };
+    const body = Object.keys(fields).length === 0 ? {} : { ...id, ...fields };
+    expectError(await complete(body), "INVALID_BODY");
+  });
+
+  it("takes 7 MiB and refuses above 8 MiB with 413", async () => {
+    const task_id = await running();
+    const MiB = 1024 * 1024;
+    const big = {
+      task_id,
+      output_location: OUTPUT,
+      filler: "x".repeat(7 * MiB),
+    };
+    expect((await complete(big)).status).toBe(200);
+    const bigger = { task_id, filler: "x".repeat(8 * MiB) };
+    expectError(await complete(bigger), "BODY_TOO_LARGE");
   });
 });
 

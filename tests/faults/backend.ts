@@ -20,6 +20,8 @@ export interface Plan {
   readonly struck: FunctionName;
   /** Which of its calls, from 1; 0 = the way between client and function. */
   readonly call: number;
+  /** Every call below this path instead. */
+  readonly path?: string;
   readonly fault: Fault;
   /** How many requests to the function meet with it: the first, or all. */
   readonly requests: number;
@@ -46,9 +48,10 @@ export function createBackend(): Backend {
     const { pathname } = new URL(String(input));
     calls.push(`${init?.method} ${pathname}`);
     const send = () => fetch(input, init);
-    return strikes?.call === calls.length
-      ? strike(strikes.fault, send)
-      : send();
+    const isStruck = strikes?.path === undefined
+      ? strikes?.call === calls.length
+      : pathname.includes(strikes.path);
+    return strikes && isStruck ? strike(strikes.fault, send) : send();
   };
   const handlers = createHandlers(network);
 
