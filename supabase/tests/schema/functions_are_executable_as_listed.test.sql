@@ -25,6 +25,7 @@ select 'service_role'::name as role_name, unnest('{
     update_worker_model, queue.upload_target, upload_target, queue.worker_health, worker_health, queue.worker_heartbeat,
     queue.worker_states
   }'::text[]) as function_name;
+insert into listed_function select 'service_role', n.name from tests.functions_of_the_fleet() as n (name);
 
 create temporary view executable_function as
 select r.role_name, p.oid::regproc::text as function_name

@@ -11,7 +11,7 @@ insert into called (call) values
   ('claim_next_task(%L, ''gpu-1'')'), ('complete_task(%L, %L)'), ('update_task_status(%L, %L, ''Failed'')'),
   ('mark_task_failed(%L, %L)'), ('upload_target(%L, %L)'), ('get_predecessor_output(%L, %L)'),
   ('get_orchestrator_children(%L, %L)'), ('get_task_status(%L, %L)'), ('get_task_output(%L, %L)'), ('explain_task(%L, %L)'),
-  ('task_counts(%L)'), ('explain_worker(%L, ''gpu-1'')'), ('create_tasks(%L, ''[]'')'), ('update_shot_pair_prompts(%L)'),
+  ('task_counts(%L)'), ('explain_worker(%L, ''gpu-1'')'), ('create_tasks(%L, ''[]'')'),
   ('update_worker_model(%L, ''gpu-1'', ''wan'')'), ('note_call(%L, %L)'), ('cancel_tasks(''{}'', p_caller => %L)'),
   ('create_task(%L, ''{"task_type": "test", "project": "' || :'project' || '"}'')'), ('beat(%L, ''gpu-1'')');
 insert into called (is_for_the_service, call) values
@@ -42,7 +42,7 @@ select is_empty(
      where c.is_for_the_service and n.answer ~ 'FORBIDDEN' and pg_temp.answer(c.call, n.who) is distinct from n.answer $$,
   'Tokens and users are refused what only the service may'
 );
-select is((select count(*)::integer from called), 27, 'All of these were tried');
+select is((select count(*)::integer from called), 26, 'All of these were tried');
 select is((tests.task(:'task')).status, 'In Progress', 'None of them changed the task');
 select is((select count(*)::integer from public.tasks), 1, 'Or enqueued another');
 
