@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { canonicalUuid, name, optional, ReportedUuid } from "./fields.ts";
 
-/** One line of a worker's log, as a beat carries it. */
+/** One line of a worker's log, as a heartbeat carries it. */
 export interface LogLine {
   readonly timestamp: string;
   readonly level: "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL";
@@ -18,7 +18,7 @@ const TaskIds = z.unknown().optional().transform(
       : undefined,
 ).meta({ type: "array", items: { type: "string", format: "uuid" } });
 
-/** What nobody knows is no reason to lose a beat. */
+/** An unknown size is no reason to refuse a heartbeat. */
 const Megabytes = z.unknown().optional().transform(
   (value): number | undefined => typeof value === "number" ? value : undefined,
 ).meta({ type: "number" });
@@ -50,7 +50,7 @@ export const BeatRequest = z.object({
 });
 export type BeatRequest = z.infer<typeof BeatRequest>;
 
-/** Reply of a beat: `POST /beat`, and the rpc `func_worker_heartbeat_with_logs`. */
+/** Reply to a heartbeat: `POST /beat`, and the rpc `func_worker_heartbeat_with_logs`. */
 export const BeatReply = z.looseObject({
   success: z.literal(true),
   logs_inserted: z.int().min(0),

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import { name, optional, Uuid } from "./fields.ts";
 
-/** The most tasks that one call cancels, and names. */
+/** The most tasks that one call cancels or names. */
 const MAX_CANCELLED = 1000;
 
 const IDS_RULE = `must be a list of at most ${MAX_CANCELLED} UUIDs`;
 const TIME_RULE = "must be a time with its zone, such as 2026-01-31T12:00:00Z";
 
-/** Body of `POST /cancel-tasks`: which tasks; every field that is sent holds. */
+/** Body of `POST /cancel-tasks`: which tasks; all fields that are sent must match. */
 export const CancelTasksRequest = z.object({
   task_ids: optional(
     z.array(Uuid, { error: IDS_RULE }).max(MAX_CANCELLED, { error: IDS_RULE }),

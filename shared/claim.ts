@@ -8,8 +8,8 @@ export const Pool = z.enum(["gpu", "api", "banodoco"], {
 export type Pool = z.infer<typeof Pool>;
 
 /**
- * The pool of a worker that names types instead: only one pool's workers do,
- * and they name all of its types.
+ * The pool of a worker that sends types instead. Only one pool's workers do,
+ * and they send all of its types.
  */
 export function poolOf(types: readonly string[] | undefined): Pool | undefined {
   const ofOwnPool = (type: string) => type.startsWith("banodoco_");
@@ -18,7 +18,7 @@ export function poolOf(types: readonly string[] | undefined): Pool | undefined {
   return isOwnPool ? "banodoco" : undefined;
 }
 
-/** Longest wait that is worth naming: a year. Longer ones mean the same. */
+/** The longest useful wait, a year; longer ones mean the same. */
 const MAX_WAIT_MINUTES = 525_600;
 const WAIT_RULE = "must be a finite number of at least 0";
 

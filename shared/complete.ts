@@ -5,8 +5,8 @@ const Text = z.string({ error: "must be a string" });
 
 /**
  * Body of `POST /complete-task`. Deployed clients send one of: an output as
- * text, nothing but the id, a path in the bucket, or the file in base64. Only
- * the id, and a file or path that is none, are a reason to refuse it.
+ * text, nothing but the id, a path in the bucket, or the file in base64. It is
+ * refused only for its id, or for a file or path that is not one.
  */
 export const CompleteRequest = z.object({
   task_id: Uuid,

@@ -4,8 +4,8 @@ import { Flag, optional } from "./fields.ts";
 import { TaskStatus } from "./task-status.ts";
 
 /**
- * By what orchestrators since May route work to kinds of workers. This queue
- * does not (ADR 0021): any value is taken, and named in `warnings`.
+ * Fields by which orchestrators since May route work to kinds of workers. This
+ * queue does not (ADR 0021): any value is accepted, and named in `warnings`.
  */
 export const ROUTING_FIELDS = [
   "worker_backend",
@@ -19,7 +19,7 @@ export const ROUTING_FIELDS = [
 
 type RoutingField = typeof ROUTING_FIELDS[number];
 
-/** Their values may be anything at all. */
+/** Their values may be anything. */
 const Ignored = z.unknown().optional().describe(
   "Not used; named in `warnings`",
 );
@@ -40,7 +40,7 @@ export const CountsRequest = z.object({
 export type CountsRequest = z.infer<typeof CountsRequest>;
 
 const Count = z.int().min(0);
-/** Deployed orchestrators slice these as strings: null ends their cycle. */
+/** Deployed orchestrators slice these as strings; null would crash their cycle. */
 const Text = z.string();
 
 /** Work as an autoscaler adds it up. */

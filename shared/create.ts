@@ -53,7 +53,7 @@ function integer(min: number, max: number) {
   return z.int({ error }).min(min, { error }).max(max, { error });
 }
 
-/** Deployed orchestrators may know no project and send a word instead. */
+/** Deployed orchestrators that know no project send a word instead. */
 const ProjectName = name(200).transform((text) => canonicalUuid(text) ?? text);
 
 const TaskFields = z.object({
@@ -116,10 +116,10 @@ const TaskFields = z.object({
  */
 const InInput = TaskFields.pick({ task_id: true, dependant_on: true });
 
-/** Everything that a body of `POST /create-task` may say at its top. */
+/** All top-level fields of a body of `POST /create-task`. */
 export const CREATE_FIELDS = [...Object.keys(TaskFields.shape), "tasks"];
 
-/** One task to be enqueued, in the words of either generation of clients. */
+/** One task to enqueue, in the field names of either generation of clients. */
 export const NewTask = TaskFields.transform((fields, context) => {
   const { family, input, ...task } = fields;
   const lifted = InInput.safeParse(
@@ -181,8 +181,8 @@ function hasDistinctIds(tasks: readonly { task_id?: string | undefined }[]) {
 }
 
 /**
- * Reply about one task: as it is now, which for a repeated request may be any
- * state.
+ * Reply about one task as it is now; after a repeated request it may be in any
+ * status.
  */
 export const CreateReply = z.looseObject({
   task_id: z.guid(),

@@ -36,17 +36,17 @@ import { WorkerModelReply, WorkerModelRequest } from "./worker-model.ts";
 /** Who may call: a service key, a personal access token, a signed-in user. */
 export type CallerKind = "service" | "token" | "user";
 
-/** What is known of one endpoint without its code. */
+/** The contract of one endpoint. */
 export interface EndpointEntry {
   readonly summary: string;
   readonly callers: readonly CallerKind[];
-  /** The forms of the body; one of them fits. */
+  /** The forms of the body; a body must fit one of them. */
   readonly requests: readonly z.ZodType[];
   /** The forms of a 200; none = it never answers 200. */
   readonly replies: readonly z.ZodType[];
-  /** True: 204 is an answer as well. */
+  /** True: it may also answer 204. */
   readonly mayBeEmpty?: boolean;
-  /** Beside those that every endpoint has. */
+  /** In addition to the codes of every endpoint. */
   readonly errors: readonly ErrorCode[];
 }
 

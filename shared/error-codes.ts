@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** What a code says about a failed request, and what its receiver can do. */
+/** What an error code means, and what its receiver can do. */
 export interface ErrorCodeEntry {
   readonly status: number;
   readonly meaning: string;
@@ -16,7 +16,7 @@ export const ERROR_CODES = {
   },
   INVALID_CREDENTIALS: {
     status: 401,
-    meaning: "The Authorization header or the user JWT cannot be accepted",
+    meaning: "The Authorization header or the user JWT is not valid",
     action: "Sign in again, or send the header as `Bearer <token>`",
   },
   UNKNOWN_TOKEN: {
@@ -72,13 +72,13 @@ export const ERROR_CODES = {
   },
   FILE_EMPTY: {
     status: 409,
-    meaning: "The file that is to be the result has no bytes",
+    meaning: "The result file is empty",
     action: "Report the task as failed, or upload the file and repeat",
   },
   WORKER_NOT_FOUND: {
     status: 404,
-    meaning: "There is no worker of this id",
-    action: "Check the id; a worker's first beat announces it",
+    meaning: "There is no worker with this id",
+    action: "Check the id; a worker's first heartbeat creates its row",
   },
   ILLEGAL_TRANSITION: {
     status: 409,
@@ -88,13 +88,13 @@ export const ERROR_CODES = {
   NOT_THE_HOLDER: {
     status: 409,
     meaning:
-      "Only the worker that runs the task reports its progress or hands it back",
+      "Only the worker that runs the task may report its progress or release it",
     action: "Cancel or complete the task, or leave it to its worker",
   },
   LEASE_LOST: {
     status: 409,
-    meaning: "The lease token is not that of the task's last start",
-    action: "Drop the work: someone else has the task now",
+    meaning: "The lease token is not that of the task's last attempt",
+    action: "Drop the work: the task was taken back, or another worker has it",
   },
   WORKER_NOT_ELIGIBLE: {
     status: 409,
@@ -103,7 +103,7 @@ export const ERROR_CODES = {
   },
   CLAIM_ID_USED: {
     status: 409,
-    meaning: "The claim_id was used before for something else",
+    meaning: "The claim_id was already used for another claim",
     action: "Claim with a new claim_id",
   },
   TOO_MANY_TOKENS: {
@@ -113,17 +113,17 @@ export const ERROR_CODES = {
   },
   TOO_MANY_PROJECTS: {
     status: 409,
-    meaning: "The user has as many projects as a user may have, 1,000",
+    meaning: "The user has 1,000 projects, the most a user may have",
     action: "Delete one, then create the next",
   },
   TASK_ID_TAKEN: {
     status: 409,
     meaning: "The task_id cannot be used for a new task",
-    action: "Choose a new random id; do not repeat with the same",
+    action: "Choose a new random id",
   },
   PROJECT_REQUIRED: {
     status: 400,
-    meaning: "Nothing in the request leads to one project of the caller",
+    meaning: "Nothing in the request identifies one project of the caller",
     action: "Send the project's UUID, or the orchestrator's id in params",
   },
   OWNER_REQUIRED: {
@@ -138,17 +138,17 @@ export const ERROR_CODES = {
   },
   PROJECT_HAS_TASKS: {
     status: 409,
-    meaning: "The project cannot be given to another user as it is",
-    action: "Use `move_project`, when nothing of the project runs",
+    meaning: "The project cannot change hands as it is",
+    action: "Use `move_project` while none of its tasks runs",
   },
   TRUNCATE_REFUSED: {
     status: 409,
-    meaning: "Live tasks depend on the table that was to be truncated",
+    meaning: "Live tasks depend on the table to be truncated",
     action: "Delete rows instead, or truncate `public.tasks`",
   },
   QUEUE_FULL: {
     status: 429,
-    meaning: "The user has as many tasks queued as a user may have",
+    meaning: "The user has the maximum number of queued tasks",
     action: "Wait the seconds in Retry-After, or cancel queued tasks",
   },
   NOT_SUPPORTED: {
@@ -165,13 +165,13 @@ export const ERROR_CODES = {
   UNAVAILABLE: {
     status: 503,
     meaning:
-      "Database or file storage cannot answer now; the outcome is unknown",
+      "The database or file storage cannot answer now; the outcome is unknown",
     action: "Repeat the same request after the seconds in Retry-After",
   },
   INTERNAL: {
     status: 500,
-    meaning: "The request failed for a reason that is not the caller's",
-    action: "Report the request id; the cause is in the function's log",
+    meaning: "The request failed through no fault of the caller",
+    action: "Look up the request id in the function's log",
   },
 } as const satisfies Record<string, ErrorCodeEntry>;
 

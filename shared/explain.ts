@@ -16,7 +16,7 @@ export const ExplainRequest = z.object({
 );
 export type ExplainRequest = z.infer<typeof ExplainRequest>;
 
-/** Reply about a task: why it is not running and where in line it is. */
+/** Reply about a task: why it is not running, and its place in the queue. */
 export const TaskExplanation = z.looseObject({
   task_id: z.guid(),
   status: z.string(),

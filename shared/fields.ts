@@ -56,7 +56,7 @@ export const FreeText = z.unknown().optional().transform(
   },
 );
 
-/** How clients without booleans, or with texts for them, say yes and no. */
+/** The spellings of yes and no, also of clients without booleans. */
 const FLAGS: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
   [true, true],
   [1, true],
@@ -72,13 +72,13 @@ const FLAGS: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
   ["off", false],
 ]);
 
-/** A flag of a report; what is neither yes nor no is as good as absent. */
+/** A flag of a report; anything that is neither yes nor no counts as absent. */
 export const ReportedFlag = z.unknown().optional().transform(
   (value): boolean | undefined =>
     FLAGS.get(typeof value === "string" ? value.trim().toLowerCase() : value),
 ).meta({ type: "boolean" });
 
-/** A number of a report; what is no whole one counts as absent. */
+/** A count in a report; anything but a whole number counts as absent. */
 export const ReportedCount = z.unknown().optional().transform(
   (value): number | undefined => {
     const number = typeof value === "string" ? Number(value || NaN) : value;
@@ -88,22 +88,22 @@ export const ReportedCount = z.unknown().optional().transform(
   },
 ).meta({ type: "integer" });
 
-/** An id in a report. What is no UUID is none of the queue's: as good as absent. */
+/** An id in a report; anything but a UUID counts as absent. */
 export const ReportedUuid = z.unknown().optional().transform(
   (value): string | undefined =>
     typeof value === "string" ? canonicalUuid(value) ?? undefined : undefined,
 ).meta({ type: "string", format: "uuid" });
 
 /**
- * The lease that a report names. What is no UUID was never a lease, so the
- * report names none: it counts as that of a client that knows of no leases.
+ * The lease that a report names. Anything but a UUID was never a lease, so the
+ * report counts as that of a client that knows of no leases.
  */
 export const Lease = ReportedUuid;
 
-/** What a report brings beside its words: anything, see `reportedData`. */
+/** The data of a report, which may be anything: see `reportedData`. */
 export const ReportedData = z.unknown().optional().meta({ type: "object" });
 
-/** True for what `{…}` parses to: no array, no null. */
+/** True for a JSON object: no array, no null. */
 export function isJsonObject(
   value: unknown,
 ): value is Record<string, unknown> {

@@ -1,10 +1,10 @@
 import { z } from "zod";
 
-/** Body of `POST /health`: nothing to say. */
+/** Body of `POST /health`: empty. */
 export const HealthRequest = z.object({});
 export type HealthRequest = z.infer<typeof HealthRequest>;
 
-/** When a job of the queue last ran, and what came of it. */
+/** The last run of a job of the queue, and its result. */
 const Job = z.looseObject({
   job: z.string(),
   period_seconds: z.number(),

@@ -22,8 +22,8 @@ const Predecessor = z.looseObject({
 });
 
 /**
- * Reply of `POST /get-predecessor-output`; null = the task waits for none. Who
- * sends a place gets nulls instead where there is nothing before it.
+ * Reply of `POST /get-predecessor-output`; null = the task depends on none.
+ * A request with a position gets nulls instead when nothing comes before it.
  */
 export const PredecessorReply = z.looseObject({
   predecessor_id: z.guid().nullable().describe(

@@ -9,7 +9,7 @@ const LONE_SURROGATE = /\p{Surrogate}/gu;
  *
  * A worker must always be able to report a failure, and the text of a failure
  * is whatever a crashed process printed; refusing it would leave the task
- * running for ever.
+ * running forever.
  */
 export function sanitiseText(text: string): string {
   return text.replaceAll("\0", REPLACEMENT)

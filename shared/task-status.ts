@@ -16,8 +16,8 @@ export const TaskStatus = z.enum(TASK_STATUSES, {
 export type TaskStatus = z.infer<typeof TaskStatus>;
 
 /**
- * The status that a report names, whatever its case and with `_` or nothing for
- * the space: a worker that spells it otherwise is still heard.
+ * The status that a report names, in any case and with `_` or nothing for the
+ * space, so that a worker that spells it otherwise is still understood.
  */
 export const ReportedStatus = z.unknown().transform((value) =>
   typeof value === "string"

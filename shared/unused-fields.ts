@@ -2,8 +2,8 @@ import { z } from "zod";
 import { ROUTING_FIELDS } from "./counts.ts";
 
 /**
- * What deployed clients send and this queue does not use, by endpoint. Why is
- * in `docs/fleet.md`, and a test holds one list against the other.
+ * Fields that deployed clients send and this queue does not use, by endpoint.
+ * `docs/fleet.md` says why; a test holds one list against the other.
  */
 export const UNUSED_FIELDS: Readonly<Record<string, readonly string[]>> = {
   "generate-upload-url": ["artifact_class"],
@@ -11,7 +11,7 @@ export const UNUSED_FIELDS: Readonly<Record<string, readonly string[]>> = {
   "update-task-status": ["clear_worker"],
 };
 
-/** The same of calls with a token: which model its machine has is not known. */
+/** The same for calls with a token, whose machine's model is not known. */
 export const UNUSED_WITH_A_TOKEN: Readonly<Record<string, readonly string[]>> =
   { "claim-next-task": ["same_model_only", "max_task_wait_minutes"] };
 

@@ -3,7 +3,7 @@ import { Flag, name, optional, Uuid } from "./fields.ts";
 
 /**
  * Body of `POST /generate-upload-url`. Sent before a large result is uploaded,
- * and for files that a task makes on its way.
+ * and for files that a task makes while it runs.
  */
 export const UploadUrlRequest = z.object({
   task_id: Uuid,
@@ -47,7 +47,7 @@ export const UploadTarget = z.object({
   /** Null for tasks from before owners were recorded. */
   user_id: z.guid().nullable(),
   status: z.string(),
-  /** The number of the task's last start. */
+  /** The number of the task's last attempt. */
   attempt: z.int(),
   /** Whether the task can still become Complete, and so takes files. */
   is_open: z.boolean(),

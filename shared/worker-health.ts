@@ -16,7 +16,7 @@ export const WorkerHealthRequest = z.object({
 });
 export type WorkerHealthRequest = z.infer<typeof WorkerHealthRequest>;
 
-/** One word for how a worker is doing; the first that applies. */
+/** The state of a worker; the first that applies. */
 export const Health = z.enum([
   "claims_refused",
   "terminating",

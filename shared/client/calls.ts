@@ -1,37 +1,37 @@
 import type { LogLine } from "../beat.ts";
 import type { ClaimedTask, ClaimRequest } from "../claim.ts";
 
-/** A task in hand; the token proves which start of it is spoken of. */
+/** A task that is held; the lease token proves which attempt is meant. */
 export type Lease = Pick<ClaimedTask, "task_id" | "lease_token">;
 
-/** A claimed task, and its JSON text: there also numbers beyond 2^53 are right. */
+/** A claimed task, and its JSON text, in which numbers beyond 2^53 are exact. */
 export interface Claim extends ClaimedTask {
   readonly text: string;
 }
 
-/** What a finished task leaves. */
+/** The result of a task. */
 export interface Output {
   readonly output_location?: string;
   readonly thumbnail_url?: string;
   readonly result_data?: Readonly<Record<string, unknown>>;
 }
 
-/** What went wrong. */
+/** A failure. */
 export interface Failure {
   readonly error_message: string;
   readonly error_details?: string;
-  /** False: no other try. */
+  /** False: no further attempt. */
   readonly retryable?: boolean;
 }
 
-/** A sign of life, and what it brings along. */
+/** A heartbeat and what it carries. */
 export interface Beat {
   readonly worker_id: string;
-  /** One of the tasks that run; the reply says whether it is to stop. */
+  /** One of the running tasks; the reply says whether it has to stop. */
   readonly task_id?: string;
   /**
-   * All that this worker runs. From a token: nothing else is shown to live, so
-   * that what an earlier process of this name has lost is missed.
+   * All that this worker runs. With a token it covers nothing else, so that the
+   * tasks which an earlier process of this name has lost are missed.
    */
   readonly task_ids?: readonly string[];
   readonly logs?: readonly LogLine[];

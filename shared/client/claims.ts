@@ -4,8 +4,8 @@ import type { QueueClient } from "./queue-client.ts";
 
 /**
  * Claims under one claim_id until there is an answer, over any number of
- * calls: a task that was handed out into a lost reply comes again, under the
- * same lease, and nothing is ever held by a worker that does not know of it.
+ * calls: a task whose reply was lost comes again under the same lease, so no
+ * worker ever holds a task that it does not know about.
  */
 export function repeatingClaim(
   client: Pick<QueueClient, "claim">,
@@ -20,7 +20,7 @@ export function repeatingClaim(
       unanswered = undefined;
       return claim;
     } catch (error) {
-      // A refusal is an answer, too: nothing was handed out.
+      // A refusal is an answer too: nothing was handed out.
       if (error instanceof Refused) unanswered = undefined;
       throw error;
     }

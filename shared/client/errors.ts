@@ -1,12 +1,12 @@
 import type { ErrorCode } from "../error-codes.ts";
 
-/** The queue said no; the same request would be refused again. */
+/** The queue refused; the same request would be refused again. */
 export class Refused extends Error {
   override readonly name = "Refused";
 
   constructor(
     readonly status: number,
-    /** Undefined: not one of docs/errors.md, so not the queue's own words. */
+    /** Undefined: no code of docs/errors.md, so not an answer of the queue. */
     readonly code: ErrorCode | undefined,
     message: string,
     readonly hint?: string,
@@ -15,7 +15,7 @@ export class Refused extends Error {
   }
 }
 
-/** No answer within the patience of the request: nobody knows what happened. */
+/** No answer within the request's time limit: the outcome is unknown. */
 export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
 
@@ -27,12 +27,12 @@ export class NoAnswer extends Error {
   }
 }
 
-/** A success whose body is not what shared/ says: other versions meet. */
+/** A success whose body does not fit the contract: versions differ. */
 export class UnexpectedReply extends Error {
   override readonly name = "UnexpectedReply";
 }
 
-/** Thrown by a handler: the task fails for good, another try is no use. */
+/** Thrown by a handler: the task fails for good, without another attempt. */
 export class GiveUp extends Error {
   override readonly name = "GiveUp";
 }
@@ -42,12 +42,12 @@ export class LeaseEnded extends Error {
   override readonly name = "LeaseEnded";
 }
 
-/** Reason of a task's signal: the worker shuts down, the task goes back. */
+/** Reason of a task's signal: the worker shuts down, the task is released. */
 export class ShuttingDown extends Error {
   override readonly name = "ShuttingDown";
 }
 
-/** True for a refusal that says: this task is not yours any more. */
+/** True for a refusal because the task is no longer this worker's. */
 export function isLeaseLost(error: unknown): error is Refused {
   if (!(error instanceof Refused)) return false;
   return error.code === "LEASE_LOST" || error.code === "ILLEGAL_TRANSITION" ||

@@ -1,6 +1,6 @@
 /**
  * Whether the Data API knows this key as a service key. It answers 401 to tokens
- * before any code of the queue's is asked, so their beats take another way.
+ * before any code of the queue runs, so their heartbeats use `POST /beat`.
  */
 export function isServiceKey(key: string): boolean {
   if (key.startsWith("sb_secret_")) return true;

@@ -12,25 +12,25 @@ export interface Post {
   readonly body: string;
 }
 
-/** What came back, read to its end. */
+/** A complete answer. */
 export interface Answer {
   /** Byte for byte; "" for 204. */
   readonly text: string;
   readonly json: unknown;
 }
 
-/** Another try may do better. */
+/** Another try may succeed. */
 interface Again {
   readonly cause: unknown;
   readonly retryAfterMs: number;
 }
 
 /**
- * Sends until there is an answer: repeats the very same bytes when nothing,
- * half a body or a passing failure came back.
+ * Sends until there is an answer: repeats the same bytes after no answer, half
+ * a body or a transient failure.
  *
- * @throws {Refused} the queue answered, and said no
- * @throws {NoAnswer} the patience of the rule is over
+ * @throws {Refused} the queue refused
+ * @throws {NoAnswer} the time limit of the rule is over
  */
 export async function send(
   runtime: Runtime,

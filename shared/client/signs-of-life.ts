@@ -6,17 +6,17 @@ import type { TaskRun } from "./task-run.ts";
 const MAX_LINES = 1000;
 const LINES_PER_BEAT = 100;
 
-/** Tells the queue that a worker lives, and its tasks when to stop. */
+/** Sends a worker's heartbeats, and tells its tasks when to stop. */
 export interface SignsOfLife {
-  /** Keeps a line for the next beat; the oldest give way to a flood. */
+  /** Keeps a line for the next heartbeat; a flood drops the oldest. */
   log(taskId: string, message: string): void;
-  /** One sign of life for everything that runs. Throws when it is not heard. */
+  /** One heartbeat for everything that runs. Throws when it fails. */
   show(): Promise<void>;
   /** The last one: the worker ends itself. */
   leave(): Promise<void>;
 }
 
-/** With a service key or a token: one beat for the whole worker, with its log lines. */
+/** With a service key or a token: one heartbeat for the whole worker, with its log lines. */
 export function beats(
   client: QueueClient,
   workerId: string,
@@ -31,7 +31,7 @@ export function beats(
       if (lines.length > MAX_LINES) lines.shift();
     },
     async show() {
-      // A beat names one task, so they take turns.
+      // A heartbeat names one task, so they take turns.
       const named = [...runs.keys()].at(turn++ % Math.max(runs.size, 1));
       const logs = lines.splice(0, LINES_PER_BEAT);
       try {
@@ -57,7 +57,7 @@ export function beats(
   };
 }
 
-/** With a user's JWT: a report per task, whose refusal says that it is lost. */
+/** With a user's JWT: a report per task; a refusal means that it is lost. */
 export function reports(
   client: QueueClient,
   runs: ReadonlyMap<string, TaskRun>,
@@ -74,7 +74,7 @@ export function reports(
         }
       }));
     },
-    // Whoever may not beat says no goodbye, either.
+    // No heartbeats, no goodbye.
     leave: () => Promise.resolve(),
   };
 }

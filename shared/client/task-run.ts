@@ -4,7 +4,7 @@ import type { QueueClient } from "./queue-client.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Enqueued, Handler, WorkerEvent } from "./worker-options.ts";
 
-/** One task in the hands of a worker. */
+/** One task that a worker runs. */
 export interface TaskRun {
   readonly task: Claim;
   /** Aborting it, with a reason, is how the handler is stopped. */
@@ -68,7 +68,7 @@ async function settle(run: TaskRun, deps: TaskRunDeps): Promise<Outcome> {
   return outcome;
 }
 
-/** What is not heard is no reason to stop; not to be the holder is one. */
+/** A failed heartbeat is no reason to stop; a lost task is. */
 async function progress(
   { task, cut }: TaskRun,
   text: string,

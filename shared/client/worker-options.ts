@@ -7,9 +7,9 @@ import type { Runtime } from "./runtime.ts";
 export interface TaskContext {
   /** Aborts with LeaseEnded (let go) or ShuttingDown (stop soon). */
   readonly signal: AbortSignal;
-  /** A line for the queue's log; it travels with the next beat. */
+  /** A line for the queue's log, sent with the next heartbeat. */
   log(message: string): void;
-  /** Says how far it is, where users can read it. Not for orchestrators. */
+  /** Reports progress that users can read. Not for orchestrators. */
   progress(text: string): Promise<void>;
 }
 
@@ -31,21 +31,21 @@ export type Handler = (
 export interface WorkerEvent {
   readonly event:
     | "claimed"
-    /** Nothing to claim; said once, until there is something again. */
+    /** Nothing to claim; reported once, until there is work again. */
     | "waiting"
     | "completed"
     | "enqueued"
     | "failed"
     | "handed back"
-    /** Not ours any more; what came of it is thrown away. */
+    /** No longer this worker's; the result is dropped. */
     | "dropped"
-    /** Nobody knows whether the queue has heard it. */
+    /** Unknown whether the queue has received it. */
     | "unheard";
   readonly task_id?: string;
   readonly detail?: string;
 }
 
-/** Everything that makes a worker. */
+/** The options of a worker. */
 export interface WorkerOptions {
   readonly client: QueueClient;
   readonly workerId: string;
@@ -56,8 +56,8 @@ export interface WorkerOptions {
   /** Tasks at once; the gpu pool gives a worker one. */
   readonly concurrency?: number;
   /**
-   * `beats` with a service key or a token. A user's JWT may not beat: it reports
-   * each task, which says the same.
+   * `beats` with a service key or a token. A user's JWT may not send heartbeats:
+   * it reports each task instead.
    */
   readonly signsOfLife?: "beats" | "reports";
   readonly pollMs?: number;

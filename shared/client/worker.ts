@@ -9,9 +9,9 @@ import type { WorkerOptions } from "./worker-options.ts";
 const SECOND = 1000;
 
 /**
- * Works until `stop` aborts: claims, shows signs of life, hands in. Then it
- * claims no more, lets its tasks finish within the grace or hands them back
- * without burning a start, says goodbye, and returns.
+ * Works until `stop` aborts: claims, sends heartbeats, reports results. Then it
+ * claims no more, lets its tasks finish within the grace period or releases
+ * them, which costs no attempt, says goodbye, and returns.
  *
  * @throws {Refused} the queue refuses this worker: bad key, or told to end
  * @example await runWorker({ client, workerId, handle, stop })
@@ -45,7 +45,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
         continue;
       }
       const task = await next();
-      // Each poll up to a tenth earlier, so that a fleet does not march.
+      // Each poll up to a tenth earlier, so that a fleet does not poll in step.
       if (task === null) await pause(pollMs * (1 - runtime.random() / 10));
       else start(task);
     }
@@ -60,7 +60,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     stop.removeEventListener("abort", shutDown);
   }
 
-  /** Never cut short: a task may be on its way in the reply. */
+  /** Never aborted: the reply may bring a task. */
   async function next(): Promise<Claim | null> {
     try {
       const task = await claim();

@@ -3,7 +3,7 @@ import { createKeyMatcher, hex, sha256 } from "./constant-time.ts";
 import type { Credentials } from "./credentials.ts";
 import type { VerifyUserToken } from "./user-token.ts";
 
-/** Who calls, in the very form in which the database is told (`p_caller`). */
+/** The caller, in the form that the database gets (`p_caller`). */
 export type Caller =
   | { readonly kind: "service" }
   | { readonly kind: "token"; readonly hash: string }
@@ -27,13 +27,13 @@ export function createIdentify(config: CallerConfig): Identify {
   const isServiceKey = createKeyMatcher(config.serviceKeys);
   const isPublicKey = createKeyMatcher(config.publicKeys);
 
-  /** Who holds this credential; null when it names the project and nobody. */
+  /** The holder of this credential; null when it names the project only. */
   const holderOf = async (credential: string): Promise<Caller | null> => {
     const digest = sha256(credential);
     if (isServiceKey(digest)) return { kind: "service" };
     if (isPublicKey(digest)) return null;
     if (!JWT_SHAPE.test(credential)) {
-      // Whether such a token exists, and whose it is, only the database knows.
+      // Only the database knows whether such a token exists, and whose it is.
       return { kind: "token", hash: hex(digest) };
     }
     const user = await config.verifyUserToken(credential);
@@ -48,9 +48,9 @@ export function createIdentify(config: CallerConfig): Identify {
   };
 
   return async ({ bearer, apikey, isMalformed }) => {
-    // As in the Data API: who is named by Authorization is the caller, whatever
-    // the key beside it could do. A public key there names nobody, and clients
-    // send one beside their key.
+    // As in the Data API, Authorization names the caller, whatever the key beside
+    // it could do. A public key there names nobody, and clients send one beside
+    // their key.
     const named = bearer === null ? null : await holderOf(bearer);
     if (named !== null) return named;
     if (apikey === null) {

@@ -6,7 +6,7 @@ export function sha256(text: string): Uint8Array {
   return createHash("sha256").update(text).digest();
 }
 
-/** A digest of a text that only who has the key can compute. */
+/** A digest of a text that only the holder of the key can compute. */
 export function hmac(key: string, text: string): Uint8Array {
   return createHmac("sha256", key).update(text).digest();
 }
@@ -16,12 +16,12 @@ export function hex(digest: Uint8Array): string {
   return Buffer.from(digest).toString("hex");
 }
 
-/** Tells whether a digest is that of one of the keys it was made for. */
+/** Whether a digest is that of one of the given keys. */
 export type KeyMatcher = (digest: Uint8Array) => boolean;
 
 /**
  * A matcher for `keys`, whose digests are computed once. Every key is compared,
- * also after a match, so that time tells neither the key nor its place.
+ * also after a match, so that timing reveals neither the key nor its place.
  */
 export function createKeyMatcher(keys: readonly string[]): KeyMatcher {
   const digests = keys.filter((key) => key.trim() !== "").map(sha256);

@@ -1,12 +1,12 @@
-/** What a request says about who sends it, before any of it is believed. */
+/** What a request claims about its sender, not yet verified. */
 export interface Credentials {
   readonly bearer: string | null;
   readonly apikey: string | null;
-  /** True when a header is there that cannot be read as a credential. */
+  /** True when a header is present that is no readable credential. */
   readonly isMalformed: boolean;
 }
 
-/** Longer credentials are none: the longest are JWTs of a few kilobytes. */
+/** Longer values are no credentials: the longest are JWTs of a few kilobytes. */
 const MAX_LENGTH = 8192;
 const VISIBLE_ASCII = /^[!-~]+$/;
 

@@ -17,14 +17,14 @@ export interface UserTokenConfig {
   readonly now: () => Date;
 }
 
-/** One key and the one algorithm that it is made for. */
+/** One key and the one algorithm it is for. */
 interface Verifier {
   readonly kid: string | undefined;
   readonly algorithm: string;
   readonly key: CryptoKey | Uint8Array;
 }
 
-/** More keys than this fit one token are not tried: a rotation has two. */
+/** At most this many keys are tried for a token; a rotation has two. */
 const MAX_TRIES = 8;
 
 /** A `VerifyUserToken` for one project's keys. */
@@ -33,8 +33,8 @@ export function createVerifyUserToken(
 ): VerifyUserToken {
   let verifiers: Promise<Verifier[]> | undefined;
   return async (token) => {
-    // jose is loaded by the first JWT and not before: workers send keys, and
-    // should not pay for it at every cold start.
+    // jose is loaded with the first JWT: workers send keys, and should not pay
+    // for it at every cold start.
     const { decodeProtectedHeader, jwtVerify } = await import("jose");
     verifiers ??= readVerifiers(config);
     let header: { alg?: string; kid?: string };

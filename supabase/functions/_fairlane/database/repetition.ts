@@ -1,23 +1,23 @@
-/** Whether a call of the database may be made twice, and what to tell a caller. */
+/** Whether a call of the database may be repeated, and what to tell a caller. */
 export interface Repetition {
-  /** True when the second time changes nothing that the first has not. */
+  /** True when a second call changes nothing more. */
   readonly isRepeatable: boolean;
-  /** What to do when nobody knows whether the call was carried out. */
+  /** What to do when the outcome of the call is unknown. */
   readonly hint: string;
 }
 
-/** The second time changes nothing. */
+/** A second call changes nothing. */
 export const REPEATABLE: Repetition = {
   isRepeatable: true,
   hint: "Repeat the same request; it is safe to",
 };
 
-/** The second time may do once more what the first has done. */
+/** A second call may do the work twice. */
 export const ONCE: Repetition = once(
   "look whether it was before you repeat it",
 );
 
-/** A claim without a name of its own. */
+/** A claim without a claim_id. */
 export const ONCE_CLAIMED: Repetition = once(
   "a task that came of it is given back to its worker or taken back later; a claim with a claim_id is safe to repeat",
 );
@@ -54,7 +54,7 @@ const REPEATABLE_CALLS: ReadonlySet<string> = new Set([
   "update_worker_model",
 ]);
 
-/** How a call stands when its caller knows no better: once, unless it is listed. */
+/** The default for a call: once, unless it is listed. */
 export function repetitionOf(name: string): Repetition {
   return REPEATABLE_CALLS.has(name) ? REPEATABLE : ONCE;
 }

@@ -11,7 +11,7 @@ export interface ErrorParts {
   readonly logged?: Readonly<Record<string, string | number>>;
 }
 
-/** After how many seconds another try may do better. */
+/** After how many seconds another try may succeed. */
 const RETRY_AFTER: Partial<Record<ErrorCode, string>> = {
   UNAVAILABLE: "1",
   SCHEMA_TOO_OLD: "30",

@@ -49,7 +49,7 @@ export interface Call<Body> {
   readonly note: (fields: LogFields) => void;
 }
 
-/** What makes one endpoint different from the others. */
+/** What one endpoint adds to the common frame. */
 export interface Endpoint<Body> {
   readonly name: string;
   readonly callers: readonly Caller["kind"][];
@@ -57,11 +57,11 @@ export interface Endpoint<Body> {
   /** What of a body is read, where the schema itself cannot tell. */
   readonly fields?: readonly string[];
   readonly maxBytes: number;
-  /** A report is read whatever its sender's JSON library makes of it. */
+  /** A report is read however its sender's JSON library writes it. */
   readonly isReport?: boolean;
-  /** The task it reads about; only what reads alone has to say, see `NoteCall`. */
+  /** The task it reads about; only endpoints that just read set it, see `NoteCall`. */
   readonly asksAbout?: (body: Body) => string | undefined;
-  /** What a body is answered that nests too deep or holds too many values. */
+  /** The code for a body that nests too deep or holds too many values. */
   readonly codeOfTooMuch?: ErrorCode;
   readonly answer: (
     call: Call<Body>,
@@ -84,15 +84,15 @@ interface Sent<Body> {
   readonly fields: readonly string[];
 }
 
-/** Headers that SQL functions set are for our caller when they begin so. */
+/** Headers with this prefix, set by SQL functions, are for our caller. */
 const OWN_HEADERS = "x-fairlane-";
 
-/** A body that takes longer than this is not coming. */
+/** How long a body may take to arrive. */
 const BODY_TIMEOUT_MS = 30_000;
 
 /**
  * The frame of every endpoint: method, caller, body, one rpc, reply, log line.
- * In this order, so that strangers cost nothing but a hash.
+ * In this order, so that a stranger costs no more than a hash.
  */
 export function defineEndpoint<Body>(endpoint: Endpoint<Body>): CreateHandler {
   return (deps) => createHandler(deps, endpoint);

@@ -1,8 +1,8 @@
 import { VERSION } from "../../../../shared/version.ts";
 
 /**
- * Any page may ask, because no cookie identifies anyone here: the caller is
- * whoever holds the token, and credentials are not allowed along.
+ * Any page may call, because no cookie identifies anyone here: the caller is
+ * whoever holds the token, and cookies are not allowed.
  */
 const CORS_HEADERS: Readonly<Record<string, string>> = {
   "access-control-allow-origin": "*",
@@ -14,12 +14,12 @@ const CORS_HEADERS: Readonly<Record<string, string>> = {
   "access-control-max-age": "86400",
 };
 
-/** The answer to a browser's preflight; it looks at nothing and does nothing. */
+/** The answer to a browser's preflight. */
 export function preflightResponse(): Response {
   return new Response(null, { status: 204 });
 }
 
-/** Says on a reply whose it is, and that any page may read it. */
+/** Sets the request id, the version and CORS on a reply. */
 export function setReplyHeaders(response: Response, requestId: string): void {
   response.headers.set("x-request-id", requestId);
   response.headers.set("x-fairlane-version", VERSION);
