@@ -1,6 +1,6 @@
 import { NEW_TABLES, OLD_TABLES } from "./destination.ts";
 import { head, lock } from "./pieces.ts";
-import { type Share, texts } from "./shares.ts";
+import { type Share, terse, texts } from "./shares.ts";
 
 /**
  * Functions and views, and last the triggers and who may do what: nobody waits
@@ -12,7 +12,7 @@ export function functions(
   triggers: readonly Share[],
   rights: readonly Share[],
 ): string {
-  const text = texts(made);
+  const text = terse(made);
   const names = [...text.matchAll(/^create function public\.(\w+)/gm)]
     .map(([, name = ""]) => name);
   const tables = [

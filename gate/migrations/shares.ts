@@ -33,3 +33,22 @@ export function texts(shares: readonly Share[]): string {
     return `${isFirst ? `\n${text.trim()}` : text}${isLast ? "\n" : ""}`;
   }).join("");
 }
+
+/**
+ * The same for Postgres alone: without the comments, which stand in the schema
+ * files, and with what is said of a function before its body on one line.
+ */
+export function terse(shares: readonly Share[]): string {
+  return shares.map(({ text }) => `\n${terseStatement(text)}\n`).join("");
+}
+
+/** One of them. */
+export function terseStatement(text: string): string {
+  const [head = "", ...body] = text.replace(/^(?:\s+|--[^\n]*\n)+/, "")
+    .split(/(?<=\nas \$\$)/);
+  const attributes = /\nlanguage \w+\n(?:[a-z][^\n]*\n)*as \$\$$/;
+  return head.replace(
+    attributes,
+    (lines) => lines.replace(/ -- [^\n]*/g, "").replaceAll("\n", " "),
+  ) + body.join("");
+}

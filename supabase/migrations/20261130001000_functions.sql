@@ -31,32 +31,15 @@ begin
 end;
 $$;
 
--- How often a task may be started, how long it waits before the next time, and what the history knows of earlier
--- starts. After its last start a failure ends it (50_endings/fail.sql); a start that is lost counts as well
--- (70_recovery/rescue.sql).
-
--- How often this very task may be started before it ends Failed: its own limit (which a requeue raises), else its type's,
--- else the settings'.
 create function queue.starts_allowed(p_task public.tasks)
-returns integer
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql stable security invoker set search_path = '' as $$
 begin
   return coalesce(p_task.max_attempts, queue.max_attempts(p_task.task_type));
 end;
 $$;
 
--- How often a task of this type may be started before it ends Failed.
 create function queue.max_attempts(p_task_type text)
-returns integer
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql stable security invoker set search_path = '' as $$
 begin
   return coalesce(
     (select y.max_attempts from public.task_types as y where y.name = p_task_type),
@@ -65,29 +48,15 @@ begin
 end;
 $$;
 
--- Whether a reported failure of a type of task is worth another try. Unknown types are.
 create function queue.is_retryable(p_task_type text)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   return coalesce((select y.is_retryable from public.task_types as y where y.name = p_task_type), true);
 end;
 $$;
 
--- How long a task waits after its n-th failed start: queue.settings.retry_delay * 2^(n-1), at most max_retry_delay,
--- less up to a quarter at random, so that tasks that failed together (a provider was down) do not all come back
--- together.
 create function queue.retry_wait(p_attempts integer)
-returns interval
-language plpgsql
-volatile -- random
-security invoker
-set search_path = ''
-as $$
+returns interval language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_settings queue.settings;
 begin
@@ -100,16 +69,8 @@ begin
 end;
 $$;
 
--- A late result is that of the last start, which the task has forgotten by then. The history knows it: also what somebody
--- else said of it meanwhile, to no effect, so whose start it was is asked of the claim.
--- This task with worker_id, token_id and attempts of its last start, if the history has one.
 create function queue.with_its_last_start(p_task public.tasks)
-returns public.tasks
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns public.tasks language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_start record;
 begin
@@ -139,15 +100,8 @@ begin
 end;
 $$;
 
--- A failure of the present start that was told and not applied, because a former holder might have been speaking. When the
--- task ends for want of a result all the same, that is what there is to say of it.
 create function queue.told_reason(p_task public.tasks)
-returns text
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql stable security invoker set search_path = '' as $$
 begin
   return (
     select e.details ->> 'held_back' -- queue.fail_task
@@ -171,16 +125,8 @@ begin
 end;
 $$;
 
--- Whether a report of a failed start, which names the start by its number, is the one that has ended an earlier start: its
--- reply was lost, it was sent again, and meanwhile somebody else has the task. A worker that has the task again speaks of
--- its present start, whatever number it sends.
 create function queue.is_told_again(p_task public.tasks, p_attempts integer, p_reason text)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   return p_task.status = 'In Progress'
     and coalesce(p_attempts between 1 and p_task.attempts - 1, false)
@@ -200,22 +146,8 @@ begin
 end;
 $$;
 
--- What a value may be, whatever the way in: priority, times, limits and names of tasks; the size of JSON, of its numbers, of
--- texts; what a reply can hold.
-
--- One infinite timestamp would make every subtraction from it fail, for everybody; one number at the end of its range
--- every sum with it; a text of a megabyte every list that shows it. So a row has the bounds of create-task whatever the
--- way in. Asked here and not by checks: the table's hottest statements would parse those anew each time. What a row has
--- from before these bounds it keeps: it must still be possible to end it.
--- Raises 400 INVALID_ARGUMENT when a value that is new in this version of a task is out of its bounds: times, priority,
--- limits, names; or when its run_type does not exist.
 create function queue.refuse_impossible_values(p_task public.tasks, p_old public.tasks default null)
-returns void
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_first constant timestamptz := timestamptz '2000-01-01 00:00:00+00';
   v_end constant timestamptz := timestamptz '2101-01-01 00:00:00+00';
@@ -272,14 +204,8 @@ begin
 end;
 $$;
 
--- Raises 413 PARAMS_TOO_LARGE when the value is out of the bounds of queue.json_fault.
 create function queue.refuse_large_json(p_value jsonb, p_name text)
-returns void
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_fault text := queue.json_fault(p_value);
 begin
@@ -292,17 +218,8 @@ begin
 end;
 $$;
 
--- What a worker reports beside its words is never a reason to refuse the report: what is too large to be kept as data is
--- kept as text, as far as it goes.
--- The data; of what is out of the bounds of queue.json_fault the reason (not_kept) and both ends of its text, if that can
--- be written at all.
 create function queue.bounded_data(p_data jsonb)
-returns jsonb
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns jsonb language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_fault text := queue.json_fault(p_data);
   -- Many rows of one statement may bring such data, so a text that is out of all proportion to what was sent is not
@@ -319,16 +236,8 @@ begin
 end;
 $$;
 
--- Why a JSON value that somebody wants to store is too large, as the end of a sentence: more than 1 MiB written out,
--- 100 levels, 200,000 values, or a number of more than 400 characters; null when it is not. One place for all ways in:
--- a value that one way takes and the next cannot read stops everybody who reads it.
 create function queue.json_fault(p_value jsonb)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_most constant integer := 1048576;
   v_length integer;
@@ -368,31 +277,15 @@ begin
 end;
 $$;
 
--- Whether a task's params can be handed out: take at most 8 MiB written out. What came in since they have a bound has
--- it (has_bounded_params); a row from before is measured, for it may hold what nobody can write out.
 create function queue.fits_a_reply(p_has_bounded_params boolean, p_params jsonb)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return p_has_bounded_params or queue.written_length(p_params, 8388608) is not null;
 end;
 $$;
 
--- The length of a JSON value as text, or null when it is longer than p_most, which is found out without writing it.
--- jsonb keeps 1e131071 in a dozen bytes, and a row compresses what repeats: what is small on disk may take gigabytes to
--- write. So the long numbers are added up by their places first, and the whole is written only when it is known to be
--- harmless.
 create function queue.written_length(p_value jsonb, p_most integer)
-returns integer
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql immutable security invoker set search_path = '' as $$
 declare
   -- Adds nothing, and takes it out of its compressed form.
   v_value jsonb := p_value || '{}'::jsonb;
@@ -422,16 +315,8 @@ exception
 end;
 $$;
 
--- How long a number is once it is written out, found out without writing it: 1e131071 takes eight characters to send and
--- 131,072 to write, and one request may hold 90,000 of them. Exact up to 400 characters; above, at least the length that
--- is given and less than five times as much.
 create function queue.number_length(p_number numeric)
-returns integer
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_size numeric := abs(p_number);
   v_scale integer := scale(p_number);
@@ -447,16 +332,8 @@ begin
 end;
 $$;
 
--- What a worker says has any length. The beginning says what it is about, the end what happened last.
--- The text; of one that is longer than 80 KiB the first 64 KiB, its length and the last 16 KiB. Null stays null.
 create function queue.cut_ends(p_text text)
-returns text
-language plpgsql
-immutable
-strict
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable strict security invoker set search_path = '' as $$
 declare
   v_head constant integer := 65536;
   v_tail constant integer := 16384;
@@ -469,33 +346,15 @@ begin
 end;
 $$;
 
--- Whether a text is written as a UUID is.
 create function queue.is_uuid(p_text text)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return p_text ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
 end;
 $$;
 
--- Who calls: a service key, a personal access token (looked up here, at each call) or a signed-in user; and under which name
--- a worker holds tasks.
-
--- Who is calling. The functions check service keys and JWTs; a personal token is looked up here, in the same
--- transaction as the work, so that revoking one is effective at the next call.
--- The caller that {"kind":"service"}, {"kind":"token","hash":…} or {"kind":"user","user_id":…} names; refuses unknown
--- tokens (403 UNKNOWN_TOKEN) and kinds that are not allowed (403 FORBIDDEN).
 create function queue.resolve_caller(p_caller jsonb, p_allowed text[])
-returns queue.caller
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns queue.caller language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_caller queue.caller;
 begin
@@ -528,30 +387,15 @@ begin
 end;
 $$;
 
--- Whether a user is behind the current change, signed in or by a personal token, and not the service key or an
--- operator: users are bound by rules that those are not.
 create function queue.acts_for_a_user()
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   return queue.actor() ~ '^(authenticated$|user:|token:)';
 end;
 $$;
 
--- A new personal access token. The only moment at which the token itself exists: it is answered and forgotten.
--- See public.create_api_token.
 create function queue.create_api_token(p_label text, p_expires_at timestamptz)
-returns text
-language plpgsql
-volatile
-security definer -- signed-in users may not write the table
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns text language plpgsql volatile security definer set search_path = '' set lock_timeout = '200ms' as $$
 declare
   v_user_id uuid := (select auth.uid());
   v_token text;
@@ -603,16 +447,8 @@ exception when lock_not_available then
 end;
 $$;
 
--- Takes a personal access token back, effective at its next use. What its machine holds is put back by the trigger.
--- See public.revoke_api_token.
 create function queue.revoke_api_token(p_token_id uuid)
-returns boolean
-language plpgsql
-volatile
-security definer -- signed-in users may not write the table
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns boolean language plpgsql volatile security definer set search_path = '' set lock_timeout = '200ms' as $$
 begin
   -- Its machine's work goes back with it.
   lock table public.user_api_tokens in row exclusive mode;
@@ -629,17 +465,8 @@ exception when lock_not_available then
 end;
 $$;
 
--- The worker_id under which a caller's worker holds tasks: token:<token id>:<name> for a token, the name itself for a
--- service key, which may not begin with token: (400 INVALID_ARGUMENT). Owners see the ids of the fleet's workers, so a
--- token's worker has its token before its name: nobody else can hold anything under that, and it can hold nothing under
--- anybody else's.
 create function queue.holder_name(p_caller queue.caller, p_worker_id text)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   if p_caller.kind = 'token' then
     return queue.caller_name(p_caller) || ':' || p_worker_id;
@@ -649,14 +476,8 @@ begin
 end;
 $$;
 
--- How the history names a caller (task_events.actor): service, token:<token id> or user:<user id>.
 create function queue.caller_name(p_caller queue.caller)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case p_caller.kind
     when 'token' then 'token:' || p_caller.token_id
@@ -666,14 +487,8 @@ begin
 end;
 $$;
 
--- The names that users' own machines hold tasks under are nobody else's: 400 INVALID_ARGUMENT for one that begins so.
 create function queue.refuse_name_of_a_token(p_worker_id text)
-returns void
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql immutable security invoker set search_path = '' as $$
 begin
   if starts_with(p_worker_id, 'token:') then
     perform queue.refuse(
@@ -685,32 +500,15 @@ begin
 end;
 $$;
 
--- A worker's name as it was sent, without the token that queue.holder_name has put before it, for replies and texts
--- that its owner reads.
 create function queue.sent_name(p_worker_id text)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return regexp_replace(p_worker_id, '^token:[0-9a-f-]{36}:', '');
 end;
 $$;
 
--- One thing at a time under one name: the same request sent twice, two claims of one worker. The second waits for the
--- first, which is over at once unless its transaction is left open; then nothing is known, and the caller repeats.
--- Takes the advisory lock of this name for the transaction; 503 UNAVAILABLE when another transaction holds it for longer
--- than queue.settings.max_lock_wait. p_what says who is being answered there.
 create function queue.wait_for_name(p_name text, p_what text)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '240ms' -- taken back when the function ends; what counts is the setting below
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '240ms' as $$
 begin
   perform set_config('lock_timeout', ceil(1000 * extract(epoch from s.max_lock_wait)) || 'ms', true)
   from queue.settings as s;
@@ -723,18 +521,8 @@ exception when lock_not_available then
 end;
 $$;
 
--- What a change of a task may be: the state machine in force, row by row, whatever the way in.
-
--- Keeps the state machine whatever the way in. Deployed clients PATCH many rows at once while tasks finish in
--- between, so an illegal row is left as it is (and not returned) and the rest of the statement goes through.
 create function queue.tasks_before_update()
-returns trigger
-language plpgsql
-security definer -- reads type, settings and dependencies on behalf of any caller who may update
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_is_new_start boolean := new.lease_token is distinct from old.lease_token and new.lease_token is not null;
   -- No API role can write these two columns: the queue itself asks for them to be derived again.
@@ -973,22 +761,10 @@ begin
 end;
 $$;
 
--- How much an owner may have: the owner's half of the one rule (how many tasks run at once), and the bounds of what is
--- queued and of projects, their number and their names.
-
--- What a user row allows, as the user's slots keep it: the owner's half of the one rule (docs/architecture.md). Whoever
--- writes what a user may takes it from here; the task's own half is queue.task_standing.
--- The user_slots row that follows from a user row, the tasks that run, the orchestration that needs a worker and the
--- starts that are remembered.
 create function queue.slots_of(
   p_user public.users, p_running integer, p_orchestrating integer, p_remembered integer
 )
-returns queue.user_slots
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns queue.user_slots language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_cloud jsonb := p_user.settings #> queue.switch_path('cloud');
   v_local jsonb := p_user.settings #> queue.switch_path('local');
@@ -1028,17 +804,8 @@ begin
 end;
 $$;
 
--- After tasks_after_insert (triggers fire in the order of their names), which has taken the owner's lock and moved
--- the counters: nobody else can add to this owner's queue between the count and the commit.
--- Refuses what a user enqueues beyond queue.settings.max_queued_per_user with 429 QUEUE_FULL.
 create function queue.tasks_keep_to_the_bound()
-returns trigger
-language plpgsql
-security definer -- reads settings and counters on behalf of any caller who may insert
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_bound integer;
   v_user_id uuid;
@@ -1071,15 +838,8 @@ begin
 end;
 $$;
 
--- How much a user has in the queue, added up from the derived counters: a few rows, however many tasks there are.
--- Exact under the lock on the owner's slots.
 create function queue.queued_count(p_user_id uuid)
-returns bigint
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns bigint language plpgsql stable security invoker set search_path = '' as $$
 begin
   return coalesce(
     (
@@ -1097,15 +857,8 @@ begin
 end;
 $$;
 
--- Whether a task is part of work that is under way: its params name an orchestrator of the same owner that was started
--- and has not ended. That one was counted when it was enqueued; to refuse the parts would fail the whole.
 create function queue.has_started_orchestrator(p_task public.tasks)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   -- By their keys: asked with the owner beside them, a plan may go through all that the owner has, for each new row.
   return exists (
@@ -1122,15 +875,8 @@ begin
 end;
 $$;
 
--- Refuses projects that a user makes beyond 1,000 with 409 TOO_MANY_PROJECTS, and those of one who is being deleted with
--- 403 FORBIDDEN.
 create function queue.projects_keep_to_the_bound()
-returns trigger
-language plpgsql
-security definer -- counts what row security may hide, on behalf of any caller who may insert
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_most constant integer := 1000;
   v_user_id uuid;
@@ -1161,33 +907,16 @@ begin
 end;
 $$;
 
--- Lists of projects are read all day, so their number and their names have bounds. The number binds users only; an app
--- that makes projects with the service key knows what it does.
--- Refuses a name of a project that is too long with 400 INVALID_ARGUMENT.
 create function queue.projects_before_write()
-returns trigger
-language plpgsql
-security definer -- whoever may write may hear the refusal
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 begin
   perform queue.refuse(400, 'INVALID_ARGUMENT', 'The name of a project must have at most 255 characters');
   return null;
 end;
 $$;
 
--- What every new row of tasks gets: its owner, its pool, its model, where it stands; and how params are read.
-
--- What every new row gets, whoever inserts it: its owner, its pool and where it stands.
 create function queue.tasks_before_insert()
-returns trigger
-language plpgsql
-security definer -- reads owner, type and dependencies on behalf of any caller who may insert
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_owner uuid;
   v_deleted_at timestamptz;
@@ -1254,15 +983,8 @@ begin
 end;
 $$;
 
--- Workers index into params: anything but an object kills them. So null is {}, a JSON text of an object is read as the
--- object, and anything else is 400 INVALID_ARGUMENT.
 create function queue.params_object(p_params jsonb)
-returns jsonb
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns jsonb language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_params jsonb := coalesce(p_params, '{}');
 begin
@@ -1284,14 +1006,8 @@ begin
 end;
 $$;
 
--- Clients name a task's orchestrator inside params (queue.parent_key). Anything that is not a UUID names none.
 create function queue.parent_task_id(p_params jsonb)
-returns uuid
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns uuid language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case
     when p_params ->> queue.parent_key() ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
@@ -1300,15 +1016,8 @@ begin
 end;
 $$;
 
--- Params as those may see them who neither work on the task nor own it: [redacted] in place of each user_jwt, wherever
--- it stands: some tasks bring their user's JWT along, which is for their worker alone.
 create function queue.without_secrets(p_params jsonb)
-returns jsonb
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns jsonb language plpgsql immutable security invoker set search_path = '' as $$
 begin
   if not jsonb_path_exists(p_params, '$.**.user_jwt') then
     return p_params; -- like most, and most of what lies beside one
@@ -1325,58 +1034,29 @@ begin
 end;
 $$;
 
--- What the queue reads in params, in reports and in the settings of an owner: all of it, and nothing but this. A deployment
--- whose clients speak otherwise replaces these functions (85_fleet/payloads.sql) and nothing else. Those without arguments
--- are constants: a plan reads them once.
-
--- The member of params that names the task's orchestrator.
 create function queue.parent_key()
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return 'parent_task_id';
 end;
 $$;
 
--- The tasks that params name as the orchestrator, the likeliest first; null for none. Texts that are no UUID name none.
 create function queue.named_parents(p_params jsonb)
-returns uuid[]
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns uuid[] language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return nullif(array_remove(array[queue.parent_task_id(p_params)], null), '{}');
 end;
 $$;
 
--- The member of params that says which part a task is, also of one that names no orchestrator.
 create function queue.place_key()
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return 'part_index';
 end;
 $$;
 
--- As which part of its family a child counts (queue.subtasks): rank 3 is the final child, of which there is one; of the
--- others the one with the highest rank and index makes the family's result.
 create function queue.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
-returns record
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns record language plpgsql immutable security invoker set search_path = '' as $$
 begin
   part_index := substring(p_params ->> 'part_index' from '^[0-9]{1,9}$')::integer;
   final_rank := case when p_params ->> 'is_final' = 'true' then 3 when part_index is not null then 1 else 0 end;
@@ -1386,15 +1066,8 @@ begin
 end;
 $$;
 
--- Whether a family has as many children as the params of its orchestrator announce; false when they announce nothing.
--- p_is_quiet: no child has come for a while.
 create function queue.has_expected_children(p_family queue.orchestrations, p_params jsonb, p_is_quiet boolean)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(
     p_family.open_count + p_family.complete_count + p_family.failed_count + p_family.cancelled_count
@@ -1404,110 +1077,55 @@ begin
 end;
 $$;
 
--- Whether an orchestrator reports with this text that there are no children to come: it then completes without a result.
 create function queue.has_nothing_to_enqueue(p_report text)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(p_report ~ '^Nothing to enqueue', false);
 end;
 $$;
 
--- Whether an orchestrator reports with this text that its children were enqueued, so that one without any has lost them.
 create function queue.has_enqueued(p_report text)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(p_report ~ '^Enqueued ', false);
 end;
 $$;
 
--- Which model a task wants; null = any. Cut, because it is part of an index key and a client may send any text.
 create function queue.task_model(p_params jsonb)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return left(p_params ->> 'model', 200);
 end;
 $$;
 
--- Whether a task of this type takes one of its owner's slots: orchestration does not. A type without a row has no category.
 create function queue.takes_slot(p_task_type text, p_category text)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return p_category is distinct from 'orchestration';
 end;
 $$;
 
--- The pools of work, each with workers of its own: gpu (a type without a row, too) and api. Whoever adds one adds it to the
--- two checks that name them as well (task_types, settings) and to shared/claim.ts; tests hold them against this list.
 create function queue.pools()
-returns text[]
-language sql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text[] language sql immutable security invoker set search_path = '' as $$
   select array['gpu', 'api'];
 $$;
 
--- Where in the settings of an owner the switch for cloud or for local work is; only false is off.
 create function queue.switch_path(p_run_type text)
-returns text[]
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text[] language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return array[p_run_type];
 end;
 $$;
 
--- Whether this worker runs on a machine that an autoscaler has rented, and will replace.
 create function queue.is_rented(p_worker public.workers)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(p_worker.metadata ? 'machine_id', false);
 end;
 $$;
 
--- May this task run now: the task's half of the one rule (docs/architecture.md); which pools there are, and who comes
--- to whose tasks. The owner's half is in limits.sql.
-
--- The task's half of the one rule (docs/architecture.md): where a live task stands: active, ready, or why it waits
--- (no_owner, no_run_type, type_inactive, not_yet, dependency_pending, dependency_lost, stale); null for a finished one.
--- The reasons are asked in the order in which they are reported; reasons of the owner stand between them and are in
--- queue.user_slots.
 create function queue.task_standing(p_task public.tasks)
-returns text
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_is_active boolean;
 begin
@@ -1541,18 +1159,8 @@ begin
 end;
 $$;
 
--- Whether a task's dependencies let it run. Only tasks of the same owner count as there: to depend on somebody
--- else's task is to depend on a missing one. Who calls this makes sure that no end is missed in between
--- (tasks_after_insert, settle_dependants).
--- dependency_pending (one is still to end), dependency_lost (all ended, but one failed, was cancelled or is missing) or
--- null (none in the way).
 create function queue.dependency_state(p_task_id uuid, p_dependant_on uuid, p_user_id uuid)
-returns text
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_wanted uuid[];
   v_found integer := 0;
@@ -1587,17 +1195,8 @@ begin
 end;
 $$;
 
--- Work that nobody started for a week (queue.settings.stale_after) is not started by surprise: whether a queued task
--- that could run since p_since is such. p_since is when it could first run: the latest of created_at, available_at (its
--- own time) and released_at (the end of what it waited for). A live parent (the orchestrator that enqueued it) keeps a
--- task fresh. Handed out once is started, also when that start was taken off again.
 create function queue.is_stale(p_since timestamptz, p_was_started boolean, p_params jsonb)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_parent_id uuid;
 begin
@@ -1615,18 +1214,8 @@ begin
 end;
 $$;
 
--- What could have run since before this, and was never started, is stale: queue.settings.stale_after ago, and as much
--- longer as the queue stood still meanwhile. Time in which it did (the project was paused, or its jobs and workers were
--- away) makes nothing older: work of a week ago is not thrown away at the first minute after an outage.
--- queue.watch_clock remembers how long that was (queue.clock_watch); here it is seen also before the first look after
--- it.
 create function queue.stale_before()
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns timestamptz language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_watch queue.clock_watch;
   v_before timestamptz := queue.now() - (select s.stale_after from queue.settings as s);
@@ -1642,15 +1231,8 @@ begin
 end;
 $$;
 
--- Since when nothing that a task waits for holds it back: the end of the last of them. Before that it could not have run,
--- however long ago it was enqueued.
 create function queue.released_at(p_task_id uuid, p_dependant_on uuid, p_user_id uuid)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns timestamptz language plpgsql stable security invoker set search_path = '' as $$
 begin
   return (
     select max(t.generation_processed_at)
@@ -1662,18 +1244,10 @@ begin
 end;
 $$;
 
--- A type that is switched off or changes its pool or kind concerns all of its live tasks, however many. They are derived
--- again piece by piece (queue.deferred_work); until then whoever looks at one asks this. A task that runs keeps what it was
--- handed out as until it goes back (queue.tasks_before_update).
 create function queue.is_behind_its_type(
   p_task_type text, p_pool text, p_takes_slot boolean, p_runs_on_own_gpu boolean, p_standing text
 )
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_type public.task_types;
 begin
@@ -1688,15 +1262,8 @@ begin
 end;
 $$;
 
--- Whoever names a pool names one that is there; null is for the caller to read.
--- Raises 400 INVALID_ARGUMENT when this is no pool of work.
 create function queue.refuse_unknown_pool(p_pool text)
-returns void
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql stable security invoker set search_path = '' as $$
 begin
   if p_pool <> all (queue.pools()) then
     perform queue.refuse(
@@ -1707,19 +1274,10 @@ begin
 end;
 $$;
 
--- Which tasks a claim for a pool comes to. GPU machines of a user run some types of other pools as well, and name gpu; the
--- fleet's do not. In person a user is told of local tasks what the own machine makes of them (queue.reason_of).
--- Whether this caller's claims or counts for a pool are about a task of the owner's with this pool, mark
--- (tasks.runs_on_own_gpu) and run type. queue.own_gpu_line has those of other pools in order.
 create function queue.is_served_by(
   p_caller queue.caller, p_pool text, p_task_pool text, p_runs_on_own_gpu boolean, p_run_type text
 )
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(
     p_task_pool = p_pool or (
@@ -1730,43 +1288,8 @@ begin
 end;
 $$;
 
--- The session variables of the queue: three, all on this page. Each is set for the transaction alone (set_config with
--- true) and put back by whoever has set it, right after the statement that it is about. '' or null = nothing is said.
--- Nothing else of a session steers a trigger, but PostgREST's own request.* and lock_timeout.
---
--- queue.event: who is behind the changes that follow, and why, as {actor, reason, details}. '' = a direct change: a
---   caller's own write, through no function of the queue.
---     set by   queue.say alone; queue.end_tasks, complete_for, put_back_part and note_enqueued speak for the cause of a
---              change for a moment, and then put back what was said of it
---     read by  queue.actor, tasks_before_update, and tasks_after_update, which writes it into public.task_events; whether
---              a change is direct is asked by these two and by is_plain_write
---
--- queue.mode: what a function does itself, or means, so that a trigger need not, or may: words with a blank between.
---     counts_itself    claim_next_task, start_task: standing, counters and history are set by the start itself. Beats
---                      (show_signs_of_life, beat_of_token): nothing follows. It stands alone, so that the conditions of
---                      tasks_before_update and tasks_after_update, which every update pays for, compare and do no more
---     forgives_starts  put_back, free_work, update_task_status: a task that goes back with one start less gets it back
---                      (tasks_before_update)
---     let_go:<task>    put_back, and who ends its own start (complete_task, fail_task, update_task_status, start_again):
---                      its holder holds no slot of this task any more (tasks_after_update, held_after)
---     gone:<task>      put_back: the machine itself named this task in its last beat (signs_of_life)
---     ends_in_turn     end_tasks: whoever ends these tasks looks after what waits for them (tasks_after_update)
---     bills            let_go: until when a machine is paid is written on a task that has ended (tasks_before_update)
---     rescues          rescue: it puts back what its workers ran (workers_after_write)
---     moves_project    move_project: tasks and families go along (projects_after_update, tasks_after_update)
---
--- queue.noticed: what tasks_before_update has seen in a row and tasks_after_update is to know, of the same statement, as
---   {regroups, error_message}; tasks_after_update takes it.
-
--- What the history should say about the changes that follow in this transaction.
--- Sets actor, reason and details of the task events that follow in this transaction; without an actor nothing is said.
 create function queue.say(p_actor text, p_reason text default null, p_details jsonb default null)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   perform set_config(
     'queue.event',
@@ -1779,15 +1302,8 @@ begin
 end;
 $$;
 
--- Who is behind a change, for the history: what the queue function in charge said (queue.say), else the user or the role
--- in the caller's JWT, else the database user.
 create function queue.actor()
-returns text
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_event constant text := current_setting('queue.event', true);
   v_claims jsonb;
@@ -1804,17 +1320,8 @@ begin
 end;
 $$;
 
--- Which status follows which, of tasks and of workers, and what the history says of a change.
-
--- The state machine (docs/architecture.md), as a question about two versions of a row. A claim and a requeue
--- prove themselves by a column that no API role may write, so a direct PATCH can be neither.
 create function queue.is_legal_transition(p_old public.tasks, p_new public.tasks)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case
     when p_new.status = 'Queued' and p_old.status = 'Queued' then true
@@ -1831,18 +1338,8 @@ begin
 end;
 $$;
 
--- Orchestrators look for lost tasks, and then PATCH them by their ids, without asking again who holds them now. The queue
--- may have taken such a task back in between and handed it to another machine: that start is not the one they saw. Their
--- resets are known by their words, and none of them looks for a start as young as this.
--- Whether this direct change is an orchestrator's reset of a task that has been handed out anew since it looked: not the
--- first start, younger than a minute, held by a live worker.
 create function queue.is_overtaken_reset(p_old public.tasks, p_new public.tasks)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   return p_old.status = 'In Progress'
     and p_new.status = 'Queued'
@@ -1863,17 +1360,10 @@ begin
 end;
 $$;
 
--- What the history says of a change of state, or of a start by the same holder, for which nobody has given it a reason
--- (queue.say): what the row itself says anew.
 create function queue.reason_of_change(
   p_from text, p_to text, p_is_another_start boolean, p_old_message text, p_message text, p_old_details text, p_details text, p_is_direct boolean
 )
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case
     when p_to = 'In Progress' and p_is_another_start then 'started again by its holder'
@@ -1888,31 +1378,15 @@ begin
 end;
 $$;
 
--- Whether this status of a worker says that it has ended, whoever says so.
 create function queue.has_ended(p_status text)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return p_status in ('terminated', 'error', 'crashed');
 end;
 $$;
 
--- What follows from new tasks and from deleted ones: dependencies, families, counters, history.
-
--- After an insert statement: dependencies recorded, counters moved, history begun. Per statement, so that a bulk
--- insert moves each counter once.
 create function queue.tasks_after_insert()
-returns trigger
-language plpgsql
-security definer -- writes derived state on behalf of any caller who may insert
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_changes queue.load_change[];
   v_now timestamptz := queue.now();
@@ -2031,15 +1505,8 @@ begin
 end;
 $$;
 
--- A deleted task leaves the counters; what depended on it can never run and goes with it.
 create function queue.tasks_after_delete()
-returns trigger
-language plpgsql
-security definer -- writes derived state on behalf of any caller who may delete
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_changes queue.load_change[];
   v_held queue.held_slots[];
@@ -2124,18 +1591,8 @@ begin
 end;
 $$;
 
--- What follows from changed tasks: counters, history, result records, dependants, families.
-
--- After an update statement: counters, history, result records, dependants and families follow, in the same transaction and
--- whatever the way in.
 create function queue.tasks_after_update()
-returns trigger
-language plpgsql
-security definer -- writes derived state on behalf of any caller who may update
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_changes queue.load_change[];
   v_held queue.held_slots[];
@@ -2366,19 +1823,8 @@ begin
 end;
 $$;
 
--- The counters of owners, moved by what one statement changed, and the lines that copy from them.
-
--- Moves the derived counters by what one statement changed, owner by owner in the order of their ids. Everything
--- about an owner is done under the lock on the owner's slots, and the order keeps two statements that touch several
--- owners from waiting for each other in a circle. Beside the standings of tasks it knows two more: enqueued, an orchestrator
--- that is active and needs no worker, and held, a start that has ended while its holder has not let go.
 create function queue.shift_load(p_changes queue.load_change[], p_now timestamptz)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_change record;
   v_slots queue.user_slots;
@@ -2485,14 +1931,8 @@ begin
 end;
 $$;
 
--- The counters of tasks that wait for a reason of their own. Runs under the owners' locks (queue.shift_load).
 create function queue.shift_blocked(p_changes queue.load_change[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   with change as (
     select
@@ -2533,30 +1973,15 @@ begin
 end;
 $$;
 
--- What an owner's cloud_reason or local_reason is once so many of its tasks run: user_at_limit comes and goes with them,
--- and every other reason comes first.
 create function queue.with_limit(p_reason text, p_running integer, p_limit integer)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(nullif(p_reason, 'user_at_limit'), case when p_running >= p_limit then 'user_at_limit' end);
 end;
 $$;
 
--- Adds to an owner's running, orchestrating and remembered, and brings the lines in step: what starts take, moved apart
--- from any change of a task, when an orchestrator has handed over, a holder has let go, a start is forgotten. The
--- caller holds the owner's lock.
 create function queue.move_slots(p_user_id uuid, p_running integer, p_orchestrating integer, p_remembered integer)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   update queue.user_slots as s
   set running = s.running + p_running,
@@ -2569,15 +1994,8 @@ begin
 end;
 $$;
 
--- Brings what these users' lines copy from their slots, and is_open, in step with them, after something about the
--- owners has changed. The caller holds the owners' locks.
 create function queue.refresh_lines(p_user_ids uuid[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   update queue.user_lines as l
   set running = s.running,
@@ -2604,15 +2022,8 @@ begin
 end;
 $$;
 
--- What a line copies from its owner's slots and only a write to the owner changes (queue.refresh_lines) is filled in
--- here, once, so that the statements that start and end tasks need not carry it.
 create function queue.user_lines_before_insert()
-returns trigger
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns trigger language plpgsql volatile security invoker set search_path = '' as $$
 begin
   select s.task_limit, nullif(s.cloud_reason, 'user_at_limit')
   into strict new.task_limit, new.closed_by
@@ -2622,14 +2033,8 @@ begin
 end;
 $$;
 
--- The update trigger works out where a queued task stands whenever its row is written.
 create function queue.ask_standing_again(p_task_ids uuid[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   update public.tasks as t
   set standing = null
@@ -2638,21 +2043,11 @@ begin
 end;
 $$;
 
--- Starts that another than their holder ended: the slot stays taken until the holder lets go.
-
--- What queue.held_slots is to hold of a start which has just ended: the slot of one whose holder is there and did not
--- end it itself; null = nothing. Who ends a task for its holder says so (let_go in queue.mode). An
--- operator who works on the database itself frees at once what they end.
 create function queue.held_after(
   p_task_id uuid, p_user_id uuid, p_pool text, p_takes_slot boolean, p_worker_id text, p_token_id uuid, p_lease_token uuid,
   p_attempt integer, p_billed_from timestamptz, p_now timestamptz
 )
-returns queue.held_slots
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns queue.held_slots language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_held queue.held_slots;
 begin
@@ -2686,15 +2081,8 @@ begin
 end;
 $$;
 
--- Remembers slots that are held, as rows of queue.held_slots. They are counted already (queue.shift_load); the caller
--- holds the owners' locks.
 create function queue.hold_slots(p_held queue.held_slots[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   insert into queue.held_slots (
     task_id, user_id, pool, takes_slot, worker_id, token_id, lease_token, attempt, billed_from, held_since, held_until
@@ -2706,16 +2094,8 @@ begin
 end;
 $$;
 
--- Frees what the caller still holds of this task, which it has just reported on: who reports on a task that others have
--- ended has let go of it. Of the fleet's workers nobody says which one it is: the first to report on the task is taken
--- for its holder, as everywhere.
 create function queue.let_go_by_report(p_caller queue.caller, p_task_id uuid)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   if p_caller.kind <> 'user' and exists (select from queue.held_slots as h where h.task_id = p_task_id and h.let_go_at is null) then
     perform queue.let_go_of(null, p_caller.token_id, null, p_task_id);
@@ -2723,16 +2103,8 @@ begin
 end;
 $$;
 
--- Lets go of what a holder still held, by the task that it reports on, or by itself when it claims again or ends: frees
--- the slots still held by this worker (null = whoever has this token, null = the service key) in this pool and of this
--- task (null = any); returns how many.
 create function queue.let_go_of(p_worker_id text, p_token_id uuid, p_pool text, p_task_id uuid)
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_held_id bigint;
   v_count integer := 0;
@@ -2757,16 +2129,8 @@ begin
 end;
 $$;
 
--- Frees what time alone frees, up to p_limit: slots whose holders have ended or fallen silent, or that have been held
--- for held_slot_limit; and forgets starts that count for no turn any more. Passes over what somebody is just changing.
--- Returns how many it freed.
 create function queue.free_held_slots(p_limit integer)
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_now timestamptz := queue.now();
   v_settings queue.settings;
@@ -2822,17 +2186,8 @@ begin
 end;
 $$;
 
--- The holder of a start that others had ended has let go: the slot is free, and what the start cost is known. Waits for
--- nobody: what somebody is just changing is left for the next time (queue.free_held_slots, each minute).
--- Frees this slot, which is held since its task was ended by others, and writes down until when the machine is paid;
--- false when it is free already or somebody is just changing the task or its owner.
 create function queue.let_go(p_held_id bigint, p_at timestamptz)
-returns boolean
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_held queue.held_slots;
   v_task public.tasks;
@@ -2880,23 +2235,11 @@ begin
 end;
 $$;
 
--- Rows are locked in one order (docs/architecture.md, "Lock order"): tasks by id, then owners by id. Here it is kept;
--- and a plain write that meets a lock is told so.
-
--- Locks the other live tasks of these owners that a change of some may change, before any owner: of those that were
--- grouped anew (with what they are children of now), that reported something (and their owners), that are Complete,
--- that are lost. A plain write that meets a lock is told so, as by queue.lock_owners: only with p_is_plain is it
--- caught, which costs a subtransaction.
 create function queue.lock_for_update(
   p_regrouped uuid[], p_children queue.subtasks[], p_reported uuid[], p_reporters uuid[], p_complete uuid[], p_lost uuid[], p_owners uuid[],
   p_is_plain boolean
 )
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   if p_is_plain then
     begin
@@ -2927,15 +2270,8 @@ begin
 end;
 $$;
 
--- Locks, in the order of their ids and before any owner, the live tasks that the arrival of these children may change:
--- their orchestrators, and the children that they replace, with what waits for those.
 create function queue.lock_families(p_children queue.subtasks[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_orchestrators uuid[];
   v_owners uuid[];
@@ -2974,16 +2310,8 @@ begin
 end;
 $$;
 
--- What a function locks before it ends a task with this status (null = any), and before it locks anything else: the
--- task and every other live task that this end may change, in one statement and in the order of their ids. A task
--- without relatives costs two looks at an index.
 create function queue.lock_relatives(p_task_id uuid, p_status text default null)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_user_id uuid;
 begin
@@ -3000,19 +2328,8 @@ begin
 end;
 $$;
 
--- Locks these tasks and the live ones of these owners that their end may change, before any owner and in the order of
--- their ids, so that nobody who does the same can wait for us in a circle: the tasks that wait for them, the
--- orchestrators that they are parts of, and, when they are lost (failed, cancelled, deleted), what would go with those
--- in turn. After a good end only the first of the waiting change.
--- Locks nothing when nothing hangs on them. Where more than a thousand do, whosever they are, nothing of it changes now
--- (queue.deferred_work), and only these tasks and their orchestrators are locked.
 create function queue.lock_relatives_of(p_task_ids uuid[], p_user_ids uuid[], p_is_lost boolean)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_look constant integer := 1000;
   v_above uuid[];
@@ -3067,15 +2384,8 @@ begin
 end;
 $$;
 
--- The owners of what a write changes, in the order of their ids. A plain write over the Data API that meets a lock is told so
--- (queue.is_plain_write); functions and sessions get 55P03.
 create function queue.lock_owners(p_user_ids uuid[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   perform from queue.user_slots as s where s.user_id = any (p_user_ids) order by s.user_id for no key update;
 exception when lock_not_available then
@@ -3086,17 +2396,8 @@ exception when lock_not_available then
 end;
 $$;
 
--- Whether the current statement is a write over the Data API that goes through no function. PostgREST has no status of
--- its own for a lock that was not to be had: 55P03 is 500 to it. Where the triggers of a plain write take locks, they
--- can say 503 instead (queue.refuse_while_locked). Not inside functions, which do that themselves, nor for sessions,
--- which know what 55P03 is.
 create function queue.is_plain_write()
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   return coalesce(current_setting('queue.event', true), '') = ''
     and coalesce(current_setting('request.method', true), '') in ('POST', 'PATCH', 'PUT', 'DELETE')
@@ -3104,18 +2405,8 @@ begin
 end;
 $$;
 
--- How many tasks have ended, and how long they usually take: counted on from the history.
-
--- Counts the history on, once a minute: brings queue.status_totals and queue.type_durations up to what happened two
--- minutes ago, and returns the totals. The last minutes are left for the next time: ids are given out before their
--- transactions end, so that a late one could be missed.
 create function queue.count_on()
-returns json
-language plpgsql
-volatile
-security definer -- writes derived state for pg_cron and the operator
-set search_path = ''
-as $$
+returns json language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_up_to bigint;
 begin
@@ -3145,16 +2436,8 @@ begin
 end;
 $$;
 
--- What is usual for a type follows from its last completions: adds those among these events (at most the last 5000
--- events of a long history) to queue.type_durations; types without one for 30 days go.
 create function queue.note_durations(p_after_event_id bigint, p_up_to_event_id bigint)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' set enable_seqscan = off as $$
 declare
   v_now timestamptz := queue.now();
 begin
@@ -3198,14 +2481,8 @@ begin
 end;
 $$;
 
--- How many tasks are Complete, Failed or Cancelled: what was counted so far and what the history adds since.
 create function queue.ended_total(p_status text)
-returns bigint
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns bigint language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_total queue.status_totals;
 begin
@@ -3215,15 +2492,8 @@ begin
 end;
 $$;
 
--- Writes queue.status_totals anew from the tasks themselves. Events of the last minutes are left to be counted on, as
--- queue.count_on leaves them; tasks and events are seen in one snapshot.
 create function queue.recount_totals()
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_up_to bigint;
 begin
@@ -3244,14 +2514,8 @@ begin
 end;
 $$;
 
--- How many tasks more (or fewer) have this final status after the events between these two ids.
 create function queue.ended_since(p_status text, p_after bigint, p_up_to bigint)
-returns bigint
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns bigint language plpgsql stable security invoker set search_path = '' as $$
 begin
   return (
     select
@@ -3265,18 +2529,8 @@ begin
 end;
 $$;
 
--- A changed setting or type concerns tasks and owners that are there: few follow at once, many piece by piece.
-
--- A changed default of either limit, or of whether credits are needed, concerns every user, a longer stale_after every stale task. The
--- first hundred follow at once, which mostly is all; the others by and by (queue.deferred_work).
 create function queue.settings_after_update()
-returns trigger
-language plpgsql
-security definer -- writes derived state on behalf of the operator
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_work queue.deferred_work;
 begin
@@ -3294,16 +2548,8 @@ begin
 end;
 $$;
 
--- Gives the next users, up to p_limit, in the order of their ids, the changed default limit where they have none of
--- their own, and returns how many it looked at; null when somebody holds the one that is left. An owner whom somebody
--- serves comes when the others are through.
 create function queue.settle_limits(p_work queue.deferred_work, p_limit integer)
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_next uuid[];
   v_mine uuid[];
@@ -3351,15 +2597,8 @@ begin
 end;
 $$;
 
--- Lets the next tasks go, up to p_limit, that a longer stale_after makes fresh again, and returns how many. What is
--- asked again is not found again.
 create function queue.settle_stale(p_work queue.deferred_work, p_limit integer)
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_mine uuid[];
 begin
@@ -3385,17 +2624,8 @@ begin
 end;
 $$;
 
--- A type that appears, changes pool, machines or kind or is switched on or off concerns every live task of that type. Few are
--- derived again at once, many by and by (queue.deferred_work): the change itself costs the same however many are queued,
--- and claims obey it from its commit on (queue.lock_head_of_line).
 create function queue.task_types_after_write()
-returns trigger
-language plpgsql
-security definer -- updates tasks on behalf of any caller who may write types
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_most constant integer := 100;
   v_look constant integer := 1000;
@@ -3441,15 +2671,8 @@ begin
 end;
 $$;
 
--- Up to p_limit live tasks of this owner (00000000-0000-0000-0000-000000000000: of nobody) and type, after this id, in
--- the order of their ids, through the index of live tasks.
 create function queue.live_tasks_of_type(p_user_id uuid, p_task_type text, p_after uuid, p_limit integer)
-returns setof uuid
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns setof uuid language plpgsql stable security invoker set search_path = '' as $$
 begin
   if p_user_id = '00000000-0000-0000-0000-000000000000' then
     return query
@@ -3479,16 +2702,8 @@ begin
 end;
 $$;
 
--- Up to p_limit owners who may have live tasks, after this one, in the order of their ids
--- (00000000-0000-0000-0000-000000000000 for tasks without one), without looking at the tasks: the lines and what waits
--- are counted per owner.
 create function queue.owners_with_live_tasks(p_after uuid, p_limit integer)
-returns setof uuid
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns setof uuid language plpgsql stable security invoker set search_path = '' as $$
 begin
   return query
   select o.user_id
@@ -3514,21 +2729,8 @@ begin
 end;
 $$;
 
--- Users and projects are deleted at once while they are small, else piece by piece.
-
--- With a user go projects, tasks, results and tokens, by foreign keys: in the transaction of the deletion while they
--- are few. Of a user with more than 100 tasks, 1,000 results or 1,000 projects that is only written down, and all of it
--- follows piece by piece (queue.settle_deletion), the row of users last: the app, or Supabase's Auth by a foreign key
--- of its own, is answered at once however much there is. What must hold from now on does: nothing of theirs starts, no
--- token of theirs is known, no task comes into their projects.
 create function queue.users_before_delete()
-returns trigger
-language plpgsql
-security definer -- writes derived state on behalf of any caller who may delete users
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
   if queue.goes_at_once(old.id, null) then
     -- What the foreign keys will take, where a lock can still be told; tasks before their owner, as ever.
@@ -3567,16 +2769,8 @@ begin
 end;
 $$;
 
--- With a user go projects, tasks, results and tokens, by foreign keys. What the history tells of them is kept for a while,
--- and then deleted (queue.purge_kept).
 create function queue.users_after_delete()
-returns trigger
-language plpgsql
-security definer -- writes derived state on behalf of any caller who may delete users
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-as $$
+returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 begin
   insert into queue.deleted_users (user_id, deleted_at)
   values (old.id, queue.now())
@@ -3585,17 +2779,8 @@ begin
 end;
 $$;
 
--- With a project go its tasks and results, by foreign keys: in the transaction of the deletion while they are few. A
--- project with more than 100 tasks or 1,000 results is only marked: its owner does not see it any more, no task is
--- enqueued into it, and the rest follows piece by piece (queue.settle_deletion), the row last.
 create function queue.projects_before_delete()
-returns trigger
-language plpgsql
-security definer -- looks at tasks on behalf of any caller who may delete projects
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
   if queue.goes_at_once(null, old.id)
     -- It goes with its owner, who is gone already: no row may stay behind.
@@ -3611,15 +2796,8 @@ begin
 end;
 $$;
 
--- Whether a user (or else a project) is so small that all of it may go in the transaction of its deletion: at most 100
--- tasks and 1,000 results (and projects).
 create function queue.goes_at_once(p_user_id uuid, p_project_id uuid)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_most_tasks constant integer := 100;
   v_most_others constant integer := 1000;
@@ -3635,29 +2813,13 @@ begin
 end;
 $$;
 
--- Whether a user or project is deleted already, though the row is still there while what it had goes piece by piece
--- (queue.settle_deletion).
 create function queue.is_being_deleted(p_id uuid)
-returns boolean
-language sql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language sql stable security invoker set search_path = '' as $$
   select exists (select from queue.deferred_work as w where w.deleted_id = p_id);
 $$;
 
--- Deletes the next piece of a deleted user or project, up to p_limit tasks (ten times as many results), and returns how
--- many; null when somebody holds what is left. Results first, which are in nobody's way, then tasks, a user's newest
--- first, so that most have neither children nor dependants left when it is their turn; then a user's projects, and in
--- the end the row itself. Whoever takes the mark off a project again keeps what is left of it.
 create function queue.settle_deletion(p_work queue.deferred_work, p_limit integer)
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_is_user constant boolean := p_work.kind = 'user';
   v_owner uuid;
@@ -3729,20 +2891,8 @@ begin
 end;
 $$;
 
--- Changes of users and projects, and what follows from them for their tasks.
-
--- What a user may is copied into the user's slots row, so that a claim reads one row and one malformed setting
--- concerns one user. Closing or opening the user's lines happens here too. Of users for whom nothing of that changes, as
--- of most whose credits do, no lock is taken: a transaction that is left open after it holds nobody up. Per statement, so
--- that the locks on many are taken in order.
 create function queue.users_after_write()
-returns trigger
-language plpgsql
-security definer -- writes derived state on behalf of any caller who may write users
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made for one user must be right for twenty thousand
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_changed uuid[];
 begin
@@ -3783,14 +2933,8 @@ begin
 end;
 $$;
 
--- Gives an owner who is seen for the first time a row, where queue.settings.registers_owners says so. Null: nobody.
 create function queue.register_owner(p_user_id uuid)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   if p_user_id is not null
     and (select s.registers_owners from queue.settings as s)
@@ -3801,15 +2945,8 @@ begin
 end;
 $$;
 
--- What an app keeps beside its users is read with each of them, so it has the bounds of params (queue.json_fault): 413
--- PARAMS_TOO_LARGE.
 create function queue.users_keep_settings_small()
-returns trigger
-language plpgsql
-security definer -- whoever may write may hear the refusal
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 begin
   if tg_op = 'INSERT' or new.settings is distinct from old.settings then
     perform queue.refuse_large_json(new.settings, 'settings');
@@ -3818,48 +2955,24 @@ begin
 end;
 $$;
 
--- A project may be the first that is seen of its owner.
 create function queue.projects_before_insert()
-returns trigger
-language plpgsql
-security definer -- writes owners on behalf of any caller who may insert projects
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 begin
   perform queue.register_owner(new.user_id);
   return new;
 end;
 $$;
 
--- Locks a project that is given to another user against those who enqueue into it: they read its owner and hold the row
--- until the tasks are there (queue.tasks_before_insert). Before the owner changes they are waited for, and those who
--- come later wait for the change and read the new one.
 create function queue.projects_before_update()
-returns trigger
-language plpgsql
-security definer -- locks a row on behalf of any caller who may update it
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
   perform from public.projects as p where p.id = old.id for update;
   return new;
 end;
 $$;
 
--- A task's owner is its project's owner, and so is whose limit it takes, who pays, and who may see its results. A
--- project that holds any of that does not change hands by a mere update (409 PROJECT_HAS_TASKS): queue.move_project
--- takes all of it along. Asked after the update, when row level security has had its say.
 create function queue.projects_after_update()
-returns trigger
-language plpgsql
-security definer -- looks at tasks on behalf of any caller who may write projects
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
   if current_setting('queue.mode', true) is distinct from 'moves_project'
     and (
@@ -3875,19 +2988,8 @@ begin
 end;
 $$;
 
--- Gives a project to another user with all that belongs to it, in one transaction: tasks, results, history, families and
--- what is counted. Not while something of it runs, because that takes a slot of the former owner's and is paid by them;
--- and not where it would part tasks that belong together, which are only of one owner. Over the API not where it would be
--- cut off half way, with both owners held for nothing: in a session of SQL nothing ends it.
--- See public.move_project.
 create function queue.move_project(p_caller jsonb, p_project_id uuid, p_user_id uuid)
-returns json
-language plpgsql
-volatile
-security definer -- writes the owner of tasks, which no API role may
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
   v_most constant integer := 10000;
@@ -3998,19 +3100,8 @@ begin
 end;
 $$;
 
--- Types of task as operators set them, and names that tasks came with and no type has.
-
--- Adds a type of task or changes one. What hangs on it follows by the table's trigger (queue.task_types_after_write): the
--- change costs the same however many tasks of it wait or run, and claims obey it from its commit on.
--- See public.set_task_type.
 create function queue.set_task_type(p_caller jsonb, p_name text, p_changes jsonb)
-returns json
-language plpgsql
-volatile
-security definer -- reads the derived state
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_old public.task_types;
   v_new public.task_types;
@@ -4063,17 +3154,8 @@ begin
 end;
 $$;
 
--- Puts what an operator says of a type into its row, and refuses what is none of its fields or no value of theirs. Fields
--- that are not named stay; null takes away what may be absent.
--- This type with these changes (fields as in queue.type_as_json). Raises 400 INVALID_ARGUMENT for an unknown field, a
--- wrong value, and orchestration that creates generations or runs on GPUs of its owner.
 create function queue.read_type_changes(p_type public.task_types, p_changes jsonb)
-returns public.task_types
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns public.task_types language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_type public.task_types := p_type;
   v_field record;
@@ -4152,16 +3234,8 @@ begin
 end;
 $$;
 
--- The types without a row that tasks were enqueued with in the last week, what they count as, and how to say otherwise.
--- See public.unknown_task_types.
 create function queue.unknown_task_types(p_caller jsonb)
-returns json
-language plpgsql
-stable
-security definer -- reads what the sweep noted
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_now timestamptz := queue.now();
 begin
@@ -4191,14 +3265,8 @@ begin
 end;
 $$;
 
--- What a type without a row counts as: what its row would say if nothing were said of it.
 create function queue.type_by_name(p_name text)
-returns public.task_types
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns public.task_types language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_type public.task_types;
 begin
@@ -4213,15 +3281,8 @@ begin
 end;
 $$;
 
--- A type of task as operators read and write it (the fields of public.set_task_type): {pool, category, content_type,
--- creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu}.
 create function queue.type_as_json(p_type public.task_types)
-returns jsonb
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns jsonb language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return jsonb_build_object(
     'pool', p_type.run_type,
@@ -4237,20 +3298,8 @@ begin
 end;
 $$;
 
--- Enqueuing by function: one task or many, all or none.
-
--- Enqueues tasks, all of them or none (docs/architecture.md, "Enqueuing"). What was enqueued before, under the same id
--- or key, is answered as it is now: the reply to the first request may have been lost.
--- See public.create_tasks.
 create function queue.create_tasks(p_caller jsonb, p_tasks jsonb)
-returns json
-language plpgsql
-volatile
-security definer -- the queue's own way of enqueuing
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_requests queue.task_request[];
@@ -4324,15 +3373,8 @@ begin
 end;
 $$;
 
--- A task without an owner would be nobody's: 404 PROJECT_NOT_FOUND or 400 PROJECT_REQUIRED when the request leads to no
--- project of the caller; where owners need no project, 400 OWNER_REQUIRED when it names neither.
 create function queue.refuse_homeless_task(p_request queue.task_request)
-returns void
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql stable security invoker set search_path = '' as $$
 begin
   if p_request.project_id is not null then
     return;
@@ -4359,15 +3401,8 @@ begin
 end;
 $$;
 
--- Starts and time of a task are machines' time: a user or token may ask for less than the task's type allows, never for
--- more (400 INVALID_ARGUMENT).
 create function queue.refuse_raised_limits(p_caller queue.caller, p_request queue.task_request)
-returns void
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_max_attempts integer;
   v_timeout interval;
@@ -4402,16 +3437,8 @@ begin
 end;
 $$;
 
--- Inserts requested tasks with all their dependencies and returns the ids of those that were not there yet. In one
--- statement, so that each counter moves once, and in the order of the ids: two batches with the same ids meet at the
--- first of them and not crosswise.
 create function queue.insert_requested_tasks(p_requests queue.task_request[])
-returns uuid[]
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns uuid[] language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_created uuid[];
   v_waiting uuid[];
@@ -4459,16 +3486,8 @@ begin
 end;
 $$;
 
--- What create-task answers for one task. Without params: who sent them has them.
--- The reply about a task that was enqueued, now (created) or before: task_id, status, created, task_type, project_id,
--- dependant_on, run_type, priority, available_at, idempotency_key, output_location, created_at.
 create function queue.created_reply(p_task public.tasks, p_is_new boolean)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns json language plpgsql stable security invoker set search_path = '' as $$
 begin
   return json_build_object(
     'task_id', p_task.id,
@@ -4487,19 +3506,8 @@ begin
 end;
 $$;
 
--- One task of such a request: how it is read, whose project it goes into, and what was sent that the queue does not use.
-
--- What a caller asks for, with its owner looked up. Who is not the service decides neither age nor owner.
--- Reads one requested task {task_id, task_type, family (whether the type was said so), params, project, depends_on,
--- run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at, user_id (its owner, where
--- owners need no project)} and finds its project and owner. Raises 403 FORBIDDEN when user_id is not that owner.
 create function queue.read_task_request(p_caller queue.caller, p_body jsonb)
-returns queue.task_request
-language plpgsql
-volatile -- gives an id to a task that came without one
-security invoker
-set search_path = ''
-as $$
+returns queue.task_request language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_request queue.task_request := jsonb_populate_record(null::queue.task_request, p_body);
   v_project public.projects;
@@ -4556,17 +3564,8 @@ begin
 end;
 $$;
 
--- The caller's project that a request names or, when that is no UUID, the first of these: that of the orchestrator in
--- params, params.project_id, that of a dependency, the only one of the caller; null when there is none. Deployed
--- orchestrators know no better than "default_project_id" at times; their task then belongs where what it names belongs.
--- Whoever calls in a user's name reaches that user's projects only.
 create function queue.project_for(p_caller queue.caller, p_request queue.task_request)
-returns public.projects
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns public.projects language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_is_service constant boolean := p_caller.kind = 'service';
   v_project public.projects;
@@ -4612,15 +3611,8 @@ begin
 end;
 $$;
 
--- The task that answers a request already: that of the same id, whatever has become of it, else, for its owner, that of
--- the same idempotency key; null when it is new. Raises 409 TASK_ID_TAKEN when the id is that of another owner's task.
 create function queue.task_for_request(p_caller queue.caller, p_request queue.task_request)
-returns public.tasks
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns public.tasks language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_task public.tasks;
 begin
@@ -4646,17 +3638,8 @@ begin
 end;
 $$;
 
--- Writes down what an instance of an endpoint has counted. The names come from clients, so there is a bound on how many
--- are kept; a name that is old makes room after thirty days.
--- See public.note_unused_fields.
 create function queue.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
-returns void
-language plpgsql
-volatile
-security definer -- the table is read by others, never written
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns void language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_now timestamptz := queue.now();
   v_kept_for constant interval := interval '30 days';
@@ -4683,16 +3666,8 @@ begin
 end;
 $$;
 
--- What a plain write sends for a column and does not get stored. A function counts what it got for nothing and writes that
--- down once a minute; here there is nobody to count, so it is what came in as many minutes. One transaction at a time
--- writes, and nobody waits for it.
 create function queue.note_unused_column(p_table text, p_column text)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_now timestamptz := queue.now();
   v_before timestamptz := v_now - interval '1 minute';
@@ -4711,16 +3686,6 @@ begin
 end;
 $$;
 
--- The claim. Most are plain: one statement, here. Every other one goes on step by step, each looked at under its lock: the
--- same task again (start.sql), whose turn (whose_turn.sql), which of that owner's tasks (which_task.sql).
-
--- The claim (docs/architecture.md): one task to one caller, the owner's limit exact, users in turn.
---
--- The plain case is one question and one statement: a worker with the service key that has no model loaded and holds
--- nothing. All else is left to queue.claim_with_care. What the statement does is said once more there, so whoever
--- changes one changes the other: the turn is that of queue.take_next_task, the start that of queue.start_task, the
--- reply queue.claim_reply. claim_next_task/plain_and_careful_claims_agree.test.sql compares what they leave behind.
--- See public.claim_next_task.
 create function queue.claim_next_task(
   p_caller jsonb,
   p_worker_id text,
@@ -4730,15 +3695,7 @@ create function queue.claim_next_task(
   p_max_task_wait_minutes numeric,
   p_dry_run boolean
 )
-returns json
-language plpgsql
-volatile
-security definer -- writes lease columns, which no API role may
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set enable_sort = off -- lines are in the order of an index: no statistics may find it as good to sort all that a user has
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_sort = off as $$
 declare
   v_pool text := coalesce(p_run_type, 'gpu');
   v_now timestamptz;
@@ -4938,9 +3895,6 @@ begin
 end;
 $$;
 
--- Every claim that is not plain (queue.claim_next_task): with a token, a claim_id that was sent before, a model, work
--- already held, tasks that have just become due, users whom others are serving. One step at a time, each looked at
--- under its lock.
 create function queue.claim_with_care(
   p_caller jsonb,
   p_worker_id text,
@@ -4950,12 +3904,7 @@ create function queue.claim_with_care(
   p_max_task_wait_minutes numeric,
   p_dry_run boolean
 )
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
   v_pool text := coalesce(p_run_type, 'gpu');
@@ -5029,17 +3978,8 @@ begin
 end;
 $$;
 
--- What a claim answers. params leave as jsonb text: a 64-bit seed stays what it was. Workers die on params that are no
--- object; a row from before that was asked for is wrapped in one.
--- The reply of a claim: task_id, task_type, params, project_id, lease_token, attempt (which start this is), attempts (how
--- many have failed so far).
 create function queue.claim_reply(p_task public.tasks)
-returns json
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns json language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return json_build_object(
     'task_id', p_task.id,
@@ -5054,16 +3994,8 @@ begin
 end;
 $$;
 
--- An empty answer is not the whole truth while somebody else's transaction holds owners with work: the header
--- x-fairlane-passed-over says how many were passed over; none for 0. PostgREST sends what response.headers holds, and
--- the functions hand it on.
 create function queue.say_passed_over(p_count integer)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   if p_count > 0 then
     perform set_config(
@@ -5078,15 +4010,8 @@ begin
 end;
 $$;
 
--- What a claim that found nothing does for the queue before it goes: a piece of what changes have left to do, or else
--- the work of a rescue that is late. Mostly there is neither, and it writes nothing. Returns how many tasks it changed.
 create function queue.work_while_idle()
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_done json;
 begin
@@ -5100,19 +4025,8 @@ begin
 end;
 $$;
 
--- What a claim sees beside the lines: tasks whose time has come, which it releases; and, of users' own machines, the tasks of
--- other pools that their GPUs run as well. What a worker holds for nothing it leaves.
-
--- Makes tasks ready whose available_at has come, of users who could run one now (for a token: of its owner): some 100,
--- of up to 100 owners, of each the most urgent, so that neither a user with ten thousand nor an earlier time comes
--- before a priority or a turn. Who is just being served is passed over: nobody is waited for here. Returns how many.
 create function queue.release_due_tasks(p_pool text, p_caller queue.caller)
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_batch constant integer := 100;
   v_now timestamptz := queue.now();
@@ -5172,17 +4086,8 @@ begin
 end;
 $$;
 
--- Whose due tasks a claim of the fleet releases: up to 100 owners of due cloud tasks in the pool who could run one now,
--- those whose turn it is first. A task whose owner may run none waits for the sweep, and no claim looks at it twice.
--- However much is due, this stays one short look, or one step into an index for each owner who has something waiting
--- for a time.
 create function queue.owners_to_release(p_pool text)
-returns uuid[]
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns uuid[] language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_few constant integer := 100;
   v_now timestamptz := queue.now();
@@ -5235,20 +4140,10 @@ begin
 end;
 $$;
 
--- Up to p_limit ready tasks of a line that have not grown stale, in its order, without going through those that have,
--- of which there may be a hundred thousand: among the first p_look_at of the line any, whatever keeps it fresh; behind
--- those what was created since queue.stale_before(), priority by priority, each one step into the index of the line.
 create function queue.fresh_in_line(
   p_user_id uuid, p_pool text, p_run_type text, p_takes_slot boolean, p_look_at integer, p_limit integer
 )
-returns setof uuid
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set enable_sort = off -- lines are in the order of an index: no statistics may find it as good to sort all that a user has
-set enable_bitmapscan = off -- which would look at all of it before it is cut
-as $$
+returns setof uuid language plpgsql stable security invoker set search_path = '' set enable_sort = off set enable_bitmapscan = off as $$
 declare
   v_old_before timestamptz := queue.stale_before();
   v_priority integer := 2147483647;
@@ -5308,16 +4203,8 @@ begin
 end;
 $$;
 
--- What queue.take_next_task is for the fleet, for a user's own machine: one user, so no turns. Claims the next task,
--- cloud or local, of the token's owner and returns it; null when there is none that nobody else holds
--- (queue.say_passed_over).
 create function queue.take_own_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
-returns public.tasks
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns public.tasks language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_task_id uuid;
   v_is_held boolean := true;
@@ -5363,18 +4250,8 @@ begin
 end;
 $$;
 
--- What a claim or count for gpu comes to beside the pool itself (queue.is_served_by): the owner's ready tasks of types that
--- GPU machines run, too. Each line comes from the index that holds nothing else, in the order of claims.
--- Ready tasks of other pools that this caller's claims or counts for gpu are about, per pool and run type the first
--- p_limit of the line; of pools that are paused with p_is_paused. None for any other pool or caller.
 create function queue.own_gpu_line(p_caller queue.caller, p_pool text, p_limit integer, p_is_paused boolean default false)
-returns setof public.tasks
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set enable_sort = off -- under no statistics may it be as good to sort a line as to take it from the index in order
-as $$
+returns setof public.tasks language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
 begin
   if p_pool = 'gpu' and p_caller.user_id is not null then
     return query
@@ -5398,16 +4275,8 @@ begin
 end;
 $$;
 
--- Up to p_limit tasks like those of queue.own_gpu_line whose available_at has come and whose standing does not say so
--- yet, the longest due first.
 create function queue.own_gpu_due(p_caller queue.caller, p_pool text, p_limit integer)
-returns setof public.tasks
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set enable_sort = off -- under no statistics may it be as good to sort all that waits as to take it from the index in order
-as $$
+returns setof public.tasks language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
 begin
   if p_pool = 'gpu' and p_caller.user_id is not null then
     return query
@@ -5424,17 +4293,8 @@ begin
 end;
 $$;
 
--- A worker that runs one task at a time and asks for another orchestrates nothing any more, whatever it has said of it: the
--- places are free, but that of the one whose reply was lost (queue.lost_orchestration). Waits for nobody: what somebody is
--- just changing is left for the next claim.
--- Frees the places of the orchestration tasks that this worker still holds in this pool, but that of p_but.
 create function queue.leave_orchestration(p_worker_id text, p_token_id uuid, p_pool text, p_but uuid default null)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_task_id uuid;
   v_task public.tasks;
@@ -5467,25 +4327,8 @@ begin
 end;
 $$;
 
--- The start of a task; and a claim that gets the task which the worker has already, because the reply was lost or the worker
--- came back.
-
--- A claim request that was already answered gets the same answer: the reply was lost on the way. But a claim_id may also
--- be derived from something that stays, or kept over a restart: then the worker may have died of the task, each time, and
--- each answer would be as free as the one before. So it is free as often as starts are taken off (max_free_returns), and
--- only until the worker has named the task: then it has had the reply. Beyond that it is a start, and the end of the task
--- when that was its last (as queue.give_back_held_task).
--- The running task that this claim request was answered with, as a new start where it was answered too often; null when
--- the request is new, or that task has had its last start. 409 CLAIM_ID_USED when the task has ended, is of another pool
--- or needs no worker any more. Raises 55P03 when somebody else's transaction holds its owner.
 create function queue.repeat_claim(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz)
-returns public.tasks
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
-as $$
+returns public.tasks language plpgsql volatile security invoker set search_path = '' set lock_timeout = '120ms' as $$
 declare
   v_task public.tasks;
   v_locked public.tasks;
@@ -5563,24 +4406,10 @@ begin
 end;
 $$;
 
--- A worker that claims although it holds all it may, or was handed an orchestration task and has never named it. Either it
--- never heard of the task (the reply was lost: the same attempt under a new lease) or it died and came back under its name
--- (a new start, and the end of the task when that was its last). Which of the two it is nobody knows of a task that kills
--- its worker before the first report: as often as starts are taken off again (max_free_returns) its reply is taken for
--- lost, then each is a start.
--- The task that a worker at its own limit already holds, or the orchestration task of which nothing was heard since it
--- was handed out, handed out again; null when it may take another one. Raises 55P03 when somebody else's transaction
--- holds that task or its owner.
 create function queue.give_back_held_task(
   p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_now timestamptz
 )
-returns public.tasks
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
-as $$
+returns public.tasks language plpgsql volatile security invoker set search_path = '' set lock_timeout = '120ms' as $$
 declare
   v_limit integer;
   v_held_count integer;
@@ -5660,16 +4489,8 @@ begin
 end;
 $$;
 
--- The orchestration task in this pool that this worker was handed last and never heard of: it claims again, and since
--- that claim nothing has named the task, no report, no log and no child; null when there is none. Who runs one task at
--- a time would have said something of it first.
 create function queue.lost_orchestration(p_worker_id text, p_token_id uuid, p_pool text)
-returns uuid
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns uuid language plpgsql stable security invoker set search_path = '' as $$
 begin
   return (
     -- Looked for apart: claims forbid sorts, and an index in this order is no way to what a worker holds.
@@ -5699,17 +4520,8 @@ begin
 end;
 $$;
 
--- A holder that asks again for what it runs, and is not taken for one that never had the reply, has died of the task or
--- forgotten it: that is a start more, or the end of the task when it was the last.
--- Gives this running task, which the caller has locked, to its holder anew: another lease, one more start; or ends it as
--- Failed after its last one, and returns null. p_what: what the holder did instead of finishing it, for the reason.
 create function queue.start_again(p_held public.tasks, p_claim_id text, p_now timestamptz, p_what text)
-returns public.tasks
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns public.tasks language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_reason text;
   v_task public.tasks;
@@ -5744,18 +4556,8 @@ begin
 end;
 $$;
 
--- Hands a queued task out, to this worker (and token, and claim request): a new lease, one more start, the slot. The
--- task and its owner's slots are locked by the caller.
--- It keeps the counters itself instead of leaving them to tasks_after_update (which does not run in the mode
--- counts_itself); what it must come to is the same, and queue.drift says whether it did.
--- queue.claim_next_task says the same once more for the plain claim.
 create function queue.start_task(p_task_id uuid, p_worker_id text, p_token_id uuid, p_claim_id text, p_now timestamptz)
-returns public.tasks
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns public.tasks language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_task public.tasks;
   v_slots queue.user_slots;
@@ -5836,15 +4638,6 @@ begin
 end;
 $$;
 
--- Which of an owner's tasks runs next: the head of the line, past what is held, stale, behind its type or, for a worker
--- with a model, of another model.
-
--- The task of a user that should run next, locked. Call it under the user's lock: what is ready and whether the user has
--- a free slot cannot change then, and is looked at again here.
--- Locks the next task of this user's line in the pool and returns its id (null when the user may run none now), whether
--- tasks that have grown stale, or whose type has changed, were set aside on the way, and whether there would be a task
--- but for those who hold it. Raises QU002 with the id of a head that cannot be handed out. With a token, local tasks
--- count too and the user's switch for local work decides.
 create function queue.lock_head_of_line(
   p_user_id uuid,
   p_pool text,
@@ -5853,12 +4646,7 @@ create function queue.lock_head_of_line(
   out task_id uuid,
   out has_written boolean,
   out is_held boolean
-)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+) language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_slots queue.user_slots;
   v_head record;
@@ -5957,18 +4745,8 @@ begin
 end;
 $$;
 
--- What a worker would rather run: the model it has loaded. The guard holds for every caller that has a model, so that
--- no task waits for ever because other tasks suit the workers better.
--- The affinity of a worker that claims: its current model, null when none is known; a wait in minutes,
--- queue.settings.max_affinity_wait when null. Raises 409 WORKER_NOT_ELIGIBLE when somebody else than the worker itself
--- has set it to terminating, terminated or error.
 create function queue.affinity_of(p_worker_id text, p_same_model_only boolean, p_max_task_wait_minutes numeric)
-returns queue.affinity
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns queue.affinity language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_worker public.workers;
   v_affinity queue.affinity;
@@ -6005,16 +4783,8 @@ begin
 end;
 $$;
 
--- The tasks among which the next one of a user is chosen: the head of the line of this pool and run type, and with an
--- affinity the heads of both kinds and the first of that model and of no model; orchestration, whatever its model, only
--- where the owner has a place for it.
 create function queue.heads_of_line(p_user_id uuid, p_pool text, p_run_type text, p_affinity queue.affinity)
-returns setof public.tasks
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns setof public.tasks language plpgsql stable security invoker set search_path = '' as $$
 declare
   -- Orchestration only where its owner has a place for it; else the line goes on behind it.
   v_kinds boolean[] := (
@@ -6069,24 +4839,11 @@ begin
 end;
 $$;
 
--- The first task of a user's lines that is not held by somebody, has not grown stale and is not behind its type, locked:
--- where the head is one of these. A few are looked at, then a thousand of each line, whatever keeps them fresh; then what
--- was created late enough, priority by priority, so that a hundred thousand stale tasks are not gone through to find one
--- that is not. Not so behind a changed type: the next claim sets the next batch aside. Call it under the user's lock.
--- Locks the first task of these lines of the user that nobody holds, that is not stale, with p_is_behind not behind its
--- type, and, if asked for, suits the affinity; returns its id. Of each line the first thousand are looked at; behind
--- those, unless it has to suit or types have changed, what was created since queue.stale_before(), of up to a thousand
--- priorities.
 create function queue.lock_fresh_task(
   p_user_id uuid, p_pool text, p_run_types text[], p_kinds boolean[], p_affinity queue.affinity, p_only_suited boolean,
   p_is_behind boolean
 )
-returns uuid
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns uuid language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most_priorities constant integer := 1000; -- create-task knows twice as many, the column more
   v_old_before timestamptz := queue.stale_before();
@@ -6182,17 +4939,8 @@ begin
 end;
 $$;
 
--- Derives again up to 100 of a user's ready tasks in the pool, and of those that this caller's claims for it come to
--- beside it (queue.own_gpu_line), that have grown stale or, with p_is_behind, whose type has changed: among the first
--- 100 of each line, where they are in a claim's way; the rest of a long line is not gone through to find them. Call it
--- under the user's lock.
 create function queue.set_tasks_aside(p_caller queue.caller, p_user_id uuid, p_pool text, p_is_behind boolean)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most constant integer := 100;
   v_aside uuid[];
@@ -6236,22 +4984,8 @@ begin
 end;
 $$;
 
--- Which owner a claim serves: the first in turn who is free and has something for this worker; who is waited for when all
--- are held; and what cannot be handed out at all.
-
--- Looks for work until it has a task or knows that there is none that nobody holds. The first looks pass over users whom
--- somebody else is just serving, then one waits for such a user, once and a moment; the last looks pass over again, and
--- the reply says how many (docs/adr/0019-a-claim-does-not-wait-for-an-open-transaction.md). Each look is a subtransaction:
--- one that does not end in a claim gives its locks back, so that nobody ever waits while holding somebody's slots.
--- Claims the next cloud task of the pool for this worker and returns it; null when there is none that nobody else holds
--- (queue.say_passed_over).
 create function queue.take_next_task(p_caller queue.caller, p_worker_id text, p_pool text, p_claim_id text, p_affinity queue.affinity, p_now timestamptz)
-returns public.tasks
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns public.tasks language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_old_before timestamptz := p_now - (select s.stale_after from queue.settings as s);
   v_passed_over uuid[] := array[]::uuid[];
@@ -6397,16 +5131,8 @@ begin
 end;
 $$;
 
--- Locks the user whose turn it is for a worker with a model, and returns the id. With is_required it is, of the next 20
--- in turn, the first who has something that suits (queue.suits); when none of them has, whose turn it is: no worker
--- stands idle while something is claimable. Null when there is none that is free.
 create function queue.lock_user_with_affinity(p_pool text, p_passed_over uuid[], p_affinity queue.affinity)
-returns uuid
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns uuid language plpgsql volatile security invoker set search_path = '' as $$
 declare
   -- So many lines are looked into. A claim must not become dearer with each user who has work.
   v_look_at constant integer := 20;
@@ -6448,17 +5174,8 @@ begin
 end;
 $$;
 
--- Whether a user's line holds something that a worker with a model would rather run than change its model for another:
--- asked of line after line, so only single steps into an index.
--- Whether an open line holds orchestration with a place, a task of the affinity's model or of no model, or at its head
--- one that has waited too long.
 create function queue.suits(p_line queue.user_lines, p_affinity queue.affinity)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   -- Orchestration loads no model.
   if p_line.ready_cloud_orchestration > 0 and p_line.orchestration_room > 0 then
@@ -6497,20 +5214,12 @@ begin
 end;
 $$;
 
--- The second look of a claim: every user with work is just being served by somebody else, so wait for the one whose
--- turn it is in the pool. That user (null when there is none), and whether the lock could be had
--- (queue.wait_for_owner).
 create function queue.wait_for_open_user(
   p_pool text,
   p_passed_over uuid[],
   out user_id uuid,
   out is_locked boolean
-)
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+) language plpgsql volatile security invoker set search_path = '' as $$
 begin
   -- Whoever sorts on reads all lines; the first of the index is all that is needed, as in the look before.
   select l.user_id
@@ -6526,17 +5235,8 @@ begin
 end;
 $$;
 
--- Locks an owner's slots; false when it did not get them. A transaction that is left open is not waited for: somebody
--- who waits there waits for its client. So the wait for one that holds them is short (queue.settings.max_lock_wait),
--- and begins again only while the holders change, as claims do that follow each other.
 create function queue.wait_for_owner(p_user_id uuid)
-returns boolean
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '120ms' -- taken back when the function ends; what counts is the setting below
-as $$
+returns boolean language plpgsql volatile security invoker set search_path = '' set lock_timeout = '120ms' as $$
 declare
   v_started_at timestamptz := clock_timestamp();
   v_max_wait interval := (select s.max_lock_wait from queue.settings as s);
@@ -6565,15 +5265,8 @@ begin
 end;
 $$;
 
--- How many owners with something for a claim that found nothing it could not look at, because another transaction holds
--- them: lines that are open, and work that has become due. p_passed_over: those in whose lines it found nothing.
 create function queue.owners_held(p_pool text, p_passed_over uuid[])
-returns integer
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql stable security invoker set search_path = '' as $$
 begin
   return (
     select count(*)
@@ -6597,17 +5290,8 @@ begin
 end;
 $$;
 
--- Ends a queued task Failed when its params are too large to be handed out: it would hold up everything behind it, for
--- ever. They leave the row, too, and how many bytes they were stored in takes their place: every list of its owner's
--- tasks would stop at what cannot be written out. Called while no user is locked, because an end locks tasks first;
--- false when somebody else holds what has to be locked.
 create function queue.end_unfit_task(p_task_id uuid)
-returns boolean
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_timeout text := current_setting('lock_timeout');
   v_reason constant text := 'Its params are too large to be handed out: written out, they have more than 8388608 characters';
@@ -6635,11 +5319,6 @@ exception
 end;
 $$;
 
--- Ends that somebody asks for, of one task or of many.
-
--- A failure that may be worth another try: back to the queue with a growing wait until the starts are used up, then
--- Failed. update_task_status with Failed, which deployed workers send, is final.
--- See public.mark_task_failed.
 create function queue.mark_task_failed(
   p_caller jsonb,
   p_task_id uuid,
@@ -6648,14 +5327,7 @@ create function queue.mark_task_failed(
   p_retryable boolean,
   p_lease_token uuid
 )
-returns json
-language plpgsql
-volatile
-security definer -- the queue's own path to Failed and back to the queue
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Failed');
@@ -6677,17 +5349,8 @@ begin
 end;
 $$;
 
--- Cancels many tasks at once, a batch a call, for owners and operators. What hangs on them goes with them as ever.
--- See public.cancel_tasks.
 create function queue.cancel_tasks(p_caller jsonb, p_filter jsonb, p_limit integer, p_reason text)
-returns json
-language plpgsql
-volatile
-security definer -- reads the derived state, and cancels for tokens and users
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_limit integer := coalesce(p_limit, 1000);
@@ -6731,20 +5394,8 @@ begin
 end;
 $$;
 
--- The live tasks that a filter names, for whoever wants them cancelled: those of one owner, or of all for an operator.
--- Walked owner by owner through the index of live tasks; what has ended costs nothing, however much it is. A key that is
--- not known is refused: a typing error must not widen what is cancelled.
--- Up to p_limit live tasks of this caller (service: of anybody) that match every key of the filter; 400 INVALID_ARGUMENT
--- for an empty filter, an unknown key or more than 1000 ids.
 create function queue.tasks_to_cancel_for(p_caller queue.caller, p_filter jsonb, p_limit integer)
-returns setof uuid
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set enable_sort = off -- under no statistics may it be as good to read and sort all as to take some from the index in order
-set enable_bitmapscan = off -- which would look at all of it before it is cut
-as $$
+returns setof uuid language plpgsql stable security invoker set search_path = '' set enable_sort = off set enable_bitmapscan = off as $$
 declare
   v_unknown text[];
   v_status text := coalesce(p_filter ->> 'status', 'Queued');
@@ -6877,11 +5528,6 @@ begin
 end;
 $$;
 
--- A task completes exactly once; what changes nothing leaves a trace. And which file a worker's words describe.
-
--- Completes a task exactly once (docs/architecture.md, "Endings"). Result, record, history, counters and dependants
--- are one transaction; a repeat changes nothing and answers what is stored.
--- See public.complete_task.
 create function queue.complete_task(
   p_caller jsonb,
   p_task_id uuid,
@@ -6892,14 +5538,7 @@ create function queue.complete_task(
   p_description text,
   p_may_describe boolean default false
 )
-returns json
-language plpgsql
-volatile
-security definer -- the queue's own path to Complete
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks := queue.lock_task_for(v_caller, p_task_id, 'Complete');
@@ -6980,16 +5619,8 @@ begin
 end;
 $$;
 
--- A report that changed nothing still leaves a trace: an event in the task's history. A client that repeats itself for
--- ever does not fill it: after 20 in one status they are only counted. What a start was last said to have failed of is
--- always kept (queue.told_reason). The task is locked by the caller.
 create function queue.record_report(p_task public.tasks, p_caller queue.caller, p_reason text, p_details jsonb default null)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most constant integer := 20;
   v_counted constant text := 'further reports that changed nothing, only counted';
@@ -7050,16 +5681,8 @@ begin
 end;
 $$;
 
--- The URL of the task's own file that a result in JSON names, under the keys and in the order in which deployed workers
--- look for it; null when there is none.
 create function queue.described_file(p_description json, p_user_id uuid, p_task_id uuid)
-returns text
-language plpgsql
-immutable
-strict
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable strict security invoker set search_path = '' as $$
 begin
   return (
     select p_description ->> k.key
@@ -7073,15 +5696,8 @@ exception when others then
 end;
 $$;
 
--- The path in the bucket that the public URL of a file in the task's own folder leads to; null when it leads elsewhere.
 create function queue.own_file(p_url text, p_user_id uuid, p_task_id uuid)
-returns text
-language plpgsql
-immutable
-strict
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable strict security invoker set search_path = '' as $$
 declare
   -- The same pattern always: with the ids in it, it would be compiled anew for each task, which costs more than a completion.
   v_path text := substring(p_url from '^https?://[^/?#]+/+storage/v1/object/public/image_uploads/([^?#]+)');
@@ -7091,16 +5707,8 @@ begin
 end;
 $$;
 
--- A text that is a JSON object, as Python writes it (NaN and Infinity included, which become 0 here), and short enough
--- to be kept whole (65,536 characters); else null. Most texts are URLs, and told by their first character.
 create function queue.json_object_of(p_text text)
-returns json
-language plpgsql
-immutable
-strict
-security invoker
-set search_path = ''
-as $$
+returns json language plpgsql immutable strict security invoker set search_path = '' as $$
 declare
   v_json json;
 begin
@@ -7116,25 +5724,8 @@ begin
 end;
 $$;
 
--- What a change has left to do, because it was too much for one transaction.
-
--- Goes on with what changes have left to do, the oldest first: one bounded piece a call, by the job, and by claims that
--- find nothing, so that it does not hang on the job. What fails or is held by somebody goes to the back of the line
--- (claims leave it where it is: an idle poll writes nothing), and is not tried again by the same call. A call that has met
--- five locks, a claim one, does no more: waiting is for the next.
--- Does a piece of the deferred work, up to p_limit tasks, and returns {settled, finished, failed}: tasks, rows of
--- queue.deferred_work that are done, and rows that failed, which the log explains. Safe to repeat. Repeat it until
--- settled and finished are 0.
 create function queue.settle_deferred(p_limit integer default 100, p_may_move boolean default true)
-returns json
-language plpgsql
-volatile
-security definer -- changes tasks for pg_cron, claims and the operator
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set lock_timeout = '200ms' -- nobody's open transaction holds up a claim or the work of others
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off set lock_timeout = '200ms' as $$
 declare
   v_most_rows constant integer := 200;
   v_work queue.deferred_work;
@@ -7201,16 +5792,8 @@ begin
 end;
 $$;
 
--- Does the next piece of one row of deferred work, up to p_limit tasks, and returns how many; null when somebody holds
--- the owner or the one task that is left. It waits for nobody: the owner first, as a claim does, then the tasks, and
--- what somebody holds is left for later as a row of its own.
 create function queue.settle_piece(p_work queue.deferred_work, p_limit integer)
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_look constant integer := 1000;
   v_kind text := p_work.kind;
@@ -7345,18 +5928,8 @@ begin
 end;
 $$;
 
--- What an end does to others: who waited may run, or ends as well.
-
--- What follows from tasks that went from one status to another (p_moved, p_from, p_to), in one statement: result
--- records, what waits for them, their families. Of these are p_complete Complete, and p_lost Failed or Cancelled. The
--- caller holds the locks.
 create function queue.settle_ends(p_moved uuid[], p_from text[], p_to text[], p_complete uuid[], p_lost queue.task_end[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   if p_complete is not null then
     perform queue.record_generations(p_complete);
@@ -7370,17 +5943,8 @@ begin
 end;
 $$;
 
--- Tasks that waited for tasks that are Complete now, or that have come, or come back. They are locked before they are
--- looked at, so that of two dependencies that end at the same time the second one sees the first. Only tasks of the same
--- owner: to name somebody else's task is to wait for nothing, and nobody's end waits for a stranger's row. Where many
--- wait, the end is what is recorded now, and they follow (queue.deferred_work).
 create function queue.settle_dependants(p_task_ids uuid[], p_but uuid[] default '{}')
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most constant integer := 100;
   v_look constant integer := 1000;
@@ -7437,17 +6001,8 @@ begin
 end;
 $$;
 
--- What waited for a task that failed, was cancelled or deleted can never run. All of it ends with it, however long the
--- chain: Failed below a failed task, else Cancelled. Only queued tasks of the same owner; a task that was in somebody
--- else's way was in nobody's way (queue.dependency_state). Up to a hundred end at once; of more it is only noted that
--- they are to end (queue.deferred_work). Until then they wait, and no claim gets them.
 create function queue.settle_lost(p_lost queue.task_end[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most constant integer := 100;
   v_look constant integer := 1000;
@@ -7524,14 +6079,8 @@ begin
 end;
 $$;
 
--- Leaves it to queue.settle_deferred to end what waits for these tasks, which were lost.
 create function queue.defer_lost(p_lost queue.task_end[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
   select 'lost', l.task_id, l.user_id, l.status, l.task_id, pg_catalog.left(nullif(l.reason, ''), 500), queue.now()
@@ -7541,16 +6090,8 @@ begin
 end;
 $$;
 
--- Ends live tasks because of others: Failed or Cancelled, each with its own words. What the history says of the change
--- that is the cause must not be said of them, so it is put aside for a moment. p_in_turn: the caller looks after what waits
--- for them (queue.settle_deferred).
 create function queue.end_tasks(p_ends queue.task_end[], p_in_turn boolean default false)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_event constant text := coalesce(current_setting('queue.event', true), '');
   v_mode constant text := coalesce(current_setting('queue.mode', true), '');
@@ -7569,18 +6110,8 @@ begin
 end;
 $$;
 
--- What hangs on a task, with ids after p_after_id (null = all), in their order, the first p_most: the children of this
--- orchestrator, or else what depends on this task. So it can be gone through in pieces: a hundred thousand, where no
--- more than p_most are looked at in one transaction. Under no statistics may it be as good to read all of it first.
 create function queue.next_relatives(p_task_id uuid, p_are_children boolean, p_after_id uuid, p_most integer)
-returns uuid[]
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set enable_sort = off -- it comes in the order of an index
-set enable_bitmapscan = off -- which looks at all of it before it is cut
-as $$
+returns uuid[] language plpgsql stable security invoker set search_path = '' set enable_sort = off set enable_bitmapscan = off as $$
 declare
   v_after_id constant uuid := coalesce(p_after_id, '00000000-0000-0000-0000-000000000000');
 begin
@@ -7605,18 +6136,8 @@ begin
 end;
 $$;
 
--- What waits for what: recorded, changed, and never in a circle.
-
--- Makes a task that is still queued wait for these tasks, too; the first dependency stays in dependant_on. Meant for
--- the transaction that inserts the task: nobody can claim it before that ends. Raises 400 DEPENDENCY_CYCLE, or 409
--- ILLEGAL_TRANSITION when the task is not Queued.
 create function queue.depend_on(p_task_id uuid, p_depends_on uuid[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_task public.tasks;
 begin
@@ -7652,17 +6173,8 @@ begin
 end;
 $$;
 
--- A direct change of dependant_on: what the queue goes by is in queue.task_dependencies, and follows. Its own functions
--- have written there already. The caller holds the owners' locks.
--- Records what these tasks depend on after dependant_on of them was changed (p_were: what it was), and works out again
--- where they stand.
 create function queue.follow_dependencies(p_task_ids uuid[], p_were uuid[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_changed uuid[];
 begin
@@ -7694,16 +6206,8 @@ begin
 end;
 $$;
 
--- Raises 400 DEPENDENCY_CYCLE when one of these tasks depends on itself. Call it under the owners' locks. A circle can
--- only be closed by a task that others already wait for. Most new tasks have an id that nobody has heard of; asking
--- that costs one look at an index.
 create function queue.refuse_cycles(p_task_ids uuid[])
-returns void
-language plpgsql
-volatile -- must see what was committed while it waited for the owner
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_waited_for uuid[];
   v_suspects uuid[];
@@ -7783,15 +6287,8 @@ begin
 end;
 $$;
 
--- Whether a task waits, directly or through others of its owner, for another one; one that waits for itself can never
--- run. Asked under the owner's lock, so that of two that close a circle together the second one sees the first.
 create function queue.waits_for(p_task_id uuid, p_other_id uuid, p_user_id uuid)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   return exists (
     with recursive above (task_id) as (
@@ -7811,14 +6308,8 @@ begin
 end;
 $$;
 
--- Makes this owner's queued tasks, and replaced children, that wait for the first task wait for the second one instead.
 create function queue.move_dependants(p_from uuid, p_to uuid, p_user_id uuid)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_waiting uuid[];
 begin
@@ -7870,15 +6361,6 @@ begin
 end;
 $$;
 
--- A failure: tried again while starts are left (20_rules/attempts.sql), else the end; or only written down, when a former
--- holder may be speaking.
-
--- Ends a task as Failed, or has it tried again where that is allowed. The reason is kept whichever field it came in; the
--- history has more of it than the task.
--- Ends a locked task as Failed with this reason; puts it back, with a wait unless p_waits is false, when p_may_retry,
--- attempts are left and its type is retried; or only records the report when the task has ended, a former holder may be
--- speaking (queue.has_live_former_holder; p_attempts is the number of the start that is told), somebody who does not hold
--- it wants it tried again, or a token speaks of it that has lost it.
 create function queue.fail_task(
   p_caller queue.caller,
   p_task public.tasks,
@@ -7889,12 +6371,7 @@ create function queue.fail_task(
   p_waits boolean default true,
   p_attempts integer default null
 )
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_reason text := coalesce(nullif(p_reason, ''), nullif(p_details, ''), 'Failed without a reason');
   -- Of what is cut on the task the history keeps more.
@@ -7995,30 +6472,8 @@ begin
 end;
 $$;
 
--- A failure that names no lease could come from whoever held the task before: a machine that was taken for dead, or whose
--- task was reset, may be at work on it still, and its late word must not end the start of another. While there is such a
--- machine, the present holder gets the benefit of the doubt. Of a task that waits again nobody but a former holder speaks.
---
--- But only while there is: a report that is not applied is a failure that nobody counts. Of the fleet's workers nothing but
--- the number of the start says who speaks (p_attempts), and nothing at all for most. So whoever cannot be the one who
--- speaks is ruled out:
---   * who has ended, or was set aside: its beats until then, the last one above all, are no sign that it works;
---   * who had ended when it lost the task, and has come back under its name;
---   * who never had the task: its claim's reply was lost, and no log line of it names the task;
---   * who has handed the task back, or said how its start went, in whatever words;
---   * who was given another task since, where a worker runs one at a time;
---   * who had a start of another number than the one that is told.
---
--- Under a name that several share the former holder may have the name of the present one.
--- Whether another worker that had this task may still be at work on it, and so be the one who tells of a failure: of
--- start p_attempts, if the report says so.
 create function queue.has_live_former_holder(p_task public.tasks, p_attempts integer default null)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_settings queue.settings;
   v_is_shared boolean;
@@ -8141,10 +6596,6 @@ begin
 end;
 $$;
 
--- What workers report, other than a result; whose report counts, and what it is answered.
-
--- What a worker reports other than a result (docs/architecture.md, "Endings").
--- See public.update_task_status.
 create function queue.update_task_status(
   p_caller jsonb,
   p_task_id uuid,
@@ -8158,14 +6609,7 @@ create function queue.update_task_status(
   p_lease_token uuid,
   p_attempts integer
 )
-returns json
-language plpgsql
-volatile
-security definer -- writes delivered_at, which no API role may
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks;
@@ -8281,15 +6725,8 @@ begin
 end;
 $$;
 
--- The task that a report is about, locked, and its live relatives when it may end as p_ends_as (Complete, Failed,
--- Cancelled). 404 TASK_NOT_FOUND when it does not exist; somebody else's task answers exactly like that.
 create function queue.lock_task_for(p_caller queue.caller, p_task_id uuid, p_ends_as text default null)
-returns public.tasks
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns public.tasks language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_task public.tasks;
 begin
@@ -8321,18 +6758,8 @@ begin
 end;
 $$;
 
--- What a report writes, taken first, while the caller waits 200 ms for a lock and no longer: a table that somebody has
--- locked is told at once. From here on only rows can be waited for, the owner's own. For those a report waits longer: its
--- worker has nothing better to do, and its work must not be lost. But who waits holds a connection that all others need.
--- Takes the tables that reports write, within lock_timeout, and sets lock_timeout to queue.settings.max_report_wait (of
--- anything but a worker's report: to twice max_lock_wait) until the calling function of the API returns.
 create function queue.open_tables(p_is_report boolean)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   lock table public.tasks, public.task_events, public.generations, queue.user_slots, queue.user_lines in row exclusive mode;
   lock table public.users, public.projects in row share mode;
@@ -8341,15 +6768,8 @@ begin
 end;
 $$;
 
--- Whether a caller is the one who runs the task. A lease is no proof here: owners can read it. The service key speaks for
--- any worker of the fleet, because deployed workers do not say which one they are; a user who has signed in runs nothing.
 create function queue.is_holder(p_caller queue.caller, p_task public.tasks)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case p_caller.kind
     when 'service' then p_task.token_id is null
@@ -8359,15 +6779,8 @@ begin
 end;
 $$;
 
--- A worker that names its lease is told when the task is no longer its own: 409 LEASE_LOST when the token is not the
--- one of the task's last lease.
 create function queue.refuse_stale_lease(p_task public.tasks, p_lease_token uuid)
-returns void
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql immutable security invoker set search_path = '' as $$
 begin
   if p_lease_token is distinct from p_task.lease_token then
     perform queue.refuse(
@@ -8379,29 +6792,15 @@ begin
 end;
 $$;
 
--- A report other than a result also hears whether it changed anything: a failure may only be recorded.
 create function queue.report_reply(p_task public.tasks, p_changed boolean)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns json language plpgsql stable security invoker set search_path = '' as $$
 begin
   return queue.task_reply(p_task)::jsonb || jsonb_build_object('changed', p_changed);
 end;
 $$;
 
--- What complete and update answer. A repeat gets the same words: whether it was the first is in the history.
--- The reply about a task: task_id, status, output_location, public_url (once Complete), thumbnail_url, error_message,
--- attempt, generation_created, generation_id.
 create function queue.task_reply(p_task public.tasks)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns json language plpgsql stable security invoker set search_path = '' as $$
 begin
   return json_build_object(
     'task_id', p_task.id,
@@ -8417,11 +6816,6 @@ begin
 end;
 $$;
 
--- The one way out of a final state; and results that are missing or name another than their task.
-
--- Puts dead letters back into the queue: the one way out of a final state. The starts so far stay counted, and the task
--- gets as many more as its type allows.
--- See public.requeue_tasks.
 create function queue.requeue_tasks(
   p_caller jsonb,
   p_task_ids uuid[],
@@ -8430,13 +6824,7 @@ create function queue.requeue_tasks(
   p_reason text,
   p_dry_run boolean
 )
-returns json
-language plpgsql
-volatile
-security definer -- writes requeue_count, which no API role may
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_max constant integer := 1000;
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
@@ -8516,17 +6904,8 @@ begin
 end;
 $$;
 
--- The dead letters that a filter names, the longest dead first. A key that is not known is refused: a typing error must
--- not widen what is put back.
--- Up to p_limit tasks that ended Failed (or Cancelled, if asked for) and match every key of the filter; 400
--- INVALID_ARGUMENT for an empty filter or an unknown key.
 create function queue.dead_letters(p_filter jsonb, p_limit integer)
-returns setof public.tasks
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns setof public.tasks language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_unknown text[];
 begin
@@ -8573,21 +6952,8 @@ exception
 end;
 $$;
 
--- Complete tasks that have nothing to show, and records that name another result than their task: from before the queue
--- recorded results itself, or from a hand in the tables. Nothing here can come about through the queue.
---
--- What the app did on purpose stays as it is. A task that says that its record was made (generation_created) and has none
--- had it deleted; a record in another place than its task's output was moved there. Both might be faults all the same,
--- which no row can tell: they are listed, and mended only for who names them.
--- See public.repair_generations.
 create function queue.repair_generations(p_limit integer, p_dry_run boolean, p_task_ids uuid[])
-returns json
-language plpgsql
-volatile
-security definer -- writes generation_created, which no API role may
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_missing uuid[];
   v_torn uuid[];
@@ -8676,18 +7042,8 @@ begin
 end;
 $$;
 
--- The result records (public.generations) of completed tasks, and their files: where they go, which are left over, the bucket.
-
--- The result records of tasks that were just completed. Called wherever a task becomes Complete, so there is no way
--- to complete a task of a type that creates generations without one. A task that was put back and completed again
--- replaces its record: task and record never name different results.
 create function queue.record_generations(p_task_ids uuid[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   insert into public.generations (
     task_id, project_id, user_id, type, location, thumbnail_url, params, created_at,
@@ -8713,15 +7069,8 @@ begin
 end;
 $$;
 
--- Whether completing a task of this type with these params leaves a result record; params.skip_generation = true says
--- no.
 create function queue.creates_generation(p_task_type text, p_params jsonb)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   return exists (
     select from public.task_types as y
@@ -8731,20 +7080,11 @@ begin
 end;
 $$;
 
--- What a task's result record belongs to: params name a parent record, a place in it and a record it is based on; a
--- numbered part belongs to what its orchestrator names. A part that is made once more may know its place by its number
--- alone: it builds on the record at the place before it, and so must the next on its own. What is malformed, or not the
--- owner's, is left out.
 create function queue.generation_links(
   p_task_id uuid, p_user_id uuid, p_params jsonb,
   out parent_generation_id uuid, out child_order integer, out based_on uuid
 )
-returns record
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns record language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_uuid constant text := '^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
   v_part queue.subtasks;
@@ -8778,18 +7118,8 @@ begin
 end;
 $$;
 
--- Whose folder the files of a task go to, and whether it still takes any. Asked before anything is stored, so that
--- neither a stranger nor a task that has ended leaves an object behind.
--- See public.upload_target.
 create function queue.upload_target(p_caller jsonb, p_task_id uuid, p_lease_token uuid)
-returns json
-language plpgsql
-volatile
-security definer -- writes delivered_at, which no API role may
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks := queue.lock_task_for(v_caller, p_task_id);
@@ -8817,19 +7147,8 @@ begin
 end;
 $$;
 
--- The files that nobody can have any use for: of tasks that failed, were cancelled or are gone, a day after the upload,
--- unless something still names them. A page at a time, in the order of names. Only listed here: who deletes the row of an
--- object leaves its bytes, so that is done through Storage (the function sweep-files).
--- See public.files_to_sweep.
 create function queue.files_to_sweep(p_caller jsonb, p_after text)
-returns json
-language plpgsql
-stable
-security definer -- reads the objects of Storage and everybody's tasks
-set search_path = ''
-set plan_cache_mode = force_custom_plan -- reads what every task names
-set enable_seqscan = on
-as $$
+returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = on as $$
 declare
   v_page_size constant integer := 1000;
   v_uuid constant text := '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
@@ -8897,14 +7216,8 @@ begin
 end;
 $$;
 
--- Makes the bucket of results, image_uploads. One that is there keeps its own settings: its owner has chosen them.
 create function queue.make_bucket()
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   if to_regclass('storage.buckets') is null then
     return;
@@ -8924,19 +7237,8 @@ begin
 end;
 $$;
 
--- What the end of one member does to its family.
-
--- Tasks have ended, or were put back: their families count it and follow. An orchestrator's end is remembered, its own
--- children go with it when it was cancelled, and it is judged when children of its have changed.
--- Moves the counts of the families of these tasks, which went from one status to another, and does what follows from it.
--- Call it under the owners' locks.
 create function queue.settle_families(p_task_ids uuid[], p_from text[], p_to text[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_changes queue.family_change[];
   v_change queue.family_change;
@@ -9021,16 +7323,8 @@ begin
 end;
 $$;
 
--- The open children of orchestrators that were Cancelled or deleted go with them; what is finished stays. One that
--- somebody is just changing is left to queue.mend_orchestrations: nobody waits for a task while he holds an owner. Of
--- more than a hundred it is only noted that they are to be cancelled (queue.settle_deferred). Returns how many were.
 create function queue.cancel_children(p_orchestrator_ids uuid[], p_what text)
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most constant integer := 100;
   v_ends queue.task_end[];
@@ -9078,17 +7372,8 @@ begin
 end;
 $$;
 
--- Where the settings say so, the queued children of orchestrators that failed fail with them: nothing can come of their
--- family any more. Those that run finish. Nobody waits for a task while he holds an owner, so one that somebody is just
--- changing, and more than a hundred children, are left to queue.settle_deferred; that comes late (p_is_late), and
--- leaves those that an operator has put back since. Returns how many failed.
 create function queue.fail_children(p_orchestrator_ids uuid[], p_is_late boolean default false)
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most constant integer := 100;
   v_orchestrator record;
@@ -9164,16 +7449,8 @@ begin
 end;
 $$;
 
--- The end of children whose family has failed, in the words that deployed debug tools look for. The owner is locked by now,
--- so what waits for them is not: most of it is among them, and the rest follows in its turn (queue.settle_deferred).
--- Ends these children Failed, because the task p_root_id has failed and their orchestrator with it.
 create function queue.end_siblings(p_task_ids uuid[], p_user_id uuid, p_orchestrator_id uuid, p_root_id uuid, p_reason text)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   if cardinality(p_task_ids) > 0 then
     insert into queue.deferred_work (kind, task_id, user_id, status, root_id, reason, since)
@@ -9196,18 +7473,8 @@ begin
 end;
 $$;
 
--- Who belongs to which family: children come, leave, or change sides.
-
--- New tasks, and those that are parts of something else now, find their families: as children, and as orchestrators whose
--- children came first. The caller holds the owners' locks and those of queue.lock_families.
--- Records these new children, and lets them replace earlier ones; counts the families of new orchestrators.
 create function queue.join_families(p_task_ids uuid[], p_children queue.subtasks[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_children uuid[];
   v_orchestrators uuid[];
@@ -9323,17 +7590,8 @@ begin
 end;
 $$;
 
--- Deleted tasks leave their families, and the children of a deleted orchestrator are cancelled. An orchestrator that has
--- lost its last child is cancelled, too; one that keeps some is judged by those. The caller holds the locks of all of
--- them.
--- Takes deleted tasks, which had these statuses, out of their families, and ends what ends with them.
 create function queue.leave_families(p_task_ids uuid[], p_statuses text[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_orchestrators uuid[];
   v_orchestrator_id uuid;
@@ -9350,16 +7608,8 @@ begin
 end;
 $$;
 
--- Tasks whose params, type or owner have changed, so that they are parts of something else now: they leave the families
--- they were in, as deleted ones would, and join those that they name. The caller holds the locks of queue.lock_families
--- and of the owners.
 create function queue.regroup(p_task_ids uuid[])
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_statuses text[];
   v_children queue.subtasks[];
@@ -9392,15 +7642,8 @@ begin
 end;
 $$;
 
--- What a task is a part of, and as which part, by its params.
--- The row of queue.subtasks that follows from a task's params; null when they name no orchestrator.
 create function queue.subtask_of(p_task_id uuid, p_user_id uuid, p_task_type text, p_params jsonb)
-returns queue.subtasks
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns queue.subtasks language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_orchestrator_id uuid := queue.parent_task_id(p_params);
   v_subtask queue.subtasks;
@@ -9420,14 +7663,8 @@ begin
 end;
 $$;
 
--- Adds p_delta (one child more or less) to the numbers of an orchestrator's children in this status and of this kind.
 create function queue.count_child(p_child queue.subtasks, p_status text, p_delta integer)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   update queue.orchestrations as o
   set open_count = o.open_count + case when p_status in ('Queued', 'In Progress') then p_delta else 0 end,
@@ -9443,21 +7680,8 @@ begin
 end;
 $$;
 
--- Families that were missed, found and counted again.
-
--- Families that were missed: an orchestrator whose children say that it has ended and which has not, and children that a
--- cancelled orchestrator left behind. Once a minute; bounded, safe to run twice or in parallel, and it waits for nobody:
--- what somebody holds is left for the next time.
--- Ends at most p_limit orchestrators that their children have ended, and the children that cancelled ones left, or failed
--- ones where these go with them; returns {completed, failed, cancelled, children_cancelled, children_failed}.
 create function queue.mend_orchestrations(p_limit integer default 100)
-returns json
-language plpgsql
-volatile
-security definer -- ends tasks for pg_cron and the operator
-set search_path = ''
-set enable_seqscan = off -- few families need it, however many there are
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_quiet_before timestamptz := queue.now() - (select s.family_quiet_after from queue.settings as s);
   v_family record;
@@ -9531,15 +7755,8 @@ begin
 end;
 $$;
 
--- Finds the children of one user that are not known as such, and counts the user's families again. The caller holds the
--- user's lock.
 create function queue.reconcile_families(p_user_id uuid)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   insert into queue.subtasks (task_id, orchestrator_id, user_id, task_type, final_rank, part_index)
   select c.task_id, c.orchestrator_id, c.user_id, c.task_type, c.final_rank, c.part_index
@@ -9593,15 +7810,8 @@ begin
 end;
 $$;
 
--- The rows of queue.orchestrations that the tasks themselves add up to, for those of these orchestrators that have
--- children; enqueued_attempt is null. A family whose orchestrator is missing, or belongs to somebody else, is none.
 create function queue.recount_families(p_orchestrator_ids uuid[])
-returns setof queue.orchestrations
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns setof queue.orchestrations language plpgsql stable security invoker set search_path = '' as $$
 begin
   return query
   select
@@ -9631,20 +7841,8 @@ begin
 end;
 $$;
 
--- Where an orchestrator ends: it has enqueued all of its children, and they say how it ends.
-
--- An orchestrator has said that its children are enqueued. From here on it is judged by them, and it may be that they
--- have all ended already, that somebody has deleted them all, or that there are none to come. The caller holds the lock on
--- the task.
--- Remembers that this orchestrator has enqueued its children in its present start, and ends it if they have all ended or
--- been deleted, or if it says (p_report) that there are none to come. Nothing for other tasks.
 create function queue.note_enqueued(p_task_id uuid, p_report text default null)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_task public.tasks;
   v_had_children boolean;
@@ -9688,16 +7886,8 @@ begin
 end;
 $$;
 
--- Ends an orchestrator as its children say, once it has enqueued all of them: Failed as soon as one has failed for good;
--- when all have ended, Cancelled if one was, else Complete with what the final child made. Returns how it ended; null =
--- not yet. The caller holds the locks on the orchestrator and on its owner.
 create function queue.judge_orchestration(p_orchestrator_id uuid, p_is_quiet boolean default false)
-returns text
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_look constant integer := 1000;
   v_family queue.orchestrations;
@@ -9786,14 +7976,8 @@ begin
 end;
 $$;
 
--- Completes a task with what another one made.
 create function queue.complete_for(p_task_id uuid, p_source public.tasks, p_reason text)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_event constant text := coalesce(current_setting('queue.event', true), '');
 begin
@@ -9809,16 +7993,8 @@ begin
 end;
 $$;
 
--- Cancels an orchestrator with the reason if it runs, had enqueued all of its children in this start, and they are all
--- gone: nothing is left that could end it, and no worker is to enqueue them again, because somebody took them away. The
--- caller holds the locks on the orchestrator and on its owner.
 create function queue.cancel_childless(p_orchestrator_id uuid, p_reason text)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   perform queue.end_tasks(array_agg((t.id, t.user_id, 'Cancelled', p_reason)::queue.task_end))
   from queue.orchestrations as o
@@ -9832,15 +8008,8 @@ begin
 end;
 $$;
 
--- An orchestrator that has enqueued everything only waits for its children: no death, silence or timeout of the worker
--- that ran it concerns it.
 create function queue.needs_no_worker(p_task public.tasks)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_family queue.orchestrations;
 begin
@@ -9849,15 +8018,8 @@ begin
 end;
 $$;
 
--- Whether an orchestrator has enqueued all of its children: it said so in its present start, or as many are there as its
--- params announce. Before that nobody judges it by the children it has.
 create function queue.is_enqueued(p_family queue.orchestrations, p_task public.tasks, p_is_quiet boolean default false)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   if p_family.open_count + p_family.complete_count + p_family.failed_count + p_family.cancelled_count = 0 then
     return false;
@@ -9868,20 +8030,8 @@ begin
 end;
 $$;
 
--- A part that is made again takes the place of the one before; and what a hand-over frees.
-
--- An orchestrator that runs again enqueues its children again, under new ids. What is done stays done: then the new
--- child is Complete at once, with the same output and no result record of its own. What is not done is cancelled, and
--- whoever waited for it waits for the new child.
--- Lets a new child take the place of the one that is the same part under another id, or the place beside it when that is
--- Complete. Call it under the locks of both and of their owner.
 create function queue.replace_part(p_task_id uuid)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_new queue.subtasks;
   v_old queue.subtasks;
@@ -9935,18 +8085,8 @@ begin
 end;
 $$;
 
--- Tasks that are no children of their orchestrators any more, because they were deleted or are somebody else's now.
--- Deployed clients delete what they think is a duplicate, and that may be the child that counts: then the one that it had
--- replaced counts again, and is put back if it was cancelled for it. The caller holds the locks of all of them.
--- Takes these tasks, which have or had these statuses, out of their families, lets replaced ones take their places again,
--- and returns the orchestrators that are to be judged anew.
 create function queue.take_out_children(p_task_ids uuid[], p_statuses text[])
-returns uuid[]
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns uuid[] language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_gone record;
   v_heir queue.subtasks;
@@ -10054,14 +8194,8 @@ begin
 end;
 $$;
 
--- Queues a child again that was cancelled because another one took its place, and that one is gone.
 create function queue.put_back_part(p_task_id uuid, p_gone uuid)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_event constant text := coalesce(current_setting('queue.event', true), '');
 begin
@@ -10093,15 +8227,8 @@ begin
 end;
 $$;
 
--- A running orchestration task needs no worker any more in this start, and gives its place back. The caller has seen that it
--- has not done so before, and holds the locks on the task and its owner.
 create function queue.hand_over(p_task public.tasks)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   insert into queue.handovers as h (orchestrator_id, lease_token)
   values (p_task.id, coalesce(p_task.lease_token, '00000000-0000-0000-0000-000000000000'))
@@ -10111,15 +8238,8 @@ begin
 end;
 $$;
 
--- Whether a running orchestration task has enqueued everything in the start that this lease is the proof of, and needs no
--- worker any more.
 create function queue.is_handed_over(p_orchestrator_id uuid, p_lease_token uuid)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   return exists (
     select
@@ -10130,21 +8250,8 @@ begin
 end;
 $$;
 
--- Queued tasks that nobody started and nobody waits for, or that wait for what cannot come, are cancelled.
-
--- Cancels tasks that were never started and are too old, or that can never run (queue.tasks_to_cancel), up to p_limit
--- of each kind; returns {cancelled}. A dry run does the same and takes it back, so it lists what would end, with what
--- would go along: {cancelled: 0, due: [{task_id, created_at, status, reason}]}. Safe to repeat and to run twice at
--- once.
 create function queue.cleanup(p_limit integer default 1000, p_dry_run boolean default false)
-returns json
-language plpgsql
-volatile
-security definer -- ends tasks for pg_cron and the operator
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_due uuid[] := array(select c.task_id from queue.tasks_to_cancel(p_limit) as c);
   v_last_event_id bigint;
@@ -10177,15 +8284,8 @@ begin
 end;
 $$;
 
--- What the cleanup cancels: up to p_limit tasks that were never started and are too old; if those are fewer, also up to
--- p_limit that wait for what cannot come. Each with the reason (queue.reason_to_cancel).
 create function queue.tasks_to_cancel(p_limit integer)
-returns table (task_id uuid, created_at timestamptz, reason text)
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns table (task_id uuid, created_at timestamptz, reason text) language plpgsql stable security invoker set search_path = '' as $$
 #variable_conflict use_column
 declare
   v_old_before timestamptz := queue.stale_before();
@@ -10217,17 +8317,8 @@ begin
 end;
 $$;
 
--- Cancels those of these tasks that still have a reason (queue.reason_to_cancel), owner by owner, and returns how many.
--- What somebody holds is left for the next time, and so is all of an owner whom somebody holds; what was claimed, put
--- back or given its missing dependency since it was found is due no more.
 create function queue.cancel_due(p_task_ids uuid[], p_actor text default 'queue.cleanup')
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' set lock_timeout = '100ms' as $$
 declare
   v_of_owner uuid[];
   v_held uuid[];
@@ -10271,18 +8362,8 @@ begin
 end;
 $$;
 
--- Why the cleanup would cancel this task, null when it would not: never started for queue.settings.stale_after since it
--- could run, no live task that it waits for (such a task is judged by that one, and goes when that goes), no live
--- parent, no fresh child and no fresh task that waits for it in any number of steps; or waiting longer than
--- dependency_grace for a task that cannot come. Asked of what was found, and once more under the lock, because much can
--- happen in between.
 create function queue.reason_to_cancel(p_task public.tasks)
-returns text
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_now timestamptz := queue.now();
   v_settings queue.settings;
@@ -10350,10 +8431,6 @@ begin
 end;
 $$;
 
--- The jobs: scheduled, run in one go or in batches, recorded, and stood in for by claims while they are late.
-
--- What runs by itself: each job is one call of one function that is safe to run twice (docs/operations.md). A function,
--- because a backup of the queue's tables does not hold the jobs of pg_cron: queue.rebuild makes them again.
 create function queue.schedule_jobs()
 returns void
 language plpgsql
@@ -10399,14 +8476,8 @@ $$$job$, j.job))
 end;
 $schedule_jobs$;
 
--- All jobs, and how often each is to have run at least.
 create function queue.jobs()
-returns table (job text, period text)
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns table (job text, period text) language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return query
   values
@@ -10415,17 +8486,8 @@ begin
 end;
 $$;
 
--- What pg_cron calls, and an operator by hand. A job that fails is recorded instead of raised: a raised error would take
--- the record with it.
--- Runs one job (sweep, rescue, settle, mend_orchestrations, count_on, cleanup, purge, reconcile) in one transaction and
--- records in queue.job_runs when, how long and what it did, or why it failed. Returns what it did, or {error, sqlstate}.
 create function queue.run_job(p_job text)
-returns jsonb
-language plpgsql
-volatile
-security definer -- writes job_runs for pg_cron and the operator
-set search_path = ''
-as $$
+returns jsonb language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_started_at timestamptz := clock_timestamp();
   v_result jsonb;
@@ -10454,18 +8516,8 @@ begin
 end;
 $$;
 
--- Begins a run in batches. What is due is looked up once for all: for cleanup and purge up to 10,000 tasks of each
--- kind, by owner; for reconcile the owners that have drifted; rescue and settle look anew for each batch. An error is
--- recorded in queue.job_runs, and the run is over.
 create function queue.begin_batches(p_job text)
-returns queue.batch_run
-language plpgsql
-volatile
-security definer -- looks up and records for pg_cron
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns queue.batch_run language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_run queue.batch_run;
 begin
@@ -10497,22 +8549,8 @@ begin
 end;
 $$;
 
--- The next batch of a run. To change a task takes the lock on its owner, which claims need: so a batch is small, is to
--- be committed before the next one, and claims then have the machine to themselves for three times as long (the pause).
--- Recorded with what those before it did.
--- Of cleanup and purge: 50 tasks; of purge also up to 1,000 each of logs, tokens, records of pg_cron and events; of
--- reconcile: 5 owners; of rescue: 100 lost tasks, until none is found that could be put back; of settle: 100 tasks of
--- deferred work, until nothing is left that could be done. Over when all that were due have been looked at and no more
--- of the rest is left, after 45 seconds, or when a batch fails.
 create function queue.run_batch(p_run queue.batch_run)
-returns queue.batch_run
-language plpgsql
-volatile
-security definer -- works for pg_cron
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns queue.batch_run language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   -- A cancelled task takes a millisecond; an owner is counted again in some twenty.
   v_size constant integer := case p_run.job when 'reconcile' then 5 else 50 end;
@@ -10559,16 +8597,8 @@ begin
 end;
 $$;
 
--- The job that takes work back may itself be dead. Then a claim that finds nothing does its work, once it has not run
--- for two periods, and at most once in as long. While the job runs, this only reads one row. Returns how many tasks it
--- put back; 0 also when that fails, which is recorded.
 create function queue.rescue_when_late()
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_now timestamptz := queue.now();
 begin
@@ -10604,15 +8634,8 @@ begin
 end;
 $$;
 
--- Writes into queue.job_runs, which health, warnings and operators look at, what this run did, or, when p_result is
--- {error, sqlstate}, why it failed.
 create function queue.record_run(p_job text, p_started_at timestamptz, p_result jsonb)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 begin
   if p_result ? 'error' then
     raise warning 'queue job % failed: % (%)', p_job, p_result ->> 'error', p_result ->> 'sqlstate';
@@ -10628,26 +8651,8 @@ begin
 end;
 $$;
 
--- Lost tasks, and the words in which the history says why.
-
--- Which running tasks nobody can be expected to finish, and why. Every kind of holder has its own sign of life: the
--- fleet's gpu workers beat; api workers and users' own machines only report. Under a name that several share only what names
--- a task is a sign for it. NULLs count as the longest silence there is.
--- Times are asked as queue.clock_watch says: the clock under the database may have jumped.
--- Running tasks to be put back and why: the worker's row says it has ended or a user's machine said so while somebody
--- held the task (queue.noted_beats), the worker is silent (gpu_silence_limit; api_silence_limit; token_silence_limit, or
--- token_beat_limit once it has beaten), no worker at all, a token that is accepted no more, the timeout of the task or
--- its type, never delivered (undelivered_limit), said to have failed by whom nobody knows and then not named
--- (undelivered_limit), under a name that several share not named by any (quiet_task_limit; token_beat_limit once one of
--- them has ended), or an orchestrator without children that was reported or left by its worker, and then not heard of
--- (family_quiet_after). Orchestrators that only wait for their children are none.
 create function queue.lost_tasks()
-returns setof queue.lost_task
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns setof queue.lost_task language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_now timestamptz := queue.now();
   v_settings queue.settings;
@@ -10810,15 +8815,8 @@ begin
 end;
 $$;
 
--- Ages in the words of the history.
--- Whole seconds from one time to the other, as text; "uncounted" when one of them is not known.
 create function queue.seconds_between(p_from timestamptz, p_to timestamptz)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case
     when isfinite(p_from) and isfinite(p_to) then pg_catalog.round(extract(epoch from p_to - p_from))::bigint::text
@@ -10827,16 +8825,8 @@ begin
 end;
 $$;
 
--- Why a task is queued again whose machine has said that it ends: a user's own, or one of the fleet's under a shared name.
--- The reason for this start to be over after a beat with the status p_said (terminated, crashed) of the user's machine,
--- or of one of the fleet's under a name that several share.
 create function queue.reason_of_goodbye(p_said text, p_attempts integer, p_worker_id text, p_is_users boolean)
-returns text
-language sql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language sql immutable security invoker set search_path = '' as $$
   select pg_catalog.format(
     case p_said
       when 'terminated' then 'Start %s was handed back: %s %s said that it ends'
@@ -10846,37 +8836,16 @@ as $$
   );
 $$;
 
--- Why a task is queued again whose machine was sent home (queue.is_taken_home).
 create function queue.reason_of_home(p_worker public.workers, p_attempts integer)
-returns text
-language sql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language sql immutable security invoker set search_path = '' as $$
   select pg_catalog.format(
     'Start %s was handed back: worker %s was sent home (%s)', greatest(p_attempts, 1), p_worker.id,
     coalesce(nullif(p_worker.metadata ->> 'error_reason', ''), p_worker.metadata ->> 'termination_reason')
   );
 $$;
 
--- Old rows are removed: finished tasks, logs, tokens, history, workers.
-
--- Deletes what is kept for a time only: logs, tokens and workers that have ended, what pg_cron wrote about its runs, and,
--- when the settings say so, history and finished tasks. Rows that somebody holds are left for the next time.
--- Deletes up to p_limit each of: logs older than log_retention, tokens that ended 30 days ago, records of pg_cron older
--- than 7 days, history older than event_retention or of users deleted longer than deleted_user_retention ago, finished
--- tasks older than finished_task_retention (event_retention and this one are off while null), rows of workers that ended
--- longer than worker_retention ago. Returns {logs, tokens, cron_runs, events, workers, tasks, dry_run}; a dry run changes
--- nothing, counts, and lists the tasks: due: [{task_id, status, reason}].
 create function queue.purge(p_limit integer default 5000, p_dry_run boolean default false)
-returns json
-language plpgsql
-volatile
-security definer -- deletes for pg_cron and the operator
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_tasks uuid[] := array(select t.id from queue.tasks_to_purge(p_limit) as t);
 begin
@@ -10897,16 +8866,8 @@ begin
 end;
 $$;
 
--- Up to p_limit finished tasks that nobody needs any more (queue.may_be_purged); none while
--- queue.settings.finished_task_retention is null. Nothing leads to them in the order of their age, so this looks
--- through the table: ask once for many.
 create function queue.tasks_to_purge(p_limit integer)
-returns setof public.tasks
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns setof public.tasks language plpgsql stable security invoker set search_path = '' as $$
 begin
   if (select s.finished_task_retention is null from queue.settings as s) then
     return;
@@ -10922,16 +8883,8 @@ begin
 end;
 $$;
 
--- Deletes those of these finished tasks that nobody needs. What somebody holds, and all of an owner whom somebody
--- holds, is left for the next time, and what was put back into the queue since it was found is not finished any more.
 create function queue.purge_tasks(p_task_ids uuid[])
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' set lock_timeout = '100ms' as $$
 declare
   v_of_owner uuid[];
   v_held uuid[];
@@ -10967,15 +8920,8 @@ begin
 end;
 $$;
 
--- Whether nobody needs a finished task any more: it ended longer than queue.settings.finished_task_retention ago (never
--- while that is null), no live task waits for it or is its child (and would go with it), and no live parent counts it.
 create function queue.may_be_purged(p_task public.tasks)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   return p_task.status in ('Complete', 'Failed', 'Cancelled')
     and coalesce(p_task.updated_at, p_task.created_at) < queue.now() - (select s.finished_task_retention from queue.settings as s)
@@ -11002,16 +8948,8 @@ begin
 end;
 $$;
 
--- Deletes what has been kept for long enough and no claim ever looks at, up to p_limit of each: logs, ended tokens,
--- records of pg_cron, history (of users who were deleted all of it), rows of workers that are gone. Returns how many:
--- {logs, tokens, cron_runs, events, workers}. A dry run only counts.
 create function queue.purge_kept(p_limit integer, p_dry_run boolean)
-returns jsonb
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns jsonb language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_now timestamptz := queue.now();
   v_settings queue.settings;
@@ -11106,18 +9044,8 @@ begin
 end;
 $$;
 
--- Derived state that is not what the tasks add up to, found and mended.
-
--- Mends drift in one transaction, for the operator; the job does it a few owners at a time (queue.run_batch). Counts
--- again for up to p_limit owners, and the totals, where they have drifted, and returns how many it mended; 0 is what
--- should come out. Their claims wait until it is committed. Safe to repeat and to run twice at once.
 create function queue.reconcile(p_limit integer default 100)
-returns integer
-language plpgsql
-volatile
-security definer -- writes derived state for the operator
-set search_path = ''
-as $$
+returns integer language plpgsql volatile security definer set search_path = '' as $$
 begin
   return queue.reconcile_owners(array(
     select distinct d.user_id from queue.drift() as d order by d.user_id nulls first limit p_limit
@@ -11125,18 +9053,8 @@ begin
 end;
 $$;
 
--- Derived state that is not what user rows and tasks add up to: owner (null for queue.status_totals), pool (null for
--- the owner's slots), what is stored, what was counted. No rows = no drift. A stable function sees one snapshot, so
--- work that is going on is never mistaken for drift.
 create function queue.drift()
-returns table (user_id uuid, pool text, stored jsonb, counted jsonb)
-language plpgsql
-stable
-security definer -- recount and the lines are for nobody else
-set search_path = ''
-set plan_cache_mode = force_custom_plan -- reads all there is, whoever asks
-set enable_seqscan = on
-as $$
+returns table (user_id uuid, pool text, stored jsonb, counted jsonb) language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = on as $$
 #variable_conflict use_column
 begin
   -- What runs, and what the user row allows.
@@ -11240,19 +9158,8 @@ begin
 end;
 $$;
 
--- Counts again for these owners, whose counters have drifted (null: the totals), one after the other under the owner's
--- lock: under it the tasks can be counted without anything moving. An owner that somebody serves is left for the next
--- time: nobody waits for one owner while he holds others. Returns how many it mended; they are locked until the
--- transaction ends, and so are their claims.
 create function queue.reconcile_owners(p_owners uuid[])
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set plan_cache_mode = force_custom_plan -- one for any owner would read the tasks of all
-set enable_seqscan = on -- the totals are those of every task
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = on as $$
 declare
   v_user_id uuid;
   v_turns jsonb;
@@ -11314,18 +9221,8 @@ begin
 end;
 $$;
 
--- What the derived state should be, counted from the tasks themselves; what is derived goes with the tasks when all of them
--- are emptied out, and cannot be emptied under them.
-
--- The user_lines that the tasks themselves add up to, for one user or for all (null); turn_at is null. The one query
--- that drift and reconcile share.
 create function queue.recount(p_user_id uuid)
-returns setof queue.user_lines
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns setof queue.user_lines language plpgsql stable security invoker set search_path = '' as $$
 begin
   return query
   select
@@ -11367,16 +9264,8 @@ begin
 end;
 $$;
 
--- What running, orchestrating and remembered of user_slots should be, counted from the tasks and from what others
--- ended, for one user or for all (null); no row = nothing. That an orchestrator has handed over, and that a holder has
--- let go, cannot be derived.
 create function queue.recount_slots(p_user_id uuid)
-returns table (user_id uuid, running integer, orchestrating integer, remembered integer)
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns table (user_id uuid, running integer, orchestrating integer, remembered integer) language plpgsql stable security invoker set search_path = '' as $$
 #variable_conflict use_column
 begin
   return query
@@ -11405,16 +9294,8 @@ begin
 end;
 $$;
 
--- Rows that migrations ship and everything relies on, and that are not there, with the statement that brings each back.
--- A restore or a clean-up by hand that loses one is noticed by nothing else: without the row of the clock, for
--- instance, silence is no longer measured.
 create function queue.missing_rows()
-returns table (row_name text, remedy text)
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns table (row_name text, remedy text) language plpgsql stable security invoker set search_path = '' as $$
 begin
   return query
   select 'the row of queue.settings', 'insert into queue.settings default values'
@@ -11431,14 +9312,8 @@ begin
 end;
 $$;
 
--- TRUNCATE fires no trigger for rows: with the tasks goes all that was derived from them. Their history stays.
 create function queue.tasks_after_truncate()
-returns trigger
-language plpgsql
-security definer -- writes derived state on behalf of any caller who may truncate
-set search_path = ''
-set enable_seqscan = on -- what is there is to go
-as $$
+returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = on as $$
 begin
   delete from queue.task_dependencies as d;
   delete from queue.subtasks as s;
@@ -11460,29 +9335,16 @@ begin
 end;
 $$;
 
--- The totals of ended tasks are counted on from the history; without it they are counted from the tasks.
 create function queue.events_after_truncate()
-returns trigger
-language plpgsql
-security definer -- writes derived state on behalf of any caller who may truncate
-set search_path = ''
-set enable_seqscan = on -- counts all tasks
-as $$
+returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = on as $$
 begin
   perform queue.recount_totals();
   return null;
 end;
 $$;
 
--- What tasks go by, or what is derived from them, cannot be emptied under them (409 TRUNCATE_REFUSED). Together with
--- the tasks it can: after such a statement there are none.
 create function queue.refuse_truncate()
-returns trigger
-language plpgsql
-security definer -- looks at tasks on behalf of any caller who may truncate
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 begin
   if exists (select from public.tasks as t) then
     perform queue.refuse(
@@ -11495,21 +9357,8 @@ begin
 end;
 $$;
 
--- How the work of a dead worker comes back into the queue, and which of its starts are not counted.
-
--- Takes work back from those who will not finish it. Runs every minute, and from a claim that finds nothing while the
--- job is late. Silent workers are set to error first, so that they get no more work and an orchestrator sees why.
--- Puts up to p_limit lost tasks back (queue.lost_tasks) and sets gpu workers that fell silent with work to error; returns
--- {put_back, workers_set_to_error}, or {skipped} while another rescue runs. Safe to repeat.
 create function queue.rescue(p_limit integer default 1000)
-returns json
-language plpgsql
-volatile
-security definer -- changes workers and leases for pg_cron, claims and the operator
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_lost queue.lost_task[];
   v_put_back integer;
@@ -11590,16 +9439,8 @@ begin
 end;
 $$;
 
--- Puts these tasks back as p_actor's doing: what a last beat gives back. It is tried once: what somebody's open
--- transaction holds, a task or its owner, is not waited for, and left to the next rescue. Returns those starts
--- (tasks.lease_token), for queue.noted_beats.
 create function queue.put_back_or_leave(p_lost queue.lost_task[], p_actor text)
-returns uuid[]
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns uuid[] language plpgsql volatile security invoker set search_path = '' as $$
 begin
   perform queue.say(p_actor);
   perform queue.put_back(p_lost);
@@ -11613,22 +9454,8 @@ begin
 end;
 $$;
 
--- Puts running tasks back, each with its reason, owner by owner in the order of their ids, and those of one owner in one
--- statement. What has reported, ended or changed hands since it was looked at is left alone, and so is what somebody is
--- just changing: a task, a relative of it, or its owner. Not for long is any of them waited for, and never for the second
--- time: other owners are locked meanwhile.
--- Puts these tasks back into the queue (or ends them Failed: after their last start, or when they have said their last
--- word) with their reasons, unless somebody holds them or their owners, and returns how many; the start of one that was
--- never delivered, whose token has ended, or whose worker or user's machine said goodbye or was sent home, is not
--- counted.
 create function queue.put_back(p_lost queue.lost_task[])
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' set lock_timeout = '100ms' as $$
 declare
   v_lost queue.lost_task[];
   v_count integer;
@@ -11702,21 +9529,8 @@ begin
 end;
 $$;
 
--- Whether this running task of a worker that has ended loses its start only because an orchestrator has sent the machine
--- home, through no fault of its own.
--- Sent home: it set the row to terminated, or to terminating first, while the machine beat, for a termination_reason that
--- names no fault. Then what the machine ran is not to blame, whether the machine's own goodbye comes before or after; and
--- which of the two is first is chance. Narrow on purpose: a start is no task's fault only where somebody says why the
--- machine went. Some orchestrators say it in error_reason, where faults are, too; so there it has to be known for what it
--- is: that the machine was idle, or one too many. And a task that hangs has its machines switched off, too: so something
--- was heard of this one within the time after which a task counts as stuck.
 create function queue.is_taken_home(p_worker public.workers, p_task public.tasks)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_fault constant text := '(stuck|\mh[ua]ng|frozen|stall|stale|silent|heartbeat|responsive|reachable|unhealthy|crash|fail|error|fatal|overlong|too.long|task.?time|\moom|memory)';
   v_given text := nullif(p_worker.metadata ->> 'termination_reason', '');
@@ -11742,15 +9556,8 @@ begin
 end;
 $$;
 
--- The reaper's own way to set a worker aside: to error with this reason, in a way that its next beat takes back; false
--- when it is ending, had ended already or does not exist.
 create function queue.mark_reaped(p_worker_id text, p_reason text)
-returns boolean
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql volatile security invoker set search_path = '' as $$
 begin
   update public.workers as w
   set status = 'error',
@@ -11763,20 +9570,8 @@ begin
 end;
 $$;
 
--- After a backup was restored: what it does not hold is made again, and what it opened is closed.
-
--- Makes a migrated database ready for the rows of another one. What migrations ship would be there twice, and the
--- triggers of the queue would take each row for a new one: they count, and begin every task anew. Not by
--- pg_dump --disable-triggers, which only a superuser can use. Triggers of the application are left alone.
--- Readies an empty queue for pg_restore --data-only: its triggers are off, its jobs and the rows that migrations ship are
--- gone. Refuses when there are tasks. End with queue.rebuild().
 create function queue.begin_restore()
-returns json
-language plpgsql
-volatile
-security invoker -- for whoever owns the tables
-set search_path = ''
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_table regclass;
   v_trigger record;
@@ -11818,19 +9613,8 @@ begin
 end;
 $$;
 
--- Makes a queue of the rows that somebody has brought here, whichever way: everything that follows from other rows is
--- derived anew, and what belongs to it outside of the tables is made. Safe to repeat; beside running work it finds
--- nothing to do.
--- After a restore or a copy of rows: switches the queue's triggers on, derives counters, families and totals anew, moves
--- sequences behind the highest id, makes the bucket and the jobs. Answers what it had to do, and the drift that is left:
--- 0; wide_grants are statements that take back what the API may do beyond what migrations grant: none.
 create function queue.rebuild()
-returns json
-language plpgsql
-volatile
-security invoker -- for whoever owns the tables
-set search_path = ''
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_trigger record;
   v_sequence record;
@@ -11904,18 +9688,8 @@ begin
 end;
 $$;
 
--- What anon, authenticated, service_role and public hold on the queue's own tables, sequences and functions beyond what
--- migrations grant: statements that take it back, one a row; none when all is as shipped. A dump only grants, and a
--- project's default privileges may have given everything to every new table of public before it: tokens, logs and the
--- functions of the service would be open to whoever knows a public key. Defaults give whole tables, never columns; so
--- columns are not looked at. What the switch of ADR 0013 has opened is no excess.
 create function queue.wide_grants()
-returns table (statement text)
-language sql
-stable
-security invoker -- for whoever owns the tables
-set search_path = ''
-as $$
+returns table (statement text) language sql stable security invoker set search_path = '' as $$
   with shipped (name, role, privileges) as (
     values
       ('users', 'authenticated', 'SELECT'),
@@ -12019,29 +9793,11 @@ as $$
   order by e.object, e.role;
 $$;
 
--- Who has been heard of, and since when silence is measured: the clock under the database may have jumped.
-
--- Nobody is silent because the clock has jumped. A jump and a rescue that did not run look the same from in here, a gap
--- between two looks, and in both nobody was watched meanwhile; so silences and runs are measured anew from the first
--- look after it. Not again before a full silence has been judged since: while looks keep coming late (claims stand in for a
--- dead pg_cron, or that misses minutes), gaps are all there is, and dead workers have to be found all the same.
---
--- A gap is what could carry a worker that beats over its silence limit, even where looks are more frequent than the job's
--- period says. A standby that was promoted has a timeline of its own; its server may have been running for months. And
--- what happened in a long gap, nobody could have worked off: work grows no older in it (queue.stale_before).
--- Looks at the clock; called by each rescue. After a gap that could carry a beating worker over its silence limit, a step
--- back of more than 10 s or a promotion (a new timeline), queue.clock_watch says from when silence is measured. p_clock:
--- the time without queue.settings.clock_offset, given by tests, like p_timeline.
 create function queue.watch_clock(
   p_clock timestamptz default clock_timestamp(),
   p_timeline text default pg_catalog.left(pg_walfile_name(pg_current_wal_lsn()), 8)
 )
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_tolerance constant interval := interval '10 seconds'; -- clocks are set right by less than this all the time
   v_now timestamptz := queue.now();
@@ -12103,15 +9859,8 @@ begin
 end;
 $$;
 
--- Whether a worker that beat last at this time still counts as beating: within gpu_silence_limit, also where the clock
--- has been set back (queue.seen_at); false for null.
 create function queue.is_beating(p_last_beat timestamptz)
-returns boolean
-language plpgsql
-stable
-security definer -- asked by a trigger with the rights of whoever writes
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security definer set search_path = '' as $$
 declare
   v_now timestamptz := queue.now();
 begin
@@ -12119,16 +9868,8 @@ begin
 end;
 $$;
 
--- When a sign of life (a beat, a report, a claim) was given: p_sign, or when the clock was found set back, if p_sign is
--- of a time yet to come because of that: taken as it stands it would shield a dead worker until then. A few seconds
--- ahead is no such sign: it came while the caller's transaction was under way. Null stays null.
 create function queue.seen_at(p_sign timestamptz, p_now timestamptz)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns timestamptz language plpgsql stable security invoker set search_path = '' as $$
 begin
   if p_sign is null or p_sign <= p_now + interval '10 seconds' then
     return p_sign;
@@ -12140,21 +9881,10 @@ begin
 end;
 $$;
 
--- What there was to be seen of a start that ended without a result: whether its worker beat, whether it logged, whether it
--- was gone. The history keeps it, because logs are gone after two days and the worker's row has moved on; and the queue asks
--- the history who may still be at work on a task (queue.has_live_former_holder).
--- What was seen of a start of this task by this worker: {running_seconds, beats, seconds_since_last_beat,
--- seconds_since_last_report, worker_is_gone (said goodbye, crashed or on its way out), was_named (by a call, a beat or a
--- log line), log_lines}; null where nothing is known.
 create function queue.signs_of_life(
   p_task_id uuid, p_worker_id text, p_started_at timestamptz, p_reported_at timestamptz, p_delivered_at timestamptz
 )
-returns jsonb
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns jsonb language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_now timestamptz := queue.now();
   v_worker public.workers;
@@ -12180,15 +9910,8 @@ begin
 end;
 $$;
 
--- Ends that beats told of while another transaction held the worker's row. Whose row is still held waits for the next
--- rescue; who has given a sign of life since has not ended.
 create function queue.apply_noted_ends()
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_noted record;
 begin
@@ -12225,22 +9948,8 @@ begin
 end;
 $$;
 
--- The job sweep: work that has become due or grown stale, samples, types without a row, lines that stay empty.
-
--- What time alone changes, once a minute: work that has become due, work that has grown stale, and a sample of the
--- counts. Bounded and safe to run twice or in parallel: rows that somebody holds, and those of owners whom somebody holds,
--- are left for the next time. Their owners are locked with them, so that nobody is waited for.
--- Releases due tasks, sets stale ones aside (at most p_limit each), samples the counts and notes types without a row;
--- returns {released, grown_stale}.
 create function queue.sweep(p_limit integer default 1000)
-returns json
-language plpgsql
-volatile
-security definer -- writes derived state for pg_cron and the operator
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set enable_sort = off -- what is due and what is stale is read in the order of an index, whatever the statistics
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off set enable_sort = off as $$
 declare
   v_now timestamptz := queue.now();
   v_stale_before timestamptz := queue.stale_before();
@@ -12324,17 +10033,8 @@ begin
 end;
 $$;
 
--- Notes which types without a row tasks were enqueued with since the sweep before, from the history: enqueuing itself
--- writes nothing more. The last minute before p_now is left for the next time, as its transactions may still be open.
--- Users choose names freely, so no more than a thousand are kept. However long no sweep ran, all since the last one is
--- read, but no more than the newest hundred thousand rows. Returns how many types it wrote.
 create function queue.note_unknown_types(p_now timestamptz)
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_most constant integer := 1000;
   v_most_events constant integer := 100000;
@@ -12396,16 +10096,8 @@ begin
 end;
 $$;
 
--- A line stays when its last task has ended, because most fill again soon. Counts walk over all lines, so those that
--- stayed empty for an hour go, of at most p_limit owners, and so do these owners' counters of blocked tasks that came
--- to nothing. Returns how many lines.
 create function queue.drop_empty_lines(p_limit integer)
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_owners uuid[];
   v_dropped integer;
@@ -12445,18 +10137,8 @@ begin
 end;
 $$;
 
--- Whose row or token says that they have ended, give their work back at once.
-
--- A worker whose row says that it has ended gives its work back at once, whoever wrote the row; also one whose row comes
--- only then: workers may claim before they have one.
 create function queue.workers_after_write()
-returns trigger
-language plpgsql
-security definer -- puts tasks back on behalf of any caller who may write workers
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_ended text[];
 begin
@@ -12484,16 +10166,8 @@ begin
 end;
 $$;
 
--- Tasks of workers whose row was deleted go back to the queue, and what they still held is free.
 create function queue.workers_after_delete()
-returns trigger
-language plpgsql
-security definer -- puts tasks back on behalf of any caller who may delete workers
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set lock_timeout = '60ms' -- nobody's open transaction is waited for (queue.free_work)
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off set lock_timeout = '60ms' as $$
 begin
   update public.tasks as t
   set status = 'Queued',
@@ -12512,16 +10186,8 @@ exception when lock_not_available then
 end;
 $$;
 
--- A machine whose token is taken back can report nothing any more, so its tasks go back at once; that start is not
--- counted. Tokens that expire or are deleted, and a claim that was under way, are seen by the rescue within a minute.
 create function queue.user_api_tokens_after_update()
-returns trigger
-language plpgsql
-security definer -- puts tasks back on behalf of any caller who may revoke
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_lost queue.lost_task[];
 begin
@@ -12547,22 +10213,8 @@ begin
 end;
 $$;
 
--- The work of workers that have ended goes back to the queue, in one statement, so that the owners of all its tasks are
--- locked in order. Who ends itself hands its work back, and who is sent home gives it back: that start does not count
--- (queue.tasks_before_update). Whoever ends a worker does not wait for somebody's open transaction that holds a task or its
--- owner: then all of it is left to the next rescue, which sees that the worker has ended.
--- Frees what these workers still held, and puts what they run with the service key back into the queue, all but
--- orchestrators that only wait for their children, unless somebody holds one of these tasks or its owner. Starts do not
--- count when p_hands_back, when the worker said goodbye (workers.goodbye_at) or when it was sent home
--- (queue.is_taken_home).
 create function queue.free_work(p_worker_ids text[], p_hands_back boolean default false)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '60ms' -- taken back when the function ends; what counts is the setting below
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '60ms' as $$
 begin
   perform set_config('lock_timeout', ceil(250 * extract(epoch from s.max_lock_wait)) || 'ms', true)
   from queue.settings as s;
@@ -12596,20 +10248,8 @@ begin
 end;
 $$;
 
--- Beats of the fleet's workers, with their logs; and calls that are a sign of life.
-
--- The guardian's beat. One unnamed argument of type json, because PostgREST hands the body of a request over to such a
--- function as it came; for named arguments it unpacks the body, and one \u0000 in a log line fails the whole beat.
--- See public.func_worker_heartbeat_with_logs.
 create function queue.worker_heartbeat(p_body json)
-returns json
-language plpgsql
-volatile
-security definer -- writes columns of tasks that no API role may
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_body json := queue.readable_json(p_body);
   v_worker_id text := v_body ->> 'worker_id_param';
@@ -12669,16 +10309,8 @@ begin
 end;
 $$;
 
--- queue.beat, or, when another transaction holds the worker's row, a row in queue.noted_beats: somebody's open
--- transaction delays no beat. Returns the worker's status.
 create function queue.beat_or_note(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
-returns text
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '100ms' -- taken back when the function ends; what counts is the setting below
-as $$
+returns text language plpgsql volatile security invoker set search_path = '' set lock_timeout = '100ms' as $$
 begin
   -- For a row one may wait twice: in line, and for its holder.
   perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
@@ -12692,19 +10324,8 @@ exception when lock_not_available then
 end;
 $$;
 
--- One sign of life of a worker. Time is the database's; what the row already knows stays, whoever writes at the same
--- moment, because nothing is read before it is written.
--- Records a beat and returns the worker's status after it. Unknown workers are added; inactive, spawning and crashed
--- ones, those that only the reaper set to error and those that said goodbye become active; terminating, terminated and
--- error as somebody else said it stay. With terminated the worker itself says goodbye, with crashed its guardian that it
--- is gone. 400 INVALID_ARGUMENT without an id.
 create function queue.beat(p_worker_id text, p_status text, p_vram_total json, p_vram_used json, p_now timestamptz)
-returns text
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_vram jsonb := '{}'::jsonb;
   v_said text := case when p_status in ('terminating', 'error') then 'active' else p_status end; -- only orchestrators send workers away
@@ -12775,26 +10396,8 @@ begin
 end;
 $$;
 
--- Under a name that several share, a beat speaks for what it names alone: else one machine would shield what another lost,
--- from the queue and from the orchestrators' resets, for as long as it beats.
---
--- A worker that beats runs what it holds: its tasks move, so that no clean-up takes them for dead. Those that it named
--- itself have arrived there. A task that somebody is just changing is left: it moves anyway. No index knows these
--- columns, so that the rows change in place.
---
--- Deployed workers log under params.task_id where a task has one, and in runs without --debug under a name that they make
--- up. Such a name can only mean the one task that takes the worker's slot; but the last lines of the task before may
--- arrive for a while after the next claim, whose reply may be lost.
--- Moves updated_at of the tasks this worker runs with the service key (under a shared name only of those that it named),
--- and delivered_at and reported_at of those among them that it named: by their ids (p_named), by params.task_id, or, if
--- one alone takes a slot, by a name that it made up (p_names).
 create function queue.show_signs_of_life(p_worker_id text, p_named uuid[], p_names text[], p_now timestamptz)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_late_lines constant interval := interval '1 minute';
   v_is_shared boolean := p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
@@ -12841,20 +10444,10 @@ begin
 end;
 $$;
 
--- What a worker should let go of: what was cancelled under it in the last hour, and what it seems to run (it named it)
--- although it is no longer its own. Lines about a task that this worker has completed come later than the completion;
--- they are no reason to say anything.
--- What this worker of the caller should stop, as [{task_id, reason}]: cancelled, failed, taken_back, held_by_another,
--- completed_by_another or deleted.
 create function queue.tasks_to_stop(
   p_caller queue.caller, p_worker_id text, p_named uuid[], p_current uuid, p_now timestamptz
 )
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns json language plpgsql stable security invoker set search_path = '' as $$
 begin
   return (
     select coalesce(json_agg(json_build_object('task_id', s.id, 'reason', s.reason) order by s.id), '[]')
@@ -12888,18 +10481,8 @@ begin
 end;
 $$;
 
--- A call that only reads cannot write down that it came; so whoever answers it says it here. It speaks for the task that it
--- names, and for no other: what else runs under the same token may be another machine, dead or alive.
--- See public.note_call.
 create function queue.note_call(p_caller jsonb, p_task_id uuid)
-returns boolean
-language plpgsql
-volatile
-security definer -- writes columns of tasks that no API role may
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns boolean language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['token']);
   v_now timestamptz := queue.now();
@@ -12922,12 +10505,6 @@ begin
 end;
 $$;
 
--- Beats over HTTP, of users' own machines above all; and one name that several machines share (settings.shared_worker_ids;
--- two machines of one token under one name), of which one ends and the others go on.
-
--- A beat through the functions, where every call has a route: by the service key for a worker of the fleet, which is the
--- guardian's beat; by a token for the machine of its owner.
--- See public.beat.
 create function queue.beat_by_route(
   p_caller jsonb,
   p_worker_id text,
@@ -12937,14 +10514,7 @@ create function queue.beat_by_route(
   p_vram_used_mb json,
   p_logs json
 )
-returns json
-language plpgsql
-volatile
-security definer -- writes columns of tasks that no API role may
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
   v_now timestamptz := queue.now();
@@ -13007,24 +10577,10 @@ begin
 end;
 $$;
 
--- A beat of a user's own machine. It has no row in workers: orchestrators list those and switch them off. What the beat
--- says is written on the tasks that the machine runs, and nothing when it runs none.
---
--- A machine that came back under its name would shield what its former self had lost. So a beat may say all that the machine
--- runs; and under a name that several share it speaks for what it names alone, also when it ends.
--- Notes a beat on the tasks that this token runs under this name: all of them, or those in p_runs and p_named where the
--- machine says what it runs or the name is shared. terminated and crashed put what it runs back, under a shared name what
--- it names (all else goes back if no machine names it again), the first without counting the start; what somebody holds
--- is left to the next rescue.
 create function queue.beat_of_token(
   p_caller queue.caller, p_worker_id text, p_said text, p_runs uuid[], p_named uuid[], p_now timestamptz
 )
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_holder constant text := queue.holder_name(p_caller, p_worker_id);
   v_is_shared constant boolean := p_worker_id = any ((select s.shared_worker_ids from queue.settings as s)::text[]);
@@ -13085,23 +10641,10 @@ begin
 end;
 $$;
 
--- The last beat of one of several machines under one name. What it names goes back at once; of all else that runs under the
--- name nobody knows whose it was, so it is noted, and goes back when no machine names it again (queue.lost_tasks).
---
--- Lines that were written before a task was handed out speak of an earlier start of it: the machine gave it back, and
--- another one under the same name may have it now. They name nothing.
--- Ends a machine under a name that several share, with the service key: puts what it names (p_current, or a line of
--- p_logs that is not older than the start) back at once, the start not counted when it said goodbye, lets go of what
--- others had ended under it (p_named), and notes all else that runs under the name as possibly its own.
 create function queue.end_one_of_many(
   p_worker_id text, p_said text, p_current uuid, p_named uuid[], p_logs json[], p_now timestamptz
 )
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_lost queue.lost_task[];
   v_left uuid[];
@@ -13134,18 +10677,8 @@ begin
 end;
 $$;
 
--- One of several machines under one name has ended. Which of the tasks under that name were its own nobody can know; those
--- of the others will be named again. Not so the tasks of users' machines that never beat: these may be silent for longer
--- (token_silence_limit).
--- Leaves to the rescue what a machine that ended under a shared name may have run: p_left surely, all else under that
--- name and token (null = the service key) if no machine names it again.
 create function queue.note_end_of_many(p_worker_id text, p_token_id uuid, p_said text, p_left uuid[], p_now timestamptz)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_doubtful uuid[] := array(
     select t.lease_token
@@ -13171,17 +10704,8 @@ begin
 end;
 $$;
 
--- Until when a task that runs under a name that several share has to be named so as not to be put back; null for any
--- other. Only a call, a log line or a beat that names it shows that it still runs. queue.lost_tasks says so of all that
--- runs, this of one task. Times are asked as there: after a gap or a step of the clock everybody has the whole time
--- again.
 create function queue.named_before(p_task public.tasks)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns timestamptz language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_now timestamptz := queue.now();
   v_settings queue.settings;
@@ -13217,18 +10741,8 @@ begin
 end;
 $$;
 
--- What workers say beside their beats: log lines, bounded and stored; the model they have loaded; claims that were refused.
-
--- Log lines of orchestrators, which never try twice: what can be stored is stored, the rest is counted.
--- See public.func_insert_logs_batch.
 create function queue.insert_logs_batch(p_body json)
-returns json
-language plpgsql
-volatile
-security definer -- the helpers that it calls are nobody's but the queue's
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_body json := queue.readable_json(p_body);
   v_logs json[];
@@ -13248,16 +10762,8 @@ begin
 end;
 $$;
 
--- Stores log lines as docs/architecture.md describes them, as a worker's own when it is named, and returns how many it
--- could. All in one statement; only if that fails, by halves, so that a line that cannot be stored costs itself and no
--- other.
 create function queue.store_logs(p_logs json[], p_worker_id text, p_now timestamptz)
-returns integer
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql volatile security invoker set search_path = '' as $$
 declare
   v_max_length integer := (select s.max_text_length from queue.settings as s);
   v_half integer := cardinality(p_logs) / 2;
@@ -13300,14 +10806,7 @@ exception
 end;
 $$;
 
--- The lines of a request, as many as one request may bring: the first queue.settings.max_logs_per_call elements of the
--- array, and how many there are beyond; what is no array counts as one beyond.
-create function queue.bounded_logs(p_logs json, out logs json[], out surplus integer)
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+create function queue.bounded_logs(p_logs json, out logs json[], out surplus integer) language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_max integer := (select s.max_logs_per_call from queue.settings as s);
 begin
@@ -13327,17 +10826,8 @@ begin
 end;
 $$;
 
--- When a log line was written: the time that it names, if that is one of the last day and not ahead of the clock; else
--- the time given as now. Logs are read and purged by this time: a line dated next year would never go, one from 1970
--- would be gone before anyone has read it.
 create function queue.log_time(p_text text, p_now timestamptz)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set timezone = 'UTC' -- what a time without a zone means
-as $$
+returns timestamptz language plpgsql stable security invoker set search_path = '' set timezone = 'UTC' as $$
 declare
   v_time timestamptz;
 begin
@@ -13356,15 +10846,8 @@ exception
 end;
 $$;
 
--- What a log line carries beside its message, always as an object; what is none, or cannot be stored as one, is under
--- the key metadata.
 create function queue.log_metadata(p_metadata json)
-returns jsonb
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns jsonb language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_metadata jsonb;
 begin
@@ -13383,16 +10866,8 @@ exception
 end;
 $$;
 
--- The same JSON with U+FFFD, the character for what cannot be shown, in place of what JSON may carry and Postgres
--- cannot store: \u0000, and each half of a surrogate pair without the other. So one odd byte in one log line costs one
--- character.
 create function queue.readable_json(p_json json)
-returns json
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns json language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_text text := p_json::text;
   -- Stands for an escaped backslash meanwhile, so that \\u0000 stays the six characters it means. JSON text holds no
@@ -13411,16 +10886,8 @@ begin
 end;
 $$;
 
--- Which model a worker has loaded: claims prefer tasks that suit it. A worker that never announced itself is not
--- created here, because a row would make it one that is expected to beat.
--- See public.update_worker_model.
 create function queue.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
-returns json
-language plpgsql
-volatile
-security definer -- looks up the caller's token
-set search_path = ''
-as $$
+returns json language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_model constant text := left(p_model, 200); -- as tasks.model is cut
 begin
@@ -13446,16 +10913,8 @@ begin
 end;
 $$;
 
--- Notes that a worker claims although it gets nothing. The refused claim has rolled back, so the function that answers
--- it calls this; an idle poll of a refused worker writes once a minute.
--- See public.note_refused_claim.
 create function queue.note_refused_claim(p_caller jsonb, p_worker_id text)
-returns boolean
-language plpgsql
-volatile
-security definer -- API roles only read the table
-set search_path = ''
-as $$
+returns boolean language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
   v_now timestamptz := queue.now();
@@ -13500,25 +10959,8 @@ begin
 end;
 $$;
 
--- What may be written into the row of a worker and its metadata, and what follows from it.
-
--- Orchestrators read a worker, think, and PATCH status and metadata whole. What a beat wrote in between must survive
--- that.
---
--- Whether an end is a failure is decided here, once, when the status changes, and by what is known of the worker, not by
--- words: orchestrators give a reason for every end, also for sending an idle machine home. They look before they write:
--- what the machine took in between, what it was sent home with, and the crash that its guardian reports while it is being
--- switched off, are no failure.
--- A change of a worker keeps the newest vram_* keys, gives every end a
--- metadata.error_reason, its time and, if it is one, the time of the failure, and tells orchestrators by
--- metadata.orchestrator_status where they keep it.
 create function queue.workers_before_write()
-returns trigger
-language plpgsql
-security definer -- asks who is behind the change on behalf of any caller who may write
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_cycle constant interval := interval '1 minute'; -- two cycles of an orchestrator
   v_now timestamptz;
@@ -13635,28 +11077,8 @@ begin
 end;
 $$;
 
--- The queue marks an error that only meant silence, and the end that a worker announced itself: either is taken back by
--- the worker's next sign of life. As soon as anybody else says the status, it is theirs. Fires before
--- workers_before_write, by its name.
---
--- But orchestrators look and then write, and what they write may be older than what they overwrite. A promotion of a
--- machine that has ended meanwhile would hide that end, and is not needed: if the machine lives, its next beat says so. And
--- who keeps a machine by hand knows better than an orchestrator that did not rent it.
---
--- Api workers never beat. Orchestrators of machines that read all rows take that for silence, and would end them and their
--- work while they call all the time: an end that only they say of one that calls, or is kept, is none. What was said stays
--- in metadata.not_believed. Of one that has not called lately it is taken as the reaper's, whichever word they use and however
--- often they say it (first error, and ten minutes later terminated): its next call takes it back.
--- Whoever writes the status of a worker takes away the marks that the queue (reaped_at) or the worker itself (goodbye_at)
--- had set. A direct write of the service key that promotes a worker which is crashed, reaped or said goodbye, changes
--- neither status nor metadata; one that sets aside a worker which is kept and beats, or is an api worker that is kept or
--- calls, is only kept in metadata.not_believed.
 create function queue.workers_before_status()
-returns trigger
-language plpgsql
-security invoker -- asks whether an API role writes directly
-set search_path = ''
-as $$
+returns trigger language plpgsql security invoker set search_path = '' as $$
 declare
   v_now timestamptz;
   v_is_said_by_others boolean := current_user = 'service_role'
@@ -13706,32 +11128,16 @@ begin
 end;
 $$;
 
--- The orchestrator, the machine's startup script and the worker itself all read metadata whole and write it whole, each
--- with keys of its own. What one has written since the other read must survive that. So a direct write adds and changes
--- keys, and takes none away; null is a value. What was said of an end belongs to that end and goes with it.
--- Keys of a worker's metadata survive a direct write of the service key that does not name them, but error_reason,
--- error_time, termination_reason and self_terminated.
 create function queue.workers_before_metadata()
-returns trigger
-language plpgsql
-security invoker
-set search_path = ''
-as $$
+returns trigger language plpgsql security invoker set search_path = '' as $$
 begin
   new.metadata := queue.metadata_without_end(old.metadata) || new.metadata;
   return new;
 end;
 $$;
 
--- What orchestrators keep beside their workers is read with each of them, so it has the bounds of params.
--- Refuses metadata of workers that are out of the bounds of queue.json_fault with 413 PARAMS_TOO_LARGE.
 create function queue.workers_keep_metadata_small()
-returns trigger
-language plpgsql
-security definer -- whoever may write may hear the refusal
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns trigger language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 begin
   if tg_op = 'INSERT' or new.metadata is distinct from old.metadata then
     perform queue.refuse_large_json(new.metadata, 'metadata');
@@ -13740,17 +11146,8 @@ begin
 end;
 $$;
 
--- Orchestrators set aside machines that they did not rent: those that are not rented (queue.is_rented). Their word stands, so such a
--- machine gets no work, and it would be set aside again at their next cycle. Whoever started it by hand says so here.
--- See public.keep_worker.
 create function queue.keep_worker(p_caller jsonb, p_worker_id text, p_keep boolean)
-returns json
-language plpgsql
-volatile
-security definer -- writes kept_at, which no API role may
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql volatile security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_worker public.workers;
 begin
@@ -13779,18 +11176,8 @@ begin
 end;
 $$;
 
--- Api workers never beat: what shows that one lives is what it claims and reports. Calls that come away empty leave no trace.
--- Whether this worker has claimed or completed a task, or reported on one that it runs, with the service key, within
--- api_silence_limit.
 create function queue.has_called_lately(p_worker_id text)
-returns boolean
-language plpgsql
-stable
-security definer -- asked by a trigger with the rights of whoever writes
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns boolean language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_now timestamptz := queue.now();
   v_since timestamptz := v_now - (select s.api_silence_limit from queue.settings as s);
@@ -13814,16 +11201,8 @@ begin
 end;
 $$;
 
--- What a worker's metadata say when it is there again after an end of its own: what was wrong then is over.
--- The metadata of this worker without what was said of its goodbye, crash or silence; of the latter two the reason stays
--- as last_error_reason.
 create function queue.metadata_after_return(p_worker public.workers)
-returns jsonb
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns jsonb language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case
     when p_worker.goodbye_at is not null then queue.metadata_without_end(p_worker.metadata)
@@ -13834,32 +11213,13 @@ begin
 end;
 $$;
 
--- What was said of one end of a worker belongs to that end: once it is over it must neither be read as the reason of the
--- next one, nor bring it about.
--- A worker's metadata without error_reason, error_time, termination_reason and self_terminated.
 create function queue.metadata_without_end(p_metadata jsonb)
-returns jsonb
-language sql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns jsonb language sql immutable security invoker set search_path = '' as $$
   select p_metadata - '{error_reason,error_time,termination_reason,self_terminated}'::text[];
 $$;
 
--- What an orchestrator has enqueued.
-
--- The tasks that an orchestrator has enqueued, so that it does not enqueue them twice.
--- See public.get_orchestrator_children.
 create function queue.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text)
-returns json
-language plpgsql
-stable
-security definer -- looks up the caller's token
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_most constant integer := 1000;
   v_most_bytes constant integer := 32 * 1024 * 1024;
@@ -13926,20 +11286,10 @@ begin
 end;
 $$;
 
--- The tasks that name another one as their orchestrator. A family that the queue keeps count of is listed; one that had
--- ended before the queue did so, and one that has no child yet, is looked for among its owner's tasks since then. A day
--- more, because clocks are set back.
--- Up to so many tasks of the same owner whose params name this one as their orchestrator, oldest first; only those after
--- this time and id, if they are given.
 create function queue.children_of(
   p_orchestrator public.tasks, p_limit integer, p_after_time timestamptz default null, p_after_id uuid default null
 )
-returns setof public.tasks
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns setof public.tasks language plpgsql stable security invoker set search_path = '' as $$
 begin
   if exists (select from queue.orchestrations as o where o.orchestrator_id = p_orchestrator.id) then
     return query
@@ -13967,20 +11317,8 @@ begin
 end;
 $$;
 
--- Why a task waits, what would have to change, and where in line it is.
-
--- Why a task is not running, what would have to change, and where in line it is.
--- See public.explain_task.
 create function queue.explain_task(p_caller jsonb, p_task_id uuid)
-returns json
-language plpgsql
-stable
-security definer -- reads the derived state
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set enable_sort = off -- the line is in the order of an index
-set enable_bitmapscan = off -- which would look at all of it before it is cut
-as $$
+returns json language plpgsql stable security definer set search_path = '' set enable_seqscan = off set enable_sort = off set enable_bitmapscan = off as $$
 declare
   v_limit constant integer := 10000;
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
@@ -14215,14 +11553,8 @@ begin
 end;
 $$;
 
--- What would have to change for a task with this reason (or ready, or this status) to run, in words.
 create function queue.remedy(p_reason text)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case p_reason
     when 'ready' then 'Nothing: it runs when its owner''s turn comes and a worker claims'
@@ -14245,19 +11577,8 @@ begin
 end;
 $$;
 
--- What health answers, also while somebody holds a table; what stands in whose way; when a count is to be looked at twice.
-
--- Whether the queue looks after itself: its jobs run, its counters agree. What the fleet does is in worker_health, what
--- waits in task_counts.
--- See public.health.
 create function queue.health(p_caller jsonb)
-returns json
-language plpgsql
-stable
-security definer -- reads the derived state
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_now timestamptz := queue.now();
   v_settled_within constant interval := interval '5 minutes';
@@ -14362,16 +11683,8 @@ begin
 end;
 $$;
 
--- When a number should not be acted on without a second look. Codes are stable (docs/errors.md).
--- Warnings about a count, as [{code, message}]: JUMP_FROM_ZERO, WORK_OLDER_THAN_A_DAY, ONE_OWNER, NO_WORKER_BEATING,
--- JOB_FAILED, JOB_LATE.
 create function queue.count_warnings(p_pool text, p_load queue.load_summary, p_oldest timestamptz)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns json language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_now timestamptz := queue.now();
   v_sample record;
@@ -14448,15 +11761,8 @@ begin
 end;
 $$;
 
--- Jobs that nobody should rely on now: that failed when they last ran, or have not run for two periods, with words for
--- an operator.
 create function queue.late_jobs()
-returns table (job text, ran_at timestamptz, is_failing boolean, message text)
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns table (job text, ran_at timestamptz, is_failing boolean, message text) language plpgsql stable security invoker set search_path = '' as $$
 #variable_conflict use_column
 begin
   return query
@@ -14472,15 +11778,8 @@ begin
 end;
 $$;
 
--- Why pg_cron may not have run this job, as far as it tells: not installed, paused, not scheduled or not running, with
--- the way back. Part of a sentence. It may be gone, or not ours to read.
 create function queue.why_late(p_job text)
-returns text
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_name constant text := 'queue-' || replace(p_job, '_', '-');
   v_is_active boolean;
@@ -14513,15 +11812,8 @@ exception
 end;
 $$;
 
--- The answer of health while a table that it reads is locked: HELD_UP, and which session holds it; no jobs.
 create function queue.health_while_locked(p_caller jsonb)
-returns json
-language plpgsql
-stable
-security definer -- sees the sessions of others
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
 begin
   perform queue.resolve_caller(p_caller, array['service']);
   return json_build_object(
@@ -14542,17 +11834,8 @@ begin
 end;
 $$;
 
--- Sessions that hold the queue up, each with words for an operator: whose transaction was begun longer than p_age
--- before p_now and has a table of the queue locked, or has rows of tasks or of owners locked (as far as can be seen:
--- who holds which rows is in no view), or for which sessions wait that use these tables. Asks nothing of those tables
--- themselves, which may be what is locked.
 create function queue.held_up(p_now timestamptz, p_age interval)
-returns table (pid integer, since timestamptz, message text)
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns table (pid integer, since timestamptz, message text) language plpgsql stable security invoker set search_path = '' as $$
 #variable_conflict use_column
 begin
   return query
@@ -14631,33 +11914,15 @@ begin
 end;
 $$;
 
--- What the queue adds up to for a caller, from the counters; and what keeps machines busy beside the tasks that count.
-
--- How many tasks this caller could claim one after another now.
 create function queue.claimable_count(p_caller queue.caller, p_pool text)
-returns integer
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql stable security invoker set search_path = '' as $$
 begin
   return (queue.load_summary(p_caller, p_pool)).claimable;
 end;
 $$;
 
--- What the queue adds up to for this caller, in one pool or all (null). A line by itself says what its owner adds, so
--- the fleet's sums are one walk over the lines. Not so where time has overtaken a counter and where an owner's lines
--- share one limit: those owners, and the one owner that a token or user is about, are looked at apart. What machines of
--- that owner run of other pools beside gpu is added as if it had just come there.
 create function queue.load_summary(p_caller queue.caller, p_pool text)
-returns queue.load_summary
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set enable_sort = off -- what asks for the first in an order takes it from the index that has the order
-as $$
+returns queue.load_summary language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
 declare
   v_now timestamptz := queue.now();
   v_own boolean := p_caller.user_id is not null;
@@ -14805,17 +12070,8 @@ begin
 end;
 $$;
 
--- What each of these users has in the queue now, in one pool or all (null), as a claim would see it: the derived
--- counters, put right for what only time has changed since (p_overtaken). Why the user may run nothing now (null =
--- may), tasks ready, tasks a claim could hand out one after another (the limit counted), tasks active. Cloud and local
--- tasks are judged as queue.reason_of does; local ones are those of a token or user only.
 create function queue.user_load(p_caller queue.caller, p_pool text, p_user_ids uuid[], p_overtaken queue.load_change[])
-returns setof queue.user_load_row
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns setof queue.user_load_row language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_now timestamptz := queue.now();
   v_own boolean := p_caller.user_id is not null;
@@ -14900,31 +12156,15 @@ begin
 end;
 $$;
 
--- The owner's half of the one rule, for whoever asks: why this caller finds that the owner's cloud or local tasks may
--- not run now; null = they may. A token speaks for a machine of its user's, which runs either kind of task and needs no
--- credits. For everybody else, its owner in person too, a cloud task is what the fleet makes of it.
 create function queue.reason_of(p_slots queue.user_slots, p_caller queue.caller, p_is_cloud boolean)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return case when p_is_cloud and p_caller.kind <> 'token' then p_slots.cloud_reason else p_slots.local_reason end;
 end;
 $$;
 
--- What keeps machines busy beside the tasks that take a slot: orchestrators that have not enqueued everything yet (the
--- others only wait for their children), and starts that others ended under machines that have not let go yet. Without
--- these an autoscaler would stop machines at work.
 create function queue.busy_beside(p_caller queue.caller, p_pool text, p_load queue.load_summary)
-returns integer
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_most constant integer := 1000;
   v_own boolean := p_caller.user_id is not null;
@@ -14990,17 +12230,8 @@ begin
 end;
 $$;
 
--- What claims would hand out next.
-
--- What a claim by this caller in this pool would find, without taking it or locking anything:
--- {"dry_run":true,"available_tasks":n,"task":{…}|null}.
 create function queue.preview_claim(p_caller queue.caller, p_pool text)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns json language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_load queue.load_summary := queue.load_summary(p_caller, p_pool);
   v_turns queue.user_load_row[] := array(select u from queue.users_in_turn(p_caller, p_pool, v_load, 5) as u);
@@ -15032,15 +12263,8 @@ begin
 end;
 $$;
 
--- Up to p_limit tasks that this caller's claims would hand out next, whose turn it is first: filtered before they are
--- cut. p_turns are the first users in turn, at least p_limit of them where there are so many.
 create function queue.next_tasks(p_caller queue.caller, p_pool text, p_limit integer, p_turns queue.user_load_row[])
-returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz, since timestamptz)
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns table (task_id uuid, task_type text, user_id uuid, created_at timestamptz, since timestamptz) language plpgsql stable security invoker set search_path = '' as $$
 #variable_conflict use_column
 declare
   v_now timestamptz := queue.now();
@@ -15212,15 +12436,8 @@ begin
 end;
 $$;
 
--- Since when the oldest task waits that a claim could come to. The list of next tasks has the oldest of each user in it;
--- where the list was cut, older ones may stand behind it: those are looked for among the oldest never started.
 create function queue.oldest_claimable(p_caller queue.caller, p_pool text, p_listed timestamptz, p_was_cut boolean)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns timestamptz language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_look_at constant integer := 200;
   v_old_before timestamptz;
@@ -15265,23 +12482,8 @@ begin
 end;
 $$;
 
--- By how much the counters are behind, because time has passed or a type has changed; and what they do not tell apart: the
--- tasks of other pools that users' own GPUs run as well.
-
--- By how much the derived counters are behind because time has passed and nothing else: tasks that are due now, or have
--- grown stale; of one owner, or of all (null). Claims and the sweep put them right; who only reads takes them into
--- account with this.
--- Of a thousand due tasks and more, it takes some of each owner's. Where more than 5,000 have grown stale, nobody can
--- tell in time whose they are: then of each line those count as ready that are found to be fresh, as less is promised
--- then than there is, and never more.
 create function queue.overtaken_by_time(p_user_id uuid)
-returns setof queue.load_change
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set enable_sort = off -- who calls it may not say so: no statistics may find it as good to sort all that is due
-as $$
+returns setof queue.load_change language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
 declare
   v_many constant integer := 1000;
   v_most_stale constant integer := 5000;
@@ -15425,17 +12627,8 @@ begin
 end;
 $$;
 
--- By how much the derived counters are ahead because types have changed and not all of their tasks are derived again
--- (queue.deferred_work): ready tasks that are not, or are elsewhere; of one owner, or of all (null). Bounded: of an
--- owner with more of them than are looked at, only those that were looked at count as ready until they are through, as
--- less is promised then than there is, and never more.
 create function queue.overtaken_by_types(p_user_id uuid)
-returns setof queue.load_change
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns setof queue.load_change language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_most constant integer := 1000;
   v_types text[] := array(select distinct w.task_type from queue.deferred_work as w where w.task_type is not null);
@@ -15529,18 +12722,8 @@ begin
 end;
 $$;
 
--- What counts by this caller for gpu have beside the counters of that pool, which are of its own tasks, those that the
--- fleet runs: ready and active tasks of other pools (queue.is_served_by), counted as they are, up to 1000 of each pool
--- and run type; and by how much time or a change of type has overtaken what is stored. queue.own_gpu_waiting has the
--- rest.
 create function queue.own_gpu_load(p_caller queue.caller, p_pool text)
-returns setof queue.load_change
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set enable_sort = off -- as in queue.own_gpu_line
-as $$
+returns setof queue.load_change language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
 declare
   v_most constant integer := 1000;
   v_old_before timestamptz;
@@ -15610,16 +12793,8 @@ begin
 end;
 $$;
 
--- Queued tasks of other pools that counts by this caller for gpu have beside that pool (queue.is_served_by), by the
--- reason of their own that is stored, up to 1000 of each pool and reason.
 create function queue.own_gpu_waiting(p_caller queue.caller, p_pool text)
-returns setof queue.load_change
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set enable_sort = off -- as in queue.own_gpu_line
-as $$
+returns setof queue.load_change language plpgsql stable security invoker set search_path = '' set enable_sort = off as $$
 declare
   v_most constant integer := 1000;
   v_paused text[] := (select s.paused_pools from queue.settings as s);
@@ -15655,21 +12830,8 @@ begin
 end;
 $$;
 
--- How many machines are needed: the counts of an autoscaler, from one snapshot, and what waits for which reason. What they
--- are added up of is in load.sql, how far that is behind in overtaken_counters.sql, what is next in next_tasks.sql.
-
--- What an autoscaler decides on, from one snapshot (the function is stable: all its queries see the same state).
--- See public.task_counts.
 create function queue.task_counts(p_caller jsonb, p_run_type text, p_include_active boolean, p_unused text[] default null)
-returns json
-language plpgsql
-stable
-security definer -- reads the derived state
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-set enable_sort = off -- lines are in the order of an index: no statistics may find it as good to sort all that a user has
-as $$
+returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_sort = off as $$
 declare
   v_list_limit constant integer := 100;
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
@@ -15800,15 +12962,8 @@ begin
 end;
 $$;
 
--- The users whom claims would serve next, whose turn it is first.
--- Up to p_limit users of whom this caller could claim something now, in the order of their turns.
 create function queue.users_in_turn(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_limit integer)
-returns setof queue.user_load_row
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns setof queue.user_load_row language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_pools text[] := array(
     select p.pool
@@ -15849,14 +13004,8 @@ begin
 end;
 $$;
 
--- The users that a count lists: first those whose turn is next, then others with live work.
 create function queue.listed_users(p_caller queue.caller, p_pool text, p_load queue.load_summary, p_turns queue.user_load_row[], p_limit integer)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns json language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_paused text[] := (select s.paused_pools from queue.settings as s);
   v_missing integer := greatest(p_limit - coalesce(cardinality(p_turns), 0), 0);
@@ -15900,16 +13049,8 @@ begin
 end;
 $$;
 
--- Queued tasks that cannot run now, as {"<reason>": n}; every queued task is either claimable or under exactly one
--- reason. A reason of the owner comes before stale, and so does that all places of orchestration are taken: only then are
--- the stale tasks of an owner told apart by kind, which no counter does.
 create function queue.blocked_by_reason(p_caller queue.caller, p_pool text, p_load queue.load_summary)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns json language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_own boolean := p_caller.user_id is not null;
   v_paused text[] := (select s.paused_pools from queue.settings as s);
@@ -16011,15 +13152,8 @@ begin
 end;
 $$;
 
--- How many of the tasks that queue.blocked_by_reason counted wait for one of these reasons: several as one number, for
--- autoscalers that know fewer (docs/adr/0021).
 create function queue.blocked_sum(p_blocked json, p_reasons text[])
-returns integer
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns integer language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return (
     select coalesce(sum((p_blocked ->> r.reason)::integer), 0)
@@ -16028,19 +13162,8 @@ begin
 end;
 $$;
 
--- One task as its owner or worker reads it.
-
--- How a task stands, for clients that wait for it.
--- See public.get_task_status.
 create function queue.get_task_status(p_caller jsonb, p_task_id uuid)
-returns json
-language plpgsql
-stable
-security definer -- looks up the caller's token
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
 begin
@@ -16058,17 +13181,8 @@ begin
 end;
 $$;
 
--- What came of a task, with what it was asked to do.
--- See public.get_task_output.
 create function queue.get_task_output(p_caller jsonb, p_task_id uuid)
-returns json
-language plpgsql
-stable
-security definer -- looks up the caller's token
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   v_task public.tasks := queue.readable_task(v_caller, p_task_id);
@@ -16092,20 +13206,10 @@ begin
 end;
 $$;
 
--- The output that a task builds on. Deployed workers read one predecessor; newer ones all of them. A part that is made
--- once more waits for nothing: it names its parent's record and its own place there, and builds on the place before it.
--- See public.get_predecessor_output.
 create function queue.get_predecessor_output(
   p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid, p_child_order integer
 )
-returns json
-language plpgsql
-stable
-security definer -- looks up the caller's token and reads the dependencies
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_task public.tasks := queue.readable_task(queue.resolve_caller(p_caller, array['service', 'token', 'user']), p_task_id);
   v_first json;
@@ -16181,15 +13285,8 @@ begin
 end;
 $$;
 
--- The task that a question is about; 404 TASK_NOT_FOUND when it does not exist, and exactly so when it is somebody
--- else's.
 create function queue.readable_task(p_caller queue.caller, p_task_id uuid)
-returns public.tasks
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns public.tasks language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_task public.tasks;
 begin
@@ -16206,18 +13303,8 @@ begin
 end;
 $$;
 
--- What the upgrade from August 2025 has left for an operator to look at.
-
--- Tasks from before the upgrade of which something could not be found out, for an operator to decide, oldest first,
--- each with the problem (unknown_status, no_owner, no_run_type, no_reason, no_generation, no_age) and what to do. Empty
--- on a database that began later. Reads every task. For operators: no API role may execute it.
 create function queue.upgrade_report()
-returns table (task_id uuid, task_type text, status text, created_at timestamptz, problem text, what_to_do text)
-language plpgsql
-stable
-security invoker -- for operators, who may read every row anyway
-set search_path = ''
-as $$
+returns table (task_id uuid, task_type text, status text, created_at timestamptz, problem text, what_to_do text) language plpgsql stable security invoker set search_path = '' as $$
 #variable_conflict use_column
 begin
   return query
@@ -16263,33 +13350,13 @@ begin
 end;
 $$;
 
--- Which version of the queue this database has.
-
--- The version of package.json, as `npm run migrations` writes it here. Functions of a younger version refuse to work
--- with this schema (shared/version.ts).
 create function queue.version()
-returns text
-language sql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language sql immutable security invoker set search_path = '' as $$
   select '0.1.0';
 $$;
 
--- How the fleet is: who is silent, and whether renting more makes sense.
-
--- What an orchestrator should know before it rents another machine.
--- See public.worker_health.
 create function queue.worker_health(p_caller jsonb, p_window_minutes numeric)
-returns json
-language plpgsql
-stable
-security definer -- reads the derived state
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service']);
   v_now timestamptz := queue.now();
@@ -16393,18 +13460,8 @@ begin
 end;
 $$;
 
--- When a call or a log last said something new about a running task: when it was handed out or one of them last named it
--- (a beat says only that its worker lives), or, when its lines have said the same for longer than p_limit, since when they
--- do: a worker that hangs may go on to say the same again and again, and that is no more than a beat. Only a start that
--- has run for longer than p_limit is looked at, and only its last thousand lines: normally the second line is another one
--- already.
 create function queue.last_news(p_task public.tasks, p_limit interval, p_now timestamptz)
-returns timestamptz
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns timestamptz language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_lines constant integer := 1000;
   v_word timestamptz := greatest(p_task.claimed_at, p_task.generation_started_at, p_task.delivered_at, p_task.reported_at);
@@ -16460,16 +13517,8 @@ begin
 end;
 $$;
 
--- Whether a start has run for much longer than is usual: for overlong_factor times what nine of ten tasks of its type
--- take, or for overlong_after where too few have completed; never before quiet_task_limit. It is only flagged: its
--- timeout ends it.
 create function queue.is_overlong(p_task public.tasks, p_settings queue.settings, p_now timestamptz)
-returns boolean
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql stable security invoker set search_path = '' as $$
 begin
   if coalesce(p_task.claimed_at >= p_now - p_settings.quiet_task_limit, true) then
     return false;
@@ -16486,13 +13535,6 @@ begin
 end;
 $$;
 
--- Each worker's state, from its row, its beats and its tasks; which have failed; and what explain answers about one.
-
--- How each machine of the fleet is doing: those that have not ended, and those that failed within the window or still
--- claim. One word each, the first that applies, and what it follows from.
--- Per worker its health: claims_refused, terminating, terminated, failed, starting, never_beat, stale, stuck_task (no
--- news of its task), overlong_task (it runs for much longer than is usual), silent (beats, no log line within the
--- window), never_claimed (although there is work) or healthy.
 create function queue.worker_states(p_window interval)
 returns table (
   worker_id text,
@@ -16515,14 +13557,7 @@ returns table (
   task_quiet_since timestamptz,
   current_model text,
   metadata jsonb
-)
-language plpgsql
-stable
-security definer -- uses the queue's clock
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+) language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_now timestamptz := queue.now();
   v_settings queue.settings := (select s from queue.settings as s);
@@ -16618,17 +13653,8 @@ begin
 end;
 $$;
 
--- Which workers failed within a window, why, and what they took down with them.
--- Failures since then: {workers_seen, workers_failed, failure_rate, reasons: [{reason, workers}], failed_workers:
--- [{worker_id, status, failed_at, reason, tasks: [{task_id, task_type, outcome}]}]}. Tasks from at most the last 100000
--- events.
 create function queue.worker_failures(p_since timestamptz)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
+returns json language plpgsql stable security invoker set search_path = '' as $$
 declare
   v_seen integer;
   v_failed integer;
@@ -16714,16 +13740,8 @@ begin
 end;
 $$;
 
--- Why a worker gets nothing.
--- See public.explain_worker.
 create function queue.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text)
-returns json
-language plpgsql
-stable
-security definer -- reads the derived state
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_caller queue.caller := queue.resolve_caller(p_caller, array['service', 'token']);
   v_pool text := coalesce(p_run_type, 'gpu');
@@ -16784,22 +13802,8 @@ begin
 end;
 $$;
 
--- Reads and deletes with the public key, for deployed clients that know no other; closed unless an operator opens them
--- (docs/adr/0013-anon-reads-are-closed.md).
-
--- The switch of ADR 0013: whether the anon key reads tasks. Closed unless an operator has opened it.
--- It also takes back what queue.allow_anon_deletes has opened beyond that.
--- The columns are those that deployed workers ask for or filter by. The rows are those of live and fresh work: a worker
--- reads about jobs that run, and the rest is nobody's business who only knows a public key.
--- Opens or closes the reads of tasks with the anon key; see docs/adr/0013. For operators: no API role may execute it.
 create function queue.allow_anon_reads(p_is_allowed boolean)
-returns void
-language plpgsql
-volatile
-security invoker -- whoever may change the table may turn the switch
-set search_path = ''
-set lock_timeout = '5s' -- a policy needs the table for itself, for a moment; claims must not queue up behind that
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '5s' as $$
 begin
   drop policy if exists anyone_reads_fresh_tasks on public.tasks;
   drop policy if exists anyone_deletes_spare_parts on public.tasks;
@@ -16826,19 +13830,8 @@ begin
 end;
 $$;
 
--- The second step of the switch of ADR 0013: whether the anon key, which then reads tasks too, deletes duplicate children.
--- Only such as were never started, and in whose place another one counts again: whoever misuses it loses nobody's work.
--- Clients want the deleted row back, whole: so every column of the rows that are open can be read.
--- Opens or closes the deletion of duplicate children with the anon key; opening it opens the reads too. See
--- docs/adr/0013. For operators: no API role may execute it.
 create function queue.allow_anon_deletes(p_is_allowed boolean)
-returns void
-language plpgsql
-volatile
-security invoker -- whoever may change the table may turn the switch
-set search_path = ''
-set lock_timeout = '5s' -- a policy needs the table for itself, for a moment; claims must not queue up behind that
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '5s' as $$
 begin
   -- The reads are left as they are; this way nothing of an earlier step stays behind.
   perform queue.allow_anon_reads(
@@ -16859,18 +13852,8 @@ begin
 end;
 $$;
 
--- Whether the task is a child in whose place another one would count again when this one is deleted
--- (queue.leave_families): nothing is lost with it. Not in the place of one that has failed: that one would count again,
--- and end the job. Policies ask this on behalf of roles that may read nothing else: anon may execute it while its
--- deletes are allowed (queue.allow_anon_deletes).
 create function queue.is_spare_part(p_task_id uuid)
-returns boolean
-language plpgsql
-stable
-security definer -- asked on behalf of anon, which may not read families
-set search_path = ''
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns boolean language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
 begin
   return exists (select from queue.subtasks as s where s.replaced_by = p_task_id)
     and not exists (
@@ -16882,17 +13865,8 @@ begin
 end;
 $$;
 
--- What deployed clients call under names of their own (docs/fleet.md).
-
--- A beat with log lines, as deployed workers send it.
 create function public.func_worker_heartbeat_with_logs(json)
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.worker_heartbeat($1);
 exception when lock_not_available then
@@ -16904,15 +13878,8 @@ $$;
 comment on function public.func_worker_heartbeat_with_logs(json) is
   'A worker''s beat, with its log lines. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param, logs_param, status_param, current_task_id_param}. With status_param terminated the worker says goodbye: its work is free at once, that start does not count, and its next beat or claim makes it active again. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
 
--- The beat of clients that send no logs.
 create function public.func_update_worker_heartbeat(json)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   perform queue.worker_heartbeat($1);
 exception when lock_not_available then
@@ -16923,15 +13890,8 @@ $$;
 comment on function public.func_update_worker_heartbeat(json) is
   'A worker''s beat without logs. The whole body: {worker_id_param, vram_total_mb_param, vram_used_mb_param}. Answers nothing. Errors: 400 INVALID_ARGUMENT without a worker id. service_role only.';
 
--- Log lines, as deployed workers and orchestrators send them.
 create function public.func_insert_logs_batch(json)
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.insert_logs_batch($1);
 exception when lock_not_available then
@@ -16943,16 +13903,8 @@ $$;
 comment on function public.func_insert_logs_batch(json) is
   'Stores log lines. The whole body: {logs: [{timestamp, source_type, source_id, log_level, message, task_id, worker_id, cycle_number, metadata}]}. Out: {success, inserted, errors}. service_role only.';
 
--- The counts, as the scripts of the fleet call them through the Data API. They name a mode: "queued"
--- leaves out what runs, any other means all.
 create function public.func_get_task_counts(mode text default null, run_type_filter text default null)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   if run_type_filter in ('cloud', 'local') then
     return queue.counts_of_place(run_type_filter, mode is distinct from 'queued');
@@ -16967,17 +13919,10 @@ $$;
 comment on function public.func_get_task_counts(text, text) is
   'The same as task_counts for a service key, under the name and arguments of the fleet''s scripts. mode: queued leaves out what runs, any other means all. run_type_filter: a pool; or a place, cloud (machines of the fleet) or local (their owners'' own); null for all. Out: see task_counts; of a place its totals of what is claimable and active, its users and recent tasks. service_role only.';
 
--- The finished segments of a run, as functions ask it.
 create function public.get_completed_segments(
   p_caller jsonb, p_run_id text, p_project_id uuid default null, p_after_index integer default null
 )
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.get_completed_segments(p_caller, p_run_id, p_project_id, p_after_index);
 exception when lock_not_available then
@@ -16989,15 +13934,8 @@ $$;
 comment on function public.get_completed_segments(jsonb, text, uuid, integer) is
   '[{segment_index, output_location}] of the Complete travel_segments whose params.orchestrator_run_id is p_run_id as text, in order, one per index, the newest; at most 10000, those above p_after_index. Tokens and users: their own. Errors: 403. service_role only.';
 
--- Prompts of a shot, as functions report them.
 create function public.update_shot_pair_prompts(p_caller jsonb)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.update_shot_pair_prompts(p_caller);
 exception when lock_not_available then
@@ -17009,21 +13947,8 @@ $$;
 comment on function public.update_shot_pair_prompts(jsonb) is
   'Always 501 NOT_SUPPORTED, or 403 for callers who are nobody: the queue owns no shots. service_role only.';
 
--- Counts and views under the names that deployed orchestrators and autoscalers read.
-
--- What the fleet's scripts mean by cloud and local: not a pool, but where tasks run. Cloud is what machines of the fleet may
--- take and hold; local what only their owners' own machines may take, and what those hold.
--- What public.func_get_task_counts answers of cloud or local: {totals, global_task_breakdown, users, recent_tasks} and
--- the sums, of the tasks that run or may run there alone. Of users at most 100.
 create function queue.counts_of_place(p_place text, p_include_active boolean)
-returns json
-language plpgsql
-stable
-security definer -- reads the derived state
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_counts jsonb := queue.task_counts('{"kind": "service"}', null, p_include_active);
   v_claimable integer;
@@ -17097,7 +14022,6 @@ begin
 end;
 $$;
 
--- The workers that have not ended, as dashboards read them.
 create view public.active_workers_health
 with (security_invoker = true)
 as
@@ -17123,8 +14047,6 @@ where s.status not in ('terminated', 'error', 'crashed');
 comment on view public.active_workers_health is
   'One row per worker that has not ended, with its health (see queue.worker_states) and what it runs. service_role only.';
 
--- The queue and the fleet in one row of numbers, from counters where there are any.
--- See public.orchestrator_status.
 create function queue.fleet_summary()
 returns table (
   queued_tasks bigint,
@@ -17138,14 +14060,7 @@ returns table (
   stale_workers bigint,
   stuck_tasks bigint,
   snapshot_time timestamptz
-)
-language plpgsql
-stable
-security definer -- reads the derived state by the queue's clock
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+) language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_now timestamptz := queue.now();
   v_settings queue.settings := (select s from queue.settings as s);
@@ -17183,7 +14098,6 @@ begin
 end;
 $$;
 
--- One row of numbers, as dashboards read it.
 create view public.orchestrator_status
 with (security_invoker = true)
 as
@@ -17206,30 +14120,15 @@ from queue.fleet_summary() as f;
 comment on view public.orchestrator_status is
   'The queue and the fleet in one row: tasks by state, workers by state, stale_workers (active, no beat within the silence limit), stuck_tasks (running, no word for quiet_task_limit). service_role only.';
 
--- What the fleet's clients send, in the queue's terms: the functions of 20_rules/payload.sql, each of them once more, and
--- what rests on the same words: an index, and the key of a rented machine.
-
--- Clients name the orchestrator of a child so.
 create or replace function queue.parent_key()
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return 'orchestrator_task_id_ref';
 end;
 $$;
 
--- Clients have named the orchestrator in several ways. Texts that are no UUID (people's own ids) name none.
 create or replace function queue.named_parents(p_params jsonb)
-returns uuid[]
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns uuid[] language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return (
     select array_agg((p.holder ->> k.key)::uuid order by p.place, k.place)
@@ -17242,28 +14141,15 @@ begin
 end;
 $$;
 
--- A segment that is made once more may know its place by its index alone.
 create or replace function queue.place_key()
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return 'segment_index';
 end;
 $$;
 
--- A stitch (rank 3) puts everything together, so there is one of it; joins (2) come before segments (1) because the last
--- join holds all clips.
 create or replace function queue.part_of(p_task_type text, p_params jsonb, out final_rank smallint, out part_index integer)
-returns record
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns record language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_join text := substring(p_params ->> 'join_index' from '^[0-9]{1,9}$');
   v_segment text := substring(p_params ->> 'segment_index' from '^[0-9]{1,9}$');
@@ -17278,15 +14164,8 @@ begin
 end;
 $$;
 
--- A travel job announces its new segments, and has a stitch most of the time: not waited for when the family is quiet. A
--- job of joins has one for each pair of neighbours.
 create or replace function queue.has_expected_children(p_family queue.orchestrations, p_params jsonb, p_is_quiet boolean)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 declare
   v_details jsonb := p_params -> 'orchestrator_details';
   v_segments text := substring(v_details ->> 'num_new_segments_to_generate' from '^[0-9]{1,9}$');
@@ -17300,40 +14179,22 @@ begin
 end;
 $$;
 
--- Deployed orchestrators say so and end; they report no result. Older ones put their log's mark in front.
 create or replace function queue.has_nothing_to_enqueue(p_report text)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(p_report ~ '^(\[WARNING Task ID: [^]]{1,100}\] )?No new segments to generate', false);
 end;
 $$;
 
--- What deployed orchestrators say once their children are there, or were there before.
 create or replace function queue.has_enqueued(p_report text)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(p_report ~ '^(Successfully enqueued|\[IDEMPOTENT\])', false);
 end;
 $$;
 
--- The model, wherever its sender put it.
 create or replace function queue.task_model(p_params jsonb)
-returns text
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return left(
     coalesce(p_params ->> 'model', p_params ->> 'model_name', p_params #>> '{orchestrator_details,model_name}'),
@@ -17342,14 +14203,8 @@ begin
 end;
 $$;
 
--- A type without a row is orchestration if its name ends in _orchestrator, which is how deployed workers tell.
 create or replace function queue.takes_slot(p_task_type text, p_category text)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   if p_category is not null then
     return p_category <> 'orchestration';
@@ -17358,70 +14213,35 @@ begin
 end;
 $$;
 
--- Beside gpu and api the pool of a service that runs exactly two types (the checks are in 01_types_and_settings.sql).
 create or replace function queue.pools()
-returns text[]
-language sql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text[] language sql immutable security invoker set search_path = '' as $$
   select array['gpu', 'api', 'banodoco'];
 $$;
 
--- Where the app keeps the two switches of a user.
 create or replace function queue.switch_path(p_run_type text)
-returns text[]
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns text[] language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return array['ui', 'generationMethods', case p_run_type when 'cloud' then 'inCloud' else 'onComputer' end];
 end;
 $$;
 
--- Machines that were rented have the id by which they are given back.
 create or replace function queue.is_rented(p_worker public.workers)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
+returns boolean language plpgsql immutable security invoker set search_path = '' as $$
 begin
   return coalesce(p_worker.metadata ? 'runpod_id', false);
 end;
 $$;
 
--- Orchestrators read a worker, think, and PATCH its metadata whole. The id of the rented machine must survive that, unless
--- it is set to null: without it nobody can switch that machine off.
 create function queue.workers_keep_runpod_id()
-returns trigger
-language plpgsql
-security invoker
-set search_path = ''
-as $$
+returns trigger language plpgsql security invoker set search_path = '' as $$
 begin
   new.metadata := new.metadata || jsonb_build_object('runpod_id', old.metadata -> 'runpod_id');
   return new;
 end;
 $$;
 
--- Two reads of deployed workers: the finished segments of a run, and prompts of a shot, which this queue only refuses.
-
--- The finished segments of a run, for the worker that puts them together.
--- See public.get_completed_segments.
 create function queue.get_completed_segments(p_caller jsonb, p_run_id text, p_project_id uuid, p_after_index integer)
-returns json
-language plpgsql
-stable
-security definer -- looks up the caller's token
-set search_path = ''
-set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
-set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
-as $$
+returns json language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_most constant integer := 10000;
   v_most_bytes constant integer := 32 * 1024 * 1024;
@@ -17461,16 +14281,8 @@ begin
 end;
 $$;
 
--- Shots belong to the application, not to the queue. Callers are told so in the queue's own words, after their token
--- was looked up, so that a wrong key is not taken for a missing feature.
--- See public.update_shot_pair_prompts.
 create function queue.update_shot_pair_prompts(p_caller jsonb)
-returns json
-language plpgsql
-stable
-security definer -- looks up the caller's token
-set search_path = ''
-as $$
+returns json language plpgsql stable security definer set search_path = '' as $$
 begin
   perform queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   perform queue.refuse(
@@ -17481,17 +14293,8 @@ begin
 end;
 $$;
 
--- What apps and their users call (create, cancel, ask), and what operators, autoscalers and jobs outside the database call.
-
--- Enqueuing one task, as functions call it.
 create function public.create_task(p_caller jsonb, p_task jsonb)
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.create_tasks(p_caller, jsonb_build_array(p_task)) -> 0;
 exception when lock_not_available then
@@ -17503,15 +14306,8 @@ $$;
 comment on function public.create_task(jsonb, jsonb) is
   'Enqueues one task, once: see create_tasks for what p_task holds. Out: {task_id, status, created (false: it was there before), task_type, project_id, dependant_on, run_type, priority, available_at, idempotency_key, output_location, created_at}. Errors as of create_tasks. service_role only.';
 
--- Enqueuing a batch, as functions call it.
 create function public.create_tasks(p_caller jsonb, p_tasks jsonb)
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return json_build_object('tasks', queue.create_tasks(p_caller, p_tasks));
 exception when lock_not_available then
@@ -17523,20 +14319,13 @@ $$;
 comment on function public.create_tasks(jsonb, jsonb) is
   'Enqueues 1 to 1000 tasks, all or none, each {task_id, task_type, params, project, depends_on, run_type, priority, available_at, idempotency_key, max_attempts, timeout_seconds, created_at}; only task_type is needed, and a project or a parent in params. A task that is there already, by its id or its owner''s key, is answered as it is. Out: {tasks: [as create_task answers]} in the order sent. Errors: 400 INVALID_ARGUMENT, DEPENDENCY_CYCLE or PROJECT_REQUIRED, 403, 404 PROJECT_NOT_FOUND, 409 TASK_ID_TAKEN, 429 QUEUE_FULL. service_role only.';
 
--- Many tasks cancelled, a batch a call, as functions and operators ask for it.
 create function public.cancel_tasks(
   p_filter jsonb,
   p_limit integer default 1000,
   p_reason text default null,
   p_caller jsonb default '{"kind":"service"}'
 )
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.cancel_tasks(p_caller, p_filter, p_limit, p_reason);
 exception when lock_not_available then
@@ -17548,15 +14337,8 @@ $$;
 comment on function public.cancel_tasks(jsonb, integer, text, jsonb) is
   'Cancels live tasks that match every key of the filter {task_ids, status, task_type, user_id, project_id, orchestrator_task_id, created_before}; status is Queued (default) or In Progress. At most p_limit (1 to 1000) per call: repeat it while has_more is true. Tokens and users: their own. Out: {cancelled, passed_over, has_more}; passed_over are tasks that somebody is just changing. Safe to repeat. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
--- How a task stands, as functions ask it.
 create function public.get_task_status(p_caller jsonb, p_task_id uuid)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.get_task_status(p_caller, p_task_id);
 exception when lock_not_available then
@@ -17568,15 +14350,8 @@ $$;
 comment on function public.get_task_status(jsonb, uuid) is
   '{task_id, task_type, status, attempt, error_message, created_at, updated_at, generation_started_at, generation_processed_at}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
--- What came of a task, as functions ask it.
 create function public.get_task_output(p_caller jsonb, p_task_id uuid)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.get_task_output(p_caller, p_task_id);
 exception when lock_not_available then
@@ -17588,15 +14363,8 @@ $$;
 comment on function public.get_task_output(jsonb, uuid) is
   '{task_id, status, output_location (a progress text or the reason of a failure unless Complete), public_url (once Complete), thumbnail_url, error_message, result_data, params, dependant_on}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
--- Why a task is not running, as functions ask it.
 create function public.explain_task(p_caller jsonb, p_task_id uuid)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.explain_task(p_caller, p_task_id);
 exception when lock_not_available then
@@ -17608,48 +14376,29 @@ $$;
 comment on function public.explain_task(jsonb, uuid) is
   'Why a task is not running: {task_id, status, claimable, reason, remedy, pool, runs_on_own_gpu, attempts, max_attempts, available_at, worker_id, tasks_ahead (in its owner''s line, up to 10000), users_ahead, running, task_limit, orchestrating, orchestration_limit, held, waits_for}. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
--- A token for a machine of one's own, as users make it.
 create function public.create_api_token(p_label text default '', p_expires_at timestamptz default null)
-returns text
-language sql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns text language sql volatile security invoker set search_path = '' as $$
   select queue.create_api_token(p_label, p_expires_at)
 $$;
 
 comment on function public.create_api_token(text, timestamptz) is
   'Creates a personal access token for the signed-in user and returns it, this once. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN, 409 TOO_MANY_TOKENS.';
 
--- A token taken back, as its owner does it.
 create function public.revoke_api_token(p_token_id uuid)
-returns boolean
-language sql
-volatile
-security invoker
-set search_path = ''
-as $$
+returns boolean language sql volatile security invoker set search_path = '' as $$
   select queue.revoke_api_token(p_token_id)
 $$;
 
 comment on function public.revoke_api_token(uuid) is
   'Revokes one of the signed-in user''s tokens; false when there is no such token in use.';
 
--- The counts, as functions call them.
 create function public.task_counts(
   p_caller jsonb,
   p_run_type text default null,
   p_include_active boolean default true,
   p_unused text[] default null
 )
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.task_counts(p_caller, p_run_type, p_include_active, p_unused);
 exception when lock_not_available then
@@ -17661,15 +14410,8 @@ $$;
 comment on function public.task_counts(jsonb, text, boolean, text[]) is
   'What is claimable now, what is active and what is blocked why, in one pool or all (null). p_unused: fields of the request that the counts know nothing of, for a warning (ROUTING_IGNORED). Out: one JSON object, see docs/architecture.md; tasks in numbers, ages in seconds. A service caller sees the whole system, a token or user their own. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
--- The health of the fleet, as orchestrators ask for it.
 create function public.worker_health(p_caller jsonb, p_window_minutes numeric default 30)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.worker_health(p_caller, p_window_minutes);
 exception when lock_not_available then
@@ -17681,15 +14423,8 @@ $$;
 comment on function public.worker_health(jsonb, numeric) is
   'How the fleet is doing, over a window of 1 to 1440 minutes: {window_minutes, by_health, workers, failures, spawning, snapshot_at}. Errors: 400 INVALID_ARGUMENT, 403 FORBIDDEN. service_role only.';
 
--- Why a worker gets nothing, as functions ask it.
 create function public.explain_worker(p_caller jsonb, p_worker_id text, p_run_type text default null)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.explain_worker(p_caller, p_worker_id, p_run_type);
 exception when lock_not_available then
@@ -17701,15 +14436,8 @@ $$;
 comment on function public.explain_worker(jsonb, text, text) is
   'Why a worker gets nothing from a pool (gpu when null): {worker_id, known, status, last_heartbeat, current_model, pool, gets_work, reason, remedy, claimable, holds, blocked}. Reasons: worker_terminating, worker_terminated, worker_error, holds_all_it_may, nothing_claimable. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
--- Whether the queue looks after itself, as functions ask it.
 create function public.health(p_caller jsonb)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.health_while_locked
-as $$
+returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.health(p_caller);
 exception when lock_not_available then
@@ -17720,7 +14448,6 @@ $$;
 comment on function public.health(jsonb) is
   'Whether the queue''s jobs run and its counters agree: {version, status: ok or degraded, reasons: [{code: JOB_LATE, JOB_FAILED, DRIFT, ROW_MISSING, RESTORE_UNFINISHED, SETTLING_LATE or HELD_UP, message}], notices: [{code: FIELD_NOT_USED or UNKNOWN_TASK_TYPE, message}], which are no fault, checked_at, database_started_at, jobs: [{job, period_seconds, ran_at, took_ms, result, failed_at, error}]}. Errors: 403. service_role only.';
 
--- Dead letters back into the queue, as operators call it (docs/operations.md).
 create function public.requeue_tasks(
   p_task_ids uuid[] default null,
   p_filter jsonb default null,
@@ -17729,13 +14456,7 @@ create function public.requeue_tasks(
   p_dry_run boolean default false,
   p_caller jsonb default '{"kind":"service"}'
 )
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.requeue_tasks(p_caller, p_task_ids, p_filter, p_limit, p_reason, p_dry_run);
 exception when lock_not_available then
@@ -17747,17 +14468,10 @@ $$;
 comment on function public.requeue_tasks(uuid[], jsonb, integer, text, boolean, jsonb) is
   'Puts Failed or Cancelled tasks back into the queue, named by ids or by a filter {status, task_type, user_id, project_id, worker_id, error_contains, ended_since, ended_before}; all of the ids (at most 1000 at once, or p_limit: more are refused before anything changes), or of a filter at most p_limit (1 to 1000, default 100) per call, the longest dead first: has_more says that others match, too. Each keeps its attempts and gets as many more as its type allows; the reason is in its history. Out: {requeued, matched, task_ids, passed_over, has_more, dry_run}; passed_over are those that are not Failed or Cancelled, not there, or that somebody is just changing. Errors: 400 INVALID_ARGUMENT, 403. service_role only.';
 
--- Results that were never recorded, as operators mend them (docs/operations.md).
 create function public.repair_generations(
   p_limit integer default 1000, p_dry_run boolean default false, p_task_ids uuid[] default null
 )
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.repair_generations(p_limit, p_dry_run, p_task_ids);
 exception when lock_not_available then
@@ -17769,15 +14483,8 @@ $$;
 comment on function public.repair_generations(integer, boolean, uuid[]) is
   'Records the results of Complete tasks of a type that records generations that never were recorded, up to p_limit (1 to 10000; has_more says that another call may find more). What looks deleted or moved by the app is left alone and listed, up to p_limit, as doubtful_ids; those named in p_task_ids, and only those, are recorded anew. Safe to repeat. Out: {missing, torn, task_ids, doubtful_ids, has_more, dry_run}. Errors: 400 INVALID_ARGUMENT. service_role only.';
 
--- A project changes hands with all that belongs to it, as operators call it (docs/operations.md).
 create function public.move_project(p_project_id uuid, p_user_id uuid, p_caller jsonb default '{"kind":"service"}')
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.move_project(p_caller, p_project_id, p_user_id);
 exception when lock_not_available then
@@ -17789,15 +14496,8 @@ $$;
 comment on function public.move_project(uuid, uuid, jsonb) is
   'Gives a project to another user, with its tasks, results, history, families and counters, in one transaction. Not while a task of it is In Progress, and not where a live task belongs to one of another project: 409 PROJECT_HAS_TASKS, and nothing is changed. Out: {project_id, user_id, tasks, generations}. Errors: 400 INVALID_ARGUMENT, 403, 404 PROJECT_NOT_FOUND. service_role only.';
 
--- Adds or changes a type of task, as operators call it (docs/operations.md).
 create function public.set_task_type(p_name text, p_changes jsonb default '{}', p_caller jsonb default '{"kind":"service"}')
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.set_task_type(p_caller, p_name, p_changes);
 exception when lock_not_available then
@@ -17809,15 +14509,8 @@ $$;
 comment on function public.set_task_type(text, jsonb, jsonb) is
   'Adds or changes a type of task, also while tasks of it are queued or running. p_changes names what changes, of {pool: one of queue.pools(), category: generation, processing, orchestration or utility, content_type: image, video or null, creates_generation, is_active (false holds its tasks back), is_retryable, max_attempts: 1 to 1000 or null, timeout_seconds: up to 30 days or null, runs_on_own_gpu: true for a type of another pool that GPU machines of the task''s owner run, too}; a new type is otherwise what it was taken for. Out: {name, change: added, changed or none, before, type, is_settled: false while tasks of it still follow}. Errors: 400 INVALID_ARGUMENT, 403, 503 UNAVAILABLE. service_role only.';
 
--- Which types tasks were enqueued with that the queue knows nothing of, as operators call it (docs/operations.md).
 create function public.unknown_task_types(p_caller jsonb default '{"kind":"service"}')
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.unknown_task_types(p_caller);
 exception when lock_not_available then
@@ -17829,15 +14522,8 @@ $$;
 comment on function public.unknown_task_types(jsonb) is
   'Types without a row in task_types that tasks were enqueued with in the last seven days, up to a minute or two ago: {types: [{name, task_count, first_seen_at, last_seen_at, taken_for: {pool, category, content_type, creates_generation, is_active, is_retryable, max_attempts, timeout_seconds, runs_on_own_gpu}, remedy}], since}, the last seen first; at most 1000. Errors: 403, 503 UNAVAILABLE. service_role only.';
 
--- What the function sweep-files removes.
 create function public.files_to_sweep(p_caller jsonb, p_after text default null)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.files_to_sweep(p_caller, p_after);
 exception when lock_not_available then
@@ -17849,15 +14535,8 @@ $$;
 comment on function public.files_to_sweep(jsonb, text) is
   'Files of failed, cancelled and deleted tasks, older than a day, that no output, result record or live task''s params name; among the thousand objects after the name p_after. Out: {files, next}; next is the p_after of the next page, null at the end. service_role only.';
 
--- What the functions have counted, as they hand it in.
 create function public.note_unused_fields(p_caller jsonb, p_endpoint text, p_counts jsonb)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   perform queue.note_unused_fields(p_caller, p_endpoint, p_counts);
 exception when lock_not_available then
@@ -17868,9 +14547,6 @@ $$;
 comment on function public.note_unused_fields(jsonb, text, jsonb) is
   'Adds what an instance of the endpoint has counted: p_counts = {field: how often it came and was not used}, at most 50 fields a call and 500 in all. Shown by health as FIELD_NOT_USED. Errors: 403. service_role only.';
 
--- What workers call: thin functions that run with their caller's rights and call the one of the same name in schema queue.
-
--- The claim, as functions call it.
 create function public.claim_next_task(
   p_caller jsonb,
   p_worker_id text,
@@ -17880,13 +14556,7 @@ create function public.claim_next_task(
   p_max_task_wait_minutes numeric default null,
   p_dry_run boolean default false
 )
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.claim_next_task(
     p_caller, p_worker_id, p_run_type, p_claim_id, p_same_model_only, p_max_task_wait_minutes, p_dry_run
@@ -17900,7 +14570,6 @@ $$;
 comment on function public.claim_next_task(jsonb, text, text, text, boolean, numeric, boolean) is
   'Hands one task to the caller, or null when there is none. In: who calls, the worker''s id, the pool (gpu when null), claim_id (repeat it when the reply was lost: same answer), whether tasks of the loaded model come before whose turn it is (they never keep it from others), minutes (fractions too) after which affinity no longer matters, dry run. Out: {task_id, task_type, params, project_id, lease_token, attempt, attempts}; a dry run answers {dry_run, available_tasks, task}. Errors: 400 INVALID_ARGUMENT, 403 UNKNOWN_TOKEN or FORBIDDEN, 409 WORKER_NOT_ELIGIBLE or CLAIM_ID_USED. service_role only.';
 
--- Completion, as functions call it.
 create function public.complete_task(
   p_caller jsonb,
   p_task_id uuid,
@@ -17910,13 +14579,7 @@ create function public.complete_task(
   p_lease_token uuid default null,
   p_description text default null
 )
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.complete_task(p_caller, p_task_id, p_output_location, p_thumbnail_url, p_result_data, p_lease_token, p_description);
 exception when lock_not_available then
@@ -17928,7 +14591,6 @@ $$;
 comment on function public.complete_task(jsonb, uuid, text, text, jsonb, uuid, text) is
   'Completes a task: status, output, result record, history and dependants in one transaction, once. A repeat changes nothing and answers what is stored. p_description that is a JSON object becomes output_location, the output then stays the file. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
 
--- Status reports, as functions call them.
 create function public.update_task_status(
   p_caller jsonb,
   p_task_id uuid,
@@ -17942,13 +14604,7 @@ create function public.update_task_status(
   p_lease_token uuid default null,
   p_attempts integer default null
 )
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.update_task_status(
     p_caller, p_task_id, p_status, p_output_location, p_error_message, p_error_details, p_thumbnail_url,
@@ -17963,7 +14619,6 @@ $$;
 comment on function public.update_task_status(jsonb, uuid, text, text, text, text, text, jsonb, boolean, uuid, integer) is
   'Reports on a task: In Progress with a text or a new billing start, Failed with a reason (error_message, else output_location, else error_details), Complete, Cancelled, or Queued to hand it back; with error_details that is a failed start, of the number p_attempts, which counts. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id} and changed (false: only recorded; not in the reply to Complete). Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION (both states in the message), 403. service_role only.';
 
--- A failure that may be tried again, as functions call it.
 create function public.mark_task_failed(
   p_caller jsonb,
   p_task_id uuid,
@@ -17972,13 +14627,7 @@ create function public.mark_task_failed(
   p_retryable boolean default true,
   p_lease_token uuid default null
 )
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.mark_task_failed(p_caller, p_task_id, p_error_message, p_error_details, p_retryable, p_lease_token);
 exception when lock_not_available then
@@ -17990,15 +14639,8 @@ $$;
 comment on function public.mark_task_failed(jsonb, uuid, text, text, boolean, uuid) is
   'Reports a failure. While starts are left and neither p_retryable nor the task''s type says otherwise, the task goes back to the queue and waits (queue.retry_wait); else it ends Failed. Out: {task_id, status, output_location, public_url, thumbnail_url, error_message, attempt, generation_created, generation_id, changed (false: only recorded), will_retry, available_at}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST or ILLEGAL_TRANSITION, 403. service_role only.';
 
--- Where the files of a task go, as functions ask it.
 create function public.upload_target(p_caller jsonb, p_task_id uuid, p_lease_token uuid default null)
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.upload_target(p_caller, p_task_id, p_lease_token);
 exception when lock_not_available then
@@ -18010,7 +14652,6 @@ $$;
 comment on function public.upload_target(jsonb, uuid, uuid) is
   'Whose folder the files of a task go to, and whether it still takes any: while it runs, and after it was taken back from a worker that may yet finish it. Out: {task_id, user_id, status, attempt, is_open}. Errors: 404 TASK_NOT_FOUND, 409 LEASE_LOST, 403. service_role only.';
 
--- A worker's beat, as the functions hand it in.
 create function public.beat(
   p_caller jsonb,
   p_worker_id text,
@@ -18020,13 +14661,7 @@ create function public.beat(
   p_vram_used_mb json default null,
   p_logs json default null
 )
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.beat_by_route(p_caller, p_worker_id, p_status, p_task_ids, p_vram_total_mb, p_vram_used_mb, p_logs);
 exception when lock_not_available then
@@ -18038,15 +14673,8 @@ $$;
 comment on function public.beat(jsonb, text, text, uuid[], json, json, json) is
   'A worker''s beat, as functions call it. A service caller''s is that of func_worker_heartbeat_with_logs. A token''s is a sign of life for what its machine of this name runs: all of it, or the tasks in p_task_ids, where these are given; once it has beaten for a task, token_beat_limit is how long it may be silent. terminated puts what it runs back without counting the start, crashed puts it back; under a shared name what they name; what somebody holds at the next rescue. Log lines of tokens are kept if they name a task that the token runs. Out: {success, heartbeat_updated, logs_inserted, log_errors, stop: [{task_id, reason}]}. Errors: 400 INVALID_ARGUMENT, 403 for users. service_role only.';
 
--- A machine that somebody started by hand is kept, or let go of.
 create function public.keep_worker(p_worker_id text, p_keep boolean default true, p_caller jsonb default '{"kind":"service"}')
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.keep_worker(p_caller, p_worker_id, p_keep);
 exception when lock_not_available then
@@ -18058,15 +14686,8 @@ $$;
 comment on function public.keep_worker(text, boolean, jsonb) is
   'Brings a worker back that somebody set aside, and keeps it: while it beats (an api worker always), no direct write of the service key sets it to terminating, terminated or error. With p_keep false orchestrators may set it aside again. Out: {worker_id, status, kept_at}. Errors: 404 WORKER_NOT_FOUND, 403. service_role only.';
 
--- That a call has come, as the functions hand it in.
 create function public.note_call(p_caller jsonb, p_task_id uuid)
-returns boolean
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns boolean language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.note_call(p_caller, p_task_id);
 exception when lock_not_available then
@@ -18078,15 +14699,8 @@ $$;
 comment on function public.note_call(jsonb, uuid) is
   'Notes that a token''s call has named a task that it runs: a sign of life. True when it wrote; false when the task is not its own or was heard of within 10 s. service_role only.';
 
--- A claim that a function has refused, as it notes it.
 create function public.note_refused_claim(p_caller jsonb, p_worker_id text)
-returns boolean
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns boolean language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.note_refused_claim(p_caller, p_worker_id);
 exception when lock_not_available then
@@ -18098,15 +14712,8 @@ $$;
 comment on function public.note_refused_claim(jsonb, text) is
   'Notes, at most once a minute and worker, that a claim was refused because of the worker''s status; true when it did. An api worker that only others said to be silent or gone is active again. service_role only.';
 
--- Which model a worker has loaded, as functions report it.
 create function public.update_worker_model(p_caller jsonb, p_worker_id text, p_model text)
-returns json
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql volatile security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.update_worker_model(p_caller, p_worker_id, p_model);
 exception when lock_not_available then
@@ -18118,17 +14725,10 @@ $$;
 comment on function public.update_worker_model(jsonb, text, text) is
   'Notes the model that a worker has loaded: {worker_id, current_model}. Errors: 404 WORKER_NOT_FOUND, 400 INVALID_ARGUMENT, 403 for all but the service. service_role only.';
 
--- The output that a task builds on, as functions ask it.
 create function public.get_predecessor_output(
   p_caller jsonb, p_task_id uuid, p_parent_generation_id uuid default null, p_child_order integer default null
 )
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.get_predecessor_output(p_caller, p_task_id, p_parent_generation_id, p_child_order);
 exception when lock_not_available then
@@ -18140,15 +14740,8 @@ $$;
 comment on function public.get_predecessor_output(jsonb, uuid, uuid, integer) is
   'Null for a task without dependencies, else {predecessor_id, output_location (null until all are Complete), status (null when there is no such task of the same owner), predecessors: the same of every dependency, all_complete, lookup_method}; the first dependency is tasks.dependant_on. Without one, and with p_parent_generation_id and p_child_order: the newest record of the owner''s at the place before it, or nulls. Errors: 404 TASK_NOT_FOUND, 403. service_role only.';
 
--- The tasks that an orchestrator has enqueued, as functions ask it.
 create function public.get_orchestrator_children(p_caller jsonb, p_orchestrator_task_id uuid, p_after text default null)
-returns json
-language plpgsql
-stable
-security invoker
-set search_path = ''
-set lock_timeout = '200ms' -- queue.refuse_while_locked
-as $$
+returns json language plpgsql stable security invoker set search_path = '' set lock_timeout = '200ms' as $$
 begin
   return queue.get_orchestrator_children(p_caller, p_orchestrator_task_id, p_after);
 exception when lock_not_available then
