@@ -413,7 +413,7 @@ begin
   lock table public.user_api_tokens in row exclusive mode;
   lock table public.users in row share mode;
   -- From here on only the user's own other requests are waited for, and those not for ever: who waits holds a connection.
-  perform set_config('lock_timeout', ceil(2000 * extract(epoch from s.max_lock_wait)) || 'ms', true) from queue.settings as s;
+  perform queue.limit_lock_waits(2);
   -- Two requests at once: the second counts the token of the first.
   perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
   perform queue.register_owner(v_user_id);
@@ -510,8 +510,7 @@ $$;
 create function queue.wait_for_name(p_name text, p_what text)
 returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '240ms' as $$
 begin
-  perform set_config('lock_timeout', ceil(1000 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  perform queue.limit_lock_waits(1);
   perform pg_advisory_xact_lock(hashtextextended(p_name, 0));
 exception when lock_not_available then
   perform queue.refuse(
@@ -4369,8 +4368,7 @@ begin
 
   -- Whoever else holds it is not waited for: then this answer is not counted. Its owner is waited for only a moment, when
   -- it ends (queue.claim_with_care).
-  perform set_config('lock_timeout', ceil(500 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  perform queue.limit_lock_waits(0.5);
   select t.*
   into v_locked
   from public.tasks as t
@@ -4456,8 +4454,7 @@ begin
 
   -- It may be ending just now; then the worker holds it no more. Whoever leaves it locked is not waited for, nor is its
   -- owner (queue.claim_with_care).
-  perform set_config('lock_timeout', ceil(500 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  perform queue.limit_lock_waits(0.5);
   select t.*
   into v_held
   from public.tasks as t
@@ -8326,8 +8323,7 @@ declare
   v_total integer := 0;
 begin
   perform queue.say(p_actor);
-  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  perform queue.limit_lock_waits(0.4);
   for v_of_owner in
     select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
   loop
@@ -8892,8 +8888,7 @@ declare
   v_total integer := 0;
 begin
   perform queue.say('queue.purge');
-  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  perform queue.limit_lock_waits(0.4);
   for v_of_owner in
     select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
   loop
@@ -9461,8 +9456,7 @@ declare
   v_count integer;
   v_total integer := 0;
 begin
-  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  perform queue.limit_lock_waits(0.4);
   perform set_config(
     'queue.mode',
     concat_ws(
@@ -10216,8 +10210,7 @@ $$;
 create function queue.free_work(p_worker_ids text[], p_hands_back boolean default false)
 returns void language plpgsql volatile security invoker set search_path = '' set lock_timeout = '60ms' as $$
 begin
-  perform set_config('lock_timeout', ceil(250 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  perform queue.limit_lock_waits(0.25);
   perform set_config('queue.mode', 'forgives_starts', true);
   begin
     update public.tasks as t
@@ -10313,8 +10306,7 @@ create function queue.beat_or_note(p_worker_id text, p_status text, p_vram_total
 returns text language plpgsql volatile security invoker set search_path = '' set lock_timeout = '100ms' as $$
 begin
   -- For a row one may wait twice: in line, and for its holder.
-  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  perform queue.limit_lock_waits(0.4);
   return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
 exception when lock_not_available then
   insert into queue.noted_beats as b (worker_id, beat_at, status)

@@ -156,3 +156,20 @@ begin
     hint = 'End the long transaction that holds them (pg_stat_activity), then push again';
 end;
 $$;
+
+-- How long one may wait for somebody's open transaction is a setting, and each function takes its share of it: several
+-- waits may follow each other, and for a row one may wait twice, in line and for its holder.
+-- From here on the calling function waits for a lock at most this share of queue.settings.max_lock_wait. It has a
+-- lock_timeout of its own (set lock_timeout = ...), which takes this back when it ends.
+create function queue.limit_lock_waits(p_share numeric)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform set_config('lock_timeout', ceil(1000 * p_share * extract(epoch from s.max_lock_wait)) || 'ms', true)
+  from queue.settings as s;
+end;
+$$;

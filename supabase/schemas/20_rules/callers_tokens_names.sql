@@ -85,7 +85,7 @@ begin
   lock table public.user_api_tokens in row exclusive mode;
   lock table public.users in row share mode;
   -- From here on only the user's own other requests are waited for, and those not for ever: who waits holds a connection.
-  perform set_config('lock_timeout', ceil(2000 * extract(epoch from s.max_lock_wait)) || 'ms', true) from queue.settings as s;
+  perform queue.limit_lock_waits(2);
   -- Two requests at once: the second counts the token of the first.
   perform pg_advisory_xact_lock(hashtextextended('queue.tokens:' || v_user_id, 0));
   perform queue.register_owner(v_user_id);
@@ -228,8 +228,7 @@ set search_path = ''
 set lock_timeout = '240ms' -- taken back when the function ends; what counts is the setting below
 as $$
 begin
-  perform set_config('lock_timeout', ceil(1000 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  perform queue.limit_lock_waits(1);
   perform pg_advisory_xact_lock(hashtextextended(p_name, 0));
 exception when lock_not_available then
   perform queue.refuse(

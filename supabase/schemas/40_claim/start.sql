@@ -57,8 +57,7 @@ begin
 
   -- Whoever else holds it is not waited for: then this answer is not counted. Its owner is waited for only a moment, when
   -- it ends (queue.claim_with_care).
-  perform set_config('lock_timeout', ceil(500 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  perform queue.limit_lock_waits(0.5);
   select t.*
   into v_locked
   from public.tasks as t
@@ -158,8 +157,7 @@ begin
 
   -- It may be ending just now; then the worker holds it no more. Whoever leaves it locked is not waited for, nor is its
   -- owner (queue.claim_with_care).
-  perform set_config('lock_timeout', ceil(500 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  perform queue.limit_lock_waits(0.5);
   select t.*
   into v_held
   from public.tasks as t

@@ -77,8 +77,7 @@ declare
   v_total integer := 0;
 begin
   perform queue.say('queue.purge');
-  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  perform queue.limit_lock_waits(0.4);
   for v_of_owner in
     select array_agg(t.id) from public.tasks as t where t.id = any (p_task_ids) group by t.user_id order by t.user_id
   loop

@@ -137,8 +137,7 @@ declare
   v_count integer;
   v_total integer := 0;
 begin
-  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  perform queue.limit_lock_waits(0.4);
   perform set_config(
     'queue.mode',
     concat_ws(

@@ -137,8 +137,7 @@ set search_path = ''
 set lock_timeout = '60ms' -- taken back when the function ends; what counts is the setting below
 as $$
 begin
-  perform set_config('lock_timeout', ceil(250 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  perform queue.limit_lock_waits(0.25);
   perform set_config('queue.mode', 'forgives_starts', true);
   begin
     update public.tasks as t

@@ -83,8 +83,7 @@ set lock_timeout = '100ms' -- taken back when the function ends; what counts is 
 as $$
 begin
   -- For a row one may wait twice: in line, and for its holder.
-  perform set_config('lock_timeout', ceil(400 * extract(epoch from s.max_lock_wait)) || 'ms', true)
-  from queue.settings as s;
+  perform queue.limit_lock_waits(0.4);
   return queue.beat(p_worker_id, p_status, p_vram_total, p_vram_used, p_now);
 exception when lock_not_available then
   insert into queue.noted_beats as b (worker_id, beat_at, status)
