@@ -17,11 +17,7 @@ create function tests.create_user(
   p_settings jsonb default '{}',
   p_max_in_progress integer default null
 )
-returns uuid
-language sql
-volatile
-set search_path = ''
-as $$
+returns uuid language sql volatile set search_path = '' as $$
   insert into public.users (id, credits, settings, max_in_progress)
   values (gen_random_uuid(), p_credits, p_settings, p_max_in_progress)
   returning id;
@@ -29,11 +25,7 @@ $$;
 
 -- A project of the user.
 create function tests.create_project(p_user_id uuid)
-returns uuid
-language sql
-volatile
-set search_path = ''
-as $$
+returns uuid language sql volatile set search_path = '' as $$
   insert into public.projects (user_id, name)
   values (p_user_id, 'Project of a test')
   returning id;
@@ -48,11 +40,7 @@ create function tests.create_task(
   p_dependant_on uuid default null,
   p_priority integer default 0
 )
-returns uuid
-language plpgsql
-volatile
-set search_path = ''
-as $$
+returns uuid language plpgsql volatile set search_path = '' as $$
 declare
   v_project_id uuid;
   v_task_id uuid;
@@ -76,21 +64,13 @@ $$;
 
 -- Moves the queue's clock, and with it every deadline; rolled back with the test.
 create function tests.step_clock(p_by interval)
-returns void
-language sql
-volatile
-set search_path = ''
-as $$
+returns void language sql volatile set search_path = '' as $$
   update queue.settings set clock_offset = clock_offset + p_by;
 $$;
 
 -- From here on, statements run as a request of this signed-in user.
 create function tests.authenticate_as(p_user_id uuid)
-returns void
-language plpgsql
-volatile
-set search_path = ''
-as $$
+returns void language plpgsql volatile set search_path = '' as $$
 begin
   perform
     set_config(
@@ -105,11 +85,7 @@ $$;
 -- From here on, statements run as a request of this role (anon, authenticated, service_role), or of this signed-in
 -- user when it is the text of a user's id.
 create function tests.authenticate_as(p_who text)
-returns void
-language plpgsql
-volatile
-set search_path = ''
-as $$
+returns void language plpgsql volatile set search_path = '' as $$
 begin
   if p_who not in ('anon', 'authenticated', 'service_role') then
     perform tests.authenticate_as(p_who::uuid);
@@ -124,11 +100,7 @@ $$;
 
 -- Back to the owner of the database.
 create function tests.clear_authentication()
-returns void
-language plpgsql
-volatile
-set search_path = ''
-as $$
+returns void language plpgsql volatile set search_path = '' as $$
 begin
   perform
     set_config('request.jwt.claims', '', true),

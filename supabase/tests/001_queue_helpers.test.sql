@@ -4,11 +4,7 @@ set client_min_messages = warning;
 
 -- An empty queue, also in a database with demo data; rolled back with the test.
 create or replace function tests.empty_queue()
-returns void
-language sql
-volatile
-set search_path = ''
-as $$
+returns void language sql volatile set search_path = '' as $$
   delete from public.users;
   delete from public.tasks;
   delete from public.workers;
@@ -21,30 +17,18 @@ $$;
 
 -- Who calls, in the words of the edge functions.
 create or replace function tests.service()
-returns jsonb
-language sql
-immutable
-set search_path = ''
-as $$
+returns jsonb language sql immutable set search_path = '' as $$
   select '{"kind": "service"}'::jsonb;
 $$;
 
 create or replace function tests.signed_in(p_user_id uuid)
-returns jsonb
-language sql
-immutable
-set search_path = ''
-as $$
+returns jsonb language sql immutable set search_path = '' as $$
   select jsonb_build_object('kind', 'user', 'user_id', p_user_id);
 $$;
 
 -- A new personal token of the user, as a caller.
 create or replace function tests.with_token(p_user_id uuid, p_expires_at timestamptz default null)
-returns jsonb
-language sql
-volatile
-set search_path = ''
-as $$
+returns jsonb language sql volatile set search_path = '' as $$
   insert into public.user_api_tokens (user_id, token_hash, expires_at)
   values (p_user_id, encode(sha256(gen_random_uuid()::text::bytea), 'hex'), p_expires_at)
   returning jsonb_build_object('kind', 'token', 'hash', token_hash);
@@ -52,11 +36,7 @@ $$;
 
 -- The id of the token behind such a caller.
 create or replace function tests.token_id(p_caller jsonb)
-returns uuid
-language sql
-stable
-set search_path = ''
-as $$
+returns uuid language sql stable set search_path = '' as $$
   select k.id from public.user_api_tokens as k where k.token_hash = p_caller ->> 'hash';
 $$;
 
@@ -68,11 +48,7 @@ create or replace function tests.claim(
   p_claim_id text default null,
   p_caller jsonb default tests.service()
 )
-returns uuid
-language plpgsql
-volatile
-set search_path = ''
-as $$
+returns uuid language plpgsql volatile set search_path = '' as $$
 declare
   v_reply json;
 begin
@@ -90,11 +66,7 @@ create or replace function tests.claim_many(
   p_run_type text default 'gpu',
   p_caller jsonb default tests.service()
 )
-returns uuid[]
-language plpgsql
-volatile
-set search_path = ''
-as $$
+returns uuid[] language plpgsql volatile set search_path = '' as $$
 declare
   v_claimed uuid[] := '{}';
   v_task_id uuid;
@@ -114,11 +86,7 @@ create or replace function tests.counts(
   p_include_active boolean default true,
   p_caller jsonb default tests.service()
 )
-returns jsonb
-language plpgsql
-volatile
-set search_path = ''
-as $$
+returns jsonb language plpgsql volatile set search_path = '' as $$
 declare
   v_counts jsonb;
 begin
@@ -131,21 +99,13 @@ $$;
 
 -- How many the counts say could be claimed now.
 create or replace function tests.claimable(p_run_type text default 'gpu', p_caller jsonb default tests.service())
-returns integer
-language sql
-volatile
-set search_path = ''
-as $$
+returns integer language sql volatile set search_path = '' as $$
   select (tests.counts(p_run_type, false, p_caller) #>> '{totals,queued_only}')::integer;
 $$;
 
 -- Runs a call with the rights the edge function has: what it answers, or "409 LEASE_LOST" when it refuses.
 create or replace function tests.answer(p_call text)
-returns text
-language plpgsql
-volatile
-set search_path = ''
-as $$
+returns text language plpgsql volatile set search_path = '' as $$
 declare
   v_answer text;
   v_state text;
@@ -166,11 +126,7 @@ $$;
 
 -- A task as it is now.
 create or replace function tests.task(p_task_id uuid)
-returns public.tasks
-language sql
-stable
-set search_path = ''
-as $$
+returns public.tasks language sql stable set search_path = '' as $$
   select t.* from public.tasks as t where t.id = p_task_id;
 $$;
 
@@ -183,11 +139,7 @@ create or replace function tests.create_task_in(
   p_attempts integer default 1,
   p_params jsonb default '{}'
 )
-returns uuid
-language plpgsql
-volatile
-set search_path = ''
-as $$
+returns uuid language plpgsql volatile set search_path = '' as $$
 declare
   v_task_id uuid := tests.create_task(p_user_id, p_task_type, p_params);
 begin

@@ -4,11 +4,7 @@ set client_min_messages = warning;
 
 -- Where a task stands by the rules as they are written down (docs/architecture.md).
 create or replace function tests.expected_standing(p_task public.tasks)
-returns text
-language sql
-stable
-set search_path = ''
-as $$
+returns text language sql stable set search_path = '' as $$
   with dependency as (
     select d.depends_on as id from queue.task_dependencies as d where d.task_id = p_task.id
     union
@@ -139,11 +135,7 @@ $$;
 -- Every counter that is not what the recount says, and every session variable that a call has left set (what it has said
 -- of itself must not be taken for the next one's); empty when all is well.
 create or replace function tests.drift()
-returns table (counter text, stored text, recounted text)
-language sql
-stable
-set search_path = ''
-as $$
+returns table (counter text, stored text, recounted text) language sql stable set search_path = '' as $$
   select 'standing of task ' || t.id, t.stored_standing, t.standing
   from tests.recounted_tasks() as t
   where t.stored_standing is distinct from t.standing

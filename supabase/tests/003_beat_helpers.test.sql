@@ -2,11 +2,7 @@
 set client_min_messages = warning;
 
 create or replace function tests.beat(p_worker_id text, p_logs text default '[]', p_more jsonb default '{}')
-returns jsonb
-language plpgsql
-volatile
-set search_path = ''
-as $$
+returns jsonb language plpgsql volatile set search_path = '' as $$
 declare
   v_body text := (
     jsonb_build_object(
@@ -27,11 +23,7 @@ $$;
 
 -- A worker as it is now.
 create or replace function tests.worker(p_worker_id text)
-returns public.workers
-language sql
-stable
-set search_path = ''
-as $$
+returns public.workers language sql stable set search_path = '' as $$
   select w.* from public.workers as w where w.id = p_worker_id;
 $$;
 

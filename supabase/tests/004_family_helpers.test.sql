@@ -8,11 +8,7 @@ create or replace function tests.create_orchestrator(
   p_announced integer default null,
   p_task_type text default 'film_orchestrator'
 )
-returns uuid
-language sql
-volatile
-set search_path = ''
-as $$
+returns uuid language sql volatile set search_path = '' as $$
   select tests.create_task_in(
     'In Progress', p_user_id, p_task_type, 'gpu-orchestrator',
     p_params => case
@@ -29,11 +25,7 @@ create or replace function tests.create_child(
   p_index integer default null,
   p_dependant_on uuid default null
 )
-returns uuid
-language sql
-volatile
-set search_path = ''
-as $$
+returns uuid language sql volatile set search_path = '' as $$
   select tests.create_task(
     t.user_id, tests.type_of(p_kind), tests.child_params(p_orchestrator_id::text, p_kind, p_index),
     p_dependant_on => p_dependant_on
@@ -44,11 +36,7 @@ $$;
 
 -- Starts a queued task without regard to whose turn it is.
 create or replace function tests.start(p_task_id uuid)
-returns uuid
-language sql
-volatile
-set search_path = ''
-as $$
+returns uuid language sql volatile set search_path = '' as $$
   update public.tasks as t
   set status = 'In Progress', worker_id = 'gpu-' || t.id, lease_token = gen_random_uuid(), attempts = t.attempts + 1,
     claimed_at = queue.now(), generation_started_at = queue.now()
@@ -59,11 +47,7 @@ $$;
 
 -- Starts and completes a task, as a worker would; its output names it.
 create or replace function tests.finish_task(p_task_id uuid)
-returns text
-language plpgsql
-volatile
-set search_path = ''
-as $$
+returns text language plpgsql volatile set search_path = '' as $$
 begin
   perform tests.start(p_task_id);
   return tests.answer(format(
@@ -75,11 +59,7 @@ $$;
 
 -- Starts and fails a task.
 create or replace function tests.fail_child(p_task_id uuid, p_reason text default 'out of memory')
-returns void
-language plpgsql
-volatile
-set search_path = ''
-as $$
+returns void language plpgsql volatile set search_path = '' as $$
 begin
   perform tests.start(p_task_id);
   update public.tasks set status = 'Failed', error_message = p_reason where id = p_task_id;
@@ -88,11 +68,7 @@ $$;
 
 -- What the update-task-status of a worker does once its children are enqueued.
 create or replace function tests.report_enqueued(p_task_id uuid)
-returns void
-language plpgsql
-volatile
-set search_path = ''
-as $$
+returns void language plpgsql volatile set search_path = '' as $$
 begin
   perform tests.answer(format(
     'public.update_task_status(tests.service(), %L, ''In Progress'', tests.says_enqueued()) ->> ''status''', p_task_id
@@ -102,11 +78,7 @@ end;
 $$;
 
 create or replace function tests.status(p_task_id uuid)
-returns text
-language sql
-stable
-set search_path = ''
-as $$
+returns text language sql stable set search_path = '' as $$
   select t.status from public.tasks as t where t.id = p_task_id;
 $$;
 
