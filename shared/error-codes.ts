@@ -34,6 +34,11 @@ export const ERROR_CODES = {
     meaning: "The endpoint answers POST only",
     action: "Send a POST with a JSON body",
   },
+  ROUTE_NOT_FOUND: {
+    status: 404,
+    meaning: "The function `fairlane` has no such route",
+    action: "Use one of the routes in `details`",
+  },
   INVALID_BODY: {
     status: 400,
     meaning: "The body is not the JSON object this endpoint expects",

@@ -2,7 +2,8 @@ import type { StackAddresses } from "./stack-addresses.ts";
 import { jwks } from "./keys.ts";
 
 /**
- * The environment that the hosted platform gives to every function, and `more`.
+ * The environment that the hosted platform gives to every function, the schema
+ * of the API, and `more`.
  * Refused when one value is a public and a secret key: the functions would not
  * come up, and the gateway would take everybody for the service.
  */
@@ -20,6 +21,8 @@ export function functionEnvironment(
     }),
     SUPABASE_SECRET_KEYS: JSON.stringify({ default: addresses.secretKey }),
     SUPABASE_JWKS: JSON.stringify(jwks),
+    // The router's own; the schema of the fleet profile.
+    FAIRLANE_SCHEMA: "public",
     SB_REGION: "local",
     ...more,
   };

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { pathOf } from "../support/entry.ts";
 import { expectError } from "../support/replies.ts";
 import { send } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
@@ -29,7 +30,7 @@ const NAMES = [
 beforeAll(reset);
 
 describe.each(NAMES)("%s over HTTP", (name) => {
-  const path = `/functions/v1/${name}`;
+  const path = `/functions/v1${pathOf(name)}`;
   const headers = () => ({
     authorization: `Bearer ${stack().serviceRoleKey}`,
     "content-type": "application/json",

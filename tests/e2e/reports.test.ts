@@ -5,6 +5,7 @@ import {
   SAID,
 } from "../../supabase/functions/_fairlane/_test/reports.ts";
 import { admin } from "../support/db.ts";
+import { pathOf } from "../support/entry.ts";
 import { callFunction } from "../support/http.ts";
 import { stack } from "../support/stack.ts";
 import {
@@ -123,7 +124,7 @@ describe("a report", () => {
 async function report(name: string, body: string | Uint8Array<ArrayBuffer>) {
   const key = stack().serviceRoleKey;
   if (typeof body === "string") return await callFunction(name, body, { key });
-  const response = await fetch(`${stack().functionsUrl}/${name}`, {
+  const response = await fetch(`${stack().functionsUrl}${pathOf(name)}`, {
     method: "POST",
     headers: {
       authorization: `Bearer ${key}`,

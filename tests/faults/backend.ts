@@ -1,7 +1,11 @@
 import { vi } from "vitest";
 import { functionEnvironment } from "../../stack/function-env.ts";
 import { ENDPOINTS } from "../../supabase/functions/_fairlane/endpoints.ts";
-import { createDeps } from "../../supabase/functions/_fairlane/frame/deps.ts";
+import { createPostgrestRpc } from "../../supabase/functions/_fairlane/database/postgrest.ts";
+import {
+  createDeps,
+  type ReachDatabase,
+} from "../../supabase/functions/_fairlane/frame/deps.ts";
 import { stack } from "../support/stack.ts";
 import { type Fault, strike } from "./faults.ts";
 
@@ -77,9 +81,11 @@ function createHandlers(network: typeof fetch) {
   const env = functionEnvironment(stack());
   const read = (name: string) => env[name];
   const silently = { log: () => {} };
+  const reach: ReachDatabase = (env, timeoutMs) =>
+    createPostgrestRpc({ ...env, fetch: network, timeoutMs });
   // They take the global one when they are made.
   vi.stubGlobal("fetch", network);
-  const deps = { ...createDeps(read), ...silently };
+  const deps = { ...createDeps(read, reach), ...silently };
   vi.unstubAllGlobals();
   return {
     "claim-next-task": ENDPOINTS["claim-next-task"](deps),

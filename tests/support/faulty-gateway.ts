@@ -3,6 +3,7 @@ import { functionEnvironment } from "../../stack/function-env.ts";
 import { startFunction } from "../../stack/function-process.ts";
 import { supabaseDir } from "../../stack/paths.ts";
 import { readSupabaseConfig } from "../../stack/supabase-config.ts";
+import { functionOf, pathOf } from "./entry.ts";
 import { type Fault, relay } from "./relay.ts";
 import { stack } from "./stack.ts";
 
@@ -30,7 +31,9 @@ export async function startBehindFaults(name: string): Promise<FaultyFunction> {
   const address = server.address();
   const port = typeof address === "object" ? address?.port : undefined;
 
-  const config = readSupabaseConfig(supabaseDir).functions.get(name);
+  const config = readSupabaseConfig(supabaseDir).functions.get(
+    functionOf(name),
+  );
   if (config === undefined) throw new Error(`There is no function ${name}`);
   const process = startFunction(config, {
     ...functionEnvironment(stack()),
@@ -38,7 +41,7 @@ export async function startBehindFaults(name: string): Promise<FaultyFunction> {
     PUBLIC_URL: stack().apiUrl,
   }, () => {});
   const started: FaultyFunction = {
-    url: `http://127.0.0.1:${await process.port}`,
+    url: `http://127.0.0.1:${await process.port}${pathOf(name)}`,
     fault: () => "none",
     requests,
     async stop() {

@@ -2,6 +2,7 @@ import { functionEnvironment } from "../../stack/function-env.ts";
 import { startFunction } from "../../stack/function-process.ts";
 import { supabaseDir } from "../../stack/paths.ts";
 import { readSupabaseConfig } from "../../stack/supabase-config.ts";
+import { functionOf, pathOf } from "./entry.ts";
 import { until } from "./sessions.ts";
 import { stack } from "./stack.ts";
 
@@ -20,7 +21,9 @@ export interface LoggedFunction {
 export async function startLoggedFunction(
   name: string,
 ): Promise<LoggedFunction> {
-  const config = readSupabaseConfig(supabaseDir).functions.get(name);
+  const config = readSupabaseConfig(supabaseDir).functions.get(
+    functionOf(name),
+  );
   if (config === undefined) throw new Error(`There is no function ${name}`);
   const logged: string[] = [];
   const process = startFunction(
@@ -30,7 +33,7 @@ export async function startLoggedFunction(
   );
   const port = await process.port;
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${port}${pathOf(name)}`,
     async lines(atLeast) {
       const hasEnough = () => Promise.resolve(logged.length >= atLeast);
       await until(`${name} logs ${atLeast} lines`, hasEnough);

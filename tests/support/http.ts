@@ -1,3 +1,4 @@
+import { pathOf } from "./entry.ts";
 import { stack } from "./stack.ts";
 
 /** A reply, read to its end. */
@@ -31,7 +32,7 @@ export function callFunction(
   options: CallOptions = {},
 ): Promise<Reply> {
   const { at = stack().functionsUrl } = options;
-  return call(`${at}/${name}`, body, options);
+  return call(`${at}${pathOf(name)}`, body, options);
 }
 
 /** Calls a database function through the Data API, as deployed clients can. */

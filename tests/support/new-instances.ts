@@ -1,6 +1,7 @@
 import { functionEnvironment } from "../../stack/function-env.ts";
 import { type Functions, hostFunctions } from "../../stack/functions.ts";
 import { supabaseDir } from "../../stack/paths.ts";
+import { functionOf } from "./entry.ts";
 import { callFunction, type CallOptions, type Reply } from "./http.ts";
 import { stack } from "./stack.ts";
 
@@ -25,7 +26,7 @@ export class NewInstances {
     body: unknown,
     options: CallOptions = {},
   ): Promise<Reply> {
-    const port = await this.#functions.port(name);
+    const port = await this.#functions.port(functionOf(name));
     const at = `http://127.0.0.1:${port}`;
     return await callFunction(name, body, { ...options, at });
   }

@@ -21,5 +21,5 @@ test.each(Object.entries(imports))(
 
 test("deno.json pins these packages and no others", () => {
   expect(Object.keys(imports).toSorted())
-    .toEqual(["@supabase/storage-js", "jose", "zod"]);
+    .toEqual(["@supabase/storage-js", "jose", "postgres", "zod"]);
 });

@@ -1,7 +1,12 @@
+import { createPostgrestRpc } from "./database/postgrest.ts";
 import { createDeps } from "./frame/deps.ts";
 import type { CreateHandler } from "./frame/endpoint.ts";
 
-/** Serves one endpoint: all that the entry file of a function does. */
+/** Serves one endpoint: all that the entry file of a deployed function does. */
 export function serve(createHandler: CreateHandler): void {
-  Deno.serve(createHandler(createDeps((name) => Deno.env.get(name))));
+  const deps = createDeps(
+    (name) => Deno.env.get(name),
+    (env, timeoutMs) => createPostgrestRpc({ ...env, fetch, timeoutMs }),
+  );
+  Deno.serve(createHandler(deps));
 }

@@ -20,31 +20,70 @@ const PostgrestError = z.object({
  * Connection lost, no resources, shutting down, cancelled, deadlock, lock not
  * obtained; PGRST000 to 003 are PostgREST's own words for no database.
  */
-const TRANSIENT = /^(08...|53...|57P0[123]|57014|40P01|55P03|PGRST00[0-3])$/;
+const TRANSIENT =
+  /^(08...|53...|57P0[123]|57014|40001|40P01|55P03|PGRST00[0-3])$/;
 
-/**
- * What a failed rpc means for our caller. Only errors that our own SQL raised
- * (`PT<status>` with a known code in `details`) are passed on; every other text
- * speaks of tables and columns and stays in the log.
- */
+/** An error of the database as every way to it tells of it. */
+export type SqlError = z.infer<typeof PostgrestError>;
+
+/** What a failed rpc means for our caller, from PostgREST's reply. */
 export function rpcError(
   status: number,
   body: string,
-  { hint }: Repetition,
+  repetition: Repetition,
 ): ApiError {
   const error = PostgrestError.parse(readObject(body));
   if (error.code === NO_SUCH_FUNCTION) return schemaTooOld();
+  return apiErrorOf(error, repetition, {
+    isTransient: isTransient(status, error.code),
+    logged: { upstream_status: status },
+  });
+}
+
+/** The same for an error that Postgres itself has answered. */
+export function sqlError(error: SqlError, repetition: Repetition): ApiError {
+  return apiErrorOf(error, repetition, {
+    isTransient: isTransient(500, error.code),
+    logged: {},
+  });
+}
+
+/** What a call means of which nothing more was heard. */
+export function noAnswer(error: unknown, { hint }: Repetition): ApiError {
+  const { code, name } = error instanceof Error
+    ? error as Error & { readonly code?: unknown }
+    : { code: undefined, name: typeof error };
+  const cause = typeof code === "string" ? code : name;
+  return new ApiError("UNAVAILABLE", "The database did not answer in time", {
+    hint,
+    logged: { cause },
+  });
+}
+
+/**
+ * Only errors that our own SQL raised (`PT<status>` with a known code in
+ * `details`) are passed on; every other text speaks of tables and columns and
+ * stays in the log.
+ */
+function apiErrorOf(
+  error: SqlError,
+  { hint }: Repetition,
+  { isTransient, logged: upstream }: {
+    readonly isTransient: boolean;
+    readonly logged: Readonly<Record<string, number>>;
+  },
+): ApiError {
   if (error.code?.startsWith("PT") && isErrorCode(error.details)) {
     return new ApiError(error.details, error.message, {
       hint: error.hint ?? undefined,
     });
   }
   const logged = {
-    upstream_status: status,
+    ...upstream,
     sqlstate: error.code ?? "",
     cause: withoutValues(error.message),
   };
-  return isTransient(status, error.code)
+  return isTransient
     ? new ApiError("UNAVAILABLE", "The database cannot answer right now", {
       hint,
       logged,

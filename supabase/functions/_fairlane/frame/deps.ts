@@ -1,10 +1,10 @@
 import { createIdentify } from "../callers/caller.ts";
 import { createVerifyUserToken } from "../callers/user-token.ts";
-import { createRpc } from "../database/rpc.ts";
+import type { Rpc } from "../database/rpc.ts";
 import { createFiles } from "../files/files.ts";
 import { createFilePaths } from "../files/storage-path.ts";
 import type { EndpointDeps } from "./endpoint.ts";
-import { type ReadEnv, readEnv } from "./env.ts";
+import { type Env, type ReadEnv, readEnv } from "./env.ts";
 
 /** Clients give up on task-counts after 10 s; they should hear from us first. */
 const RPC_TIMEOUT_MS = 9_000;
@@ -14,8 +14,17 @@ declare const EdgeRuntime:
   | { waitUntil(work: Promise<unknown>): void }
   | undefined;
 
-/** The real outside world, built once per process. */
-export function createDeps(read: ReadEnv): EndpointDeps {
+/** One of the ways to the database. */
+export type ReachDatabase = (env: Env, timeoutMs: number) => Rpc;
+
+/**
+ * The real outside world, built once per process. The way to the database is
+ * handed in, so that a function brings along only what it uses.
+ */
+export function createDeps(
+  read: ReadEnv,
+  reachDatabase: ReachDatabase,
+): EndpointDeps {
   const env = readEnv(read);
   const verifyUserToken = createVerifyUserToken({
     jwks: env.jwks,
@@ -24,7 +33,7 @@ export function createDeps(read: ReadEnv): EndpointDeps {
   });
   return {
     identify: createIdentify({ ...env, verifyUserToken }),
-    rpc: createRpc({ ...env, fetch, timeoutMs: RPC_TIMEOUT_MS }),
+    rpc: reachDatabase(env, RPC_TIMEOUT_MS),
     files: createFiles({ ...env, fetch }),
     // The longest-lived secret there is; a new one only means new names.
     paths: createFilePaths(env.databaseKey),

@@ -7,12 +7,12 @@ import {
   REPEATABLE,
   type Repetition,
 } from "./repetition.ts";
-import { createRpc } from "./rpc.ts";
+import { createPostgrestRpc } from "./postgrest.ts";
 
 const LEGACY = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoieCJ9.sig";
 
 function rpcWith(fake: typeof fetch, databaseKey = "sb_secret_x") {
-  return createRpc({
+  return createPostgrestRpc({
     supabaseUrl: "http://api.test",
     databaseKey,
     fetch: fake,
@@ -31,7 +31,7 @@ async function sent(databaseKey: string, args = {}) {
   return requests[0] as Request;
 }
 
-describe("createRpc()", () => {
+describe("createPostgrestRpc()", () => {
   test("posts to PostgREST with an opaque key in apikey alone", async () => {
     const request = await sent("sb_secret_x");
     expect(request.url).toBe("http://api.test/rest/v1/rpc/claim_next_task");

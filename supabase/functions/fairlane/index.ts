@@ -1,0 +1,3 @@
+import { serveRoutes } from "../_fairlane/serve-routes.ts";
+
+serveRoutes();
