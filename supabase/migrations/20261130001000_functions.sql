@@ -172,7 +172,7 @@ begin
       where v.new_time is distinct from v.old_time
         and not (v.new_time >= v_first and v.new_time < v_end)
     ) then
-      perform queue.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must lie in the years 2000 to 2100', 'Send a date, not infinity');
+      perform queue.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must be in the years 2000 to 2100', 'Send a date, not infinity');
     end if;
   end if;
 
@@ -196,7 +196,7 @@ begin
   elsif p_task.timeout is distinct from p_old.timeout
     and not (p_task.timeout > interval '0' and p_task.timeout <= interval '30 days') then
     perform queue.refuse(
-      400, 'INVALID_ARGUMENT', 'The timeout must be longer than nothing and at most 30 days', 'Leave it out for the type''s'
+      400, 'INVALID_ARGUMENT', 'The timeout must be more than 0 and at most 30 days', 'Leave it out for the type''s'
     );
   elsif p_task.run_type not in ('cloud', 'local') then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be cloud or local, not %s', left(p_task.run_type, 100)));
@@ -403,9 +403,9 @@ begin
   if v_user_id is null then
     perform queue.refuse(403, 'FORBIDDEN', 'Only a signed-in user can create a token', 'Sign in');
   elsif p_expires_at <= queue.now() then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must lie ahead');
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must be in the future');
   elsif p_expires_at >= '2101-01-01 00:00:00+00' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must lie before the year 2101', 'Leave it out for no end');
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must be before the year 2101', 'Leave it out for no end');
   elsif length(p_label) > 255 then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'The label must have at most 255 characters');
   end if;
@@ -493,7 +493,7 @@ begin
   if starts_with(p_worker_id, 'token:') then
     perform queue.refuse(
       400, 'INVALID_ARGUMENT',
-      pg_catalog.format('A worker of the fleet may not be called %s: names that begin with token: are those of tokens', left(p_worker_id, 100)),
+      pg_catalog.format('A worker of the fleet may not be called %s: names that begin with token: are reserved for tokens', left(p_worker_id, 100)),
       'Send another worker_id'
     );
   end if;
@@ -514,7 +514,7 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(p_name, 0));
 exception when lock_not_available then
   perform queue.refuse(
-    503, 'UNAVAILABLE', pg_catalog.format('%s is being answered, and its transaction does not end', p_what),
+    503, 'UNAVAILABLE', pg_catalog.format('%s is still being answered by a transaction that does not end', p_what),
     'Repeat the same request'
   );
 end;
@@ -828,7 +828,7 @@ begin
     ) then
       perform queue.refuse(
         429, 'QUEUE_FULL',
-        pg_catalog.format('A user has at most %s tasks queued, and with this there would be more', v_bound),
+        pg_catalog.format('A user may have at most %s queued tasks, and this would exceed it', v_bound),
         'Wait until some have run, or cancel some'
       );
     end if;
@@ -897,7 +897,7 @@ begin
       from (select from public.projects as p where p.user_id = v_user_id limit v_most + 1) as k
     ) > v_most then
       perform queue.refuse(
-        409, 'TOO_MANY_PROJECTS', pg_catalog.format('A user has at most %s projects, and with this there would be more', v_most),
+        409, 'TOO_MANY_PROJECTS', pg_catalog.format('A user may have at most %s projects, and this would exceed it', v_most),
         'Delete some first'
       );
     end if;
@@ -924,7 +924,7 @@ begin
   if new.status <> 'Queued' then
     perform queue.refuse(
       400, 'INVALID_ARGUMENT',
-      pg_catalog.format('A task begins Queued, this one was to begin %s', new.status),
+      pg_catalog.format('A new task must be Queued, not %s', new.status),
       'Insert it Queued; claim, complete or fail it through the functions'
     );
   end if;
@@ -3012,7 +3012,7 @@ begin
     select from public.tasks as t where t.project_id = p_project_id offset v_most
   ) then
     perform queue.refuse(
-      409, 'PROJECT_HAS_TASKS', pg_catalog.format('The project has more than %s tasks, which are not moved in the time of a request', v_most),
+      409, 'PROJECT_HAS_TASKS', pg_catalog.format('The project has more than %s tasks, too many to move in one request', v_most),
       'Delete tasks of it that have ended, or call queue.move_project in a session of SQL: claims for both users wait meanwhile'
     );
   end if;
@@ -3127,7 +3127,7 @@ begin
     )
     on conflict (name) do nothing;
     if not found then
-      perform queue.refuse(503, 'UNAVAILABLE', 'Somebody has just added a type of this name', 'Repeat the same request');
+      perform queue.refuse(503, 'UNAVAILABLE', 'Another transaction has just added a type of this name', 'Repeat the same request');
     end if;
   elsif v_old is distinct from v_new then
     update public.task_types as y
@@ -3220,12 +3220,12 @@ begin
 
   if v_type.category = 'orchestration' and v_type.creates_generation then
     perform queue.refuse(
-      400, 'INVALID_ARGUMENT', 'A type of orchestration creates no generation: its parts do',
+      400, 'INVALID_ARGUMENT', 'An orchestration type creates no result record: its parts do',
       'Send creates_generation false with it, or another category'
     );
   elsif v_type.category = 'orchestration' and v_type.runs_on_own_gpu then
     perform queue.refuse(
-      400, 'INVALID_ARGUMENT', 'A type of orchestration keeps to its pool: only what takes a slot runs on a GPU of its owner as well',
+      400, 'INVALID_ARGUMENT', 'An orchestration type runs in its own pool only: just types that take a slot can run on their owner''s GPU as well',
       'Send runs_on_own_gpu false with it, or another category'
     );
   end if;
@@ -3363,7 +3363,7 @@ begin
     v_task := queue.task_for_request(v_caller, v_request);
     if v_task.id is null then
       perform queue.refuse(
-        503, 'UNAVAILABLE', pg_catalog.format('Task %s came and went at this moment', v_request.task_id), 'Repeat the same request'
+        503, 'UNAVAILABLE', pg_catalog.format('Task %s was created and deleted at this moment', v_request.task_id), 'Repeat the same request'
       );
     end if;
     v_replies := v_replies || queue.created_reply(v_task, v_task.id = any (v_created));
@@ -3914,7 +3914,7 @@ declare
   v_has_worked boolean := false;
 begin
   if coalesce(p_worker_id, '') = '' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim needs a worker_id, and it is empty', 'Send a worker_id');
   elsif length(p_worker_id) > 255 or length(p_claim_id) > 255 then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
   end if;
@@ -5433,7 +5433,7 @@ begin
       v_task_ids := array(select distinct i.id::uuid from jsonb_array_elements_text(p_filter -> 'task_ids') as i (id) where i.id is not null);
     end if;
   exception when data_exception then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is no id or no time: ' || sqlerrm);
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is not a valid id or time: ' || sqlerrm);
   end;
 
   if cardinality(v_task_ids) > 1000 then
@@ -6662,7 +6662,7 @@ begin
     -- What is billed, and how often it is tried, is not for the owner to say.
     perform queue.refuse(
       409, 'NOT_THE_HOLDER',
-      pg_catalog.format('Task %s is run by another worker, which alone reports its progress and hands it back', v_task.id),
+      pg_catalog.format('Task %s is run by another worker, and only that one may report its progress or release it', v_task.id),
       'Cancel it, or complete it, if it is yours'
     );
   end if;
@@ -6843,7 +6843,7 @@ begin
     if cardinality(v_matching) > v_limit then
       perform queue.refuse(
         400, 'INVALID_ARGUMENT',
-        pg_catalog.format('One call puts at most %s tasks back, %s are named; none was put back', v_limit, cardinality(v_matching)),
+        pg_catalog.format('One call puts back at most %s tasks, but %s are named; none was put back', v_limit, cardinality(v_matching)),
         pg_catalog.format('Name at most %s at a time, or use a filter and repeat while has_more is true', v_max)
       );
     end if;
@@ -6926,7 +6926,7 @@ begin
   elsif coalesce(p_filter ->> 'status', 'Failed') not in ('Failed', 'Cancelled') then
     perform queue.refuse(
       400, 'INVALID_ARGUMENT',
-      pg_catalog.format('Only Failed and Cancelled tasks are put back, not %s', p_filter ->> 'status')
+      pg_catalog.format('Only Failed and Cancelled tasks can be put back, not %s', p_filter ->> 'status')
     );
   end if;
 
@@ -6945,7 +6945,7 @@ begin
   limit p_limit;
 exception
   when invalid_text_representation or datetime_field_overflow or invalid_datetime_format then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is no id or no time: ' || sqlerrm);
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is not a valid id or time: ' || sqlerrm);
 end;
 $$;
 
@@ -10326,7 +10326,7 @@ begin
   -- Longer ids than this fit no index.
   if p_worker_id is null or length(p_worker_id) not between 1 and 200 then
     perform queue.refuse(
-      400, 'INVALID_ARGUMENT', 'A beat names its worker in 1 to 200 characters', 'Send worker_id_param'
+      400, 'INVALID_ARGUMENT', 'A heartbeat needs a worker id of 1 to 200 characters', 'Send worker_id_param'
     );
   end if;
 
@@ -10530,7 +10530,7 @@ begin
   end if;
   if p_worker_id is null or length(p_worker_id) not between 1 and 200 then
     perform queue.refuse(
-      400, 'INVALID_ARGUMENT', 'A beat names its worker in 1 to 200 characters', 'Send worker_id'
+      400, 'INVALID_ARGUMENT', 'A heartbeat needs a worker id of 1 to 200 characters', 'Send worker_id'
     );
   end if;
 
@@ -10897,7 +10897,7 @@ begin
 
   if not found and not exists (select from public.workers as w where w.id = p_worker_id) then
     perform queue.refuse(
-      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first beat announces it'
+      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first heartbeat creates its row'
     );
   end if;
 
@@ -11151,7 +11151,7 @@ begin
   returning w.* into v_worker;
   if not found then
     perform queue.refuse(
-      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first beat announces it'
+      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first heartbeat creates its row'
     );
   end if;
 
@@ -11231,7 +11231,7 @@ begin
     exception when data_exception then
       perform queue.refuse(
         400, 'INVALID_ARGUMENT', 'after is not the next of an earlier reply',
-        'Send next as it came, or leave after out to begin at the front'
+        'Send next unchanged, or omit after to start from the beginning'
       );
     end;
   end if;
@@ -14278,7 +14278,7 @@ returns json language plpgsql stable security definer set search_path = '' as $$
 begin
   perform queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   perform queue.refuse(
-    501, 'NOT_SUPPORTED', 'This queue keeps no shots, so it cannot store prompts of one',
+    501, 'NOT_SUPPORTED', 'This queue keeps no shots, so it cannot store their prompts',
     'Go on without; the prompts are in the params of the segments'
   );
   return null;

@@ -38,7 +38,7 @@ begin
       where v.new_time is distinct from v.old_time
         and not (v.new_time >= v_first and v.new_time < v_end)
     ) then
-      perform queue.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must lie in the years 2000 to 2100', 'Send a date, not infinity');
+      perform queue.refuse(400, 'INVALID_ARGUMENT', 'A time of a task must be in the years 2000 to 2100', 'Send a date, not infinity');
     end if;
   end if;
 
@@ -62,7 +62,7 @@ begin
   elsif p_task.timeout is distinct from p_old.timeout
     and not (p_task.timeout > interval '0' and p_task.timeout <= interval '30 days') then
     perform queue.refuse(
-      400, 'INVALID_ARGUMENT', 'The timeout must be longer than nothing and at most 30 days', 'Leave it out for the type''s'
+      400, 'INVALID_ARGUMENT', 'The timeout must be more than 0 and at most 30 days', 'Leave it out for the type''s'
     );
   elsif p_task.run_type not in ('cloud', 'local') then
     perform queue.refuse(400, 'INVALID_ARGUMENT', pg_catalog.format('The run_type must be cloud or local, not %s', left(p_task.run_type, 100)));

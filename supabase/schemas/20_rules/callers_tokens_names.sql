@@ -75,9 +75,9 @@ begin
   if v_user_id is null then
     perform queue.refuse(403, 'FORBIDDEN', 'Only a signed-in user can create a token', 'Sign in');
   elsif p_expires_at <= queue.now() then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must lie ahead');
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must be in the future');
   elsif p_expires_at >= '2101-01-01 00:00:00+00' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must lie before the year 2101', 'Leave it out for no end');
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'The time expires_at must be before the year 2101', 'Leave it out for no end');
   elsif length(p_label) > 255 then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'The label must have at most 255 characters');
   end if;
@@ -194,7 +194,7 @@ begin
   if starts_with(p_worker_id, 'token:') then
     perform queue.refuse(
       400, 'INVALID_ARGUMENT',
-      pg_catalog.format('A worker of the fleet may not be called %s: names that begin with token: are those of tokens', left(p_worker_id, 100)),
+      pg_catalog.format('A worker of the fleet may not be called %s: names that begin with token: are reserved for tokens', left(p_worker_id, 100)),
       'Send another worker_id'
     );
   end if;
@@ -232,7 +232,7 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(p_name, 0));
 exception when lock_not_available then
   perform queue.refuse(
-    503, 'UNAVAILABLE', pg_catalog.format('%s is being answered, and its transaction does not end', p_what),
+    503, 'UNAVAILABLE', pg_catalog.format('%s is still being answered by a transaction that does not end', p_what),
     'Repeat the same request'
   );
 end;

@@ -87,7 +87,7 @@ begin
     ) then
       perform queue.refuse(
         429, 'QUEUE_FULL',
-        pg_catalog.format('A user has at most %s tasks queued, and with this there would be more', v_bound),
+        pg_catalog.format('A user may have at most %s queued tasks, and this would exceed it', v_bound),
         'Wait until some have run, or cancel some'
       );
     end if;
@@ -182,7 +182,7 @@ begin
       from (select from public.projects as p where p.user_id = v_user_id limit v_most + 1) as k
     ) > v_most then
       perform queue.refuse(
-        409, 'TOO_MANY_PROJECTS', pg_catalog.format('A user has at most %s projects, and with this there would be more', v_most),
+        409, 'TOO_MANY_PROJECTS', pg_catalog.format('A user may have at most %s projects, and this would exceed it', v_most),
         'Delete some first'
       );
     end if;

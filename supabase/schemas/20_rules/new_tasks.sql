@@ -17,7 +17,7 @@ begin
   if new.status <> 'Queued' then
     perform queue.refuse(
       400, 'INVALID_ARGUMENT',
-      pg_catalog.format('A task begins Queued, this one was to begin %s', new.status),
+      pg_catalog.format('A new task must be Queued, not %s', new.status),
       'Insert it Queued; claim, complete or fail it through the functions'
     );
   end if;

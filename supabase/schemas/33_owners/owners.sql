@@ -212,7 +212,7 @@ begin
     select from public.tasks as t where t.project_id = p_project_id offset v_most
   ) then
     perform queue.refuse(
-      409, 'PROJECT_HAS_TASKS', pg_catalog.format('The project has more than %s tasks, which are not moved in the time of a request', v_most),
+      409, 'PROJECT_HAS_TASKS', pg_catalog.format('The project has more than %s tasks, too many to move in one request', v_most),
       'Delete tasks of it that have ended, or call queue.move_project in a session of SQL: claims for both users wait meanwhile'
     );
   end if;

@@ -37,7 +37,7 @@ begin
     )
     on conflict (name) do nothing;
     if not found then
-      perform queue.refuse(503, 'UNAVAILABLE', 'Somebody has just added a type of this name', 'Repeat the same request');
+      perform queue.refuse(503, 'UNAVAILABLE', 'Another transaction has just added a type of this name', 'Repeat the same request');
     end if;
   elsif v_old is distinct from v_new then
     update public.task_types as y
@@ -139,12 +139,12 @@ begin
 
   if v_type.category = 'orchestration' and v_type.creates_generation then
     perform queue.refuse(
-      400, 'INVALID_ARGUMENT', 'A type of orchestration creates no generation: its parts do',
+      400, 'INVALID_ARGUMENT', 'An orchestration type creates no result record: its parts do',
       'Send creates_generation false with it, or another category'
     );
   elsif v_type.category = 'orchestration' and v_type.runs_on_own_gpu then
     perform queue.refuse(
-      400, 'INVALID_ARGUMENT', 'A type of orchestration keeps to its pool: only what takes a slot runs on a GPU of its owner as well',
+      400, 'INVALID_ARGUMENT', 'An orchestration type runs in its own pool only: just types that take a slot can run on their owner''s GPU as well',
       'Send runs_on_own_gpu false with it, or another category'
     );
   end if;

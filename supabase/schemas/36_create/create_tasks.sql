@@ -76,7 +76,7 @@ begin
     v_task := queue.task_for_request(v_caller, v_request);
     if v_task.id is null then
       perform queue.refuse(
-        503, 'UNAVAILABLE', pg_catalog.format('Task %s came and went at this moment', v_request.task_id), 'Repeat the same request'
+        503, 'UNAVAILABLE', pg_catalog.format('Task %s was created and deleted at this moment', v_request.task_id), 'Repeat the same request'
       );
     end if;
     v_replies := v_replies || queue.created_reply(v_task, v_task.id = any (v_created));

@@ -253,7 +253,7 @@ declare
   v_has_worked boolean := false;
 begin
   if coalesce(p_worker_id, '') = '' then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim names its worker, worker_id is empty', 'Send a worker_id');
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A claim needs a worker_id, and it is empty', 'Send a worker_id');
   elsif length(p_worker_id) > 255 or length(p_claim_id) > 255 then
     perform queue.refuse(400, 'INVALID_ARGUMENT', 'The worker_id and the claim_id must have at most 255 characters');
   end if;

@@ -148,7 +148,7 @@ begin
       v_task_ids := array(select distinct i.id::uuid from jsonb_array_elements_text(p_filter -> 'task_ids') as i (id) where i.id is not null);
     end if;
   exception when data_exception then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is no id or no time: ' || sqlerrm);
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is not a valid id or time: ' || sqlerrm);
   end;
 
   if cardinality(v_task_ids) > 1000 then

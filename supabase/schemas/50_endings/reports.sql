@@ -78,7 +78,7 @@ begin
     -- What is billed, and how often it is tried, is not for the owner to say.
     perform queue.refuse(
       409, 'NOT_THE_HOLDER',
-      pg_catalog.format('Task %s is run by another worker, which alone reports its progress and hands it back', v_task.id),
+      pg_catalog.format('Task %s is run by another worker, and only that one may report its progress or release it', v_task.id),
       'Cancel it, or complete it, if it is yours'
     );
   end if;

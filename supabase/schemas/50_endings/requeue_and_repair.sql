@@ -39,7 +39,7 @@ begin
     if cardinality(v_matching) > v_limit then
       perform queue.refuse(
         400, 'INVALID_ARGUMENT',
-        pg_catalog.format('One call puts at most %s tasks back, %s are named; none was put back', v_limit, cardinality(v_matching)),
+        pg_catalog.format('One call puts back at most %s tasks, but %s are named; none was put back', v_limit, cardinality(v_matching)),
         pg_catalog.format('Name at most %s at a time, or use a filter and repeat while has_more is true', v_max)
       );
     end if;
@@ -131,7 +131,7 @@ begin
   elsif coalesce(p_filter ->> 'status', 'Failed') not in ('Failed', 'Cancelled') then
     perform queue.refuse(
       400, 'INVALID_ARGUMENT',
-      pg_catalog.format('Only Failed and Cancelled tasks are put back, not %s', p_filter ->> 'status')
+      pg_catalog.format('Only Failed and Cancelled tasks can be put back, not %s', p_filter ->> 'status')
     );
   end if;
 
@@ -150,7 +150,7 @@ begin
   limit p_limit;
 exception
   when invalid_text_representation or datetime_field_overflow or invalid_datetime_format then
-    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is no id or no time: ' || sqlerrm);
+    perform queue.refuse(400, 'INVALID_ARGUMENT', 'A value of the filter is not a valid id or time: ' || sqlerrm);
 end;
 $$;
 

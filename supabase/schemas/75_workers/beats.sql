@@ -114,7 +114,7 @@ begin
   -- Longer ids than this fit no index.
   if p_worker_id is null or length(p_worker_id) not between 1 and 200 then
     perform queue.refuse(
-      400, 'INVALID_ARGUMENT', 'A beat names its worker in 1 to 200 characters', 'Send worker_id_param'
+      400, 'INVALID_ARGUMENT', 'A heartbeat needs a worker id of 1 to 200 characters', 'Send worker_id_param'
     );
   end if;
 

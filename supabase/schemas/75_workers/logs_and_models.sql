@@ -219,7 +219,7 @@ begin
 
   if not found and not exists (select from public.workers as w where w.id = p_worker_id) then
     perform queue.refuse(
-      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first beat announces it'
+      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first heartbeat creates its row'
     );
   end if;
 

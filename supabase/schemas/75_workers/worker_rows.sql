@@ -285,7 +285,7 @@ begin
   returning w.* into v_worker;
   if not found then
     perform queue.refuse(
-      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first beat announces it'
+      404, 'WORKER_NOT_FOUND', pg_catalog.format('There is no worker %s', p_worker_id), 'Its first heartbeat creates its row'
     );
   end if;
 

@@ -30,7 +30,7 @@ begin
     exception when data_exception then
       perform queue.refuse(
         400, 'INVALID_ARGUMENT', 'after is not the next of an earlier reply',
-        'Send next as it came, or leave after out to begin at the front'
+        'Send next unchanged, or omit after to start from the beginning'
       );
     end;
   end if;

@@ -63,7 +63,7 @@ as $$
 begin
   perform queue.resolve_caller(p_caller, array['service', 'token', 'user']);
   perform queue.refuse(
-    501, 'NOT_SUPPORTED', 'This queue keeps no shots, so it cannot store prompts of one',
+    501, 'NOT_SUPPORTED', 'This queue keeps no shots, so it cannot store their prompts',
     'Go on without; the prompts are in the params of the segments'
   );
   return null;

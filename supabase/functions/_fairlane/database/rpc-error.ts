@@ -5,10 +5,10 @@ import { ApiError, withoutValues } from "../frame/api-error.ts";
 import type { Repetition } from "./repetition.ts";
 import { schemaTooOld } from "./schema-version.ts";
 
-/** PostgREST's word for a function that is not there, or takes other arguments. */
+/** PostgREST's code for a function that is missing or takes other arguments. */
 const NO_SUCH_FUNCTION = "PGRST202";
 
-/** PostgREST's error body; of an unknown body every field is null. */
+/** PostgREST's error body; for an unknown body every field is null. */
 const PostgrestError = z.object({
   code: z.string().nullable().catch(null),
   message: z.string().catch(""),

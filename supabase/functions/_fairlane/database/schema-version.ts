@@ -3,7 +3,7 @@ import { isJsonObject } from "../../../../shared/fields.ts";
 import { isOlderThan, VERSION } from "../../../../shared/version.ts";
 import { ApiError } from "../frame/api-error.ts";
 
-/** The refusal to work with a database that was not migrated; `schema` is its version where it is known. */
+/** Refuses to work with an older database; `schema` is its version, if known. */
 export function schemaTooOld(schema?: string): ApiError {
   const found = schema === undefined ? "an older one" : schema;
   return new ApiError(
@@ -13,7 +13,7 @@ export function schemaTooOld(schema?: string): ApiError {
   );
 }
 
-/** The reply of `health` as it is, unless it tells of a schema that is too old. */
+/** The reply of `health`, unless the schema that it tells of is too old. */
 export function ofThisVersion(reply: string): string {
   const told: unknown = JSON.parse(reply);
   if (!isJsonObject(told)) return reply;

@@ -7,9 +7,9 @@ import { memberText } from "../json/json-scan.ts";
 import { RawJson } from "../json/raw-json.ts";
 
 /**
- * `POST /beat`: a sign of life, of the fleet's workers and of users' own
- * machines, whose tokens the Data API does not know. Read as leniently as a
- * report: what a log line holds is never a reason to lose the beat.
+ * `POST /beat`: a heartbeat of the fleet's workers and of users' own machines,
+ * whose tokens the Data API does not know. Read as leniently as a report, so
+ * that no log line costs the heartbeat.
  */
 export const beat = defineEndpoint({
   name: "beat",
@@ -36,7 +36,7 @@ function one(taskId: string | undefined): readonly string[] | undefined {
   return taskId === undefined ? undefined : [taskId];
 }
 
-/** In the sender's spelling, without what no text of the database can hold. */
+/** In the sender's spelling, without characters that Postgres cannot store. */
 function lines(bodyText: string): RawJson | undefined {
   const text = memberText(bodyText, "logs");
   return text === undefined ? undefined : new RawJson(sanitiseJsonText(text));

@@ -25,7 +25,7 @@ export const claimNextTask = defineEndpoint({
     }, isRepeatable(body) ? REPEATABLE : ONCE_CLAIMED);
     const text = await claim.catch(async (refusal: unknown) => {
       if (!body.dry_run && isRefusalOfWorker(refusal)) {
-        // What it comes to is for worker-health; the answer stays the refusal.
+        // For worker-health; the answer stays the refusal.
         await rpc("note_refused_claim", { p_worker_id: workerId })
           .catch(() => note({ refusal_noted: false }));
       }
@@ -38,15 +38,15 @@ export const claimNextTask = defineEndpoint({
   },
 });
 
-/** A claim that has a name gets the same answer again; a look changes nothing. */
+/** A claim with a claim_id gets the same answer again; a dry run changes nothing. */
 function isRepeatable(body: ClaimRequest): boolean {
   return body.claim_id !== undefined || body.dry_run === true;
 }
 
 /**
- * A user's machines need no name: what they all go by is one of the ids that
- * several may send (the setting `shared_worker_ids`). Workers with a service
- * key must name themselves, or nobody could say which of them has died.
+ * A user's machines need no name: they share one of the ids that several may
+ * send (the setting `shared_worker_ids`). Workers with a service key must name
+ * themselves, or nobody could tell which of them has died.
  */
 function defaultWorkerId(caller: Caller): string {
   if (caller.kind === "token") return "token-worker";
@@ -58,7 +58,7 @@ function isRefusalOfWorker(error: unknown): boolean {
   return error instanceof ApiError && error.code === "WORKER_NOT_ELIGIBLE";
 }
 
-/** Deployed workers die of a 200 without a whole task, so look before sending. */
+/** Deployed workers crash on a 200 without a whole task, so check before sending. */
 function readTask(text: string): ClaimedTask {
   const task = ClaimedTask.safeParse(JSON.parse(text));
   if (task.success) return task.data;

@@ -9,7 +9,7 @@ import { ApiError } from "../frame/api-error.ts";
 export interface Output {
   readonly location: string | undefined;
   readonly thumbnailUrl: string | undefined;
-  /** A text that came beside the file; JSON says more of it than its URL. */
+  /** A text sent beside the file; as JSON it says more than the URL. */
   readonly description?: string | undefined;
 }
 
@@ -27,7 +27,7 @@ export type Result =
     readonly kind: "stored";
     readonly path: string | undefined;
     readonly thumbnailPath: string | undefined;
-    /** What stands in for a path that was not sent. */
+    /** The default for a path that was not sent. */
     readonly text: Output;
   }
   | {
@@ -94,7 +94,7 @@ function sentThumbnail(body: CompleteRequest): SentFile | undefined {
   return unlessRefused(() => sentFile(data, name));
 }
 
-/** A result is worth having without its thumbnail, so a bad one is left out. */
+/** A result is useful without its thumbnail, so a bad one is left out. */
 function unlessRefused<T>(read: () => T): T | undefined {
   try {
     return read();

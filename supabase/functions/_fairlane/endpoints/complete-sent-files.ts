@@ -7,7 +7,7 @@ import type { Output, Result, SentFile } from "./complete-output.ts";
 
 type Note = Call<unknown>["note"];
 
-/** Two of them still fit into the time that a client waits. */
+/** Two attempts still fit into the time that a client waits. */
 const THUMBNAIL_TIMEOUT_MS = 8_000;
 
 /** The part of the reply that says which files are in use. */
@@ -49,7 +49,7 @@ export async function completeWithSent(
     throw error;
   }
   const stored = StoredResult.safeParse(JSON.parse(reply));
-  // The task is complete: an answer that cannot be read is no reason to guess.
+  // The task is complete; do not guess from an unreadable answer.
   if (!stored.success) return reply;
   const inUse = Object.values(stored.data);
   const unused = paths.filter((sent) => !inUse.includes(files.publicUrl(sent)));
@@ -58,8 +58,8 @@ export async function completeWithSent(
 }
 
 /**
- * Whether the thumbnail is stored. A result is worth having without one, and
- * the client would not bring it again: so it is tried twice.
+ * Whether the thumbnail is stored. A result is useful without one, but the
+ * client would not send it again, so it is tried twice.
  */
 async function uploadThumbnail(
   files: Files,
@@ -73,19 +73,19 @@ async function uploadThumbnail(
     await upload().catch(upload);
     return true;
   } catch {
-    // Of an upload without an answer the file may be there all the same; it is
-    // removed with the others that the result does not name.
+    // After an upload without an answer the file may be there all the same; it
+    // is removed with the others that the result does not name.
     note({ thumbnail: "not stored" });
     return false;
   }
 }
 
-/** Whether the completion has surely not used the files. */
+/** Whether it is certain that the completion has not used the files. */
 function isRefusal(error: unknown): boolean {
   return error instanceof ApiError && error.status < 500;
 }
 
-/** The caller's answer does not depend on whether we tidied up. */
+/** The caller's answer does not depend on this cleanup. */
 async function removeQuietly(
   files: Files,
   paths: readonly string[],

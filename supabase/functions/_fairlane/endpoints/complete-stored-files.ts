@@ -9,7 +9,7 @@ import type { Output, Result } from "./complete-output.ts";
 
 /**
  * The URLs of files that are already in the bucket. Those in the task's own
- * folder must be there and hold something; others are results of other tasks,
+ * folder must exist and not be empty; others are results of other tasks,
  * which their owners may remove at any time.
  */
 export async function locateStored(
@@ -48,7 +48,7 @@ export async function locateStored(
   };
 }
 
-/** A service key works for all users; anybody else within the owner's folder. */
+/** A service key may name any folder; others only the owner's. */
 function assertOwnFolder(
   caller: Caller,
   target: UploadTarget,

@@ -37,7 +37,7 @@ export const completeTask = defineEndpoint({
     }
 
     // A repeat, or a task that cannot be completed any more: nothing is
-    // stored for it, and the database says what the caller is to hear.
+    // stored for it, and the database has the answer for the caller.
     const target = await askUploadTarget(rpc, body);
     if (result.kind === "stored") {
       if (result.path === undefined) await check(result.text.location);

@@ -12,7 +12,7 @@ import { jsonText, RawJson, rawMember } from "../json/raw-json.ts";
 
 /**
  * `POST /create-task`: 200 with the task, also when it was there before.
- * Deployed clients take any other status for a failure.
+ * Deployed clients treat any other status as a failure.
  */
 export const createTask = defineEndpoint({
   name: "create-task",
@@ -50,7 +50,7 @@ function hasName({ task_id, idempotency_key }: NewTask): boolean {
 
 /**
  * One task as the database reads it. `source` is the text it was parsed from:
- * params go on in their sender's own spelling, because seeds have 64 bits.
+ * params keep their sender's spelling, because seeds have 64 bits.
  */
 function taskArgument(task: NewTask, source: string): RawJson {
   const { project_id, dependant_on, params: _, ...fields } = task;

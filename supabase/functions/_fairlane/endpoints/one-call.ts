@@ -29,7 +29,7 @@ interface OneCall<Body>
   extends Omit<Endpoint<Body>, "name" | "maxBytes" | "answer"> {
   readonly maxBytes?: number;
   readonly call: (rpc: Call<Body>["rpc"], body: Body) => Promise<string>;
-  /** What its log line says of the body. */
+  /** What its log line says about the body. */
   readonly notes?: (body: Body) => LogFields;
   /** Refuses a reply of a shape that clients do not expect. */
   readonly reply?: (text: string) => Response;
@@ -37,7 +37,7 @@ interface OneCall<Body>
 
 const EVERYONE = ["service", "token", "user"] as const;
 
-/** A thousand UUIDs with their quotes and commas, and the other fields. */
+/** Room for a thousand UUIDs with quotes and commas, and the other fields. */
 const CANCELLATION_BODY = 128 * 1024;
 
 const ABOUT_ITS_TASK = {
@@ -157,7 +157,7 @@ export const ONE_CALL = named({
     callers: EVERYONE,
     schema: ShotPromptsRequest,
     notes: ({ shot_id }) => ({ shot_id }),
-    // Always refuses, but knows first who is asking.
+    // Always refuses, but checks the caller first.
     call: (rpc) => rpc("update_shot_pair_prompts", {}),
   }),
 });

@@ -6,7 +6,7 @@ import {
 import { defineEndpoint } from "../frame/endpoint.ts";
 import { SMALL_BODY } from "../frame/read-body.ts";
 
-/** After this no further page is begun; the caller comes again with `next`. */
+/** After this it starts no further page; the caller continues with `next`. */
 const BUDGET_MS = 15_000;
 
 /**

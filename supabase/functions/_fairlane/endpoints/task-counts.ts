@@ -19,7 +19,7 @@ export const taskCounts = defineEndpoint({
     ),
 });
 
-/** The routing fields of the body that say something; undefined when none. */
+/** The routing fields that the body sets; undefined when none. */
 function routingIn(body: CountsRequest): string[] | undefined {
   const said = ROUTING_FIELDS.filter((field) =>
     body[field] !== undefined && body[field] !== null

@@ -15,8 +15,8 @@ export function decodeBase64(text: string): Bytes | null {
     ? encoded.slice(0, -1)
     : encoded;
   if (encoded.length % 4 !== 0 || digits === "") return null;
-  // Searched for what may not be there: a match of megabytes would take more
-  // stack than there is.
+  // Search for forbidden characters: matching megabytes of allowed ones would
+  // overflow the stack.
   if (/[^A-Za-z0-9+/]/.test(digits)) return null;
   return new Uint8Array(Buffer.from(digits, "base64"));
 }

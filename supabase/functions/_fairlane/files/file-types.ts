@@ -22,14 +22,14 @@ const TYPE_OF_EXTENSION: Readonly<Record<string, string>> = {
   mpeg: "video/mpeg",
 };
 
-/** Other names that clients have for the same types. */
+/** Other names of clients for the same types. */
 const EXTENSION_OF_ALIAS: Readonly<Record<string, string>> = {
   "image/jpg": "jpg",
   "video/vnd.avi": "avi",
   "video/matroska": "mkv",
 };
 
-/** What clients send when they do not know. */
+/** The type that clients send when they do not know it. */
 const ANY_TYPE = "application/octet-stream";
 
 /** The accepted extensions, for a message. */

@@ -45,13 +45,13 @@ export interface FilesConfig {
 const CALL_TIMEOUT_MS = 8_000;
 const UPLOAD_TIMEOUT_MS = 25_000;
 
-/** What in the name of a file is something else in a URL. */
+/** Characters of a file name that mean something else in a URL. */
 const ENDS_A_PATH = /[?#]|%(?![0-9A-Fa-f]{2})/g;
 
 /** `Files` in Supabase Storage. */
 export function createFiles(config: FilesConfig): Files {
-  // The client is loaded by the first file and not before: most functions, and
-  // most calls of the others, touch none.
+  // The client is loaded with the first file: most functions, and most calls of
+  // the others, touch none.
   const bucket = async (timeoutMs: number) => {
     const { StorageClient } = await import("@supabase/storage-js");
     const timedFetch: typeof fetch = (input, init) =>

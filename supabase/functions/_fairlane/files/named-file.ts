@@ -5,7 +5,7 @@ import type { Files } from "./files.ts";
 import { BUCKET, isBelow, OUR_SPELLING, taskFolder } from "./storage-path.ts";
 import { askUploadTarget, type TaskReference } from "./upload-target.ts";
 
-/** From any host, because a project may have more than one name. */
+/** From any host, because a project may have several addresses. */
 const OUR_URL = new RegExp(
   `^https?://[^/?#]+/storage/v1/object/public/${BUCKET}/([^?#]+)`,
   "i",
@@ -13,8 +13,8 @@ const OUR_URL = new RegExp(
 
 /**
  * Refuses the public URL of a file in the task's own folder as its result when
- * that file is empty: what is no result by its path is none by its URL. Any
- * other text is the client's own affair.
+ * that file is empty, as it does for its path. Any other text is up to the
+ * client.
  */
 export async function refuseEmptyFile(
   files: Files,
@@ -52,7 +52,7 @@ export async function sizeInTask(
   }
 }
 
-/** What a client hears whose result is a file of no bytes. */
+/** The refusal of an empty file as a result. */
 export function fileIsEmpty(path: string | undefined): ApiError {
   return new ApiError(
     "FILE_EMPTY",

@@ -26,11 +26,11 @@ export function storageError(error: StorageError): ApiError {
       { logged },
     );
   }
-  // Whatever else it refuses is about our key, our bucket or our path.
+  // Any other refusal is about our key, our bucket or our path.
   return new ApiError("INTERNAL", "The file could not be stored", { logged });
 }
 
-/** True only when the storage says in so many words that there is no such file. */
+/** True only when Storage says explicitly that there is no such file. */
 export function saysNoSuchFile(error: StorageError): boolean {
   const code = "code" in error ? error.code : undefined;
   return code === "NoSuchKey" ||

@@ -2,7 +2,7 @@ import type { UploadTarget } from "../../../../shared/upload-url.ts";
 import { hex, hmac } from "../callers/constant-time.ts";
 import { ApiError } from "../frame/api-error.ts";
 
-/** The bucket of results: everybody may read it who knows the path. */
+/** The bucket of results; anybody who knows a path may read it. */
 export const BUCKET = "image_uploads";
 
 /** Names as the server gives them; others may have been encoded on the way. */
@@ -11,28 +11,28 @@ export const OUR_SPELLING = /^[A-Za-z0-9._/-]+$/;
 const MAX_LENGTH = 1024;
 /** As many hex digits as a UUID has. */
 const SECRET_LENGTH = 32;
-/** Decoding more often than this only serves to hide something. */
+/** How often to decode; more layers only serve to hide something. */
 const MAX_DECODES = 3;
 /** Stands in for the owner of tasks from before owners were recorded. */
 const NOBODY = "00000000-0000-0000-0000-000000000000";
 
-/** Where the files of one task are; nobody but the server makes these up. */
+/** Where the files of one task are; only the server makes these paths. */
 export function taskFolder(target: UploadTarget): string {
   return `${ownerFolder(target)}/tasks/${target.task_id}`;
 }
 
-/** Makes the paths of the files that somebody working on a task hands in. */
+/** Makes the paths of the files of a task's results. */
 export interface FilePaths {
   file(target: UploadTarget, name: string): string;
   thumbnail(target: UploadTarget, name: string): string;
 }
 
 /**
- * Paths that nobody can guess: the bucket is public, and who cancels a task
- * leaves its files there until they are swept. The part that tells them is made
- * from a key of the project and not by chance, so that a repeated request names
- * the same file; and from the start, so that a worker that was given up and
- * uploads late does not overwrite what its successor has handed in.
+ * Paths that nobody can guess: the bucket is public, and the files of a
+ * cancelled task stay until they are swept. Their secret part derives from a key
+ * of the project instead of chance, so that a repeated request names the same
+ * file; and from the attempt, so that a late upload of a lost worker does not
+ * overwrite its successor's.
  */
 export function createFilePaths(secret: string): FilePaths {
   const named = (folder: string, target: UploadTarget, name: string) => {
@@ -73,7 +73,7 @@ export function assertPlainPath(path: string): void {
   }
 }
 
-/** Looks at the path as sent and as anyone behind us might decode it. */
+/** Checks the path as sent, and as any program behind us might decode it. */
 function isPlainPath(path: string): boolean {
   let form = path;
   for (let decodes = 0; decodes <= MAX_DECODES; decodes++) {

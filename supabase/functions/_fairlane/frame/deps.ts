@@ -35,7 +35,7 @@ export function createDeps(
     identify: createIdentify({ ...env, verifyUserToken }),
     rpc: reachDatabase(env, RPC_TIMEOUT_MS),
     files: createFiles({ ...env, fetch }),
-    // The longest-lived secret there is; a new one only means new names.
+    // The longest-lived secret; a new one only means new names.
     paths: createFilePaths(env.databaseKey),
     log: (level, line) => console[level](line),
     now: () => performance.now(),

@@ -54,7 +54,7 @@ export interface Endpoint<Body> {
   readonly name: string;
   readonly callers: readonly Caller["kind"][];
   readonly schema: z.ZodType<Body>;
-  /** What of a body is read, where the schema itself cannot tell. */
+  /** The fields that are read, where the schema itself cannot tell. */
   readonly fields?: readonly string[];
   readonly maxBytes: number;
   /** A report is read however its sender's JSON library writes it. */
@@ -72,7 +72,7 @@ export interface Endpoint<Body> {
 /** A request handler, as `Deno.serve` takes it. */
 export type Handler = (request: Request) => Promise<Response>;
 
-/** An endpoint, for whatever world it is served in. */
+/** An endpoint, given its dependencies. */
 export type CreateHandler = (deps: EndpointDeps) => Handler;
 
 /** A request as far as it was read. */

@@ -48,7 +48,7 @@ const Variables = z.object({
   SUPABASE_SERVICE_ROLE_KEY: z.string().optional(),
   SUPABASE_PUBLISHABLE_KEYS: json(Keys).default({}),
   SUPABASE_SECRET_KEYS: json(Keys).default({}),
-  // Only users' JWTs need it: unreadable, it must not stop the workers.
+  // Only users' JWTs need it, so an unreadable one must not stop the workers.
   SUPABASE_JWKS: json(Jwks).catch({ keys: [] }),
   JWT_SECRET: z.string().optional(),
   PUBLIC_URL: BaseUrl.optional(),
@@ -107,10 +107,9 @@ export function readEnv(read: ReadEnv): Env {
 }
 
 /**
- * What every browser is given must open nothing, and our own calls must open
- * what they need: a key that is public and secret at once would make everybody
- * the service, and a public one in the service's place would let every call
- * fail but the start.
+ * Public keys must open nothing, and ours must open what our calls need: a key
+ * that is both public and secret would make everybody the service, and a public
+ * key as the service key would let every call fail after a good start.
  */
 function assertSecret(
   publicKeys: readonly string[],
@@ -154,7 +153,7 @@ function isSecret(key: string): boolean {
   return key.startsWith("sb_secret_") || claims(key)?.role === "service_role";
 }
 
-/** A key of a form that is not known may be anything: what opens it decides. */
+/** A key of an unknown form may be anything; the platform decides. */
 function isNoServiceKey(key: string): boolean {
   const payload = claims(key);
   return key.startsWith("sb_publishable_") ||
@@ -163,7 +162,7 @@ function isNoServiceKey(key: string): boolean {
 
 const Claims = z.object({ role: z.unknown().optional() });
 
-/** What a JWT says, unproven; null for what is none. */
+/** The claims of a JWT, not verified; null for anything else. */
 function claims(key: string): z.infer<typeof Claims> | null {
   const [, payload, signature, ...more] = key.split(".");
   if (!payload || !signature || more.length > 0) return null;

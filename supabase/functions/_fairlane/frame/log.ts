@@ -10,9 +10,9 @@ export type LogFields = Readonly<
 export type LogSink = (level: LogLevel, line: string) => void;
 
 const REDACTED = "[redacted]";
-/** Anything that looks like a key or a JWT, wherever a client has put it. */
+/** Anything that looks like a key or a JWT, in any field. */
 const KEY_SHAPE = /sb_(?:secret|publishable)_[\w-]+|eyJ[\w-]+\.[\w-]+\.[\w-]*/g;
-/** Shorter credentials are words; to cut words out would spoil every line. */
+/** Shorter credentials are words; removing words would spoil every line. */
 const MIN_SECRET_LENGTH = 16;
 
 /**

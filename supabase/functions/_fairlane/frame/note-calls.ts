@@ -3,9 +3,9 @@ import { asApiError } from "./api-error.ts";
 import type { EndpointDeps } from "./endpoint.ts";
 import { writeLog } from "./log.ts";
 
-/** A machine that asks about its task all the time is noted once in so long. */
+/** The shortest time between two notes about one task. */
 const EVERY_MS = 60_000;
-/** More tasks than one instance hears of in that time; then all are forgotten. */
+/** More tasks than an instance sees in that time; beyond it all are forgotten. */
 const MAX_KEPT = 1_000;
 
 /** Notes that a caller has asked about a task. */
@@ -16,9 +16,9 @@ export type NoteCall = (
 ) => void;
 
 /**
- * A question about a task that the asking machine runs is a sign of its life,
- * but it was answered in a transaction that only reads. Whether the task is the
- * machine's own, the database decides, after the reply.
+ * A question about a task that the calling machine runs is a sign of life, but
+ * it was answered in a transaction that only reads. After the reply the database
+ * decides whether the task is the machine's own.
  */
 export function createNoteCall(
   { rpc, now, log, after }: EndpointDeps,

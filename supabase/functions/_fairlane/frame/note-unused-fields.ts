@@ -4,9 +4,9 @@ import { asApiError } from "./api-error.ts";
 import type { Endpoint, EndpointDeps } from "./endpoint.ts";
 import { writeLog } from "./log.ts";
 
-/** At most so often does one instance write down what it has counted. */
+/** How often an instance writes its counts at most. */
 const WRITE_EVERY_MS = 60_000;
-/** Names beyond these are a caller's invention: nobody reads a longer list. */
+/** The most names that are kept; more are a caller's invention. */
 const MAX_FIELDS = 50;
 const MAX_NAME = 63;
 
@@ -14,15 +14,14 @@ const MAX_NAME = 63;
 export type FieldCounts = Readonly<Record<string, number>>;
 
 /**
- * Counts the fields that requests to one endpoint carry for nothing. One
- * instance writes at most once a minute, whatever comes; what it has counted
- * when it ends is lost, which the next request makes good.
+ * Counts the unused fields of requests to one endpoint. An instance writes at
+ * most once a minute; counts that it holds when it ends are lost.
  */
 export class UnusedFieldCounter {
   readonly #counts = new Map<string, number>();
   #writtenAt = Number.NEGATIVE_INFINITY;
 
-  /** Counts them; returns what is to be written now, if anything is. */
+  /** Counts them; returns what has to be written now, if anything. */
   count(fields: readonly string[], nowMs: number): FieldCounts | undefined {
     for (const field of fields) {
       if (field.length > MAX_NAME) continue;
@@ -46,7 +45,7 @@ export type NoteUnusedFields = (
   requestId: string,
 ) => void;
 
-/** A client that is not understood is told to the operator, not to it. */
+/** Tells the operator, not the client. */
 export function createNoteUnusedFields<Body>(
   { rpc, now, log, after }: EndpointDeps,
   { name, schema, fields }: Pick<Endpoint<Body>, "name" | "schema" | "fields">,
@@ -54,7 +53,7 @@ export function createNoteUnusedFields<Body>(
   const read = fields ? new Set(fields) : fieldsOf(schema);
   const counter = new UnusedFieldCounter();
   return (caller, sent, requestId) => {
-    // Names that nobody knows are heard from the operator's own programs alone.
+    // Unknown names count only when the operator's own programs send them.
     const known = caller.kind === "service" ? read : undefined;
     const unused = unusedOf(name, sent, known, caller.kind === "token");
     const counts = counter.count(unused, now());

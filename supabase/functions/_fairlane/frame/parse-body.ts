@@ -4,7 +4,7 @@ import { isJsonObject } from "../../../../shared/fields.ts";
 import { assertModest } from "../json/json-scan.ts";
 import { ApiError } from "./api-error.ts";
 
-/** No more than this many fields are named in one refusal. */
+/** The most fields that one refusal names. */
 const MAX_ISSUES = 10;
 
 /** A body, and which fields it had, used or not. */
@@ -36,7 +36,7 @@ export function parseBody<T>(
   const [first] = details;
   throw new ApiError(
     "INVALID_BODY",
-    // A rule about several fields together names none.
+    // A rule about several fields names none.
     `${
       first?.field ? `Body field "${first.field}"` : "The body"
     } ${first?.message}`,

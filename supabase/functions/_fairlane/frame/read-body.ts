@@ -1,10 +1,10 @@
 import { ApiError } from "./api-error.ts";
 
-/** Bodies of requests that carry nothing but settings. */
+/** Bodies that carry only settings. */
 export const SMALL_BODY = 1024 * 1024;
 /** Completions may carry a file of up to 2 MiB and its first frame. */
 export const COMPLETION_BODY = 8 * 1024 * 1024;
-/** Failures may carry a whole log; the database cuts it, we must not lose it. */
+/** Failures may carry a whole log, which the database cuts. */
 export const FAILURE_BODY = 16 * 1024 * 1024;
 
 /** How much of a body is read, for how long, and how strictly. */
@@ -16,8 +16,8 @@ export interface BodyLimits {
 }
 
 /**
- * The body as text. The announced length is believed only when it is too large;
- * what arrives is counted, so that a lie costs no memory. The deadline keeps a
+ * The body as text. The announced length counts only when it is too large;
+ * arriving bytes are counted, so that a lie costs no memory. The deadline keeps a
  * client that sends a byte a second from holding a connection.
  */
 export async function readBody(

@@ -2,9 +2,9 @@ import type { ErrorCode } from "../../../../shared/error-codes.ts";
 import { ApiError } from "../frame/api-error.ts";
 
 /**
- * Deeper or wider JSON than this is an attack on memory, not a request. What a
- * task may hold, 100 levels and 200,000 values, is the database's to say; there
- * is a body around it.
+ * Deeper or wider JSON than this is an attack on memory, not a request. The
+ * database decides what a task may hold, 100 levels and 200,000 values; there is
+ * a body around it.
  */
 export const MAX_DEPTH = 103;
 export const MAX_VALUES = 220_000;

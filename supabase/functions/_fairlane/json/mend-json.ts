@@ -1,6 +1,6 @@
 import { endOfString, MAX_DEPTH, MAX_VALUES } from "./json-scan.ts";
 
-/** No longer than this is a number that is stored as one, written out. */
+/** The longest number, written out, that is stored as a number. */
 const MAX_NUMBER_LENGTH = 400;
 
 /** A whole escape, or (captured) what a JSON string may not hold as it is. */
@@ -10,21 +10,21 @@ const ESCAPE_OR_ODD =
 // deno-lint-ignore no-control-regex
 const MAY_BE_ODD = /[\\\u0000-\u001f]/;
 
-/** What Python, Go, Ruby and printf write for numbers that are none. */
+/** How Python, Go, Ruby and printf write NaN and infinity. */
 const NO_NUMBER = /^[-+]?(?:nan|inf|infinity)$/i;
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([-+]?\d{1,9}))?$/;
-/** Digits that JSON spells otherwise: `+1`, `.5`, `1.`, `007`. */
+/** Numbers in a form that JSON does not allow: `+1`, `.5`, `1.`, `007`. */
 const NUMBER_LIKE = /^[-+]?\.?\d[\d.eE+-]*$/;
 const MAX_WORD = 1024;
 
 /**
- * The JSON that was meant by the text of a report, as JSON. A worker can always
- * report, so what its library writes beyond JSON is read:
- * - numbers that are none, or that cannot be stored as one (NaN, -Infinity,
+ * The text of a report as valid JSON. A worker can always report, so what its
+ * library writes beyond JSON is read:
+ * - numbers that are none, or that cannot be stored (NaN, -Infinity,
  *   1e99999, 007), become their text;
  * - raw control characters and unknown escapes stand for themselves;
  * - a member that nests too deep or holds too many values becomes its own text.
- * Anything else that is no JSON stays as it is, for the parser to refuse.
+ * Anything else that is not JSON stays as it is, for the parser to refuse.
  */
 export function mendJson(text: string): string {
   const pieces: string[] = [];
@@ -113,7 +113,7 @@ function endOfWord(text: string, start: number): number {
   return end;
 }
 
-/** Whether a word is to be left as it is: it is JSON, or no number at all. */
+/** Whether a word stays as it is: it is JSON, or no number at all. */
 function isPlainWord(text: string, start: number, end: number): boolean {
   if (end - start > MAX_WORD) return !/[-\d]/.test(text[start] ?? "");
   const word = text.slice(start, end);

@@ -8,9 +8,9 @@ const HEAD = 64 * 1024;
 const TAIL = 16 * 1024;
 
 /**
- * What a report brings beside its words, in the sender's own spelling. It is
- * never a reason to refuse the report: what is no object is put into one, and
- * of what is too long the ends and the length are kept.
+ * The data of a report, in the sender's own spelling. It is never a reason to
+ * refuse the report: anything but an object is wrapped in one, and of data that
+ * is too long the ends and the length are kept.
  */
 export function reportedData(body: string, name: string): RawJson | undefined {
   const text = memberText(body, name);
