@@ -7,7 +7,6 @@ import { readOptions, usage } from "./options.ts";
 import { fullPlan, quickPlan } from "./plan.ts";
 import { connectOnce } from "./queues/connect.ts";
 import type { Section } from "./report/section.ts";
-import { textTable } from "./report/table.ts";
 import { writeResults } from "./report/write-results.ts";
 import { measureClaims } from "./sections/claims.ts";
 import { measureCleanup } from "./sections/cleanup.ts";
@@ -93,7 +92,12 @@ async function main(args: string[]): Promise<number> {
 }
 
 function print({ title, notes, head, rows }: Section): void {
-  console.log(`\n${title}\n${notes.join("\n")}\n\n${textTable(head, rows)}\n`);
+  console.log(`\n${title}\n${notes.join("\n")}\n`);
+  console.table(
+    rows.map((row) =>
+      Object.fromEntries(head.map((name, column) => [name, row[column]]))
+    ),
+  );
 }
 
 function introduction(args: string[], begin: number): string[] {

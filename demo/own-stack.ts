@@ -1,8 +1,7 @@
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { checkoutDir } from "../stack/paths.ts";
 import { type Stack, startStack } from "../stack/stack.ts";
-import { prepareStateDirs } from "../stack/state-dir.ts";
+import { prepareStateDirs, removeStateDirs } from "../stack/state-dir.ts";
 import { AlreadyRunning, readState } from "../stack/state-file.ts";
 
 const stateDir = join(checkoutDir, ".stack", "demo");
@@ -33,8 +32,5 @@ export async function startOwnStack(): Promise<DemoStack> {
 }
 
 function removeAll(): void {
-  const { postgres, sockets, state } = prepareStateDirs(stateDir);
-  for (const dir of [postgres, sockets, state]) {
-    rmSync(dir, { recursive: true, force: true });
-  }
+  removeStateDirs(prepareStateDirs(stateDir));
 }

@@ -10,67 +10,61 @@ import {
 
 const userToken = signJwt({ sub: "owner", role: "authenticated" });
 
+const foreign = signJwt({ role: "anon" }, "another project's secret");
+
 describe("authorizeRest()", () => {
   it.each([
-    ["the secret key", secretKey, serviceRoleKey],
-    ["the publishable key", publishableKey, anonKey],
-    ["a legacy key", serviceRoleKey, serviceRoleKey],
-  ])("takes the role from %s in apikey", (_name, apikey, jwt) => {
-    expect(authorizeRest({ apikey }, null)).toEqual({
-      authorization: `Bearer ${jwt}`,
-    });
+    ["the role of the secret key", { apikey: secretKey }, serviceRoleKey],
+    ["that of the publishable key", { apikey: publishableKey }, anonKey],
+    ["a legacy key as it is", { apikey: serviceRoleKey }, serviceRoleKey],
+    [
+      "a user's token before the key",
+      { apikey: publishableKey, authorization: `Bearer ${userToken}` },
+      userToken,
+    ],
+    [
+      "the role of an opaque key that was also sent as Bearer",
+      { apikey: secretKey, authorization: `Bearer ${secretKey}` },
+      serviceRoleKey,
+    ],
+    [
+      "an empty Authorization header for none",
+      { apikey: secretKey, authorization: "" },
+      serviceRoleKey,
+    ],
+    [
+      "a foreign legacy key as it is, for PostgREST to refuse",
+      { apikey: foreign },
+      foreign,
+    ],
+  ])("takes %s", (_what, headers, jwt) => {
+    expect(authorizeRest(headers, null))
+      .toEqual({ authorization: `Bearer ${jwt}` });
   });
 
   it("takes the key from the query when there is no header", () => {
-    expect(authorizeRest({}, secretKey)).toEqual({
-      authorization: `Bearer ${serviceRoleKey}`,
-    });
-  });
-
-  it("lets a user's token win over the key", () => {
-    const authorization = `Bearer ${userToken}`;
-    expect(authorizeRest({ apikey: publishableKey, authorization }, null))
-      .toEqual({ authorization });
-  });
-
-  it("exchanges an opaque key that was also sent as Bearer", () => {
-    const authorization = `Bearer ${secretKey}`;
-    expect(authorizeRest({ apikey: secretKey, authorization }, null)).toEqual({
-      authorization: `Bearer ${serviceRoleKey}`,
-    });
-  });
-
-  it("treats an empty Authorization header as none", () => {
-    expect(authorizeRest({ apikey: secretKey, authorization: "" }, null))
+    expect(authorizeRest({}, secretKey))
       .toEqual({ authorization: `Bearer ${serviceRoleKey}` });
   });
 
-  it("leaves a foreign legacy key for PostgREST to refuse", () => {
-    const foreign = signJwt({ role: "anon" }, "another project's secret");
-    expect(authorizeRest({ apikey: foreign }, null)).toEqual({
-      authorization: `Bearer ${foreign}`,
-    });
-  });
-
-  it("answers 401 when there is no apikey, Bearer or not", () => {
-    const refusal = {
-      status: 401,
-      body: { message: "No API key found in request" },
-    };
-    expect(authorizeRest({}, null)).toMatchObject(refusal);
-    expect(authorizeRest({ authorization: `Bearer ${userToken}` }, null))
-      .toMatchObject(refusal);
-  });
-
-  it("answers 401 to an unknown opaque key, even beside a good token", () => {
-    const headers = {
-      apikey: "sb_secret_unknown",
-      authorization: `Bearer ${userToken}`,
-    };
-    expect(authorizeRest(headers, null)).toMatchObject({
-      status: 401,
-      body: { message: "Invalid API key" },
-    });
+  it.each([
+    ["there is no apikey", {}, "No API key found in request"],
+    [
+      "a Bearer comes without one",
+      { authorization: `Bearer ${userToken}` },
+      "No API key found in request",
+    ],
+    [
+      "an opaque key is unknown, even beside a good token",
+      {
+        apikey: "sb_secret_unknown",
+        authorization: `Bearer ${userToken}`,
+      },
+      "Invalid API key",
+    ],
+  ])("answers 401 when %s", (_what, headers, message) => {
+    expect(authorizeRest(headers, null))
+      .toMatchObject({ status: 401, body: { message } });
   });
 });
 

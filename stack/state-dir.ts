@@ -1,6 +1,13 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, chownSync, lstatSync, mkdirSync, rmdirSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  rmdirSync,
+  rmSync,
+} from "node:fs";
 import { join } from "node:path";
 import { type Account, postgresAccount, setpriv } from "./account.ts";
 import { checkoutDir } from "./paths.ts";
@@ -61,6 +68,13 @@ export function removeSocketDir(dirs: StateDirs): void {
     rmdirSync(dirs.sockets);
   } catch {
     // Not empty: a part was killed and left its socket. The next start reuses it.
+  }
+}
+
+/** Removes all that a stack kept which was there for a time. */
+export function removeStateDirs({ postgres, sockets, state }: StateDirs): void {
+  for (const dir of [postgres, sockets, state]) {
+    rmSync(dir, { recursive: true, force: true });
   }
 }
 

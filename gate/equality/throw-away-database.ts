@@ -1,4 +1,3 @@
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { bootstrap } from "../../stack/bootstrap.ts";
 import { pickFreePort } from "../../stack/ports.ts";
@@ -13,7 +12,7 @@ import {
 } from "../../stack/postgres.ts";
 import { runOrThrow } from "../../stack/run.ts";
 import { databaseUrl } from "../../stack/stack-addresses.ts";
-import { prepareStateDirs } from "../../stack/state-dir.ts";
+import { prepareStateDirs, removeStateDirs } from "../../stack/state-dir.ts";
 
 /** A Postgres of its own that looks like a new Supabase project. */
 export interface ThrowAwayDatabase {
@@ -58,9 +57,7 @@ export async function makeThrowAwayDatabase(
   });
   const discard = async () => {
     await postgres.stop();
-    for (const dir of [dirs.postgres, dirs.sockets, dirs.state]) {
-      rmSync(dir, { recursive: true, force: true });
-    }
+    removeStateDirs(dirs);
   };
   try {
     await bootstrap(postgres, dirs, exposeNewTables);

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
@@ -10,7 +9,7 @@ import {
   type StackAddresses,
   stackAddresses,
 } from "../../stack/stack-addresses.ts";
-import { prepareStateDirs } from "../../stack/state-dir.ts";
+import { prepareStateDirs, removeStateDirs } from "../../stack/state-dir.ts";
 import { readState, type StackState } from "../../stack/state-file.ts";
 import { observe } from "./drain.ts";
 import { pauseJobs } from "../support/pause-jobs.ts";
@@ -87,10 +86,7 @@ export class NpmStart {
   /** Stops it and deletes what it kept. */
   async discard(): Promise<void> {
     await this.stop();
-    const { postgres, sockets, state } = prepareStateDirs(this.#stateDir);
-    for (const dir of [postgres, sockets, state]) {
-      rmSync(dir, { recursive: true, force: true });
-    }
+    removeStateDirs(prepareStateDirs(this.#stateDir));
   }
 
   async #until(

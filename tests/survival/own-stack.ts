@@ -1,9 +1,8 @@
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { checkoutDir } from "../../stack/paths.ts";
 import { removeDatabase } from "../../stack/postgres.ts";
 import { type Stack, startStack } from "../../stack/stack.ts";
-import { prepareStateDirs } from "../../stack/state-dir.ts";
+import { prepareStateDirs, removeStateDirs } from "../../stack/state-dir.ts";
 import { pauseJobs } from "../support/pause-jobs.ts";
 
 /** A stack of its own, whose processes may be killed. */
@@ -25,10 +24,7 @@ export async function startOwnStack(
     ...stack,
     async discard() {
       await stack.stop();
-      const { postgres, sockets, state } = prepareStateDirs(stateDir);
-      for (const dir of [postgres, sockets, state]) {
-        rmSync(dir, { recursive: true, force: true });
-      }
+      removeStateDirs(prepareStateDirs(stateDir));
     },
   };
 }
