@@ -21,8 +21,9 @@ const Document = z.looseObject({
 });
 
 describe("openApiDocument()", () => {
-  it("describes every function and no other", () => {
-    expect(Object.keys(ENDPOINTS).toSorted()).toEqual(FOLDERS.toSorted());
+  it("describes every function and no other, but for the router over all of them", () => {
+    expect([...Object.keys(ENDPOINTS), "fairlane"].toSorted())
+      .toEqual(FOLDERS.toSorted());
   });
 
   it("says of each what it answers and how it refuses", () => {

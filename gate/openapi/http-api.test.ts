@@ -29,6 +29,12 @@ describe("docs/http-api.md", () => {
     );
   });
 
+  it("tells the form of a reply once", () => {
+    const page = httpApiText();
+    expect(page).toContain("  tasks: /* as above */ object[]\n");
+    expect(page.split("  idempotency_key: string | null").length).toBe(2);
+  });
+
   it("is not written without the notes of an endpoint, or with those of none", () => {
     expect(() => httpApiText(notes.replace("\n## explain\n", "\n")))
       .toThrow("lacks [explain]");

@@ -107,8 +107,8 @@ function defaultOf(schema: Json): string {
 }
 
 function replyOf(entry: EndpointEntry): string[] {
-  const forms = entry.replies.map((schema) =>
-    typeOf(jsonSchema(schema, "output"))
+  const forms = withoutRepeats(
+    entry.replies.map((schema) => typeOf(jsonSchema(schema, "output"))),
   );
   if (forms.length === 0) return [];
   const empty = entry.mayBeEmpty === true ? ", or 204 without a body" : "";
@@ -116,6 +116,20 @@ function replyOf(entry: EndpointEntry): string[] {
     `**Reply**: 200${empty}`,
     ["```ts", forms.join("\n// or\n"), "```"].join("\n"),
   ];
+}
+
+/** The forms of a reply, where one that holds an earlier one refers to it. */
+function withoutRepeats(forms: readonly string[]): string[] {
+  return forms.map((form, i) =>
+    forms.slice(0, i).reduce(
+      (text, before) =>
+        text.replaceAll(
+          before.replaceAll("\n", "\n  "),
+          "/* as above */ object",
+        ),
+      form,
+    )
+  );
 }
 
 function codes(list: readonly ErrorCode[]): string {

@@ -15,6 +15,7 @@ describe("send() tries again", () => {
     ["a 500 is not the queue's own", new Response("", { status: 500 })],
     ["a limit that is not the queue's own", new Response("", { status: 429 })],
     ["the database cannot answer", refusal(503, "UNAVAILABLE")],
+    ["the database is not migrated yet", refusal(503, "SCHEMA_TOO_OLD")],
     ["half a body came back", new Response('{"done": tr')],
   ])("when %s, with the very same bytes", async (_, step) => {
     const runtime = fakeRuntime(step, step, OK);

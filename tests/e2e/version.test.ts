@@ -67,7 +67,7 @@ describe("a database that is too old", () => {
       notify pgrst, 'reload schema'`);
 
     const call = () =>
-      ask("update-worker-model", { worker_id: "gpu-1", model: "wan" });
+      ask("update-worker-model", { worker_id: "nobody", model: "wan" });
     await expect.poll(async () => (await call()).json, { timeout: 10_000 })
       .toMatchObject({ code: "SCHEMA_TOO_OLD" });
 
