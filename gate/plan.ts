@@ -3,10 +3,10 @@ import { startFreshStack, startStackAsHosted } from "./fresh-stack.ts";
 import type { CheckoutStep, Crew, LastStep, StackStep } from "./step.ts";
 import { closedByDefault } from "./steps/closed-by-default.ts";
 import { advisors, dbLint, format, lint, typesNode } from "./steps/commands.ts";
-import { coreAlone } from "./steps/core-alone.ts";
 import { database, databaseAsHosted } from "./steps/database.ts";
 import { functionsExecuted } from "./steps/functions-executed.ts";
 import { generatedTypes } from "./steps/generated-types.ts";
+import { databaseOfAGuest, guest } from "./steps/guest.ts";
 import { migrationsEqualSchemas } from "./steps/migrations-equal-schemas.ts";
 import { openApi } from "./steps/openapi.ts";
 import { databaseInOtherCorners } from "./steps/other-corners.ts";
@@ -48,7 +48,7 @@ const onTheFiles: readonly CheckoutStep[] = [
   deploy,
   migrationsEqualSchemas,
   closedByDefault,
-  coreAlone,
+  guest,
 ];
 
 /**
@@ -129,7 +129,12 @@ export const otherCorners: Plan = {
       },
     ],
     beside: [],
-    files: [databaseInOtherCorners, starts, integrationInFull],
+    files: [
+      databaseOfAGuest,
+      databaseInOtherCorners,
+      starts,
+      integrationInFull,
+    ],
     steps: [e2eAsHosted],
   }],
   last: [],

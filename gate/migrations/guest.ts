@@ -15,6 +15,7 @@ export function isOfTheFleet(name: string): boolean {
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/\bpublic\.users\b/g, "fairlane.owners"],
   [/\('users', '/g, "('owners', '"],
+  [/\{users,projects/g, "{owners,projects"],
   [/\bpublic\.(?=[a-z_%"])/g, "fairlane."],
   [/'public'(?=::regnamespace)/g, "'fairlane'"],
   [/(?<=nspname = )'public'/g, "'fairlane'"],
@@ -24,6 +25,10 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/(?<=nspname = )'queue'/g, "'fairlane_core'"],
   [/(?<=\bschema )queue\b/g, "fairlane_core"],
   [/'queue-/g, "'fairlane-"],
+  [/queue-(?=rescue\.)/g, "fairlane-"],
+  [/'public', 'queue'/g, "'fairlane', 'fairlane_core'"],
+  [/(?<=_privilege\('\w+', )'queue'/g, "'fairlane_core'"],
+  [/queue(?=\\\.)/g, "fairlane_core"],
 ];
 
 /** SQL that is written with the fleet's names, for guests. */

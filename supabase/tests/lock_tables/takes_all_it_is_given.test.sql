@@ -9,9 +9,9 @@ select results_eq(
     from pg_locks as l
     where l.pid = pg_backend_pid() and l.mode = 'AccessExclusiveLock' and l.granted
       and l.relation in ('public.workers'::regclass, 'queue.settings'::regclass)
-    order by 1
+    order by l.relation::regclass::text = 'queue.settings'
   $$,
-  array['queue.settings', 'workers'],
+  array['public.workers'::regclass::text, 'queue.settings'],
   'lock_tables() holds each of them'
 );
 

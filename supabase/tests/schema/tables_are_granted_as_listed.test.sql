@@ -4,21 +4,21 @@ select plan(5);
 -- SETUP: what signed-in users may do with tables; policies then say with which rows
 create temporary table listed_grant (table_name text, privilege text, columns text);
 insert into listed_grant values
-  ('generations', 'SELECT', null),
-  ('projects', 'DELETE', null),
-  ('projects', 'INSERT', 'id, name, user_id'),
-  ('projects', 'SELECT', null),
-  ('projects', 'UPDATE', 'name'),
-  ('task_events', 'SELECT', null),
-  ('task_types', 'SELECT', null),
+  ('public.generations', 'SELECT', null),
+  ('public.projects', 'DELETE', null),
+  ('public.projects', 'INSERT', 'id, name, user_id'),
+  ('public.projects', 'SELECT', null),
+  ('public.projects', 'UPDATE', 'name'),
+  ('public.task_events', 'SELECT', null),
+  ('public.task_types', 'SELECT', null),
   (
-    'tasks', 'INSERT',
+    'public.tasks', 'INSERT',
     'available_at, created_at, dependant_on, id, idempotency_key, params, priority, project_id, run_type, task_type'
   ),
-  ('tasks', 'SELECT', null),
+  ('public.tasks', 'SELECT', null),
   -- All but token_hash.
-  ('user_api_tokens', 'SELECT', 'created_at, expires_at, id, label, revoked_at, token_prefix, user_id'),
-  ('users', 'SELECT', null);
+  ('public.user_api_tokens', 'SELECT', 'created_at, expires_at, id, label, revoked_at, token_prefix, user_id'),
+  ('public.users', 'SELECT', null);
 
 -- Tables, views and sequences with what each role holds on the whole or, failing that, on columns.
 create temporary view held_grant as
@@ -53,7 +53,7 @@ select ok(not has_schema_privilege('anon', 'queue', 'usage'), 'anon cannot enter
 -- TEST: signed-in users hold what is listed, no more and no less
 select set_eq(
   $$ select table_name, privilege, columns from held_grant where role_name = 'authenticated' $$,
-  $$ select table_name, privilege, columns from listed_grant $$,
+  $$ select table_name::regclass::text, privilege, columns from listed_grant $$,
   'authenticated holds what is listed'
 );
 
