@@ -39,7 +39,7 @@ export function floorQueue(admin: Sql, adminUrl: string): Queue {
           pool, takes_slot, standing, model
         )
         select
-          m.id, 'bench_segment', m.params, u.id, u.id, m.created_at,
+          m.id, 'bench_clip', m.params, u.id, u.id, m.created_at,
           m.created_at, 'gpu', true, 'ready', m.params ->> 'model'
         from bench.model as m
           join bench.users as u on u.n = ${ownerNumber(shape)}
@@ -81,7 +81,7 @@ export function floorQueue(admin: Sql, adminUrl: string): Queue {
           task_type, params, project_id, user_id, pool, takes_slot, standing
         )
         select
-          'bench_segment', m.params, o.id, o.id, 'gpu', true, 'ready'
+          'bench_clip', m.params, o.id, o.id, 'gpu', true, 'ready'
         from unnest(${[...owners]}::uuid[]) as o (id)
           cross join (select params from bench.model where i = 1) as m`;
     },

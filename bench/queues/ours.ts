@@ -27,7 +27,7 @@ export function ourQueue(
     async enqueue(owners) {
       await admin`
         insert into public.tasks (task_type, params, project_id)
-        select 'bench_segment', m.params, o.id
+        select 'bench_clip', m.params, o.id
         from unnest(${[...owners]}::uuid[]) as o (id)
           cross join (select params from bench.model where i = 1) as m`;
     },

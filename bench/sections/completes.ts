@@ -75,8 +75,8 @@ async function startFamily(
   const [task] = Ids.parse(
     await admin`
       insert into public.tasks (task_type, params, project_id)
-      select 'bench_segment',
-        jsonb_build_object('orchestrator_task_id_ref', gen_random_uuid()),
+      select 'bench_clip',
+        jsonb_build_object(queue.parent_key(), gen_random_uuid()),
         u.id
       from bench.users as u
       where u.n = ${userNumber}

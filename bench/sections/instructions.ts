@@ -117,7 +117,7 @@ function calls(running: readonly Running[], owner: string): Call[] {
   const report = ({ task, lease }: Running, status: string, words = "null") =>
     `select public.update_task_status(${service}, '${task}', '${status}',
       null, ${words}, null, null, null, false, '${lease}')`;
-  const task = { task_type: "bench_segment", params: { prompt: "A lake" } };
+  const task = { task_type: "bench_clip", params: { prompt: "A lake" } };
   return [
     ...many("claim", (n) => claim(n)),
     ...many(
@@ -141,7 +141,7 @@ function calls(running: readonly Running[], owner: string): Call[] {
       "plain insert",
       () =>
         `insert into public.tasks (task_type, params, project_id)
-        values ('bench_segment', '${JSON.stringify(task.params)}', '${owner}')`,
+        values ('bench_clip', '${JSON.stringify(task.params)}', '${owner}')`,
     ),
     ...many("create-task", () =>
       `select public.create_task(${service},

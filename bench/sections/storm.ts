@@ -109,7 +109,7 @@ async function runPhase(
     while (!isOver) {
       await admin`
         insert into public.tasks (task_type, project_id)
-        select 'travel_segment', p.id
+        select 'clip', p.id
         from unnest(${honest.map(({ id }) => id)}::uuid[]) as p (id)
           cross join generate_series(1, 20)
         where (

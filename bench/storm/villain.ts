@@ -21,7 +21,7 @@ const insert = (who: Person, { call }: Villainy, rows: unknown) =>
   call("/rest/v1/tasks", rows, { key: who.jwt });
 
 const task = (who: Person, columns: object = {}) => ({
-  task_type: "travel_segment",
+  task_type: "clip",
   project_id: who.projectId,
   ...columns,
 });
@@ -66,14 +66,14 @@ export const deeds: Readonly<Record<string, Deed>> = {
       with_,
       Array.from({ length: 50 }, () => ({
         ...task(who),
-        task_type: "travel_orchestrator",
+        task_type: "film_orchestrator",
       })),
     ),
   "numbers that grow when written out": (who, with_) =>
     insert(
       who,
       with_,
-      `{"task_type":"travel_segment","project_id":"${who.projectId}","params":{"n":[${
+      `{"task_type":"clip","project_id":"${who.projectId}","params":{"n":[${
         Array.from({ length: 300 }, () => "1e9000").join(",")
       }]}}`,
     ),
@@ -81,7 +81,7 @@ export const deeds: Readonly<Record<string, Deed>> = {
     insert(
       who,
       with_,
-      `{"task_type":"travel_segment","project_id":"${who.projectId}","params":{"n":${
+      `{"task_type":"clip","project_id":"${who.projectId}","params":{"n":${
         "[".repeat(500)
       }${"]".repeat(500)}}}`,
     ),

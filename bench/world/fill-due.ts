@@ -63,7 +63,7 @@ function staleTasks(count: number): string {
       pool, takes_slot, standing, model
     )
     select
-      'bench_segment', m.params, u.id, u.id,
+      'bench_clip', m.params, u.id, u.id,
       now() - interval '8 days' + d.n * interval '10 milliseconds',
       now() - interval '8 days', 'gpu', true, 'stale', m.params ->> 'model'
     ${spread(count)}`;
@@ -77,7 +77,7 @@ function finishedTasks(count: number): string {
       output_location, pool, takes_slot, model
     )
     select
-      'bench_segment', m.params, u.id, u.id, a.at, a.at, 'Complete', 'bench-1',
+      'bench_clip', m.params, u.id, u.id, a.at, a.at, 'Complete', 'bench-1',
       1, a.at, a.at, 'https://example.com/out.mp4', 'gpu', true,
       m.params ->> 'model'
     ${spread(count)}

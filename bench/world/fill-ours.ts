@@ -21,7 +21,7 @@ export async function fillOurs(admin: Sql, shape: Shape): Promise<void> {
     update cron.job set active = false;
     insert into public.task_types
       (name, run_type, category, content_type, creates_generation)
-    values ('bench_segment', 'gpu', 'generation', 'video', true)
+    values ('bench_clip', 'gpu', 'generation', 'video', true)
     on conflict (name) do nothing;
     insert into public.users (id, credits)
     select id, 100 from bench.users where n <= ${shape.users};
@@ -65,7 +65,7 @@ function queuedTasks(shape: Shape): string {
       pool, takes_slot, standing, model, has_bounded_params
     )
     select
-      m.id, 'bench_segment', m.params, u.id, u.id, m.created_at, m.created_at,
+      m.id, 'bench_clip', m.params, u.id, u.id, m.created_at, m.created_at,
       'gpu', true, 'ready', m.params ->> 'model', true
     from bench.model as m
       join bench.users as u on u.n = ${ownerNumber(shape)}
@@ -81,7 +81,7 @@ function runningTasks(shape: Shape): string {
       standing, model, has_bounded_params
     )
     select
-      'bench_segment', m.params, u.id, u.id, 'In Progress', 'busy-' || u.n, 1,
+      'bench_clip', m.params, u.id, u.id, 'In Progress', 'busy-' || u.n, 1,
       now(), now(), gen_random_uuid(), 'gpu', true,
       'active', m.params ->> 'model', true
     from bench.users as u
@@ -98,7 +98,7 @@ function finishedTasks(shape: Shape): string {
       output_location, pool, takes_slot, model, has_bounded_params
     )
     select
-      'bench_segment', m.params, u.id, u.id, m.created_at, m.created_at,
+      'bench_clip', m.params, u.id, u.id, m.created_at, m.created_at,
       'Complete', 'bench-1', 1, m.created_at, m.created_at,
       'https://example.com/out.mp4', 'gpu', true, m.params ->> 'model', true
     from bench.model as m

@@ -22,7 +22,7 @@ export async function makeModel(
       gen_random_uuid() as id,
       now() - interval '12 hours' + i * interval '20 milliseconds' as created_at,
       jsonb_build_object(
-        'model', 'wan_2_2_i2v_lightning',
+        'model', 'model-a',
         'seed', 9007199254740993,
         'prompt', 'A quiet lake at dawn, take ' || i,
         'negative_prompt', 'blurry, low quality, watermark',

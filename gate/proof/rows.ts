@@ -81,7 +81,7 @@ export const PLANTED_ROWS: readonly Planted[] = [
     what: "a row that is missing",
     object: "rows of public.task_types",
     common: "",
-    change: "delete from public.task_types where name = 'flux'",
+    change: "delete from public.task_types where name = 'test'",
   },
   {
     what: "a bucket",

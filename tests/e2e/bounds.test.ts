@@ -81,7 +81,7 @@ it("explains the tasks beside one of the lowest priority there is", async () => 
 });
 
 it("a type is started a thousand times at most, so what failed can come back", async () => {
-  const type = { id: "eq.travel_segment" };
+  const type = { id: "eq.clip" };
   const refused = await rest("PATCH", "task_types", { name: type.id }, {
     body: { max_attempts: 2147483647 },
   });

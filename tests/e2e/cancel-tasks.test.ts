@@ -17,6 +17,7 @@ import {
   reset,
   startTask,
 } from "../support/world.ts";
+import { childOf } from "../support/fleet-words.ts";
 
 let owner: Owner;
 
@@ -30,7 +31,7 @@ describe("cancel-tasks", () => {
     await createTasks(owner, 2500);
     await createTasks(owner, 3, { task_type: "another" });
     const key = await userJwt(owner.id);
-    const body = { task_type: "travel_segment", reason: "wrong model" };
+    const body = { task_type: "clip", reason: "wrong model" };
     expect(await cancel(body, key)).toEqual(
       { cancelled: 1000, passed_over: 0, has_more: true },
     );
@@ -80,10 +81,10 @@ describe("cancel-tasks", () => {
 
   it("cancels by project, orchestrator and age", async () => {
     const orchestrator = await createTask(owner, {
-      task_type: "travel_orchestrator",
+      task_type: "film_orchestrator",
     });
     await createTasks(owner, 2, {
-      params: { orchestrator_task_id_ref: orchestrator },
+      params: childOf(orchestrator),
     });
     await createTask(owner, { created_at: "2026-01-01T00:00:00Z" });
     const key = stack().serviceRoleKey;
@@ -114,7 +115,7 @@ describe("cancel-tasks", () => {
       await callFunction("cancel-tasks", {}, { key }),
       "INVALID_ARGUMENT",
     );
-    const unknown = { p_filter: { taks_type: "travel_segment" } };
+    const unknown = { p_filter: { taks_type: "clip" } };
     const reply = await callRpc("cancel_tasks", unknown, { key });
     expect(reply.json).toMatchObject({ details: "INVALID_ARGUMENT" });
     const asUser = await callRpc("cancel_tasks", unknown, {

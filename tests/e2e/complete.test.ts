@@ -105,7 +105,7 @@ describe("complete-task", () => {
   });
 
   it("records no generation for types that have none", async () => {
-    const task_id = await running({ task_type: "travel_orchestrator" });
+    const task_id = await running({ task_type: "film_orchestrator" });
     const reply = expectOk(
       await complete({ task_id, output_location: OUTPUT }),
       CompleteReply,

@@ -14,6 +14,7 @@ import {
   reset,
   startTask,
 } from "../support/world.ts";
+import { switches } from "../support/fleet-words.ts";
 
 let owner: Owner;
 
@@ -59,7 +60,7 @@ describe("task-counts", () => {
 
   it("answers a worker, the gpu and the api orchestrator as they ask", async () => {
     await createTasks(owner, 2);
-    await createTask(owner, { task_type: "qwen_image_edit" });
+    await createTask(owner, { task_type: "edit_image" });
     await startTask(await createTask(owner));
     const worker = await count({ run_type: "gpu", include_active: true });
     expect(worker.totals).toMatchObject({
@@ -75,7 +76,7 @@ describe("task-counts", () => {
   });
 
   it("counts orchestrators, or their workers would starve", async () => {
-    await createTask(owner, { task_type: "travel_orchestrator" });
+    await createTask(owner, { task_type: "film_orchestrator" });
     const { totals } = await count({ run_type: "gpu", include_active: true });
     expect(totals).toMatchObject({ queued_only: 1, eligible_queued: 1 });
   });
@@ -107,7 +108,7 @@ describe("task-counts", () => {
     const poor = await createOwner({ credits: 0 });
     await createTask(poor);
     const off = await createOwner({
-      settings: { ui: { generationMethods: { inCloud: false } } },
+      settings: switches(false),
     });
     await createTask(off);
     await createTask(owner, { available_at: "2100-01-01T00:00:00Z" });
@@ -163,7 +164,7 @@ describe("task-counts", () => {
 
   it("survives a setting that is no boolean", async () => {
     const odd = await createOwner({
-      settings: { ui: { generationMethods: { inCloud: "perhaps" } } },
+      settings: switches("perhaps"),
     });
     await createTask(odd);
     expect((await count({ run_type: "gpu" })).totals.queued_only).toBe(1);

@@ -14,6 +14,7 @@ import {
   reset,
   startTask,
 } from "../support/world.ts";
+import { childOf } from "../support/fleet-words.ts";
 
 let owner: Owner;
 
@@ -75,13 +76,13 @@ describe("a full queue", () => {
 
   it("does not bind the children of an orchestrator that was started", async () => {
     const parent = await createTask(owner, {
-      task_type: "travel_orchestrator",
+      task_type: "film_orchestrator",
     });
     await startTask(parent);
     const token = await createToken(owner);
-    const params = { orchestrator_task_id_ref: parent };
+    const params = childOf(parent);
     for (let count = 0; count < 4; count++) {
-      const child = { task_type: "travel_segment", params };
+      const child = { task_type: "clip", params };
       expect((await create(child, token)).status).toBe(200);
     }
   });

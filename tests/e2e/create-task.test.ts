@@ -15,6 +15,7 @@ import {
   reset,
   startTask,
 } from "../support/world.ts";
+import { childOf } from "../support/fleet-words.ts";
 
 let owner: Owner;
 let stranger: Owner;
@@ -41,12 +42,12 @@ describe("create-task", () => {
     expect(row.json).toMatchObject({
       status: "Queued",
       project_id: owner.projectId,
-      task_type: "travel_segment",
+      task_type: "clip",
     });
     expect(await counterDrift()).toEqual([]);
   });
 
-  it("lets the next segment wait for the one before, and a worker find it by that", async () => {
+  it("lets the next part wait for the one before, and a worker find it by that", async () => {
     const [first, second] = [deployed(), deployed()];
     expectOk(await create(first), CreateReply);
     const dependant_on = first.task_id;
@@ -72,11 +73,11 @@ describe("create-task", () => {
       created: false,
     });
     await startTask(body.task_id);
-    const other = { ...body, task_type: "travel_stitch", params: { a: 1 } };
+    const other = { ...body, task_type: "film", params: { a: 1 } };
     expect(expectOk(await create(other), CreateReply).status)
       .toBe("In Progress");
     expect(await readTask(body.task_id)).toMatchObject({
-      task_type: "travel_segment",
+      task_type: "clip",
       params: { prompt: "a bus", task_id: "unknown_task_1" },
     });
   });
@@ -84,7 +85,7 @@ describe("create-task", () => {
   it("gives a worker the params as they were sent", async () => {
     const seed = '{"seed": 9007199254740993, "scale": 1.50}';
     await create(
-      `{"task_type":"wgp","project_id":"${owner.projectId}","params":${seed}}`,
+      `{"task_type":"process","project_id":"${owner.projectId}","params":${seed}}`,
     );
     const claimed = await callFunction(
       "claim-next-task",
@@ -99,7 +100,7 @@ describe("create-task", () => {
     const [first, second] = [await createTask(owner), await createTask(owner)];
     const reply = expectOk(
       await create({
-        family: "travel_stitch",
+        family: "film",
         input: { a: 1 },
         project_id: owner.projectId,
         dependant_on: [first, second],
@@ -108,7 +109,7 @@ describe("create-task", () => {
     );
     expect(reply.dependant_on).toBe(first);
     expect(await readTask(reply.task_id)).toMatchObject({
-      task_type: "travel_stitch",
+      task_type: "film",
       standing: "dependency_pending",
       dependant_on: first,
     });
@@ -116,12 +117,12 @@ describe("create-task", () => {
 
   it("puts a child of an orchestrator into its parent's project", async () => {
     const parent = await createTask(owner, {
-      task_type: "travel_orchestrator",
+      task_type: "film_orchestrator",
     });
     const reply = await create({
       ...deployed(),
       project_id: "default_project_id",
-      params: { orchestrator_details: { orchestrator_task_id: parent } },
+      params: childOf(parent),
     });
     expect(expectOk(reply, CreateReply).project_id).toBe(owner.projectId);
     const orphan = { ...deployed(), project_id: "default_project_id" };
@@ -198,7 +199,7 @@ describe("create-task", () => {
     [{ max_attempts: 100, timeout_seconds: 604_800, priority: -1_000 }, 200],
     [{ project_id: "\0" }, 400],
     [{ project_id: "\ud800'; drop table tasks" }, 400],
-    [{ params: { orchestrator_details: [1], orchestrator_id: {} } }, 200],
+    [{ params: { orchestrator_id: {} } }, 200],
     [{ priority: 2_147_483_648 }, 400],
   ])("has an answer of its own to %j", async (fields, status) => {
     const reply = await create({ ...deployed(), ...fields });
@@ -231,7 +232,7 @@ function deployed() {
   return {
     task_id: crypto.randomUUID(),
     params: { prompt: "a bus", task_id: "unknown_task_1" },
-    task_type: "travel_segment",
+    task_type: "clip",
     project_id: owner.projectId,
     dependant_on: null,
   };

@@ -70,7 +70,7 @@ describe("a plain insert by a signed-in user", () => {
     const id = crypto.randomUUID();
     const created = await insertAs(owner, {
       id,
-      task_type: "travel_segment",
+      task_type: "clip",
       project_id: owner.projectId,
       params: { prompt: "a bus" },
       priority: 2,

@@ -8,8 +8,9 @@ import {
   reset,
   startTask,
 } from "../support/world.ts";
+import { rented } from "../support/fleet-words.ts";
 
-const W = "gpu-20251007_171247-3e03e2d1";
+const W = "gpu-of-a-test";
 const AGO = new Date(Date.now() - 3_600_000).toISOString().replace(
   "Z",
   "+00:00",
@@ -38,7 +39,7 @@ describe("the gpu orchestrator through the Data API", () => {
     const query = { select: "metadata", id: `eq.${W}` };
     const one = await rest("GET", "workers", query, { headers: SINGLE });
     expect(one.json).toEqual({ metadata: body.metadata });
-    const patch = { status: "active", metadata: { runpod_id: "pod" } };
+    const patch = { status: "active", metadata: rented("pod") };
     const changed = await rest("PATCH", "workers", { id: `eq.${W}` }, {
       body: patch,
     });
@@ -76,7 +77,7 @@ describe("the gpu orchestrator through the Data API", () => {
     expect(ids.json).toEqual([{ id: running }]);
     const rows = await rest("GET", "tasks", { select: "*", ...status });
     expect(rows.json).toMatchObject([{
-      task_type: "travel_segment",
+      task_type: "clip",
       generation_started_at: expect.any(String),
       updated_at: expect.any(String),
     }]);

@@ -13,7 +13,7 @@ import {
   startTask,
 } from "../support/world.ts";
 
-const W = "gpu-20251007_171247-3e03e2d1";
+const W = "gpu-of-a-test";
 const AGO = new Date(Date.now() - 3_600_000).toISOString().replace(
   "Z",
   "+00:00",
@@ -57,7 +57,7 @@ describe("direct writes to tasks through the Data API", () => {
   });
 
   it("resets tasks of api workers one by one; attempts stay counted", async () => {
-    const id = await createTask(owner, { task_type: "qwen_image_edit" });
+    const id = await createTask(owner, { task_type: "edit_image" });
     await startTask(id, "api-worker-main");
     const found = await rest("GET", "tasks", {
       select: "id,task_type,worker_id,attempts",
@@ -70,7 +70,7 @@ describe("direct writes to tasks through the Data API", () => {
     });
     expect(found.json).toEqual([{
       id,
-      task_type: "qwen_image_edit",
+      task_type: "edit_image",
       worker_id: "api-worker-main",
       attempts: 1,
     }]);
@@ -98,7 +98,7 @@ describe("direct writes to tasks through the Data API", () => {
     );
     expect(reply.json).toEqual([{
       id,
-      task_type: "travel_segment",
+      task_type: "clip",
       worker_id: W,
     }]);
     const unassigned = await rest("GET", "tasks", {

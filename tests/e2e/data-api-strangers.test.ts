@@ -107,7 +107,7 @@ describe.each(Object.entries(PEOPLE))("%s", (name, key) => {
   });
 
   it("cannot enqueue into the owner's project", async () => {
-    const body = { task_type: "travel_segment", project_id: owner.projectId };
+    const body = { task_type: "clip", project_id: owner.projectId };
     const reply = await as(await key(), "POST", "tasks", {}, body);
     expect([401, 403], reply.text).toContain(reply.status);
   });
@@ -116,7 +116,7 @@ describe.each(Object.entries(PEOPLE))("%s", (name, key) => {
 describe("the owner", () => {
   it("enqueues and reads own tasks, but decides nothing about them", async () => {
     const key = await userJwt(owner.id);
-    const body = { task_type: "travel_segment", project_id: owner.projectId };
+    const body = { task_type: "clip", project_id: owner.projectId };
     const created = await as(key, "POST", "tasks", {}, body);
     expect(created.status, created.text).toBe(201);
     expect(created.json).toMatchObject([{

@@ -44,7 +44,7 @@ describe(`a project with ${CROWD} tasks that its owner deletes`, () => {
     "takes no task by %s: 404 PROJECT_NOT_FOUND",
     async (way) => {
       const task = {
-        task_type: "travel_segment",
+        task_type: "clip",
         project_id: owner.projectId,
         params: {},
       };

@@ -33,7 +33,7 @@ describe("npm run demo", () => {
       .map(({ promise, heard, stored }) => `${promise}: ${heard} / ${stored}`);
     expect(broken).toEqual([]);
     expect(findings).toHaveLength(7);
-    // 20 by users, and four children of each of two travel jobs.
+    // 20 by users, and four children of each of two jobs.
     expect(findings[0]).toMatchObject({
       heard: "28 = 27 + 1 + 0",
       stored: "28 = 27 + 1 + 0",

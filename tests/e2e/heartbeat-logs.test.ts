@@ -4,7 +4,7 @@ import { rest } from "../support/rest.ts";
 import { reset } from "../support/world.ts";
 
 const BEAT = "func_worker_heartbeat_with_logs";
-const W = "gpu-20251015_182603-1a2b3c4d";
+const W = "gpu-of-a-test";
 
 beforeEach(reset);
 

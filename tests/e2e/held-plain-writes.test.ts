@@ -17,6 +17,7 @@ import {
   reset,
   startTask,
 } from "../support/world.ts";
+import { childOf } from "../support/fleet-words.ts";
 
 let owner: Owner;
 let task: string;
@@ -50,7 +51,7 @@ const WRITES: Readonly<Record<string, (held: Held) => Promise<Reply>>> = {
   "PATCH that fails a task": ({ task }) =>
     patch({ status: "Failed", error_message: "x" }, task),
   "PATCH that makes a task another's child": ({ task }) =>
-    patch({ params: { orchestrator_task_id_ref: crypto.randomUUID() } }, task),
+    patch({ params: childOf(crypto.randomUUID()) }, task),
   "DELETE of a task": ({ task }) =>
     rest("DELETE", "tasks", { id: `eq.${task}` }),
   "DELETE of a project": async ({ owner }) =>

@@ -123,7 +123,7 @@ function takeCredits(owner: Owner): Promise<Connection> {
 
 function create({ projectId }: Owner): Promise<Reply> {
   return call("create-task", {
-    task_type: "travel_segment",
+    task_type: "clip",
     project_id: projectId,
   });
 }
@@ -133,7 +133,7 @@ function insert(
   key = stack().serviceRoleKey,
 ): Promise<Reply> {
   const body = {
-    task_type: "travel_segment",
+    task_type: "clip",
     project_id: projectId,
     params: {},
   };

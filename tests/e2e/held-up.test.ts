@@ -83,7 +83,7 @@ describe("while the app's transaction holds the only owner with work", () => {
     expect((await claim({ worker_id: "gpu-1" })).status).toBe(200);
     expect((await complete(id)).status).toBe(200);
     const created = await call("create-task", {
-      task_type: "travel_segment",
+      task_type: "clip",
       project_id: other.projectId,
     });
     expect(created.status).toBe(200);

@@ -58,7 +58,7 @@ describe("while somebody has the table of tasks locked", () => {
     ["beat", () => rpc("func_worker_heartbeat_with_logs", beat)],
     ["creation of a task", () =>
       call("create-task", {
-        task_type: "travel_segment",
+        task_type: "clip",
         project_id: owner.projectId,
       })],
     ["question for a task", (id) => call("get-task-status", { task_id: id })],
@@ -105,7 +105,7 @@ describe("while somebody has the table of tasks locked", () => {
       (id) => call("get-predecessor-output", { task_id: id }),
     ],
     [
-      "question for segments",
+      "question for finished parts",
       () => call("get-completed-segments", { run_id: "run" }),
     ],
     [

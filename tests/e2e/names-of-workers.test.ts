@@ -158,7 +158,7 @@ describe("a token that is revoked", () => {
 describe("a claim_id that was answered with gpu work", () => {
   it("names no claim of api work", async () => {
     await createTask(owner);
-    await createTask(owner, { task_type: "qwen_image_edit" });
+    await createTask(owner, { task_type: "edit_image" });
     const body = { worker_id: "worker-1", claim_id: "claim-1" };
     const first = await callFunction("claim-next-task", body, { key: service });
     expect(first.status).toBe(200);

@@ -7,6 +7,7 @@ import { admin } from "../support/db.ts";
 import { callFunction } from "../support/http.ts";
 import { stack } from "../support/stack.ts";
 import { createOwner, reset } from "../support/world.ts";
+import { childOf, partNo } from "../support/fleet-words.ts";
 
 // What docs/openapi.json says, held against the running functions: a request
 // that is a good one by the document is answered as the document says.
@@ -52,16 +53,16 @@ const CALLS: readonly [string, () => Record<string, unknown>, number][] = [
   ["claim-next-task", () => ({ worker_id: "gpu-1" }), 204],
   ["create-task", () => ({
     task_id: TASK,
-    task_type: "travel_segment",
-    params: { orchestrator_run_id: "R", segment_index: 0 },
+    task_type: "clip",
+    params: { run: "R", ...partNo(0) },
     project_id: projectId,
     dependant_on: null,
   }), 200],
   ["create-task", () => ({
     tasks: [{
       task_id: CHILD,
-      task_type: "travel_segment",
-      params: { orchestrator_task_id_ref: TASK },
+      task_type: "clip",
+      params: childOf(TASK),
       project_id: projectId,
       dependant_on: TASK,
     }],

@@ -28,7 +28,7 @@ describe("get-task-status", () => {
     await startTask(id);
     expect(await statusOf(id)).toMatchObject({
       task_id: id,
-      task_type: "travel_segment",
+      task_type: "clip",
       status: "In Progress",
       attempt: 1,
       generation_processed_at: null,

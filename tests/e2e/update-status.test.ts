@@ -30,9 +30,9 @@ beforeEach(async () => {
 
 describe("update-task-status", () => {
   it("takes In Progress for a task in progress, again and again", async () => {
-    const text = "[IDEMPOTENT] 3 segments are there already";
+    const text = "[IDEMPOTENT] 3 parts are there already";
     for (
-      const output_location of ["Successfully enqueued 3 segments", text, text]
+      const output_location of ["Successfully enqueued 3 parts", text, text]
     ) {
       const reply = await update({ status: "In Progress", output_location });
       expect(expectOk(reply, UpdateStatusReply).output_location).toBe(

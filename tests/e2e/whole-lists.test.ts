@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { ChildrenReply } from "../../shared/orchestrator-children.ts";
-import { SegmentsReply } from "../../shared/segments.ts";
 import { admin } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { callFunction, callRpc } from "../support/http.ts";
@@ -14,6 +13,7 @@ import {
   type Owner,
   reset,
 } from "../support/world.ts";
+import { childOf } from "../support/fleet-words.ts";
 
 let owner: Owner;
 
@@ -85,10 +85,10 @@ describe("requeue_tasks", () => {
 describe("get-orchestrator-children", () => {
   it("gives every one of 3,000 children, once, page by page", async () => {
     const orchestrator_task_id = await createTask(owner, {
-      task_type: "travel_orchestrator",
+      task_type: "film_orchestrator",
     });
     const children = await createTasks(owner, 3000, {
-      params: { orchestrator_task_id_ref: orchestrator_task_id },
+      params: childOf(orchestrator_task_id),
     });
     const key = await createToken(owner);
     const found: string[] = [];
@@ -115,33 +115,6 @@ describe("get-orchestrator-children", () => {
       { key: stack().serviceRoleKey },
     );
     expectError(reply, "INVALID_ARGUMENT");
-  });
-});
-
-describe("get-completed-segments", () => {
-  it("gives the segments above an index", async () => {
-    for (const segment_index of [0, 1, 2]) {
-      const id = await createTask(owner, {
-        params: { orchestrator_run_id: "run-1", segment_index },
-      });
-      await admin()`
-        update public.tasks
-        set status = 'In Progress', lease_token = gen_random_uuid(),
-          attempts = 1
-        where id = ${id}
-      `;
-      await admin()`
-        update public.tasks set status = 'Complete', output_location = 'a.mp4'
-        where id = ${id}
-      `;
-    }
-    const reply = await callFunction(
-      "get-completed-segments",
-      { run_id: "run-1", after_index: 0 },
-      { key: stack().serviceRoleKey },
-    );
-    expect(expectOk(reply, SegmentsReply).map((one) => one.segment_index))
-      .toEqual([1, 2]);
   });
 });
 

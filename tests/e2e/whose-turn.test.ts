@@ -56,7 +56,7 @@ describe("a user with two hundred orchestrators", () => {
       await createOwner({ maxInProgress: 1 }),
       await createOwner({ maxInProgress: 1 }),
     ];
-    await createTasks(eager, 200, { task_type: "travel_orchestrator" });
+    await createTasks(eager, 200, { task_type: "film_orchestrator" });
     for (const honest of [ana, ben]) await createTasks(honest, 5);
     const claims = Array.from({ length: 60 }, (_, n) => claim(`gpu-${n}`));
     const claimed = await Promise.all(claims);
@@ -67,7 +67,7 @@ describe("a user with two hundred orchestrators", () => {
 
   it("has no machine rented for what cannot run", async () => {
     const owner = await createOwner({ maxInProgress: 5 });
-    await createTasks(owner, 50, { task_type: "travel_orchestrator" });
+    await createTasks(owner, 50, { task_type: "film_orchestrator" });
     const counts = await callFunction("task-counts", { run_type: "gpu" }, {
       key: stack().serviceRoleKey,
     });
@@ -109,7 +109,7 @@ describe("a user who ends what runs, again and again,", () => {
       await rest("POST", "projects", {}, { ...as, body: again });
       await admin()`
         insert into public.tasks (task_type, project_id)
-        select 'travel_segment', p.id
+        select 'clip', p.id
         from public.projects as p, generate_series(1, 10)
         where p.user_id = ${owner.id}
       `;

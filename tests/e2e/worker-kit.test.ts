@@ -87,7 +87,7 @@ describe("the kit for workers, when every second reply gets lost", () => {
     const { projectId: project_id } = await createOwner();
     const kit = client();
     for (let i = 0; i < 4; i++) {
-      await kit.create({ task_type: "travel_segment", project_id });
+      await kit.create({ task_type: "clip", project_id });
     }
     const [made] = await admin()`select count(*)::int from public.tasks`;
     expect(made).toEqual({ count: 4 });

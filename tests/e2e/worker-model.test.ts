@@ -13,18 +13,18 @@ beforeEach(async () => {
 });
 
 it.each([
-  { worker_id: "gpu-1", model: "wan_2_2_vace" },
-  { worker_id: "gpu-1", current_model: "wan_2_2_vace" },
+  { worker_id: "gpu-1", model: "model-a" },
+  { worker_id: "gpu-1", current_model: "model-a" },
 ])("update-worker-model takes %j", async (body) => {
   const reply = await callFunction("update-worker-model", body, {
     key: stack().serviceRoleKey,
   });
   expect(expectOk(reply, WorkerModelReply)).toEqual({
     worker_id: "gpu-1",
-    current_model: "wan_2_2_vace",
+    current_model: "model-a",
   });
   const rows = await admin()`select current_model from public.workers`;
-  expect([...rows]).toEqual([{ current_model: "wan_2_2_vace" }]);
+  expect([...rows]).toEqual([{ current_model: "model-a" }]);
 });
 
 it("update-worker-model creates no worker", async () => {

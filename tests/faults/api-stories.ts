@@ -54,7 +54,7 @@ function byApi(
     struck,
     calls,
     async play(backend, owner) {
-      const id = await createTask(owner, { task_type: "qwen_image_edit" });
+      const id = await createTask(owner, { task_type: "edit_image" });
       const api = new ApiOrchestrator(backend);
       const task = await api.poll(WORKER, "api");
       await act(api, task.task_id);

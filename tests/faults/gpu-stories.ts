@@ -2,6 +2,7 @@ import { createTask, type Owner, startTask } from "../support/world.ts";
 import type { Backend, FunctionName } from "./backend.ts";
 import { GpuWorker } from "./gpu-worker.ts";
 import type { Story } from "./story.ts";
+import { partNo } from "../support/fleet-words.ts";
 
 const WORKER = "gpu-20260123_120000-0000000a";
 const OUTPUT = { output_location: "https://files.test/out.mp4" };
@@ -27,9 +28,9 @@ export const gpuStories: readonly Story[] = [
     play: (backend, owner) =>
       new GpuWorker(backend).create({
         task_id: crypto.randomUUID(),
-        task_type: "travel_segment",
+        task_type: "clip",
         project_id: owner.projectId,
-        params: { segment_index: 0 },
+        params: partNo(0),
         dependant_on: null,
       }),
   },
@@ -41,7 +42,7 @@ export const gpuStories: readonly Story[] = [
       worker.report({
         task_id,
         status: "In Progress",
-        output_location: "Successfully enqueued 3 segments",
+        output_location: "Successfully enqueued 3 parts",
       }),
   ),
   byGpu(

@@ -82,7 +82,7 @@ describe("the API orchestrator claims", () => {
 async function lose(fault: Fault) {
   await admin()`delete from public.users`;
   const owner = await createOwner();
-  const id = await createTask(owner, { task_type: "qwen_image_edit" });
+  const id = await createTask(owner, { task_type: "edit_image" });
   const backend = createBackend();
   backend.plan = { struck: "claim-next-task", call: 1, fault, requests: 1 };
   return { api: new ApiOrchestrator(backend), id };

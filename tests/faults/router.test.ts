@@ -17,7 +17,7 @@ import {
 } from "../support/world.ts";
 
 const CLAIM = { worker_id: "api-worker-main", run_type: "api" };
-const API_TASK = { task_type: "qwen_image_edit" };
+const API_TASK = { task_type: "edit_image" };
 
 let owner: Owner;
 let relay: DatabaseRelay;

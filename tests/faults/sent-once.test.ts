@@ -34,13 +34,13 @@ describe("a call whose connection closes without a reply", () => {
   it("takes one task, not two", async () => {
     const body = { worker_id: "api-worker-main", run_type: "api" };
     await loseReply(claim, body, 204);
-    await createTasks(owner, 3, { task_type: "qwen_image_edit" });
+    await createTasks(owner, 3, { task_type: "edit_image" });
     expect(await send(claim, body)).toBe(503);
     expect(await statuses()).toEqual(["In Progress", "Queued", "Queued"]);
   });
 
   it("creates one task without an id of its own, not two", async () => {
-    const body = { task_type: "qwen_image_edit", project_id: owner.projectId };
+    const body = { task_type: "edit_image", project_id: owner.projectId };
     await loseReply(create, body, 200);
     expect(await send(create, body)).toBe(503);
     expect(await statuses()).toEqual(["Queued", "Queued"]);

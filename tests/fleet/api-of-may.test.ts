@@ -2,14 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { stack } from "../support/stack.ts";
 import { getFile } from "../support/storage.ts";
-import {
-  createOwner,
-  createTask,
-  createTasks,
-  type Owner,
-  readTask,
-  reset,
-} from "../support/world.ts";
+import { createTask, createTasks } from "../support/fleet-tasks.ts";
+import { createOwner, type Owner, readTask, reset } from "../support/world.ts";
 import { ApiOfMay } from "./clients/api-of-may.ts";
 import { type LossyNetwork, startNetwork } from "./clients/lossy-network.ts";
 import { Wire } from "./clients/wire.ts";

@@ -4,9 +4,9 @@ import { callFunction, type Reply } from "../support/http.ts";
 import { send } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
 import { getFile, publicUrl, putFile } from "../support/storage.ts";
+import { createTasks } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTasks,
   createToken,
   type Owner,
   readTask,

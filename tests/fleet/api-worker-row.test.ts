@@ -10,13 +10,8 @@ import { beat } from "../support/fleet.ts";
 import { callFunction, callRpc } from "../support/http.ts";
 import { rest, SINGLE } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
-import {
-  createOwner,
-  createTask,
-  type Owner,
-  readTask,
-  reset,
-} from "../support/world.ts";
+import { createTask } from "../support/fleet-tasks.ts";
+import { createOwner, type Owner, readTask, reset } from "../support/world.ts";
 import { registerApiWorker } from "./clients/api-worker-row.ts";
 
 const API = "api-worker-main";

@@ -9,9 +9,9 @@ import { callFunction, type Reply } from "../support/http.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
 import { userJwt } from "../support/tokens.ts";
+import { createTask } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   createToken,
   type Owner,
   readTask,

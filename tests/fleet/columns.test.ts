@@ -4,13 +4,8 @@ import { beatBody, curl } from "../support/beats.ts";
 import { callFunction } from "../support/http.ts";
 import { rest, SINGLE } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
-import {
-  createOwner,
-  createTask,
-  type Owner,
-  reset,
-  startTask,
-} from "../support/world.ts";
+import { createTask } from "../support/fleet-tasks.ts";
+import { createOwner, type Owner, reset, startTask } from "../support/world.ts";
 
 const BEAT = "func_worker_heartbeat_with_logs";
 const W = "gpu-20260111_120000-0a1b2c3d";

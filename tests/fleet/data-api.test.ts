@@ -3,13 +3,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { admin } from "../support/db.ts";
 import { rest, send, SINGLE, supabasePy } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
-import {
-  createOwner,
-  createTask,
-  createTasks,
-  type Owner,
-  reset,
-} from "../support/world.ts";
+import { createTask, createTasks } from "../support/fleet-tasks.ts";
+import { createOwner, type Owner, reset } from "../support/world.ts";
 
 const NOBODY = "00000000-0000-4000-8000-000000000000";
 

@@ -3,9 +3,9 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { CountsReply } from "../../shared/counts.ts";
 import { callFunction } from "../support/http.ts";
 import { rest } from "../support/rest.ts";
+import { createTask } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   createToken,
   type Owner,
   reset,

@@ -2,13 +2,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { beatBody, curl } from "../support/beats.ts";
 import { rest } from "../support/rest.ts";
-import {
-  createOwner,
-  createTask,
-  type Owner,
-  reset,
-  startTask,
-} from "../support/world.ts";
+import { createTask } from "../support/fleet-tasks.ts";
+import { createOwner, type Owner, reset, startTask } from "../support/world.ts";
 
 const BEAT = "func_worker_heartbeat_with_logs";
 const W = "gpu-20260111_120000-0a1b2c3d";

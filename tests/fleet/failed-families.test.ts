@@ -10,10 +10,9 @@ import { holdTasks, isOpen } from "../support/holding.ts";
 import { callFunction } from "../support/http.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
+import { createTask, createTasks } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
-  createTasks,
   type Owner,
   readTask,
   reset,

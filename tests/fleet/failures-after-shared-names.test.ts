@@ -10,7 +10,8 @@ import { admin, closeConnections } from "../support/db.ts";
 import { beat, runJob, spawnWorker, storyOf } from "../support/fleet.ts";
 import { holdTasks, isOpen } from "../support/holding.ts";
 import { stack } from "../support/stack.ts";
-import { createOwner, createTask, readTask, reset } from "../support/world.ts";
+import { createTask } from "../support/fleet-tasks.ts";
+import { createOwner, readTask, reset } from "../support/world.ts";
 import { claimOf } from "./clients/retry-since-january.ts";
 import { Wire } from "./clients/wire.ts";
 

@@ -13,9 +13,9 @@ import { callFunction, callRpc } from "../support/http.ts";
 import { RESET_OF_ORPHANS } from "../support/resets.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
+import { createTask } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   createToken,
   type Owner,
   readTask,

@@ -16,13 +16,8 @@ import {
 import { callFunction } from "../support/http.ts";
 import { rest, SINGLE } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
-import {
-  createOwner,
-  createTask,
-  readTask,
-  reset,
-  startTask,
-} from "../support/world.ts";
+import { createTask } from "../support/fleet-tasks.ts";
+import { createOwner, readTask, reset, startTask } from "../support/world.ts";
 
 const W = "gpu-20260411_101010-dddd0002";
 const BEAT = "func_worker_heartbeat_with_logs";

@@ -1,13 +1,8 @@
 /** A worker that gives itself up: contract 4.3, three calls in this order. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { rest, SINGLE } from "../support/rest.ts";
-import {
-  createOwner,
-  createTask,
-  readTask,
-  reset,
-  startTask,
-} from "../support/world.ts";
+import { createTask } from "../support/fleet-tasks.ts";
+import { createOwner, readTask, reset, startTask } from "../support/world.ts";
 
 const W = "gpu-20260111_120000-0a1b2c3d";
 const BACK = {

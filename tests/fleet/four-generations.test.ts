@@ -10,10 +10,9 @@ import { admin } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { illegalStarts } from "../support/history.ts";
 import { stack } from "../support/stack.ts";
+import { createTask, createTasks } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
-  createTasks,
   createToken,
   type Owner,
   readTask,

@@ -8,9 +8,9 @@ import { callFunction } from "../support/http.ts";
 import { RESET } from "../support/resets.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
+import { createTask } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   type Owner,
   readTask,
   reset,

@@ -9,9 +9,9 @@ import { admin } from "../support/db.ts";
 import { callFunction } from "../support/http.ts";
 import { rest, SINGLE } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
+import { createTask } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   createToken,
   type Owner,
   reset,

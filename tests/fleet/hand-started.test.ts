@@ -10,9 +10,9 @@ import { callFunction, callRpc } from "../support/http.ts";
 import { rest, SINGLE } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
 import { userJwt } from "../support/tokens.ts";
+import { createTask } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   createToken,
   readTask,
   reset,

@@ -8,13 +8,8 @@ import { admin } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { stack } from "../support/stack.ts";
 import { getFile } from "../support/storage.ts";
-import {
-  createOwner,
-  createTask,
-  type Owner,
-  readTask,
-  reset,
-} from "../support/world.ts";
+import { createTask } from "../support/fleet-tasks.ts";
+import { createOwner, type Owner, readTask, reset } from "../support/world.ts";
 import { SmallFleet } from "./clients/small-fleet.ts";
 import { type Task, WorkerDied } from "./clients/task.ts";
 import { Wire } from "./clients/wire.ts";

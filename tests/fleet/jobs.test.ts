@@ -9,14 +9,8 @@ import { admin } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { illegalStarts } from "../support/history.ts";
 import { filesBelow, getFile, publicUrl } from "../support/storage.ts";
-import {
-  createOwner,
-  createTask,
-  createTasks,
-  type Owner,
-  readTask,
-  reset,
-} from "../support/world.ts";
+import { createTask, createTasks } from "../support/fleet-tasks.ts";
+import { createOwner, type Owner, readTask, reset } from "../support/world.ts";
 import { ApiOrchestrator } from "./clients/api-orchestrator.ts";
 import { type LossyNetwork, startNetwork } from "./clients/lossy-network.ts";
 import { SmallFleet } from "./clients/small-fleet.ts";

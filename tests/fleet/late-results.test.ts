@@ -8,9 +8,9 @@ import { beat, claimAs, runJob } from "../support/fleet.ts";
 import { callFunction } from "../support/http.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
+import { createTask } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   createToken,
   type Owner,
   readTask,

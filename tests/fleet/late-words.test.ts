@@ -10,9 +10,9 @@ import { counterDrift } from "../support/drift.ts";
 import { beat, runJob, spawnWorker } from "../support/fleet.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
+import { createTask } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   createToken,
   type Owner,
   readTask,

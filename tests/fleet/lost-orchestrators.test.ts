@@ -8,9 +8,9 @@ import { ClaimedTask } from "../../shared/claim.ts";
 import { beat, storyOf } from "../support/fleet.ts";
 import { callFunction } from "../support/http.ts";
 import { stack } from "../support/stack.ts";
+import { createTask } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   createToken,
   type Owner,
   readTask,

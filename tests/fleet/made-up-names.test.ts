@@ -7,7 +7,8 @@ import { beatBody, curl, type LogLine } from "../support/beats.ts";
 import { resetClock, stepClock } from "../support/clock.ts";
 import { admin } from "../support/db.ts";
 import { stack } from "../support/stack.ts";
-import { createOwner, createTask, readTask, reset } from "../support/world.ts";
+import { createTask } from "../support/fleet-tasks.ts";
+import { createOwner, readTask, reset } from "../support/world.ts";
 import { claimOfMarch, taskOf } from "./clients/claims.ts";
 import { Wire } from "./clients/wire.ts";
 

@@ -10,7 +10,8 @@ import { rest } from "../support/rest.ts";
 import { RESET } from "../support/resets.ts";
 import { pidOf, sendAndMeet } from "../support/sessions.ts";
 import { stack } from "../support/stack.ts";
-import { createOwner, createTask, readTask, reset } from "../support/world.ts";
+import { createTask } from "../support/fleet-tasks.ts";
+import { createOwner, readTask, reset } from "../support/world.ts";
 import { registerApiWorker } from "./clients/api-worker-row.ts";
 import { ROUTED } from "./clients/scaling.ts";
 

@@ -6,10 +6,9 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { beatBody, curl } from "../support/beats.ts";
 import { counterDrift } from "../support/drift.ts";
 import { stack } from "../support/stack.ts";
+import { createTask, createTasks } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
-  createTasks,
   createToken,
   type Owner,
   reset,

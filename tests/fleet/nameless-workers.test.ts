@@ -8,9 +8,9 @@ import { resetClock, stepClock } from "../support/clock.ts";
 import { admin } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { stack } from "../support/stack.ts";
+import { createTasks } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTasks,
   createToken,
   type Owner,
   readTask,

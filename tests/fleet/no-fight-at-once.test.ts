@@ -10,13 +10,8 @@ import { counterDrift } from "../support/drift.ts";
 import { beat, failedWorkers, runJob, spawnWorker } from "../support/fleet.ts";
 import { isOpen } from "../support/holding.ts";
 import { pidOf, sendAndMeet } from "../support/sessions.ts";
-import {
-  createOwner,
-  createTask,
-  readTask,
-  reset,
-  startTask,
-} from "../support/world.ts";
+import { createTask } from "../support/fleet-tasks.ts";
+import { createOwner, readTask, reset, startTask } from "../support/world.ts";
 
 const W = "gpu-20260411_101010-dddd0002";
 

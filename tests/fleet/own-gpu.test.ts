@@ -10,10 +10,9 @@ import { counterDrift } from "../support/drift.ts";
 import { callFunction, type Reply } from "../support/http.ts";
 import { expectOk } from "../support/replies.ts";
 import { stack } from "../support/stack.ts";
+import { createTask, createTasks } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
-  createTasks,
   createToken,
   type Owner,
   readTask,

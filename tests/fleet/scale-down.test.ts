@@ -11,14 +11,8 @@ import { callFunction } from "../support/http.ts";
 import { expectOk } from "../support/replies.ts";
 import { rest, SINGLE } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
-import {
-  createOwner,
-  createTask,
-  createTasks,
-  readTask,
-  reset,
-  startTask,
-} from "../support/world.ts";
+import { createTask, createTasks } from "../support/fleet-tasks.ts";
+import { createOwner, readTask, reset, startTask } from "../support/world.ts";
 
 const BEAT = "func_worker_heartbeat_with_logs";
 const W = "gpu-20260411_101010-dddd0002";

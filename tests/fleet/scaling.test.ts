@@ -7,10 +7,9 @@ import { CountsReply } from "../../shared/counts.ts";
 import { admin } from "../support/db.ts";
 import { callRpc } from "../support/http.ts";
 import { stack } from "../support/stack.ts";
+import { createTask, createTasks } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
-  createTasks,
   createToken,
   type Owner,
   reset,

@@ -16,9 +16,9 @@ import {
 } from "../support/fleet.ts";
 import { holdOwner, isOpen } from "../support/holding.ts";
 import { rest } from "../support/rest.ts";
+import { createTask } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   type Owner,
   readTask,
   reset,

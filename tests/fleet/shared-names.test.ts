@@ -11,9 +11,9 @@ import { runJob, storyOf } from "../support/fleet.ts";
 import { callFunction } from "../support/http.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
+import { createTasks } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTasks,
   createToken,
   type Owner,
   readTask,

@@ -7,9 +7,9 @@ import { resetClock, stepClock } from "../support/clock.ts";
 import { runJob } from "../support/fleet.ts";
 import { callFunction } from "../support/http.ts";
 import { userJwt } from "../support/tokens.ts";
+import { createTask } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   createToken,
   type Owner,
   readTask,

@@ -10,7 +10,8 @@ import { counterDrift } from "../support/drift.ts";
 import { illegalStarts } from "../support/history.ts";
 import { callFunction } from "../support/http.ts";
 import { stack } from "../support/stack.ts";
-import { createOwner, createTasks, reset } from "../support/world.ts";
+import { createTasks } from "../support/fleet-tasks.ts";
+import { createOwner, reset } from "../support/world.ts";
 
 const OLD = "gpu-20260111_120000-0a1b2c3d";
 const NEW = "worker-of-tomorrow";

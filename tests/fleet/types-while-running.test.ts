@@ -11,14 +11,8 @@ import { callFunction, callRpc } from "../support/http.ts";
 import { RESET_OF_ORPHANS } from "../support/resets.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
-import {
-  createOwner,
-  createTask,
-  createTasks,
-  type Owner,
-  readTask,
-  reset,
-} from "../support/world.ts";
+import { createTask, createTasks } from "../support/fleet-tasks.ts";
+import { createOwner, type Owner, readTask, reset } from "../support/world.ts";
 import { claimOfApril, taskOf } from "./clients/claims.ts";
 import { Wire } from "./clients/wire.ts";
 

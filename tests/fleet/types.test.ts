@@ -7,13 +7,8 @@ import { admin } from "../support/db.ts";
 import { counterDrift } from "../support/drift.ts";
 import { callFunction, type Reply } from "../support/http.ts";
 import { stack } from "../support/stack.ts";
-import {
-  createOwner,
-  createTask,
-  type Owner,
-  readTask,
-  reset,
-} from "../support/world.ts";
+import { createTask } from "../support/fleet-tasks.ts";
+import { createOwner, type Owner, readTask, reset } from "../support/world.ts";
 
 /** Types by pool and by what a result is recorded as; null = nowhere. */
 const TYPES = [

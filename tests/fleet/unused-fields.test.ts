@@ -8,9 +8,9 @@ import { NewInstances } from "../support/new-instances.ts";
 import { expectOk } from "../support/replies.ts";
 import { rest } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
+import { createTask } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   createToken,
   type Owner,
   reset,

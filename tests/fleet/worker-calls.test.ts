@@ -7,10 +7,9 @@ import { callFunction, type Reply } from "../support/http.ts";
 import { rest, send } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
 import { filesBelow } from "../support/storage.ts";
+import { createTask, createTasks } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
-  createTasks,
   type Owner,
   readTask,
   reset,

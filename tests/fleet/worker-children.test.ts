@@ -7,9 +7,9 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { callFunction, type Reply } from "../support/http.ts";
 import { rest, SINGLE } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
+import { createTask } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   createToken,
   type Owner,
   readTask,

@@ -15,9 +15,9 @@ import {
   putFile,
   thumbnailIn,
 } from "../support/storage.ts";
+import { createTask } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   type Owner,
   readTask,
   reset,

@@ -7,13 +7,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { callFunction } from "../support/http.ts";
 import { rest, SINGLE } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
-import {
-  createOwner,
-  createTask,
-  type Owner,
-  reset,
-  startTask,
-} from "../support/world.ts";
+import { createTask } from "../support/fleet-tasks.ts";
+import { createOwner, type Owner, reset, startTask } from "../support/world.ts";
 
 const W = "gpu-20260111_120000-0a1b2c3d";
 

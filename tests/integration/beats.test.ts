@@ -19,6 +19,7 @@ import {
   reset,
   startTask,
 } from "../support/world.ts";
+import { rented } from "../support/fleet-words.ts";
 
 const W = "gpu-1";
 const ROUNDS = 20;
@@ -55,7 +56,7 @@ describe("beats that meet", () => {
   });
 
   it("an orchestrator's read-modify-write keep what they wrote", async () => {
-    await addWorker({ runpod_id: "pod", vram_timestamp: 17, vram_total_mb: 1 });
+    await addWorker({ ...rented("pod"), vram_timestamp: 17, vram_total_mb: 1 });
     const [beater, orchestrator] = [as("service_role"), as("service_role")];
     const read = (await worker()).metadata;
     await beater`begin`;
@@ -66,7 +67,7 @@ describe("beats that meet", () => {
     await beater`commit`;
     await pending;
     expect((await worker()).metadata).toMatchObject({
-      runpod_id: "pod",
+      ...rented("pod"),
       vram_total_mb: 24564,
       vram_used_mb: 812,
       seen: true,
@@ -74,17 +75,17 @@ describe("beats that meet", () => {
   });
 
   it("an orchestrator's open PATCH keep what that wrote", async () => {
-    await addWorker({ runpod_id: "pod" });
+    await addWorker(rented("pod"));
     const [beater, orchestrator] = [as("service_role"), as("service_role")];
     await orchestrator`begin`;
-    await patchMetadata(orchestrator, { runpod_id: "pod", seen: true });
+    await patchMetadata(orchestrator, { ...rented("pod"), seen: true });
     const pid = await pidOf(beater);
     const pending = beatOn(beater, W);
     await untilBlocked(pid);
     await orchestrator`commit`;
     await pending;
     expect((await worker()).metadata).toMatchObject({
-      runpod_id: "pod",
+      ...rented("pod"),
       seen: true,
       vram_total_mb: 24564,
     });

@@ -11,6 +11,7 @@ import {
   reset,
   startTask,
 } from "../support/world.ts";
+import { childOf } from "../support/fleet-words.ts";
 
 /** What others read while very many hang on one row of somebody else's. */
 
@@ -31,8 +32,8 @@ describe.each([
   let running: string;
   beforeEach(async () => {
     const owner = await createOwner();
-    const one = await createTask(owner, { task_type: "travel_orchestrator" });
-    const value = column === "params" ? { orchestrator_task_id_ref: one } : one;
+    const one = await createTask(owner, { task_type: "film_orchestrator" });
+    const value = column === "params" ? childOf(one) : one;
     await createTasks(owner, CROWD, { [column]: value });
     running = await createTask(honest);
     await startTask(running);
@@ -44,7 +45,7 @@ describe.each([
       await readBy((sql) =>
         sql`
         insert into public.tasks (task_type, project_id)
-        values ('travel_segment', ${honest.projectId})
+        values ('clip', ${honest.projectId})
       `
       ),
     ).toBeLessThan(FEW);

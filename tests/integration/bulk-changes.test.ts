@@ -16,6 +16,7 @@ import {
   startTask,
 } from "../support/world.ts";
 import { ExplainedSession } from "./explained-session.ts";
+import { childOf } from "../support/fleet-words.ts";
 
 const FEW = 50;
 const MANY = 10 * FEW;
@@ -127,11 +128,11 @@ async function rowsReadBy(change: Change, count: number): Promise<number> {
 /** Children of an orchestrator that runs. */
 async function children(owner: Owner, count: number): Promise<string[]> {
   const orchestrator = await createTask(owner, {
-    task_type: "travel_orchestrator",
+    task_type: "film_orchestrator",
   });
   await startTask(orchestrator);
   return await createTasks(owner, count, {
-    params: { orchestrator_task_id_ref: orchestrator },
+    params: childOf(orchestrator),
   });
 }
 
@@ -145,7 +146,7 @@ async function pairs(owner: Owner, count: number): Promise<string[]> {
 async function waitFor(owner: Owner, ids: string[]): Promise<string[]> {
   const rows = await admin()<{ id: string }[]>`
     insert into public.tasks (task_type, project_id, dependant_on)
-    select 'travel_segment', ${owner.projectId}, d.id
+    select 'clip', ${owner.projectId}, d.id
     from unnest(${ids}::uuid[]) as d (id)
     returning id
   `;

@@ -15,6 +15,7 @@ import {
   startTask,
 } from "../support/world.ts";
 import { ExplainedSession } from "./explained-session.ts";
+import { childOf } from "../support/fleet-words.ts";
 
 let owner: Owner;
 const session = new ExplainedSession();
@@ -36,11 +37,11 @@ it("children that are deleted in one statement change their family as often as t
 /** How often the family's row is written while so many of it are deleted. */
 async function changesOfTheFamily(count: number): Promise<number> {
   const orchestrator = await createTask(owner, {
-    task_type: "travel_orchestrator",
+    task_type: "film_orchestrator",
   });
   await startTask(orchestrator);
   const ids = await createTasks(owner, count, {
-    params: { orchestrator_task_id_ref: orchestrator },
+    params: childOf(orchestrator),
   });
   const { nodes } = await session.explain((sql) =>
     sql`delete from public.tasks where id = any (${ids}::uuid[])`

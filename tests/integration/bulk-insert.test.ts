@@ -35,7 +35,7 @@ describe("a bulk insert", () => {
       insert into public.tasks
         (task_type, project_id, dependant_on, run_type, available_at, created_at)
       select
-        (array['travel_segment', 'travel_orchestrator', 'qwen_image_edit', 'unheard_of'])[1 + i % 4],
+        (array['clip', 'film_orchestrator', 'edit_image', 'unheard_of'])[1 + i % 4],
         case when i % 11 > 0 then (${
       owners.map((o) => o.projectId)
     }::uuid[])[1 + i % 10] end,

@@ -39,7 +39,7 @@ describe("a bulk insert by a user looks at no more rows for all that is queued",
 
   it("above the bound, where children of started orchestrators may go", async () => {
     const orchestrator = await createTask(owner, {
-      task_type: "travel_orchestrator",
+      task_type: "film_orchestrator",
     });
     await startTask(orchestrator);
     const params = { orchestrator_task_id: orchestrator };
@@ -69,7 +69,7 @@ async function insertAsUser(
   await sql`select set_config('request.jwt.claims', ${claims}, false)`;
   await sql`
     insert into public.tasks (task_type, project_id, params)
-    select 'travel_segment', ${owner.projectId}, ${sql.json(params)}
+    select 'clip', ${owner.projectId}, ${sql.json(params)}
     from generate_series(1, ${ROWS})
   `;
 }

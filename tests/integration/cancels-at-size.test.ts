@@ -23,6 +23,7 @@ import {
   reset,
   startTask,
 } from "../support/world.ts";
+import { childOf } from "../support/fleet-words.ts";
 
 /** What one call takes. */
 const LIMIT = 100;
@@ -48,10 +49,10 @@ describe(`${CROWD} queued tasks`, () => {
 
   it("of one orchestrator are, and it stays", async () => {
     const orchestrator = await createTask(owner, {
-      task_type: "travel_orchestrator",
+      task_type: "film_orchestrator",
     });
     await createTasks(owner, CROWD, {
-      params: { orchestrator_task_id_ref: orchestrator },
+      params: childOf(orchestrator),
     });
     await cancelsAll({ orchestrator_task_id: orchestrator });
     expect(await countByState()).toEqual({
@@ -74,11 +75,11 @@ describe(`${CROWD} queued tasks`, () => {
 
   it("of orchestrators that are cancelled together follow by themselves", async () => {
     const parents = await createTasks(owner, 10, {
-      task_type: "travel_orchestrator",
+      task_type: "film_orchestrator",
     });
-    for (const orchestrator_task_id_ref of parents) {
+    for (const parent of parents) {
       await createTasks(owner, CROWD / 10, {
-        params: { orchestrator_task_id_ref },
+        params: childOf(parent),
       });
     }
     const { written } = await cancel({ task_ids: parents });
@@ -110,11 +111,11 @@ describe("what an orchestrator leaves to later", () => {
         owner = await createOwner({ maxInProgress: 5 });
         await emptyFamilies();
         const orchestrator = await createTask(owner, {
-          task_type: "travel_orchestrator",
+          task_type: "film_orchestrator",
         });
         await startTask(orchestrator);
         await createTasks(owner, children, {
-          params: { orchestrator_task_id_ref: orchestrator },
+          params: childOf(orchestrator),
         });
         const sessions = [as("service_role"), adminConnection()] as const;
         const first = await touchedBy(
@@ -145,8 +146,8 @@ describe("what an orchestrator leaves to later", () => {
  * planner their table and its indexes stay empty, however much comes next.
  */
 async function emptyFamilies(): Promise<void> {
-  const gone = await createTask(owner, { task_type: "travel_orchestrator" });
-  await createTasks(owner, 100, { params: { orchestrator_task_id_ref: gone } });
+  const gone = await createTask(owner, { task_type: "film_orchestrator" });
+  await createTasks(owner, 100, { params: childOf(gone) });
   await admin()`delete from public.tasks`;
   await admin()`analyze queue.subtasks, queue.orchestrations`;
 }

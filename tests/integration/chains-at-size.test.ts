@@ -34,7 +34,7 @@ beforeAll(async () => {
   await session.sql`set statement_timeout = '60s'`;
   await session.sql`
     insert into public.tasks (id, task_type, project_id, dependant_on)
-    select c.id, 'travel_segment', ${owner.projectId},
+    select c.id, 'clip', ${owner.projectId},
       lag(c.id) over (order by c.place)
     from unnest(${chain}::uuid[]) with ordinality as c (id, place)
   `;

@@ -9,6 +9,7 @@ import {
   reset,
 } from "../support/world.ts";
 import { tokenCaller } from "./token-caller.ts";
+import { NAMELESS } from "../support/fleet-words.ts";
 
 const ROUNDS = 10;
 
@@ -48,7 +49,7 @@ describe("claim_next_task() twice at once", () => {
 
   it("does so for api workers, which have no limit of their own", async () => {
     const sessions = [as("service_role"), as("service_role")];
-    await createTasks(await createOwner(), 2, { task_type: "qwen_image_edit" });
+    await createTasks(await createOwner(), 2, { task_type: "edit_image" });
     const args = { p_run_type: "api", p_claim_id: "same" };
     const [first, second] = await Promise.all(
       sessions.map((sql) => claim(sql, "api-worker-main", args)),
@@ -75,7 +76,7 @@ describe("claim_next_task() twice at once", () => {
     const sessions = Array.from({ length: 4 }, () => as("service_role"));
     await createTasks(await createOwner(), 4);
     const tasks = await Promise.all(
-      sessions.map((sql) => claim(sql, "gpu-20250723_221138-afa8403b")),
+      sessions.map((sql) => claim(sql, NAMELESS)),
     );
     expect(new Set(tasks.map((task) => task?.task_id)).size).toBe(4);
   });

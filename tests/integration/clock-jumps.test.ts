@@ -120,7 +120,7 @@ describe.skipIf(noFakeClock !== undefined)(
 
     /** A task of a type of this pool, claimed by this worker. */
     async function hold(worker: string, pool: "gpu" | "api"): Promise<string> {
-      const type = pool === "gpu" ? "travel_segment" : "qwen_image_edit";
+      const type = pool === "gpu" ? "clip" : "edit_image";
       if (pool === "gpu") await beat(worker);
       await sql`
         insert into public.tasks (task_type, project_id)

@@ -23,6 +23,7 @@ import {
   reset,
   startTask,
 } from "../support/world.ts";
+import { childOf } from "../support/fleet-words.ts";
 
 /** What a deletion may write, whatever hangs on its row. */
 const FEW_ROWS = 40;
@@ -45,14 +46,14 @@ describe.each(["users", "projects"])(
 
     beforeEach(async () => {
       const orchestrator = await createTask(owner, {
-        task_type: "travel_orchestrator",
+        task_type: "film_orchestrator",
       });
       running = await createTask(owner);
       await startTask(running);
       await createTasks(owner, PART);
       await createTasks(owner, PART, { dependant_on: running });
       await createTasks(owner, PART, {
-        params: { orchestrator_task_id_ref: orchestrator },
+        params: childOf(orchestrator),
       });
       await complete(PART);
     });

@@ -85,7 +85,7 @@ describe("a dependant", () => {
       const appear = async (sql: Connection) => {
         await sql`
           insert into public.tasks (id, task_type, project_id)
-          values (${parent}, 'travel_segment', ${owner.projectId})
+          values (${parent}, 'clip', ${owner.projectId})
         `;
       };
       if (order === "before") await interleave(child, appear);
@@ -105,7 +105,7 @@ describe("a dependant", () => {
       (id: string, dependency: string) => async (sql: Connection) => {
         await sql`
           insert into public.tasks (id, task_type, project_id, dependant_on)
-          values (${id}, 'travel_segment', ${owner.projectId}, ${dependency})
+          values (${id}, 'clip', ${owner.projectId}, ${dependency})
         `;
       };
 
@@ -129,7 +129,7 @@ async function insertDependant(
 ): Promise<void> {
   await sql`
     insert into public.tasks (task_type, project_id, dependant_on)
-    values ('travel_stitch', ${owner.projectId}, ${parent})
+    values ('film', ${owner.projectId}, ${parent})
   `;
 }
 

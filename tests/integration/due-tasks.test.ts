@@ -62,7 +62,7 @@ describe("with one due task of a user who may run none", () => {
 
   it("a claim in the other pool is not concerned", async () => {
     await createDue(honest, 1);
-    await createTasks(honest, 1, { task_type: "qwen_image_edit" });
+    await createTasks(honest, 1, { task_type: "edit_image" });
     const claimed = await session.explain((sql) =>
       claim(sql, "w", { p_run_type: "api" })
     );

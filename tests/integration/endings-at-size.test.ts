@@ -17,6 +17,7 @@ import {
   reset,
   startTask,
 } from "../support/world.ts";
+import { childOf } from "../support/fleet-words.ts";
 
 /** What an ending may write, whatever hangs on its row. */
 const FEW_ROWS = 40;
@@ -104,11 +105,11 @@ describe(`an orchestrator with ${CROWD} children`, () => {
 
   beforeEach(async () => {
     orchestrator = await createTask(owner, {
-      task_type: "travel_orchestrator",
+      task_type: "film_orchestrator",
     });
     await startTask(orchestrator, "worker-of-the-family");
     await createTasks(owner, CROWD, {
-      params: { orchestrator_task_id_ref: orchestrator },
+      params: childOf(orchestrator),
     });
   });
 

@@ -18,6 +18,7 @@ import {
   startTask,
 } from "../support/world.ts";
 import { interleave } from "./interleave.ts";
+import { childOf } from "../support/fleet-words.ts";
 
 let owner: Owner;
 
@@ -123,9 +124,9 @@ it("families that fail beside claims, results and jobs lock nobody out", async (
 
 /** A family that has enqueued everything; so many run, so many wait. */
 async function family(running: number, queued: number) {
-  const id = await createTask(owner, { task_type: "travel_orchestrator" });
+  const id = await createTask(owner, { task_type: "film_orchestrator" });
   await startTask(id, `orchestrates-${id}`);
-  const params = { orchestrator_task_id_ref: id };
+  const params = childOf(id);
   const children = await createTasks(owner, running + queued, { params });
   for (const child of children.slice(0, running)) {
     await startTask(child, `runs-${child}`);

@@ -11,6 +11,7 @@ import {
 } from "../support/world.ts";
 import { ExplainedSession } from "./explained-session.ts";
 import { interleave } from "./interleave.ts";
+import { MERGE, mergeOf, merging } from "../support/fleet-words.ts";
 
 /** How many of a family's ends are measured; the last ends the orchestrator. */
 const MEASURED = 5;
@@ -78,7 +79,7 @@ describe("a family", () => {
     );
     const [again] = await admin()<{ id: string }[]>`
       select id from public.tasks
-      where task_type = 'join_clips_segment' and id not in (${left}, ${right})
+      where task_type = ${MERGE} and id not in (${left}, ${right})
     `;
     expect(await readTask(again?.id ?? "")).toMatchObject({
       status: "Complete",
@@ -100,7 +101,9 @@ describe("a family", () => {
     expect(
       await admin()`
         select status, count(*)::integer as tasks from public.tasks
-        where params ->> 'join_index' = '0' group by status order by status
+        where params @> ${
+        admin().json(mergeOf(orchestrator, 0))
+      } group by status order by status
       `,
     ).toEqual([{ status: "Cancelled", tasks: 2 }, {
       status: "Queued",
@@ -158,8 +161,8 @@ async function startedOrchestrator(
   clips: number,
 ): Promise<string> {
   const id = await createTask(owner, {
-    task_type: "join_clips_orchestrator",
-    params: { orchestrator_details: { clip_list: Array(clips).fill("clip") } },
+    task_type: "montage_orchestrator",
+    params: merging(clips),
   });
   await startTask(id, "an-orchestrator");
   return id;
@@ -171,12 +174,14 @@ async function insertJoins(
   count: number,
   sql: Connection = admin(),
 ): Promise<string[]> {
+  const params = Array.from(
+    { length: count },
+    (_, index) => mergeOf(orchestrator, index),
+  );
   const rows = await sql<{ id: string }[]>`
     insert into public.tasks (task_type, project_id, params)
-    select 'join_clips_segment', ${owner.projectId}, jsonb_build_object(
-      'orchestrator_task_id_ref', ${orchestrator}::text, 'join_index', n
-    )
-    from generate_series(0, ${count - 1}::integer) as n
+    select ${MERGE}, ${owner.projectId}, p.params
+    from jsonb_array_elements(${sql.json(params)}) as p (params)
     returning id
   `;
   return rows.map(({ id }) => id);

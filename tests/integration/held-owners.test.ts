@@ -180,7 +180,7 @@ describe("claim_next_task() of a name whose last claim was left open", () => {
   });
 
   it("has no second answer to that claim_id", async () => {
-    await createTasks(await createOwner(), 2, { task_type: "qwen_image_edit" });
+    await createTasks(await createOwner(), 2, { task_type: "edit_image" });
     const args = { p_run_type: "api", p_claim_id: "the-same" };
     const first = as("service_role");
     await first`begin`;

@@ -8,6 +8,7 @@ import {
   type Owner,
   reset,
 } from "../support/world.ts";
+import { childOf } from "../support/fleet-words.ts";
 
 beforeEach(reset);
 // A transaction that a failed test left open would block the next reset.
@@ -76,7 +77,7 @@ describe("a slot that is held because others ended its task", () => {
 describe("places for orchestration", () => {
   it("are as many as the limit says, however many claim and hand over at once", async () => {
     const owner = await createOwner({ maxInProgress: 3 });
-    await createTasks(owner, 40, { task_type: "travel_orchestrator" });
+    await createTasks(owner, 40, { task_type: "film_orchestrator" });
     const running: string[] = [];
     const round = async () => {
       const claims = Array.from(
@@ -94,9 +95,9 @@ describe("places for orchestration", () => {
       expect(await counterDrift()).toEqual([]);
       for (const id of got) {
         await createTasks(owner, 1, {
-          task_type: "travel_segment",
+          task_type: "clip",
           available_at: "2099-01-01T00:00:00Z",
-          params: { orchestrator_task_id_ref: id },
+          params: childOf(id),
         });
       }
       await Promise.all(

@@ -10,6 +10,7 @@ import {
   startTask,
 } from "../support/world.ts";
 import { tokenCaller } from "./token-caller.ts";
+import { switches } from "../support/fleet-words.ts";
 
 beforeEach(reset);
 
@@ -25,14 +26,14 @@ describe("claim_next_task() that finds nothing", () => {
     await startTask(await createTask(full));
     await createTasks(full, 3);
     const off = await createOwner({
-      settings: { ui: { generationMethods: { inCloud: false } } },
+      settings: switches(false),
     });
     await createTasks(off, 3);
     const owner = await createOwner();
     await createTask(owner, { available_at: "2100-01-01T00:00:00Z" });
     await createTask(owner, { created_at: "2025-08-12T15:06:09Z" });
     await createTask(owner, { dependant_on: crypto.randomUUID() });
-    await createTask(owner, { task_type: "qwen_image_edit" });
+    await createTask(owner, { task_type: "edit_image" });
     await expectNothingWritten();
   });
 

@@ -33,8 +33,8 @@ interface Kind {
   readonly pool: string;
   readonly type: string;
 }
-const GPU: Kind = { pool: "gpu", type: "travel_segment" };
-const API: Kind = { pool: "api", type: "qwen_image_edit" };
+const GPU: Kind = { pool: "gpu", type: "clip" };
+const API: Kind = { pool: "api", type: "edit_image" };
 
 beforeEach(reset);
 beforeEach(() => setLockWait());
@@ -140,7 +140,7 @@ async function enqueueForAll(
   const projects = owners.map((owner) => owner.projectId);
   await sql`
     insert into public.tasks (task_type, project_id)
-    select 'travel_segment', unnest(${projects}::uuid[])
+    select 'clip', unnest(${projects}::uuid[])
   `;
 }
 

@@ -24,7 +24,7 @@ const STEPS = 120;
 const USERS = 6;
 const FIRST_LIMIT = 4;
 const SEED = 20_251_016;
-const GPU_TYPES = ["travel_segment", "travel_orchestrator", "unheard_of"];
+const GPU_TYPES = ["clip", "film_orchestrator", "unheard_of"];
 
 beforeEach(reset);
 // A crowd on few cores may hold an owner for longer than a claim would wait.
@@ -72,7 +72,7 @@ async function createUsers(): Promise<Owner[]> {
   const owners: Owner[] = [];
   for (let user = 0; user < USERS; user++) {
     const owner = await createOwner({ maxInProgress: FIRST_LIMIT });
-    for (const task_type of [...GPU_TYPES, "qwen_image_edit"]) {
+    for (const task_type of [...GPU_TYPES, "edit_image"]) {
       await createTasks(owner, 10, { task_type });
     }
     owners.push(owner);
@@ -111,7 +111,7 @@ async function enqueue(
   const first = await createTask(owner, { task_type: chance.pick(GPU_TYPES) });
   await sql`
     insert into public.tasks (task_type, project_id, dependant_on)
-    values ('travel_stitch', ${owner.projectId}, ${first})
+    values ('film', ${owner.projectId}, ${first})
   `;
 }
 
@@ -137,7 +137,7 @@ async function claimAll(sql: Connection): Promise<number> {
   await sql`
     update public.tasks
     set status = 'Cancelled'
-    where task_type = 'travel_orchestrator' and status = 'Queued'
+    where task_type = 'film_orchestrator' and status = 'Queued'
   `;
   const reply = await rpc(sql, "task_counts", { p_run_type: "gpu" });
   const expected: number = JSON.parse(reply).totals.queued_only;

@@ -41,7 +41,7 @@ describe("two machines of one token that claim at once", () => {
     await setLockWait(); // each waits for the other
     const owner = await createOwner({ maxInProgress: 4 });
     const p_caller = tokenCaller(await createToken(owner));
-    await createTasks(owner, 3, { task_type: "qwen_image" });
+    await createTasks(owner, 3, { task_type: "draw_image" });
     await createTasks(owner, 3);
     const machines = [as("service_role"), as("service_role")];
     const got: string[] = [];
@@ -62,14 +62,14 @@ describe("two machines of one token that claim at once", () => {
     const owner = await createOwner();
     const p_caller = tokenCaller(await createToken(owner));
     const [first = ""] = await createTasks(owner, 1, {
-      task_type: "qwen_image",
+      task_type: "draw_image",
     });
-    const [second] = await createTasks(owner, 1, { task_type: "qwen_image" });
-    const [segment] = await createTasks(owner, 1);
+    const [second] = await createTasks(owner, 1, { task_type: "draw_image" });
+    const [clip] = await createTasks(owner, 1);
     const holder = await holdTasks(first);
     const sql = as("service_role");
     expect((await claim(sql, "one", { p_caller }))?.task_id).toBe(second);
-    expect((await claim(sql, "two", { p_caller }))?.task_id).toBe(segment);
+    expect((await claim(sql, "two", { p_caller }))?.task_id).toBe(clip);
     expect(await claim(sql, "three", { p_caller })).toBeNull();
     expect(await isOpen(holder)).toBe(true);
     await holder`rollback`;
@@ -95,7 +95,7 @@ describe.each(["an old session", "a new session"])("in %s", (kind) => {
   });
 
   it("an idle poll looks at none of the tasks that others run", async () => {
-    await createTasks(owner, TASKS, { task_type: "animate_character" });
+    await createTasks(owner, TASKS, { task_type: "animate" });
     if (kind === "a new session") await warmUp(session.sql);
     const done = await session.explain(poll);
     expect(done.result).toBe("null");
@@ -107,7 +107,7 @@ describe.each(["an old session", "a new session"])("in %s", (kind) => {
     "an idle poll looks at few images that wait for a %s",
     async (reason) => {
       await createTasks(owner, TASKS, {
-        task_type: "qwen_image",
+        task_type: "draw_image",
         ...(reason === "dependency"
           ? { dependant_on: crypto.randomUUID() }
           : {}),
@@ -131,11 +131,11 @@ describe.each(["an old session", "a new session"])("in %s", (kind) => {
   );
 
   it("a claim takes an image from the line, and counts look at a bounded part", async () => {
-    await createTasks(owner, TASKS, { task_type: "qwen_image" });
+    await createTasks(owner, TASKS, { task_type: "draw_image" });
     if (kind === "a new session") await warmUp(session.sql);
     const claimed = await session.explain(poll);
     expect(JSON.parse(claimed.result)).toMatchObject({
-      task_type: "qwen_image",
+      task_type: "draw_image",
     });
     expect(looked(claimed)).toBeLessThan(100);
     const counted = await session.explain((sql) =>

@@ -66,7 +66,7 @@ export async function emptyAfter(statistics: Statistics): Promise<void> {
     `;
     await admin()`
       insert into public.tasks (task_type, project_id)
-      select 'travel_segment', id from public.projects
+      select 'clip', id from public.projects
     `;
   } else {
     await createTasks(await createOwner(), 500);

@@ -100,6 +100,6 @@ async function fill(users: number): Promise<void> {
   `;
   await admin()`
     insert into public.tasks (task_type, project_id, params)
-    select 'travel_segment', id, '{"model": "another"}' from public.projects
+    select 'clip', id, '{"model": "another"}' from public.projects
   `;
 }

@@ -40,7 +40,7 @@ describe("a task that is enqueued while its project changes hands", () => {
 async function enqueue(sql: Connection): Promise<void> {
   await sql`
     insert into public.tasks (task_type, project_id)
-    values ('travel_segment', ${owner.projectId})
+    values ('clip', ${owner.projectId})
   `;
 }
 

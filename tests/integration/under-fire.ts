@@ -7,7 +7,7 @@ import { SimulatedWorker } from "./simulated-worker.ts";
 const WORKERS = 8;
 const USERS = 4;
 const TASKS_PER_TYPE = 100;
-const TYPES = ["travel_segment", "travel_orchestrator", "qwen_image_edit"];
+const TYPES = ["clip", "film_orchestrator", "edit_image"];
 /** How much has to happen between one blow and the next. */
 const EVENTS_BETWEEN = 20;
 const SEED = 20_251_010;

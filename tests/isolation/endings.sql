@@ -16,9 +16,9 @@ begin
 
   insert into public.tasks (id, task_type, project_id, dependant_on, created_at)
   values
-    (isolation.id('lost'), 'travel_segment', v_owner, null, queue.now()),
-    (isolation.id('heir'), 'travel_segment', v_owner, isolation.id('lost'), queue.now()),
-    (isolation.id('aged'), 'travel_segment', v_owner, null, queue.now() - interval '8 days');
+    (isolation.id('lost'), 'clip', v_owner, null, queue.now()),
+    (isolation.id('heir'), 'clip', v_owner, isolation.id('lost'), queue.now()),
+    (isolation.id('aged'), 'clip', v_owner, null, queue.now() - interval '8 days');
   update public.tasks
   set status = 'In Progress', worker_id = 'a-failed-worker', lease_token = id, attempts = 1, claimed_at = queue.now()
   where id = isolation.id('lost');
@@ -64,7 +64,7 @@ returns text
 language sql
 as $$
   select isolation.told(p_session, public.create_task('{"kind":"service"}', jsonb_build_object(
-    'task_id', isolation.id('created by ' || p_session), 'task_type', 'travel_segment',
+    'task_id', isolation.id('created by ' || p_session), 'task_type', 'clip',
     'project', isolation.id('owner'), 'idempotency_key', 'once'
   )))
 $$;

@@ -59,7 +59,8 @@ const operations: readonly Operation[] = [
 
 beforeAll(async () => {
   await reset();
-  for (const file of ["world.sql", "rules.sql", "family.sql"]) {
+  const words = "../support/fleet-words.sql";
+  for (const file of ["world.sql", "rules.sql", words, "family.sql"]) {
     await admin().unsafe(readFileSync(new URL(file, HERE), "utf8"));
   }
 });

@@ -8,11 +8,11 @@ begin
   perform isolation.set_limit(9);
   insert into public.tasks (id, task_type, project_id, params)
   values (
-    isolation.id('orchestrator'), 'join_clips_orchestrator', isolation.id('owner'),
-    '{"orchestrator_details": {"clip_list": ["a", "b", "c"]}}'
+    isolation.id('orchestrator'), 'montage_orchestrator', isolation.id('owner'),
+    isolation.announcing_merges(3)
   );
   insert into public.tasks (id, task_type, project_id, params)
-  select isolation.id('join ' || n), 'join_clips_segment', isolation.id('owner'), isolation.join_params(n)
+  select isolation.id('join ' || n), isolation.merge_type(), isolation.id('owner'), isolation.join_params(n)
   from generate_series(0, 1) as n;
 
   update public.tasks
@@ -25,7 +25,7 @@ create function isolation.join_params(p_index integer)
 returns jsonb
 language sql
 as $$
-  select jsonb_build_object('orchestrator_task_id_ref', isolation.id('orchestrator'), 'join_index', p_index)
+  select isolation.merge_params(isolation.id('orchestrator'), p_index)
 $$;
 
 create function isolation.insert_join(p_label text, p_index integer)
@@ -33,7 +33,7 @@ returns void
 language sql
 as $$
   insert into public.tasks (id, task_type, project_id, params)
-  values (isolation.id(p_label), 'join_clips_segment', isolation.id('owner'), isolation.join_params(p_index))
+  values (isolation.id(p_label), isolation.merge_type(), isolation.id('owner'), isolation.join_params(p_index))
 $$;
 
 -- The rules of families, once the job that mends has run.

@@ -52,11 +52,11 @@ begin
 
   insert into public.tasks (id, task_type, project_id, dependant_on, priority)
   values
-    (isolation.id('waiting'), 'travel_segment', v_owner, isolation.id('running'), 0),
-    (isolation.id('running'), 'travel_segment', v_owner, null, 0),
-    (isolation.id('other'), 'travel_segment', v_owner, null, 0),
-    (isolation.id('rescued'), 'travel_segment', v_owner, null, 10),
-    (isolation.id('ready'), 'travel_segment', v_owner, null, 5);
+    (isolation.id('waiting'), 'clip', v_owner, isolation.id('running'), 0),
+    (isolation.id('running'), 'clip', v_owner, null, 0),
+    (isolation.id('other'), 'clip', v_owner, null, 0),
+    (isolation.id('rescued'), 'clip', v_owner, null, 10),
+    (isolation.id('ready'), 'clip', v_owner, null, 5);
   insert into queue.task_dependencies values (isolation.id('waiting'), isolation.id('other'));
 
   update public.tasks
@@ -78,7 +78,7 @@ language sql
 as $$
   insert into public.tasks (id, task_type, project_id, dependant_on)
   select
-    ('00000000-0000-0000-0000-00000000000' || n)::uuid, 'travel_segment', isolation.id('owner'),
+    ('00000000-0000-0000-0000-00000000000' || n)::uuid, 'clip', isolation.id('owner'),
     case when n = 1 then '00000000-0000-0000-0000-000000000003'::uuid end
   from generate_series(1, 3) as n;
 
@@ -163,7 +163,7 @@ returns void
 language sql
 as $$
   insert into public.tasks (id, task_type, project_id, dependant_on)
-  values (isolation.id(p_label), 'travel_segment', isolation.id('owner'), isolation.id(p_depends_on))
+  values (isolation.id(p_label), 'clip', isolation.id('owner'), isolation.id(p_depends_on))
 $$;
 
 -- The new limit holds from the event on that was the last one under the user's lock.

@@ -38,7 +38,7 @@ const enqueueOf = (kinds: readonly Kind[]): fc.Arbitrary<Command> =>
   });
 
 const enqueue = enqueueOf([
-  ...["segment", "segment", "segment", "segment", "stitch"] as const,
+  ...["part", "part", "part", "part", "final"] as const,
   ...["orchestrator", "orchestrator", "image", "fragile"] as const,
 ]);
 
@@ -142,7 +142,7 @@ const anything: fc.Arbitrary<Command> = fc.oneof(
 
 /** A child of the first task, or one that may be. */
 const child: fc.Arbitrary<Command> = fc.tuple(
-  enqueueOf(["segment", "segment", "stitch"]),
+  enqueueOf(["part", "part", "final"]),
   fc.record({
     owner: fc.constant(0),
     parent: fc.constantFrom(0, 0, 0, 0, null),

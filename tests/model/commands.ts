@@ -43,14 +43,14 @@ export interface Enqueue {
   readonly dependsOn: Place | null;
   /** One of the orchestrators so far. */
   readonly parent: Place | null;
-  /** Which segment of its parent. */
+  /** Which part of its parent. */
   readonly part: number;
   /** Enqueued by `create_task` under this key, else by a plain insert. */
   readonly key: number | null;
 }
 
 /** Kinds of task, by what the queue makes of them (kinds.ts). */
-export type Kind = "segment" | "stitch" | "orchestrator" | "image" | "fragile";
+export type Kind = "part" | "final" | "orchestrator" | "image" | "fragile";
 
 /** Who speaks: the service key, or the token of the owner in this place. */
 export type Speaker = "service" | number;

@@ -4,7 +4,7 @@ import type { Command, Enqueue } from "./commands.ts";
 const enqueue: Enqueue = {
   do: "enqueue",
   owner: 0,
-  kind: "segment",
+  kind: "part",
   isLocal: false,
   priority: 0,
   isOld: false,
@@ -15,12 +15,12 @@ const enqueue: Enqueue = {
   key: null,
 };
 
-/** An orchestrator whose segment is replaced, the copy deleted again. */
+/** An orchestrator whose part is replaced, the copy deleted again. */
 const restoredPart: readonly Command[] = [
   { ...enqueue, kind: "orchestrator" },
   { ...enqueue, parent: 0 },
   { ...enqueue, parent: 0 },
-  { ...enqueue, kind: "stitch", parent: 0, dependsOn: 2 },
+  { ...enqueue, kind: "final", parent: 0, dependsOn: 2 },
   { do: "delete", task: 2 },
 ];
 

@@ -5,6 +5,7 @@ import { KINDS } from "./kinds.ts";
 import { text } from "./literals.ts";
 import { OLD_AGE } from "./numbers.ts";
 import type { Step } from "./step.ts";
+import { announcing, childOf, partNo } from "../support/fleet-words.ts";
 
 /** Enqueues a task by a plain insert, or with a key by `create_task`. */
 export function enqueueing(
@@ -16,11 +17,9 @@ export function enqueueing(
   const other = meant(command.dependsOn, known);
   const inSeconds = (count: number) => `pg_temp.in_seconds(${count})`;
   const params = JSON.stringify({
-    ...(parent === null ? {} : { orchestrator_task_id_ref: taskId(parent) }),
-    ...(kind === "segment" ? { segment_index: part } : {}),
-    ...(announced === null ? {} : {
-      orchestrator_details: { num_new_segments_to_generate: announced },
-    }),
+    ...(parent === null ? {} : childOf(taskId(parent))),
+    ...(kind === "part" ? partNo(part) : {}),
+    ...(announced === null ? {} : announcing(announced)),
   });
   const columns = {
     task_type: text(KINDS[kind].type),

@@ -63,10 +63,10 @@ export function enqueue(
   joinFamily(state, task);
 }
 
-/** A stitch is the only one of its kind; only segments are numbered. */
+/** A final child is the only one of its kind; only parts are numbered. */
 function partOf({ kind, part }: Enqueue): number | null {
-  if (kind === "stitch") return 0;
-  return kind === "segment" ? part : null;
+  if (kind === "final") return 0;
+  return kind === "part" ? part : null;
 }
 
 /** The number doubles as what an orchestrator announces; 0 = nothing. */

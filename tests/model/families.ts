@@ -20,9 +20,9 @@ export function isEnqueued(
   const said = state.families.get(orchestrator.id)?.enqueuedAttempt;
   if (said === orchestrator.attempts) return true;
   if (orchestrator.announces === null) return false;
-  const segments = children.filter(({ kind }) => kind === "segment").length;
-  const hasStitch = children.some(({ kind }) => kind === "stitch");
-  return segments >= orchestrator.announces && (hasStitch || isQuiet);
+  const parts = children.filter(({ kind }) => kind === "part").length;
+  const hasFinal = children.some(({ kind }) => kind === "final");
+  return parts >= orchestrator.announces && (hasFinal || isQuiet);
 }
 
 /** Whether no death of a worker concerns it: it only waits for its children. */
@@ -67,7 +67,7 @@ export function verdict(
   };
 }
 
-/** The child that puts everything together, else the last segment. */
+/** The child that puts everything together, else the last part. */
 function finalChild(children: readonly Task[]): Task | undefined {
   return children.toSorted((one, other) =>
     KINDS[other.kind].rank - KINDS[one.kind].rank ||

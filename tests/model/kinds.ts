@@ -1,5 +1,6 @@
 import type { Pool } from "./worlds/world.ts";
 import type { Kind } from "./commands.ts";
+import { FINAL, PART } from "../support/fleet-words.ts";
 
 /** What the queue knows of a kind of task. */
 export interface KindOfTask {
@@ -32,17 +33,17 @@ const usual: KindOfTask = {
 
 /** All kinds; `fragile` is a type that the tests add (world.ts). */
 export const KINDS: Readonly<Record<Kind, KindOfTask>> = {
-  segment: { ...usual, type: "travel_segment", rank: 1 },
-  stitch: { ...usual, type: "travel_stitch", rank: 3 },
+  part: { ...usual, type: PART, rank: 1 },
+  final: { ...usual, type: FINAL, rank: 3 },
   image: {
     ...usual,
-    type: "qwen_image_edit",
+    type: "edit_image",
     pool: "api",
     runsOnOwnGpu: true,
   },
   orchestrator: {
     ...usual,
-    type: "travel_orchestrator",
+    type: "film_orchestrator",
     takesSlot: false,
     createsGeneration: false,
   },

@@ -51,7 +51,7 @@ export interface Task {
   readonly createdAt: number;
   readonly parent: number | null;
   readonly part: number | null;
-  /** How many segments it says it will enqueue. */
+  /** How many parts it says it will enqueue. */
   readonly announces: number | null;
   readonly key: number | null;
   dueAt: number | null;

@@ -12,7 +12,7 @@ const client = createQueueClient({
 });
 const worker_id = "worker-of-two-runtimes";
 const task = {
-  task_type: "travel_segment",
+  task_type: "clip",
   project_id: env["PROJECT_ID"] ?? "",
   params: { prompt: "caf\u00E9 \u{1F600}" },
 };

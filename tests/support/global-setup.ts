@@ -9,6 +9,7 @@ import {
   STACK_VARIABLE,
   stackEnvironment,
 } from "./stack.ts";
+import { addTypes } from "./types-of-tests.ts";
 
 /**
  * Starts a stack for suites that were started without one, so that
@@ -18,11 +19,14 @@ export default async function setup(
   project: TestProject,
 ): Promise<(() => Promise<void>) | void> {
   if (process.env[STACK_VARIABLE] !== undefined) {
-    return await pauseJobs(runningStack().adminDbUrl);
+    await pauseJobs(runningStack().adminDbUrl);
+    await addTypes(runningStack().adminDbUrl);
+    return;
   }
   const stateDir = join(checkoutDir, ".stack", `alone-${project.name}`);
   const stack = await startFreshStack(stateDir);
   await pauseJobs(stack.adminDbUrl);
+  await addTypes(stack.adminDbUrl);
   // Test processes are forked later and inherit this.
   Object.assign(process.env, stackEnvironment(stack));
   return async () => {

@@ -32,6 +32,6 @@ let claims = 0;
 
 /** A claim by a gpu worker that nobody has heard of. */
 export function claimOn(target: StackAddresses): Promise<Response> {
-  const worker_id = `gpu-20251016_182542-${String(claims++).padStart(8, "0")}`;
+  const worker_id = `gpu-of-a-test-${claims++}`;
   return callOn(target, "claim-next-task", { worker_id, run_type: "gpu" });
 }

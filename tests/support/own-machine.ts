@@ -12,12 +12,12 @@ export async function held(
   owner: Owner,
   token: string,
   name = NAME,
-  task_type = "travel_segment",
+  task_type = "clip",
 ): Promise<string> {
   const id = await createTask(owner, { task_type });
   const reply = await callFunction("claim-next-task", {
     worker_id: name,
-    run_type: task_type === "travel_segment" ? "gpu" : "api",
+    run_type: task_type === "clip" ? "gpu" : "api",
   }, { key: token });
   expect(reply.json, reply.text).toMatchObject({ task_id: id });
   return id;

@@ -57,7 +57,7 @@ export async function createTasks(
 ): Promise<string[]> {
   const sql = admin();
   const row: TaskColumns = {
-    task_type: "travel_segment",
+    task_type: "clip",
     project_id: owner.projectId,
     ...columns,
   };

@@ -129,7 +129,7 @@ async function enqueue(sql: Connection, tasks: number): Promise<void> {
       select id, row_number() over () as no from project
     )
     insert into public.tasks (task_type, project_id)
-    select 'travel_segment', p.id
+    select 'clip', p.id
     from generate_series(1, ${tasks}) as n
       join numbered as p on p.no = 1 + n % ${USERS}
   `;

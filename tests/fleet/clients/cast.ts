@@ -2,9 +2,9 @@ import { expect } from "vitest";
 import { resetClock } from "../../support/clock.ts";
 import { admin } from "../../support/db.ts";
 import { beat, spawnWorker } from "../../support/fleet.ts";
+import { createTask } from "../../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   readTask,
   reset,
   startTask,

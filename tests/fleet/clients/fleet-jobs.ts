@@ -1,4 +1,5 @@
-import { createTask, type Owner } from "../../support/world.ts";
+import { createTask } from "../../support/fleet-tasks.ts";
+import { type Owner } from "../../support/world.ts";
 
 /** A job of the fleet, and what it must end with. */
 export interface Job {

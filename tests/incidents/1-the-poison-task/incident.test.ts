@@ -13,13 +13,8 @@ import {
 import { callFunction } from "../../support/http.ts";
 import { rest } from "../../support/rest.ts";
 import { stack } from "../../support/stack.ts";
-import {
-  createOwner,
-  createTask,
-  createTasks,
-  readTask,
-  reset,
-} from "../../support/world.ts";
+import { createTask, createTasks } from "../../support/fleet-tasks.ts";
+import { createOwner, readTask, reset } from "../../support/world.ts";
 
 // 2025-10-07, 17:26: a travel_orchestrator killed each worker within a second of
 // its claim. It was noticed after 607 s, stayed In Progress for hours with 0

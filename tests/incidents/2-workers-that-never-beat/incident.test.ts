@@ -8,12 +8,8 @@ import { callFunction } from "../../support/http.ts";
 import { expectError, expectOk } from "../../support/replies.ts";
 import { rest } from "../../support/rest.ts";
 import { stack } from "../../support/stack.ts";
-import {
-  createOwner,
-  createTasks,
-  readTask,
-  reset,
-} from "../../support/world.ts";
+import { createTasks } from "../../support/fleet-tasks.ts";
+import { createOwner, readTask, reset } from "../../support/world.ts";
 
 // 2025-10-15, 18:26 to 18:57: six of six workers claimed a task and never sent a
 // beat. Each was given up after some 330 s, ten ended without a reason, and

@@ -14,12 +14,8 @@ import { callFunction } from "../../support/http.ts";
 import { expectOk } from "../../support/replies.ts";
 import { rest } from "../../support/rest.ts";
 import { stack } from "../../support/stack.ts";
-import {
-  createOwner,
-  createTask,
-  readTask,
-  reset,
-} from "../../support/world.ts";
+import { createTask } from "../../support/fleet-tasks.ts";
+import { createOwner, readTask, reset } from "../../support/world.ts";
 
 // 2025-10-10: a join_clips task failed after 4 min 25 s. Its reason went into
 // output_location, error_message was NULL, and between start and end there were

@@ -4,9 +4,9 @@ import { counterDrift } from "../../support/drift.ts";
 import { callFunction, callRpc } from "../../support/http.ts";
 import { rest } from "../../support/rest.ts";
 import { stack } from "../../support/stack.ts";
+import { createTask } from "../../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   type Owner,
   reset,
   startTask,

@@ -15,7 +15,7 @@ interface Affinity {
 }
 
 const affinities: fc.Arbitrary<Affinity> = fc.record({
-  model: fc.constantFrom("wan", "qwen"),
+  model: fc.constantFrom("wan", "flow"),
   isRequired: fc.boolean(),
   // Nothing, some and everything has waited that long.
   maxWaitMinutes: fc.constantFrom(20_000, 9_000, 120.25, 0),

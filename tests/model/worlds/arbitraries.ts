@@ -9,6 +9,7 @@ import {
   type User,
   type World,
 } from "./world.ts";
+import { switches, switchesAre } from "../../support/fleet-words.ts";
 
 /** The migrations' default of `stale_after`, in minutes. */
 const WEEK = 7 * 24 * 60;
@@ -18,20 +19,16 @@ const minutes = (around: number, spread: number) =>
   fc.integer({ min: around - spread, max: around + spread })
     .map((whole) => whole + 0.5);
 
-const methods = (inCloud: unknown, onComputer: unknown) => ({
-  ui: { generationMethods: { inCloud, onComputer } },
-});
-
 const userSettings = fc.oneof(
-  { weight: 3, arbitrary: fc.constant(methods(true, true)) },
-  fc.constant(methods(false, true)),
-  fc.constant(methods(true, false)),
+  { weight: 3, arbitrary: fc.constant(switches(true, true)) },
+  fc.constant(switches(false, true)),
+  fc.constant(switches(true, false)),
   fc.constantFrom(
     ...[null, {}, [], 7, "off", { ui: null }, { ui: [] }, { ui: "false" }],
-    ...[{ ui: { generationMethods: null } }],
-    ...[{ ui: { generationMethods: "inCloud" } }],
-    ...[{ ui: { generationMethods: [false, false] } }],
-    ...[methods("false", 0), methods(null, "no"), methods({}, [false])],
+    ...[switchesAre(null)],
+    ...[switchesAre("cloud")],
+    ...[switchesAre([false, false])],
+    ...[switches("false", 0), switches(null, "no"), switches({}, [false])],
   ),
 );
 
@@ -106,7 +103,7 @@ const anyTask: fc.Arbitrary<Task> = fc.record({
     fc.nat(15),
     fc.constantFrom("missing" as const, "malformed", "a number"),
   ),
-  model: fc.constantFrom(null, "wan", "qwen"),
+  model: fc.constantFrom(null, "wan", "flow"),
   isInSameStatement: fc.boolean(),
 });
 

@@ -1,6 +1,7 @@
 import type { Connection } from "../../support/db.ts";
 import { ageOf, type Plan, type Planned } from "./cleaning-plans.ts";
 import type { Limits, Row } from "./cleaning-rule.ts";
+import { childOf } from "../../support/fleet-words.ts";
 
 interface Task extends Planned {
   readonly id: string;
@@ -97,9 +98,9 @@ async function insert(
     task_type: task.flaw === "type switched off"
       ? "switched_off"
       : task.isOrchestrator
-      ? "travel_orchestrator"
-      : "travel_segment",
-    params: task.parent ? { orchestrator_task_id_ref: task.parent } : {},
+      ? "film_orchestrator"
+      : "clip",
+    params: task.parent ? childOf(task.parent) : {},
     dependant_on: task.dependency,
     age: interval(ageOf(task.age, limits)),
     is_scheduled: task.flaw === "scheduled",
@@ -195,7 +196,7 @@ export async function readRows(sql: Connection): Promise<Row[]> {
         )) * 1e6)::float as age,
         (extract(epoch from queue.now() - coalesce(t.updated_at, t.created_at))
           * 1e6)::float as "unchangedFor",
-        t.params ->> 'orchestrator_task_id_ref' as parent,
+        t.params ->> queue.parent_key() as parent,
         array(
           select d.depends_on
           from queue.task_dependencies as d

@@ -1,4 +1,5 @@
 import type { Pool, Task, TaskType, User, World } from "./world.ts";
+import { switchOf } from "../../support/fleet-words.ts";
 
 // When a task may run, as the rules say it in words: no SQL, no counters,
 // everything asked anew each time.
@@ -41,8 +42,8 @@ export function reasonOf(
 
   if (caller.owner === null) {
     if (owner.credits <= 0) return "no_credits";
-    if (!isOn(owner, "inCloud")) return "cloud_disabled";
-  } else if (!isOn(owner, "onComputer")) return "local_disabled";
+    if (!isOn(owner, "cloud")) return "cloud_disabled";
+  } else if (!isOn(owner, "local")) return "local_disabled";
   if (freeSlots(world, task.owner) === 0) return "user_at_limit";
   if (!takesSlot(world, task) && freePlaces(world, task.owner) === 0) {
     return "user_at_limit";
@@ -194,11 +195,8 @@ function isLive(task: Task): boolean {
 }
 
 /** Only a plain `false` switches off. */
-function isOn(user: User, name: "inCloud" | "onComputer"): boolean {
-  const settings = user.settings as
-    | { ui?: { generationMethods?: Record<string, unknown> | null } | null }
-    | null;
-  return settings?.ui?.generationMethods?.[name] !== false;
+function isOn(user: User, which: "cloud" | "local"): boolean {
+  return switchOf(user.settings, which) !== false;
 }
 
 export function freeSlots(world: World, user: number): number {

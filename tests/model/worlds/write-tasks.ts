@@ -1,6 +1,7 @@
 import type { Connection } from "../../support/db.ts";
 import { MISSING_TASK, taskId, userId } from "./ids.ts";
 import { isOldRow, type Task, type World } from "./world.ts";
+import { PARENT } from "../../support/fleet-words.ts";
 
 /** A task and its place in the world. */
 interface Placed {
@@ -39,7 +40,7 @@ async function insertTasks(
         ? null
         : dependencyId(task.dependsOn[0]),
       params: {
-        orchestrator_task_id_ref: parentId(task.parent),
+        [PARENT]: parentId(task.parent),
         model: task.model,
       },
     }));

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { admin } from "../support/db.ts";
 import { rest, SINGLE } from "../support/rest.ts";
 import { stack } from "../support/stack.ts";
+import { createTask } from "../support/fleet-tasks.ts";
 import {
   createOwner,
-  createTask,
   type Owner,
   readTask,
   reset,
