@@ -347,7 +347,7 @@ end;
 $$;
 
 create function queue.is_uuid(p_text text)
-returns boolean language plpgsql immutable security invoker set search_path = '' as $$
+returns boolean language plpgsql immutable strict security invoker set search_path = '' as $$
 begin
   return p_text ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
 end;
@@ -10140,7 +10140,7 @@ begin
     return null;
   end if;
   -- A beat writes its worker's row: it must pay neither for the join nor for the triggers of tasks, which run for no rows, too.
-  if not exists (select from new_rows as n where queue.has_ended(n.status)) then
+  if not exists (select from new_rows as n where n.status is distinct from 'active' and queue.has_ended(n.status)) then
     return null;
   end if;
   if tg_op = 'INSERT' then
@@ -10288,7 +10288,7 @@ begin
   elsif v_status = 'terminating' and v_said in ('terminated', 'crashed') then
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
     perform queue.free_work(array[v_worker_id], v_said = 'terminated');
-  elsif not queue.has_ended(v_status) then
+  elsif v_status = 'active' or not queue.has_ended(v_status) then
     perform queue.show_signs_of_life(v_worker_id, v_named, v_names, v_now);
   end if;
 
@@ -10958,7 +10958,8 @@ declare
   v_now timestamptz;
   v_was_leaving boolean := false; -- on its way out already, or gone
   v_was_over boolean := false;
-  v_is_over boolean := queue.has_ended(new.status);
+  -- Most writes are beats of workers that go on: asked in that order, they pay for no call.
+  v_is_over boolean := new.status is distinct from 'active' and queue.has_ended(new.status);
 begin
   if tg_op = 'INSERT' then
     perform queue.refuse_name_of_a_token(new.id);
@@ -10966,7 +10967,7 @@ begin
   new.metadata := coalesce(new.metadata, case when tg_op = 'UPDATE' then old.metadata end, '{}');
 
   if tg_op = 'UPDATE' then
-    v_was_over := queue.has_ended(old.status);
+    v_was_over := old.status is distinct from 'active' and queue.has_ended(old.status);
     v_was_leaving := v_was_over or old.status = 'terminating';
 
     -- A beat moves last_heartbeat and knows better than anyone.

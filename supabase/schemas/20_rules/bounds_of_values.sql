@@ -272,6 +272,7 @@ create function queue.is_uuid(p_text text)
 returns boolean
 language plpgsql
 immutable
+strict -- most of what is asked about is not there, and no call is made for it
 security invoker
 set search_path = ''
 as $$

@@ -17,7 +17,7 @@ begin
     return null;
   end if;
   -- A beat writes its worker's row: it must pay neither for the join nor for the triggers of tasks, which run for no rows, too.
-  if not exists (select from new_rows as n where queue.has_ended(n.status)) then
+  if not exists (select from new_rows as n where n.status is distinct from 'active' and queue.has_ended(n.status)) then
     return null;
   end if;
   if tg_op = 'INSERT' then

@@ -57,7 +57,7 @@ begin
   elsif v_status = 'terminating' and v_said in ('terminated', 'crashed') then
     -- On its way out anyway; whoever sent it away says when it is gone. Its work is free now.
     perform queue.free_work(array[v_worker_id], v_said = 'terminated');
-  elsif not queue.has_ended(v_status) then
+  elsif v_status = 'active' or not queue.has_ended(v_status) then
     perform queue.show_signs_of_life(v_worker_id, v_named, v_names, v_now);
   end if;
 

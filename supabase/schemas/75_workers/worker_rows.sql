@@ -22,7 +22,8 @@ declare
   v_now timestamptz;
   v_was_leaving boolean := false; -- on its way out already, or gone
   v_was_over boolean := false;
-  v_is_over boolean := queue.has_ended(new.status);
+  -- Most writes are beats of workers that go on: asked in that order, they pay for no call.
+  v_is_over boolean := new.status is distinct from 'active' and queue.has_ended(new.status);
 begin
   if tg_op = 'INSERT' then
     perform queue.refuse_name_of_a_token(new.id);
@@ -30,7 +31,7 @@ begin
   new.metadata := coalesce(new.metadata, case when tg_op = 'UPDATE' then old.metadata end, '{}');
 
   if tg_op = 'UPDATE' then
-    v_was_over := queue.has_ended(old.status);
+    v_was_over := old.status is distinct from 'active' and queue.has_ended(old.status);
     v_was_leaving := v_was_over or old.status = 'terminating';
 
     -- A beat moves last_heartbeat and knows better than anyone.
