@@ -25,6 +25,12 @@ describe.each(Object.keys(ENDPOINTS))("%s", (name) => {
   });
 });
 
+it("the router tells it of a route that is not there", async () => {
+  const reply = await callFunction("fairlane/nothing", {});
+  expect(reply.status).toBe(404);
+  expect(reply.headers.get("x-fairlane-version")).toBe(version);
+});
+
 function ask(name: string, body: Record<string, unknown> = {}) {
   return callFunction(name, body, { key: stack().serviceRoleKey });
 }
