@@ -161,11 +161,15 @@ begin
         final_count = excluded.final_count,
         enqueued_attempt = coalesce(o.enqueued_attempt, excluded.enqueued_attempt);
 
-    perform queue.note_handover(f, t)
+    perform queue.hand_over(t)
     from queue.orchestrations as f
       join public.tasks as t on t.id = f.orchestrator_id
     where f.orchestrator_id = any (v_orchestrators)
-      and t.status = 'In Progress';
+      and t.status = 'In Progress'
+      and t.standing = 'active'
+      and not t.takes_slot
+      and not queue.is_handed_over(t.id, t.lease_token)
+      and (f.enqueued_attempt = t.attempts or queue.is_enqueued(f, t));
     commit;
   end loop;
 end;
