@@ -36,7 +36,7 @@ describe("a full queue", () => {
 
     const refused = await create({ task_type: "test" }, key);
     const error = expectError(refused, "QUEUE_FULL");
-    expect(error.message).toContain("2 tasks");
+    expect(error.message).toContain("2 queued tasks");
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
     expectError(
       await create({ task_type: "test" }, await createToken(owner)),
