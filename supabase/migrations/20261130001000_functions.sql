@@ -13080,34 +13080,20 @@ begin
       where w.reason = 'stale'
         and (p_pool is null or w.pool = p_pool)
     ),
-    orchestration as materialized (
-      select y.name from public.task_types as y where y.category = 'orchestration'
-      union
-      -- A task that has grown stale was noted long before.
-      select u.name
-      from queue.unknown_types as u
-      where not queue.takes_slot(u.name, null)
-        and not exists (select from public.task_types as y where y.name = u.name)
-    ),
     stale_by_kind as (
       select
         w.reason, w.task_count,
         case
           when w.reason is not null or w.has_no_place is not true or w.takes_slot then 0
           when not w.takes_slot then w.task_count
-          -- Type by type through the index of live tasks, so that nothing else of the owner's is gone through.
           else (
-            select coalesce(sum((
-              select count(*)
-              from public.tasks as t
-              where t.user_id = w.user_id
-                and t.task_type = y.name
-                and t.standing = 'stale'
-                and t.pool = w.pool
-                and t.run_type = case when w.is_cloud then 'cloud' else 'local' end
-                and not t.takes_slot
-            )), 0)
-            from orchestration as y
+            select count(*)
+            from public.tasks as t
+            where t.user_id = w.user_id
+              and t.pool = w.pool
+              and t.run_type = case when w.is_cloud then 'cloud' else 'local' end
+              and t.standing = 'stale'
+              and not t.takes_slot
           )
         end as without_place
       from stale as w

@@ -120,6 +120,9 @@ create index tasks_on_own_gpu_not_yet on public.tasks (user_id, available_at)
 -- Ready tasks that were never started, by when they could first run, to find those that have grown stale.
 create index tasks_never_started_since on public.tasks (greatest(created_at, available_at, released_at))
   where standing = 'ready' and attempts = 0 and claimed_at is null;
+-- Orchestration that has grown stale: what counts say of it depends on whether its owner has an orchestration slot free,
+-- and the counter of stale tasks does not tell the two kinds apart.
+create index tasks_stale_orchestration on public.tasks (user_id, pool, run_type) where standing = 'stale' and not takes_slot;
 -- Queued tasks that wait for something other than a worker, by age: what the cleanup looks through.
 create index tasks_set_aside on public.tasks (created_at)
   where standing in ('no_owner', 'no_run_type', 'type_inactive', 'dependency_pending', 'dependency_lost', 'stale');
