@@ -4429,7 +4429,7 @@ begin
     'queue.holder::' || p_worker_id, pg_catalog.format('Another claim of worker %s', queue.sent_name(p_worker_id))
   );
 
-  select count(*), (array_agg(t.id order by t.claimed_at))[1]
+  select count(*), (array_agg(t.id order by t.claimed_at, t.id))[1]
   into v_held_count, v_held_id
   from public.tasks as t
   where t.worker_id = p_worker_id

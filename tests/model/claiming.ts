@@ -51,7 +51,11 @@ export function claim(
   // A gpu worker runs one task: it has let go of what others have ended, and
   // orchestrates nothing any more, but what it may never have heard of.
   if (pool === "gpu") {
-    const running = own.filter(({ status }) => status === "In Progress");
+    // With a token it may run more, for other pools: then the oldest start is meant.
+    const running = own.filter(({ status }) => status === "In Progress")
+      .toSorted((one, other) =>
+        (one.claimedAt ?? 0) - (other.claimedAt ?? 0) || one.id - other.id
+      );
     const orchestrated = running.filter(({ kind }) =>
       !KINDS[kind].takesSlot && KINDS[kind].pool === pool
     );
@@ -81,7 +85,7 @@ export function claim(
   task.token = token;
   task.holders.add(worker);
   state.starts += 1;
-  task.startsOf.set(worker, { start: state.starts, isOver: false });
+  task.startsOf.set(worker, { start: state.starts, token, isOver: false });
   start(state, task, claimId);
   return task.id;
 }

@@ -33,6 +33,12 @@ const repeated: Command = {
   claimId: 0,
 };
 
+/** A user's machine claims. */
+const atHome = (
+  pool: "gpu" | "api",
+  claimId: number | null = null,
+): Command => ({ do: "claim", by: 0, worker: 0, pool, claimId });
+
 /** A worker claims the first task and hands it back. */
 const handBack: readonly Command[] = [
   { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
@@ -197,6 +203,25 @@ export const counterExamples: Readonly<Record<string, readonly Command[]>> = {
     { do: "fail, once more", task: 0, by: "service", lease: "none" },
     { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: 0 },
     { do: "beat", worker: 0, naming: null, says: "terminated" },
+  ],
+  "a failure told by a token that has lost the task ends no other start": [
+    enqueue,
+    atHome("gpu"),
+    { do: "patch", tasks: [0], to: "Queued" },
+    { do: "claim", by: "service", worker: 0, pool: "gpu", claimId: null },
+    { do: "fail", task: 0, by: 0, lease: "none" },
+    { do: "fail", task: 0, by: 0, lease: "current" },
+  ],
+  "a machine that runs two tasks gets back what it was handed longest ago": [
+    enqueue,
+    { ...enqueue, kind: "image" },
+    atHome("gpu", 0),
+    atHome("api"),
+    atHome("gpu"),
+    atHome("gpu"),
+    { do: "tick", seconds: 30 },
+    atHome("gpu"),
+    atHome("gpu"),
   ],
   "what waits for a forgotten task and is as old goes along": [
     { ...enqueue, isOld: true },

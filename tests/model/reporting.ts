@@ -109,8 +109,9 @@ function reportFailure(
   wait = RETRY_DELAY,
 ): string {
   const hasLease = lease !== "none";
-  const applies = task.status === "In Progress" ||
-    (task.status === "Queued" && !mayRetry);
+  const applies = task.status === "In Progress"
+    ? !(isAnothers(by, task) && hadTask(by, task))
+    : task.status === "Queued" && !mayRetry;
   const mayBeAnothers = !hasLease && (
     task.status === "Queued"
       ? hadLiveHolder(state, task)
@@ -126,12 +127,17 @@ function reportFailure(
       if (wait > 0) task.dueAt = state.now + wait;
     } else settle(state, [end(state, task, "Failed")]);
   } else if (hasLease && task.status === "Cancelled") return ILLEGAL;
-  else if (task.status === "In Progress" && task.token === null) {
+  else if (applies && task.status === "In Progress" && task.token === null) {
     // It was the holder, perhaps: then its next claim is a start.
     if (!task.isDelivered) task.updatedAt = state.now;
     task.isDelivered = true;
   }
   return task.status;
+}
+
+/** A token that has lost the task speaks of the start that it had. */
+function hadTask(by: Speaker, task: Task): boolean {
+  return [...task.startsOf.values()].some(({ token }) => token === by);
 }
 
 /** Who has told how its start went speaks of it no more. */

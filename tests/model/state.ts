@@ -83,7 +83,7 @@ export interface Task {
   /** Everyone who was ever handed it. */
   readonly holders: Set<string>;
   /** The last start of each, and whether it is over for its worker, too. */
-  readonly startsOf: Map<string, { readonly start: number; isOver: boolean }>;
+  readonly startsOf: Map<string, StartOf>;
   /** The last start of each that came to nothing. */
   readonly lostStarts: Map<string, number>;
   output: string | null;
@@ -91,6 +91,14 @@ export interface Task {
   generation: string | null | undefined;
   /** The task that counts instead of it. */
   replacedBy: number | null;
+}
+
+/** The last start of one that had the task. */
+export interface StartOf {
+  readonly start: number;
+  /** Whose token it was; null = the service key. */
+  readonly token: number | null;
+  isOver: boolean;
 }
 
 /** A start, by which a late result is told whose it is. */

@@ -1,5 +1,5 @@
 begin;
-select plan(28);
+select plan(29);
 
 -- SETUP: one gpu worker, two tasks
 select tests.empty_queue();
@@ -101,6 +101,23 @@ select is(
 update queue.settings set gpu_tasks_per_worker = null;
 select is(tests.claim('gpu-1'), :'fourth', 'Without a limit every claim hands out another task');
 select is_empty('select * from tests.drift()', 'The counters are what a recount says');
+
+-- TEST: of two that were handed out at one instant the one of the lower id comes back, wherever their rows lie
+select tests.empty_queue();
+select tests.create_user() as owner \gset
+update queue.settings set gpu_tasks_per_worker = 2;
+insert into public.tasks (id, task_type, project_id, priority)
+values ('ffffffff-0000-4000-8000-000000000001', 'test', tests.create_project(:'owner'), 1),
+  ('00000000-0000-4000-8000-000000000001', 'test', tests.create_project(:'owner'), 0);
+select
+  array_agg(public.claim_next_task(tests.service(), 'gpu-1', 'gpu', 'claim-' || n) ->> 'task_id' order by n) as claimed
+from generate_series(1, 4) as n \gset
+select is(
+  :'claimed'::uuid[],
+  array_fill('ffffffff-0000-4000-8000-000000000001'::uuid, array[1])
+    || array_fill('00000000-0000-4000-8000-000000000001'::uuid, array[3]),
+  'Of two that are held equally long it is always the same one'
+);
 
 select * from finish();
 rollback;
