@@ -1605,7 +1605,7 @@ declare
   v_event constant text := coalesce(current_setting('queue.event', true), '');
   v_mode constant text := coalesce(current_setting('queue.mode', true), '');
   v_is_direct constant boolean := v_event = '';
-  v_noticed jsonb := nullif(current_setting('queue.noticed', true), '');
+  v_noticed jsonb := nullif(current_setting('queue.noticed', true), '')::jsonb;
   v_reports jsonb;
   v_regrouped uuid[];
   v_children queue.subtasks[];
@@ -10143,16 +10143,24 @@ begin
   if not exists (select from new_rows as n where n.status is distinct from 'active' and queue.has_ended(n.status)) then
     return null;
   end if;
-  if tg_op = 'INSERT' then
-    v_ended := array(select n.id from new_rows as n where queue.has_ended(n.status));
-  else
-    v_ended := array(
-      select n.id
-      from new_rows as n
-        full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
-      where coalesce(queue.has_ended(n.status) and o.status is distinct from n.status, false)
-    );
+  v_ended := array(
+    select n.id
+    from new_rows as n
+      full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
+    where coalesce(queue.has_ended(n.status) and o.status is distinct from n.status, false)
+  );
+  if cardinality(v_ended) > 0 then
+    perform queue.free_work(v_ended);
   end if;
+  return null;
+end;
+$$;
+
+create function queue.workers_after_insert()
+returns trigger language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+  v_ended text[] := array(select n.id from new_rows as n where queue.has_ended(n.status));
+begin
   if cardinality(v_ended) > 0 then
     perform queue.free_work(v_ended);
   end if;
@@ -14883,7 +14891,7 @@ create trigger workers_after_write
 create trigger workers_after_insert
   after insert on public.workers
   referencing new table as new_rows
-  for each statement execute function queue.workers_after_write();
+  for each statement execute function queue.workers_after_insert();
 
 create trigger workers_after_delete
   after delete on public.workers

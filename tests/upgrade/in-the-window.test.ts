@@ -53,7 +53,7 @@ describe("an owner who comes while an upgrade is halfway", () => {
   it("leaves numbers that agree, and the schema of a fresh install", async () => {
     expect(await sql`select * from queue.drift()`).toEqual([]);
     expect(await counterDrift(sql)).toEqual([]);
-    expect(await differencesFromFresh(database.url)).toEqual([]);
+    expect((await differencesFromFresh(database.url)).join("\n")).toBe("");
   });
 
   it("has its tasks taken for what their types are", async () => {

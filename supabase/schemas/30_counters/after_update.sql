@@ -23,7 +23,7 @@ declare
   v_event constant text := coalesce(current_setting('queue.event', true), '');
   v_mode constant text := coalesce(current_setting('queue.mode', true), '');
   v_is_direct constant boolean := v_event = '';
-  v_noticed jsonb := nullif(current_setting('queue.noticed', true), '');
+  v_noticed jsonb := nullif(current_setting('queue.noticed', true), '')::jsonb;
   v_reports jsonb;
   v_regrouped uuid[];
   v_children queue.subtasks[];

@@ -1,7 +1,6 @@
 -- Whose row or token says that they have ended, give their work back at once.
 
--- A worker whose row says that it has ended gives its work back at once, whoever wrote the row; also one whose row comes
--- only then: workers may claim before they have one.
+-- A worker whose row says that it has ended gives its work back at once, whoever wrote the row.
 create function queue.workers_after_write()
 returns trigger
 language plpgsql
@@ -20,16 +19,12 @@ begin
   if not exists (select from new_rows as n where n.status is distinct from 'active' and queue.has_ended(n.status)) then
     return null;
   end if;
-  if tg_op = 'INSERT' then
-    v_ended := array(select n.id from new_rows as n where queue.has_ended(n.status));
-  else
-    v_ended := array(
-      select n.id
-      from new_rows as n
-        full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
-      where coalesce(queue.has_ended(n.status) and o.status is distinct from n.status, false)
-    );
-  end if;
+  v_ended := array(
+    select n.id
+    from new_rows as n
+      full join old_rows as o on o.id = n.id -- never compares each with each, see queue.tasks_after_update
+    where coalesce(queue.has_ended(n.status) and o.status is distinct from n.status, false)
+  );
   if cardinality(v_ended) > 0 then
     perform queue.free_work(v_ended);
   end if;
@@ -42,10 +37,29 @@ create trigger workers_after_write
   referencing old table as old_rows new table as new_rows
   for each statement execute function queue.workers_after_write();
 
+-- The same for a worker whose row comes only when it has ended: workers may claim before they have one.
+create function queue.workers_after_insert()
+returns trigger
+language plpgsql
+security definer -- puts tasks back on behalf of any caller who may write workers
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- planning anew costs more than the work
+set enable_seqscan = off -- a plan made while the queue was empty must be right when it is full
+as $$
+declare
+  v_ended text[] := array(select n.id from new_rows as n where queue.has_ended(n.status));
+begin
+  if cardinality(v_ended) > 0 then
+    perform queue.free_work(v_ended);
+  end if;
+  return null;
+end;
+$$;
+
 create trigger workers_after_insert
   after insert on public.workers
   referencing new table as new_rows
-  for each statement execute function queue.workers_after_write();
+  for each statement execute function queue.workers_after_insert();
 
 -- Tasks of workers whose row was deleted go back to the queue, and what they still held is free.
 create function queue.workers_after_delete()
