@@ -10,6 +10,7 @@ import { checkoutDir } from "../../stack/paths.ts";
 import { counterDrift } from "../support/drift.ts";
 import { FakeClock, noFakeClock } from "../support/fake-clock.ts";
 import { applyMigrations } from "../support/old-database.ts";
+import { addTypes } from "../support/types-of-tests.ts";
 
 const HOUR = 3600;
 const SERVICE = '{"kind": "service"}';
@@ -39,6 +40,7 @@ describe.skipIf(noFakeClock !== undefined)(
       const admin = postgres(database.adminUrl, { max: 1 });
       await admin`select cron.alter_job(jobid, active := false) from cron.job`;
       await admin.end();
+      await addTypes(database.url);
       sql = postgres(database.url, { max: 1, onnotice: () => {} });
       await sql`
         insert into public.users (id, credits, max_in_progress)
